@@ -1,0 +1,25 @@
+/* Words shared by every room: the integer of sizes, and the real number of this build.
+** core.so computes in float; core64.so is the same sources with DF_DOUBLE, the build
+** in which gradients and theory are verified. */
+#ifndef df_base_h
+#define df_base_h
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef ptrdiff_t df_int;
+
+#ifdef DF_DOUBLE
+typedef double df_real;
+#else
+typedef float df_real;
+#endif
+
+#define DF_ALIGN 64 /* bytes; a cache line, and the widest vector */
+
+static inline df_int df_min(df_int a, df_int b) { return a < b ? a : b; }
+static inline df_int df_max(df_int a, df_int b) { return a > b ? a : b; }
+static inline df_int df_ceil_div(df_int a, df_int b) { return (a + b - 1) / b; }
+
+#endif

@@ -1,0 +1,49 @@
+/* The last failure of each thread. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_MAX 1024
+
+static _Thread_local df_code last_code;
+static _Thread_local char last_text[TEXT_MAX];
+
+static void record(df_code code, const char *format, va_list arguments) {
+  char text[TEXT_MAX]; /* the arguments may point into last_text */
+  vsnprintf(text, sizeof text, format, arguments);
+  memcpy(last_text, text, sizeof text);
+  last_code = code;
+}
+
+df_code df_fail(df_code code, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  record(code, format, arguments);
+  va_end(arguments);
+  return code;
+}
+
+void *df_fail_null(df_code code, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  record(code, format, arguments);
+  va_end(arguments);
+  return NULL;
+}
+
+df_code df_error_code(void) { return last_code; }
+
+const char *df_error_text(void) { return last_text; }
+
+void df_error_prefix(const char *format, ...) {
+  char text[TEXT_MAX];
+  va_list arguments;
+  va_start(arguments, format);
+  int used = vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  if (used < 0 || used >= TEXT_MAX) return;
+  snprintf(text + used, sizeof text - (size_t)used, "%s", last_text);
+  memcpy(last_text, text, sizeof text);
+}

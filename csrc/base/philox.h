@@ -1,0 +1,56 @@
+/* Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a
+** pure function from (counter, key) to four 32-bit words. Everything random here is
+** keyed by (seed, stream, sample, step, element), so sample k is the same alone, in a
+** batch, on any number of threads, and after a resume. */
+#ifndef df_philox_h
+#define df_philox_h
+
+#include "base/base.h"
+
+/* Who draws: two users of one seed never share numbers. */
+typedef enum df_stream {
+  DF_STREAM_USER = 0, /* rand, randn, randint, randperm; step counts the calls */
+  DF_STREAM_INIT,     /* initial values; step is a hash of the parameter's name */
+  DF_STREAM_DATA,     /* order and flips of batches */
+  DF_STREAM_TRAIN,    /* t, eps and class dropping of an objective */
+  DF_STREAM_DROPOUT,
+  DF_STREAM_START,   /* x_T of a sampler */
+  DF_STREAM_SAMPLER, /* noise of a sampler's step */
+  DF_STREAM_NOISE    /* q_sample and q_step with a seed */
+} df_stream;
+
+typedef struct df_random {
+  uint64_t seed;
+  uint32_t stream, sample, step;
+} df_random;
+
+typedef struct df_words {
+  uint32_t word[4];
+} df_words;
+
+static inline df_words df_philox(const uint32_t counter[4], const uint32_t key[2]) {
+  uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+  uint32_t k0 = key[0], k1 = key[1];
+  for (int round = 0; round < 10; round++) {
+    uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, c1 = (uint32_t)p1;
+    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1, c3 = (uint32_t)p0;
+    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+  }
+  return (df_words){ { c0, c1, c2, c3 } };
+}
+
+/* The words of elements 4 block .. 4 block + 3. */
+static inline df_words df_random_block(const df_random *r, uint32_t block) {
+  uint32_t counter[4] = { block, r->sample, r->step, r->stream };
+  uint32_t key[2] = { (uint32_t)r->seed, (uint32_t)(r->seed >> 32) };
+  return df_philox(counter, key);
+}
+
+/* A word as a uniform number in (0, 1): never 0, so its logarithm is finite; 24 bits,
+** so float and double builds draw the same. */
+static inline double df_unit(uint32_t word) {
+  return ((double)(word >> 8) + 0.5) * (1.0 / 16777216.0);
+}
+
+#endif

@@ -1,0 +1,193 @@
+/* Threads that wait: each region publishes a task, everybody (the caller too) takes
+** chunks from one counter until none are left. Waiting spins for a moment, since the
+** next region of a network comes within microseconds, and then sleeps. */
+#define _GNU_SOURCE
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define THREADS_MAX 256
+#define SPINS       4000 /* some 50 microseconds of pauses */
+
+typedef struct region {
+  df_task *task;
+  void *context;
+  df_int n, grain, chunks;
+  atomic_ptrdiff_t next; /* the next chunk to take */
+} region;
+
+static struct pool {
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  pthread_t thread[THREADS_MAX];
+  int started;         /* workers that exist */
+  atomic_ulong serial; /* counts regions: a worker waits for a new one */
+  atomic_int inside;   /* workers that may still touch the region */
+  int sleeping;
+  region work;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+
+static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER; /* one region at a time */
+static atomic_int wanted;                                /* threads, 0: not asked yet */
+static atomic_ullong regions, split;
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+/* CPUs that the control group's quota allows, rounded up; 0 where there is none. */
+static int quota(void) {
+  FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+  if (!f) return 0;
+  double most = 0, period = 0;
+  int read = fscanf(f, "%lf %lf", &most, &period); /* "max 100000" reads nothing */
+  fclose(f);
+  return read == 2 && period > 0 ? (int)(most / period + 0.999) : 0;
+}
+
+static int allowed(void) {
+  int count = 1;
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+#else
+  count = (int)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+  int most = quota();
+  return most > 0 && most < count ? most : count;
+}
+
+int df_threads(void) {
+  int count = atomic_load(&wanted);
+  if (count > 0) return count;
+  const char *text = getenv("DIFFUSION_THREADS");
+  count = text ? atoi(text) : 0;
+  df_threads_set(count > 0 ? count : allowed());
+  return atomic_load(&wanted);
+}
+
+void df_threads_set(int count) {
+  atomic_store(&wanted, count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : count);
+}
+
+/* Takes chunks until none are left; true if it took any. */
+static bool work(region *r) {
+  bool any = false;
+  for (;;) {
+    df_int chunk = atomic_fetch_add(&r->next, 1);
+    if (chunk >= r->chunks) return any;
+    df_int begin = chunk * r->grain;
+    r->task(r->context, begin, df_min(begin + r->grain, r->n));
+    any = true;
+  }
+}
+
+/* Waits for a region newer than `seen`: spins, then sleeps. */
+static void wait_for_work(unsigned long seen) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load(&pool.serial) != seen) return;
+    relax();
+  }
+  pthread_mutex_lock(&pool.lock);
+  pool.sleeping++;
+  while (atomic_load(&pool.serial) == seen) pthread_cond_wait(&pool.wake, &pool.lock);
+  pool.sleeping--;
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void *worker(void *number) {
+  unsigned long seen = 0;
+  int me = (int)(intptr_t)number;
+  for (;;) {
+    wait_for_work(seen);
+    atomic_fetch_add(&pool.inside, 1);
+    seen = atomic_load(&pool.serial);
+    if ((seen & 1) && me < df_threads() && work(&pool.work)) atomic_fetch_add(&split, 1);
+    atomic_fetch_sub(&pool.inside, 1);
+  }
+}
+
+static void before_fork(void) { pthread_mutex_lock(&busy); }
+
+static void after_fork_parent(void) { pthread_mutex_unlock(&busy); }
+
+/* The child has none of the threads: start from nothing. */
+static void after_fork_child(void) {
+  pthread_mutex_init(&busy, NULL);
+  pthread_mutex_init(&pool.lock, NULL);
+  pthread_cond_init(&pool.wake, NULL);
+  pool.started = pool.sleeping = 0;
+  atomic_store(&pool.inside, 0);
+  atomic_store(&pool.serial, 0);
+}
+
+static void watch_forks(void) {
+  pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* Starts what is missing; fewer threads than asked for is slower, not wrong. */
+static void start(int count) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  while (pool.started < count - 1) {
+    void *number = (void *)(intptr_t)(pool.started + 1);
+    if (pthread_create(&pool.thread[pool.started], NULL, worker, number) != 0) return;
+    pthread_detach(pool.thread[pool.started]);
+    pool.started++;
+  }
+}
+
+/* The serial is odd while a region is open: a worker that looks later stays out. */
+static void publish(void) {
+  pthread_mutex_lock(&pool.lock);
+  atomic_fetch_add(&pool.serial, 1);
+  if (pool.sleeping > 0) pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+/* Nobody may touch the region any more: the last chunk of a worker is waited for, with
+** the processor given away when it takes long (the worker may have been preempted). */
+static void retire(void) {
+  atomic_fetch_add(&pool.serial, 1);
+  for (int i = 0; atomic_load(&pool.inside) > 0; i++) {
+    if (i < SPINS) relax();
+    else sched_yield();
+  }
+}
+
+static void alone(df_int n, df_int grain, df_task *task, void *context) {
+  for (df_int begin = 0; begin < n; begin += grain)
+    task(context, begin, df_min(begin + grain, n));
+}
+
+void df_parallel(df_int n, df_int grain, df_task *task, void *context) {
+  if (n <= 0) return;
+  if (grain < 1) grain = 1;
+  atomic_fetch_add(&regions, 1);
+  int count = df_threads();
+  if (count == 1 || n <= grain || pthread_mutex_trylock(&busy) != 0) {
+    alone(n, grain, task, context);
+    return;
+  }
+  start(count);
+  pool.work.task = task, pool.work.context = context;
+  pool.work.n = n, pool.work.grain = grain, pool.work.chunks = df_ceil_div(n, grain);
+  atomic_store(&pool.work.next, 0);
+  publish();
+  work(&pool.work);
+  retire();
+  pthread_mutex_unlock(&busy);
+}
+
+df_pool_counts df_pool_counted(void) {
+  df_pool_counts counts = { atomic_load(&regions), atomic_load(&split) };
+  return counts;
+}

@@ -1,0 +1,167 @@
+/* The contract page of all kernels: loops over arrays of reals that can't fail, know no
+** shapes beyond their arguments and start no threads. One table per instruction set; the
+** scalar one is complete, the others replace what they do better (dispatch.c).
+**
+** Conventions. Outputs come first. n counts elements, rows x C a matrix of rows.
+** A sink (`dx`, `beta`) means dx = beta * dx + ...; with beta == 0 dx is not read (it may
+** hold anything, NaN included). Arrays of one call don't overlap unless the line says
+** "in place". Any n >= 0 is fine, and no alignment is asked for. Each output element is
+** computed in the same order wherever it lies in the array, on any cut of the array. */
+#ifndef df_kernels_h
+#define df_kernels_h
+
+#include "base/base.h"
+#include "base/philox.h"
+
+#define DF_TAPS_MAX 64
+
+/* y[i] = f(x[i]); in place allowed. */
+typedef void df_unary(df_real *y, const df_real *x, df_int n);
+
+/* dx[i] = beta dx[i] + dy[i] f'(.); k is what the forward kept: x, or y where noted. */
+typedef void df_unary_back(df_real *dx, df_real beta, const df_real *dy, const df_real *k,
+                           df_int n);
+
+/* y[i] = f(a[i sa], b[i sb]); a step is 1, or 0 where one value stands for all; in place
+** (y == a or y == b) allowed. */
+typedef void df_binary(df_real *y, const df_real *a, df_int sa, const df_real *b,
+                       df_int sb, df_int n);
+
+/* Optimiser constants of one step; see update. */
+typedef struct df_update {
+  df_real lr, beta1, beta2, tiny; /* Adam's, tiny = epsilon */
+  df_real correct1, correct2;     /* 1 / (1 - beta1^k), 1 / (1 - beta2^k) */
+  df_real decay;                  /* weight decay, decoupled: w -= lr decay w */
+  df_real scale;                  /* on the gradient: clip's factor and 1/accumulated */
+  df_real ema;                    /* ema = ema_decay ema + (1 - ema_decay) w */
+} df_update;
+
+typedef struct df_kernels {
+  const char *name; /* "scalar", "avx2", "avx512", "neon" */
+
+  /* -- activation.h, elementwise.h: unary ------------------------------------------ */
+  df_unary *neg, *abs, *sign, *floor, *round; /* round: half to even */
+  df_unary *exp, *log, *sqrt, *reciprocal, *square;
+  df_unary *sin, *cos, *tanh, *erf, *erfc;
+  df_unary *silu;    /* x / (1 + e^-x) */
+  df_unary *relu;    /* max(x, 0) */
+  df_unary *gelu;    /* x Phi(x), the exact one, by erf */
+  df_unary *sigmoid; /* 1 / (1 + e^-x) */
+
+  df_unary_back *abs_back, *log_back, *reciprocal_back, *square_back, *sin_back,
+      *cos_back, *erf_back, *erfc_back, *silu_back, *gelu_back;               /* k = x */
+  df_unary_back *exp_back, *sqrt_back, *tanh_back, *relu_back, *sigmoid_back; /* k = y */
+
+  /* -- elementwise.h: binary -------------------------------------------------------- */
+  df_binary *add, *sub, *mul, *div, *maximum, *minimum;
+
+  /* y[i] = beta y[i] + c a[i sa] b[i sb], the gradient of products */
+  void (*product)(df_real *y, df_real beta, df_real c, const df_real *a, df_int sa,
+                  const df_real *b, df_int sb, df_int n);
+
+  /* y[i] = min(max(x[i], low), high); in place */
+  void (*clamp)(df_real *y, const df_real *x, df_real low, df_real high, df_int n);
+
+  /* -- mix.h ------------------------------------------------------------------------ */
+  /* y[i] = beta y[i] + sum_j c[j] x[j][i], j = 0..k-1 in this order; y may be one of x
+  ** when beta == 0 */
+  void (*mix)(df_real *y, df_real beta, const df_real *c, const df_real *const *x,
+              df_int k, df_int n);
+
+  /* -- reduce.h --------------------------------------------------------------------- */
+  double (*sum)(const df_real *x, df_int n);
+  double (*sum_squares)(const df_real *x, df_int n);
+  double (*dot)(const df_real *a, const df_real *b, df_int n);
+  df_real (*max)(const df_real *x, df_int n); /* n >= 1; NaN if any is NaN */
+  df_real (*min)(const df_real *x, df_int n);
+  /* y[c] += sum over rows of x[r ld + c]; C columns */
+  void (*sum_rows)(df_real *y, const df_real *x, df_int rows, df_int C, df_int ld);
+
+  /* -- norm.h: x is rows x C, dense ------------------------------------------------- */
+  /* s1[c] += sum_r (x - shift[c]);  s2[c] += sum_r (x - shift[c])^2 */
+  void (*moments)(df_real *s1, df_real *s2, const df_real *x, const df_real *shift,
+                  df_int rows, df_int C);
+  /* y = x * scale[c] + shift[c]; in place allowed */
+  void (*norm_rows)(df_real *y, const df_real *x, const df_real *scale,
+                    const df_real *shift, df_int rows, df_int C);
+  /* s1[c] += sum_r dz;  s2[c] += sum_r dz x */
+  void (*norm_back_moments)(df_real *s1, df_real *s2, const df_real *dz, const df_real *x,
+                            df_int rows, df_int C);
+  /* dx = beta dx + dz a[c] + x b[c] + c0[c] */
+  void (*norm_back_rows)(df_real *dx, df_real beta, const df_real *dz, const df_real *x,
+                         const df_real *a, const df_real *b, const df_real *c0,
+                         df_int rows, df_int C);
+
+  /* -- softmax.h: one row of n ------------------------------------------------------ */
+  void (*softmax)(df_real *y, const df_real *x, df_real scale, df_int n);
+  /* y = e^(scale x - max) / sum; in place; a row of -inf: 0 */
+  void (*softmax_back)(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
+                       df_real scale, df_int n);   /* scale y (dy - sum(dy y)) */
+  double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
+
+  /* -- noise.h: element e of a key is the same whatever `first` and n of the call ------ */
+  void (*uniform)(df_real *y, df_int first, df_int n, const df_random *key); /* (0, 1) */
+  /* Box-Muller: elements 4k, 4k+1 from words 0, 1 of block k (r cos, r sin with
+  ** r = sqrt(-2 ln u0), angle 2 pi u1), elements 4k+2, 4k+3 from words 2, 3 */
+  void (*normal)(df_real *y, df_int first, df_int n, const df_random *key);
+  /* y = x / keep where word < keep 2^32, else 0; in place */
+  void (*dropout)(df_real *y, const df_real *x, double keep, df_int first, df_int n,
+                  const df_random *key);
+
+  /* -- rows.h: our own product ------------------------------------------------------ */
+  /* y (m x K, row pitch ldy) = bias[k] + add + sum over taps t and channels c of
+  **   x[m ldx + tap[t] + c] * W[t][c][k]                    (tap: offsets in elements)
+  ** with W packed by pack_weights. bias and add (pitch ldadd) may be NULL; with
+  ** `accumulate` y is added to as well. Each y[m][k] is summed over t, then c, in this
+  ** order, wherever it lies. lda etc. in elements. */
+  void (*rows)(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_int *tap,
+               df_int taps, const df_real *packed, const df_real *bias,
+               const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
+               df_int K);
+  df_int panel; /* columns of a panel of packed weights */
+  /* packed: ceil(K/panel) panels of taps x C x panel, zero beyond K; element (t, c, k) of
+  ** the source is w[t st + c sc + k sk] */
+  void (*pack_weights)(df_real *packed, const df_real *w, df_int taps, df_int st,
+                       df_int C, df_int sc, df_int K, df_int sk);
+
+  /* -- pack.h ----------------------------------------------------------------------- */
+  void (*round_bf16)(df_real *y, const df_real *x,
+                     df_int n); /* to 8 bits; half to even */
+  /* y (C x rows, pitch ldy) = transpose of x (rows x C, pitch ldx) */
+  void (*transpose)(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
+                    df_int C);
+  void (*from_f32)(df_real *y, const float *x, df_int n);
+  void (*from_f64)(df_real *y, const double *x, df_int n);
+  void (*from_f16)(df_real *y, const uint16_t *x, df_int n);
+  void (*from_bf16)(df_real *y, const uint16_t *x, df_int n);
+  void (*from_u8)(df_real *y, const uint8_t *x, df_int n);
+  void (*from_i64)(df_real *y, const int64_t *x, df_int n);
+  void (*to_f32)(float *y, const df_real *x, df_int n);
+  void (*to_f64)(double *y, const df_real *x, df_int n);
+  void (*to_f16)(uint16_t *y, const df_real *x, df_int n);  /* half to even */
+  void (*to_bf16)(uint16_t *y, const df_real *x, df_int n); /* half to even */
+  void (*to_u8)(uint8_t *y, const df_real *x, df_int n);    /* rounded, clamped 0..255 */
+  void (*to_i64)(int64_t *y, const df_real *x, df_int n);   /* truncated */
+  /* y = x / 127.5 - 1: an image's bytes as floats in [-1, 1] */
+  void (*image_from_u8)(df_real *y, const uint8_t *x, df_int n);
+
+  /* -- update.h --------------------------------------------------------------------- */
+  /* AdamW (Loshchilov & Hutter 2019, alg. 2) and the average, one pass:
+  **   g' = scale g;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2
+  **   w -= lr (m correct1 / (sqrt(v correct2) + tiny) + decay w)
+  **   average = ema average + (1 - ema) w, where average is not NULL */
+  void (*adamw)(df_real *w, const df_real *g, df_real *m, df_real *v, df_real *average,
+                const df_update *u, df_int n);
+} df_kernels;
+
+/* The table in use: the best that the processor and the OS allow, or what DIFFUSION_ISA
+** names. Complete: every entry is set. */
+const df_kernels *df_kernel(void);
+
+/* Chooses by name; DF_MISUSE with a sentence that lists what this machine has. */
+int df_kernels_choose(const char *name);
+
+/* The names that this machine can run, scalar first; NULL behind the last. */
+const char *const *df_kernels_names(void);
+
+#endif
