@@ -1,45 +1,155 @@
-# diffusion: a C core for Lua 5.4. `make demo` trains and samples, `make test` tests.
-LUA        ?= lua5.4
-CFLAGS     ?= -O2 -g -fPIC
-LIBFLAG    ?= -shared
-LUA_INCDIR ?= $(shell pkg-config --variable=includedir lua5.4 2>/dev/null)/lua5.4
+# diffusion: a C core for Lua 5.4.
+#
+#   make            both builds of the core: build/diffusion/core.so and core64.so
+#   make demo       train on Fashion-MNIST and draw samples into demo/
+#   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
+#   make lint       clang-format, cppcheck, luacheck, the NEON kernels cross-compiled
+#   make deps       what demo, test and lint install by themselves when it is missing
+#   make install    under DESTDIR and PREFIX (/usr/local)
+#   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
+#                   every call of the binding
+#   make clean
+
+LUA           ?= lua5.4
+CFLAGS        ?= -O2 -g
 LIB_EXTENSION ?= so
+PREFIX        ?= /usr/local
+BUILD         ?= build
+JOBS          ?= $(shell nproc 2>/dev/null || echo 2)
 
-BUILD   := build/diffusion
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
-OURS    := -std=c11 -D_POSIX_C_SOURCE=200809L -fvisibility=hidden -ffp-contract=off $(WARN) \
-           -Icsrc -I$(LUA_INCDIR)
-LDLIBS  := -lopenblas -lpng -lz -lm -lpthread
-SOURCES := $(wildcard csrc/*/*.c)
+ifeq ($(shell uname -s),Darwin)
+LIBFLAG ?= -bundle -undefined dynamic_lookup
+else
+LIBFLAG ?= -shared
+KEEP    := -Wl,-z,nodelete -Wl,-z,now # threads outlive lua_close, which unloads modules
+endif
 
-core_OBJECTS   := $(SOURCES:csrc/%.c=build/core/%.o)
-core64_OBJECTS := $(SOURCES:csrc/%.c=build/core64/%.o)
+# -- libraries: the folders that LuaRocks names, or pkg-config, or the compiler's own -----
+ask = $(shell pkg-config $1 2>/dev/null)
+inc = $(if $($1_INCDIR),-I"$($1_INCDIR)",$(call ask,--cflags $2))
+lib = $(if $($1_LIBDIR),-L"$($1_LIBDIR)" -l$3,$(or $(call ask,--libs $2),-l$3))
+
+ifdef LUA_INCDIR
+LUA_CFLAGS := -I"$(LUA_INCDIR)"
+else
+LUA_CFLAGS := $(or $(call ask,--cflags lua5.4),$(call ask,--cflags lua-5.4),$(call ask,--cflags lua))
+endif
+INCLUDES := $(call inc,OPENBLAS,openblas) $(call inc,PNG,libpng) $(call inc,ZLIB,zlib)
+LDLIBS   := $(call lib,OPENBLAS,openblas,openblas) $(call lib,PNG,libpng,png) \
+            $(call lib,ZLIB,zlib,z) -lm -lpthread
+
+ifneq ($(shell echo '\#include <turbojpeg.h>' | $(CC) -E -x c - 2>/dev/null | grep -m1 tjhandle),)
+INCLUDES += -DDF_HAVE_TURBOJPEG
+LDLIBS   += $(or $(call ask,--libs libturbojpeg),-lturbojpeg)
+endif
+
+# -- the two builds of the core ------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+OURS := -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden -ffp-contract=off \
+        $(WARN) -Icsrc $(LUA_CFLAGS) $(INCLUDES)
+
+SOURCES        := $(wildcard csrc/*/*.c)
+MODULES        := $(BUILD)/diffusion/core.$(LIB_EXTENSION) $(BUILD)/diffusion/core64.$(LIB_EXTENSION)
+core_OBJECTS   := $(SOURCES:csrc/%.c=$(BUILD)/core/%.o)
+core64_OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/core64/%.o)
 
 # one translation unit per instruction set, each with its own flags (x86 only)
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
-build/core/kernels/isa_avx2.o:   ISA := -O3 -mavx2 -mfma -mf16c
-build/core/kernels/isa_avx512.o: ISA := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+$(BUILD)/core/kernels/isa_avx2.o:   ISA := -O3 -mavx2 -mfma -mf16c
+$(BUILD)/core/kernels/isa_avx512.o: ISA := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl \
+                                           -mfma -mf16c -mprefer-vector-width=512
 endif
 
-all: $(BUILD)/core.$(LIB_EXTENSION) $(BUILD)/core64.$(LIB_EXTENSION)
+all: $(MODULES)
 
-$(BUILD)/core.$(LIB_EXTENSION): $(core_OBJECTS)
-$(BUILD)/core64.$(LIB_EXTENSION): $(core64_OBJECTS)
-$(BUILD)/%.$(LIB_EXTENSION):
+$(BUILD)/diffusion/core.$(LIB_EXTENSION): $(core_OBJECTS)
+$(BUILD)/diffusion/core64.$(LIB_EXTENSION): $(core64_OBJECTS)
+$(MODULES):
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) -Wl,-z,nodelete -o $@ $^ $(LDLIBS)
+	$(CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(LDLIBS)
 
-build/core/%.o: csrc/%.c
+$(BUILD)/core/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURS) $(ISA) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -MMD -MP -c $< -o $@
 
-build/core64/%.o: csrc/%.c
+$(BUILD)/core64/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURS) -DDF_DOUBLE -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(OURS) $(CHECKS) -DDF_DOUBLE -MMD -MP -c $< -o $@
+
+# touched only when the flags are others than at the last build
+$(BUILD)/flags: always
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' | cmp -s - $@ \
+	  || echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' > $@
 
 -include $(core_OBJECTS:.o=.d) $(core64_OBJECTS:.o=.d)
+
+# -- what runs in the tree -----------------------------------------------------------------
+IN_TREE = DIFFUSION_BUILD=$(BUILD) \
+  LUA_PATH_5_4="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH_5_4:-$${LUA_PATH:-;}}" \
+  LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}"
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+deps:
+	@.ci/deps build demo test lint
+
+demo:
+	@.ci/deps build demo
+	@$(MAKE) $(PARALLEL) all
+	@$(IN_TREE) $(LUA) examples/03_fashion_mnist.lua $(ARGS)
+
+test:
+	@.ci/deps build test
+	@$(MAKE) $(PARALLEL) all
+	@$(IN_TREE) $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
+
+stress: CHECKS := -DDF_STRESS
+sanitize stress:
+	@.ci/deps build test
+	@$(MAKE) $(PARALLEL) BUILD=build/$@ CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  CHECKS="-fsanitize=address,undefined -fno-sanitize-recover=undefined $(CHECKS)" all
+	@$(MAKE) BUILD=build/$@ specs-sanitized
+
+specs-sanitized:
+	@$(IN_TREE) DIFFUSION_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
+	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
+
+lint:
+	@.ci/deps build lint
+	clang-format --dry-run -Werror $$(find csrc spec -name '*.[ch]')
+	cppcheck --quiet --std=c11 -j$(JOBS) --enable=warning,performance,portability \
+	  --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Icsrc csrc
+	luacheck --quiet $(wildcard lua spec examples) *.rockspec .busted .luacheckrc
+	@for c in $(wildcard csrc/base/*.c csrc/kernels/*.c); do \
+	  echo "aarch64 $$c"; \
+	  aarch64-linux-gnu-gcc -O2 -Werror $(filter-out -I%,$(OURS)) -Icsrc -c $$c -o /dev/null || exit 1; \
+	done
+
+# -- installing ----------------------------------------------------------------------------
+INST_LUADIR ?= $(DESTDIR)$(PREFIX)/share/lua/5.4
+INST_LIBDIR ?= $(DESTDIR)$(PREFIX)/lib/lua/5.4
+INST_BINDIR ?= $(DESTDIR)$(PREFIX)/bin
+
+install: all
+	@$(MAKE) install-module install-command
+
+install-module:
+	install -d "$(INST_LIBDIR)/diffusion"
+	install -m 755 $(MODULES) "$(INST_LIBDIR)/diffusion"
+	cd lua && find diffusion -type f -exec install -D -m 644 '{}' "$(INST_LUADIR)/{}" \;
+
+install-command:
+	install -d "$(INST_BINDIR)"
+	printf '%s\n' '#!/bin/sh' \
+	  'LUA_PATH_5_4="$(PREFIX)/share/lua/5.4/?.lua;$(PREFIX)/share/lua/5.4/?/init.lua;$${LUA_PATH_5_4:-$${LUA_PATH:-;}}"' \
+	  'LUA_CPATH_5_4="$(PREFIX)/lib/lua/5.4/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}"' \
+	  'export LUA_PATH_5_4 LUA_CPATH_5_4' \
+	  'exec $(LUA) "$(PREFIX)/share/lua/5.4/diffusion/cli.lua" "$$@"' > "$(INST_BINDIR)/diffusion"
+	chmod 755 "$(INST_BINDIR)/diffusion"
 
 clean:
 	rm -rf build
 
-.PHONY: all clean
+MAKEFLAGS += --no-print-directory # the last line of `make -C dir test` is the count
+.PHONY: all always clean demo deps install install-command install-module lint sanitize \
+        specs-sanitized stress test

@@ -1,0 +1,79 @@
+-- The rules of the house hold for the project, and each of them can be broken.
+local house = dofile "spec/support/house.lua"
+
+local function faults(files) return table.concat(house.check(files), "\n") end
+
+describe("the house", function()
+  it("stands", function()
+    assert.equal("", faults(house.read()))
+  end)
+
+  it("accepts arrows that go down", function()
+    assert.equal("", faults{
+      ["csrc/base/base.h"] = "",
+      ["csrc/ops/tape.h"] = '#include "base/base.h"\n',
+      ["csrc/ops/tape.c"] = '#include "ops/tape.h"\n#include <math.h>\n',
+      ["csrc/binding/lcore.c"] = '#include "ops/tape.h"\n#include <lua.h>\n',
+      ["lua/diffusion/init.lua"] = 'local core = require "diffusion.core"\n',
+      ["examples/01.lua"] = 'local d = require "diffusion"\n',
+    })
+  end)
+
+  local function broken(what, files, message)
+    it("refuses " .. what, function()
+      assert.equal(message, faults(files))
+    end)
+  end
+
+  broken("an arrow up", {
+    ["csrc/base/alloc.c"] = '#include "ops/tape.h"\n', ["csrc/ops/tape.h"] = "",
+  }, "csrc/base/alloc.c names csrc/ops/tape.h, a floor above it")
+
+  broken("an arrow across the landing", {
+    ["csrc/nn/mlp.c"] = '#include "process/schedule.h"\n', ["csrc/process/schedule.h"] = "",
+  }, "csrc/nn/mlp.c names csrc/process/schedule.h, across the landing")
+
+  broken("tensors in the engine", {
+    ["csrc/engine/gemm.c"] = '#include "tensor/tensor.h"\n', ["csrc/tensor/tensor.h"] = "",
+  }, "csrc/engine/gemm.c names csrc/tensor/tensor.h, which its room may not know")
+
+  broken("a header that isn't there", {
+    ["csrc/nn/mlp.c"] = '#include "nn/mlp.h"\n',
+  }, 'csrc/nn/mlp.c includes "nn/mlp.h", which is no file here')
+
+  broken("a second door to the outside", {
+    ["csrc/ops/linear.c"] = "#include <cblas.h>\n",
+  }, "csrc/ops/linear.c opens <cblas.h>, which has its own door")
+
+  broken("a circle", {
+    ["lua/diffusion/a.lua"] = 'require "diffusion.b"\n', ["lua/diffusion/b.lua"] = 'require "diffusion.a"\n',
+  }, "circle: lua/diffusion/a.lua -> lua/diffusion/b.lua -> lua/diffusion/a.lua")
+
+  broken("the front door from inside", {
+    ["lua/diffusion/data.lua"] = 'local d = require("diffusion")\n',
+  }, "lua/diffusion/data.lua requires the front door itself")
+
+  broken("a lesson behind the front room", {
+    ["examples/01.lua"] = 'require "diffusion.schedule"\n', ["lua/diffusion/schedule.lua"] = "",
+  }, 'examples/01.lua requires "diffusion.schedule"; it may know only "diffusion"')
+
+  broken("a computed module name", {
+    ["lua/diffusion/data.lua"] = 'require("diffusion." .. name)\n',
+  }, "lua/diffusion/data.lua computes a module's name")
+
+  broken("output from the core", {
+    ["csrc/ops/mix.c"] = 'void df_mix(void) {\n  printf("mixing");\n}\n',
+  }, "csrc/ops/mix.c calls printf")
+
+  broken("a long function", {
+    ["csrc/ops/mix.c"] = "void df_mix(void) {\n" .. ("  work();\n"):rep(59) .. "}\n",
+  }, "csrc/ops/mix.c:1: df_mix is 61 lines long")
+
+  it("lets comments and long kernels be", function()
+    assert.equal("", faults{
+      ["csrc/kernels/isa_scalar.c"] = "void df_mix(void) {\n" .. ("  work();\n"):rep(90) .. "}\n",
+      ["csrc/ops/mix.c"] = "/* never calls exit() */\n",
+      ["lua/diffusion/data.lua"] = '-- not require "diffusion"\n',
+    })
+  end)
+end)

@@ -1,0 +1,165 @@
+-- The rules of the house. A file names files of its own room or of a floor below, and never
+-- in a circle; each outside header has one door; functions and files are short.
+local M = {}
+
+local floor = {
+  ["csrc/base"] = 1,
+  ["csrc/kernels"] = 2, ["csrc/tensor"] = 2,
+  ["csrc/engine"] = 3, ["csrc/io"] = 3,
+  ["csrc/ops"] = 4,
+  ["csrc/nn"] = 5, ["csrc/process"] = 5,
+  ["csrc/binding"] = 6,
+  ["lua/diffusion"] = 7,
+  ["examples"] = 8,
+}
+local strangers = { ["csrc/engine"] = "csrc/tensor" }   -- a floor below, yet not to be named
+
+local binding, base, gemm = { "^csrc/binding/" }, { "^csrc/base/" }, { "^csrc/engine/gemm%.c$" }
+local intrinsics = { "^csrc/kernels/", "^csrc/base/cpu%.c$" }
+local door = {   -- by base name, however the header is found
+  ["lua.h"] = binding, ["lauxlib.h"] = binding, ["lualib.h"] = binding, ["luaconf.h"] = binding,
+  ["cblas.h"] = gemm, ["dlfcn.h"] = gemm,
+  ["pthread.h"] = base, ["threads.h"] = base,
+  ["immintrin.h"] = intrinsics, ["arm_neon.h"] = intrinsics, ["cpuid.h"] = intrinsics,
+  ["png.h"] = { "^csrc/io/png%.c$" }, ["turbojpeg.h"] = { "^csrc/io/jpeg%.c$" }, ["zlib.h"] = { "^csrc/io/" },
+  ["mman.h"] = { "^csrc/io/map%.c$" },
+  ["setjmp.h"] = {}, ["omp.h"] = {},
+}
+local outcast = { "abort", "exit", "_exit", "printf", "fprintf", "puts", "perror", "setjmp", "longjmp" }
+
+local longest_file, longest_function = 600, 60
+
+local function room(path)
+  return path:match "^csrc/[^/]+" or path:match "^lua/diffusion" or path:match "^[^/]+"
+end
+
+local function matches(path, patterns)
+  for _, pattern in ipairs(patterns) do
+    if path:find(pattern) then return true end
+  end
+  return false
+end
+
+local function without_comments(path, text)
+  if path:find "%.lua$" then return (text:gsub("%-%-[%(%[]?%[(=*)%[.-%]%1%]", ""):gsub("%-%-[^\n]*", "")) end
+  return (text:gsub("/%*.-%*/", ""):gsub("//[^\n]*", ""))
+end
+
+local function includes(files, path, fault)
+  local names = {}
+  for name in files[path]:gmatch '#%s*include%s+"([^"]+)"' do
+    local here = path:match "^(.*/)" .. name
+    local found = files["csrc/" .. name] and "csrc/" .. name or files[here] and here
+    if found then names[#names + 1] = found
+    else fault("%s includes \"%s\", which is no file here", path, name) end
+  end
+  for name in files[path]:gmatch "#%s*include%s+<([^>]+)>" do
+    local place = door[name:match "[^/]+$"]
+    if place and not matches(path, place) then fault("%s opens <%s>, which has its own door", path, name) end
+  end
+  return names
+end
+
+-- The file that a required name stands for, nil with a fault where it may not be required.
+local function required(files, path, name, fault)
+  local outside = path:find "^examples/" or path == "lua/diffusion/cli.lua"
+  local stem = "lua/diffusion" .. name:gsub("%.", "/")
+  if outside then
+    if name == "" then return "lua/diffusion/init.lua" end
+    return fault("%s requires \"diffusion%s\"; it may know only \"diffusion\"", path, name)
+  end
+  if name == ".core" then return "csrc/binding/lcore.c" end
+  if name == "" then return fault("%s requires the front door itself", path) end
+  if files[stem .. ".lua"] then return stem .. ".lua" end
+  if files[stem .. "/init.lua"] then return stem .. "/init.lua" end
+  return fault("%s requires diffusion%s, which is no file here", path, name)
+end
+
+local function requires(files, path, fault)
+  local names, code = {}, without_comments(path, files[path])
+  for name, next in code:gmatch 'require%s*%(?%s*["\']diffusion([%w_.]*)["\']%s*(%.?%.?)' do
+    if next ~= ".." then names[#names + 1] = required(files, path, name, fault)
+    elseif path ~= "lua/diffusion/init.lua" then fault("%s computes a module's name", path) end
+  end
+  return names
+end
+
+local function arrow(path, name, fault)
+  local a, b = room(path), room(name)
+  local here, there = floor[a], floor[b]
+  if not (here and there) then fault("%s names %s: one of them stands on no floor", path, name)
+  elseif here < there then fault("%s names %s, a floor above it", path, name)
+  elseif here == there and a ~= b then fault("%s names %s, across the landing", path, name)
+  elseif strangers[a] == b then fault("%s names %s, which its room may not know", path, name) end
+end
+
+local function circles(graph, order, fault)
+  local state = {}
+  local function walk(path, trail)
+    if state[path] == "done" or not graph[path] then return end
+    if state[path] == "open" then return fault("circle: %s", trail) end
+    state[path] = "open"
+    for _, name in ipairs(graph[path]) do walk(name, trail .. " -> " .. name) end
+    state[path] = "done"
+  end
+  for _, path in ipairs(order) do walk(path, path) end
+end
+
+-- A function of clang-format's layout: from the last line that begins in column 1 to a
+-- brace alone in column 1.
+local function lengths(path, text, fault)
+  local number, first, name = 0, nil, nil
+  for line in text:gmatch "([^\n]*)\n" do
+    number = number + 1
+    if line:find "^[%a_]" and not line:find ":$" then first, name = number, line:match "([%w_]+)%(" end
+    if line == "}" and first and number - first >= longest_function
+      and not path:find "^csrc/kernels/" and not path:find "^csrc/engine/" then
+      fault("%s:%d: %s is %d lines long", path, first, name or "a function", number - first + 1)
+    end
+  end
+  if number > longest_file then fault("%s is %d lines long", path, number) end
+end
+
+local function manners(path, text, fault)
+  local code = without_comments(path, text)
+  for _, word in ipairs(outcast) do
+    if code:find("%f[%w_]" .. word .. "%s*%(") then fault("%s calls %s", path, word) end
+  end
+end
+
+--- Checks files given as a table from path to text.
+---@param files table<string, string>
+---@return string[] faults, sorted; empty when the house stands
+function M.check(files)
+  local faults, order, graph = {}, {}, {}
+  local function fault(...) faults[#faults + 1] = string.format(...) end
+  for path in pairs(files) do order[#order + 1] = path end
+  table.sort(order)
+  for _, path in ipairs(order) do
+    local lua = path:find "%.lua$"
+    graph[path] = (lua and requires or includes)(files, path, fault)
+    for _, name in ipairs(graph[path]) do arrow(path, name, fault) end
+    if not lua then
+      lengths(path, files[path], fault)
+      manners(path, files[path], fault)
+    end
+  end
+  circles(graph, order, fault)
+  table.sort(faults)
+  return faults
+end
+
+--- Reads the project's sources, from its root.
+---@return table<string, string> text of each file, by path
+function M.read()
+  local files = {}
+  local list = io.popen "find csrc lua examples -name '*.[ch]' -o -name '*.lua' 2>/dev/null"
+  for path in list:lines() do
+    local file <close> = assert(io.open(path))
+    files[path] = file:read "a"
+  end
+  list:close()
+  return files
+end
+
+return M

@@ -1,0 +1,66 @@
+-- Runs the specs, spec/*_spec.lua in core.so and spec/theory/*_spec.lua in core64.so, and
+-- the kernels' check where there is one. The last line is `N passed, N failed`.
+-- lua5.4 spec/support/run.lua [spec files] [busted's options]
+
+local function quote(word) return "'" .. word:gsub("'", [['\'']]) .. "'" end
+
+local function find(folder)
+  local paths = {}
+  for path in io.popen("ls " .. folder .. "/*_spec.lua 2>/dev/null"):lines() do paths[#paths + 1] = path end
+  return paths
+end
+
+local chosen, options = {}, {}
+for _, word in ipairs(arg) do
+  local list = word:find "_spec%.lua$" and chosen or options
+  list[#list + 1] = word
+end
+
+local single, double = {}, {}
+for _, path in ipairs(#chosen > 0 and chosen or find "spec") do
+  table.insert(path:find "theory/" and double or single, path)
+end
+if #chosen == 0 then double = find "spec/theory" end
+
+local passed, failed = 0, 0
+
+-- Runs a command, shows what it writes, adds its last `N passed, N failed`; a command that
+-- ends without one, or badly with none failed, is itself one failure.
+local function run(command)
+  local out, text = assert(io.popen(command)), {}
+  for c in out:lines(1) do
+    text[#text + 1] = c
+    io.write(c) io.flush()
+  end
+  local ok = out:close()
+  local yes, no = table.concat(text):match ".*%f[%d](%d+) passed, (%d+) failed"
+  if not yes or (not ok and no == "0") then
+    print("FAILED: this ended early: " .. command)
+    no = (no or 0) + 1
+  end
+  passed, failed = passed + (yes or 0), failed + no
+end
+
+local function busted(title, environment, paths)
+  if #paths == 0 then return end
+  print(title)
+  local preload = os.getenv "DIFFUSION_PRELOAD"
+  local words = { environment, preload and "LD_PRELOAD=" .. quote(preload) or "",
+    quote(arg[-1]), "spec/support/busted.lua --ignore-lua -o spec/support/dots.lua" }
+  for _, word in ipairs(options) do words[#words + 1] = quote(word) end
+  for _, word in ipairs(paths) do words[#words + 1] = quote(word) end
+  run(table.concat(words, " "))
+end
+
+busted("core.so", "", single)
+busted("core64.so", "DIFFUSION_PRECISION=double", double)
+
+local kernels = io.open "spec/support/check_kernels.c"
+if kernels and #arg == 0 then
+  kernels:close()
+  print "kernels"
+  run "env -u MAKEFLAGS make -s check-kernels"
+end
+
+print(("%d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0 and passed > 0)
