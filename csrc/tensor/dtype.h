@@ -1,0 +1,31 @@
+/* The types of elements. */
+#ifndef df_dtype_h
+#define df_dtype_h
+
+#include "base/base.h"
+
+typedef enum df_dtype {
+  DF_F32,  /* what core.so computes in */
+  DF_F64,  /* what core64.so computes in */
+  DF_F16,  /* storage of weights, computed as reals */
+  DF_BF16, /* the same */
+  DF_U8,   /* images, masks */
+  DF_I64,  /* classes, indices */
+  DF_DTYPES
+} df_dtype;
+
+#ifdef DF_DOUBLE
+#define DF_REAL DF_F64
+#else
+#define DF_REAL DF_F32
+#endif
+
+const char *df_dtype_name(df_dtype dtype);        /* "f32" */
+int df_dtype_size(df_dtype dtype);                /* bytes */
+bool df_dtype_find(const char *name, df_dtype *); /* false: no such name */
+bool df_dtype_is_float(df_dtype dtype);
+
+/* n elements from one type to another; the same type is a copy. */
+void df_dtype_convert(df_dtype to, void *y, df_dtype from, const void *x, df_int n);
+
+#endif

@@ -1,0 +1,87 @@
+/* Storage and the packed operands that ride on it. */
+#include "tensor/storage.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+df_storage *df_storage_around(void *data, size_t bytes, void (*release)(void *),
+                              void *owner) {
+  df_storage *s = malloc(sizeof *s);
+  df_body *b = malloc(sizeof *b);
+  if (!s || !b) {
+    free(s);
+    free(b);
+    return df_fail_null(DF_MEMORY, "not enough memory for a tensor's head");
+  }
+  *b = (df_body){ .data = data, .bytes = bytes, .release = release, .owner = owner };
+  *s = (df_storage){ .refs = 1, .body = b };
+  return s;
+}
+
+df_storage *df_storage_new(size_t bytes) {
+  void *data = df_alloc(bytes);
+  if (!data) return NULL;
+  df_storage *s = df_storage_around(data, bytes, df_free, data);
+  if (!s) df_free(data);
+  return s;
+}
+
+df_storage *df_storage_retain(df_storage *s) {
+  s->refs++;
+  return s;
+}
+
+static void drop_packs(df_body *b) {
+  while (b->packs) {
+    df_pack *p = b->packs;
+    b->packs = p->next;
+    df_free(p->data);
+    free(p);
+  }
+}
+
+void df_storage_release(df_storage *s) {
+  if (!s || --s->refs > 0) return;
+  drop_packs(s->body);
+  s->body->release(s->body->owner);
+  free(s->body);
+  free(s);
+}
+
+void df_storage_exchange(df_storage *a, df_storage *b) {
+  df_body *body = a->body;
+  a->body = b->body;
+  b->body = body;
+}
+
+static df_pack *seek(df_body *b, const void *kind, df_int offset, df_int extra) {
+  for (df_pack *p = b->packs; p; p = p->next)
+    if (p->kind == kind && p->offset == offset && p->extra == extra) return p;
+  return NULL;
+}
+
+void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra) {
+  df_pack *p = seek(s->body, kind, offset, extra);
+  return p && p->version == s->body->version ? p->data : NULL;
+}
+
+void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
+                   size_t bytes) {
+  df_pack *p = seek(s->body, kind, offset, extra);
+  if (p) { /* stale, and of the same size: the window hasn't changed */
+    p->version = s->body->version;
+    return p->data;
+  }
+  void *data = df_alloc(bytes);
+  if (!data) return NULL;
+  p = malloc(sizeof *p);
+  if (!p) {
+    df_free(data);
+    return df_fail_null(DF_MEMORY, "not enough memory for packed weights");
+  }
+  *p = (df_pack){ s->body->packs, kind, offset, extra, s->body->version, data };
+  s->body->packs = p;
+  return data;
+}

@@ -1,0 +1,198 @@
+/* Windows on storage, and copies between them. */
+#include "tensor/tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/pool.h"
+
+static df_tensor *head(df_dtype dtype, const df_shape *shape, df_storage *storage) {
+  df_tensor *x = calloc(1, sizeof *x);
+  if (!x) return df_fail_null(DF_MEMORY, "not enough memory for a tensor's head");
+  x->refs = 1;
+  x->dtype = dtype;
+  x->shape = *shape;
+  x->storage = storage;
+  df_shape_strides(shape, x->stride);
+  return x;
+}
+
+df_tensor *df_tensor_new(df_dtype dtype, const df_shape *shape) {
+  df_int count = df_shape_count(shape), bytes;
+  if (count < 0 || __builtin_mul_overflow(count, df_dtype_size(dtype), &bytes))
+    return df_fail_null(DF_MISUSE, "a tensor of shape %s is too large",
+                        df_shape_text(shape));
+  df_storage *storage = df_storage_new((size_t)bytes);
+  if (!storage) return NULL;
+  df_tensor *x = head(dtype, shape, storage);
+  if (!x) df_storage_release(storage);
+  return x;
+}
+
+df_tensor *df_tensor_on(df_storage *storage, df_dtype dtype, const df_shape *shape,
+                        df_int offset) {
+  df_tensor *x = head(dtype, shape, storage);
+  if (!x) return NULL;
+  df_storage_retain(storage);
+  x->offset = offset;
+  return x;
+}
+
+df_tensor *df_tensor_window(const df_tensor *x, const df_shape *shape,
+                            const df_int *stride, df_int offset) {
+  df_tensor *y = df_tensor_on(x->storage, x->dtype, shape, offset);
+  if (y) memcpy(y->stride, stride, (size_t)shape->ndim * sizeof *stride);
+  return y;
+}
+
+df_tensor *df_tensor_retain(df_tensor *x) {
+  if (x) x->refs++;
+  return x;
+}
+
+void df_tensor_release(df_tensor *x) {
+  if (!x || --x->refs > 0) return;
+  df_storage_release(x->storage);
+  free(x);
+}
+
+df_int df_tensor_count(const df_tensor *x) { return df_shape_count(&x->shape); }
+
+bool df_tensor_is_dense(const df_tensor *x) {
+  df_int step = 1;
+  for (int i = x->shape.ndim - 1; i >= 0; i--) {
+    if (x->shape.size[i] != 1 && x->stride[i] != step) return false;
+    step *= x->shape.size[i];
+  }
+  return true;
+}
+
+void *df_tensor_data(const df_tensor *x) {
+  return (char *)x->storage->body->data + x->offset * df_dtype_size(x->dtype);
+}
+
+df_real *df_tensor_reals(const df_tensor *x) { return df_tensor_data(x); }
+
+uint64_t df_tensor_version(const df_tensor *x) { return x->storage->body->version; }
+
+void df_tensor_touch(df_tensor *x) { x->storage->body->version++; }
+
+const char *df_tensor_text(const df_tensor *x) { return df_shape_text(&x->shape); }
+
+df_tensor *df_tensor_narrow(const df_tensor *x, int dim, df_int start, df_int length) {
+  df_shape shape = x->shape;
+  shape.size[dim] = length;
+  return df_tensor_window(x, &shape, x->stride, x->offset + start * x->stride[dim]);
+}
+
+df_tensor *df_tensor_select(const df_tensor *x, int dim, df_int index) {
+  df_shape shape = { .ndim = x->shape.ndim - 1 };
+  df_int stride[DF_DIMS];
+  for (int i = 0; i < shape.ndim; i++) {
+    int from = i < dim ? i : i + 1;
+    shape.size[i] = x->shape.size[from], stride[i] = x->stride[from];
+  }
+  return df_tensor_window(x, &shape, stride, x->offset + index * x->stride[dim]);
+}
+
+df_tensor *df_tensor_permute(const df_tensor *x, const int *order) {
+  df_shape shape = { .ndim = x->shape.ndim };
+  df_int stride[DF_DIMS];
+  for (int i = 0; i < shape.ndim; i++)
+    shape.size[i] = x->shape.size[order[i]], stride[i] = x->stride[order[i]];
+  return df_tensor_window(x, &shape, stride, x->offset);
+}
+
+df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape) {
+  df_shape both;
+  df_int stride[DF_DIMS];
+  if (!df_shape_broadcast(&x->shape, shape, &both) || !df_shape_equal(&both, shape))
+    return df_fail_null(DF_MISUSE, "expand: %s doesn't stretch to %s", df_tensor_text(x),
+                        df_shape_text(shape));
+  int lead = shape->ndim - x->shape.ndim;
+  for (int i = 0; i < shape->ndim; i++) {
+    bool own = i >= lead && x->shape.size[i - lead] == shape->size[i];
+    stride[i] = own ? x->stride[i - lead] : 0;
+  }
+  return df_tensor_window(x, shape, stride, x->offset);
+}
+
+df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape) {
+  df_int stride[DF_DIMS];
+  if (df_shape_count(shape) != df_tensor_count(x))
+    return df_fail_null(DF_MISUSE, "view: %s has %td elements, %s would have %td",
+                        df_tensor_text(x), df_tensor_count(x), df_shape_text(shape),
+                        df_shape_count(shape));
+  if (!df_tensor_is_dense(x))
+    return df_fail_null(DF_MISUSE, "view: %s isn't contiguous; use reshape",
+                        df_tensor_text(x));
+  df_shape_strides(shape, stride);
+  return df_tensor_window(x, shape, stride, x->offset);
+}
+
+df_walk df_walk_over(const df_shape *shape) {
+  df_walk w = { .runs = 1, .length = 1 };
+  if (shape->ndim > 0) w.length = shape->size[shape->ndim - 1];
+  w.outer = shape->ndim > 0 ? shape->ndim - 1 : 0;
+  for (int i = 0; i < w.outer; i++) w.size[i] = shape->size[i], w.runs *= shape->size[i];
+  return w;
+}
+
+df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride) {
+  df_int offset = 0;
+  for (int i = w->outer - 1; i >= 0; i--) {
+    offset += run % w->size[i] * stride[i];
+    run /= w->size[i];
+  }
+  return offset;
+}
+
+typedef struct copy {
+  df_tensor *y;
+  const df_tensor *x;
+  df_walk walk;
+} copy;
+
+/* n elements with steps in bytes */
+static void copy_stepped(df_dtype to, char *y, df_int sy, df_dtype from, const char *x,
+                         df_int sx, df_int n) {
+  int width = df_dtype_size(to);
+  if (to != from)
+    for (df_int i = 0; i < n; i++) df_dtype_convert(to, y + i * sy, from, x + i * sx, 1);
+  else if (width == 4)
+    for (df_int i = 0; i < n; i++) memcpy(y + i * sy, x + i * sx, 4);
+  else
+    for (df_int i = 0; i < n; i++) memcpy(y + i * sy, x + i * sx, (size_t)width);
+}
+
+static void copy_runs(void *context, df_int begin, df_int end) {
+  copy *c = context;
+  int wy = df_dtype_size(c->y->dtype), wx = df_dtype_size(c->x->dtype);
+  int last = c->walk.outer;
+  df_int sy = c->y->shape.ndim ? c->y->stride[last] : 1;
+  df_int sx = c->x->shape.ndim ? c->x->stride[last] : 1;
+  for (df_int run = begin; run < end; run++) {
+    char *y = df_tensor_data(c->y);
+    const char *x = df_tensor_data(c->x);
+    y += df_walk_offset(&c->walk, run, c->y->stride) * wy;
+    x += df_walk_offset(&c->walk, run, c->x->stride) * wx;
+    if (sy == 1 && sx == 1)
+      df_dtype_convert(c->y->dtype, y, c->x->dtype, x, c->walk.length);
+    else copy_stepped(c->y->dtype, y, sy * wy, c->x->dtype, x, sx * wx, c->walk.length);
+  }
+}
+
+#define COPY_GRAIN 16384 /* elements of a chunk */
+
+void df_tensor_copy(df_tensor *y, const df_tensor *x) {
+  bool dense = df_tensor_is_dense(x) && df_tensor_is_dense(y);
+  df_int count = df_tensor_count(x);
+  if (dense) {
+    df_dtype_convert(y->dtype, df_tensor_data(y), x->dtype, df_tensor_data(x), count);
+  } else if (count > 0) {
+    copy c = { y, x, df_walk_over(&x->shape) };
+    df_parallel(c.walk.runs, COPY_GRAIN / c.walk.length + 1, copy_runs, &c);
+  }
+  df_tensor_touch(y);
+}

@@ -1,0 +1,63 @@
+/* Tensors: counted, strided windows on storage. Shapes and windows only; arithmetic is
+** upstairs. */
+#ifndef df_tensor_h
+#define df_tensor_h
+
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+#include "tensor/storage.h"
+
+/* ROWS: what the strides say. PLANES: a convolution's operand, whose layout only
+** engine/operand knows; its shape is still B, H, W, C. PLANES never reaches Lua. */
+typedef enum df_form { DF_ROWS, DF_PLANES } df_form;
+
+typedef struct df_tensor {
+  int refs;
+  df_dtype dtype;
+  df_form form;
+  df_shape shape;
+  df_int stride[DF_DIMS]; /* in elements */
+  df_int offset;          /* in elements */
+  df_storage *storage;
+  struct df_leaf
+      *leaf;       /* where its gradient gathers, if it is a parameter (ops/sink.h) */
+  uint64_t record; /* the record that knows it, 0: none; and its place there */
+  int slot;
+} df_tensor;
+
+df_tensor *df_tensor_new(df_dtype dtype, const df_shape *shape); /* dense, undefined */
+df_tensor *df_tensor_window(const df_tensor *x, const df_shape *shape,
+                            const df_int *stride, df_int offset);
+df_tensor *df_tensor_on(df_storage *storage, df_dtype dtype, const df_shape *shape,
+                        df_int offset);    /* dense window; takes its own reference */
+df_tensor *df_tensor_retain(df_tensor *x); /* NULL is fine */
+void df_tensor_release(df_tensor *x);      /* NULL is fine */
+
+df_int df_tensor_count(const df_tensor *x);
+bool df_tensor_is_dense(const df_tensor *x);
+void *df_tensor_data(const df_tensor *x);     /* its first element */
+df_real *df_tensor_reals(const df_tensor *x); /* the same, of a tensor of reals */
+uint64_t df_tensor_version(const df_tensor *x);
+void df_tensor_touch(df_tensor *x);             /* it was written to */
+const char *df_tensor_text(const df_tensor *x); /* its shape, "[8,28,28,1]" */
+
+/* Windows; the caller has checked the ranges. Indices here count from 0. */
+df_tensor *df_tensor_narrow(const df_tensor *x, int dim, df_int start, df_int length);
+df_tensor *df_tensor_select(const df_tensor *x, int dim, df_int index);
+df_tensor *df_tensor_permute(const df_tensor *x, const int *order);
+df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape); /* NULL: misfit */
+df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape);   /* NULL: misfit */
+
+/* Walks a shape in order, a run of the last dimension at a time. */
+typedef struct df_walk {
+  df_int runs, length; /* runs of `length` elements */
+  int outer;           /* dimensions before the last */
+  df_int size[DF_DIMS];
+} df_walk;
+df_walk df_walk_over(const df_shape *shape);
+df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride);
+
+/* Copies between equal shapes of any types and strides, in order. */
+void df_tensor_copy(df_tensor *y, const df_tensor *x);
+
+#endif
