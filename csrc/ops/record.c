@@ -1,0 +1,155 @@
+/* The life of nodes and slots. */
+#include "ops/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/sink.h"
+
+static bool trainable(const df_record *r, const df_tensor *x) {
+  return r->leaves && x->leaf && x->leaf->trainable;
+}
+
+bool df_record_tracks(const df_record *r, const df_tensor *x) {
+  return x->record == r->serial ? r->slots[x->slot].wanted : trainable(r, x);
+}
+
+static int add_slot(df_record *r, const df_shape *shape, df_leaf *leaf) {
+  if (r->n_slots == r->slots_room) {
+    size_t more = r->slots_room ? r->slots_room * 2 : 64;
+    df_slot *grown = realloc(r->slots, more * sizeof *grown);
+    if (!grown) return df_fail(DF_MEMORY, "not enough memory for the record"), -1;
+    r->slots = grown;
+    r->slots_room = more;
+  }
+  r->slots[r->n_slots] = (df_slot){ .wanted = true, .shape = *shape, .leaf = leaf };
+  return (int)r->n_slots++;
+}
+
+int df_record_slot(df_record *r, df_tensor *x, df_leaf *leaf) {
+  if (x->record == r->serial) return x->slot;
+  int slot = add_slot(r, &x->shape, leaf);
+  if (slot >= 0) x->record = r->serial, x->slot = slot;
+  return slot;
+}
+
+static void free_node(df_node *node) {
+  for (int i = 0; i < node->kept; i++) df_tensor_release(node->keep[i]);
+  free(node);
+}
+
+/* A node and its lists in one block. */
+static df_node *new_node(df_record *r, const df_note *note) {
+  size_t slots = (size_t)note->n * sizeof(int), keeps = (size_t)note->kept;
+  size_t head = (sizeof(df_node) + slots + 15) / 16 * 16;
+  size_t lists = keeps * (sizeof(df_tensor *) + sizeof(uint64_t));
+  size_t body = (head + lists + 15) / 16 * 16;
+  df_node *node = calloc(1, body + note->size);
+  if (!node) return df_fail_null(DF_MEMORY, "not enough memory for the record");
+  node->op = note->op;
+  node->record = r;
+  node->n = note->n;
+  node->slot = (int *)(node + 1);
+  node->kept = note->kept;
+  node->keep = (df_tensor **)((char *)node + head);
+  node->version = (uint64_t *)(node->keep + keeps);
+  node->data = (char *)node + body;
+  if (note->size) memcpy(node->data, note->data, note->size);
+  for (int i = 0; i < note->kept; i++) {
+    node->keep[i] = df_tensor_retain(note->keep[i]);
+    if (note->keep[i]) node->version[i] = df_tensor_version(note->keep[i]);
+  }
+  return node;
+}
+
+static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
+  for (int i = 0; i < note->n; i++) {
+    df_tensor *x = note->x[i];
+    bool tracked = x && df_record_tracks(r, x);
+    node->slot[i] = tracked ? df_record_slot(r, x, x->leaf) : -1;
+    if (tracked && node->slot[i] < 0) return false;
+  }
+  return true;
+}
+
+static bool room_for_node(df_record *r) {
+  if (r->n_nodes < r->nodes_room) return true;
+  size_t more = r->nodes_room ? r->nodes_room * 2 : 64;
+  df_node **grown = realloc(r->nodes, more * sizeof *grown);
+  if (!grown) return df_fail(DF_MEMORY, "not enough memory for the record"), false;
+  r->nodes = grown;
+  r->nodes_room = more;
+  return true;
+}
+
+df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
+  df_node *node = new_node(r, note);
+  if (!node) return DF_MEMORY;
+  int slot = -1;
+  if (room_for_node(r) && fill_slots(r, node, note)) slot = add_slot(r, &y->shape, NULL);
+  if (slot < 0) {
+    free_node(node);
+    return DF_MEMORY;
+  }
+  y->record = r->serial;
+  y->slot = node->y = slot;
+  r->nodes[r->n_nodes++] = node;
+  return DF_OK;
+}
+
+df_code df_record_seed(df_record *r, int slot, df_tensor *g) {
+  df_slot *s = &r->slots[slot];
+  if (g && !df_shape_equal(&g->shape, &s->shape))
+    return df_fail(DF_MISUSE, "backward: a gradient %s for a value %s", df_tensor_text(g),
+                   df_shape_text(&s->shape));
+  df_tensor *seed = g ? df_tensor_retain(g) : df_tensor_new(DF_REAL, &s->shape);
+  if (!seed) return DF_MEMORY;
+  if (!g) *df_tensor_reals(seed) = 1;
+  s->grad = seed;
+  s->arrived = true;
+  r->at = r->n_nodes;
+  r->walking = true;
+  r->at_guest = false;
+  return DF_OK;
+}
+
+void df_record_reset(df_record *r) {
+  for (size_t i = 0; i < r->n_slots; i++) df_slot_clear(&r->slots[i]);
+  r->walking = r->at_guest = false;
+}
+
+void df_record_drop(df_record *r, size_t index) {
+  if (r->nodes[index]) free_node(r->nodes[index]);
+  r->nodes[index] = NULL;
+  if (index + 1 == r->n_nodes) r->n_nodes = index;
+}
+
+void df_slot_clear(df_slot *s) {
+  df_tensor_release(s->grad);
+  s->grad = NULL;
+  s->arrived = false;
+}
+
+/* Slots stay: tensors remember theirs. */
+void df_record_rewind(df_record *r, size_t nodes) {
+  while (r->n_nodes > nodes) df_record_drop(r, r->n_nodes - 1);
+}
+
+void df_record_clear(df_record *r) {
+  df_record_rewind(r, 0);
+  df_record_reset(r);
+  free(r->nodes);
+  free(r->slots);
+}
+
+df_code df_node_check(const df_node *node) {
+  for (int i = 0; i < node->kept; i++) {
+    const df_tensor *x = node->keep[i];
+    if (x && df_tensor_version(x) != node->version[i])
+      return df_fail(DF_MISUSE,
+                     "backward of %s: a value %s that it needs was written to in place "
+                     "after it was used",
+                     node->op->name, df_tensor_text(x));
+  }
+  return DF_OK;
+}

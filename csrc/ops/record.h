@@ -1,0 +1,42 @@
+/* One record: nodes in the order they were computed, and a slot for each value whose
+** gradient may be wanted. Known to tape.c and sink.c alone. */
+#ifndef df_record_h
+#define df_record_h
+
+#include "ops/tape.h"
+
+typedef struct df_slot {
+  bool wanted;
+  bool arrived;
+  df_shape shape;
+  df_tensor *grad; /* dense; may be shared with other slots until written to */
+  struct df_leaf *leaf;
+} df_slot;
+
+struct df_record {
+  uint64_t serial;
+  bool leaves; /* trainable parameters are wanted */
+  bool walking, walked, at_guest;
+  df_node **nodes;
+  size_t n_nodes, nodes_room;
+  df_slot *slots;
+  size_t n_slots, slots_room;
+  size_t at; /* nodes still to walk */
+  df_record *next;
+};
+
+bool df_record_tracks(const df_record *r, const df_tensor *x);
+/* x's slot, made if need be (of a leaf, or a wanted tensor); -1: memory. */
+int df_record_slot(df_record *r, df_tensor *x, struct df_leaf *leaf);
+df_code df_record_add(df_record *r, df_tensor *y, const df_note *note);
+df_code df_record_seed(df_record *r, int slot, df_tensor *g); /* g NULL: one 1 */
+void df_record_reset(df_record *r);              /* drops a walk that was cut short */
+void df_record_drop(df_record *r, size_t index); /* lets go of one node */
+void df_record_rewind(df_record *r, size_t nodes);
+void df_record_clear(df_record *r);
+void df_slot_clear(df_slot *s);
+
+/* Fails if a kept value was written to since. */
+df_code df_node_check(const df_node *node);
+
+#endif

@@ -1,0 +1,71 @@
+/* Sinks: memory for arriving gradients, a leaf's own or a slot's. */
+#include "ops/sink.h"
+
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "ops/record.h"
+
+bool df_wants(const df_node *node, int i) { return i < node->n && node->slot[i] >= 0; }
+
+static df_code leaf_sink(df_leaf *leaf, df_sink *sink) {
+  if (!leaf->trainable) return DF_OK; /* frozen since */
+  if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
+  *sink = (df_sink){ leaf->grad, leaf->arrived ? 1 : 0 };
+  leaf->arrived = true;
+  return DF_OK;
+}
+
+static bool shared(const df_tensor *g) { return g->refs > 1 || g->storage->refs > 1; }
+
+/* A gradient passed on by reference is copied before it is added to. */
+static df_code own(df_slot *s) {
+  df_tensor *mine = df_tensor_new(DF_REAL, &s->shape);
+  if (!mine) return DF_MEMORY;
+  if (s->grad) df_tensor_copy(mine, s->grad);
+  df_tensor_release(s->grad);
+  s->grad = mine;
+  return DF_OK;
+}
+
+static df_code slot_sink(df_slot *s, df_sink *sink) {
+  if ((!s->grad || shared(s->grad)) && own(s) != DF_OK) return DF_MEMORY;
+  *sink = (df_sink){ df_tensor_reals(s->grad), s->arrived ? 1 : 0 };
+  s->arrived = true;
+  return DF_OK;
+}
+
+df_code df_sink_open(df_node *node, int i, df_sink *sink) {
+  *sink = (df_sink){ NULL, 0 };
+  if (!df_wants(node, i)) return DF_OK;
+  df_slot *s = &node->record->slots[node->slot[i]];
+  return s->leaf ? leaf_sink(s->leaf, sink) : slot_sink(s, sink);
+}
+
+static df_int slot_count(const df_node *node, int i) {
+  return df_shape_count(&node->record->slots[node->slot[i]].shape);
+}
+
+df_code df_sink_open_parts(df_node *node, int i, df_sink *sink) {
+  df_code code = df_sink_open(node, i, sink);
+  if (code != DF_OK || !sink->to) return code;
+  if (sink->beta == 0) memset(sink->to, 0, (size_t)slot_count(node, i) * sizeof(df_real));
+  sink->beta = 1;
+  return DF_OK;
+}
+
+df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
+  if (!df_wants(node, i)) return DF_OK;
+  df_slot *s = &node->record->slots[node->slot[i]];
+  if (!s->leaf && !s->arrived) {
+    s->grad = df_tensor_on(g->storage, g->dtype, &s->shape, g->offset);
+    s->arrived = s->grad != NULL;
+    return s->grad ? DF_OK : DF_MEMORY;
+  }
+  df_sink sink;
+  df_code code = df_sink_open(node, i, &sink);
+  if (code != DF_OK || !sink.to) return code;
+  const df_real one = 1, *from = df_tensor_reals(g);
+  df_kernel()->mix(sink.to, sink.beta, &one, &from, 1, df_tensor_count(g));
+  return DF_OK;
+}

@@ -1,0 +1,355 @@
+/* The context, its scopes, and the record of nodes. */
+#include "ops/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ops/record.h"
+
+#define STREAMS  8
+#define PROFILED 128
+
+struct df_tape {
+  df_precision precision;
+  uint64_t seed;
+  uint32_t drawn[STREAMS];
+  df_tensor **owned; /* by the open scopes, oldest first */
+  size_t n_owned, owned_room;
+  df_record **stack; /* records being recorded, innermost last; NULL: not recording */
+  size_t depth, stack_room;
+  df_record *records; /* all that exist */
+  uint64_t serial;
+  bool profiling;
+  double since;
+  df_profile_row profile[PROFILED];
+  int profiled;
+};
+
+df_tape *df_tape_new(void) {
+  df_tape *tape = calloc(1, sizeof *tape);
+  if (!tape) return df_fail_null(DF_MEMORY, "not enough memory for a tape");
+  tape->precision = DF_HIGH;
+  return tape;
+}
+
+void df_tape_free(df_tape *tape) {
+  if (!tape) return;
+  df_scope_close(tape, 0);
+  while (tape->records) df_record_free(tape, tape->records);
+  free(tape->owned);
+  free(tape->stack);
+  free(tape);
+}
+
+df_precision df_tape_precision(const df_tape *tape) { return tape->precision; }
+
+void df_tape_set_precision(df_tape *tape, df_precision precision) {
+  tape->precision = precision;
+}
+
+/* ==== random counters ============================================================ */
+
+void df_tape_seed(df_tape *tape, uint64_t seed) {
+  tape->seed = seed;
+  memset(tape->drawn, 0, sizeof tape->drawn);
+}
+
+uint64_t df_tape_seeded(const df_tape *tape) { return tape->seed; }
+
+df_random df_tape_draw(df_tape *tape, df_stream stream) {
+  return (df_random){ tape->seed, (uint32_t)stream, 0, tape->drawn[stream]++ };
+}
+
+uint32_t df_tape_drawn(const df_tape *tape, df_stream stream) {
+  return tape->drawn[stream];
+}
+
+void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count) {
+  tape->drawn[stream] = count;
+}
+
+/* ==== scopes ===================================================================== */
+
+/* Room for one more of `width` bytes; false: memory. */
+static bool room(void **list, size_t n, size_t *have, size_t width) {
+  if (n < *have) return true;
+  size_t more = *have ? *have * 2 : 64;
+  void *grown = realloc(*list, more * width);
+  if (!grown) return df_fail(DF_MEMORY, "not enough memory for the tape"), false;
+  *list = grown;
+  *have = more;
+  return true;
+}
+
+size_t df_scope_open(df_tape *tape) { return tape->n_owned; }
+
+void df_scope_close(df_tape *tape, size_t mark) {
+  while (tape->n_owned > mark) df_tensor_release(tape->owned[--tape->n_owned]);
+}
+
+df_tensor *df_scope_yield(df_tape *tape, size_t mark, df_tensor *result) {
+  df_tensor_retain(result);
+  df_scope_close(tape, mark);
+  return df_scope_own(tape, result);
+}
+
+df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh) {
+  if (!fresh) return NULL;
+  if (!room((void **)&tape->owned, tape->n_owned, &tape->owned_room, sizeof fresh)) {
+    df_tensor_release(fresh);
+    return NULL;
+  }
+  return tape->owned[tape->n_owned++] = fresh;
+}
+
+df_tensor *df_result(df_tape *tape, const df_shape *shape) {
+  return df_scope_own(tape, df_tensor_new(DF_REAL, shape));
+}
+
+/* ==== recording ================================================================== */
+
+static df_record *innermost(const df_tape *tape) {
+  return tape->depth ? tape->stack[tape->depth - 1] : NULL;
+}
+
+bool df_tape_recording(const df_tape *tape) { return innermost(tape) != NULL; }
+
+df_record *df_record_new(df_tape *tape, bool leaves) {
+  df_record *r = calloc(1, sizeof *r);
+  if (!r) return df_fail_null(DF_MEMORY, "not enough memory for a record");
+  r->serial = ++tape->serial;
+  r->leaves = leaves;
+  r->next = tape->records;
+  tape->records = r;
+  return r;
+}
+
+void df_record_free(df_tape *tape, df_record *record) {
+  df_record **at = &tape->records;
+  while (*at && *at != record) at = &(*at)->next;
+  if (!*at) return;
+  *at = record->next;
+  for (size_t i = 0; i < tape->depth; i++)
+    if (tape->stack[i] == record) tape->stack[i] = NULL;
+  df_record_clear(record);
+  free(record);
+}
+
+df_code df_tape_push(df_tape *tape, df_record *record) {
+  if (!room((void **)&tape->stack, tape->depth, &tape->stack_room, sizeof record))
+    return DF_MEMORY;
+  tape->stack[tape->depth++] = record;
+  return DF_OK;
+}
+
+void df_tape_pop(df_tape *tape) {
+  if (tape->depth) tape->depth--;
+}
+
+df_record *df_record_of(const df_tape *tape, const df_tensor *x) {
+  if (!x->record) return NULL;
+  df_record *r = tape->records;
+  while (r && r->serial != x->record) r = r->next;
+  return r;
+}
+
+bool df_record_is_open(const df_tape *tape, const df_record *record) {
+  for (size_t i = 0; i < tape->depth; i++)
+    if (tape->stack[i] == record) return true;
+  return false;
+}
+
+bool df_tracked(const df_tape *tape, int n, df_tensor *const *x) {
+  const df_record *r = innermost(tape);
+  for (int i = 0; r && i < n; i++)
+    if (x[i] && df_record_tracks(r, x[i])) return true;
+  return false;
+}
+
+static bool serial_is_open(const df_tape *tape, uint64_t serial) {
+  for (size_t i = 0; i < tape->depth; i++)
+    if (tape->stack[i] && tape->stack[i]->serial == serial) return true;
+  return false;
+}
+
+/* A value of a record that is closed would count as a constant: say so instead. */
+static df_code refuse_stale(const df_tape *tape, const df_note *note) {
+  for (int i = 0; i < note->n; i++) {
+    const df_tensor *x = note->x[i];
+    if (x && x->record && !x->leaf && !serial_is_open(tape, x->record))
+      return df_fail(
+          DF_MISUSE,
+          "%s: argument %d %s was computed in an earlier record, through which "
+          "no gradient flows; detach() it, or compute it in this one",
+          note->op->name, i + 1, df_tensor_text(x));
+  }
+  return DF_OK;
+}
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The time since the last op ended goes to this one. */
+static void profile(df_tape *tape, const char *name, bool backward) {
+  double now = seconds();
+  int i = 0;
+  while (i < tape->profiled
+         && (tape->profile[i].name != name || tape->profile[i].backward != backward))
+    i++;
+  if (i < PROFILED) {
+    if (i == tape->profiled)
+      tape->profile[tape->profiled++] = (df_profile_row){ name, backward, 0, 0 };
+    tape->profile[i].seconds += now - tape->since;
+    tape->profile[i].calls++;
+  }
+  tape->since = now;
+}
+
+void df_profile_start(df_tape *tape) {
+  tape->profiled = 0;
+  tape->profiling = true;
+  tape->since = seconds();
+}
+
+int df_profile_stop(df_tape *tape, const df_profile_row **rows) {
+  tape->profiling = false;
+  *rows = tape->profile;
+  return tape->profiled;
+}
+
+df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
+  if (tape->profiling) profile(tape, note.op->name, false);
+  df_record *r = innermost(tape);
+  if (!y || !r) return y;
+  if (refuse_stale(tape, &note) != DF_OK) return NULL;
+  if (!df_tracked(tape, note.n, note.x)) return y;
+  return df_record_add(r, y, &note) == DF_OK ? y : NULL;
+}
+
+df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, int n,
+                     df_tensor *const *x) {
+  const df_record *r = innermost(tape);
+  if (!r) return DF_OK;
+  if (df_record_tracks(r, y))
+    return df_fail(DF_MISUSE,
+                   "%s: %s is part of what is being recorded and can't be written to in "
+                   "place; use the form without the underscore",
+                   name, df_tensor_text(y));
+  if (df_tracked(tape, n, x))
+    return df_fail(
+        DF_MISUSE,
+        "%s: writing a recorded value into %s would lose its gradient; use the "
+        "form without the underscore",
+        name, df_tensor_text(y));
+  return DF_OK;
+}
+
+df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x) {
+  const df_record *other = df_record_of(tape, x);
+  if (other && other != record && other->slots[x->slot].wanted)
+    return df_fail(
+        DF_MISUSE,
+        "grad: an argument %s depends on what another record follows, and there "
+        "are no second derivatives; detach() it",
+        df_tensor_text(x));
+  int slot = df_record_slot(record, x, NULL);
+  return slot < 0 ? df_error_code() : DF_OK;
+}
+
+/* ==== walking ====================================================================== */
+
+/* Undoes one node; what its backward computes is not recorded. */
+static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
+  df_code code = df_tape_push(tape, NULL);
+  if (code != DF_OK) return code;
+  size_t mark = df_scope_open(tape);
+  code = node->op->backward(tape, node, dy);
+  df_scope_close(tape, mark);
+  df_tape_pop(tape);
+  if (tape->profiling) profile(tape, node->op->name, true);
+  return code;
+}
+
+/* DF_GUEST at the first visit of a guest, DF_OK at the second. */
+static df_code visit(df_tape *tape, df_record *record, df_node *node) {
+  df_code code = df_node_check(node);
+  if (code != DF_OK) return code;
+  if (node->op->backward) return undo(tape, node, record->slots[node->y].grad);
+  record->at_guest = !record->at_guest;
+  return record->at_guest ? DF_GUEST : DF_OK;
+}
+
+void df_walk_give_up(df_record *record) {
+  df_record_rewind(record, 0);
+  df_record_reset(record);
+  record->walked = true;
+}
+
+df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest) {
+  while (record->at > 0) {
+    df_node *node = record->nodes[record->at - 1];
+    df_code code = DF_OK;
+    if (record->slots[node->y].arrived) code = visit(tape, record, node);
+    if (code == DF_GUEST) *guest = node;
+    else if (code != DF_OK) df_walk_give_up(record);
+    if (code != DF_OK) return code;
+    df_slot_clear(&record->slots[node->y]);
+    record->at--;
+    if (!keep) df_record_drop(record, record->at);
+  }
+  record->walking = false;
+  record->walked = !keep;
+  return DF_OK;
+}
+
+df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
+  df_record *r = df_record_of(tape, loss);
+  if (!r)
+    return df_fail(DF_MISUSE,
+                   "backward: %s doesn't depend on anything that was recorded; "
+                   "compute it in d.record",
+                   df_tensor_text(loss));
+  if (r->walked)
+    return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
+                              "{keep=true} to all but the last backward of one record");
+  if (!g && df_tensor_count(loss) != 1)
+    return df_fail(DF_MISUSE,
+                   "backward: a loss has one element, this is %s; take its "
+                   "mean() or sum()",
+                   df_tensor_text(loss));
+  if (r->walking) df_record_reset(r);
+  return df_record_seed(r, loss->slot, g);
+}
+
+df_tensor *df_walk_gradient(const df_node *guest) {
+  return guest->record->slots[guest->y].grad;
+}
+
+df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x) {
+  df_tensor *g = NULL;
+  if (x->record == record->serial) g = record->slots[x->slot].grad;
+  if (g) return df_scope_own(tape, df_tensor_retain(g));
+  g = df_result(tape, &x->shape);
+  if (g) memset(df_tensor_data(g), 0, (size_t)df_tensor_count(g) * sizeof(df_real));
+  return g;
+}
+
+/* ==== going back ===================================================================== */
+
+df_mark df_tape_mark(const df_tape *tape) {
+  const df_record *r = innermost(tape);
+  df_mark m = { .scope = tape->n_owned, .nodes = r ? r->n_nodes : 0 };
+  memcpy(m.drawn, tape->drawn, sizeof m.drawn);
+  return m;
+}
+
+void df_tape_rewind(df_tape *tape, const df_mark *mark) {
+  df_record *r = innermost(tape);
+  df_scope_close(tape, mark->scope);
+  memcpy(tape->drawn, mark->drawn, sizeof tape->drawn);
+  if (r) df_record_rewind(r, mark->nodes);
+}

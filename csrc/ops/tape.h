@@ -1,0 +1,138 @@
+/* The tape: the context of every op (one per Lua state), and the record of what was
+** computed, walked backwards once for gradients.
+**
+** Context: precision, random counters, scopes. A scope owns what ops make; closing it
+** lets go of all that nobody else has retained, so an op's result needs no releasing and
+** networks read as straight maths.
+**
+** Record: a list of nodes {op, operands, what was kept}. Opening it names the wanted
+** leaves: trainable parameters, or some tensors. Records nest; ops are noted in the
+** innermost one only. Nothing is noted outside. There are no second derivatives. */
+#ifndef df_tape_h
+#define df_tape_h
+
+#include "base/error.h"
+#include "base/philox.h"
+#include "tensor/tensor.h"
+
+typedef struct df_tape df_tape;
+typedef struct df_record df_record;
+typedef struct df_node df_node;
+
+typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
+
+df_tape *df_tape_new(void);
+void df_tape_free(df_tape *tape);
+
+df_precision df_tape_precision(const df_tape *tape);
+void df_tape_set_precision(df_tape *tape, df_precision precision);
+
+/* -- random numbers: a seed, and a counter for each stream ---------------------------- */
+void df_tape_seed(df_tape *tape, uint64_t seed); /* counters start again */
+uint64_t df_tape_seeded(const df_tape *tape);
+df_random df_tape_draw(df_tape *tape, df_stream stream); /* the next key of a stream */
+uint32_t df_tape_drawn(const df_tape *tape, df_stream stream); /* keys drawn so far */
+void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count);
+
+/* -- scopes ---------------------------------------------------------------------------- */
+size_t df_scope_open(df_tape *tape);
+void df_scope_close(df_tape *tape, size_t mark);
+/* Closes, but hands `result` (NULL passes) to the scope outside. */
+df_tensor *df_scope_yield(df_tape *tape, size_t mark, df_tensor *result);
+/* Gives a fresh tensor to the scope, which releases it; NULL passes. */
+df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh);
+/* A dense tensor of reals, undefined, owned by the scope. */
+df_tensor *df_result(df_tape *tape, const df_shape *shape);
+
+/* -- recording ------------------------------------------------------------------------- */
+/* An op as the tape knows it. backward NULL: a guest, undone by the binding. dy is dense
+** reals in ROWS form; a node whose result got no gradient is skipped. */
+typedef struct df_op {
+  const char *name;
+  df_code (*backward)(df_tape *tape, df_node *node, df_tensor *dy);
+} df_op;
+
+struct df_node {
+  const df_op *op;
+  df_record *record;
+  int y;            /* slot of the result */
+  int n, *slot;     /* operands; a slot is -1 where no gradient is wanted */
+  int kept;         /* what backward needs */
+  df_tensor **keep; /* retained; NULL entries are fine */
+  uint64_t *version;
+  void *data; /* a copy of the op's own numbers */
+};
+
+/* What an op notes of itself. */
+typedef struct df_note {
+  const df_op *op;
+  int n; /* operands */
+  df_tensor *const *x;
+  int kept; /* tensors that backward reads */
+  df_tensor *const *keep;
+  const void *data; /* copied */
+  size_t size;
+} df_note;
+
+/* True if a result of these operands will be noted: keep what backward needs. */
+bool df_tracked(const df_tape *tape, int n, df_tensor *const *x);
+
+/* Notes that y was made from operands; returns y, or NULL where memory is short. To be
+** called by every op as its last act (it also counts time for the profile). */
+df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note);
+
+/* In-place ops ask first: fails with a sentence if y is part of what is being recorded or
+** one of the operands is (its gradient would be lost). */
+df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, int n,
+                     df_tensor *const *x);
+
+bool df_tape_recording(const df_tape *tape);
+
+/* Records: opened with or without parameters as wanted leaves; `want` adds a tensor (a
+** fresh window, so that others of the same storage stay constants). NULL stops recording
+** until popped. */
+df_record *df_record_new(df_tape *tape, bool leaves);
+void df_record_free(df_tape *tape, df_record *record);
+df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x);
+df_code df_tape_push(df_tape *tape, df_record *record);
+void df_tape_pop(df_tape *tape);
+
+/* The record that knows x and is still there, or NULL. */
+df_record *df_record_of(const df_tape *tape, const df_tensor *x);
+bool df_record_is_open(const df_tape *tape, const df_record *record);
+
+/* -- walking backwards ------------------------------------------------------------------ */
+/* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
+df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
+
+/* Walks to the end: DF_OK. DF_GUEST: *guest is a node to be undone by the caller (its
+** gradient is df_walk_gradient), who then calls again. Without `keep` nodes are let go of
+** on the way, and a second walk is refused. */
+df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest);
+df_tensor *df_walk_gradient(const df_node *guest);
+void df_walk_give_up(df_record *record); /* after a guest that failed */
+
+/* The gradient of a wanted tensor after the walk, owned by the scope; zeros if nothing
+** arrived; NULL where memory is short. */
+df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x);
+
+/* -- going back after a failure ----------------------------------------------------------- */
+typedef struct df_mark {
+  size_t scope, nodes;
+  uint32_t drawn[8];
+} df_mark;
+df_mark df_tape_mark(const df_tape *tape);
+void df_tape_rewind(df_tape *tape, const df_mark *mark);
+
+/* -- profile -------------------------------------------------------------------------------- */
+typedef struct df_profile_row {
+  const char *name;
+  bool backward;
+  double seconds;
+  long calls;
+} df_profile_row;
+void df_profile_start(df_tape *tape);
+/* Stops; rows stay valid until the next start. */
+int df_profile_stop(df_tape *tape, const df_profile_row **rows);
+
+#endif
