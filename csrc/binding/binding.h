@@ -1,0 +1,95 @@
+/* What the files of the binding share: contexts, boxes around tensors, arguments.
+**
+** Rules. (1) A tensor's box is made before its memory: an error by longjmp then leaves
+** nothing behind. (2) Arguments are checked before the core is called. (3) The core never
+** calls Lua, so at the start of every call the tape's scope is empty but for what an
+** earlier error left there. (4) Ops are rows of a table, run by one trampoline that
+** collects when memory is short, retries once, and raises the core's sentence. */
+#ifndef dfl_binding_h
+#define dfl_binding_h
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "ops/op.h"
+#include "ops/tape.h"
+
+#define DFL_TENSOR "diffusion.tensor"
+
+/* ==== lcore.c ======================================================================== */
+
+df_tape *dfl_tape(lua_State *L); /* this state's context */
+
+/* Raises the core's last sentence. */
+int dfl_raise(lua_State *L);
+/* nil, sentence: for the outside world */
+int dfl_nil(lua_State *L);
+
+/* A row: an op as Lua calls it. `run` checks arguments, calls the op and returns its
+** result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
+** "x{2,3}" a random tensor of that shape, separated by ";"; NULL: no gradient, with the
+** reason in spec/gradient_spec.lua. */
+typedef struct dfl_op {
+  const char *name;
+  df_tensor *(*run)(lua_State *L, df_tape *tape);
+  const char *examples;
+} dfl_op;
+
+/* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
+void dfl_ops(lua_State *L, const dfl_op *rows);
+/* Adds plain functions to the table of tensor methods, or to core itself. */
+void dfl_methods(lua_State *L, const luaL_Reg *rows);
+void dfl_functions(lua_State *L, const luaL_Reg *rows);
+
+/* A full collection where the soft limit is passed (always under DF_STRESS). Every entry
+** of the binding that allocates tensors calls it first; the trampoline does. */
+void dfl_collect(lua_State *L);
+
+/* ==== ltensor.c ======================================================================== */
+
+/* Runs `make` (any C that returns an owned result) as the trampoline does, and pushes the
+** box. For functions that are no rows. */
+typedef df_tensor *dfl_maker(lua_State *L, df_tape *tape);
+int dfl_run(lua_State *L, dfl_maker *make);
+
+/* Pushes a box around x (retained); in d.scope it is let go of at the scope's end. */
+void dfl_push(lua_State *L, df_tensor *x);
+
+df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: no tensor */
+df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor */
+df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
+/* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
+df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
+/* Whole numbers: a number, a list or a tensor as i64 {B}; for t and class. */
+df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg);
+/* Reals of a number, a list or a tensor, as doubles in a userdata left on the stack. */
+const double *dfl_doubles(lua_State *L, int arg, df_int *n);
+
+/* ==== largs.c =========================================================================== */
+
+/* Numbers from arg on, or one table of them; trailing options are left alone. Returns the
+** argument after the shape. */
+int dfl_shape(lua_State *L, int arg, df_shape *shape);
+int dfl_dim(lua_State *L, int arg, const df_tensor *x);       /* 1..n, -n..-1 -> 0.. */
+unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or nil */
+df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
+bool dfl_flag(lua_State *L, int arg); /* absent: false */
+df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
+
+/* Fields of an options table at arg (absent table: all defaults). */
+df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise);
+double dfl_field_number(lua_State *L, int arg, const char *name, double otherwise);
+bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
+/* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
+void dfl_fields(lua_State *L, int arg, const char *const *names);
+
+/* ==== what each file registers =========================================================== */
+void dfl_open_tensor(lua_State *L);
+void dfl_open_index(lua_State *L);
+void dfl_open_math(lua_State *L);
+void dfl_open_op(lua_State *L);
+void dfl_open_tape(lua_State *L);
+void dfl_open_random(lua_State *L);
+void dfl_open_runtime(lua_State *L);
+
+#endif

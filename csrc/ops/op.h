@@ -1,0 +1,230 @@
+/* The contract page of all ops: maths on tensors, each with its backward in its own file.
+**
+** An op checks its operands, allocates, makes one engine or kernel call over the pool,
+** and notes itself on the tape; its result belongs to the tape's scope. Given NULL, or on
+** failure, it returns NULL with the sentence set, so expressions nest and are checked
+** once. Operands may be strided and of any float type (f16 and bf16 are computed as
+** reals; u8 and i64 become reals; f64 is computed in core64 only); results are dense
+** reals unless the line says otherwise. Dimensions and indices count from 0 here and from
+** 1 in Lua. Sizes: B batch, H W height and width, C K channels in and out, R S kernel,
+** N tokens, D width, G groups. The gradient of v is dv. */
+#ifndef df_op_h
+#define df_op_h
+
+#include "ops/tape.h"
+
+/* ==== layout.c: windows and copies; gradients flow through all ======================== */
+
+/* x itself if it is dense reals, else a copy that is: what most ops begin with. */
+df_tensor *df_dense(df_tape *tape, df_tensor *x);
+df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype); /* x itself if it is so */
+df_tensor *df_reshape(df_tape *tape, df_tensor *x, const df_shape *shape);
+df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order);
+df_tensor *df_expand(df_tape *tape, df_tensor *x, const df_shape *shape);
+df_tensor *df_narrow(df_tape *tape, df_tensor *x, int dim, df_int start, df_int length);
+df_tensor *df_select(df_tape *tape, df_tensor *x, int dim, df_int index);
+df_tensor *df_detach(df_tape *tape, df_tensor *x); /* the same values, a constant */
+df_tensor *df_clone(df_tape *tape, df_tensor *x);
+/* along dim; shapes agree elsewhere; any dtype, the same for all */
+df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim);
+df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim);
+df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim);
+df_tensor *df_roll(df_tape *tape, df_tensor *x, df_int shift, int dim);
+df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim);
+/* before[i], after[i] >= 0 elements of `value` around dimension i */
+df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
+                  double value);
+
+/* ==== mix.c ============================================================================= */
+
+/* y = sum_i c_i x_i, and c eps with eps standard normal from Philox: every noising,
+** posterior mean, conversion, guidance and sampler update. A coefficient is one double
+** (n = 1) or one per sample, the first dimension (n = B). All x have one shape. */
+typedef struct df_term {
+  df_tensor *x;
+  const double *c;
+  df_int n;
+} df_term;
+
+typedef struct df_noise {
+  const double *c;
+  df_int n;
+  df_random key;  /* sample k of the batch draws with key.sample + k */
+  df_tensor *eps; /* NULL, or where eps itself is written */
+} df_noise;
+
+#define DF_TERMS_MAX 16
+df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise);
+
+/* ==== elementwise.c: broadcasting ======================================================= */
+
+typedef struct df_unary_op df_unary_op; /* "exp", "silu", ... */
+const df_unary_op *df_unary_find(const char *name);
+df_tensor *df_unary_of(df_tape *tape, const df_unary_op *op, df_tensor *x);
+
+/* "add" "sub" "mul" "div" "maximum" "minimum" */
+typedef struct df_binary_op df_binary_op;
+const df_binary_op *df_binary_find(const char *name);
+df_tensor *df_binary_of(df_tape *tape, const df_binary_op *op, df_tensor *a,
+                        df_tensor *b);
+
+df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b);
+df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b);
+df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);
+df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b);
+df_tensor *df_silu(df_tape *tape, df_tensor *x);
+df_tensor *df_gelu(df_tape *tape, df_tensor *x);
+df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
+df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
+df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
+/* masks are u8: 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
+df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
+df_tensor *df_isfinite(df_tape *tape, df_tensor *x);
+df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
+/* in place: y (any strides, its dtype stays) op= x broadcast to y */
+df_code df_binary_into(df_tape *tape, const df_binary_op *op, df_tensor *y, df_tensor *x);
+df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x);
+df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
+
+/* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 =========== */
+
+df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+/* divided by n - correction; correction 1 as usual */
+df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
+df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
+df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep); /* L2 */
+df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_min(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_argmax(df_tape *tape, df_tensor *x, int dim, bool keep); /* i64, from 1 */
+df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
+/* the sum of g down to a shape that broadcasts to g's: the backward of broadcasting */
+df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_real *g,
+                     const df_shape *g_shape);
+
+/* ==== sort.c ============================================================================= */
+
+/* along dim; indices (i64, from 1) through *index where not NULL; stable, NaN last */
+df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
+                   df_tensor **index);
+df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **index);
+/* linear between order statistics, q in [0, 1] */
+df_tensor *df_quantile(df_tape *tape, df_tensor *x, double q, int dim, bool keep);
+
+/* ==== select.c: index is i64, counting from 1 ============================================ */
+
+/* rows of x along dim: y[..., j, ...] = x[..., index[j], ...]; any dtype */
+df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index);
+/* y[i][j] = x[i][index[i][j]] for dim 1, and so on; index has x's dimensions */
+df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index);
+
+/* ==== activation.c ======================================================================= */
+
+df_tensor *df_softmax(df_tape *tape, df_tensor *x, int dim);
+df_tensor *df_log_softmax(df_tape *tape, df_tensor *x, int dim);
+
+/* ==== norm.c ============================================================================= */
+
+typedef struct df_norm_opts {
+  df_int groups; /* group norm */
+  double tiny;   /* epsilon, 1e-5 */
+  bool silu;     /* y = silu(norm(x)) */
+  double keep;   /* dropout after it: 1 none, else the share that stays */
+  df_form form;  /* what the next op takes */
+} df_norm_opts;
+
+/* Group normalisation (Wu & He 2018): y = (x - m) / sqrt(s2 + tiny) * w + b, m and s2
+** over each group of C/G channels and all pixels of one image.
+**   x: B, ..., C    w, b: C or NULL   ->  y: B, ..., C
+** then silu and dropout, in cache. keeps x, (m, 1/sqrt(s2 + tiny)): B, G, and the key of
+** its dropout. fails: G doesn't divide C; w or b isn't of size C. */
+df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                         const df_norm_opts *opts);
+/* Layer normalisation (Ba et al. 2016): over the last dimension. x: ..., C */
+df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                         double tiny);
+
+/* ==== linear.c =========================================================================== */
+
+/* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K */
+df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
+/* a: m, k   b: k, n  ->  m, n; or with equal leading dimensions ..., m, k and ..., k, n */
+df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
+
+/* ==== conv2d.c =========================================================================== */
+
+typedef struct df_conv_opts {
+  df_int stride;
+  df_int top, bottom, left, right; /* zeros around */
+} df_conv_opts;
+
+/* Cross-correlation: y[n,h,w,k] = b[k] + sum_rsc x[n, h stride + r - top, w stride + s -
+** left, c] w[k,r,s,c] + add[n,h,w,k].
+**   x: B, H, W, C (ROWS or PLANES)   w: K, R, S, C   b: K or NULL   add: as y, or NULL
+** keeps x (as the operand it was) and w. fails: channels differ; a kernel larger than the
+** padded image. */
+df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                     df_tensor *add, const df_conv_opts *opts);
+
+/* ==== attention.c ======================================================================== */
+
+/* softmax(q k^T / sqrt(D)) v in each head (Vaswani et al. 2017, eq. 1).
+**   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D */
+df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
+                        df_int heads);
+
+/* ==== embed.c ============================================================================ */
+
+/* Rows of a table: y[i] = w[index[i]], zeros where index is 0 (no class).
+**   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */
+df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w);
+
+typedef struct df_sinusoid_opts {
+  df_int width;      /* even */
+  double max_period; /* 10000 */
+  double shift;      /* exponent -k / (width/2 - shift): 0 ADM, 1 DDPM */
+  bool sin_first;    /* [sin, cos], else [cos, sin] */
+} df_sinusoid_opts;
+/* t: B (any type)  ->  B, width. No gradient: t is a place in the process. */
+df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts);
+
+/* ==== resample.c ========================================================================= */
+
+/* nearest: each pixel `times` times in both directions.  B, H, W, C -> B, tH, tW, C */
+df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times);
+/* mean of times x times pixels; H and W divide.   B, H, W, C -> B, H/t, W/t, C */
+df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times);
+
+/* ==== random.c: no gradients but dropout's =============================================== */
+
+/* From the tape's own counter, or a key. With two dimensions or more the first counts
+** samples: sample k draws with key.sample + k. */
+df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key);
+df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key);
+df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t high,
+                      const df_random *key); /* i64, both ends included */
+df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key); /* i64, 1..n */
+/* x / keep where kept, else 0 (Srivastava et al. 2014); the mask from DF_STREAM_DROPOUT */
+df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep);
+
+/* ==== loss.c: a, b of one shape; the mean over all, or per sample (first dim): B ========= */
+
+df_tensor *df_mse(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample);
+df_tensor *df_l1(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample);
+/* Huber 1964: d^2/2 within delta, delta (|d| - delta/2) beyond */
+df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
+                    bool per_sample);
+/* -log softmax(x)[class];  x: B, n   class: i64 B, 1..n */
+df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
+                            bool per_sample);
+
+/* ==== linalg.c: double inside; LAPACK through engine/lapack =============================== */
+
+/* a: n, n symmetric. values ascending through *values; the columns are the vectors. */
+df_tensor *df_eigh(df_tape *tape, df_tensor *a, df_tensor **values);
+df_tensor *df_cholesky(df_tape *tape, df_tensor *a); /* lower */
+df_tensor *df_solve(df_tape *tape, df_tensor *a, df_tensor *b);
+
+#endif
