@@ -3,7 +3,7 @@
 #   make            both builds of the core: build/diffusion/core.so and core64.so
 #   make demo       train on Fashion-MNIST and draw samples into demo/
 #   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
-#   make lint       clang-format, cppcheck, luacheck, the NEON kernels cross-compiled
+#   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
@@ -116,6 +116,7 @@ specs-sanitized:
 
 lint:
 	@.ci/deps build lint
+	@$(MAKE) $(PARALLEL) BUILD=build/lint CFLAGS="-O2 -Werror" all
 	clang-format --dry-run -Werror $$(find csrc spec -name '*.[ch]')
 	cppcheck --quiet --std=c11 -j$(JOBS) --enable=warning,performance,portability \
 	  --inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -Icsrc csrc

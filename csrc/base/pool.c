@@ -113,6 +113,7 @@ static void *worker(void *number) {
     if ((seen & 1) && me < df_threads() && work(&pool.work)) atomic_fetch_add(&split, 1);
     atomic_fetch_sub(&pool.inside, 1);
   }
+  return NULL; /* not reached */
 }
 
 static void before_fork(void) { pthread_mutex_lock(&busy); }
