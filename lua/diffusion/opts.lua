@@ -1,0 +1,169 @@
+-- The one validator of option tables: types, ranges, defaults, and unknown names answered
+-- with the nearest known one. Its errors carry the position of the user's line, however
+-- many of the library's own functions lie between.
+local opts = {}
+
+local home = debug.getinfo(1, "S").source:match "^(.*[/\\])" or "@"
+
+-- The level, as `error` counts it in the function that calls this one, of the first frame
+-- that is a Lua function outside the library; 0, no position, where there is none.
+local function users_level()
+  local level = 3
+  while true do
+    local info = debug.getinfo(level, "S")
+    if not info then return 0 end
+    if info.what ~= "C" and info.source:sub(1, #home) ~= home then return level - 1 end
+    level = level + 1
+  end
+end
+
+--- Raises a sentence at the user's line. Arguments are those of string.format.
+---@param format string
+function opts.fail(format, ...)
+  error(format:format(...), users_level())
+end
+
+--- What a value is to the library: "integer", "number", "string", "tensor", "process", ...
+---@param value any
+---@return string kind the metatable's name without "diffusion.", or Lua's type
+function opts.kind(value)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and type(value) ~= "string" and rawget(meta, "__name")
+  if type(name) == "string" then return (name:gsub("^diffusion%.", "")) end
+  return math.tointeger(value) and math.type(value) and "integer" or type(value)
+end
+
+-- Optimal string alignment: insertions, deletions, changes, swaps of neighbours.
+local function distance(a, b)
+  local before, row = {}, {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local nextrow = { [0] = i }
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      local best = math.min(row[j] + 1, nextrow[j - 1] + 1, row[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        best = math.min(best, before[j - 2] + 1)
+      end
+      nextrow[j] = best
+    end
+    before, row = row, nextrow
+  end
+  return row[#b]
+end
+
+--- The nearest of the names, if it is near enough to be what was meant.
+---@param word string
+---@param names string[]
+---@return string|nil
+function opts.nearest(word, names)
+  local best, least = nil, math.max(1, #word // 3) + 1
+  for _, name in ipairs(names) do
+    local n = distance(word, name)
+    if n < least then best, least = name, n end
+  end
+  return best
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for k in pairs(t) do keys[#keys + 1] = tostring(k) end
+  table.sort(keys)
+  return keys
+end
+
+--- "(unknown option 'stpes'; did you mean 'steps'? valid: ...)", for any set of names.
+---@param what string "option", "schedule", ...
+---@param word any what the user wrote
+---@param names string[] what exists, in the order to show
+---@return string
+function opts.unknown(what, word, names)
+  local near = opts.nearest(tostring(word), names)
+  return ("unknown %s '%s'%s valid: %s"):format(what, tostring(word),
+    near and ("; did you mean '%s'?"):format(near) or ";", table.concat(names, ", "))
+end
+
+local function shown(value)
+  if type(value) == "string" then return ("'%s'"):format(value) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return opts.kind(value)
+end
+
+local function range_text(rule)
+  local low, high = rule.min or rule.above, rule.max or rule.below
+  if not (low or high) then return "" end
+  return (" in %s%s, %s%s"):format(rule.min and "[" or "(", low or "-inf", high or "inf",
+    rule.max and "]" or ")")
+end
+
+local function in_range(value, rule)
+  if value ~= value then return false end
+  return not (rule.min and value < rule.min or rule.max and value > rule.max
+    or rule.above and value <= rule.above or rule.below and value >= rule.below)
+end
+
+-- Does the value have one of the types "a|b|c"? A number that is whole counts as integer.
+local function has_type(value, types)
+  local kind = opts.kind(value)
+  for name in types:gmatch "[^|]+" do
+    if name == "any" or name == kind or name == type(value) then return true end
+  end
+  return false
+end
+
+local function expected(rule)
+  if rule.one_of then return "one of " .. table.concat(rule.one_of, ", ") end
+  return rule[1]:gsub("|", " or ") .. range_text(rule)
+end
+
+local function is_valid(value, rule)
+  if rule.one_of and type(value) == "string" then
+    for _, name in ipairs(rule.one_of) do if name == value then return true end end
+    return false
+  end
+  if not has_type(value, rule[1] or "string") then return false end
+  return type(value) ~= "number" or in_range(value, rule)
+end
+
+local function checked(where, name, value, rule)
+  if value == nil then
+    if rule.required then
+      opts.fail("%s (option '%s' is missing: %s expected)", where, name, expected(rule))
+    end
+    return rule.default
+  end
+  if not is_valid(value, rule) then
+    if rule.one_of and type(value) == "string" then
+      opts.fail("%s (option '%s': %s)", where, name, opts.unknown("value", value, rule.one_of))
+    end
+    opts.fail("%s (option '%s': %s expected, got %s)", where, name, expected(rule), shown(value))
+  end
+  return rule[1] == "integer" and math.tointeger(value) or value
+end
+
+--- Checks a table of options against rules and returns a new table with the defaults in.
+--- A rule is `{ types, default=, required=, min=, max=, above=, below=, one_of= }`: types as
+--- "integer|tensor" (see opts.kind; "any" takes all); min and max belong to the range,
+--- above and below don't; one_of lists the strings allowed, beside which `types` may name
+--- other types.
+---@param name string the function's name, as the user writes it
+---@param given table|nil the user's options
+---@param rules table<string, table>
+---@param argument integer|nil which argument the options are, 1 if not given
+---@return table
+function opts.check(name, given, rules, argument)
+  local where = ("bad argument #%d to '%s'"):format(argument or 1, name)
+  if given ~= nil and type(given) ~= "table" then
+    opts.fail("%s (a table of options expected, got %s)", where, shown(given))
+  end
+  for key in pairs(given or {}) do
+    if rules[key] == nil then opts.fail("%s (%s)", where, opts.unknown("option", key, sorted_keys(rules))) end
+  end
+  local out = {}
+  for key, rule in pairs(rules) do
+    out[key] = checked(where, key, given and given[key], rule)
+  end
+  return out
+end
+
+return opts
