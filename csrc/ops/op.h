@@ -95,8 +95,8 @@ df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int cor
 df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep); /* L2 */
-df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
-df_tensor *df_min(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_largest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_argmax(df_tape *tape, df_tensor *x, int dim, bool keep); /* i64, from 1 */
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
