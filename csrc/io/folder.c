@@ -1,0 +1,57 @@
+/* Listing folders. */
+#include "io/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+
+static bool is_folder(DIR *dir, const char *name) {
+  struct stat about;
+  return fstatat(dirfd(dir), name, &about, 0) == 0 && S_ISDIR(about.st_mode);
+}
+
+static int add(df_names *names, DIR *dir, const char *name) {
+  size_t n = strlen(name);
+  if ((names->count & (names->count - 1)) == 0) { /* room doubles at powers of two */
+    size_t room = names->count ? 2 * names->count : 1;
+    char **list = realloc(names->name, room * sizeof *list);
+    if (!list) return DF_MEMORY;
+    names->name = list;
+  }
+  char *copy = malloc(n + 2);
+  if (!copy) return DF_MEMORY;
+  memcpy(copy, name, n + 1);
+  if (is_folder(dir, name)) memcpy(copy + n, "/", 2);
+  names->name[names->count++] = copy;
+  return DF_OK;
+}
+
+static int by_bytes(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int df_folder_list(df_names *names, const char *path) {
+  *names = (df_names){ 0 };
+  DIR *dir = opendir(path);
+  if (!dir) return df_fail(DF_WORLD, "%s", strerror(errno));
+  int code = DF_OK;
+  for (struct dirent *e; code == DF_OK && (e = readdir(dir));)
+    if (e->d_name[0] != '.') code = add(names, dir, e->d_name);
+  closedir(dir);
+  if (code != DF_OK) {
+    df_names_free(names);
+    return df_fail(code, "not enough memory for the names in a folder");
+  }
+  if (names->count > 0) qsort(names->name, names->count, sizeof *names->name, by_bytes);
+  return DF_OK;
+}
+
+void df_names_free(df_names *names) {
+  for (size_t k = 0; k < names->count; k++) free(names->name[k]);
+  free(names->name);
+  *names = (df_names){ 0 };
+}

@@ -1,0 +1,17 @@
+/* The names in a folder. */
+#ifndef df_folder_h
+#define df_folder_h
+
+#include "base/base.h"
+
+typedef struct df_names {
+  size_t count;
+  char **name; /* sorted by bytes; a folder's name ends in '/' */
+} df_names;
+
+/* What is in the folder, but for names that begin with a dot. DF_WORLD where it can't be
+** read; then the list is empty. */
+int df_folder_list(df_names *names, const char *path);
+void df_names_free(df_names *names);
+
+#endif

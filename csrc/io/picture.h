@@ -1,0 +1,26 @@
+/* Pictures in files: what they measure, then their pixels. Bytes in 0..255, H x W x C,
+** C being 1 grey, 2 grey and alpha, 3 RGB or 4 RGB and alpha. */
+#ifndef df_picture_h
+#define df_picture_h
+
+#include "base/base.h"
+
+#define DF_PIXELS_MOST ((df_int)1 << 28) /* 16384 x 16384 */
+
+typedef struct df_picture {
+  df_int height, width;
+  int channels;
+  const char *format; /* "png" or "jpeg" */
+} df_picture;
+
+/* Finds the format by the first bytes, reads the header and checks that so many pixels
+** can be in a file of this size. DF_WORLD with a sentence otherwise. */
+int df_picture_measure(df_picture *p, const void *file, size_t bytes);
+
+/* pixels: height x width x channels, as measured. */
+int df_picture_read(uint8_t *pixels, const df_picture *p, const void *file, size_t bytes);
+
+/* DF_WORLD where `pixels` at `most` to a byte can't be in a file of `bytes`. */
+int df_picture_bound(const df_picture *p, double most, size_t bytes);
+
+#endif

@@ -1,0 +1,29 @@
+/* Bytes of pictures between a file and a tensor: fewer or more channels, another size, a
+** batch picked out of a set. */
+#ifndef df_pixels_h
+#define df_pixels_h
+
+#include "base/base.h"
+
+/* y: n pixels of `to` channels (1 or 3) from x: n of `from` (1..4). Grey is 0.299 R +
+** 0.587 G + 0.114 B; what is transparent shows white behind it. */
+void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n);
+
+/* y: h x w x C from x: H x W x C, whose rows are `pitch` bytes apart, through a triangle
+** filter as wide as the scale asks for: linear between pixels when growing, a mean over
+** an area when shrinking. DF_MEMORY. */
+int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pitch,
+                     df_int H, df_int W, int C);
+
+/* A batch of a set. y[b] = x[index[b] - 1], from right to left where flip[b] is set (flip
+** may be NULL).   x: n, H, W, C bytes   index, flip: B   y: B, H, W, C reals in [-1, 1] */
+typedef struct df_gather {
+  df_real *y;
+  const uint8_t *x;
+  const int64_t *index; /* 1..n, checked by the caller */
+  const uint8_t *flip;
+  df_int B, H, W, C;
+} df_gather;
+void df_pixels_gather(const df_gather *g);
+
+#endif
