@@ -11,8 +11,9 @@ bool df_wants(const df_node *node, int i) { return i < node->n && node->slot[i] 
 static df_code leaf_sink(df_leaf *leaf, df_sink *sink) {
   if (!leaf->trainable) return DF_OK; /* frozen since */
   if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
-  *sink = (df_sink){ leaf->grad, leaf->arrived ? 1 : 0 };
+  *sink = (df_sink){ df_tensor_reals(leaf->grad), leaf->arrived ? 1 : 0 };
   leaf->arrived = true;
+  df_tensor_touch(leaf->grad);
   return DF_OK;
 }
 

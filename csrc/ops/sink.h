@@ -10,8 +10,8 @@
 ** windows on the parameter point here. */
 typedef struct df_leaf {
   bool trainable;
-  bool arrived;  /* grad holds something; cleared to "zero" it */
-  df_real *grad; /* as many as the parameter's elements; NULL until `need` */
+  bool arrived;    /* grad holds something; cleared to "zero" it */
+  df_tensor *grad; /* dense reals of the parameter's shape; NULL until `need` */
   df_code (*need)(struct df_leaf *leaf); /* provides grad */
 } df_leaf;
 

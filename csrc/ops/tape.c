@@ -226,7 +226,7 @@ df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
   df_record *r = innermost(tape);
   if (!y || !r) return y;
   if (refuse_stale(tape, &note) != DF_OK) return NULL;
-  if (!df_tracked(tape, note.n, note.x)) return y;
+  if (!note.always && !df_tracked(tape, note.n, note.x)) return y;
   return df_record_add(r, y, &note) == DF_OK ? y : NULL;
 }
 

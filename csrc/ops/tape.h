@@ -72,6 +72,7 @@ typedef struct df_note {
   df_tensor *const *keep;
   const void *data; /* copied */
   size_t size;
+  bool always; /* noted while recording even if no operand is tracked */
 } df_note;
 
 /* True if a result of these operands will be noted: keep what backward needs. */

@@ -1,0 +1,151 @@
+/* y = sum_i c_i x_i + c eps: noising, posterior means, conversions, guidance and sampler
+** updates are all this one op, in one pass. */
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+#define BLOCK 2048 /* reals of a block: eps stays in cache between making and adding */
+
+typedef struct mix { /* what a worker needs; B rows of `row` elements */
+  df_real *y, *eps;
+  const df_real *x[DF_TERMS_MAX];
+  const double *c[DF_TERMS_MAX];
+  bool each[DF_TERMS_MAX]; /* one coefficient per sample, else one for all */
+  int terms;
+  const df_noise *noise;
+  df_int row, blocks; /* elements of a sample, blocks in it */
+} mix;
+
+static df_real coefficient(const double *c, bool each, df_int sample) {
+  return (df_real)c[each ? sample : 0];
+}
+
+static void draw(const mix *m, df_real *eps, df_int sample, df_int first, df_int n) {
+  df_random key = m->noise->key;
+  key.sample += (uint32_t)sample;
+  df_kernel()->normal(eps, first, n, &key);
+  if (m->eps) memcpy(m->eps + sample * m->row + first, eps, (size_t)n * sizeof *eps);
+}
+
+/* One block of one sample. */
+static void mix_block(const mix *m, df_int sample, df_int first, df_int n) {
+  df_real c[DF_TERMS_MAX + 1], eps[BLOCK];
+  const df_real *x[DF_TERMS_MAX + 1];
+  df_int at = sample * m->row + first;
+  int k = m->terms;
+  for (int i = 0; i < k; i++) {
+    c[i] = coefficient(m->c[i], m->each[i], sample);
+    x[i] = m->x[i] + at;
+  }
+  if (m->noise) {
+    draw(m, eps, sample, first, n);
+    c[k] = coefficient(m->noise->c, m->noise->n > 1, sample);
+    x[k++] = eps;
+  }
+  df_kernel()->mix(m->y + at, 0, c, x, k, n);
+}
+
+static void mix_blocks(void *context, df_int begin, df_int end) {
+  const mix *m = context;
+  for (df_int i = begin; i < end; i++) {
+    df_int first = i % m->blocks * BLOCK;
+    mix_block(m, i / m->blocks, first, df_min(BLOCK, m->row - first));
+  }
+}
+
+static df_int samples(const df_shape *s) { return s->ndim ? s->size[0] : 1; }
+
+static df_code check_count(df_int n, const df_shape *shape) {
+  if (n == 1 || n == samples(shape)) return DF_OK;
+  return df_fail(DF_MISUSE, "mix: %td coefficients for a batch of %td: %s", n,
+                 samples(shape), df_shape_text(shape));
+}
+
+static df_code check(const df_term *term, int terms, const df_noise *noise) {
+  const df_shape *shape = &term[0].x->shape;
+  for (int i = 0; i < terms; i++) {
+    if (!df_shape_equal(shape, &term[i].x->shape))
+      return df_fail(DF_MISUSE, "mix: term %d is %s, the first is %s", i + 1,
+                     df_tensor_text(term[i].x), df_shape_text(shape));
+    if (check_count(term[i].n, shape) != DF_OK) return DF_MISUSE;
+  }
+  return noise ? check_count(noise->n, shape) : DF_OK;
+}
+
+/* Coefficients as the backward keeps them: the number of each, then its values. */
+typedef struct kept {
+  int terms;
+  df_int n[DF_TERMS_MAX];
+  double c[];
+} kept;
+
+static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  const kept *k = node->data;
+  const double *c = k->c;
+  mix m = { .terms = 2, .row = 1 };
+  df_int count = df_tensor_count(dy);
+  if (count == 0) return DF_OK;
+  m.row = count / samples(&dy->shape);
+  m.blocks = df_ceil_div(m.row, BLOCK);
+  const double one = 1;
+  for (int i = 0; i < k->terms; c += k->n[i], i++) {
+    df_sink s;
+    if (df_sink_open(node, i, &s) != DF_OK) return df_error_code();
+    if (!s.to) continue;
+    m.y = s.to;
+    m.x[0] = df_tensor_reals(dy), m.c[0] = c, m.each[0] = k->n[i] > 1;
+    m.x[1] = s.to, m.c[1] = &one, m.each[1] = false;
+    m.terms = s.beta == 0 ? 1 : 2;
+    df_parallel(samples(&dy->shape) * m.blocks, 8, mix_blocks, &m);
+  }
+  return DF_OK;
+}
+
+static const df_op op = { "mix", mix_backward };
+
+static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int terms,
+                       df_tensor **x) {
+  df_int numbers = 0;
+  for (int i = 0; i < terms; i++) numbers += term[i].n;
+  if (!df_tracked(tape, terms, x)) numbers = 0;
+  size_t size = sizeof(kept) + (size_t)numbers * sizeof(double);
+  df_shape room = { 1, { (df_int)(size / sizeof(df_real)) + 1 } };
+  df_tensor *scratch = df_result(tape, &room);
+  if (!scratch) return NULL;
+  kept *k = df_tensor_data(scratch);
+  k->terms = terms;
+  double *c = k->c;
+  for (int i = 0; i < terms && numbers; c += term[i].n, i++) {
+    k->n[i] = term[i].n;
+    memcpy(c, term[i].c, (size_t)term[i].n * sizeof *c);
+  }
+  return df_tape_note(
+      tape, y, (df_note){ .op = &op, .n = terms, .x = x, .data = k, .size = size });
+}
+
+df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise) {
+  df_term dense[DF_TERMS_MAX];
+  df_tensor *x[DF_TERMS_MAX];
+  mix m = { .terms = terms, .noise = noise };
+  for (int i = 0; i < terms; i++) {
+    dense[i] = term[i];
+    dense[i].x = x[i] = df_dense(tape, term[i].x);
+    if (!x[i]) return NULL;
+    m.x[i] = df_tensor_reals(x[i]), m.c[i] = term[i].c, m.each[i] = term[i].n > 1;
+  }
+  if (check(dense, terms, noise) != DF_OK) return NULL;
+  df_tensor *y = df_result(tape, &x[0]->shape);
+  if (!y) return NULL;
+  df_int count = df_tensor_count(y);
+  if (count > 0) {
+    m.y = df_tensor_reals(y), m.row = count / samples(&y->shape);
+    m.eps = noise && noise->eps ? df_tensor_reals(noise->eps) : NULL;
+    m.blocks = df_ceil_div(m.row, BLOCK);
+    df_parallel(samples(&y->shape) * m.blocks, 8, mix_blocks, &m);
+  }
+  return note(tape, y, dense, terms, x);
+}
