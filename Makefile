@@ -53,11 +53,12 @@ MODULES        := $(BUILD)/diffusion/core.$(LIB_EXTENSION) $(BUILD)/diffusion/co
 core_OBJECTS   := $(SOURCES:csrc/%.c=$(BUILD)/core/%.o)
 core64_OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/core64/%.o)
 
-# one translation unit per instruction set, each with its own flags (x86 only)
+# one translation unit per instruction set, each with its own flags
+$(BUILD)/core/kernels/isa_%.o $(BUILD)/core64/kernels/isa_%.o: \
+  ISA = -O3 -fno-math-errno -fno-trapping-math $(ISA_$*)
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
-$(BUILD)/core/kernels/isa_avx2.o:   ISA := -O3 -mavx2 -mfma -mf16c
-$(BUILD)/core/kernels/isa_avx512.o: ISA := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl \
-                                           -mfma -mf16c -mprefer-vector-width=512
+ISA_avx2   := -mavx2 -mfma -mf16c
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 endif
 
 all: $(MODULES)
@@ -74,7 +75,7 @@ $(BUILD)/core/%.o: csrc/%.c $(BUILD)/flags
 
 $(BUILD)/core64/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURS) $(CHECKS) -DDF_DOUBLE -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -DDF_DOUBLE -MMD -MP -c $< -o $@
 
 # touched only when the flags are others than at the last build
 $(BUILD)/flags: always

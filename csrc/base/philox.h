@@ -47,10 +47,10 @@ static inline df_words df_random_block(const df_random *r, uint32_t block) {
   return df_philox(counter, key);
 }
 
-/* A word as a uniform number in (0, 1): never 0, so its logarithm is finite; 24 bits,
-** so float and double builds draw the same. */
+/* A word as a uniform number in (0, 1): never 0, so its logarithm is finite, and never 1.
+** 23 bits and a half are exact in float, so float and double builds draw the same. */
 static inline double df_unit(uint32_t word) {
-  return ((double)(word >> 8) + 0.5) * (1.0 / 16777216.0);
+  return ((double)(word >> 9) + 0.5) * (1.0 / 8388608.0);
 }
 
 #endif

@@ -155,10 +155,12 @@ typedef struct df_kernels {
 } df_kernels;
 
 /* The table in use: the best that the processor and the OS allow, or what DIFFUSION_ISA
-** names. Complete: every entry is set. */
+** names (a name that isn't here is the best again: df_kernels_choose(NULL) at start tells
+** the user). Complete: every entry is set. */
 const df_kernels *df_kernel(void);
 
-/* Chooses by name; DF_MISUSE with a sentence that lists what this machine has. */
+/* Chooses by name, NULL: as DIFFUSION_ISA says, else the best. DF_MISUSE with a sentence
+** that lists what this machine has. core64 has scalar alone and ignores DIFFUSION_ISA. */
 int df_kernels_choose(const char *name);
 
 /* The names that this machine can run, scalar first; NULL behind the last. */

@@ -1,0 +1,81 @@
+/* Activations, each beside what undoes it. Arguments are held within +-1000 where the
+** formula would meet 0 inf: all limits are reached long before. */
+#include "kernels/vec.h"
+
+/* 1 / (1 + e^-x) and 1 / (1 + e^x), both without cancellation. */
+static inline V sigmoid_pair(V x, V *other) {
+  V e = vexp(vneg(vabs(x))), d = vadd(vset1(1), e);
+  V large = vdiv(vset1(1), d), small = vdiv(e, d);
+  M negative = vlt(x, vset1(0));
+  *other = vselect(negative, large, small);
+  return vselect(negative, small, large);
+}
+
+static inline V within(V x, df_real bound) { /* NaN stays */
+  return vmin(vset1(bound), vmax(vset1(-bound), x));
+}
+
+static inline V sigmoid_of(V x) {
+  V other;
+  return sigmoid_pair(x, &other);
+}
+static inline V silu_of(V x) {
+  x = vmax(vset1(-1000), x);
+  return vmul(x, sigmoid_of(x));
+}
+static inline V relu_of(V x) { return vmax(vset1(0), x); }
+static inline V gelu_of(V x) { /* x Phi(x) = x erfc(-x / sqrt 2) / 2 */
+  x = vmax(vset1(-1000), x);
+  V tail = verfc(vmul(vset1((df_real)-0.70710678118654752440), x));
+  return vmul(vmul(vset1((df_real)0.5), x), tail);
+}
+
+static inline V sigmoid_slope(V dy, V y) { return vmul(dy, vmul(y, vsub(vset1(1), y))); }
+static inline V silu_slope(V dy, V x) { /* s (1 + x (1 - s)) */
+  V other;
+  x = within(x, 1000);
+  V s = sigmoid_pair(x, &other);
+  return vmul(dy, vmul(s, vfma(x, other, vset1(1))));
+}
+static inline V relu_slope(V dy, V y) { return vselect(vlt(vset1(0), y), dy, vset1(0)); }
+static inline V tanh_slope(V dy, V y) {
+  return vmul(dy, vmul(vsub(vset1(1), y), vadd(vset1(1), y)));
+}
+static inline V gelu_slope(V dy, V x) { /* Phi(x) + x phi(x) */
+  V half = vset1((df_real)0.5);
+  x = within(x, 1000);
+  V area = vmul(half, verfc(vmul(vset1((df_real)-0.70710678118654752440), x)));
+  V bell =
+      vmul(vset1((df_real)0.39894228040143267794), vexp(vneg(vmul(half, vmul(x, x)))));
+  return vmul(dy, vfma(x, bell, area));
+}
+
+static void sigmoid(df_real *y, const df_real *x, df_int n) { map(y, x, n, sigmoid_of); }
+static void sigmoid_back(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
+                         df_int n) {
+  map_back(dx, beta, dy, y, n, sigmoid_slope);
+}
+
+static void silu(df_real *y, const df_real *x, df_int n) { map(y, x, n, silu_of); }
+static void silu_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
+                      df_int n) {
+  map_back(dx, beta, dy, x, n, silu_slope);
+}
+
+static void relu(df_real *y, const df_real *x, df_int n) { map(y, x, n, relu_of); }
+static void relu_back(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
+                      df_int n) {
+  map_back(dx, beta, dy, y, n, relu_slope);
+}
+
+static void gelu(df_real *y, const df_real *x, df_int n) { map(y, x, n, gelu_of); }
+static void gelu_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
+                      df_int n) {
+  map_back(dx, beta, dy, x, n, gelu_slope);
+}
+
+static void hyperbolic(df_real *y, const df_real *x, df_int n) { map(y, x, n, vtanh); }
+static void tanh_back(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
+                      df_int n) {
+  map_back(dx, beta, dy, y, n, tanh_slope);
+}

@@ -1,0 +1,87 @@
+/* Random numbers: VL blocks of Philox side by side, whose words 4 k .. 4 k + 3 are those
+** of elements 4 k .. 4 k + 3 of the key. */
+#include "kernels/vec.h"
+
+#define BATCH (4 * VL) /* elements of VL blocks */
+
+/* The words of blocks block .. block + VL - 1: base/philox.h's df_philox in lanes. */
+static inline void philox(U c[4], uint32_t block, const df_random *key) {
+  uint32_t k0 = (uint32_t)key->seed, k1 = (uint32_t)(key->seed >> 32);
+  c[0] = uadd(uset1(block), ulanes()), c[1] = uset1(key->sample);
+  c[2] = uset1(key->step), c[3] = uset1(key->stream);
+  for (int round = 0; round < 10; round++) {
+    U h0, h1, l0 = umul(c[0], 0xD2511F53u, &h0), l1 = umul(c[2], 0xCD9E8D57u, &h1);
+    c[0] = uxor(uxor(h1, c[1]), uset1(k0)), c[1] = l1;
+    c[2] = uxor(uxor(h0, c[3]), uset1(k1)), c[3] = l0;
+    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+  }
+}
+
+/* Walks elements [first, first + n) by batches that begin at a block; f gets the words
+** and writes BATCH reals. */
+INLINE void draw(df_real *y, df_int first, df_int n, const df_random *key,
+                 void f(df_real *y, const U c[4])) {
+  df_int skip = first % 4;
+  uint32_t block = (uint32_t)(first / 4);
+  for (df_int i = 0; i < n; block += VL) {
+    U c[4];
+    df_real part[BATCH];
+    philox(c, block, key);
+    df_int count = df_min(BATCH - skip, n - i);
+    f(count == BATCH ? y + i : part, c);
+    if (count < BATCH) memcpy(y + i, part + skip, (size_t)count * sizeof *y);
+    i += count, skip = 0;
+  }
+}
+
+static inline V unit(U word) { /* df_unit, exact in float too */
+  V steps = vadd(unumber(ushr(word, 9)), vset1((df_real)0.5));
+  return vmul(steps, vset1((df_real)(1.0 / 8388608.0)));
+}
+
+static inline void units(df_real *y, const U c[4]) {
+  vstore4(y, unit(c[0]), unit(c[1]), unit(c[2]), unit(c[3]));
+}
+
+static inline void box_muller(V u0, V u1, V *a, V *b) {
+  V s, c, r = vsqrt(vmul(vset1(-2), vlog(u0)));
+  vturn(u1, &s, &c);
+  *a = vmul(r, c), *b = vmul(r, s);
+}
+
+static inline void normals(df_real *y, const U c[4]) {
+  V z[4];
+  box_muller(unit(c[0]), unit(c[1]), &z[0], &z[1]);
+  box_muller(unit(c[2]), unit(c[3]), &z[2], &z[3]);
+  vstore4(y, z[0], z[1], z[2], z[3]);
+}
+
+static void uniform(df_real *y, df_int first, df_int n, const df_random *key) {
+  draw(y, first, n, key, units);
+}
+
+static void normal(df_real *y, df_int first, df_int n, const df_random *key) {
+  draw(y, first, n, key, normals);
+}
+
+static void dropout(df_real *y, const df_real *x, double keep, df_int first, df_int n,
+                    const df_random *key) {
+  double bound = keep < 1 ? ceil(keep * 4294967296.0) : 4294967296.0;
+  U last = uset1(bound >= 1 ? (uint32_t)(bound - 1) : 0); /* the largest word kept */
+  V divisor = vset1((df_real)keep), zero = vset1(0);
+  df_int skip = first % 4;
+  uint32_t block = (uint32_t)(first / 4);
+  for (df_int i = 0; i < n; block += VL) {
+    U c[4];
+    uint32_t word[2 * BATCH];
+    philox(c, block, key);
+    ustore4(word, c[0], c[1], c[2], c[3]);
+    df_int end = bound >= 1 ? df_min(n, i + BATCH - skip) : i;
+    const uint32_t *w = word + skip;
+    for (; i < end; i += VL, w += VL) {
+      V kept = vdiv(vload(x + i, end - i), divisor);
+      vstore(y + i, vselect(ubelow(last, uload(w)), zero, kept), end - i);
+    }
+    i = end, skip = 0;
+  }
+}

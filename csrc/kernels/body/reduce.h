@@ -1,0 +1,67 @@
+/* Many numbers to one. Sums run in four vectors over a stretch, which is folded into a
+** double: the order is fixed by n alone, and the error doesn't grow with n. */
+#include "kernels/vec.h"
+
+#define STRETCH (256 * VL) /* 64 additions in a lane: half a digit lost at worst */
+
+INLINE double fold(const df_real *a, const df_real *b, df_int n,
+                   V step(V sum, V a, V b)) {
+  V zero = vset1(0), s[4] = { zero, zero, zero, zero };
+  df_int i = 0;
+  for (; i + 4 * VL <= n; i += 4 * VL)
+    for (int k = 0; k < 4; k++)
+      s[k] = step(s[k], vload(a + i + k * VL, VL), vload(b + i + k * VL, VL));
+  for (; i < n; i += VL) s[0] = step(s[0], vload(a + i, n - i), vload(b + i, n - i));
+  return vsum(vadd(vadd(s[0], s[1]), vadd(s[2], s[3])));
+}
+
+INLINE double fold_all(const df_real *a, const df_real *b, df_int n, V step(V, V, V)) {
+  double total = 0;
+  for (df_int i = 0; i < n; i += STRETCH)
+    total += fold(a + i, b + i, df_min(n - i, STRETCH), step);
+  return total;
+}
+
+static inline V plus(V sum, V a, V b) {
+  (void)b;
+  return vadd(sum, a);
+}
+static inline V plus_product(V sum, V a, V b) { return vfma(a, b, sum); }
+
+static double sum(const df_real *x, df_int n) { return fold_all(x, x, n, plus); }
+static double sum_squares(const df_real *x, df_int n) {
+  return fold_all(x, x, n, plus_product);
+}
+static double dot(const df_real *a, const df_real *b, df_int n) {
+  return fold_all(a, b, n, plus_product);
+}
+
+/* The lanes of `best` to one by f. */
+INLINE df_real extreme(const df_real *x, df_int n, V f(V, V)) {
+  V first = vset1(*x), best[2] = { first, first };
+  df_int i = 0;
+  for (; i + 2 * VL <= n; i += 2 * VL)
+    for (int k = 0; k < 2; k++) best[k] = f(best[k], vload(x + i + k * VL, VL));
+  for (; i < n; i += VL) best[0] = f(best[0], vload_or(x + i, first, n - i));
+  df_real lane[VL], result[VL];
+  vstore(lane, f(best[0], best[1]), VL);
+  V answer = vset1(lane[0]);
+  for (int k = 1; k < VL; k++) answer = f(answer, vset1(lane[k]));
+  vstore(result, answer, VL);
+  return result[0];
+}
+
+static df_real largest(const df_real *x, df_int n) { return extreme(x, n, vmax_nan); }
+static df_real smallest(const df_real *x, df_int n) { return extreme(x, n, vmin_nan); }
+
+#define STRETCH_ROWS 64 /* rows summed in registers before they join y */
+
+static void sum_rows(df_real *y, const df_real *x, df_int rows, df_int C, df_int ld) {
+  for (df_int r0 = 0; r0 < rows; r0 += STRETCH_ROWS)
+    for (df_int c = 0; c < C; c += VL) {
+      V s = vset1(0);
+      df_int end = df_min(rows, r0 + STRETCH_ROWS);
+      for (df_int r = r0; r < end; r++) s = vadd(s, vload(x + r * ld + c, C - c));
+      vstore(y + c, vadd(vload(y + c, C - c), s), C - c);
+    }
+}

@@ -1,0 +1,104 @@
+/* Our own product: rows of x with a constant offset for each tap, against packed panels
+** of weights. All linear layers and 3x3 convolutions in flat padded form run on it. */
+#include "kernels/vec.h"
+
+#define PANEL (NR * RL)
+
+/* What a register block needs besides its own place. */
+typedef struct job {
+  df_int ldy, ldx, ldadd, taps, C;
+  const df_int *tap;
+  bool accumulate;
+} job;
+
+/* y of `mr` rows x `nr` vectors, both constants where this is inlined; the last vector
+** has n - (nr - 1) RL columns. bias and add may be NULL. */
+INLINE void block(const int mr, const int nr, const job *j, df_real *y, const df_real *x,
+                  const df_real *w, const df_real *bias, const df_real *add, df_int n) {
+  R s[MR][NR];
+  for (int i = 0; i < mr; i++)
+    for (int k = 0; k < nr; k++) s[i][k] = rset1(0);
+  for (df_int t = 0; t < j->taps; t++) {
+    const df_real *p = x + j->tap[t];
+    for (df_int c = 0; c < j->C; c++, w += PANEL) {
+      R b[NR];
+      for (int k = 0; k < nr; k++) b[k] = rload(w + k * RL);
+      for (int i = 0; i < mr; i++) {
+        R a = rset1(p[i * j->ldx + c]);
+        for (int k = 0; k < nr; k++) s[i][k] = rfma(a, b[k], s[i][k]);
+      }
+    }
+  }
+  for (int k = 0; k < nr; k++) {
+    df_int at = k * RL, left = n - at;
+    R offset = bias ? rload_n(bias + at, left) : rset1(0);
+    for (int i = 0; i < mr; i++) {
+      df_real *out = y + i * j->ldy + at;
+      R v = radd(s[i][k], offset);
+      if (add) v = radd(v, rload_n(add + i * j->ldadd + at, left));
+      if (j->accumulate) v = radd(v, rload_n(out, left));
+      rstore(out, v, left);
+    }
+  }
+}
+
+/* A height known only when running becomes a constant. */
+#define HEIGHT(h)                                                                        \
+  case h:                                                                                \
+    if (h <= MR) block(h < MR ? h : MR, nr, j, y, x, w, bias, add, n);                   \
+    return
+
+INLINE void block_of_height(int mr, const int nr, const job *j, df_real *y,
+                            const df_real *x, const df_real *w, const df_real *bias,
+                            const df_real *add, df_int n) {
+  switch (mr) {
+    HEIGHT(1);
+    HEIGHT(2);
+    HEIGHT(3);
+    HEIGHT(4);
+    HEIGHT(5);
+    HEIGHT(6);
+    HEIGHT(7);
+    HEIGHT(8);
+    HEIGHT(9);
+    HEIGHT(10);
+    HEIGHT(11);
+    HEIGHT(12);
+    HEIGHT(13);
+    HEIGHT(14);
+  }
+}
+
+static void block_of(int mr, const job *j, df_real *y, const df_real *x, const df_real *w,
+                     const df_real *bias, const df_real *add, df_int n) {
+  if (n <= RL) block_of_height(mr, 1, j, y, x, w, bias, add, n);
+  else block_of_height(mr, NR, j, y, x, w, bias, add, n);
+}
+
+static void rows(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_int *tap,
+                 df_int taps, const df_real *packed, const df_real *bias,
+                 const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
+                 df_int K) {
+  const job j = { ldy, ldx, ldadd, taps, C, tap, accumulate };
+  df_int blocks = df_ceil_div(m, MR);
+  for (df_int k = 0; k < K; k += PANEL, packed += taps * C * PANEL)
+    for (df_int b = 0; b < blocks; b++) {
+      df_int r = b * m / blocks, end = (b + 1) * m / blocks; /* blocks of equal height */
+      block_of((int)(end - r), &j, y + r * ldy + k, x + r * ldx, packed,
+               bias ? bias + k : NULL, add ? add + r * ldadd + k : NULL,
+               df_min(K - k, PANEL));
+    }
+}
+
+static void pack_weights(df_real *packed, const df_real *w, df_int taps, df_int st,
+                         df_int C, df_int sc, df_int K, df_int sk) {
+  for (df_int k0 = 0; k0 < K; k0 += PANEL) {
+    df_int n = df_min(K - k0, PANEL);
+    for (df_int t = 0; t < taps; t++)
+      for (df_int c = 0; c < C; c++, packed += PANEL) {
+        const df_real *from = w + t * st + c * sc + k0 * sk;
+        for (df_int k = 0; k < n; k++) packed[k] = from[k * sk];
+        for (df_int k = n; k < PANEL; k++) packed[k] = 0;
+      }
+  }
+}

@@ -1,0 +1,104 @@
+/* The bodies, and the table that they make: TABLE and NAME are the unit's own. */
+#include "kernels/body/elementwise.h"
+#include "kernels/body/activation.h"
+#include "kernels/body/reduce.h"
+#include "kernels/body/norm.h"
+#include "kernels/body/softmax.h"
+#include "kernels/body/noise.h"
+#include "kernels/body/mix.h"
+#include "kernels/body/rows.h"
+#include "kernels/body/pack.h"
+#include "kernels/body/update.h"
+
+const df_kernels TABLE = {
+  .name = NAME,
+
+  .neg = neg,
+  .abs = absolute,
+  .sign = sign,
+  .floor = floor_,
+  .round = round_,
+  .exp = exponential,
+  .log = logarithm,
+  .sqrt = square_root,
+  .reciprocal = reciprocal,
+  .square = square,
+  .sin = sine,
+  .cos = cosine,
+  .tanh = hyperbolic,
+  .erf = error_function,
+  .erfc = error_complement,
+
+  .silu = silu,
+  .relu = relu,
+  .gelu = gelu,
+  .sigmoid = sigmoid,
+
+  .abs_back = abs_back,
+  .log_back = log_back,
+  .reciprocal_back = reciprocal_back,
+  .square_back = square_back,
+  .sin_back = sin_back,
+  .cos_back = cos_back,
+  .erf_back = erf_back,
+  .erfc_back = erfc_back,
+  .silu_back = silu_back,
+  .gelu_back = gelu_back,
+  .exp_back = exp_back,
+  .sqrt_back = sqrt_back,
+  .tanh_back = tanh_back,
+  .relu_back = relu_back,
+  .sigmoid_back = sigmoid_back,
+
+  .add = add,
+  .sub = sub,
+  .mul = mul,
+  .div = div_,
+  .maximum = maximum,
+  .minimum = minimum,
+  .product = product,
+  .clamp = clamp,
+  .mix = mix,
+
+  .sum = sum,
+  .sum_squares = sum_squares,
+  .dot = dot,
+  .largest = largest,
+  .smallest = smallest,
+  .sum_rows = sum_rows,
+
+  .moments = moments,
+  .norm_rows = norm_rows,
+  .norm_back_moments = norm_back_moments,
+  .norm_back_rows = norm_back_rows,
+
+  .softmax = softmax,
+  .softmax_back = softmax_back,
+  .logsumexp = logsumexp,
+
+  .uniform = uniform,
+  .normal = normal,
+  .dropout = dropout,
+
+  .rows = rows,
+  .panel = PANEL,
+  .pack_weights = pack_weights,
+
+  .round_bf16 = round_bf16,
+  .transpose = transpose,
+  .from_f32 = from_f32,
+  .from_f64 = from_f64,
+  .from_f16 = from_f16,
+  .from_bf16 = from_bf16,
+  .from_u8 = from_u8,
+  .from_i64 = from_i64,
+  .to_f32 = to_f32,
+  .to_f64 = to_f64,
+  .to_f16 = to_f16,
+  .to_bf16 = to_bf16,
+  .to_u8 = to_u8,
+  .to_i64 = to_i64,
+  .image_from_u8 = image_from_u8,
+
+  .adamw = adamw,
+};

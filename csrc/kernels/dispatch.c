@@ -1,0 +1,81 @@
+/* Which table is in use: the scalar one is always there, the others where this build has
+** them and the processor and the operating system allow. */
+#include "kernels/tables.h"
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLES_MAX 4
+
+static _Atomic(const df_kernels *) chosen;
+
+/* The tables that this machine can run, slowest first; NULL behind the last. */
+static void list(const df_kernels *table[TABLES_MAX + 1]) {
+  int n = 0;
+  table[n++] = &df_kernels_scalar;
+  table[n] = NULL;
+}
+
+const char *const *df_kernels_names(void) {
+  static _Thread_local const char *name[TABLES_MAX + 1];
+  const df_kernels *table[TABLES_MAX + 1];
+  list(table);
+  for (int i = 0; i <= TABLES_MAX; i++) name[i] = NULL;
+  for (int i = 0; table[i]; i++) name[i] = table[i]->name;
+  return name;
+}
+
+static const df_kernels *named(const char *name) {
+  const df_kernels *table[TABLES_MAX + 1];
+  list(table);
+  for (int i = 0; table[i]; i++)
+    if (strcmp(table[i]->name, name) == 0) return table[i];
+  return NULL;
+}
+
+static const df_kernels *best(void) {
+  const df_kernels *table[TABLES_MAX + 1];
+  int last = 0;
+  list(table);
+  while (table[last + 1]) last++;
+  return table[last];
+}
+
+static df_code refuse(const char *what, const char *name) {
+  char names[64] = "";
+  for (const char *const *has = df_kernels_names(); *has; has++) {
+    if (names[0]) strcat(names, ", ");
+    strcat(names, *has);
+  }
+  return df_fail(DF_MISUSE, "%s%s: this machine has %s", what, name, names);
+}
+
+/* core64 has one table, so what is wished for the other build doesn't concern it. */
+static const char *wish(void) {
+#ifdef DF_DOUBLE
+  return NULL;
+#else
+  return getenv("DIFFUSION_ISA");
+#endif
+}
+
+int df_kernels_choose(const char *name) {
+  const char *what = name ? "isa " : "DIFFUSION_ISA=";
+  if (!name) name = wish();
+  const df_kernels *table = name && *name ? named(name) : best();
+  if (!table) return refuse(what, name);
+  atomic_store(&chosen, table);
+  return DF_OK;
+}
+
+const df_kernels *df_kernel(void) {
+  const df_kernels *table = atomic_load_explicit(&chosen, memory_order_acquire);
+  if (table) return table;
+  const char *name = wish();
+  table = name ? named(name) : NULL;
+  if (!table) table = best();
+  atomic_store(&chosen, table);
+  return table;
+}

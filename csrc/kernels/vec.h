@@ -1,0 +1,51 @@
+/* The vocabulary that every body is written in; vec_scalar.h, vec_avx2.h, vec_avx512.h
+** and vec_neon.h each define it for one instruction set, and a unit isa_*.c includes one
+** of them before the bodies. This page says what the words mean and adds those that can
+** be said in the others.
+**
+** V is VL reals, M one truth per lane, U is VL words of 32 bits. n is how many elements
+** are left: lanes past them read 0 and are not written, so that a body is one loop
+**     for (df_int i = 0; i < n; i += VL) vstore(y + i, vexp(vload(x + i, n - i)), n - i);
+** and the last elements get the same bits as they would in the middle.
+**
+**   vload(p, n)  vstore(p, v, n)  vset1(a)  vstore4(p, a, b, c, d): p[4 i + j], full
+**   vadd vsub vmul vdiv vneg vabs vsqrt vfloor vround (half to even)
+**   vfma(a, b, c): a b + c, rounded once where the machine has it
+**   vmax(a, b): a > b ? a : b, so NaN in either gives b; vmin likewise
+**   vlt vle veq visnan -> M;  vfirst(n): the first n lanes;  vselect(m, a, b): m ? a : b
+**   vexp vlog vsin vcos vtanh verf verfc: relative error below 2e-6 in float, right at 0,
+**     infinities, NaN, denormal and huge arguments; libm's own in vec_scalar.h
+**   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
+**   vsum(v) -> double: the lanes in order
+**   vload_f16 vstore_f16 vload_bf16 vstore_bf16 vround_bf16: half to even, NaN stays NaN
+**   uset1 uadd uxor ushr(a, k) ulanes (0, 1, 2 ...) ustore4; uload(p) is full
+**   umul(a, k, &high): low half of a k;  ubelow(a, b) -> M: a < b, unsigned
+**   unumber(a): to V, a < 2^24
+**   R, RL, rload(p), rset1(a), rfma, rstore(p, r, n), rload_n(p, n), radd: the vector of
+**     the rows kernel; V, save in vec_scalar.h
+**   MR, NR: rows and vectors of R in a register block */
+#ifndef df_vec_h
+#define df_vec_h
+
+#ifndef VL
+#error "include one of vec_scalar.h, vec_avx2.h, vec_avx512.h, vec_neon.h first"
+#endif
+
+#include <math.h>
+#include <string.h>
+
+/* NaN if either is. */
+static inline V vmax_nan(V a, V b) { return vselect(visnan(a), a, vmax(a, b)); }
+static inline V vmin_nan(V a, V b) { return vselect(visnan(a), a, vmin(a, b)); }
+
+/* Lanes past the end read `other`. */
+static inline V vload_or(const df_real *p, V other, df_int n) {
+  return n >= VL ? vload(p, n) : vselect(vfirst(n), vload(p, n), other);
+}
+
+/* p = beta p + v, not reading p when beta is 0. */
+static inline void vsink(df_real *p, df_real beta, V v, df_int n) {
+  vstore(p, beta == 0 ? v : vfma(vset1(beta), vload(p, n), v), n);
+}
+
+#endif
