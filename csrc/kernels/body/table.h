@@ -63,8 +63,8 @@ const df_kernels TABLE = {
   .sum = sum,
   .sum_squares = sum_squares,
   .dot = dot,
-  .largest = largest,
-  .smallest = smallest,
+  .max = largest,
+  .min = smallest,
   .sum_rows = sum_rows,
 
   .moments = moments,
