@@ -8,7 +8,7 @@
 #   make install    under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
 #                   every call of the binding
-#   make clean
+#   make clean      V=1 with any of them shows whole commands
 
 LUA           ?= lua5.4
 CFLAGS        ?= -O2 -g
@@ -16,6 +16,7 @@ LIB_EXTENSION ?= so
 PREFIX        ?= /usr/local
 BUILD         ?= build
 JOBS          ?= $(shell nproc 2>/dev/null || echo 2)
+SHOW           = $(if $(V),,@echo "  $@"; )
 
 ifeq ($(shell uname -s),Darwin)
 LIBFLAG ?= -bundle -undefined dynamic_lookup
@@ -38,7 +39,7 @@ INCLUDES := $(call inc,OPENBLAS,openblas) $(call inc,PNG,libpng) $(call inc,ZLIB
 LDLIBS   := $(call lib,OPENBLAS,openblas,openblas) $(call lib,PNG,libpng,png) \
             $(call lib,ZLIB,zlib,z) -lm -lpthread
 
-ifneq ($(shell echo '\#include <turbojpeg.h>' | $(CC) -E -x c - 2>/dev/null | grep -m1 tjhandle),)
+ifeq ($(shell $(CC) -E -include turbojpeg.h -x c /dev/null >/dev/null 2>&1 && echo found),found)
 INCLUDES += -DDF_HAVE_TURBOJPEG
 LDLIBS   += $(or $(call ask,--libs libturbojpeg),-lturbojpeg)
 endif
@@ -67,15 +68,15 @@ $(BUILD)/diffusion/core.$(LIB_EXTENSION): $(core_OBJECTS)
 $(BUILD)/diffusion/core64.$(LIB_EXTENSION): $(core64_OBJECTS)
 $(MODULES):
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(LDLIBS)
+	$(SHOW)$(CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/core/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -MMD -MP -c $< -o $@
+	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -MMD -MP -c $< -o $@
 
 $(BUILD)/core64/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -DDF_DOUBLE -MMD -MP -c $< -o $@
+	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -DDF_DOUBLE -MMD -MP -c $< -o $@
 
 # touched only when the flags are others than at the last build
 $(BUILD)/flags: always
