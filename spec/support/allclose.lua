@@ -55,20 +55,23 @@ local function compare(expected, actual, tolerance)
     if e > over then worst, over = i, e end
   end
   if not worst then return nil end
-  return ("%d of %d differ; the largest at %s: expected %.9g, got %.9g, difference %.3g (atol %g, rtol %g)")
+  return ("%d of %d differ; most at %s: expected %.9g, got %.9g, difference %.3g (atol %g, rtol %g)")
     :format(count, #a, place(worst, shape), a[worst], b[worst], math.abs(b[worst] - a[worst]),
       tolerance.atol, tolerance.rtol)
 end
 
 local function allclose(state, arguments)
-  local given = arguments[3] or {}
-  local message = compare(arguments[1], arguments[2],
-    { rtol = given.rtol or 1e-5, atol = given.atol or 1e-8 })
+  local tolerance = { rtol = 1e-5, atol = 1e-8 }
+  for name, value in pairs(arguments[3] or {}) do
+    if not tolerance[name] then error("allclose has no tolerance " .. name) end
+    tolerance[name] = value
+  end
+  local message = compare(arguments[1], arguments[2], tolerance)
   state.failure_message = message or "everything is close"
   return message == nil
 end
 
-say:set("assertion.allclose.positive", "not all close: %s\n%s")
-say:set("assertion.allclose.negative", "all close: %s\n%s")
+say:set("assertion.allclose.positive", "(not all close)")
+say:set("assertion.allclose.negative", "(all close)")
 assert:register("assertion", "allclose", allclose,
   "assertion.allclose.positive", "assertion.allclose.negative")

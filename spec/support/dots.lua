@@ -17,12 +17,22 @@ local function name_of(element)
   return table.concat(names, " ")
 end
 
+-- The calls between the test and the place of an error.
+local function calls(trace)
+  local lines = {}
+  for line in (trace and trace.traceback or ""):gmatch "\t([^\n]+)" do
+    if line:find "in function 'xpcall'" then break end
+    if line:find "^[^%[].*:%d+:" and not line:find "/busted/" then lines[#lines + 1] = "  " .. line end
+  end
+  return #lines > 1 and table.concat(lines, "\n") .. "\n" or ""
+end
+
 local function fault(element, _, message, trace)
   failed = failed + 1
   local place = element.trace or trace or {}
   if type(message) ~= "string" then message = pretty.write(message) end
   put("F\n\nFAILED ", tostring(place.short_src or element.name), ":", tostring(place.currentline or "?"),
-    "  ", name_of(element), "\n", message, "\n\n")
+    "  ", name_of(element), "\n", message, "\n", calls(trace), "\n")
   open = false
   return nil, true
 end
