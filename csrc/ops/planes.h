@@ -1,0 +1,16 @@
+/* Tensors in PLANES form, between the op that writes a convolution's operand (norm) and
+** the convolution. */
+#ifndef df_planes_h
+#define df_planes_h
+
+#include "engine/operand.h"
+#include "ops/tape.h"
+
+/* A tensor in PLANES form of shape B, H, W, C, owned by the scope: pixels undefined, the
+** zeros around them written. Its pixels are written through df_operand_line. */
+df_tensor *df_planes_new(df_tape *tape, const df_shape *shape);
+
+/* x (B, H, W, C; dense reals in ROWS, or PLANES) as the engine reads it. */
+df_image df_planes_image(const df_tensor *x);
+
+#endif
