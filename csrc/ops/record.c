@@ -14,7 +14,7 @@ bool df_record_tracks(const df_record *r, const df_tensor *x) {
   return x->record == r->serial ? r->slots[x->slot].wanted : trainable(r, x);
 }
 
-static int add_slot(df_record *r, const df_shape *shape, df_leaf *leaf) {
+static int add_slot(df_record *r, const df_shape *shape, df_tensor *parameter) {
   if (r->n_slots == r->slots_room) {
     size_t more = r->slots_room ? r->slots_room * 2 : 64;
     df_slot *grown = realloc(r->slots, more * sizeof *grown);
@@ -22,13 +22,15 @@ static int add_slot(df_record *r, const df_shape *shape, df_leaf *leaf) {
     r->slots = grown;
     r->slots_room = more;
   }
-  r->slots[r->n_slots] = (df_slot){ .wanted = true, .shape = *shape, .leaf = leaf };
+  r->slots[r->n_slots] = (df_slot){ .wanted = true,
+                                    .shape = *shape,
+                                    .parameter = df_tensor_retain(parameter) };
   return (int)r->n_slots++;
 }
 
-int df_record_slot(df_record *r, df_tensor *x, df_leaf *leaf) {
+int df_record_slot(df_record *r, df_tensor *x, bool parameter) {
   if (x->record == r->serial) return x->slot;
-  int slot = add_slot(r, &x->shape, leaf);
+  int slot = add_slot(r, &x->shape, parameter ? x : NULL);
   if (slot >= 0) x->record = r->serial, x->slot = slot;
   return slot;
 }
@@ -66,7 +68,7 @@ static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   for (int i = 0; i < note->n; i++) {
     df_tensor *x = note->x[i];
     bool tracked = x && df_record_tracks(r, x);
-    node->slot[i] = tracked ? df_record_slot(r, x, x->leaf) : -1;
+    node->slot[i] = tracked ? df_record_slot(r, x, x->leaf != NULL) : -1;
     if (tracked && node->slot[i] < 0) return false;
   }
   return true;
@@ -97,7 +99,7 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   return DF_OK;
 }
 
-df_code df_record_seed(df_record *r, int slot, df_tensor *g) {
+df_code df_record_seed(df_record *r, int slot, df_tensor *g, uint64_t walk) {
   df_slot *s = &r->slots[slot];
   if (g && !df_shape_equal(&g->shape, &s->shape))
     return df_fail(DF_MISUSE, "backward: a gradient %s for a value %s", df_tensor_text(g),
@@ -109,6 +111,7 @@ df_code df_record_seed(df_record *r, int slot, df_tensor *g) {
   s->arrived = true;
   r->at = r->n_nodes;
   r->walking = true;
+  r->walk = walk;
   r->at_guest = false;
   return DF_OK;
 }
@@ -138,6 +141,7 @@ void df_record_rewind(df_record *r, size_t nodes) {
 void df_record_clear(df_record *r) {
   df_record_rewind(r, 0);
   df_record_reset(r);
+  for (size_t i = 0; i < r->n_slots; i++) df_tensor_release(r->slots[i].parameter);
   free(r->nodes);
   free(r->slots);
 }

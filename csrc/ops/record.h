@@ -9,13 +9,14 @@ typedef struct df_slot {
   bool wanted;
   bool arrived;
   df_shape shape;
-  df_tensor *grad; /* dense; may be shared with other slots until written to */
-  struct df_leaf *leaf;
+  df_tensor *grad;      /* dense; may be shared with other slots until written to */
+  df_tensor *parameter; /* retained; its leaf takes the gradient */
 } df_slot;
 
 struct df_record {
   uint64_t serial;
-  bool leaves; /* trainable parameters are wanted */
+  uint64_t walk; /* tells apart the walks of all records */
+  bool leaves;   /* trainable parameters are wanted */
   bool walking, walked, at_guest;
   df_node **nodes;
   size_t n_nodes, nodes_room;
@@ -26,10 +27,11 @@ struct df_record {
 };
 
 bool df_record_tracks(const df_record *r, const df_tensor *x);
-/* x's slot, made if need be (of a leaf, or a wanted tensor); -1: memory. */
-int df_record_slot(df_record *r, df_tensor *x, struct df_leaf *leaf);
+/* x's slot, made if need be (of a parameter, or a wanted tensor); -1: memory. */
+int df_record_slot(df_record *r, df_tensor *x, bool parameter);
 df_code df_record_add(df_record *r, df_tensor *y, const df_note *note);
-df_code df_record_seed(df_record *r, int slot, df_tensor *g); /* g NULL: one 1 */
+/* g NULL: one 1 */
+df_code df_record_seed(df_record *r, int slot, df_tensor *g, uint64_t walk);
 void df_record_reset(df_record *r);              /* drops a walk that was cut short */
 void df_record_drop(df_record *r, size_t index); /* lets go of one node */
 void df_record_rewind(df_record *r, size_t nodes);

@@ -8,11 +8,20 @@
 
 bool df_wants(const df_node *node, int i) { return i < node->n && node->slot[i] >= 0; }
 
-static df_code leaf_sink(df_leaf *leaf, df_sink *sink) {
-  if (!leaf->trainable) return DF_OK; /* frozen since */
+/* Micro-batches are counted by their walks; a shared weight arrives often in one. */
+static void arrive(df_leaf *leaf, uint64_t walk) {
+  if (!leaf->arrived) leaf->walks = 0;
+  if (!leaf->arrived || leaf->walk != walk) leaf->walks++;
+  leaf->walk = walk;
+  leaf->arrived = true;
+}
+
+static df_code leaf_sink(const df_slot *s, uint64_t walk, df_sink *sink) {
+  df_leaf *leaf = s->parameter->leaf;
+  if (!leaf || !leaf->trainable) return DF_OK; /* its model is gone, or frozen since */
   if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
   *sink = (df_sink){ df_tensor_reals(leaf->grad), leaf->arrived ? 1 : 0 };
-  leaf->arrived = true;
+  arrive(leaf, walk);
   df_tensor_touch(leaf->grad);
   return DF_OK;
 }
@@ -40,7 +49,7 @@ df_code df_sink_open(df_node *node, int i, df_sink *sink) {
   *sink = (df_sink){ NULL, 0 };
   if (!df_wants(node, i)) return DF_OK;
   df_slot *s = &node->record->slots[node->slot[i]];
-  return s->leaf ? leaf_sink(s->leaf, sink) : slot_sink(s, sink);
+  return s->parameter ? leaf_sink(s, node->record->walk, sink) : slot_sink(s, sink);
 }
 
 static df_int slot_count(const df_node *node, int i) {
@@ -58,7 +67,7 @@ df_code df_sink_open_parts(df_node *node, int i, df_sink *sink) {
 df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
   if (!df_wants(node, i)) return DF_OK;
   df_slot *s = &node->record->slots[node->slot[i]];
-  if (!s->leaf && !s->arrived) {
+  if (!s->parameter && !s->arrived) {
     s->grad = df_tensor_on(g->storage, g->dtype, &s->shape, g->offset);
     s->arrived = s->grad != NULL;
     return s->grad ? DF_OK : DF_MEMORY;

@@ -6,13 +6,15 @@
 
 #include "ops/tape.h"
 
-/* The gradient of a parameter, embedded in df_param (nn/params.h): tensors that are
-** windows on the parameter point here. */
+/* The gradient of a parameter, embedded in df_param (nn/params.h): the parameter's value
+** points here for as long as it has a home. */
 typedef struct df_leaf {
   bool trainable;
   bool arrived;    /* grad holds something; cleared to "zero" it */
   df_tensor *grad; /* dense reals of the parameter's shape; NULL until `need` */
   df_code (*need)(struct df_leaf *leaf); /* provides grad */
+  uint64_t walk;                         /* the last walk that arrived */
+  int walks;                             /* how many did since it was zeroed */
 } df_leaf;
 
 typedef struct df_sink {

@@ -115,6 +115,11 @@ static df_record *innermost(const df_tape *tape) {
 
 bool df_tape_recording(const df_tape *tape) { return innermost(tape) != NULL; }
 
+bool df_tape_training(const df_tape *tape) {
+  const df_record *r = innermost(tape);
+  return r && r->leaves;
+}
+
 df_record *df_record_new(df_tape *tape, bool leaves) {
   df_record *r = calloc(1, sizeof *r);
   if (!r) return df_fail_null(DF_MEMORY, "not enough memory for a record");
@@ -256,7 +261,7 @@ df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x) {
         "grad: an argument %s depends on what another record follows, and there "
         "are no second derivatives; detach() it",
         df_tensor_text(x));
-  int slot = df_record_slot(record, x, NULL);
+  int slot = df_record_slot(record, x, false);
   return slot < 0 ? df_error_code() : DF_OK;
 }
 
@@ -322,7 +327,7 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
                    "mean() or sum()",
                    df_tensor_text(loss));
   if (r->walking) df_record_reset(r);
-  return df_record_seed(r, loss->slot, g);
+  return df_record_seed(r, loss->slot, g, ++tape->serial);
 }
 
 df_tensor *df_walk_gradient(const df_node *guest) {
