@@ -84,7 +84,17 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
 /* ==== what each file registers =========================================================== */
+/* indexing and arithmetic, for the metatable */
+int dfl_index(lua_State *L);
+int dfl_newindex(lua_State *L);
+extern const luaL_Reg dfl_arithmetic[];
+
+/* The userdata of a record that is still there; false (nothing pushed): there is none. */
+bool dfl_push_record(lua_State *L, const df_record *record);
+
 void dfl_open_tensor(lua_State *L);
+void dfl_open_make(lua_State *L);
+void dfl_open_mix(lua_State *L);
 void dfl_open_index(lua_State *L);
 void dfl_open_math(lua_State *L);
 void dfl_open_op(lua_State *L);

@@ -9,14 +9,14 @@
 
 #define BLOCK 2048 /* reals of a block: eps stays in cache between making and adding */
 
-typedef struct mix { /* what a worker needs; B rows of `row` elements */
+typedef struct mix { /* what a worker needs; `rows` samples of `row` elements */
   df_real *y, *eps;
   const df_real *x[DF_TERMS_MAX];
   const double *c[DF_TERMS_MAX];
   bool each[DF_TERMS_MAX]; /* one coefficient per sample, else one for all */
   int terms;
   const df_noise *noise;
-  df_int row, blocks; /* elements of a sample, blocks in it */
+  df_int rows, row, blocks; /* blocks of a row */
 } mix;
 
 static df_real coefficient(const double *c, bool each, df_int sample) {
@@ -58,6 +58,18 @@ static void mix_blocks(void *context, df_int begin, df_int end) {
 
 static df_int samples(const df_shape *s) { return s->ndim ? s->size[0] : 1; }
 
+/* Where no sample differs from another, all are one long row. */
+static void run(mix *m, const df_shape *shape) {
+  df_int count = df_shape_count(shape);
+  if (count == 0) return;
+  bool each = m->noise != NULL;
+  for (int i = 0; i < m->terms; i++) each = each || m->each[i];
+  m->rows = each ? samples(shape) : 1;
+  m->row = count / m->rows;
+  m->blocks = df_ceil_div(m->row, BLOCK);
+  df_parallel(m->rows * m->blocks, 8, mix_blocks, m);
+}
+
 static df_code check_count(df_int n, const df_shape *shape) {
   if (n == 1 || n == samples(shape)) return DF_OK;
   return df_fail(DF_MISUSE, "mix: %td coefficients for a batch of %td: %s", n,
@@ -86,11 +98,7 @@ static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   const kept *k = node->data;
   const double *c = k->c;
-  mix m = { .terms = 2, .row = 1 };
-  df_int count = df_tensor_count(dy);
-  if (count == 0) return DF_OK;
-  m.row = count / samples(&dy->shape);
-  m.blocks = df_ceil_div(m.row, BLOCK);
+  mix m = { .terms = 0 };
   const double one = 1;
   for (int i = 0; i < k->terms; c += k->n[i], i++) {
     df_sink s;
@@ -100,7 +108,7 @@ static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
     m.x[0] = df_tensor_reals(dy), m.c[0] = c, m.each[0] = k->n[i] > 1;
     m.x[1] = s.to, m.c[1] = &one, m.each[1] = false;
     m.terms = s.beta == 0 ? 1 : 2;
-    df_parallel(samples(&dy->shape) * m.blocks, 8, mix_blocks, &m);
+    run(&m, &dy->shape);
   }
   return DF_OK;
 }
@@ -140,12 +148,8 @@ df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise 
   if (check(dense, terms, noise) != DF_OK) return NULL;
   df_tensor *y = df_result(tape, &x[0]->shape);
   if (!y) return NULL;
-  df_int count = df_tensor_count(y);
-  if (count > 0) {
-    m.y = df_tensor_reals(y), m.row = count / samples(&y->shape);
-    m.eps = noise && noise->eps ? df_tensor_reals(noise->eps) : NULL;
-    m.blocks = df_ceil_div(m.row, BLOCK);
-    df_parallel(samples(&y->shape) * m.blocks, 8, mix_blocks, &m);
-  }
+  m.y = df_tensor_reals(y);
+  m.eps = noise && noise->eps ? df_tensor_reals(noise->eps) : NULL;
+  run(&m, &y->shape);
   return note(tape, y, dense, terms, x);
 }

@@ -1,0 +1,164 @@
+/* Arguments: shapes, dimensions, positions, options. Checked here, before the core. */
+#include <string.h>
+
+#include "binding/binding.h"
+
+static df_int size_at(lua_State *L, int index, int arg) {
+  int whole;
+  lua_Integer n = lua_tointegerx(L, index, &whole);
+  if (!whole || n < 0)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L,
+                                  "a size must be a whole number of 0 or more, "
+                                  "got %s",
+                                  luaL_tolstring(L, index, NULL)));
+  return (df_int)n;
+}
+
+static void shape_of_table(lua_State *L, int arg, df_shape *shape) {
+  lua_Unsigned n = lua_rawlen(L, arg);
+  if (n > DF_DIMS)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "at most %d dimensions, got %d", DF_DIMS, (int)n));
+  shape->ndim = (int)n;
+  for (int i = 0; i < shape->ndim; i++) {
+    lua_rawgeti(L, arg, i + 1);
+    shape->size[i] = size_at(L, -1, arg);
+    lua_pop(L, 1);
+  }
+}
+
+static void check_count(lua_State *L, int arg, const df_shape *shape) {
+  if (df_shape_count(shape) < 0)
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "a tensor of shape %s is too large", df_shape_text(shape)));
+}
+
+int dfl_shape(lua_State *L, int arg, df_shape *shape) {
+  int at = arg;
+  *shape = (df_shape){ .ndim = 0 };
+  if (lua_type(L, arg) == LUA_TTABLE) {
+    shape_of_table(L, at++, shape);
+  } else {
+    luaL_checktype(L, arg, LUA_TNUMBER);
+    while (lua_type(L, at) == LUA_TNUMBER) {
+      if (shape->ndim == DF_DIMS) luaL_argerror(L, at, "at most 8 dimensions");
+      shape->size[shape->ndim++] = size_at(L, at, at);
+      at++;
+    }
+  }
+  check_count(L, arg, shape);
+  return at;
+}
+
+static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
+  int whole, n = x->shape.ndim;
+  lua_Integer d = lua_tointegerx(L, index, &whole);
+  if (!whole || d == 0 || d > n || d < -n)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "dimension %s of a tensor %s, which has %d",
+                                  luaL_tolstring(L, index, NULL), df_tensor_text(x), n));
+  return (int)(d > 0 ? d - 1 : d + n);
+}
+
+int dfl_dim(lua_State *L, int arg, const df_tensor *x) { return dim_at(L, arg, arg, x); }
+
+unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x) {
+  unsigned dims = 0;
+  if (lua_isnoneornil(L, arg)) return 0;
+  if (lua_type(L, arg) != LUA_TTABLE) return 1u << dim_at(L, arg, arg, x);
+  for (int i = 1; lua_rawgeti(L, arg, i) != LUA_TNIL; i++) {
+    dims |= 1u << dim_at(L, -1, arg, x);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return dims;
+}
+
+df_int dfl_position(lua_State *L, int arg, df_int n, const char *what) {
+  lua_Integer i = luaL_checkinteger(L, arg);
+  if (i == 0 || i > n || i < -n)
+    luaL_error(L, "index %I is out of range for %s of size %I", i, what, (lua_Integer)n);
+  return (df_int)(i > 0 ? i - 1 : i + n);
+}
+
+bool dfl_flag(lua_State *L, int arg) { return lua_toboolean(L, arg); }
+
+df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
+  df_dtype dtype = otherwise;
+  if (lua_isnoneornil(L, arg)) return dtype;
+  const char *name = luaL_checkstring(L, arg);
+  if (!df_dtype_find(name, &dtype))
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L,
+                                  "no type '%s'; there are f32, f64, f16, "
+                                  "bf16, u8, i64",
+                                  name));
+  return dtype;
+}
+
+/* ==== options ============================================================================= */
+
+/* Pushes the field, or nothing: false. */
+static bool field(lua_State *L, int arg, const char *name) {
+  if (lua_isnoneornil(L, arg)) return false;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  if (lua_getfield(L, arg, name) != LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise) {
+  if (!field(L, arg, name)) return otherwise;
+  int whole;
+  lua_Integer n = lua_tointegerx(L, -1, &whole);
+  if (!whole)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s': a whole number expected, got %s", name,
+                                  luaL_tolstring(L, -1, NULL)));
+  lua_pop(L, 1);
+  return (df_int)n;
+}
+
+double dfl_field_number(lua_State *L, int arg, const char *name, double otherwise) {
+  if (!field(L, arg, name)) return otherwise;
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s': a number expected, got %s", name,
+                                  luaL_tolstring(L, -1, NULL)));
+  double x = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return x;
+}
+
+bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise) {
+  if (!field(L, arg, name)) return otherwise;
+  bool on = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return on;
+}
+
+static bool known(const char *name, const char *const *names) {
+  while (*names && strcmp(*names, name) != 0) names++;
+  return *names != NULL;
+}
+
+void dfl_fields(lua_State *L, int arg, const char *const *names) {
+  if (lua_isnoneornil(L, arg)) return;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+    if (lua_type(L, -2) == LUA_TSTRING && known(lua_tostring(L, -2), names)) continue;
+    luaL_Buffer b;
+    const char *bad = luaL_tolstring(L, -2, NULL);
+    luaL_buffinit(L, &b);
+    for (int i = 0; names[i]; i++) {
+      if (i) luaL_addstring(&b, ", ");
+      luaL_addstring(&b, names[i]);
+    }
+    luaL_pushresult(&b);
+    luaL_argerror(
+        L, arg,
+        lua_pushfstring(L, "unknown option '%s'; valid: %s", bad, lua_tostring(L, -1)));
+  }
+}

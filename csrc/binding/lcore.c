@@ -1,0 +1,171 @@
+/* luaopen: the state's context, the trampoline that runs ops, and the tables that the Lua
+** side finds in "diffusion.core". */
+#include "base/alloc.h"
+#include "binding/binding.h"
+#include "binding/state.h"
+
+static const char context_key; /* its address names the context in the registry */
+
+dfl_state *dfl_context(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
+  dfl_state *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return s;
+}
+
+df_tape *dfl_tape(lua_State *L) { return dfl_context(L)->tape; }
+
+int dfl_raise(lua_State *L) { return luaL_error(L, "%s", df_error_text()); }
+
+int dfl_nil(lua_State *L) {
+  luaL_pushfail(L);
+  lua_pushstring(L, df_error_text());
+  return 2;
+}
+
+/* ==== memory pressure: the collector doesn't see tensors ============================== */
+
+#define SOFT_LIMIT ((size_t)256 << 20)
+
+static size_t soft_base(void) {
+  size_t limit = df_memory_now().limit;
+  return limit && limit / 2 < SOFT_LIMIT ? limit / 2 : SOFT_LIMIT;
+}
+
+/* After a collection the soft limit is twice what lives on. Two rounds: a box that a
+** finaliser brought back goes in the second. */
+static void collect(lua_State *L, dfl_state *s) {
+  if (!lua_gc(L, LUA_GCISRUNNING)) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  size_t base = soft_base(), live = df_memory_now().live;
+  s->soft_limit = 2 * live > base ? 2 * live : base;
+}
+
+void dfl_collect(lua_State *L) {
+  dfl_state *s = dfl_context(L);
+#ifdef DF_STRESS
+  lua_gc(L, LUA_GCCOLLECT);
+#endif
+  size_t base = soft_base();
+  if (s->soft_limit < base) s->soft_limit = base;
+  if (df_memory_now().live > s->soft_limit) collect(L, s);
+}
+
+/* ==== the trampoline ================================================================== */
+
+static df_tensor *attempt(lua_State *L, dfl_maker *make) {
+  dfl_state *s = dfl_context(L);
+  int top = lua_gettop(L);
+  df_scope_close(s->tape, 0);
+  dfl_collect(L);
+  df_mark mark = df_tape_mark(s->tape);
+  df_tensor *y = make(L, s->tape);
+  if (y || df_error_code() != DF_MEMORY) return y;
+  lua_settop(L, top);
+  df_tape_rewind(s->tape, &mark);
+  collect(L, s);
+  return make(L, s->tape);
+}
+
+int dfl_run(lua_State *L, dfl_maker *make) {
+  df_tensor *y = attempt(L, make);
+  if (!y) return dfl_raise(L);
+  dfl_push(L, y);
+  df_scope_close(dfl_tape(L), 0);
+  return 1;
+}
+
+static int run_row(lua_State *L) {
+  const dfl_op *row = lua_touserdata(L, lua_upvalueindex(1));
+  return dfl_run(L, row->run);
+}
+
+/* ==== tables ============================================================================ */
+
+static void core_table(lua_State *L, const char *name) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  if (!name) return;
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+void dfl_ops(lua_State *L, const dfl_op *rows) {
+  core_table(L, "ops");
+  core_table(L, "methods");
+  core_table(L, "op_examples");
+  for (const dfl_op *row = rows; row->name; row++) {
+    lua_pushlightuserdata(L, (void *)row);
+    lua_pushcclosure(L, run_row, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -5, row->name);
+    lua_setfield(L, -3, row->name);
+    if (row->examples) lua_pushstring(L, row->examples);
+    else lua_pushboolean(L, 0);
+    lua_setfield(L, -2, row->name);
+  }
+  lua_pop(L, 3);
+}
+
+void dfl_methods(lua_State *L, const luaL_Reg *rows) {
+  core_table(L, "methods");
+  luaL_setfuncs(L, rows, 0);
+  lua_pop(L, 1);
+}
+
+void dfl_functions(lua_State *L, const luaL_Reg *rows) {
+  core_table(L, NULL);
+  luaL_setfuncs(L, rows, 0);
+  lua_pop(L, 1);
+}
+
+static int free_context(lua_State *L) {
+  dfl_state *s = lua_touserdata(L, 1);
+  df_tape_free(s->tape);
+  s->tape = NULL;
+  return 0;
+}
+
+static void make_context(lua_State *L) {
+  dfl_state *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (dfl_state){ .tape = NULL };
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, free_context);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
+  s->tape = df_tape_new();
+  if (!s->tape) dfl_raise(L);
+}
+
+static void make_core(lua_State *L) {
+  static const char *const tables[] = { "ops", "methods", "op_examples", NULL };
+  lua_newtable(L);
+  for (int i = 0; tables[i]; i++) {
+    lua_newtable(L);
+    lua_setfield(L, -2, tables[i]);
+  }
+  lua_setfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+}
+
+#define EXPORT __attribute__((visibility("default")))
+
+#ifdef DF_DOUBLE
+#define luaopen_here luaopen_diffusion_core64
+#else
+#define luaopen_here luaopen_diffusion_core
+#endif
+
+EXPORT int luaopen_here(lua_State *L);
+
+EXPORT int luaopen_here(lua_State *L) {
+  luaL_checkversion(L);
+  make_context(L);
+  make_core(L);
+  dfl_open_tensor(L);
+  dfl_open_make(L);
+  dfl_open_mix(L);
+  dfl_open_tape(L);
+  dfl_open_runtime(L);
+  core_table(L, NULL);
+  return 1;
+}

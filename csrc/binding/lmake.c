@@ -1,0 +1,350 @@
+/* Tensors from Lua's values and back: constructors, item, totable, bytes. */
+#include <math.h>
+#include <string.h>
+
+#include "binding/binding.h"
+
+/* ==== elements =========================================================================== */
+
+static void push_element(lua_State *L, df_dtype dtype, const void *at) {
+  double x;
+  int64_t i;
+  if (dtype == DF_I64 || dtype == DF_U8) {
+    if (dtype == DF_I64) memcpy(&i, at, sizeof i);
+    else i = *(const uint8_t *)at;
+    lua_pushinteger(L, (lua_Integer)i);
+  } else {
+    df_dtype_convert(DF_F64, &x, dtype, at, 1);
+    lua_pushnumber(L, x);
+  }
+}
+
+/* The number on top of the stack into an element. */
+static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
+  int whole;
+  if (lua_type(L, -1) == LUA_TBOOLEAN) {
+    lua_pushinteger(L, lua_toboolean(L, -1));
+    lua_replace(L, -2);
+  }
+  if (lua_type(L, -1) != LUA_TNUMBER) return false;
+  lua_Integer i = lua_tointegerx(L, -1, &whole);
+  if (dtype == DF_I64 && whole) {
+    int64_t v = (int64_t)i;
+    memcpy(at, &v, sizeof v);
+  } else {
+    double x = lua_tonumber(L, -1);
+    df_dtype_convert(dtype, at, DF_F64, &x, 1);
+  }
+  return true;
+}
+
+/* ==== from tables ======================================================================== */
+
+/* The shape of a nested table at the top of the stack, by its first elements. */
+static void table_shape(lua_State *L, df_shape *shape) {
+  int top = lua_gettop(L);
+  *shape = (df_shape){ .ndim = 0 };
+  luaL_checkstack(L, DF_DIMS + 4, "a table nested too deep");
+  while (lua_type(L, -1) == LUA_TTABLE) {
+    if (shape->ndim == DF_DIMS) luaL_error(L, "tensor: a table nested deeper than 8");
+    shape->size[shape->ndim++] = (df_int)lua_rawlen(L, -1);
+    lua_rawgeti(L, -1, 1);
+  }
+  lua_settop(L, top);
+}
+
+static const char *path(lua_State *L, const df_int *at, int depth) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; i < depth; i++) {
+    lua_pushfstring(L, "[%I]", (lua_Integer)at[i] + 1);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
+/* Fills from the table on top; `at` is where we are. */
+static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
+  int width = df_dtype_size(x->dtype);
+  if (depth == x->shape.ndim) {
+    if (!pull_element(L, x->dtype, to))
+      luaL_error(L, "tensor: element %s is a %s, not a number", path(L, at, depth),
+                 luaL_typename(L, -1));
+    return to + width;
+  }
+  df_int n = lua_type(L, -1) == LUA_TTABLE ? (df_int)lua_rawlen(L, -1) : -1;
+  if (n != x->shape.size[depth])
+    luaL_error(L, "tensor: ragged table: %s has %I elements, expected %I",
+               depth ? path(L, at, depth) : "it", (lua_Integer)n,
+               (lua_Integer)x->shape.size[depth]);
+  for (df_int i = 0; i < n; i++) {
+    at[depth] = i;
+    lua_rawgeti(L, -1, i + 1);
+    to = fill(L, x, depth + 1, at, to);
+    lua_pop(L, 1);
+  }
+  return to;
+}
+
+static df_tensor *from_table(lua_State *L, df_tape *tape, int arg, df_dtype dtype) {
+  df_shape shape;
+  df_int at[DF_DIMS];
+  lua_pushvalue(L, arg);
+  table_shape(L, &shape);
+  df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, &shape));
+  if (x) fill(L, x, 0, at, df_tensor_data(x));
+  lua_pop(L, 1);
+  return x;
+}
+
+static df_tensor *from_number(lua_State *L, df_tape *tape, int arg, df_dtype dtype) {
+  df_shape none = { .ndim = 0 };
+  df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, &none));
+  if (!x) return NULL;
+  lua_pushvalue(L, arg);
+  pull_element(L, dtype, df_tensor_data(x));
+  lua_pop(L, 1);
+  return x;
+}
+
+df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg) {
+  df_tensor *x = NULL;
+  switch (lua_type(L, arg)) {
+  case LUA_TNUMBER: x = from_number(L, tape, arg, DF_REAL); break;
+  case LUA_TTABLE: x = from_table(L, tape, arg, DF_REAL); break;
+  default: return dfl_tensor(L, arg);
+  }
+  if (!x) dfl_raise(L);
+  return x;
+}
+
+df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg) {
+  df_tensor *x = NULL;
+  switch (lua_type(L, arg)) {
+  case LUA_TNUMBER: x = from_number(L, tape, arg, DF_I64); break;
+  case LUA_TTABLE: x = from_table(L, tape, arg, DF_I64); break;
+  default: {
+    df_tensor *given = dfl_tensor(L, arg);
+    if (given->dtype == DF_I64 && df_tensor_is_dense(given)) return given;
+    x = df_scope_own(tape, df_tensor_new(DF_I64, &given->shape));
+    if (x) df_tensor_copy(x, given);
+  }
+  }
+  if (!x) dfl_raise(L);
+  return x;
+}
+
+const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
+  df_shape shape = { .ndim = 0 };
+  df_tensor *x = dfl_test(L, arg), *dense = x;
+  if (x) shape = x->shape;
+  else if (lua_type(L, arg) == LUA_TTABLE)
+    shape = (df_shape){ 1, { (df_int)lua_rawlen(L, arg) } };
+  *n = df_shape_count(&shape);
+  double *out = lua_newuserdatauv(L, (size_t)*n * sizeof *out + 1, 0);
+  if (x) {
+    dense = df_scope_own(dfl_tape(L), df_tensor_new(DF_F64, &shape));
+    if (!dense) dfl_raise(L);
+    df_tensor_copy(dense, x);
+    memcpy(out, df_tensor_data(dense), (size_t)*n * sizeof *out);
+  } else if (lua_type(L, arg) == LUA_TTABLE) {
+    for (df_int i = 0; i < *n; i++) {
+      lua_rawgeti(L, arg, i + 1);
+      if (lua_type(L, -1) != LUA_TNUMBER)
+        luaL_argerror(L, arg, "a list of numbers expected");
+      out[i] = lua_tonumber(L, -1);
+      lua_pop(L, 1);
+    }
+  } else {
+    out[0] = luaL_checknumber(L, arg);
+  }
+  return out;
+}
+
+/* ==== constructors ======================================================================== */
+
+/* {dtype = ...} at arg */
+static df_dtype dtype_option(lua_State *L, int arg, df_dtype otherwise) {
+  static const char *const names[] = { "dtype", NULL };
+  dfl_fields(L, arg, names);
+  if (lua_isnoneornil(L, arg)) return otherwise;
+  lua_getfield(L, arg, "dtype");
+  df_dtype dtype = dfl_dtype(L, lua_gettop(L), otherwise);
+  lua_pop(L, 1);
+  return dtype;
+}
+
+static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
+  df_dtype dtype = dtype_option(L, 2, DF_REAL);
+  if (lua_type(L, 1) == LUA_TNUMBER) return from_number(L, tape, 1, dtype);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  return from_table(L, tape, 1, dtype);
+}
+
+static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int options,
+                         double value) {
+  df_dtype dtype = dtype_option(L, options, DF_REAL);
+  df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, shape));
+  if (!x) return NULL;
+  char *at = df_tensor_data(x);
+  df_int n = df_tensor_count(x), width = df_dtype_size(dtype), done = 1;
+  if (n == 0) return x;
+  df_dtype_convert(dtype, at, DF_F64, &value, 1);
+  for (; done < n; done *= 2) /* doubling what is filled */
+    memcpy(at + done * width, at, (size_t)(df_min(done, n - done) * width));
+  return x;
+}
+
+static df_tensor *make_zeros(lua_State *L, df_tape *tape) {
+  df_shape shape;
+  int options = dfl_shape(L, 1, &shape);
+  return filled(L, tape, &shape, options, 0);
+}
+
+static df_tensor *make_ones(lua_State *L, df_tape *tape) {
+  df_shape shape;
+  int options = dfl_shape(L, 1, &shape);
+  return filled(L, tape, &shape, options, 1);
+}
+
+/* full(shape, v): a single number is a shape of one dimension */
+static df_tensor *make_full(lua_State *L, df_tape *tape) {
+  df_shape shape;
+  if (lua_type(L, 1) == LUA_TTABLE) dfl_shape(L, 1, &shape);
+  else shape = (df_shape){ 1, { (df_int)luaL_checkinteger(L, 1) } };
+  luaL_argcheck(L, df_shape_count(&shape) >= 0, 1, "a shape can't be negative");
+  return filled(L, tape, &shape, 3, luaL_checknumber(L, 2));
+}
+
+/* arange(first, last [, step]): both ends; whole numbers give i64 */
+static df_tensor *make_arange(lua_State *L, df_tape *tape) {
+  bool whole = lua_isinteger(L, 1) && lua_isinteger(L, 2)
+               && (lua_isnoneornil(L, 3) || lua_isinteger(L, 3));
+  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  double step = luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, step != 0 && isfinite(step), 3, "a step other than 0 expected");
+  double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;
+  luaL_argcheck(L, count < 1e15, 2, "too many elements");
+  df_shape shape = { 1, { count > 0 ? (df_int)count : 0 } };
+  df_tensor *x = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &shape));
+  for (df_int i = 0; x && i < shape.size[0]; i++)
+    if (whole) ((int64_t *)df_tensor_data(x))[i] = (int64_t)(first + (double)i * step);
+    else df_tensor_reals(x)[i] = (df_real)(first + (double)i * step);
+  return x;
+}
+
+static df_tensor *make_linspace(lua_State *L, df_tape *tape) {
+  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  df_int n = (df_int)luaL_checkinteger(L, 3);
+  luaL_argcheck(L, n >= 1, 3, "at least one element");
+  df_tensor *x = df_result(tape, &(df_shape){ 1, { n } });
+  for (df_int i = 0; x && i < n; i++)
+    df_tensor_reals(x)[i] =
+        (df_real)(n == 1 ? first : first + (last - first) * (double)i / (double)(n - 1));
+  return x;
+}
+
+static df_tensor *make_eye(lua_State *L, df_tape *tape) {
+  df_int n = (df_int)luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0, 1, "a size can't be negative");
+  df_tensor *x = filled(L, tape, &(df_shape){ 2, { n, n } }, 2, 0);
+  double one = 1;
+  for (df_int i = 0; x && i < n; i++)
+    df_dtype_convert(x->dtype,
+                     (char *)df_tensor_data(x) + i * (n + 1) * df_dtype_size(x->dtype),
+                     DF_F64, &one, 1);
+  return x;
+}
+
+/* frombytes(string, shape, dtype) */
+static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
+  size_t bytes;
+  df_shape shape;
+  const char *text = luaL_checklstring(L, 1, &bytes);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  dfl_shape(L, 2, &shape);
+  df_dtype dtype = dfl_dtype(L, 3, DF_REAL);
+  size_t wanted = (size_t)df_shape_count(&shape) * (size_t)df_dtype_size(dtype);
+  if (bytes != wanted)
+    luaL_error(L, "frombytes: %s of %s takes %I bytes, got %I", df_shape_text(&shape),
+               df_dtype_name(dtype), (lua_Integer)wanted, (lua_Integer)bytes);
+  df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, &shape));
+  if (x && bytes) memcpy(df_tensor_data(x), text, bytes);
+  return x;
+}
+
+static int l_tensor(lua_State *L) { return dfl_run(L, make_tensor); }
+static int l_zeros(lua_State *L) { return dfl_run(L, make_zeros); }
+static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
+static int l_full(lua_State *L) { return dfl_run(L, make_full); }
+static int l_arange(lua_State *L) { return dfl_run(L, make_arange); }
+static int l_linspace(lua_State *L) { return dfl_run(L, make_linspace); }
+static int l_eye(lua_State *L) { return dfl_run(L, make_eye); }
+static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
+
+/* ==== back to Lua ========================================================================== */
+
+static int l_item(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (df_tensor_count(x) != 1)
+    return luaL_error(L, "item: %s has %I elements, not one", df_tensor_text(x),
+                      (lua_Integer)df_tensor_count(x));
+  push_element(L, x->dtype, df_tensor_data(x));
+  return 1;
+}
+
+static const char *push_table(lua_State *L, const df_tensor *x, int dim, const char *at) {
+  if (dim == x->shape.ndim) {
+    push_element(L, x->dtype, at);
+    return at;
+  }
+  lua_createtable(L, (int)x->shape.size[dim], 0);
+  for (df_int i = 0; i < x->shape.size[dim]; i++) {
+    push_table(L, x, dim + 1, at + i * x->stride[dim] * df_dtype_size(x->dtype));
+    lua_rawseti(L, -2, i + 1);
+  }
+  return at;
+}
+
+static int l_totable(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_checkstack(L, DF_DIMS + 2, NULL);
+  push_table(L, x, 0, df_tensor_data(x));
+  return 1;
+}
+
+static int l_bytes(lua_State *L) {
+  df_tensor *x = dfl_tensor(L, 1);
+  size_t bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
+  luaL_Buffer b;
+  char *to = luaL_buffinitsize(L, &b, bytes);
+  if (df_tensor_is_dense(x)) {
+    if (bytes) memcpy(to, df_tensor_data(x), bytes);
+  } else {
+    df_tensor *dense = df_scope_own(dfl_tape(L), df_tensor_new(x->dtype, &x->shape));
+    if (!dense) return dfl_raise(L);
+    df_tensor_copy(dense, x);
+    memcpy(to, df_tensor_data(dense), bytes);
+  }
+  luaL_pushresultsize(&b, bytes);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "item", l_item },
+  { "totable", l_totable },
+  { "bytes", l_bytes },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "tensor", l_tensor }, { "zeros", l_zeros },         { "ones", l_ones },
+  { "full", l_full },     { "arange", l_arange },       { "linspace", l_linspace },
+  { "eye", l_eye },       { "frombytes", l_frombytes }, { NULL, NULL },
+};
+
+void dfl_open_make(lua_State *L) {
+  dfl_methods(L, methods);
+  dfl_functions(L, functions);
+}

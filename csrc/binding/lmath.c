@@ -1,0 +1,4 @@
+/* Arithmetic. */
+#include "binding/binding.h"
+
+const luaL_Reg dfl_arithmetic[] = { { NULL, NULL } };

@@ -1,0 +1,177 @@
+/* The machine and the process: threads, kernels, precision, memory, clock, profile. */
+#define _POSIX_C_SOURCE 200809L
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/pool.h"
+#include "binding/binding.h"
+#include "kernels/kernels.h"
+
+static int l_threads(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) {
+    lua_Integer n = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, n >= 1 && n <= 256, 1, "1 to 256 threads");
+    df_threads_set((int)n);
+  }
+  lua_pushinteger(L, df_threads());
+  return 1;
+}
+
+static int l_precision(lua_State *L) {
+  static const char *const names[] = { "highest", "high", "medium", NULL };
+  df_tape *tape = dfl_tape(L);
+  if (!lua_isnoneornil(L, 1))
+    df_tape_set_precision(tape, (df_precision)luaL_checkoption(L, 1, NULL, names));
+  lua_pushstring(L, names[df_tape_precision(tape)]);
+  return 1;
+}
+
+/* isa([name]) -> the table in use, and a list of what this machine has */
+static int l_isa(lua_State *L) {
+  if (!lua_isnoneornil(L, 1) && df_kernels_choose(luaL_checkstring(L, 1)) != DF_OK)
+    return dfl_raise(L);
+  lua_pushstring(L, df_kernel()->name);
+  lua_newtable(L);
+  const char *const *names = df_kernels_names();
+  for (int i = 0; names[i]; i++) {
+    lua_pushstring(L, names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
+}
+
+static void set_number(lua_State *L, const char *name, size_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static int l_memory(lua_State *L) {
+  df_memory m = df_memory_now();
+  lua_createtable(L, 0, 5);
+  set_number(L, "live", m.live);
+  set_number(L, "peak", m.peak);
+  set_number(L, "pooled", m.pooled);
+  set_number(L, "limit", m.limit);
+  set_number(L, "blocks", m.blocks);
+  return 1;
+}
+
+/* memory_limit(bytes): 0 takes it away */
+static int l_memory_limit(lua_State *L) {
+  lua_Integer bytes = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, bytes >= 0, 1, "bytes can't be negative");
+  df_memory_limit((size_t)bytes);
+  return 0;
+}
+
+static int l_memory_trim(lua_State *L) {
+  (void)L;
+  df_memory_trim();
+  return 0;
+}
+
+static int l_memory_reset_peak(lua_State *L) {
+  (void)L;
+  df_memory_reset_peak();
+  return 0;
+}
+
+/* What the pool has done: regions, and those that a second thread took part in. */
+static int l_pool(lua_State *L) {
+  df_pool_counts c = df_pool_counted();
+  lua_createtable(L, 0, 2);
+  set_number(L, "regions", (size_t)c.regions);
+  set_number(L, "split", (size_t)c.split);
+  return 1;
+}
+
+static int l_clock(lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+  return 1;
+}
+
+static int l_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* ==== random counters: what a checkpoint keeps =========================================== */
+
+static int l_random_state(lua_State *L) {
+  df_tape *tape = dfl_tape(L);
+  lua_createtable(L, 9, 0);
+  lua_pushinteger(L, (lua_Integer)df_tape_seeded(tape));
+  lua_rawseti(L, -2, 1);
+  for (int i = 0; i < 8; i++) {
+    lua_pushinteger(L, df_tape_drawn(tape, (df_stream)i));
+    lua_rawseti(L, -2, i + 2);
+  }
+  return 1;
+}
+
+static int l_set_random_state(lua_State *L) {
+  df_tape *tape = dfl_tape(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  for (int i = 0; i < 9; i++) {
+    int whole;
+    lua_rawgeti(L, 1, i + 1);
+    lua_Integer v = lua_tointegerx(L, -1, &whole);
+    luaL_argcheck(L, whole, 1, "nine whole numbers expected");
+    if (i == 0) df_tape_seed(tape, (uint64_t)v);
+    else df_tape_set_drawn(tape, (df_stream)(i - 1), (uint32_t)v);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+/* ==== profile ============================================================================== */
+
+static int l_profile_start(lua_State *L) {
+  df_profile_start(dfl_tape(L));
+  return 0;
+}
+
+/* -> list of {name, backward, seconds, calls} */
+static int l_profile_stop(lua_State *L) {
+  const df_profile_row *rows;
+  int n = df_profile_stop(dfl_tape(L), &rows);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, rows[i].name);
+    lua_setfield(L, -2, "name");
+    lua_pushboolean(L, rows[i].backward);
+    lua_setfield(L, -2, "backward");
+    lua_pushnumber(L, rows[i].seconds);
+    lua_setfield(L, -2, "seconds");
+    lua_pushinteger(L, rows[i].calls);
+    lua_setfield(L, -2, "calls");
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  { "threads", l_threads },
+  { "precision", l_precision },
+  { "isa", l_isa },
+  { "memory", l_memory },
+  { "memory_limit", l_memory_limit },
+  { "memory_trim", l_memory_trim },
+  { "memory_reset_peak", l_memory_reset_peak },
+  { "pool", l_pool },
+  { "clock", l_clock },
+  { "isatty", l_isatty },
+  { "random_state", l_random_state },
+  { "set_random_state", l_set_random_state },
+  { "profile_start", l_profile_start },
+  { "profile_stop", l_profile_stop },
+  { NULL, NULL },
+};
+
+void dfl_open_runtime(lua_State *L) { dfl_functions(L, functions); }

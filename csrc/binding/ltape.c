@@ -1,0 +1,266 @@
+/* Records as Lua holds them, the walk backwards, and guests: nodes whose backward is a
+** Lua function. lua/diffusion/gradient.lua makes d.record and its kin of these. */
+#include <string.h>
+
+#include "binding/binding.h"
+#include "binding/state.h"
+#include "ops/sink.h"
+
+#define DFL_RECORD "diffusion.record"
+
+typedef struct record_box {
+  df_record *record; /* NULL: none, recording is off while it is open */
+  bool open;
+} record_box;
+
+static const char records_key; /* weak table: df_record * -> its userdata */
+
+bool dfl_push_record(lua_State *L, const df_record *record) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &records_key);
+  lua_rawgetp(L, -1, record);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static record_box *check_record(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, DFL_RECORD);
+}
+
+/* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
+static int l_open(lua_State *L) {
+  static const char *const kinds[] = { "leaves", "inputs", "off", NULL };
+  int kind = luaL_checkoption(L, 1, "leaves", kinds);
+  df_tape *tape = dfl_tape(L);
+  record_box *b = lua_newuserdatauv(L, sizeof *b, 1);
+  *b = (record_box){ NULL, false };
+  luaL_setmetatable(L, DFL_RECORD);
+  lua_newtable(L); /* of guests: node -> {backward, kept, arguments...} */
+  lua_setiuservalue(L, -2, 1);
+  if (kind != 2) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &records_key);
+    b->record = df_record_new(tape, kind == 0);
+    if (!b->record) return dfl_raise(L);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, b->record);
+    lua_pop(L, 1);
+  }
+  if (df_tape_push(tape, b->record) != DF_OK) return dfl_raise(L);
+  b->open = true;
+  return 1;
+}
+
+/* Stops recording; the record stays for a walk. Records close in the order that <close>
+** gives, innermost first. */
+static int l_close(lua_State *L) {
+  record_box *b = check_record(L, 1);
+  if (b->open) df_tape_pop(dfl_tape(L));
+  b->open = false;
+  return 0;
+}
+
+static int l_free(lua_State *L) {
+  record_box *b = check_record(L, 1);
+  dfl_state *s = dfl_context(L);
+  if (b->record && s && s->tape) df_record_free(s->tape, b->record);
+  b->record = NULL;
+  return 0;
+}
+
+/* record:want(x) -> a fresh window on x whose gradient is followed */
+static int l_want(lua_State *L) {
+  record_box *b = check_record(L, 1);
+  df_tape *tape = dfl_tape(L);
+  df_tensor *x = dfl_tensor(L, 2);
+  df_scope_close(tape, 0);
+  if (x->dtype != DF_REAL)
+    return luaL_error(L, "grad: an argument %s is %s; gradients are of %s tensors",
+                      df_tensor_text(x), df_dtype_name(x->dtype), df_dtype_name(DF_REAL));
+  df_tensor *fresh =
+      df_scope_own(tape, df_tensor_window(x, &x->shape, x->stride, x->offset));
+  if (!fresh) return dfl_raise(L);
+  fresh->record = x->record, fresh->slot = x->slot;
+  df_record *other = df_record_of(tape, x);
+  if (other && df_record_is_open(tape, other) && other != b->record)
+    return luaL_error(L,
+                      "grad: an argument %s depends on what an outer record follows, and "
+                      "there are no second derivatives; detach() it",
+                      df_tensor_text(x));
+  fresh->record = 0;
+  if (df_record_want(tape, b->record, fresh) != DF_OK) return dfl_raise(L);
+  dfl_push(L, fresh);
+  df_scope_close(tape, 0);
+  return 1;
+}
+
+/* record:gradient(x) -> its gradient after the walk */
+static int l_gradient(lua_State *L) {
+  record_box *b = check_record(L, 1);
+  df_tape *tape = dfl_tape(L);
+  df_tensor *g = df_record_gradient(tape, b->record, dfl_tensor(L, 2));
+  if (!g) return dfl_raise(L);
+  dfl_push(L, g);
+  df_scope_close(tape, 0);
+  return 1;
+}
+
+/* ==== guests ============================================================================== */
+
+static const df_op guest_op = { "guest", NULL };
+
+#define GUEST_ARGS 32
+
+/* note_guest(y, always, backward, kept, ...): y is what a Lua function made of `...`;
+** returns it as a recorded value. */
+static int l_note_guest(lua_State *L) {
+  df_tape *tape = dfl_tape(L);
+  df_tensor *y = dfl_tensor(L, 1), *x[GUEST_ARGS];
+  bool always = lua_toboolean(L, 2);
+  int n = lua_gettop(L) - 4;
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  luaL_argcheck(L, n <= GUEST_ARGS, 5, "at most 32 arguments");
+  for (int i = 0; i < n; i++) x[i] = dfl_test(L, 5 + i);
+  if (!df_tape_recording(tape) || (!always && !df_tracked(tape, n, x))) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  df_scope_close(tape, 0);
+  df_tensor *fresh =
+      df_scope_own(tape, df_tensor_window(y, &y->shape, y->stride, y->offset));
+  const df_note note = { .op = &guest_op, .n = n, .x = x, .always = always };
+  if (!fresh || !df_tape_note(tape, fresh, note)) return dfl_raise(L);
+  if (!dfl_push_record(L, df_record_of(tape, fresh))) return luaL_error(L, "no record");
+  lua_getiuservalue(L, -1, 1);
+  lua_createtable(L, n + 2, 1);
+  for (int i = 3; i <= 4 + n; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - 2);
+  }
+  lua_pushinteger(L, n + 2);
+  lua_setfield(L, -2, "n");
+  lua_rawseti(L, -2, fresh->slot);
+  dfl_push(L, fresh);
+  df_scope_close(tape, 0);
+  return 1;
+}
+
+/* A gradient that a guest returned, for its argument i. */
+static df_code deliver(lua_State *L, df_node *node, int i, int at) {
+  df_tape *tape = dfl_tape(L);
+  if (!df_wants(node, i) || lua_isnil(L, at)) return DF_OK;
+  df_tensor *g = dfl_test(L, at);
+  if (!g)
+    return df_fail(DF_MISUSE, "backward of a guest: gradient %d is a %s, not a tensor",
+                   i + 1, luaL_typename(L, at));
+  return df_sink_pass(node, i, df_dense(tape, g));
+}
+
+/* Calls backward(dy, kept, ...) of a guest, with nothing recorded. The list of the guest
+** is on top. */
+static df_code undo_guest(lua_State *L, df_node *node) {
+  df_tape *tape = dfl_tape(L);
+  int list = lua_gettop(L);
+  lua_getfield(L, list, "n");
+  int n = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, n + 4, "a guest's arguments");
+  lua_rawgeti(L, list, 1);
+  dfl_push(L, df_walk_gradient(node));
+  for (int i = 2; i <= n; i++) lua_rawgeti(L, list, i);
+  if (df_tape_push(tape, NULL) != DF_OK) return DF_MEMORY;
+  int status = lua_pcall(L, n, node->n, 0);
+  df_code code = DF_OK;
+  if (status != LUA_OK) code = df_fail(DF_MISUSE, "%s", luaL_tolstring(L, -1, NULL));
+  for (int i = 0; code == DF_OK && i < node->n; i++)
+    code = deliver(L, node, i, list + 1 + i);
+  df_scope_close(tape, 0);
+  df_tape_pop(tape);
+  lua_settop(L, list);
+  return code;
+}
+
+static df_code walk(lua_State *L, df_record *record, bool keep) {
+  df_tape *tape = dfl_tape(L);
+  df_node *guest = NULL;
+  df_code code;
+  while ((code = df_walk_on(tape, record, keep, &guest)) == DF_GUEST) {
+    if (!dfl_push_record(L, record)) return df_fail(DF_MISUSE, "a record without owner");
+    lua_getiuservalue(L, -1, 1);
+    lua_rawgeti(L, -1, guest->y);
+    code = undo_guest(L, guest);
+    lua_pop(L, 3);
+    if (code != DF_OK) {
+      df_walk_give_up(record);
+      return code;
+    }
+  }
+  return code;
+}
+
+/* loss:backward([{keep=true}]); backward(y, options, g) starts with g. */
+static int l_backward(lua_State *L) {
+  static const char *const names[] = { "keep", NULL };
+  df_tape *tape = dfl_tape(L);
+  df_tensor *loss = dfl_tensor(L, 1), *g = NULL;
+  dfl_fields(L, 2, names);
+  bool keep = dfl_field_flag(L, 2, "keep", false);
+  lua_settop(L, 3);
+  df_scope_close(tape, 0);
+  if (!lua_isnil(L, 3)) {
+    g = df_dense(tape, dfl_tensor(L, 3));
+    if (!g) return dfl_raise(L);
+  }
+  dfl_collect(L);
+  if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
+  df_record *record = df_record_of(tape, loss);
+  if (!dfl_push_record(L, record)) return luaL_error(L, "backward: its record is gone");
+  if (walk(L, record, keep) != DF_OK) return dfl_raise(L);
+  return 0;
+}
+
+static int l_recording(lua_State *L) {
+  lua_pushboolean(L, df_tape_recording(dfl_tape(L)));
+  return 1;
+}
+
+static const luaL_Reg record_methods[] = {
+  { "close", l_close },
+  { "want", l_want },
+  { "gradient", l_gradient },
+  { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__gc", l_free },
+  { "__close", l_close },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "record_open", l_open },
+  { "note_guest", l_note_guest },
+  { "recording", l_recording },
+  { NULL, NULL },
+};
+
+static const luaL_Reg methods[] = {
+  { "backward", l_backward },
+  { NULL, NULL },
+};
+
+void dfl_open_tape(lua_State *L) {
+  dfl_functions(L, functions);
+  dfl_methods(L, methods);
+  luaL_newmetatable(L, DFL_RECORD);
+  luaL_setfuncs(L, meta, 0);
+  luaL_newlib(L, record_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &records_key);
+}

@@ -1,0 +1,203 @@
+/* The box: a userdata around a tensor, its metatable, and what needs no arithmetic. */
+#include <string.h>
+
+#include "binding/binding.h"
+#include "binding/state.h"
+#include "ops/sink.h"
+
+/* ==== boxes ============================================================================== */
+
+static void unlink_box(dfl_state *s, dfl_box *b) {
+  if (b->depth == 0) return;
+  if (b->newer) b->newer->older = b->older;
+  else s->newest = b->older;
+  if (b->older) b->older->newer = b->newer;
+  b->older = b->newer = NULL;
+  b->depth = 0;
+}
+
+static void link_box(dfl_state *s, dfl_box *b) {
+  if (s->depth == 0) return;
+  b->depth = s->depth;
+  b->older = s->newest;
+  if (s->newest) s->newest->newer = b;
+  s->newest = b;
+}
+
+/* The box keeps its record alive, so that its loss can still be walked. */
+static void hold_record(lua_State *L, const df_tensor *x) {
+  if (!x->record || x->leaf) return;
+  df_record *r = df_record_of(dfl_tape(L), x);
+  if (r && dfl_push_record(L, r)) lua_setiuservalue(L, -2, 1);
+}
+
+void dfl_push(lua_State *L, df_tensor *x) {
+  dfl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
+  *b = (dfl_box){ .tensor = NULL };
+  luaL_setmetatable(L, DFL_TENSOR);
+  link_box(dfl_context(L), b);
+  b->tensor = df_tensor_retain(x);
+  hold_record(L, x);
+}
+
+df_tensor *dfl_test(lua_State *L, int arg) {
+  dfl_box *b = luaL_testudata(L, arg, DFL_TENSOR);
+  return b ? b->tensor : NULL;
+}
+
+df_tensor *dfl_tensor(lua_State *L, int arg) {
+  dfl_box *b = luaL_checkudata(L, arg, DFL_TENSOR);
+  if (!b->tensor)
+    luaL_argerror(L, arg,
+                  "attempt to use a freed tensor (free(), or made in a d.scope "
+                  "that has ended)");
+  return b->tensor;
+}
+
+df_tensor *dfl_tensor_or_nil(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? NULL : dfl_tensor(L, arg);
+}
+
+static int l_free(lua_State *L) {
+  dfl_box *b = luaL_checkudata(L, 1, DFL_TENSOR);
+  dfl_state *s = dfl_context(L);
+  if (s) unlink_box(s, b);
+  df_tensor *x = b->tensor;
+  b->tensor = NULL;
+  df_tensor_release(x);
+  return 0;
+}
+
+/* ==== d.scope ============================================================================ */
+
+static int l_scope_open(lua_State *L) {
+  lua_pushinteger(L, ++dfl_context(L)->depth);
+  return 1;
+}
+
+/* (depth, results...): what was made in the scope and isn't among the results is let go
+** of; results belong to the scope outside. */
+static int l_scope_close(lua_State *L) {
+  dfl_state *s = dfl_context(L);
+  int depth = (int)luaL_checkinteger(L, 1);
+  if (depth > s->depth) return 0; /* closed already */
+  s->depth = depth - 1;
+  for (int i = 2; i <= lua_gettop(L); i++) {
+    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
+    if (!b || b->depth < depth) continue;
+    unlink_box(s, b);
+    link_box(s, b);
+  }
+  while (s->newest && s->newest->depth >= depth) {
+    dfl_box *b = s->newest;
+    unlink_box(s, b);
+    df_tensor_release(b->tensor);
+    b->tensor = NULL;
+  }
+  return 0;
+}
+
+/* ==== facts ============================================================================== */
+
+static int l_shape(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  lua_createtable(L, x->shape.ndim, 0);
+  for (int i = 0; i < x->shape.ndim; i++) {
+    lua_pushinteger(L, x->shape.size[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int l_size(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  lua_pushinteger(L, x->shape.size[dfl_dim(L, 2, x)]);
+  return 1;
+}
+
+static int l_length(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (x->shape.ndim == 0) return luaL_error(L, "a tensor of no dimensions has no length");
+  lua_pushinteger(L, x->shape.size[0]);
+  return 1;
+}
+
+static int l_ndim(lua_State *L) {
+  lua_pushinteger(L, dfl_tensor(L, 1)->shape.ndim);
+  return 1;
+}
+
+static int l_numel(lua_State *L) {
+  lua_pushinteger(L, df_tensor_count(dfl_tensor(L, 1)));
+  return 1;
+}
+
+static int l_dtype(lua_State *L) {
+  lua_pushstring(L, df_dtype_name(dfl_tensor(L, 1)->dtype));
+  return 1;
+}
+
+static int l_is_contiguous(lua_State *L) {
+  lua_pushboolean(L, df_tensor_is_dense(dfl_tensor(L, 1)));
+  return 1;
+}
+
+static int l_version(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)df_tensor_version(dfl_tensor(L, 1)));
+  return 1;
+}
+
+/* What remains of a record when the values are wanted and its gradient isn't. */
+static int l_gradient(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (x->leaf && x->leaf->arrived) dfl_push(L, x->leaf->grad);
+  else luaL_pushfail(L);
+  return 1;
+}
+
+/* ==== the metatable ====================================================================== */
+
+static int l_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  { "shape", l_shape },     { "size", l_size },   { "dim", l_ndim },
+  { "numel", l_numel },     { "dtype", l_dtype }, { "is_contiguous", l_is_contiguous },
+  { "version", l_version }, { "free", l_free },   { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "scope_open", l_scope_open },
+  { "scope_close", l_scope_close },
+  { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__gc", l_free },
+  { "__close", l_free },
+  { "__len", l_length },
+  { NULL, NULL },
+};
+
+void dfl_open_tensor(lua_State *L) {
+  dfl_methods(L, methods);
+  dfl_functions(L, functions);
+  luaL_newmetatable(L, DFL_TENSOR);
+  luaL_setfuncs(L, meta, 0);
+  luaL_setfuncs(L, dfl_arithmetic, 0);
+  lua_pushcfunction(L, dfl_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, -1, "methods");
+  lua_remove(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__methods");
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
