@@ -1,0 +1,195 @@
+--- Recording and gradients: d.record, d.grad, d.no_grad, d.scope, guests, d.gradcheck.
+-- The tape itself is C (csrc/ops/tape.h); this file gives it its Lua words. Each opens a
+-- record with <close>, so an error inside leaves nothing open.
+local core = require "diffusion.core"
+
+local gradient = {}
+
+--- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
+--- walk it. Like pcall: function, arguments.
+---@param fn function
+---@param ... any its arguments
+---@return any ... what fn returns
+function gradient.record(fn, ...)
+  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  return fn(...)
+end
+
+--- Runs `fn` with nothing recorded.
+---@param fn function
+---@return any ... what fn returns
+function gradient.no_grad(fn, ...)
+  local record <close> = core.record_open "off" -- luacheck: ignore 211
+  return fn(...)
+end
+
+local function is_float(x)
+  return core.is_tensor(x) and x:dtype() ~= "i64" and x:dtype() ~= "u8"
+end
+
+-- (n, ...) -> the last of `...` detached where they are tensors
+local function detached(...)
+  local out = table.pack(...)
+  for i = 1, out.n do
+    if core.is_tensor(out[i]) then out[i] = out[i]:detach() end
+  end
+  return table.unpack(out, 1, out.n)
+end
+
+local function run_recorded(record, fn, ...)
+  local open <close> = record -- luacheck: ignore 211
+  return fn(...)
+end
+
+-- Gradients of the tensors among `inputs` after a walk, in order.
+local function gradients_of(record, inputs, n)
+  local out, k = {}, 0
+  for i = 1, n do
+    if inputs[i] then
+      k = k + 1
+      out[k] = record:gradient(inputs[i])
+    end
+  end
+  return out, k
+end
+
+--- The gradient of the first result of `fn` (one element) with respect to each float
+--- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.
+---@param fn function
+---@param ... any its arguments
+---@return any ... one gradient for each float tensor, then what fn returned, detached
+function gradient.grad(fn, ...)
+  local record = core.record_open "inputs"
+  local wanted, args = {}, table.pack(...)
+  for i = 1, args.n do
+    if is_float(args[i]) then
+      wanted[i] = record:want(args[i])
+      args[i] = wanted[i]
+    end
+  end
+  local results = table.pack(run_recorded(record, fn, table.unpack(args, 1, args.n)))
+  local loss = results[1]
+  if not core.is_tensor(loss) then
+    error(("grad: the function returned a %s, not a tensor"):format(type(loss)), 2)
+  end
+  if core.is_recorded_by(loss, record) then loss:backward() end
+  local out, k = gradients_of(record, wanted, args.n)
+  local values = table.pack(detached(table.unpack(results, 1, results.n)))
+  table.move(values, 1, values.n, k + 1, out)
+  return table.unpack(out, 1, k + values.n)
+end
+
+local function keep_results(depth, ...)
+  core.scope_close(depth, ...)
+  return ...
+end
+
+local closer = { __close = function(guard) core.scope_close(guard.depth) end }
+
+--- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
+--- returned directly): memory is free at once, not when the collector comes.
+---@param fn function
+---@return any ... what fn returns
+function gradient.scope(fn, ...)
+  local guard <close> = setmetatable({ depth = core.scope_open() }, closer)
+  return keep_results(guard.depth, fn(...))
+end
+
+--- An op of your own. `forward(...)` computes a tensor (and, second, anything that
+--- `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the
+--- result, what was kept, and the arguments, and returns a gradient or nil for each
+--- argument.
+---@param forward function
+---@param backward function
+---@return function
+function gradient.guest(forward, backward)
+  return function(...)
+    local y, kept = gradient.no_grad(forward, ...)
+    if not core.is_tensor(y) then
+      error(("guest: forward returned a %s, not a tensor"):format(type(y)), 2)
+    end
+    return core.note_guest(y, false, backward, kept, ...)
+  end
+end
+
+-- The backward of a recomputed function: run it again, recorded, and walk that.
+local function walk_again(dy, kept, ...)
+  local now = core.random_state()
+  core.set_random_state(kept.random)
+  local record = core.record_open "leaves"
+  local wanted, args = {}, table.pack(...)
+  for i = 1, args.n do
+    if is_float(args[i]) then
+      wanted[i] = record:want(args[i]:detach())
+      args[i] = wanted[i]
+    end
+  end
+  local y = run_recorded(record, kept.fn, table.unpack(args, 1, args.n))
+  core.set_random_state(now)
+  y:backward(nil, dy)
+  local out = {}
+  for i = 1, args.n do out[i] = wanted[i] and record:gradient(wanted[i]) end
+  return table.unpack(out, 1, args.n)
+end
+
+--- `fn` (of tensors, to one tensor) without its inner values kept: they are computed a
+--- second time on the way back, with the same random numbers. Memory for time.
+---@param fn function
+---@return function
+function gradient.recompute(fn)
+  return function(...)
+    if not core.recording() then return fn(...) end
+    local kept = { fn = fn, random = core.random_state() }
+    local y = gradient.no_grad(fn, ...)
+    return core.note_guest(y, true, walk_again, kept, ...)
+  end
+end
+
+-- d(sum of fn's result)/dx by central differences, elements in order.
+local function by_differences(fn, inputs, which, step)
+  local x = inputs[which]
+  local flat = x:clone():flatten()
+  local function at(i, value)
+    local moved = flat:clone()
+    moved[i] = value
+    local copy = table.move(inputs, 1, #inputs, 1, {})
+    copy[which] = moved:reshape(x:shape())
+    return (fn(table.unpack(copy))):sum():item()
+  end
+  local out = {}
+  for i = 1, flat:numel() do
+    local value = flat[i]
+    local h = step * math.max(1, math.abs(value))
+    out[i] = (at(i, value + h) - at(i, value - h)) / (2 * h)
+  end
+  return out
+end
+
+--- Holds the gradient of the sum of `fn(...)` against central differences.
+---@param fn function of the inputs, to a tensor
+---@param inputs table of tensors (others are passed on)
+---@param opts table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@return boolean ok
+---@return number worst the largest difference, relative to max(1, |gradient|)
+function gradient.gradcheck(fn, inputs, opts)
+  opts = opts or {}
+  local double = core.precision_name == "f64"
+  local step = opts.step or (double and 1e-5 or 1e-2)
+  local tolerance = opts.tolerance or (double and 1e-6 or 1e-2)
+  local found = table.pack(gradient.grad(function(...) return fn(...):sum() end,
+    table.unpack(inputs)))
+  local worst, k = 0, 0
+  for i = 1, #inputs do
+    if is_float(inputs[i]) then
+      k = k + 1
+      local got = found[k]:flatten():totable()
+      for j, want in ipairs(by_differences(fn, inputs, i, step)) do
+        local gap = math.abs(got[j] - want) / math.max(1, math.abs(want))
+        if not (gap <= worst) then worst = gap end
+      end
+    end
+  end
+  return worst <= tolerance, worst
+end
+
+return gradient
