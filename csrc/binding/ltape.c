@@ -219,6 +219,13 @@ static int l_backward(lua_State *L) {
   return 0;
 }
 
+/* (x, record): does the gradient of x lead into this record? */
+static int l_is_recorded_by(lua_State *L) {
+  record_box *b = check_record(L, 2);
+  lua_pushboolean(L, df_record_of(dfl_tape(L), dfl_tensor(L, 1)) == b->record);
+  return 1;
+}
+
 static int l_recording(lua_State *L) {
   lua_pushboolean(L, df_tape_recording(dfl_tape(L)));
   return 1;
@@ -241,6 +248,7 @@ static const luaL_Reg functions[] = {
   { "record_open", l_open },
   { "note_guest", l_note_guest },
   { "recording", l_recording },
+  { "is_recorded_by", l_is_recorded_by },
   { NULL, NULL },
 };
 

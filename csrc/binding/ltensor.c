@@ -171,7 +171,13 @@ static const luaL_Reg methods[] = {
   { "version", l_version }, { "free", l_free },   { NULL, NULL },
 };
 
+static int l_is_tensor(lua_State *L) {
+  lua_pushboolean(L, luaL_testudata(L, 1, DFL_TENSOR) != NULL);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+  { "is_tensor", l_is_tensor },
   { "scope_open", l_scope_open },
   { "scope_close", l_scope_close },
   { NULL, NULL },

@@ -136,7 +136,7 @@ static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int ter
 }
 
 df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise) {
-  df_term dense[DF_TERMS_MAX];
+  df_term dense[DF_TERMS_MAX] = { { NULL, NULL, 0 } };
   df_tensor *x[DF_TERMS_MAX];
   mix m = { .terms = terms, .noise = noise };
   for (int i = 0; i < terms; i++) {

@@ -173,7 +173,7 @@ end
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function gradient.gradcheck(fn, inputs, opts)
   opts = opts or {}
-  local double = core.precision_name == "f64"
+  local double = core.real == "f64"
   local step = opts.step or (double and 1e-5 or 1e-2)
   local tolerance = opts.tolerance or (double and 1e-6 or 1e-2)
   local found = table.pack(gradient.grad(function(...) return fn(...):sum() end,
