@@ -1,0 +1,37 @@
+-- What is built and installed: each module shows Lua one name and needs no Lua library of
+-- its own, and an installed copy works from anywhere.
+local build = os.getenv "DIFFUSION_BUILD" or "build"
+
+local function output(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local text = pipe:read "a"
+  return text, pipe:close() == true
+end
+
+describe("the build", function()
+  for _, name in ipairs{ "core", "core64" } do
+    it("exports one name from " .. name, function()
+      local text = output(("nm -D --defined-only %s/diffusion/%s.so"):format(build, name))
+      local names = {}
+      for symbol in text:gmatch " [TDBRVW] (%a[%w_]*)" do names[#names + 1] = symbol end
+      assert.equal("luaopen_diffusion_" .. name, table.concat(names, " "))
+    end)
+  end
+
+  it("links no second Lua", function()
+    local text = output(("ldd %s/diffusion/core.so"):format(build))
+    assert.truthy(text:find "libc%.so")
+    assert.falsy(text:find "liblua")
+  end)
+
+  it("installs what runs elsewhere", function()
+    local place = os.tmpname()
+    os.remove(place)
+    local words = " -s install-module install-command BUILD=" .. build
+    assert.is_true(select(2, output("env -u MAKEFLAGS -u LD_PRELOAD make" .. words .. " PREFIX=" .. place)))
+    local elsewhere = "cd / && env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
+    local text = output(elsewhere .. place .. "/bin/diffusion --version")
+    output("rm -r " .. place)
+    assert.equal(require "diffusion"._VERSION .. "\n", text)
+  end)
+end)
