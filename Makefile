@@ -153,6 +153,6 @@ install-command:
 clean:
 	rm -rf build
 
-MAKEFLAGS += --no-print-directory # the last line of `make -C dir test` is the count
+MAKEFLAGS += --no-print-directory
 .PHONY: all always clean demo deps install install-command install-module lint sanitize \
         specs-sanitized stress test

@@ -42,7 +42,6 @@ build = {
     LIB_EXTENSION = "$(LIB_EXTENSION)",
   },
   install = { bin = { diffusion = "lua/diffusion/cli.lua" } },
-  copy_directories = { "examples" },
 }
 
 test = { type = "command", command = "make test" }
