@@ -1,0 +1,134 @@
+/* What turns whole numbers and times into vectors: rows of a learned table, and sines of
+** many periods. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+#define GRAIN   16384 /* elements of a chunk, about */
+#define COLUMNS 64    /* of the table's gradient, in a chunk */
+
+/* ==== embedding ========================================================================== */
+
+typedef struct lookup {
+  const int64_t *index;
+  df_int n, D;
+  const df_real *from;
+  df_real *to;
+} lookup;
+
+static void copy_rows(void *context, df_int begin, df_int end) {
+  const lookup *l = context;
+  size_t bytes = (size_t)l->D * sizeof *l->to;
+  for (df_int i = begin; i < end; i++) {
+    df_real *to = l->to + i * l->D;
+    if (l->index[i] == 0) memset(to, 0, bytes);
+    else memcpy(to, l->from + (l->index[i] - 1) * l->D, bytes);
+  }
+}
+
+/* dw[index[i]] += dy[i], i in order, for columns [begin, end) */
+static void add_columns(void *context, df_int begin, df_int end) {
+  const lookup *l = context;
+  for (df_int i = 0; i < l->n; i++) {
+    if (l->index[i] == 0) continue;
+    const df_real one = 1, *dy = l->from + i * l->D + begin;
+    df_kernel()->mix(l->to + (l->index[i] - 1) * l->D + begin, 1, &one, &dy, 1,
+                     end - begin);
+  }
+}
+
+static df_code embedding_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  const df_tensor *index = node->keep[0];
+  df_sink s;
+  if (df_sink_open_parts(node, 0, &s) != DF_OK) return df_error_code();
+  if (!s.to) return DF_OK;
+  df_int D = dy->shape.size[dy->shape.ndim - 1];
+  lookup l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(dy),
+               s.to };
+  df_parallel(D, COLUMNS, add_columns, &l);
+  return DF_OK;
+}
+
+static df_code check_lookup(const df_tensor *index, const df_tensor *w) {
+  if (w->shape.ndim != 2)
+    return df_fail(DF_MISUSE, "embedding: w must be [n,D], it is %s", df_tensor_text(w));
+  if (index->shape.ndim >= DF_DIMS)
+    return df_fail(DF_MISUSE, "embedding: index %s has %d dimensions, at most %d fit",
+                   df_tensor_text(index), index->shape.ndim, DF_DIMS - 1);
+  const int64_t *at = df_tensor_data(index);
+  for (df_int i = 0; i < df_tensor_count(index); i++)
+    if (at[i] < 0 || at[i] > w->shape.size[0])
+      return df_fail(DF_MISUSE, "embedding: index %td is %lld, outside 0..%td", i + 1,
+                     (long long)at[i], w->shape.size[0]);
+  return DF_OK;
+}
+
+df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
+  static const df_op op = { "embedding", embedding_backward };
+  index = df_whole(tape, index);
+  w = df_dense(tape, w);
+  if (!index || !w || check_lookup(index, w) != DF_OK) return NULL;
+  df_shape shape = index->shape;
+  df_int D = shape.size[shape.ndim++] = w->shape.size[1];
+  df_tensor *y = df_result(tape, &shape);
+  if (!y) return NULL;
+  lookup l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(w),
+               df_tensor_reals(y) };
+  df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
+  df_note note = { .op = &op, .n = 1, .x = &w, .kept = 1, .keep = &index };
+  return df_tape_note(tape, y, note);
+}
+
+/* ==== sinusoid (Vaswani et al. 2017, section 3.5) ======================================== */
+
+typedef struct waves {
+  const double *t;
+  df_real *y;
+  const df_sinusoid_opts *opts;
+} waves;
+
+static void wave_rows(void *context, df_int begin, df_int end) {
+  const waves *w = context;
+  df_int half = w->opts->width / 2;
+  double slowing = -log(w->opts->max_period) / ((double)half - w->opts->shift);
+  for (df_int i = begin; i < end; i++) {
+    df_real *first = w->y + i * 2 * half, *second = first + half;
+    for (df_int k = 0; k < half; k++) {
+      double angle = w->t[i] * exp(slowing * (double)k);
+      first[k] = (df_real)(w->opts->sin_first ? sin(angle) : cos(angle));
+      second[k] = (df_real)(w->opts->sin_first ? cos(angle) : sin(angle));
+    }
+  }
+}
+
+static df_code check_waves(const df_tensor *t, const df_sinusoid_opts *opts) {
+  if (t->shape.ndim != 1)
+    return df_fail(DF_MISUSE, "sinusoid: t must be [B], it is %s", df_tensor_text(t));
+  if (opts->width < 2 || opts->width % 2)
+    return df_fail(DF_MISUSE, "sinusoid: width must be even and at least 2, got %td",
+                   opts->width);
+  if (!(opts->max_period > 0) || !(opts->shift < (double)(opts->width / 2)))
+    return df_fail(DF_MISUSE,
+                   "sinusoid: max_period must be above 0, got %g, and shift below half "
+                   "the width of %td, got %g",
+                   opts->max_period, opts->width, opts->shift);
+  return DF_OK;
+}
+
+df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts) {
+  static const df_op op = { "sinusoid", NULL };
+  if (!t || check_waves(t, opts) != DF_OK) return NULL;
+  df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
+  df_shape shape = { 2, { t->shape.size[0], opts->width } };
+  df_tensor *y = df_result(tape, &shape);
+  if (!times || !y) return NULL;
+  df_tensor_copy(times, t);
+  waves w = { df_tensor_data(times), df_tensor_reals(y), opts };
+  df_parallel(shape.size[0], 2048 / opts->width + 1, wave_rows, &w);
+  return df_tape_note(tape, y, (df_note){ .op = &op });
+}

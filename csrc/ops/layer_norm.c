@@ -1,0 +1,173 @@
+/* Layer normalisation (Ba et al. 2016): each row of the last dimension by itself, the
+** mean taken off before anything is squared. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+#define PART 16384 /* elements of a part, about */
+#define RUN  64    /* rows summed in reals before doubles take over */
+
+typedef struct layer {
+  df_int rows, C, span, parts; /* parts of `span` rows */
+  double tiny;
+  const df_real *x, *w, *b; /* rows, C and C; w and b may be NULL */
+  df_real *mean, *rstd;     /* rows */
+  df_real *y;
+  const df_real *dy;
+  df_real *dx, beta;
+  double *sum;      /* parts, 2, C: db, dw */
+  df_real *scratch; /* parts, 4, C: a run of db, dw; h; dz w */
+} layer;
+
+static void run(layer *l, df_task *task) {
+  df_parallel(l->parts, df_max(PART / (l->span * l->C), 1), task, l);
+}
+
+static df_int part_end(const layer *l, df_int part) {
+  return df_min((part + 1) * l->span, l->rows);
+}
+
+/* h = (x - mean) rstd */
+static void hat(df_real *h, const df_real *x, df_real mean, df_real rstd, df_int C) {
+  const df_real low = -mean;
+  df_kernel()->add(h, x, 1, &low, 0, C);
+  df_kernel()->mul(h, h, 1, &rstd, 0, C);
+}
+
+/* ==== forward ============================================================================ */
+
+static void forward_row(layer *l, df_int row) {
+  const df_kernels *k = df_kernel();
+  df_int C = l->C;
+  const df_real *x = l->x + row * C;
+  df_real *y = l->y + row * C;
+  df_real mean = (df_real)(k->sum(x, C) / (double)C), low = -mean;
+  k->add(y, x, 1, &low, 0, C);
+  df_real rstd = (df_real)(1 / sqrt(k->sum_squares(y, C) / (double)C + l->tiny));
+  k->mul(y, y, 1, &rstd, 0, C);
+  if (l->w) k->mul(y, y, 1, l->w, 1, C);
+  if (l->b) k->add(y, y, 1, l->b, 1, C);
+  l->mean[row] = mean, l->rstd[row] = rstd;
+}
+
+static void forward_parts(void *context, df_int begin, df_int end) {
+  layer *l = context;
+  for (df_int row = begin * l->span; row < part_end(l, end - 1); row++)
+    forward_row(l, row);
+}
+
+/* ==== backward =========================================================================== */
+
+/* dx = rstd (g - mean(g) - h mean(g h)) with g = dy w */
+static void backward_row(const layer *l, df_int row, const df_real *h, df_real *g) {
+  const df_kernels *k = df_kernel();
+  df_int C = l->C;
+  df_real *dx = l->dx + row * C, rstd = l->rstd[row];
+  const df_real *dy = l->dy + row * C, *term[2] = { dy, h };
+  if (l->w) {
+    k->mul(g, dy, 1, l->w, 1, C);
+    term[0] = g;
+  }
+  df_real constant = (df_real)(-(double)rstd * k->sum(term[0], C) / (double)C);
+  df_real c[2] = { rstd, (df_real)(-(double)rstd * k->dot(term[0], h, C) / (double)C) };
+  k->mix(dx, l->beta, c, term, 2, C);
+  k->add(dx, dx, 1, &constant, 0, C);
+}
+
+/* Adds a run of reals to the part's doubles. */
+static void flush(double *sum, df_real *some, df_int n) {
+  for (df_int i = 0; i < n; i++) sum[i] += (double)some[i], some[i] = 0;
+}
+
+static void backward_part(const layer *l, df_int part) {
+  df_int C = l->C, end = part_end(l, part);
+  double *sum = l->sum + part * 2 * C;
+  df_real *some = l->scratch + part * 4 * C, *h = some + 2 * C;
+  memset(sum, 0, (size_t)C * 2 * sizeof *sum);
+  memset(some, 0, (size_t)C * 2 * sizeof *some);
+  for (df_int row = part * l->span, done = 1; row < end; row++, done++) {
+    hat(h, l->x + row * C, l->mean[row], l->rstd[row], C);
+    df_kernel()->norm_back_moments(some, some + C, l->dy + row * C, h, 1, C);
+    if (l->dx) backward_row(l, row, h, h + C);
+    if (done % RUN == 0) flush(sum, some, 2 * C);
+  }
+  flush(sum, some, 2 * C);
+}
+
+static void backward_parts(void *context, df_int begin, df_int end) {
+  for (df_int part = begin; part < end; part++) backward_part(context, part);
+}
+
+/* dw (which 1) or db (which 0): the parts in order */
+static df_code sum_parts(const layer *l, df_node *node, int operand, int which) {
+  df_sink s;
+  if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
+  if (!s.to) return DF_OK;
+  for (df_int c = 0; c < l->C; c++) {
+    double total = 0;
+    for (df_int p = 0; p < l->parts; p++) total += l->sum[(2 * p + which) * l->C + c];
+    if (s.beta != 0) total += (double)(s.beta * s.to[c]);
+    s.to[c] = (df_real)total;
+  }
+  return DF_OK;
+}
+
+static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  layer l = *(const layer *)node->data;
+  df_sink s;
+  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
+  l.x = df_tensor_reals(node->keep[0]);
+  l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.rows;
+  l.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
+  l.dy = df_tensor_reals(dy), l.dx = s.to, l.beta = s.beta;
+  size_t sums = (size_t)(l.parts * 2 * l.C);
+  l.sum = df_alloc(sums * sizeof *l.sum + 2 * sums * sizeof *l.scratch);
+  if (!l.sum) return DF_MEMORY;
+  l.scratch = (df_real *)(l.sum + sums);
+  run(&l, backward_parts);
+  df_code code = sum_parts(&l, node, 1, 1);
+  if (code == DF_OK) code = sum_parts(&l, node, 2, 0);
+  df_free(l.sum);
+  return code;
+}
+
+/* ==== the op ============================================================================= */
+
+static df_code check(const char *what, const df_tensor *w, const df_tensor *x) {
+  if (x->shape.ndim < 1 || df_tensor_count(x) == 0)
+    return df_fail(DF_MISUSE, "layer_norm: x must be [...,C] with elements, it is %s",
+                   df_tensor_text(x));
+  df_int C = x->shape.size[x->shape.ndim - 1];
+  if (!w || (w->shape.ndim == 1 && w->shape.size[0] == C)) return DF_OK;
+  return df_fail(DF_MISUSE, "layer_norm: %s is %s but rows of x %s have %td elements",
+                 what, df_tensor_text(w), df_tensor_text(x), C);
+}
+
+df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                         double tiny) {
+  static const df_op op = { "layer_norm", layer_norm_backward };
+  df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
+                       b ? df_dense(tape, b) : NULL };
+  if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
+  if (check("w", of[1], of[0]) != DF_OK || check("b", of[2], of[0]) != DF_OK) return NULL;
+  layer l = { .C = of[0]->shape.size[of[0]->shape.ndim - 1], .tiny = tiny };
+  l.rows = df_tensor_count(of[0]) / l.C;
+  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
+  df_shape kept = { 2, { 2, l.rows } };
+  df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
+  if (!y || !statistics) return NULL;
+  l.x = df_tensor_reals(of[0]), l.y = df_tensor_reals(y);
+  l.w = w ? df_tensor_reals(of[1]) : NULL, l.b = b ? df_tensor_reals(of[2]) : NULL;
+  l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.rows;
+  run(&l, forward_parts);
+  df_tensor *keep[3] = { of[0], statistics, of[1] };
+  df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
+  note.data = &l, note.size = sizeof l;
+  return df_tape_note(tape, y, note);
+}

@@ -1,0 +1,407 @@
+/* Group normalisation with the silu and the dropout that follow it, block by block in
+** cache. An image is worked in stages: sums over its parts, coefficients of its channels,
+** and the result; the backward has the same, in which the last becomes dx. */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+#define BLOCK 2048        /* reals worked at a time, in cache */
+#define PART  (8 * BLOCK) /* of a part, about */
+#define RUN   64          /* pixels summed in reals before doubles take over */
+#define WHOLE (4 * PART)  /* an image up to this size is worked by one thread */
+
+typedef struct norm norm;
+
+typedef struct stages {
+  void (*prepare)(const norm *n, df_int image);
+  void (*gather)(norm *n, df_int image, df_int part);
+  void (*settle)(norm *n, df_int image);
+  void (*apply)(norm *n, df_int image, df_int part);
+} stages;
+
+/* The coefficients of one image's channels: C each. */
+typedef enum row { SCALE, SHIFT, HAT_SCALE, HAT_SHIFT, OF_DZ, OF_HAT, CONSTANT } row;
+#define ROWS 7
+
+struct norm {
+  df_norm_opts opts;
+  df_random key;     /* of the dropout */
+  df_int B, P, C;    /* images, pixels of one, channels */
+  df_int rows, cols; /* of a block: some rows of all channels, or a piece of one row */
+  df_int span, parts;
+  const stages *stages;
+  const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
+  df_real *mean, *rstd;     /* B, G */
+  df_real *y;
+  const df_real *dy;
+  df_real *dx, beta;
+  double *sum;    /* B, parts, 2, C; part 0 ends as the image's sums */
+  df_real *run;   /* the same of one run */
+  df_real *table; /* B, ROWS, C */
+};
+
+/* ==== the cut ============================================================================ */
+
+static void cut(norm *n) {
+  df_int C = df_max(n->C, 1);
+  n->rows = df_max(df_min(BLOCK / C, RUN), 1);
+  n->cols = df_min(C, BLOCK);
+  n->span = df_max(PART / (n->rows * C), 1) * n->rows;
+  n->parts = df_max(df_ceil_div(n->P, n->span), 1);
+}
+
+/* One block: `rows` pixels from `pixel` on, `cols` channels from c on. */
+typedef struct block {
+  df_int image, pixel, rows, c, cols;
+} block;
+
+static df_int place(const norm *n, const block *k) {
+  return (k->image * n->P + k->pixel) * n->C + k->c;
+}
+
+static df_real *table(const norm *n, df_int image, row which, df_int c) {
+  return n->table + (image * ROWS + (df_int)which) * n->C + c;
+}
+
+static void walk(norm *n, df_int image, df_int part, void (*work)(norm *, const block *)) {
+  df_int end = df_min((part + 1) * n->span, n->P);
+  block k = { .image = image };
+  for (k.pixel = part * n->span; k.pixel < end; k.pixel += n->rows)
+    for (k.c = 0; k.c < n->C; k.c += n->cols) {
+      k.rows = df_min(n->rows, end - k.pixel);
+      k.cols = df_min(n->cols, n->C - k.c);
+      work(n, &k);
+    }
+}
+
+static void prepare_images(void *context, df_int begin, df_int end) {
+  const norm *n = context;
+  for (df_int i = begin; i < end; i++) n->stages->prepare(n, i);
+}
+
+static void gather_parts(void *context, df_int begin, df_int end) {
+  norm *n = context;
+  for (df_int i = begin; i < end; i++)
+    n->stages->gather(n, i / n->parts, i % n->parts);
+}
+
+static void settle_images(void *context, df_int begin, df_int end) {
+  norm *n = context;
+  for (df_int i = begin; i < end; i++) n->stages->settle(n, i);
+}
+
+static void apply_parts(void *context, df_int begin, df_int end) {
+  norm *n = context;
+  for (df_int i = begin; i < end; i++) n->stages->apply(n, i / n->parts, i % n->parts);
+}
+
+static void whole_images(void *context, df_int begin, df_int end) {
+  norm *n = context;
+  for (df_int i = begin; i < end; i++) {
+    prepare_images(n, i, i + 1);
+    gather_parts(n, i * n->parts, (i + 1) * n->parts);
+    settle_images(n, i, i + 1);
+    apply_parts(n, i * n->parts, (i + 1) * n->parts);
+  }
+}
+
+/* Both ways give the same bits: an image's sums are cut by its own shape. */
+static void run(norm *n) {
+  df_int size = n->P * n->C;
+  if (size <= WHOLE || n->B >= 16) {
+    df_parallel(n->B, df_max(PART / df_max(size, 1), 1), whole_images, n);
+    return;
+  }
+  df_parallel(n->B, 1, prepare_images, n);
+  df_parallel(n->B * n->parts, 1, gather_parts, n);
+  df_parallel(n->B, 1, settle_images, n);
+  df_parallel(n->B * n->parts, 1, apply_parts, n);
+}
+
+/* Room for sums and tables; false: memory. To be freed by df_free(n->sum). */
+static bool workspace(norm *n) {
+  size_t sums = (size_t)(n->B * n->parts * 2 * n->C), rows = (size_t)(n->B * n->C) * ROWS;
+  n->sum = df_alloc(sums * (sizeof(double) + sizeof(df_real)) + rows * sizeof(df_real));
+  if (!n->sum) return false;
+  n->run = (df_real *)(n->sum + sums);
+  n->table = n->run + sums;
+  return true;
+}
+
+static double *sums(const norm *n, df_int image, df_int part) {
+  return n->sum + (image * n->parts + part) * 2 * n->C;
+}
+
+static df_real *runs(const norm *n, df_int image, df_int part) {
+  return n->run + (image * n->parts + part) * 2 * n->C;
+}
+
+static void clear(norm *n, df_int image, df_int part) {
+  memset(sums(n, image, part), 0, (size_t)n->C * 2 * sizeof(double));
+  memset(runs(n, image, part), 0, (size_t)n->C * 2 * sizeof(df_real));
+}
+
+/* Adds a run of reals to the part's doubles. */
+static void flush(const norm *n, df_int image, df_int part) {
+  double *sum = sums(n, image, part);
+  df_real *run = runs(n, image, part);
+  for (df_int i = 0; i < 2 * n->C; i++) sum[i] += (double)run[i], run[i] = 0;
+}
+
+static double *fold(norm *n, df_int image) {
+  double *sum = sums(n, image, 0);
+  for (df_int part = 1; part < n->parts; part++)
+    for (df_int i = 0; i < 2 * n->C; i++) sum[i] += sums(n, image, part)[i];
+  return sum;
+}
+
+/* ==== forward ============================================================================ */
+
+static void no_preparation(const norm *n, df_int image) { (void)n, (void)image; }
+
+/* Sums of x and x^2 about the image's first pixel. */
+static void gather_moments(norm *n, df_int image, df_int part) {
+  const df_real *first = n->x + image * n->P * n->C;
+  df_real *run = runs(n, image, part);
+  df_int end = df_min((part + 1) * n->span, n->P);
+  clear(n, image, part);
+  for (df_int at = part * n->span; at < end; at += RUN) {
+    df_kernel()->moments(run, run + n->C, first + at * n->C, first,
+                         df_min(RUN, end - at), n->C);
+    flush(n, image, part);
+  }
+}
+
+/* Mean and variance of channels [c, end): within each channel, and between them. */
+static double group_variance(const norm *n, const double *s, const df_real *first,
+                             df_int c, df_int end, double *mean) {
+  double P = (double)n->P, total = 0, spread = 0;
+  for (df_int i = c; i < end; i++) total += (double)first[i] + s[i] / P;
+  *mean = total / (double)(end - c);
+  for (df_int i = c; i < end; i++) {
+    double off = (double)first[i] + s[i] / P - *mean;
+    spread += s[n->C + i] - s[i] * s[i] / P + P * off * off;
+  }
+  return fmax(spread, 0) / (P * (double)(end - c));
+}
+
+/* y = x scale + shift; and for the backward the same without w and b. */
+static void fill_table(const norm *n, df_int image) {
+  df_int G = n->opts.groups, D = n->C / G;
+  for (df_int c = 0; c < n->C; c++) {
+    double mean = (double)n->mean[image * G + c / D];
+    double rstd = (double)n->rstd[image * G + c / D];
+    double scale = n->w ? (double)n->w[c] * rstd : rstd;
+    double b = n->b ? (double)n->b[c] : 0;
+    *table(n, image, SCALE, c) = (df_real)scale;
+    *table(n, image, SHIFT, c) = (df_real)(b - mean * scale);
+    *table(n, image, HAT_SCALE, c) = (df_real)rstd;
+    *table(n, image, HAT_SHIFT, c) = (df_real)(-mean * rstd);
+  }
+}
+
+static void settle_moments(norm *n, df_int image) {
+  const df_real *first = n->x + image * n->P * n->C;
+  df_int G = n->opts.groups, D = n->C / G;
+  const double *s = fold(n, image);
+  for (df_int g = 0; g < G; g++) {
+    double mean, v = group_variance(n, s, first, g * D, (g + 1) * D, &mean);
+    n->mean[image * G + g] = (df_real)mean;
+    n->rstd[image * G + g] = (df_real)(1 / sqrt(v + n->opts.tiny));
+  }
+  fill_table(n, image);
+}
+
+static df_random image_key(const norm *n, df_int image) {
+  df_random key = n->key;
+  key.sample += (uint32_t)image;
+  return key;
+}
+
+static void apply_block(norm *n, const block *k) {
+  const df_kernels *kernel = df_kernel();
+  df_real *y = n->y + place(n, k);
+  df_int count = k->rows * k->cols;
+  kernel->norm_rows(y, n->x + place(n, k), table(n, k->image, SCALE, k->c),
+                    table(n, k->image, SHIFT, k->c), k->rows, k->cols);
+  if (n->opts.silu) kernel->silu(y, y, count);
+  if (n->opts.keep < 1) {
+    df_random key = image_key(n, k->image);
+    kernel->dropout(y, y, n->opts.keep, k->pixel * n->C + k->c, count, &key);
+  }
+}
+
+static void apply_part(norm *n, df_int image, df_int part) {
+  walk(n, image, part, apply_block);
+}
+
+/* ==== backward =========================================================================== */
+
+/* With h the normalised x and z = h w + b: dz, from dy through dropout and silu, and h. */
+typedef struct undone {
+  df_real h[BLOCK], dz[BLOCK], dropped[BLOCK];
+  const df_real *g; /* dz, or dy itself where nothing follows */
+} undone;
+
+static void undo_block(const norm *n, const block *k, undone *u) {
+  const df_kernels *kernel = df_kernel();
+  const df_real *x = n->x + place(n, k);
+  df_int count = k->rows * k->cols;
+  u->g = n->dy + place(n, k);
+  if (n->opts.keep < 1) {
+    df_random key = image_key(n, k->image);
+    df_int first = k->pixel * n->C + k->c;
+    kernel->dropout(u->dropped, u->g, n->opts.keep, first, count, &key);
+    u->g = u->dropped;
+  }
+  if (n->opts.silu) {
+    kernel->norm_rows(u->h, x, table(n, k->image, SCALE, k->c),
+                      table(n, k->image, SHIFT, k->c), k->rows, k->cols);
+    kernel->silu_back(u->dz, 0, u->g, u->h, count);
+    u->g = u->dz;
+  }
+  kernel->norm_rows(u->h, x, table(n, k->image, HAT_SCALE, k->c),
+                    table(n, k->image, HAT_SHIFT, k->c), k->rows, k->cols);
+}
+
+/* Sums of dz and dz h. */
+static void gather_back_block(norm *n, const block *k) {
+  undone u;
+  df_int part = k->pixel / n->span;
+  df_real *run = runs(n, k->image, part) + k->c;
+  undo_block(n, k, &u);
+  df_kernel()->norm_back_moments(run, run + n->C, u.g, u.h, k->rows, k->cols);
+  df_int done = k->pixel % n->span / n->rows + 1; /* blocks of this part */
+  if (k->c + k->cols == n->C && done % df_max(RUN / n->rows, 1) == 0)
+    flush(n, k->image, part);
+}
+
+static void gather_back(norm *n, df_int image, df_int part) {
+  clear(n, image, part);
+  walk(n, image, part, gather_back_block);
+  flush(n, image, part);
+}
+
+/* dx = rstd (dz w - mean(dz w) - h mean(dz w h)), means over the group */
+static void settle_back(norm *n, df_int image) {
+  df_int G = n->opts.groups, D = n->C / G;
+  const double *s = fold(n, image);
+  for (df_int g = 0; g < G; g++) {
+    double rstd = (double)n->rstd[image * G + g], a = 0, b = 0;
+    for (df_int c = g * D; c < (g + 1) * D; c++) {
+      double w = n->w ? (double)n->w[c] : 1;
+      a += w * s[c], b += w * s[n->C + c];
+    }
+    double size = (double)(n->P * D);
+    for (df_int c = g * D; c < (g + 1) * D; c++) {
+      *table(n, image, OF_DZ, c) = *table(n, image, SCALE, c);
+      *table(n, image, OF_HAT, c) = (df_real)(-rstd * b / size);
+      *table(n, image, CONSTANT, c) = (df_real)(-rstd * a / size);
+    }
+  }
+}
+
+static void apply_back_block(norm *n, const block *k) {
+  undone u;
+  undo_block(n, k, &u);
+  df_kernel()->norm_back_rows(n->dx + place(n, k), n->beta, u.g, u.h,
+                              table(n, k->image, OF_DZ, k->c),
+                              table(n, k->image, OF_HAT, k->c),
+                              table(n, k->image, CONSTANT, k->c), k->rows, k->cols);
+}
+
+static void apply_back(norm *n, df_int image, df_int part) {
+  if (n->dx) walk(n, image, part, apply_back_block);
+}
+
+/* dw (which 1) or db (which 0): over the batch in order */
+static df_code sum_images(const norm *n, df_node *node, int operand, int which) {
+  df_sink s;
+  if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
+  if (!s.to) return DF_OK;
+  for (df_int c = 0; c < n->C; c++) {
+    double total = 0;
+    for (df_int i = 0; i < n->B; i++) total += sums(n, i, 0)[which * n->C + c];
+    if (s.beta != 0) total += (double)(s.beta * s.to[c]);
+    s.to[c] = (df_real)total;
+  }
+  return DF_OK;
+}
+
+static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  static const stages back = { fill_table, gather_back, settle_back, apply_back };
+  (void)tape;
+  norm n = *(const norm *)node->data;
+  df_sink s;
+  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
+  n.x = df_tensor_reals(node->keep[0]);
+  n.mean = df_tensor_reals(node->keep[1]);
+  n.rstd = n.mean + n.B * n.opts.groups;
+  n.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
+  n.b = node->keep[3] ? df_tensor_reals(node->keep[3]) : NULL;
+  n.dy = df_tensor_reals(dy), n.dx = s.to, n.beta = s.beta;
+  n.stages = &back;
+  if (!workspace(&n)) return DF_MEMORY;
+  run(&n);
+  df_code code = sum_images(&n, node, 1, 1);
+  if (code == DF_OK) code = sum_images(&n, node, 2, 0);
+  df_free(n.sum);
+  return code;
+}
+
+/* ==== the op ============================================================================= */
+
+static df_code check_channels(const char *what, const df_tensor *w, const df_tensor *x,
+                              df_int C) {
+  if (!w || (w->shape.ndim == 1 && w->shape.size[0] == C)) return DF_OK;
+  return df_fail(DF_MISUSE, "group_norm: %s is %s but x %s has %td channels", what,
+                 df_tensor_text(w), df_tensor_text(x), C);
+}
+
+static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
+                     const df_norm_opts *opts) {
+  if (x->shape.ndim < 2 || df_tensor_count(x) == 0)
+    return df_fail(DF_MISUSE, "group_norm: x must be [B,...,C] with elements, it is %s",
+                   df_tensor_text(x));
+  df_int C = x->shape.size[x->shape.ndim - 1];
+  if (opts->groups < 1 || C % opts->groups)
+    return df_fail(DF_MISUSE, "group_norm: %td groups don't divide the %td channels of %s",
+                   opts->groups, C, df_tensor_text(x));
+  if (!(opts->keep >= 0 && opts->keep <= 1))
+    return df_fail(DF_MISUSE, "group_norm: the share dropped must be in [0, 1], got %g",
+                   1 - opts->keep);
+  df_code code = check_channels("w", w, x, C);
+  return code == DF_OK ? check_channels("b", b, x, C) : code;
+}
+
+df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                         const df_norm_opts *opts) {
+  static const df_op op = { "group_norm", group_norm_backward };
+  static const stages forward = { no_preparation, gather_moments, settle_moments, apply_part };
+  df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
+                       b ? df_dense(tape, b) : NULL };
+  if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
+  if (check(of[0], of[1], of[2], opts) != DF_OK) return NULL;
+  norm n = { .opts = *opts, .B = of[0]->shape.size[0], .stages = &forward };
+  n.C = of[0]->shape.size[of[0]->shape.ndim - 1];
+  n.P = df_tensor_count(of[0]) / n.B / n.C;
+  cut(&n);
+  df_shape kept = { 3, { 2, n.B, opts->groups } };
+  df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
+  if (!y || !statistics || !workspace(&n)) return NULL;
+  if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
+  n.x = df_tensor_reals(of[0]), n.y = df_tensor_reals(y);
+  n.w = w ? df_tensor_reals(of[1]) : NULL, n.b = b ? df_tensor_reals(of[2]) : NULL;
+  n.mean = df_tensor_reals(statistics), n.rstd = n.mean + n.B * opts->groups;
+  run(&n);
+  df_free(n.sum);
+  df_tensor *keep[4] = { of[0], statistics, of[1], of[2] };
+  df_note note = { .op = &op, .n = 3, .x = of, .kept = 4, .keep = keep };
+  note.data = &n, note.size = sizeof n;
+  return df_tape_note(tape, y, note);
+}

@@ -1,0 +1,186 @@
+/* Random tensors, and dropout. Everything is a pure function of a key (base/philox.h), so
+** a sample is the same alone or in a batch, on any number of threads. */
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+#define PART 16384 /* elements of a chunk; whole blocks of four words */
+
+static df_random own_key(df_tape *tape, const df_random *key) {
+  return key ? *key : df_tape_draw(tape, DF_STREAM_USER);
+}
+
+/* `rows` samples of n elements, sample k keyed by key.sample + k. */
+typedef struct fill fill;
+struct fill {
+  void (*part)(const fill *f, df_int at, df_int first, df_int n, const df_random *key);
+  void *y;
+  const df_real *x; /* dropout's */
+  double keep;
+  df_real beta;
+  int64_t low; /* randint's */
+  uint64_t range;
+  df_random key;
+  df_int rows, n, parts;
+};
+
+static void fill_parts(void *context, df_int begin, df_int end) {
+  const fill *f = context;
+  for (df_int i = begin; i < end; i++) {
+    df_int row = i / f->parts, first = i % f->parts * PART;
+    df_random key = f->key;
+    key.sample += (uint32_t)row;
+    f->part(f, row * f->n + first, first, df_min(PART, f->n - first), &key);
+  }
+}
+
+static void run(fill *f, const df_shape *shape) {
+  df_int count = df_shape_count(shape);
+  if (count == 0) return;
+  f->rows = shape->ndim >= 2 ? shape->size[0] : 1;
+  f->n = count / f->rows;
+  f->parts = df_ceil_div(f->n, PART);
+  df_parallel(f->rows * f->parts, PART / df_min(f->n, PART), fill_parts, f);
+}
+
+/* ==== numbers ============================================================================ */
+
+static df_tensor *numbers(df_tape *tape, const df_op *op, const df_shape *shape, fill f) {
+  df_tensor *y = df_result(tape, shape);
+  if (!y) return NULL;
+  f.y = df_tensor_data(y);
+  run(&f, shape);
+  return df_tape_note(tape, y, (df_note){ .op = op });
+}
+
+static void normal_part(const fill *f, df_int at, df_int first, df_int n,
+                        const df_random *key) {
+  df_kernel()->normal((df_real *)f->y + at, first, n, key);
+}
+
+df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key) {
+  static const df_op op = { "randn", NULL };
+  fill f = { .part = normal_part, .key = own_key(tape, key) };
+  return numbers(tape, &op, shape, f);
+}
+
+static void uniform_part(const fill *f, df_int at, df_int first, df_int n,
+                         const df_random *key) {
+  df_kernel()->uniform((df_real *)f->y + at, first, n, key);
+}
+
+df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key) {
+  static const df_op op = { "rand", NULL };
+  fill f = { .part = uniform_part, .key = own_key(tape, key) };
+  return numbers(tape, &op, shape, f);
+}
+
+/* ==== whole numbers ====================================================================== */
+
+/* The high half of word times range: 0 .. range - 1, each with a share that is off by
+** less than range / 2^64. A range of 0 stands for 2^64. */
+static uint64_t below(uint64_t range, uint64_t word) {
+  uint64_t low = (uint32_t)range, high = range >> 32;
+  uint64_t a = (uint32_t)word, b = word >> 32;
+  if (range == 0) return word;
+  uint64_t middle = a * high + (a * low >> 32), other = b * low + (uint32_t)middle;
+  return b * high + (middle >> 32) + (other >> 32);
+}
+
+/* 64 bits for element e: half of a block of four words. */
+static uint64_t long_word(const df_random *key, df_int e) {
+  df_words w = df_random_block(key, (uint32_t)(e / 2));
+  int half = e % 2 ? 2 : 0;
+  return (uint64_t)w.word[half] << 32 | w.word[half + 1];
+}
+
+static void whole_part(const fill *f, df_int at, df_int first, df_int n,
+                       const df_random *key) {
+  int64_t *y = (int64_t *)f->y + at;
+  for (df_int i = 0; i < n; i++)
+    y[i] = (int64_t)((uint64_t)f->low + below(f->range, long_word(key, first + i)));
+}
+
+df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t high,
+                      const df_random *key) {
+  static const df_op op = { "randint", NULL };
+  if (low > high)
+    return df_fail_null(DF_MISUSE, "randint: no whole number is in %lld..%lld",
+                        (long long)low, (long long)high);
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, shape));
+  if (!y) return NULL;
+  fill f = { .part = whole_part, .y = df_tensor_data(y), .low = low };
+  f.range = (uint64_t)high - (uint64_t)low + 1;
+  f.key = own_key(tape, key);
+  run(&f, shape);
+  return df_tape_note(tape, y, (df_note){ .op = &op });
+}
+
+/* Fisher and Yates (Durstenfeld 1964) */
+df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key) {
+  static const df_op op = { "randperm", NULL };
+  if (n < 0) return df_fail_null(DF_MISUSE, "randperm: n must be >= 0, got %td", n);
+  df_shape shape = { 1, { n } };
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
+  if (!y) return NULL;
+  df_random own = own_key(tape, key);
+  int64_t *at = df_tensor_data(y);
+  for (df_int i = 0; i < n; i++) at[i] = i + 1;
+  for (df_int i = n - 1; i > 0; i--) {
+    df_int j = (df_int)below((uint64_t)i + 1, long_word(&own, i));
+    int64_t other = at[j];
+    at[j] = at[i], at[i] = other;
+  }
+  return df_tape_note(tape, y, (df_note){ .op = &op });
+}
+
+/* ==== dropout ============================================================================ */
+
+static void drop_part(const fill *f, df_int at, df_int first, df_int n,
+                      const df_random *key) {
+  df_kernel()->dropout((df_real *)f->y + at, f->x + at, f->keep, first, n, key);
+}
+
+#define BLOCK 2048
+
+/* dx = beta dx + dropout(dy): the same mask, from the same key */
+static void drop_back_part(const fill *f, df_int at, df_int first, df_int n,
+                           const df_random *key) {
+  df_real block[BLOCK];
+  const df_real one = 1, *term = block;
+  for (df_int i = 0; i < n; i += BLOCK) {
+    df_int m = df_min(BLOCK, n - i);
+    df_kernel()->dropout(block, f->x + at + i, f->keep, first + i, m, key);
+    df_kernel()->mix((df_real *)f->y + at + i, f->beta, &one, &term, 1, m);
+  }
+}
+
+static df_code dropout_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  fill f = *(const fill *)node->data;
+  df_sink s;
+  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
+  if (!s.to) return DF_OK;
+  f.part = drop_back_part;
+  f.x = df_tensor_reals(dy), f.y = s.to, f.beta = s.beta;
+  run(&f, &dy->shape);
+  return DF_OK;
+}
+
+df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep) {
+  static const df_op op = { "dropout", dropout_backward };
+  if (!(keep >= 0 && keep <= 1))
+    return df_fail_null(DF_MISUSE, "dropout: the share dropped must be in [0, 1], got %g",
+                        1 - keep);
+  x = df_dense(tape, x);
+  if (!x || keep == 1) return x;
+  df_tensor *y = df_result(tape, &x->shape);
+  if (!y) return NULL;
+  fill f = { .part = drop_part, .keep = keep };
+  f.x = df_tensor_reals(x), f.y = df_tensor_data(y);
+  f.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
+  run(&f, &x->shape);
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &f, .size = sizeof f };
+  return df_tape_note(tape, y, note);
+}
