@@ -11,6 +11,11 @@
 #define GRAIN   16384 /* elements of a chunk, about */
 #define COLUMNS 64    /* of the table's gradient, in a chunk */
 
+df_tensor *df_whole(df_tape *tape, df_tensor *x) {
+  x = df_to(tape, x, DF_I64);
+  return !x || df_tensor_is_dense(x) ? x : df_clone(tape, x);
+}
+
 /* ==== embedding ========================================================================== */
 
 typedef struct lookup {

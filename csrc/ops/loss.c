@@ -50,7 +50,7 @@ static double huber_sum(df_real *d, df_int n, df_real delta) {
 }
 
 typedef struct loss { /* B samples of n elements, each in `parts` sums */
-  const measure *measure;
+  const measure *how;
   df_real delta;
   df_int B, n, parts;
   const df_real *a, *b;
@@ -59,10 +59,10 @@ typedef struct loss { /* B samples of n elements, each in `parts` sums */
   df_real *to, beta, sign;
 } loss;
 
-static loss describe(const measure *measure, const df_tensor *a, double delta,
+static loss describe(const measure *how, const df_tensor *a, double delta,
                      bool per_sample) {
   df_int count = df_tensor_count(a), B = per_sample ? a->shape.size[0] : 1;
-  loss l = { .measure = measure, .delta = (df_real)delta, .B = B };
+  loss l = { .how = how, .delta = (df_real)delta, .B = B };
   l.n = B ? count / B : 0;
   l.parts = df_max(df_ceil_div(l.n, PART), 1);
   return l;
@@ -80,7 +80,7 @@ static void sum_parts(void *context, df_int begin, df_int end) {
     for (df_int i = first; i < last; i += BLOCK) {
       df_int at = sample * l->n + i, n = df_min(BLOCK, last - i);
       df_kernel()->sub(d, l->a + at, 1, l->b + at, 1, n);
-      sum += l->measure->sum(d, n, l->delta);
+      sum += l->how->sum(d, n, l->delta);
     }
     l->sum[part] = sum;
   }
@@ -93,12 +93,12 @@ static void slope_parts(void *context, df_int begin, df_int end) {
   for (df_int part = begin; part < end; part++) {
     df_int sample = part / l->parts, first = part % l->parts * PART;
     df_int last = df_min(first + PART, l->n);
-    df_real c = (df_real)((double)(l->sign * l->dy[sample]) * l->measure->factor
-                          / (double)l->n);
+    df_real c =
+        (df_real)((double)(l->sign * l->dy[sample]) * l->how->factor / (double)l->n);
     for (df_int i = first; i < last; i += BLOCK) {
       df_int at = sample * l->n + i, n = df_min(BLOCK, last - i);
       df_kernel()->sub(d, l->a + at, 1, l->b + at, 1, n);
-      l->measure->slope(d, n, l->delta);
+      l->how->slope(d, n, l->delta);
       df_kernel()->mix(l->to + at, l->beta, &c, &slope, 1, n);
     }
   }
@@ -146,12 +146,12 @@ static df_code difference_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   return DF_OK;
 }
 
-static df_tensor *difference(df_tape *tape, const df_op *op, const measure *measure,
+static df_tensor *difference(df_tape *tape, const df_op *op, const measure *how,
                              df_tensor *a, df_tensor *b, double delta, bool per_sample) {
   df_tensor *x[2] = { df_dense(tape, a), df_dense(tape, b) };
   if (!x[0] || !x[1] || check_pair(op->name, x[0], x[1], per_sample) != DF_OK)
     return NULL;
-  loss l = describe(measure, x[0], delta, per_sample);
+  loss l = describe(how, x[0], delta, per_sample);
   df_shape shape = { per_sample ? 1 : 0, { l.B } };
   df_tensor *y = df_result(tape, &shape);
   l.a = df_tensor_reals(x[0]), l.b = df_tensor_reals(x[1]);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
+#include "engine/operand.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/sink.h"
@@ -31,7 +32,7 @@ typedef enum row { SCALE, SHIFT, HAT_SCALE, HAT_SHIFT, OF_DZ, OF_HAT, CONSTANT }
 struct norm {
   df_norm_opts opts;
   df_random key;     /* of the dropout */
-  df_int B, P, C;    /* images, pixels of one, channels */
+  df_int B, P, C, W; /* images, pixels of one, channels, pixels of a line */
   df_int rows, cols; /* of a block: some rows of all channels, or a piece of one row */
   df_int span, parts;
   const stages *stages;
@@ -68,7 +69,8 @@ static df_real *table(const norm *n, df_int image, row which, df_int c) {
   return n->table + (image * ROWS + (df_int)which) * n->C + c;
 }
 
-static void walk(norm *n, df_int image, df_int part, void (*work)(norm *, const block *)) {
+static void walk(norm *n, df_int image, df_int part,
+                 void (*work)(norm *, const block *)) {
   df_int end = df_min((part + 1) * n->span, n->P);
   block k = { .image = image };
   for (k.pixel = part * n->span; k.pixel < end; k.pixel += n->rows)
@@ -86,8 +88,7 @@ static void prepare_images(void *context, df_int begin, df_int end) {
 
 static void gather_parts(void *context, df_int begin, df_int end) {
   norm *n = context;
-  for (df_int i = begin; i < end; i++)
-    n->stages->gather(n, i / n->parts, i % n->parts);
+  for (df_int i = begin; i < end; i++) n->stages->gather(n, i / n->parts, i % n->parts);
 }
 
 static void settle_images(void *context, df_int begin, df_int end) {
@@ -171,8 +172,8 @@ static void gather_moments(norm *n, df_int image, df_int part) {
   df_int end = df_min((part + 1) * n->span, n->P);
   clear(n, image, part);
   for (df_int at = part * n->span; at < end; at += RUN) {
-    df_kernel()->moments(run, run + n->C, first + at * n->C, first,
-                         df_min(RUN, end - at), n->C);
+    df_kernel()->moments(run, run + n->C, first + at * n->C, first, df_min(RUN, end - at),
+                         n->C);
     flush(n, image, part);
   }
 }
@@ -223,9 +224,21 @@ static df_random image_key(const norm *n, df_int image) {
   return key;
 }
 
+/* Pixels of a block into the lines of the next convolution's operand. */
+static void store_lines(const norm *n, const block *k, const df_real *y) {
+  for (df_int done = 0; done < k->rows;) {
+    df_int h = (k->pixel + done) / n->W, w = (k->pixel + done) % n->W;
+    df_int pixels = df_min(n->W - w, k->rows - done);
+    df_real *to = df_operand_line(n->y, n->P / n->W, n->W, n->C, k->image, h);
+    memcpy(to + w * n->C + k->c, y + done * k->cols,
+           (size_t)(pixels * k->cols) * sizeof *y);
+    done += pixels;
+  }
+}
+
 static void apply_block(norm *n, const block *k) {
   const df_kernels *kernel = df_kernel();
-  df_real *y = n->y + place(n, k);
+  df_real own[BLOCK], *y = n->opts.form == DF_PLANES ? own : n->y + place(n, k);
   df_int count = k->rows * k->cols;
   kernel->norm_rows(y, n->x + place(n, k), table(n, k->image, SCALE, k->c),
                     table(n, k->image, SHIFT, k->c), k->rows, k->cols);
@@ -234,6 +247,7 @@ static void apply_block(norm *n, const block *k) {
     df_random key = image_key(n, k->image);
     kernel->dropout(y, y, n->opts.keep, k->pixel * n->C + k->c, count, &key);
   }
+  if (n->opts.form == DF_PLANES) store_lines(n, k, y);
 }
 
 static void apply_part(norm *n, df_int image, df_int part) {
@@ -370,19 +384,39 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
                    df_tensor_text(x));
   df_int C = x->shape.size[x->shape.ndim - 1];
   if (opts->groups < 1 || C % opts->groups)
-    return df_fail(DF_MISUSE, "group_norm: %td groups don't divide the %td channels of %s",
+    return df_fail(DF_MISUSE,
+                   "group_norm: %td groups don't divide the %td channels of %s",
                    opts->groups, C, df_tensor_text(x));
   if (!(opts->keep >= 0 && opts->keep <= 1))
     return df_fail(DF_MISUSE, "group_norm: the share dropped must be in [0, 1], got %g",
                    1 - opts->keep);
+  if (opts->form == DF_PLANES && x->shape.ndim != 4)
+    return df_fail(DF_MISUSE, "group_norm: images are [B,H,W,C], x is %s",
+                   df_tensor_text(x));
   df_code code = check_channels("w", w, x, C);
   return code == DF_OK ? check_channels("b", b, x, C) : code;
+}
+
+/* The result in the form that is asked for, what surrounds its pixels being zero. */
+static df_tensor *result(df_tape *tape, const df_shape *shape, df_form form) {
+  if (form == DF_ROWS) return df_result(tape, shape);
+  const df_int *n = shape->size;
+  df_int size = df_operand_size(n[0], n[1], n[2], n[3]);
+  df_storage *storage = df_storage_new((size_t)size * sizeof(df_real));
+  if (!storage) return NULL;
+  df_tensor *y = df_tensor_on(storage, DF_REAL, shape, 0);
+  df_storage_release(storage);
+  if (!df_scope_own(tape, y)) return NULL;
+  y->form = DF_PLANES;
+  df_operand_clear(df_tensor_reals(y), n[0], n[1], n[2], n[3]);
+  return y;
 }
 
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          const df_norm_opts *opts) {
   static const df_op op = { "group_norm", group_norm_backward };
-  static const stages forward = { no_preparation, gather_moments, settle_moments, apply_part };
+  static const stages forward = { no_preparation, gather_moments, settle_moments,
+                                  apply_part };
   df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
                        b ? df_dense(tape, b) : NULL };
   if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
@@ -390,9 +424,11 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   norm n = { .opts = *opts, .B = of[0]->shape.size[0], .stages = &forward };
   n.C = of[0]->shape.size[of[0]->shape.ndim - 1];
   n.P = df_tensor_count(of[0]) / n.B / n.C;
+  n.W = opts->form == DF_PLANES ? of[0]->shape.size[2] : n.P;
   cut(&n);
   df_shape kept = { 3, { 2, n.B, opts->groups } };
-  df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
+  df_tensor *y = result(tape, &of[0]->shape, opts->form),
+            *statistics = df_result(tape, &kept);
   if (!y || !statistics || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   n.x = df_tensor_reals(of[0]), n.y = df_tensor_reals(y);

@@ -142,7 +142,12 @@ typedef struct df_norm_opts {
 ** its dropout. fails: G doesn't divide C; w or b isn't of size C. */
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          const df_norm_opts *opts);
-/* Layer normalisation (Ba et al. 2016): over the last dimension. x: ..., C */
+
+/* ==== layer_norm.c ======================================================================= */
+
+/* Layer normalisation (Ba et al. 2016): over the last dimension.
+**   x: ..., C    w, b: C or NULL   ->  y: ..., C
+** keeps x, (m, 1/sqrt(s2 + tiny)) of each row, and w. */
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny);
 
@@ -176,6 +181,9 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads);
 
 /* ==== embed.c ============================================================================ */
+
+/* x as dense i64 (x itself if it is so): what indices and classes are read from */
+df_tensor *df_whole(df_tape *tape, df_tensor *x);
 
 /* Rows of a table: y[i] = w[index[i]], zeros where index is 0 (no class).
 **   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */

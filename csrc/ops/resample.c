@@ -106,8 +106,9 @@ df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times) {
   if (!x || check("avg_pool", x, times) != DF_OK) return NULL;
   const df_int *n = x->shape.size;
   if (n[1] % times || n[2] % times)
-    return df_fail_null(DF_MISUSE, "avg_pool: %td doesn't divide the height and width of %s",
-                        times, df_tensor_text(x));
+    return df_fail_null(DF_MISUSE,
+                        "avg_pool: %td doesn't divide the height and width of %s", times,
+                        df_tensor_text(x));
   df_shape shape = { 4, { n[0], n[1] / times, n[2] / times, n[3] } };
   pair p = { .H = n[1] / times, .W = n[2] / times, .C = n[3], .times = times };
   p.c = 1 / (df_real)(times * times);
