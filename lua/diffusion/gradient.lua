@@ -79,20 +79,27 @@ function gradient.grad(fn, ...)
   return table.unpack(out, 1, k + values.n)
 end
 
-local function keep_results(depth, ...)
-  core.scope_close(depth, ...)
+local Guard = {}
+Guard.__index = Guard
+
+--- A scope as a value: `local guard <close> = gradient.guard()`, and `guard:keep(...)`
+--- names what outlives it.
+function gradient.guard() return setmetatable({ depth = core.scope_open() }, Guard) end
+
+function Guard.keep(guard, ...)
+  core.scope_close(guard.depth, ...)
   return ...
 end
 
-local closer = { __close = function(guard) core.scope_close(guard.depth) end }
+function Guard.__close(guard) core.scope_close(guard.depth) end
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
 --- returned directly): memory is free at once, not when the collector comes.
 ---@param fn function
 ---@return any ... what fn returns
 function gradient.scope(fn, ...)
-  local guard <close> = setmetatable({ depth = core.scope_open() }, closer)
-  return keep_results(guard.depth, fn(...))
+  local guard <close> = gradient.guard()
+  return guard:keep(fn(...))
 end
 
 --- An op of your own. `forward(...)` computes a tensor (and, second, anything that

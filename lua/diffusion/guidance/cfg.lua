@@ -1,0 +1,46 @@
+--- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
+-- out = u + scale (c - u), c with the class and u without. It mixes what the model
+-- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
+-- eps, v or x0 is the same.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+local rules = {
+  scale = { "number", required = true },
+  rescale = { "number", default = 0, min = 0, max = 1 },
+  interval = { "table" },
+}
+
+-- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
+-- deviation in each sample, mixed in by phi.
+local function rescaled(out, c, phi)
+  local dims = {}
+  for i = 2, out:dim() do dims[#dims + 1] = i end
+  local ratio = c:std(dims, true) / out:std(dims, true)
+  return out * (phi * ratio + (1 - phi))
+end
+
+local function level(t) return core.is_tensor(t) and t:max():item() or type(t) == "table" and t[1] or t end
+
+--- A guided denoiser.
+---@param model any a denoiser (xt, t, {class=})
+---@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided
+---  only for low <= t <= high}
+---@return function denoiser
+local function cfg(model, options)
+  local o = opts.check("cfg", options, rules, 2)
+  return function(xt, t, model_opts)
+    local class = model_opts and model_opts.class
+    if not class then opts.fail("cfg: guidance %g needs a class", o.scale) end
+    local scale = o.scale
+    if o.interval and (level(t) < o.interval[1] or level(t) > o.interval[2]) then scale = 1 end
+    if scale == 1 then return model(xt, t, model_opts) end
+    local u = model(xt, t, {})
+    if scale == 0 then return u end
+    local c = model(xt, t, model_opts)
+    local out = core.ops.mix(1 - scale, u, scale, c)
+    return o.rescale > 0 and rescaled(out, c, o.rescale) or out
+  end
+end
+
+return cfg

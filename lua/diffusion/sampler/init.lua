@@ -1,0 +1,213 @@
+--- Samplers by name, and the run that steps them. A sampler is
+-- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
+--   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says
+--   pair              {t, s}: from level t to the earlier level s (s = 0: the data)
+--   history           a table of the solver's own: tensors and numbers, empty at the start
+--   opts.mix          sum of c x, in one pass (d.mix)
+--   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from
+--                     the run's own counter, so sample k doesn't depend on its batch
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local grids = require "diffusion.grid"
+local cfg = require "diffusion.guidance.cfg"
+local gradient = require "diffusion.gradient"
+
+local sampler = {}
+
+local families = {
+  ddpm = require "diffusion.sampler.ddpm",
+  ddim = require "diffusion.sampler.ddim",
+  dpmpp_2m = require "diffusion.sampler.dpmpp_2m",
+}
+
+local names = {}
+for name in pairs(families) do names[#names + 1] = name end
+table.sort(names)
+
+--- The names of all samplers.
+---@return string[]
+function sampler.names() return table.move(names, 1, #names, 1, {}) end
+
+local stream_start, stream_step = 5, 6 -- base/philox.h: DF_STREAM_START, _SAMPLER
+
+-- A name, a function, or {name or function, option = ...}.
+local function resolve(which)
+  local options = {}
+  if type(which) == "table" then
+    for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
+    which = which[1]
+  end
+  if type(which) == "function" then return "function", which, options end
+  local make = families[which]
+  if not make then opts.fail("sampler: %s", opts.unknown("sampler", which, names)) end
+  return which, make, options
+end
+
+local Run = {}
+Run.__index = function(run, name)
+  if name == "x" then return rawget(run, "_x") end
+  return Run[name]
+end
+
+-- Writing x forgets the solver's history: it belongs to another trajectory.
+Run.__newindex = function(run, name, value)
+  if name ~= "x" then return rawset(run, name, value) end
+  if not core.is_tensor(value) then opts.fail("run.x: a tensor expected, got a %s", type(value)) end
+  rawset(run, "_x", value)
+  rawset(run, "history", {})
+end
+
+-- The model as the sampler sees it: x0 and eps of x at t.
+local function denoiser(run)
+  local process, model, model_opts = run.process, run.model, run.model_opts
+  return function(x, t)
+    local out = model(x, t, model_opts)
+    local x0, eps = process:denoised(out, x, t)
+    run.believed = { x0 = x0, eps = eps }
+    return x0, eps
+  end
+end
+
+local function make_step(run)
+  local step_opts = {}
+  for k, v in pairs(run.sampler_options) do step_opts[k] = v end
+  step_opts.mix = core.ops.mix
+  function step_opts.mix_noise(sigma, ...)
+    local draw = run.draws
+    run.draws = draw + 1
+    return core.mix_noise(sigma, run.seed, stream_step, draw, ...)
+  end
+  return run.make(denoiser(run), run.process, step_opts)
+end
+
+-- All tensors of a solver's history, so that the step's scope spares them.
+local function tensors_of(t, out)
+  for _, v in pairs(t) do
+    if core.is_tensor(v) then out[#out + 1] = v
+    elseif type(v) == "table" then tensors_of(v, out) end
+  end
+  return out
+end
+
+local function advance(run, pair)
+  local depth <close> = gradient.guard()
+  local xt = run._x
+  local x = run.step(xt, pair, run.history)
+  if x == xt then x = xt:clone() end
+  local believed = run.believed
+  local out = tensors_of(run.history, { x, believed.x0, believed.eps })
+  depth:keep(table.unpack(out))
+  rawset(run, "_x", x)
+  return { i = pair.i, n = #run.grid, t = pair.t, s = pair.s, xt = xt, x = x,
+           x0 = believed.x0, eps = believed.eps }
+end
+
+--- One step; nil when there is none left.
+---@return table|nil step {i, n, t, s, xt, x, x0, eps}
+function Run.__call(run)
+  if run.i >= #run.grid then return nil end
+  local i = run.i + 1
+  local pair = { i = i, t = run.grid[i].t, s = run.grid[i].s }
+  local step = gradient.no_grad(advance, run, pair)
+  run.i = i
+  if run.on_step then run.on_step(step) end
+  return step
+end
+
+--- Takes the steps that are left; returns x.
+function Run.finish(run)
+  while run() do end -- luacheck: ignore 542
+  return run.x
+end
+
+--- An independent copy: x, the solver's history, its place and its noise counter.
+function Run.clone(run)
+  local copy = {}
+  for k, v in pairs(run) do copy[k] = v end
+  copy._x = run._x:clone()
+  copy.history = {}
+  for k, v in pairs(run.history) do copy.history[k] = v end
+  setmetatable(copy, Run)
+  rawset(copy, "step", make_step(copy))
+  return copy
+end
+
+function Run.__tostring(run)
+  return ("sampler %s  %d steps, %d done  x %s\n%s"):format(run.name, #run.grid, run.i,
+    opts.shape_text(run.x), run.grid)
+end
+Run.__name = "diffusion.run"
+
+local rules = {
+  model = { "any", required = true },
+  process = { "process", required = true },
+  shape = { "table" },
+  sampler = { "any", default = "ddim" },
+  steps = { "integer", min = 1 },
+  grid = { "any" },
+  seed = { "integer" },
+  class = { "any" },
+  guidance = { "number" },
+  init = { "tensor" },
+  on_step = { "function" },
+}
+
+local function make_grid(o)
+  local kind = o.grid or "trailing"
+  if opts.kind(kind) == "grid" then return kind end
+  if type(kind) == "table" then return grids.list(o.process.schedule, kind) end
+  local make = type(kind) == "string" and grids[kind]
+  if not make then opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" })) end
+  return make(o.process.schedule, o.steps or o.process.T)
+end
+
+-- x at the first level: noise of the marginal's scale, or what the user gives.
+local function start(o, seed, grid)
+  if o.init then return o.init:clone() end
+  if not o.shape then opts.fail("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
+  local t, schedule = grid[1].t, o.process.schedule
+  local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
+  return core.mix_noise(scale, seed, stream_start, 0, 0, core.zeros(o.shape))
+end
+
+-- Classes as a tensor, checked against the batch; a number stands for all.
+local function classes(class, x)
+  if class == nil then return nil end
+  local B = x:size(1)
+  if type(class) == "number" then return core.full({ B }, class, { dtype = "i64" }) end
+  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if class:dim() ~= 1 or class:size(1) ~= B then
+    opts.fail("sampler: class %s for a batch of %d", opts.shape_text(class), B)
+  end
+  return class
+end
+
+--- A run of a sampler, to be stepped: `run()` or `for step in run do`.
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" |
+---  "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" |
+---  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
+---@return table run callable; run.x readable and writable; run:clone(), run:finish()
+function sampler.steps(options)
+  local o = opts.check("steps", options, rules)
+  local seed = o.seed or core.random_seed()
+  local grid = make_grid(o)
+  local x = start(o, seed, grid)
+  local name, make, sampler_options = resolve(o.sampler)
+  local model = o.model
+  if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
+  local class = classes(o.class, x)
+  local run = setmetatable({}, Run)
+  local fields = { name = name, make = make, sampler_options = sampler_options,
+    model = model, model_opts = { class = class }, process = o.process, grid = grid, i = 0,
+    seed = seed, draws = 0, history = {}, on_step = o.on_step, _x = x }
+  for k, v in pairs(fields) do rawset(run, k, v) end
+  rawset(run, "step", make_step(run))
+  return run
+end
+
+--- Samples: `steps{...}:finish()`.
+---@param options table as of sampler.steps
+---@return any x tensor {n, ...}
+function sampler.sample(options) return sampler.steps(options):finish() end
+
+return sampler
