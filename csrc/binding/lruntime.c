@@ -102,6 +102,14 @@ static int l_isatty(lua_State *L) {
 
 /* ==== random counters: what a checkpoint keeps =========================================== */
 
+/* A seed for somebody's own streams, drawn from this state's: another at each call. */
+static int l_random_seed(lua_State *L) {
+  df_random key = df_tape_draw(dfl_tape(L), DF_STREAM_USER);
+  df_words w = df_random_block(&key, 0);
+  lua_pushinteger(L, (lua_Integer)((uint64_t)w.word[0] << 32 | w.word[1]));
+  return 1;
+}
+
 static int l_random_state(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   lua_createtable(L, 9, 0);
@@ -167,6 +175,7 @@ static const luaL_Reg functions[] = {
   { "pool", l_pool },
   { "clock", l_clock },
   { "isatty", l_isatty },
+  { "random_seed", l_random_seed },
   { "random_state", l_random_state },
   { "set_random_state", l_set_random_state },
   { "profile_start", l_profile_start },

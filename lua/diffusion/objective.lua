@@ -1,0 +1,78 @@
+--- What a denoiser is trained to do: draw t and eps, noise, predict, and weigh the error.
+-- A weighting is a function of SNR, written once for the error of x0; since for one error
+-- |x0 - x0'|^2 = |eps - eps'|^2 / SNR = s^2 |v - v'|^2, the weight on another target
+-- follows (Hang et al. 2023, section 3.3, for min-SNR).
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+local weighting = {
+  -- Ho et al. 2020, eq. 14: the plain error of eps
+  simple = function(snr) return snr end,
+  -- Hang et al. 2023, eq. 8: min(SNR, gamma) on x0
+  min_snr = function(snr, o) return snr:clamp(nil, o.gamma or 5) end,
+}
+
+-- From the weight on x0 to the weight on what is predicted: w_target = w_x0 * factor(snr).
+local factor = {
+  x0 = function() return 1 end,
+  eps = function(snr) return 1 / snr end,
+  v = function(snr) return 1 / (snr + 1) end,
+  score = function(snr) return 1 / (snr * (snr + 1)) end,
+}
+
+local names = {}
+for name in pairs(weighting) do names[#names + 1] = name end
+table.sort(names)
+
+local function resolve(which)
+  local options = {}
+  if type(which) == "table" then options, which = which, which[1] end
+  if type(which) == "function" then return which, options end
+  if not weighting[which] then
+    opts.fail("objective: %s", opts.unknown("weighting", which, names))
+  end
+  return weighting[which], options
+end
+
+local rules = {
+  process = { "process", required = true },
+  weighting = { "string|table|function", default = "simple" },
+  drop_class = { "number", default = 0, min = 0, max = 1 },
+}
+
+-- Each class is hidden (0: none) with probability p.
+local function dropped(class, B, p)
+  if class == nil or p == 0 then return class end
+  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if type(class) == "number" then class = core.full({ B }, class, { dtype = "i64" }) end
+  local keep = core.rand(B):ge(p):to "i64"
+  return class * keep
+end
+
+--- A loss for `d.record`: t uniform in 1..T, eps standard normal.
+---@param options table {process, weighting = "simple" | "min_snr" | {"min_snr", gamma = 5} |
+---  function(snr) -> weight on the error of x0, drop_class = share of classes hidden}
+---@return function objective (model, x0, {class=}) -> loss (one number), {t, eps, xt,
+---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
+local function objective(options)
+  local o = opts.check("objective", options, rules)
+  local process, schedule = o.process, o.process.schedule
+  local weigh, weigh_opts = resolve(o.weighting)
+  local convert = factor[process.predict]
+  if not convert then
+    opts.fail("objective: no weighting for predict = '%s' yet", process.predict)
+  end
+  return function(model, x0, given)
+    local B = x0:size(1)
+    local t = core.randint(1, process.T, { B })
+    local xt, eps = process:q_sample(x0, t)
+    local target = process:convert(eps, { from = "eps", to = process.predict, xt = xt, t = t })
+    local out = model(xt, t, { class = dropped(given and given.class, B, o.drop_class) })
+    local snr = schedule:snr(t)
+    local weight = weigh(snr, weigh_opts) * convert(snr)
+    local per_sample = weight * core.ops.mse(out, target, "sample")
+    return per_sample:mean(), { t = t, eps = eps, xt = xt, per_sample = per_sample }
+  end
+end
+
+return { objective = objective }
