@@ -33,6 +33,11 @@ function opts.kind(value)
   return math.tointeger(value) and math.type(value) and "integer" or type(value)
 end
 
+--- A tensor's shape as messages show it: "[8,28,28,1]".
+---@param x any
+---@return string
+function opts.shape_text(x) return "[" .. table.concat(x:shape(), ",") .. "]" end
+
 -- Optimal string alignment: insertions, deletions, changes, swaps of neighbours.
 local function distance(a, b)
   local before, row = {}, {}

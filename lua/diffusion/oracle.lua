@@ -181,14 +181,14 @@ end
 -- -sum p ln p over a grid with the given corners, by the trapezoid rule, which converges
 -- faster than any power of the spacing for such densities.
 local function grid_entropy(self, low, high, n)
-  local axes = {}
-  for i = 1, self.D do axes[i] = core.linspace(low[i], high[i], n) end
-  local cell, x = 1, nil
-  for i = 1, self.D do cell = cell * (high[i] - low[i]) / (n - 1) end
-  if self.D == 1 then
-    x = axes[1]:unsqueeze(2)
-  else
-    local first = axes[1]:unsqueeze(2):expand(n, n):reshape(n * n)
+  local axes, cell = {}, 1
+  for i = 1, self.D do
+    axes[i] = core.linspace(low[i], high[i], n)
+    cell = cell * (high[i] - low[i]) / (n - 1)
+  end
+  local x = axes[1]:unsqueeze(2)
+  if self.D == 2 then
+    local first = x:expand(n, n):reshape(n * n)
     local second = axes[2]:unsqueeze(1):expand(n, n):reshape(n * n)
     x = core.ops.stack({ first, second }, 2)
   end

@@ -157,7 +157,9 @@ local function make_grid(o)
   if opts.kind(kind) == "grid" then return kind end
   if type(kind) == "table" then return grids.list(o.process.schedule, kind) end
   local make = type(kind) == "string" and grids[kind]
-  if not make then opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" })) end
+  if not make then
+    opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" }))
+  end
   return make(o.process.schedule, o.steps or o.process.T)
 end
 

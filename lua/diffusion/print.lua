@@ -1,0 +1,132 @@
+--- How tensors and tables look at a prompt: a header with shape and moments, then a corner
+-- of the numbers, never more than a screen.
+local core = require "diffusion.core"
+
+local edge, width = 3, 6 -- numbers shown at each end of a long dimension; what is long
+
+local function number_text(v, whole)
+  if whole then return tostring(v) end
+  if v ~= v then return "nan" end
+  return ("%.4g"):format(v)
+end
+
+-- The positions of a dimension that are shown; false stands for the gap.
+local function shown(n)
+  local out = {}
+  if n <= width then
+    for i = 1, n do out[i] = i end
+    return out
+  end
+  for i = 1, edge do out[i] = i end
+  out[edge + 1] = false
+  for i = 1, edge do out[edge + 1 + i] = n - edge + i end
+  return out
+end
+
+-- One row of numbers as a list of texts.
+local function row_texts(x, whole)
+  local out = {}
+  for k, i in ipairs(shown(x:size(1))) do
+    out[k] = i and number_text(x[i], whole) or "..."
+  end
+  return out
+end
+
+local function aligned(rows)
+  local most = 0
+  for _, row in ipairs(rows) do
+    for _, text in ipairs(row) do most = math.max(most, #text) end
+  end
+  local lines = {}
+  for i, row in ipairs(rows) do
+    local cells = {}
+    for j, text in ipairs(row) do cells[j] = (" "):rep(most - #text) .. text end
+    lines[i] = "  " .. table.concat(cells, " ")
+  end
+  return lines
+end
+
+-- The numbers of the first matrix in x.
+local function corner(x, whole)
+  while x:dim() > 2 do x = x[1] end
+  if x:dim() == 1 then return aligned { row_texts(x, whole) } end
+  local rows = {}
+  for k, i in ipairs(shown(x:size(1))) do
+    rows[k] = i and row_texts(x[i], whole) or { "..." }
+  end
+  return aligned(rows)
+end
+
+local function moments(x)
+  local real = x:detach():to(core.real)
+  local finite = real:isfinite()
+  local bad = x:numel() - math.tointeger(finite:to(core.real):sum():item())
+  if bad > 0 then return ("  %d of %d not finite"):format(bad, x:numel()) end
+  return ("  mean %.4g std %.4g min %.4g max %.4g"):format(real:mean():item(),
+    x:numel() > 1 and real:std():item() or 0, real:min():item(), real:max():item())
+end
+
+-- An image's last dimension is its channels: one channel is shown as a plane.
+local function plane(x)
+  if x:dim() >= 3 and x:size(x:dim()) == 1 then return x:squeeze(x:dim()) end
+  return x
+end
+
+local function tensor_text(x)
+  local whole = x:dtype() == "i64" or x:dtype() == "u8"
+  if x:dim() == 0 then return number_text(x:item(), whole) end
+  local head = ("tensor %s [%s]"):format(x:dtype(), table.concat(x:shape(), ","))
+  if x:numel() == 0 then return head .. "  empty" end
+  if x:numel() > width then head = head .. moments(x) end
+  local lines = corner(plane(x), whole)
+  if plane(x):dim() > 2 then lines[#lines + 1] = "  (the first of its planes)" end
+  return head .. "\n" .. table.concat(lines, "\n")
+end
+
+local function sorted(t)
+  local keys = {}
+  for k in pairs(t) do keys[#keys + 1] = k end
+  table.sort(keys, function(a, b)
+    if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
+    return type(a) == "number" and type(b) ~= "number"
+      or type(a) == type(b) and tostring(a) < tostring(b)
+  end)
+  return keys
+end
+
+local function value_text(v)
+  if core.is_tensor(v) then return ("tensor %s [%s]"):format(v:dtype(), table.concat(v:shape(), ",")) end
+  return type(v) == "string" and ("%q"):format(v) or tostring(v)
+end
+
+local function walk(t, indent, depth, seen, out)
+  for _, k in ipairs(sorted(t)) do
+    local v = t[k]
+    local plain = type(v) == "table" and not (getmetatable(v) or {}).__tostring
+    local head = indent .. tostring(k)
+    if plain and (depth == 0 or seen[v]) then
+      out[#out + 1] = head .. " = {...}"
+    elseif plain then
+      out[#out + 1] = head .. ":"
+      seen[v] = true
+      walk(v, indent .. "  ", depth - 1, seen, out)
+    else
+      out[#out + 1] = head .. " = " .. value_text(v)
+    end
+  end
+end
+
+local print_ = {}
+
+--- Prints a table with its keys in order, four levels deep, tensors in a line each.
+---@param t any
+function print_.pp(t)
+  if type(t) ~= "table" then return print(value_text(t)) end
+  local out = {}
+  walk(t, "", 4, { [t] = true }, out)
+  print(table.concat(out, "\n"))
+end
+
+print_.tensor_text = tensor_text
+
+return print_
