@@ -164,6 +164,8 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_tensor(L);
   dfl_open_make(L);
   dfl_open_mix(L);
+  dfl_open_op(L);
+  dfl_open_random(L);
   dfl_open_tape(L);
   dfl_open_runtime(L);
   core_table(L, NULL);

@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "engine/operand.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
+#include "ops/planes.h"
 #include "ops/sink.h"
 
 #define BLOCK 2048        /* reals worked at a time, in cache */
@@ -397,19 +397,8 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
   return code == DF_OK ? check_channels("b", b, x, C) : code;
 }
 
-/* The result in the form that is asked for, what surrounds its pixels being zero. */
-static df_tensor *result(df_tape *tape, const df_shape *shape, df_form form) {
-  if (form == DF_ROWS) return df_result(tape, shape);
-  const df_int *n = shape->size;
-  df_int size = df_operand_size(n[0], n[1], n[2], n[3]);
-  df_storage *storage = df_storage_new((size_t)size * sizeof(df_real));
-  if (!storage) return NULL;
-  df_tensor *y = df_tensor_on(storage, DF_REAL, shape, 0);
-  df_storage_release(storage);
-  if (!df_scope_own(tape, y)) return NULL;
-  y->form = DF_PLANES;
-  df_operand_clear(df_tensor_reals(y), n[0], n[1], n[2], n[3]);
-  return y;
+static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
+  return form == DF_PLANES ? df_planes_new(tape, shape) : df_result(tape, shape);
 }
 
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
@@ -427,7 +416,7 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   n.W = opts->form == DF_PLANES ? of[0]->shape.size[2] : n.P;
   cut(&n);
   df_shape kept = { 3, { 2, n.B, opts->groups } };
-  df_tensor *y = result(tape, &of[0]->shape, opts->form),
+  df_tensor *y = of_form(tape, &of[0]->shape, opts->form),
             *statistics = df_result(tape, &kept);
   if (!y || !statistics || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);

@@ -1,0 +1,250 @@
+/* Random tensors in Lua: from the state's own counter, from {seed=}, or from a generator
+** object, which counts for itself. */
+#include <string.h>
+
+#include "base/torch_rng.h"
+#include "binding/binding.h"
+
+#define GENERATOR "diffusion.generator"
+
+/* Philox: the key of draw k is (seed, step k), as d.manual_seed(seed) would give it. */
+typedef struct generator {
+  uint32_t torch; /* 1, or 0: philox */
+  uint32_t step;
+  uint64_t seed;
+  df_torch_rng rng;
+} generator;
+
+/* ==== where numbers come from ============================================================ */
+
+/* What a trailing {seed=} or {generator=} says; neither: the tape's counter. */
+typedef struct source {
+  generator *generator;
+  bool keyed;
+  df_random key;
+} source;
+
+static df_random user_key(uint64_t seed, uint32_t step) {
+  return (df_random){ .seed = seed, .stream = DF_STREAM_USER, .step = step };
+}
+
+static source source_at(lua_State *L, int arg) {
+  static const char *const names[] = { "seed", "generator", NULL };
+  source s = { .generator = NULL };
+  dfl_fields(L, arg, names);
+  if (lua_isnoneornil(L, arg)) return s;
+  if (lua_getfield(L, arg, "generator") != LUA_TNIL) {
+    s.generator = luaL_testudata(L, -1, GENERATOR);
+    luaL_argcheck(L, s.generator, arg, "option 'generator': one of d.generator expected");
+    s.key = user_key(s.generator->seed, s.generator->step);
+    s.keyed = !s.generator->torch;
+  }
+  if (lua_getfield(L, arg, "seed") != LUA_TNIL) {
+    luaL_argcheck(L, !s.generator, arg, "either seed or generator, not both");
+    s.key = user_key((uint64_t)dfl_field_int(L, arg, "seed", 0), 0);
+    s.keyed = true;
+  }
+  lua_pop(L, 2);
+  return s;
+}
+
+static const df_random *key_of(const source *s) { return s->keyed ? &s->key : NULL; }
+
+static df_torch_rng *torch_of(const source *s) {
+  return s->generator && s->generator->torch ? &s->generator->rng : NULL;
+}
+
+/* A draw that succeeded counts. */
+static df_tensor *counted(const source *s, df_tensor *y) {
+  if (y && s->generator) s->generator->step++;
+  return y;
+}
+
+/* ==== functions ========================================================================== */
+
+/* A table of names and no list. */
+static bool is_options(lua_State *L, int arg) {
+  if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) > 0) return false;
+  lua_pushnil(L);
+  if (!lua_next(L, arg)) return false;
+  lua_pop(L, 2);
+  return true;
+}
+
+/* Shape at `arg`, absent: a number. Returns the argument behind it. */
+static int shape_or_none(lua_State *L, int arg, df_shape *shape) {
+  *shape = (df_shape){ .ndim = 0 };
+  bool none = lua_isnoneornil(L, arg) || is_options(L, arg);
+  return none ? arg : dfl_shape(L, arg, shape);
+}
+
+typedef df_tensor *philox_draw(df_tape *tape, const df_shape *shape,
+                               const df_random *key);
+typedef void torch_draw(df_torch_rng *g, df_real *y, df_int n);
+
+static df_tensor *reals(lua_State *L, df_tape *tape, philox_draw *philox,
+                        torch_draw *torch) {
+  df_shape shape;
+  source s = source_at(L, shape_or_none(L, 1, &shape));
+  if (!torch_of(&s)) return counted(&s, philox(tape, &shape, key_of(&s)));
+  df_tensor *y = df_result(tape, &shape);
+  if (y) torch(torch_of(&s), df_tensor_reals(y), df_tensor_count(y));
+  return y;
+}
+
+static df_tensor *make_randn(lua_State *L, df_tape *tape) {
+  return reals(L, tape, df_randn, df_torch_normal);
+}
+
+static df_tensor *make_rand(lua_State *L, df_tape *tape) {
+  return reals(L, tape, df_rand, df_torch_uniform);
+}
+
+/* randint(low, high, shape [, options]): both ends included */
+static df_tensor *make_randint(lua_State *L, df_tape *tape) {
+  df_shape shape;
+  int64_t low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, low <= high, 2, "the interval is empty");
+  source s = source_at(L, shape_or_none(L, 3, &shape));
+  if (!torch_of(&s)) return counted(&s, df_randint(tape, &shape, low, high, key_of(&s)));
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
+  uint64_t range = (uint64_t)high - (uint64_t)low + 1;
+  if (y) df_torch_whole(torch_of(&s), df_tensor_data(y), df_tensor_count(y), low, range);
+  return y;
+}
+
+/* randperm(n [, options]): 1..n in some order */
+static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0 && n <= UINT32_MAX, 1, "a count of 0 or more expected");
+  source s = source_at(L, 2);
+  if (!torch_of(&s)) return counted(&s, df_randperm(tape, (df_int)n, key_of(&s)));
+  df_shape shape = { 1, { (df_int)n } };
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
+  if (y) df_torch_permutation(torch_of(&s), df_tensor_data(y), (df_int)n);
+  return y;
+}
+
+static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
+static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
+static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
+static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
+
+static int l_manual_seed(lua_State *L) {
+  df_tape_seed(dfl_tape(L), (uint64_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* ==== generators ========================================================================= */
+
+/* generator{kind="philox"|"torch", seed=0} */
+static int l_generator(lua_State *L) {
+  static const char *const names[] = { "kind", "seed", NULL };
+  static const char *const kinds[] = { "philox", "torch", NULL };
+  dfl_fields(L, 1, names);
+  df_int seed = dfl_field_int(L, 1, "seed", 0);
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) lua_pushnil(L);
+  else lua_getfield(L, 1, "kind");
+  int kind = luaL_checkoption(L, 2, "philox", kinds);
+  generator *g = lua_newuserdatauv(L, sizeof *g, 0);
+  memset(g, 0, sizeof *g);
+  g->torch = (uint32_t)kind, g->seed = (uint64_t)seed;
+  df_torch_seed(&g->rng, g->seed);
+  luaL_setmetatable(L, GENERATOR);
+  return 1;
+}
+
+/* g:randn(shape) is d.randn(shape, {generator=g}), and so on. */
+static int with_generator(lua_State *L, lua_CFunction draw) {
+  luaL_checkudata(L, 1, GENERATOR);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "generator");
+  lua_remove(L, 1);
+  return draw(L);
+}
+
+static int l_generator_randn(lua_State *L) { return with_generator(L, l_randn); }
+static int l_generator_rand(lua_State *L) { return with_generator(L, l_rand); }
+static int l_generator_randint(lua_State *L) { return with_generator(L, l_randint); }
+static int l_generator_randperm(lua_State *L) { return with_generator(L, l_randperm); }
+
+/* state() -> a string of bytes for set_state, on this machine or one of its kind */
+static int l_state(lua_State *L) {
+  const generator *g = luaL_checkudata(L, 1, GENERATOR);
+  lua_pushlstring(L, (const char *)g, sizeof *g);
+  return 1;
+}
+
+static int l_set_state(lua_State *L) {
+  generator *g = luaL_checkudata(L, 1, GENERATOR), given;
+  size_t size;
+  const char *text = luaL_checklstring(L, 2, &size);
+  luaL_argcheck(L, size == sizeof given, 2, "not the state of a generator");
+  memcpy(&given, text, sizeof given);
+  bool sound = given.torch <= 1 && given.rng.used <= DF_TORCH_WORDS;
+  luaL_argcheck(L, sound, 2, "not the state of a generator");
+  *g = given;
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  const generator *g = luaL_checkudata(L, 1, GENERATOR);
+  lua_pushfstring(L, "generator{kind=\"%s\", seed=%I}", g->torch ? "torch" : "philox",
+                  (lua_Integer)g->seed);
+  return 1;
+}
+
+/* ==== the bits themselves ================================================================ */
+
+static void words_at(lua_State *L, int arg, uint32_t *word, int n) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  for (int i = 0; i < n; i++) {
+    lua_rawgeti(L, arg, i + 1);
+    word[i] = (uint32_t)luaL_checkinteger(L, -1);
+    lua_pop(L, 1);
+  }
+}
+
+/* philox({c0, c1, c2, c3}, {k0, k1}) -> four words */
+static int l_philox(lua_State *L) {
+  uint32_t counter[4], key[2];
+  words_at(L, 1, counter, 4);
+  words_at(L, 2, key, 2);
+  df_words w = df_philox(counter, key);
+  for (int i = 0; i < 4; i++) lua_pushinteger(L, w.word[i]);
+  return 4;
+}
+
+static const luaL_Reg functions[] = {
+  { "randn", l_randn },
+  { "rand", l_rand },
+  { "randint", l_randint },
+  { "randperm", l_randperm },
+  { "manual_seed", l_manual_seed },
+  { "generator", l_generator },
+  { "philox", l_philox },
+  { NULL, NULL },
+};
+
+static const luaL_Reg methods[] = {
+  { "randn", l_generator_randn },
+  { "rand", l_generator_rand },
+  { "randint", l_generator_randint },
+  { "randperm", l_generator_randperm },
+  { "state", l_state },
+  { "set_state", l_set_state },
+  { NULL, NULL },
+};
+
+void dfl_open_random(lua_State *L) {
+  dfl_functions(L, functions);
+  luaL_newmetatable(L, GENERATOR);
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -2, "__tostring");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,45 @@
+/* The Fortran names, declared here and nowhere else. Fortran reads matrices column by
+** column, so ours reach it transposed; lengths of strings come last. */
+#include "engine/lapack.h"
+
+#include "base/alloc.h"
+
+void dsyevd_(const char *job, const char *half, const int *n, double *a, const int *lda,
+             double *values, double *work, const int *lwork, int *iwork,
+             const int *liwork, int *info, size_t job_length, size_t half_length);
+void dpotrf_(const char *half, const int *n, double *a, const int *lda, int *info,
+             size_t half_length);
+void dgesv_(const int *n, const int *m, double *a, const int *lda, int *pivots, double *b,
+            const int *ldb, int *info);
+
+df_code df_lapack_eigh(double *a, double *values, df_int n) {
+  int N = (int)n, info = 0, ask = -1, iwork_size = 0;
+  double work_size = 0;
+  dsyevd_("V", "U", &N, a, &N, values, &work_size, &ask, &iwork_size, &ask, &info, 1, 1);
+  int lwork = (int)work_size;
+  size_t doubles = (size_t)lwork * sizeof(double);
+  double *work = df_alloc(doubles + (size_t)iwork_size * sizeof(int));
+  if (!work) return DF_MEMORY;
+  int *iwork = (int *)(work + lwork);
+  dsyevd_("V", "U", &N, a, &N, values, work, &lwork, iwork, &iwork_size, &info, 1, 1);
+  df_free(work);
+  if (info == 0) return DF_OK;
+  return df_fail(DF_MISUSE, "eigh: the iteration didn't converge for %d values", info);
+}
+
+df_code df_lapack_cholesky(double *a, df_int n, df_int *minor) {
+  int N = (int)n, info = 0;
+  dpotrf_("U", &N, a, &N, &info, 1);
+  *minor = info;
+  return info == 0 ? DF_OK : DF_MISUSE;
+}
+
+df_code df_lapack_solve(double *a, double *b, df_int n, df_int m, df_int *pivot) {
+  int N = (int)n, columns = (int)m, info = 0;
+  int *pivots = df_alloc((size_t)(n + 1) * sizeof *pivots);
+  if (!pivots) return DF_MEMORY;
+  dgesv_(&N, &columns, a, &N, pivots, b, &N, &info);
+  df_free(pivots);
+  *pivot = info;
+  return info == 0 ? DF_OK : DF_MISUSE;
+}
