@@ -183,7 +183,7 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
 /* ==== embed.c ============================================================================ */
 
 /* x as dense i64 (x itself if it is so): what indices and classes are read from */
-df_tensor *df_whole(df_tape *tape, df_tensor *x);
+df_tensor *df_indices(df_tape *tape, df_tensor *x);
 
 /* Rows of a table: y[i] = w[index[i]], zeros where index is 0 (no class).
 **   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */
