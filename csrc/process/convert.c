@@ -1,0 +1,60 @@
+/* Any target from any other: one row a target, one 2x2 system for all pairs. */
+#include "process/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct line {
+  double x0, eps; /* x0 * x_0 + eps * eps */
+} line;
+
+static line eps_line(double a, double s) {
+  (void)a, (void)s;
+  return (line){ 0, 1 };
+}
+static line x0_line(double a, double s) {
+  (void)a, (void)s;
+  return (line){ 1, 0 };
+}
+static line v_line(double a, double s) { return (line){ -s, a }; }
+static line score_line(double a, double s) {
+  (void)a;
+  return (line){ 0, -1 / s };
+}
+
+static const struct {
+  const char *name;
+  line (*line)(double a, double s);
+} targets[DF_TARGETS] = {
+  [DF_EPS] = { "eps", eps_line },
+  [DF_X0] = { "x0", x0_line },
+  [DF_V] = { "v", v_line },
+  [DF_SCORE] = { "score", score_line },
+};
+
+const char *df_target_name(df_target target) { return targets[target].name; }
+
+bool df_target_find(const char *name, df_target *target) {
+  for (int i = 0; i < DF_TARGETS; i++) {
+    if (strcmp(name, targets[i].name) != 0) continue;
+    *target = (df_target)i;
+    return true;
+  }
+  return false;
+}
+
+df_code df_convert_at(df_level t, df_target from, df_target to, df_affine *out) {
+  *out = (df_affine){ 1, 0 };
+  if (from == to) return DF_OK;
+  double a = df_level_signal(t), s = df_level_noise(t);
+  line f = targets[from].line(a, s), g = targets[to].line(a, s);
+  double det = f.x0 * s - f.eps * a;
+  if (det == 0)
+    return df_fail(DF_MISUSE,
+                   "x_t has no signal here (a = 0, SNR 0), so %s cannot give %s; "
+                   "predict x0 or v",
+                   targets[from].name, targets[to].name);
+  out->value = (g.x0 * s - g.eps * a) / det;
+  out->xt = (f.x0 * g.eps - f.eps * g.x0) / det;
+  return DF_OK;
+}

@@ -1,0 +1,27 @@
+/* What a network may predict. Each target is P x_0 + Q eps with P and Q of the level, and
+** x_t = a x_0 + s eps is another such line: any target is a sum of any other and x_t. */
+#ifndef df_convert_h
+#define df_convert_h
+
+#include "base/error.h"
+#include "process/levels.h"
+
+typedef enum df_target {
+  DF_EPS,   /* the noise */
+  DF_X0,    /* the data */
+  DF_V,     /* a eps - s x_0 (Salimans & Ho 2022) */
+  DF_SCORE, /* -eps / s, the gradient of ln q(x_t | x_0) */
+  DF_TARGETS
+} df_target;
+
+typedef struct df_affine {
+  double value, xt; /* to = value * from + xt * x_t */
+} df_affine;
+
+const char *df_target_name(df_target target);
+bool df_target_find(const char *name, df_target *target);
+
+/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0. */
+df_code df_convert_at(df_level t, df_target from, df_target to, df_affine *out);
+
+#endif
