@@ -3,6 +3,7 @@
 #include "process/named.h"
 
 #include <math.h>
+#include <string.h>
 
 static const double half_pi = 1.57079632679489662;
 
@@ -11,39 +12,60 @@ static double place(df_int t, df_int T) {
   return T > 1 ? (double)(t - 1) / (double)(T - 1) : 0;
 }
 
-void df_beta_linear(double *beta, df_int T, double first, double last) {
-  for (df_int t = 1; t <= T; t++) beta[t - 1] = first + place(t, T) * (last - first);
+/* first, last. Ho et al. 2020, sec. 4: equal steps. */
+static void linear(double *beta, df_int T, const double *end) {
+  for (df_int t = 1; t <= T; t++) beta[t - 1] = end[0] + place(t, T) * (end[1] - end[0]);
 }
 
-void df_beta_scaled_linear(double *beta, df_int T, double first, double last) {
+/* first, last. Rombach et al. 2022: sqrt(beta) in equal steps. */
+static void scaled_linear(double *beta, df_int T, const double *end) {
+  double first = sqrt(end[0]), last = sqrt(end[1]);
   for (df_int t = 1; t <= T; t++) {
-    double root = sqrt(first) + place(t, T) * (sqrt(last) - sqrt(first));
+    double root = first + place(t, T) * (last - first);
     beta[t - 1] = root * root;
   }
 }
 
-void df_beta_sigmoid(double *beta, df_int T, double first, double last) {
+/* first, last. Xu et al. 2022 (GeoDiff): a logistic curve over [-6, 6] between them. */
+static void sigmoid_beta(double *beta, df_int T, const double *end) {
   for (df_int t = 1; t <= T; t++)
-    beta[t - 1] = first + (last - first) / (1 + exp(6 - 12 * place(t, T)));
+    beta[t - 1] = end[0] + (end[1] - end[0]) / (1 + exp(6 - 12 * place(t, T)));
 }
 
-/* 1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y */
-void df_beta_cosine(double *beta, df_int T, double offset) {
-  double step = half_pi / ((1 + offset) * (double)T);
-  for (df_int t = 1; t <= T; t++) {
-    double y = ((double)(t - 1) + offset * (double)T) * step, x = y + step;
-    beta[t - 1] = t < T ? sin(x + y) * sin(step) / (cos(y) * cos(y)) : 1;
+/* offset. Nichol & Dhariwal 2021, eq. 17: alpha_bar(u) ~ cos^2((u + o)/(1 + o) pi/2), and
+** 1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y. */
+static void cosine(double *beta, df_int T, const double *offset) {
+  double step = half_pi / ((1 + *offset) * (double)T);
+  for (df_int t = 1; t < T; t++) {
+    double y = ((double)(t - 1) + *offset * (double)T) * step, x = y + step;
+    beta[t - 1] = sin(x + y) * sin(step) / (cos(y) * cos(y));
   }
+  beta[T - 1] = 1;
 }
 
-/* With S the logistic function, 1 - (S(end) - S(x)) / (S(end) - S(y)), and S(x) - S(y) =
-** sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2)). */
-void df_beta_sigmoid_alpha_bar(double *beta, df_int T, double start, double end,
-                               double tau) {
-  double from = start / tau, to = end / tau, step = (to - from) / (double)T;
-  for (df_int t = 1; t <= T; t++) {
+/* start, end, tau. Jabri et al. 2023, alg. 1: alpha_bar is a logistic curve S over
+** [start, end] / tau, stretched to fall from 1 to 0. 1 - (S(end) - S(x)) / (S(end) - S(y))
+** with S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2)). */
+static void sigmoid(double *beta, df_int T, const double *number) {
+  double from = number[0] / number[2], to = number[1] / number[2];
+  double step = (to - from) / (double)T, scale = sinh(step / 2) * cosh(to / 2);
+  for (df_int t = 1; t < T; t++) {
     double y = from + (double)(t - 1) * step, x = y + step;
-    beta[t - 1] =
-        t < T ? sinh(step / 2) * cosh(to / 2) / (cosh(x / 2) * sinh((to - y) / 2)) : 1;
+    beta[t - 1] = scale / (cosh(x / 2) * sinh((to - y) / 2));
   }
+  beta[T - 1] = 1;
+}
+
+static const df_named named[] = {
+  { "linear", 2, linear },
+  { "scaled_linear", 2, scaled_linear },
+  { "sigmoid_beta", 2, sigmoid_beta },
+  { "cosine", 1, cosine },
+  { "sigmoid", 3, sigmoid },
+};
+
+const df_named *df_named_find(const char *name) {
+  for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+    if (strcmp(name, named[i].name) == 0) return &named[i];
+  return NULL;
 }

@@ -3,6 +3,7 @@
 #include "process/schedule.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -41,7 +42,7 @@ static df_level from_sigma_ve(df_level last, double sigma) {
 /* Numbers lie between low and high, exclusively, or are `end` at T; they rise (1) or
 ** fall (-1) with t. */
 typedef struct source {
-  const char *name;
+  const char *key, *name; /* among sources; as users know the numbers */
   bool vp;
   int direction;
   double low, high, end;
@@ -49,16 +50,37 @@ typedef struct source {
 } source;
 
 static const source sources[] = {
-  [DF_FROM_BETA] = { "beta", true, 0, 0, 1, 1, from_beta },
-  [DF_FROM_ALPHA_BAR] = { "alpha_bar", true, -1, 0, 1, 0, from_alpha_bar },
-  [DF_FROM_LOG_SNR] = { "log_snr", true, -1, -INFINITY, INFINITY, -INFINITY,
+  [DF_FROM_BETA] = { "beta", "beta", true, 0, 0, 1, 1, from_beta },
+  [DF_FROM_ALPHA_BAR] = { "alpha_bar", "alpha_bar", true, -1, 0, 1, 0, from_alpha_bar },
+  [DF_FROM_LOG_SNR] = { "log_snr", "log_snr", true, -1, -INFINITY, INFINITY, -INFINITY,
                         from_log_snr },
-  [DF_FROM_SIGMA_VP] = { "sigma", true, 1, 0, INFINITY, INFINITY, from_sigma_vp },
-  [DF_FROM_SIGMA_VE] = { "sigma", false, 1, 0, INFINITY, 0, from_sigma_ve },
+  [DF_FROM_SIGMA_VP] = { "sigma_vp", "sigma", true, 1, 0, INFINITY, INFINITY,
+                         from_sigma_vp },
+  [DF_FROM_SIGMA_VE] = { "sigma_ve", "sigma", false, 1, 0, INFINITY, 0, from_sigma_ve },
 };
 
-static df_code check(const source *from, const double *value, df_int t, df_int T) {
-  double x = value[t - 1];
+bool df_source_find(const char *name, df_source *found) {
+  for (int i = 0; i < (int)(sizeof sources / sizeof *sources); i++) {
+    if (strcmp(name, sources[i].key) != 0) continue;
+    *found = (df_source)i;
+    return true;
+  }
+  return false;
+}
+
+df_code df_source_level(df_source kind, double value, df_level *out) {
+  const source *from = &sources[kind];
+  if (!(value > from->low && value < from->high))
+    return df_fail(DF_MISUSE, "%s must be in (%g, %g), got %.10g", from->name, from->low,
+                   from->high, value);
+  *out = from->level(df_level_clean(), value);
+  return DF_OK;
+}
+
+/* `most` is what larger numbers become. */
+static df_code check(const source *from, const double *value, df_int t, df_int T,
+                     double most) {
+  double x = value[t - 1] > most ? most : value[t - 1];
   bool inside = x > from->low && x < from->high;
   if (!inside && !(x == from->end && t == T))
     return df_fail(DF_MISUSE,
@@ -94,6 +116,12 @@ static df_code check_growth(const df_schedule *s) {
   return DF_OK;
 }
 
+static df_schedule *finished(df_schedule *s) {
+  if (check_growth(s) == DF_OK) return s;
+  df_schedule_free(s);
+  return NULL;
+}
+
 df_schedule *df_schedule_from(df_source kind, const double *value, df_int T,
                               double max_beta) {
   const source *from = &sources[kind];
@@ -104,9 +132,14 @@ df_schedule *df_schedule_from(df_source kind, const double *value, df_int T,
   for (df_int t = 1; t <= T; t++)
     s->level[t] = from->level(s->level[t - 1], value[t - 1]);
   if (max_beta < 1 && s->vp) limit_beta(s, max_beta);
-  if (check_growth(s) == DF_OK) return s;
-  df_schedule_free(s);
-  return NULL;
+  return finished(s);
+}
+
+df_schedule *df_schedule_from_levels(const df_level *level, df_int T, bool vp) {
+  df_schedule *s = schedule_new(T, vp);
+  if (!s) return NULL;
+  memcpy(s->level + 1, level, (size_t)T * sizeof *level);
+  return finished(s);
 }
 
 df_schedule *df_schedule_zero_terminal(const df_schedule *s) {

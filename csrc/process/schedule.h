@@ -28,6 +28,13 @@ typedef enum df_source {
 ** the first step at which a number is out of range or the noise does not grow. */
 df_schedule *df_schedule_from(df_source source, const double *value, df_int T,
                               double max_beta);
+/* What one such number says, by a source that has no memory (any but betas); DF_MISUSE
+** where it is out of range. */
+df_code df_source_level(df_source source, double value, df_level *out);
+bool df_source_find(const char *name, df_source *source); /* "beta", "sigma_ve", ... */
+
+/* From finished columns of t = 1..T, as another schedule had them. */
+df_schedule *df_schedule_from_levels(const df_level *level, df_int T, bool vp);
 void df_schedule_free(df_schedule *s); /* NULL is fine */
 
 /* The level at t in 0..T: of the columns at integers, between integers >= 1 with lambda

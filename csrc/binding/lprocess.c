@@ -1,0 +1,286 @@
+/* The process as Lua sees it: noising, posteriors and conversions of numbers (in double)
+** and of tensors (one mix each, with coefficients computed in double). The process itself
+** is a Lua table; what it needs here is its schedule. */
+#include "binding/lprocess.h"
+
+#include <math.h>
+
+#include "process/convert.h"
+#include "process/noising.h"
+#include "process/posterior.h"
+
+/* One mix: coefficients of up to two arguments, and of noise. At DFL_PLAN. */
+typedef struct plan {
+  int terms, arg[2]; /* stack indices of numbers or tensors */
+  double *c[2];
+  df_int n;            /* coefficients of each term */
+  const double *noise; /* coefficients of fresh noise, written to `eps`; NULL: none */
+  df_random key;
+  int eps; /* stack index of its box */
+} plan;
+
+static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
+                               dfl_default otherwise) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, DFL_ARGS);
+  lua_getfield(L, 1, "schedule");
+  if (!luaL_testudata(L, DFL_SCHEDULE, DFL_SCHEDULE_BOX))
+    luaL_argerror(L, 1, "a process expected: call with a colon, as in p:q_sample(x0, t)");
+  return dfl_levels_of(L, t_arg, 1, s_arg, otherwise);
+}
+
+static plan *new_plan(lua_State *L, df_int n, int terms, int first, int second) {
+  lua_settop(L, DFL_PLAN - 1);
+  plan *p = lua_newuserdatauv(L, sizeof *p + 2 * (size_t)n * sizeof(double), 0);
+  double *c = (double *)(p + 1);
+  *p = (plan){ .terms = terms, .arg = { first, second }, .c = { c, c + n }, .n = n };
+  return p;
+}
+
+static df_tensor *mix_plan(lua_State *L, df_tape *tape) {
+  const plan *p = lua_touserdata(L, DFL_PLAN);
+  df_term term[2];
+  for (int i = 0; i < p->terms; i++)
+    term[i] = (df_term){ dfl_tensor(L, p->arg[i]), p->c[i], p->n };
+  if (!p->noise) return df_mix(tape, term, p->terms, NULL);
+  df_noise noise = { p->noise, p->n, p->key, dfl_tensor(L, p->eps) };
+  return df_mix(tape, term, p->terms, &noise);
+}
+
+static bool is_number(lua_State *L, int arg) { return lua_type(L, arg) == LUA_TNUMBER; }
+
+/* Many t ask for as many samples. */
+static void check_samples(lua_State *L, const df_tensor *x, int t_arg,
+                          const dfl_levels *v) {
+  df_int B = x->shape.ndim ? x->shape.size[0] : 1;
+  if (v->number || v->n == B) return;
+  lua_pushfstring(L, "t has %d values, but x %s has %d samples", (int)v->n,
+                  df_tensor_text(x), (int)B);
+  luaL_argerror(L, t_arg, lua_tostring(L, -1));
+}
+
+/* Runs the plan and leaves its result in `slot`. */
+static void run_plan(lua_State *L, const dfl_levels *v, int t_arg, int slot) {
+  const plan *p = lua_touserdata(L, DFL_PLAN);
+  if (is_number(L, p->arg[0])) {
+    double y = 0;
+    if (!v->number) luaL_argerror(L, t_arg, "t must be one number, since x is a number");
+    for (int i = 0; i < p->terms; i++) y += p->c[i][0] * luaL_checknumber(L, p->arg[i]);
+    lua_pushnumber(L, y);
+  } else {
+    check_samples(L, dfl_tensor(L, p->arg[0]), t_arg, v);
+    dfl_run(L, mix_plan);
+  }
+  lua_replace(L, slot);
+}
+
+static void run_column(lua_State *L, const dfl_levels *v, int slot) {
+  dfl_push_column(L, v->number);
+  lua_replace(L, slot);
+}
+
+/* Results stand in the last slots of arguments, which have been read by then. */
+static int results(lua_State *L, int n) {
+  lua_settop(L, DFL_ARGS);
+  return n;
+}
+
+/* ==== q_sample, q_step, q_moments ==================================================== */
+
+static df_tensor *one_normal(lua_State *L, df_tape *tape) {
+  const plan *p = lua_touserdata(L, DFL_PLAN);
+  return df_randn(tape, &(df_shape){ .ndim = 0 }, &p->key);
+}
+
+static df_tensor *like_x(lua_State *L, df_tape *tape) {
+  return df_result(tape, &dfl_tensor(L, 2)->shape);
+}
+
+/* The key of fresh noise: the seed's in the options at 4, or this state's next. */
+static df_random noise_key(lua_State *L, uint32_t step) {
+  if (!lua_istable(L, 4) || lua_getfield(L, 4, "seed") == LUA_TNIL)
+    return df_tape_draw(dfl_tape(L), DF_STREAM_TRAIN);
+  if (!lua_isinteger(L, -1)) luaL_argerror(L, 4, "option 'seed': an integer expected");
+  return (df_random){ (uint64_t)lua_tointeger(L, -1), DF_STREAM_NOISE, 0, step };
+}
+
+/* Puts eps in slot 5: what the user gave, a number drawn, or a box that the mix fills. */
+static void place_eps(lua_State *L, plan *p, uint32_t step) {
+  if (is_number(L, 4) || dfl_test(L, 4)) {
+    lua_pushvalue(L, 4);
+  } else if (p->key = noise_key(L, step), is_number(L, 2)) {
+    dfl_run(L, one_normal);
+    lua_pushnumber(L, (lua_Number)*df_tensor_reals(dfl_tensor(L, -1)));
+  } else {
+    dfl_run(L, like_x);
+    p->terms = 1, p->noise = p->c[1], p->eps = 5;
+  }
+  lua_replace(L, 5);
+  lua_settop(L, DFL_PLAN);
+}
+
+/* x at 2, t at 3; eps, options or nothing at 4; the levels are read. -> xt, eps */
+static int sample(lua_State *L, const dfl_levels *v, uint32_t step) {
+  plan *p = new_plan(L, v->n, 2, 2, 5);
+  for (df_int i = 0; i < v->n; i++) {
+    df_transition q = df_transition_between(v->t[i], v->s[i]);
+    p->c[0][i] = q.factor, p->c[1][i] = sqrt(q.variance);
+  }
+  place_eps(L, p, step);
+  run_plan(L, v, 3, 4);
+  return results(L, 2);
+}
+
+/* eps, a table of options, or nothing. */
+static void check_noise(lua_State *L, const char *const *options) {
+  lua_settop(L, 4);
+  if (lua_istable(L, 4)) dfl_fields(L, 4, options);
+  else if (!lua_isnil(L, 4) && !is_number(L, 4)) dfl_tensor(L, 4);
+}
+
+/* (x, t [, eps | {seed=, from=s}]) -> xt, eps */
+static int l_q_sample(lua_State *L) {
+  static const char *const options[] = { "seed", "from", NULL };
+  check_noise(L, options);
+  if (lua_istable(L, 4)) lua_getfield(L, 4, "from");
+  const dfl_levels *v = begin(L, 3, 5, DFL_S_CLEAN);
+  return sample(L, v, 0);
+}
+
+/* (x, t [, eps | {seed=}]) -> xt, eps from x = x_{t-1}; of one seed, each t has its own
+** noise. */
+static int l_q_step(lua_State *L) {
+  static const char *const options[] = { "seed", NULL };
+  check_noise(L, options);
+  const dfl_levels *v = begin(L, 3, 5, DFL_S_PREVIOUS);
+  return sample(L, v, (uint32_t)v->at[0]);
+}
+
+/* (x, t [, s = 0]) -> mean, variance of q(x_t | x_s = x) */
+static int l_q_moments(lua_State *L) {
+  const dfl_levels *v = begin(L, 3, 4, DFL_S_CLEAN);
+  plan *p = new_plan(L, v->n, 1, 2, 0);
+  for (df_int i = 0; i < v->n; i++)
+    p->c[0][i] = df_transition_between(v->t[i], v->s[i]).factor;
+  run_plan(L, v, 3, 4);
+  double *variance = dfl_column(L, v->n);
+  for (df_int i = 0; i < v->n; i++)
+    variance[i] = df_transition_between(v->t[i], v->s[i]).variance;
+  run_column(L, v, 5);
+  return results(L, 2);
+}
+
+/* ==== the posterior ================================================================== */
+
+static double c0_of(df_posterior q) { return q.c0; }
+static double ct_of(df_posterior q) { return q.ct; }
+static double variance_of(df_posterior q) { return q.variance; }
+
+static void posterior_column(lua_State *L, const dfl_levels *v,
+                             double (*of)(df_posterior), int slot) {
+  double *y = dfl_column(L, v->n);
+  for (df_int i = 0; i < v->n; i++) y[i] = of(df_posterior_between(v->t[i], v->s[i]));
+  run_column(L, v, slot);
+}
+
+/* (x0, xt, t [, s = t - 1]) -> mean, variance of q(x_s | x_t, x_0) */
+static int l_posterior(lua_State *L) {
+  const dfl_levels *v = begin(L, 4, 5, DFL_S_PREVIOUS);
+  plan *p = new_plan(L, v->n, 2, 2, 3);
+  for (df_int i = 0; i < v->n; i++) {
+    df_posterior q = df_posterior_between(v->t[i], v->s[i]);
+    p->c[0][i] = q.c0, p->c[1][i] = q.ct;
+  }
+  run_plan(L, v, 4, 4);
+  posterior_column(L, v, variance_of, 5);
+  return results(L, 2);
+}
+
+/* (t [, s = t - 1]) -> c0, ct, variance: the mean is c0 x0 + ct xt */
+static int l_posterior_coefficients(lua_State *L) {
+  const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
+  posterior_column(L, v, c0_of, 3);
+  posterior_column(L, v, ct_of, 4);
+  posterior_column(L, v, variance_of, 5);
+  return results(L, 3);
+}
+
+/* (t [, s = t - 1]) -> ln of the posterior's variance; at t = 1, where it is 0, that of
+** t = 2, as in the code of Ho et al. 2020 */
+static int l_posterior_log_variance(lua_State *L) {
+  const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
+  const df_schedule *schedule = dfl_schedule(L, DFL_SCHEDULE);
+  double *y = dfl_column(L, v->n);
+  for (df_int i = 0; i < v->n; i++) {
+    df_posterior q = df_posterior_between(v->t[i], v->s[i]);
+    if (v->at[i] == 1 && schedule->T > 1)
+      q = df_posterior_between(schedule->level[2], schedule->level[1]);
+    if (q.variance == 0)
+      return luaL_error(L,
+                        "posterior_log_variance: the variance of q(x_0 | x_t, x_0) is 0, "
+                        "and only t = 1 has a substitute, not t = %f",
+                        v->at[i]);
+    y[i] = log(q.variance);
+  }
+  run_column(L, v, 5);
+  return results(L, 1);
+}
+
+/* ==== conversion ===================================================================== */
+
+static df_target target_of(lua_State *L, int arg) {
+  df_target target;
+  if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
+    luaL_error(L, "convert: from and to must be eps, x0, v or score, got %s",
+               luaL_tolstring(L, arg, NULL));
+  return target;
+}
+
+static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_target from,
+                            df_target to) {
+  for (df_int i = 0; i < v->n; i++) {
+    df_affine c;
+    if (df_convert_at(v->t[i], from, to, &c)) {
+      df_error_prefix("convert at t = %.10g: ", v->at[i]);
+      dfl_raise(L);
+    }
+    p->c[0][i] = c.value, p->c[1][i] = c.xt;
+  }
+}
+
+/* (value, {from=, to=, xt=, t=}) -> the same prediction as another target */
+static int l_convert(lua_State *L) {
+  static const char *const options[] = { "from", "to", "xt", "t", NULL };
+  luaL_checktype(L, 3, LUA_TTABLE);
+  dfl_fields(L, 3, options);
+  lua_settop(L, 3);
+  lua_getfield(L, 3, "xt");
+  lua_getfield(L, 3, "t");
+  lua_getfield(L, 3, "from");
+  lua_getfield(L, 3, "to");
+  df_target from = target_of(L, 6), to = target_of(L, 7);
+  if (from == to) return lua_pushvalue(L, 2), 1;
+  const dfl_levels *v = begin(L, 5, DFL_NO_S, DFL_S_CLEAN);
+  plan *p = new_plan(L, v->n, 2, 2, 4);
+  fill_conversion(L, p, v, from, to);
+  run_plan(L, v, 5, 5);
+  return results(L, 1);
+}
+
+static const luaL_Reg methods[] = {
+  { "q_sample", l_q_sample },
+  { "q_step", l_q_step },
+  { "q_moments", l_q_moments },
+  { "posterior", l_posterior },
+  { "posterior_coefficients", l_posterior_coefficients },
+  { "posterior_log_variance", l_posterior_log_variance },
+  { "convert", l_convert },
+  { NULL, NULL },
+};
+
+void dfl_open_process(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "process_methods"); /* process.lua adds its own */
+  lua_pop(L, 1);
+}

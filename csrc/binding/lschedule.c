@@ -1,0 +1,396 @@
+/* Schedules as Lua sees them: a box whose methods answer in double for a number t and in a
+** tensor for many. A schedule's own function of real t is Lua's, and called from here. */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "binding/lprocess.h"
+#include "process/named.h"
+#include "process/noising.h"
+#include "process/posterior.h"
+
+typedef struct box { /* user values: NAME and OWN */
+  df_schedule *schedule;
+  df_source source;
+} box;
+
+enum { NAME = 1, OWN = 2 }; /* OWN: f(u, t, T) of real levels, in the source's unit */
+
+static box *check_box(lua_State *L, int arg) {
+  return luaL_checkudata(L, arg, DFL_SCHEDULE_BOX);
+}
+
+const df_schedule *dfl_schedule(lua_State *L, int arg) {
+  return check_box(L, arg)->schedule;
+}
+
+/* ==== levels ========================================================================= */
+
+/* The schedule's own function at a real t, a number in the source's unit. */
+static df_level own_level(lua_State *L, const box *b, double t) {
+  double T = (double)b->schedule->T;
+  df_level level;
+  lua_pushnumber(L, t / T);
+  lua_pushnumber(L, t);
+  lua_pushinteger(L, b->schedule->T);
+  lua_call(L, 3, 1);
+  if (!lua_isnumber(L, -1))
+    luaL_error(L, "the schedule's function gave no number at t = %f", t);
+  if (df_source_level(b->source, lua_tonumber(L, -1), &level)) {
+    df_error_prefix("the schedule's function at t = %.10g: ", t);
+    dfl_raise(L);
+  }
+  lua_pop(L, 1);
+  return level;
+}
+
+static df_level level_at(lua_State *L, int arg, double t) {
+  const box *b = lua_touserdata(L, DFL_SCHEDULE);
+  df_level level;
+  if (t != floor(t)) {
+    if (lua_getiuservalue(L, DFL_SCHEDULE, OWN) == LUA_TFUNCTION)
+      return own_level(L, b, t);
+    lua_pop(L, 1);
+  }
+  if (df_schedule_level(b->schedule, t, &level)) luaL_argerror(L, arg, df_error_text());
+  return level;
+}
+
+static void refuse(lua_State *L, int arg, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  luaL_argerror(L, arg, lua_tostring(L, -1));
+}
+
+static void check_t(lua_State *L, int arg, double t, double least) {
+  const box *b = lua_touserdata(L, DFL_SCHEDULE);
+  if (t > 0 && t < 1) return; /* real: its own function may know it */
+  if (!(t >= least && t <= (double)b->schedule->T))
+    refuse(L, arg, "t must be in %d..%d, got %f", (int)least, (int)b->schedule->T, t);
+}
+
+static void check_s(lua_State *L, int arg, double s, double t) {
+  if (!(s >= 0 && s < t))
+    refuse(L, arg, "s must be in 0..t, s < t = %f (the later time comes first), got %f",
+           t, s);
+}
+
+/* Numbers of an argument; dfl_doubles leaves their memory on the stack. */
+static const double *numbers(lua_State *L, int arg, df_int *n) {
+  if (lua_isnil(L, arg))
+    luaL_argerror(L, arg, "a number, a list or a tensor expected, got nil");
+  const double *x = dfl_doubles(L, arg, n);
+  if (*n == 0) luaL_argerror(L, arg, "at least one number expected, got an empty list");
+  return x;
+}
+
+static dfl_levels *new_levels(lua_State *L, df_int n, bool number) {
+  size_t level = (size_t)n * sizeof(df_level);
+  dfl_levels *out =
+      lua_newuserdatauv(L, sizeof *out + 2 * level + (size_t)n * sizeof(double), 0);
+  df_level *t = (df_level *)(out + 1);
+  double *at = (double *)(t + 2 * n);
+  *out = (dfl_levels){ .number = number, .n = n, .at = at, .t = t, .s = t + n };
+  lua_replace(L, DFL_LEVELS);
+  return out;
+}
+
+const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg,
+                                dfl_default otherwise) {
+  bool given = s_arg != DFL_NO_S && !lua_isnil(L, s_arg);
+  bool number =
+      lua_type(L, t_arg) == LUA_TNUMBER && (!given || lua_type(L, s_arg) == LUA_TNUMBER);
+  df_int n_t, n_s = 1;
+  lua_settop(L, DFL_LEVELS);
+  const double *t = numbers(L, t_arg, &n_t), *s = given ? numbers(L, s_arg, &n_s) : NULL;
+  df_int n = df_max(n_t, n_s);
+  if ((n_t != n && n_t != 1) || (n_s != n && n_s != 1))
+    refuse(L, s_arg, "s has %d values, t has %d", (int)n_s, (int)n_t);
+  dfl_levels *out = new_levels(L, n, number);
+  for (df_int i = 0; i < n; i++) {
+    double ti = t[n_t == 1 ? 0 : i];
+    double si = s ? s[n_s == 1 ? 0 : i] : otherwise == DFL_S_CLEAN ? 0 : fmax(ti - 1, 0);
+    check_t(L, t_arg, ti, least);
+    if (given) check_s(L, s_arg, si, ti);
+    ((double *)out->at)[i] = ti;
+    out->t[i] = level_at(L, t_arg, ti);
+    out->s[i] =
+        s_arg == DFL_NO_S ? df_level_clean() : level_at(L, given ? s_arg : t_arg, si);
+  }
+  lua_settop(L, DFL_LEVELS);
+  return out;
+}
+
+/* ==== columns ======================================================================== */
+
+typedef struct column {
+  df_int n;
+  double value[];
+} column;
+
+double *dfl_column(lua_State *L, df_int n) {
+  lua_settop(L, DFL_PLAN - 1);
+  column *c = lua_newuserdatauv(L, sizeof *c + (size_t)n * sizeof *c->value, 0);
+  c->n = n;
+  return c->value;
+}
+
+static df_tensor *column_tensor(lua_State *L, df_tape *tape) {
+  const column *c = lua_touserdata(L, DFL_PLAN);
+  df_tensor *y = df_result(tape, &(df_shape){ .ndim = 1, .size = { c->n } });
+  if (y)
+    for (df_int i = 0; i < c->n; i++) df_tensor_reals(y)[i] = (df_real)c->value[i];
+  return y;
+}
+
+int dfl_push_column(lua_State *L, bool number) {
+  if (!number) return dfl_run(L, column_tensor);
+  lua_pushnumber(L, ((column *)lua_touserdata(L, DFL_PLAN))->value[0]);
+  return 1;
+}
+
+/* ==== accessors ====================================================================== */
+
+/* Of one level, or of a step from s to t; `circle`: only where a^2 + s^2 = 1. */
+typedef struct accessor {
+  const char *name;
+  double (*level)(df_level t);
+  double (*step)(df_level t, df_level s);
+  bool circle;
+} accessor;
+
+static double beta_of(df_level t, df_level s) {
+  return df_transition_between(t, s).variance;
+}
+static double alpha_of(df_level t, df_level s) { return exp(2 * (t.ln_a - s.ln_a)); }
+static double posterior_variance_of(df_level t, df_level s) {
+  return df_posterior_between(t, s).variance;
+}
+
+static const accessor accessors[] = {
+  { "signal", df_level_signal, NULL, false },
+  { "noise", df_level_noise, NULL, false },
+  { "sigma", df_level_sigma, NULL, false },
+  { "snr", df_level_snr, NULL, false },
+  { "log_snr", df_level_log_snr, NULL, false },
+  { "alpha_bar", df_level_signal_variance, NULL, true },
+  { "alpha", NULL, alpha_of, true },
+  { "beta", NULL, beta_of, true },
+  { "posterior_variance", NULL, posterior_variance_of, false },
+  { NULL, NULL, NULL, false },
+};
+
+static void begin(lua_State *L) {
+  check_box(L, 1);
+  lua_settop(L, DFL_ARGS);
+  lua_pushvalue(L, 1);
+}
+
+static int l_access(lua_State *L) {
+  const accessor *a = lua_touserdata(L, lua_upvalueindex(1));
+  begin(L);
+  if (a->circle && !dfl_schedule(L, 1)->vp)
+    return luaL_error(L,
+                      "%s: this schedule has no %s, since a^2 + s^2 is not 1; it has "
+                      "signal, noise, sigma and snr",
+                      a->name, a->name);
+  const dfl_levels *v = a->level ? dfl_levels_of(L, 2, 0, DFL_NO_S, DFL_S_CLEAN)
+                                 : dfl_levels_of(L, 2, 1, 3, DFL_S_PREVIOUS);
+  double *y = dfl_column(L, v->n);
+  for (df_int i = 0; i < v->n; i++)
+    y[i] = a->level ? a->level(v->t[i]) : a->step(v->t[i], v->s[i]);
+  return dfl_push_column(L, v->number);
+}
+
+/* Where the schedule has its own function, sigma(t) between two integers is its. */
+static double bisect(lua_State *L, double low, double sigma) {
+  double high = low + 1;
+  for (int i = 0; i < 60; i++) {
+    double middle = 0.5 * (low + high);
+    if (middle == low || middle == high) break;
+    if (df_level_sigma(level_at(L, 2, middle)) <= sigma) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+static int l_level_of_sigma(lua_State *L) {
+  df_int n;
+  begin(L);
+  bool number = lua_type(L, 2) == LUA_TNUMBER;
+  lua_settop(L, DFL_LEVELS);
+  const double *sigma = numbers(L, 2, &n);
+  lua_replace(L, DFL_LEVELS); /* its memory stays here */
+  bool own = lua_getiuservalue(L, DFL_SCHEDULE, OWN) == LUA_TFUNCTION;
+  double *t = dfl_column(L, n);
+  for (df_int i = 0; i < n; i++) {
+    if (df_schedule_find(dfl_schedule(L, 1), sigma[i], &t[i]))
+      return luaL_argerror(L, 2, df_error_text());
+    if (own && t[i] != floor(t[i])) t[i] = bisect(L, floor(t[i]), sigma[i]);
+  }
+  lua_settop(L, DFL_PLAN);
+  return dfl_push_column(L, number);
+}
+
+/* ==== whole schedules ================================================================ */
+
+static int l_prior_std(lua_State *L) {
+  lua_pushnumber(L, df_schedule_prior_std(dfl_schedule(L, 1)));
+  return 1;
+}
+
+/* in bits, of one dimension with |x_0| = x, 1 if not given */
+static int l_prior_kl(lua_State *L) {
+  const double ln2 = 0.69314718055994531;
+  lua_pushnumber(L,
+                 df_schedule_prior_kl(dfl_schedule(L, 1), luaL_optnumber(L, 2, 1)) / ln2);
+  return 1;
+}
+
+static int l_is_vp(lua_State *L) {
+  lua_pushboolean(L, dfl_schedule(L, 1)->vp);
+  return 1;
+}
+
+/* The two columns of t = 1..T as lists: ln a, ln s. */
+static int l_columns(lua_State *L) {
+  const df_schedule *s = dfl_schedule(L, 1);
+  lua_createtable(L, (int)s->T, 0);
+  lua_createtable(L, (int)s->T, 0);
+  for (df_int t = 1; t <= s->T; t++) {
+    lua_pushnumber(L, s->level[t].ln_a);
+    lua_rawseti(L, -3, t);
+    lua_pushnumber(L, s->level[t].ln_s);
+    lua_rawseti(L, -2, t);
+  }
+  return 2;
+}
+
+/* Pushes a box; the caller attaches the schedule. Name is at `name`. */
+static box *push_box(lua_State *L, int name) {
+  box *b = lua_newuserdatauv(L, sizeof *b, 2);
+  *b = (box){ NULL, DF_FROM_BETA };
+  luaL_setmetatable(L, DFL_SCHEDULE_BOX);
+  lua_pushvalue(L, name);
+  lua_setiuservalue(L, -2, NAME);
+  return b;
+}
+
+static int answer(lua_State *L, box *b, df_schedule *s) {
+  b->schedule = s;
+  return s ? 1 : dfl_nil(L);
+}
+
+/* (name, source, numbers, max_beta [, own function]) -> schedule, or nil, message */
+static int l_schedule_from(lua_State *L) {
+  df_int T;
+  df_source source;
+  lua_settop(L, 5);
+  luaL_argcheck(L, df_source_find(luaL_checkstring(L, 2), &source), 2, "no such source");
+  double max_beta = luaL_checknumber(L, 4);
+  const double *value = dfl_doubles(L, 3, &T);
+  box *b = push_box(L, 1);
+  b->source = source;
+  b->schedule = df_schedule_from(source, value, T, max_beta);
+  if (!b->schedule) return dfl_nil(L);
+  if (!b->schedule->limited && source != DF_FROM_BETA) {
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, -2, OWN);
+  }
+  return 1;
+}
+
+/* (name, T, max_beta, numbers of its own...) -> schedule, or nil, message */
+static int l_schedule_named(lua_State *L) {
+  const df_named *named = df_named_find(luaL_checkstring(L, 1));
+  luaL_argcheck(L, named, 1, "no such schedule");
+  df_int T = (df_int)luaL_checkinteger(L, 2);
+  luaL_argcheck(L, T >= 1, 2, "T must be at least 1");
+  double max_beta = luaL_checknumber(L, 3), number[DF_NAMED_NUMBERS];
+  for (int i = 0; i < named->numbers; i++) number[i] = luaL_checknumber(L, 4 + i);
+  double *beta = lua_newuserdatauv(L, (size_t)T * sizeof *beta, 0);
+  named->fill(beta, T, number);
+  box *b = push_box(L, 1);
+  return answer(L, b, df_schedule_from(DF_FROM_BETA, beta, T, max_beta));
+}
+
+/* (name, ln a, ln s, vp) -> schedule, or nil, message */
+static int l_schedule_columns(lua_State *L) {
+  df_int T, other;
+  lua_settop(L, 4);
+  const double *ln_a = dfl_doubles(L, 2, &T), *ln_s = dfl_doubles(L, 3, &other);
+  luaL_argcheck(L, T == other && T > 0, 3, "columns of different lengths");
+  df_level *level = lua_newuserdatauv(L, (size_t)T * sizeof *level, 0);
+  for (df_int i = 0; i < T; i++) level[i] = (df_level){ ln_a[i], ln_s[i] };
+  box *b = push_box(L, 1);
+  return answer(L, b, df_schedule_from_levels(level, T, lua_toboolean(L, 4)));
+}
+
+/* (schedule, name) -> schedule, or nil, message */
+static int l_schedule_zero_terminal(lua_State *L) {
+  const df_schedule *s = dfl_schedule(L, 1);
+  lua_settop(L, 2);
+  box *b = push_box(L, 2);
+  return answer(L, b, df_schedule_zero_terminal(s));
+}
+
+/* ==== the metatable ================================================================== */
+
+static int l_index(lua_State *L) {
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "T") == 0) lua_pushinteger(L, dfl_schedule(L, 1)->T);
+  else if (strcmp(key, "name") == 0) lua_getiuservalue(L, 1, NAME);
+  else lua_gettable(L, lua_upvalueindex(1)); /* the key is on top */
+  return 1;
+}
+
+static int l_gc(lua_State *L) {
+  box *b = check_box(L, 1);
+  df_schedule_free(b->schedule);
+  b->schedule = NULL;
+  return 0;
+}
+
+static const luaL_Reg methods[] = {
+  { "level_of_sigma", l_level_of_sigma },
+  { "prior_std", l_prior_std },
+  { "prior_kl", l_prior_kl },
+  { "is_vp", l_is_vp },
+  { "columns", l_columns },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "schedule_from", l_schedule_from },
+  { "schedule_named", l_schedule_named },
+  { "schedule_columns", l_schedule_columns },
+  { "schedule_zero_terminal", l_schedule_zero_terminal },
+  { NULL, NULL },
+};
+
+static void push_methods(lua_State *L) {
+  luaL_newlib(L, methods);
+  for (const accessor *a = accessors; a->name; a++) {
+    lua_pushlightuserdata(L, (void *)a);
+    lua_pushcclosure(L, l_access, 1);
+    lua_setfield(L, -2, a->name);
+  }
+}
+
+void dfl_open_schedule(lua_State *L) {
+  dfl_functions(L, functions);
+  luaL_newmetatable(L, DFL_SCHEDULE_BOX);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  push_methods(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods"); /* where schedule.lua adds its own */
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "schedule_meta");
+  lua_pop(L, 1);
+}
