@@ -101,5 +101,7 @@ void dfl_open_op(lua_State *L);
 void dfl_open_tape(lua_State *L);
 void dfl_open_random(lua_State *L);
 void dfl_open_runtime(lua_State *L);
+void dfl_open_schedule(lua_State *L);
+void dfl_open_process(lua_State *L);
 
 #endif

@@ -168,6 +168,8 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_random(L);
   dfl_open_tape(L);
   dfl_open_runtime(L);
+  dfl_open_schedule(L);
+  dfl_open_process(L);
   core_table(L, NULL);
   return 1;
 }

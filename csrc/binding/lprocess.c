@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "process/convert.h"
 #include "process/noising.h"
 #include "process/posterior.h"
@@ -21,9 +22,9 @@ typedef struct plan {
 
 static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
                                dfl_default otherwise) {
-  luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, DFL_ARGS);
-  lua_getfield(L, 1, "schedule");
+  if (lua_istable(L, 1)) lua_getfield(L, 1, "schedule");
+  else lua_pushnil(L);
   if (!luaL_testudata(L, DFL_SCHEDULE, DFL_SCHEDULE_BOX))
     luaL_argerror(L, 1, "a process expected: call with a colon, as in p:q_sample(x0, t)");
   return dfl_levels_of(L, t_arg, 1, s_arg, otherwise);
@@ -87,9 +88,10 @@ static int results(lua_State *L, int n) {
 
 /* ==== q_sample, q_step, q_moments ==================================================== */
 
-static df_tensor *one_normal(lua_State *L, df_tape *tape) {
-  const plan *p = lua_touserdata(L, DFL_PLAN);
-  return df_randn(tape, &(df_shape){ .ndim = 0 }, &p->key);
+static double one_normal(const df_random *key) {
+  df_real y;
+  df_kernel()->normal(&y, 0, 1, key);
+  return (double)y;
 }
 
 static df_tensor *like_x(lua_State *L, df_tape *tape) {
@@ -109,8 +111,7 @@ static void place_eps(lua_State *L, plan *p, uint32_t step) {
   if (is_number(L, 4) || dfl_test(L, 4)) {
     lua_pushvalue(L, 4);
   } else if (p->key = noise_key(L, step), is_number(L, 2)) {
-    dfl_run(L, one_normal);
-    lua_pushnumber(L, (lua_Number)*df_tensor_reals(dfl_tensor(L, -1)));
+    lua_pushnumber(L, one_normal(&p->key));
   } else {
     dfl_run(L, like_x);
     p->terms = 1, p->noise = p->c[1], p->eps = 5;
@@ -156,17 +157,29 @@ static int l_q_step(lua_State *L) {
   return sample(L, v, (uint32_t)v->at[0]);
 }
 
-/* (x, t [, s = 0]) -> mean, variance of q(x_t | x_s = x) */
+static double factor_of(df_transition q) { return q.factor; }
+static double fresh_of(df_transition q) { return q.variance; }
+
+static void moment_column(lua_State *L, const dfl_levels *v, double (*of)(df_transition),
+                          double x, int slot) {
+  double *y = dfl_column(L, v->n);
+  for (df_int i = 0; i < v->n; i++)
+    y[i] = x * of(df_transition_between(v->t[i], v->s[i]));
+  run_column(L, v, slot);
+}
+
+/* (x, t [, s = 0]) -> mean, variance of q(x_t | x_s = x); x may be a number for many t */
 static int l_q_moments(lua_State *L) {
   const dfl_levels *v = begin(L, 3, 4, DFL_S_CLEAN);
-  plan *p = new_plan(L, v->n, 1, 2, 0);
-  for (df_int i = 0; i < v->n; i++)
-    p->c[0][i] = df_transition_between(v->t[i], v->s[i]).factor;
-  run_plan(L, v, 3, 4);
-  double *variance = dfl_column(L, v->n);
-  for (df_int i = 0; i < v->n; i++)
-    variance[i] = df_transition_between(v->t[i], v->s[i]).variance;
-  run_column(L, v, 5);
+  if (is_number(L, 2)) {
+    moment_column(L, v, factor_of, lua_tonumber(L, 2), 4);
+  } else {
+    plan *p = new_plan(L, v->n, 1, 2, 0);
+    for (df_int i = 0; i < v->n; i++)
+      p->c[0][i] = df_transition_between(v->t[i], v->s[i]).factor;
+    run_plan(L, v, 3, 4);
+  }
+  moment_column(L, v, fresh_of, 1, 5);
   return results(L, 2);
 }
 

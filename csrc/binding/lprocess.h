@@ -34,7 +34,4 @@ const df_schedule *dfl_schedule(lua_State *L, int arg);
 double *dfl_column(lua_State *L, df_int n);
 int dfl_push_column(lua_State *L, bool number);
 
-void dfl_open_schedule(lua_State *L);
-void dfl_open_process(lua_State *L);
-
 #endif

@@ -2,6 +2,7 @@
 ** tensor for many. A schedule's own function of real t is Lua's, and called from here. */
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "binding/lprocess.h"
@@ -57,23 +58,24 @@ static df_level level_at(lua_State *L, int arg, double t) {
 }
 
 static void refuse(lua_State *L, int arg, const char *format, ...) {
+  char text[200];
   va_list args;
   va_start(args, format);
-  lua_pushvfstring(L, format, args);
+  vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  luaL_argerror(L, arg, lua_tostring(L, -1));
+  luaL_argerror(L, arg, text);
 }
 
 static void check_t(lua_State *L, int arg, double t, double least) {
   const box *b = lua_touserdata(L, DFL_SCHEDULE);
   if (t > 0 && t < 1) return; /* real: its own function may know it */
   if (!(t >= least && t <= (double)b->schedule->T))
-    refuse(L, arg, "t must be in %d..%d, got %f", (int)least, (int)b->schedule->T, t);
+    refuse(L, arg, "t must be in %g..%td, got %.10g", least, b->schedule->T, t);
 }
 
 static void check_s(lua_State *L, int arg, double s, double t) {
   if (!(s >= 0 && s < t))
-    refuse(L, arg, "s must be in 0..t, s < t = %f (the later time comes first), got %f",
+    refuse(L, arg, "s must be in 0..t and below t = %.10g (later time first), got %.10g",
            t, s);
 }
 
@@ -107,7 +109,7 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   const double *t = numbers(L, t_arg, &n_t), *s = given ? numbers(L, s_arg, &n_s) : NULL;
   df_int n = df_max(n_t, n_s);
   if ((n_t != n && n_t != 1) || (n_s != n && n_s != 1))
-    refuse(L, s_arg, "s has %d values, t has %d", (int)n_s, (int)n_t);
+    refuse(L, s_arg, "s has %td values, t has %td", n_s, n_t);
   dfl_levels *out = new_levels(L, n, number);
   for (df_int i = 0; i < n; i++) {
     double ti = t[n_t == 1 ? 0 : i];

@@ -125,13 +125,14 @@ static df_schedule *finished(df_schedule *s) {
 df_schedule *df_schedule_from(df_source kind, const double *value, df_int T,
                               double max_beta) {
   const source *from = &sources[kind];
+  double most = kind == DF_FROM_BETA ? max_beta : INFINITY;
   for (df_int t = 1; t <= T; t++)
-    if (check(from, value, t, T)) return NULL;
+    if (check(from, value, t, T, most)) return NULL;
   df_schedule *s = schedule_new(T, from->vp);
   if (!s) return NULL;
   for (df_int t = 1; t <= T; t++)
-    s->level[t] = from->level(s->level[t - 1], value[t - 1]);
-  if (max_beta < 1 && s->vp) limit_beta(s, max_beta);
+    s->level[t] = from->level(s->level[t - 1], fmin(value[t - 1], most));
+  if (max_beta < 1 && from->vp && kind != DF_FROM_BETA) limit_beta(s, max_beta);
   return finished(s);
 }
 

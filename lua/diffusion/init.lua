@@ -21,6 +21,7 @@ end
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient",
+  schedule = "schedule", process = "process", grid = "grid",
 }
 
 setmetatable(d, {

@@ -1,0 +1,231 @@
+-- d.process: the noising process q, its posterior, and what a network predicts of it. Given
+-- numbers its functions answer in double; given tensors, in tensors, with one coefficient
+-- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+---@class diffusion.process
+---@field schedule diffusion.schedule
+---@field T integer
+---@field predict string what the network's output is: "eps", "x0", "v" or "score"
+---@field variance string|fun(t: number, s: number): number of the reverse step
+---@field clip number|string|nil
+local Process = core.process_methods
+
+--- x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2)
+--- (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch
+--- and at any t.
+---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
+---@param t number|number[]|diffusion.tensor in 1..T, one or B
+---@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; drawn
+--- from the seed, or from the state of d.manual_seed
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+---@function Process:q_sample
+
+--- One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+---@param x number|diffusion.tensor x_{t-1}
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own noise
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+---@function Process:q_step
+
+--- Mean and variance of q(x_t | x_s = x).
+---@param x number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+---@function Process:q_moments
+
+--- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
+---@param x0 number|diffusion.tensor
+---@param xt number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+---@function Process:posterior
+
+--- The same as coefficients: N(c0 x_0 + ct x_t, variance).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor c0
+---@return number|diffusion.tensor ct
+---@return number|diffusion.tensor variance
+---@function Process:posterior_coefficients
+
+--- Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that
+--- of t = 2 (as in the code of Ho et al. 2020).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor
+---@function Process:posterior_log_variance
+
+--- A prediction of one kind as another. Fails where x_t holds no signal and the value says
+--- nothing of x_0 (eps or score at zero terminal SNR).
+---@param value number|diffusion.tensor
+---@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}
+--- kinds "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s)
+---@return number|diffusion.tensor
+---@function Process:convert
+
+-- ==== the reverse step =======================================================================
+
+-- Dynamic thresholding (Saharia et al. 2022): each sample is cut at the 99.5 % quantile of
+-- |x0|, at least 1, and divided by it.
+local function dynamic(x0)
+  if type(x0) == "number" then return math.max(-1, math.min(1, x0)) end
+  local B = x0:size(1)
+  local q = x0:abs():reshape(B, x0:numel() // B):quantile(0.995, 2):maximum(1):over(x0)
+  return x0:minimum(q):maximum(-q) / q
+end
+
+--- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
+---@param x0 number|diffusion.tensor
+---@return number|diffusion.tensor
+function Process:clipped(x0)
+  local r = self.clip
+  if not r then return x0 end
+  if r == "dynamic" then return dynamic(x0) end
+  if type(x0) == "number" then return math.max(-r, math.min(r, x0)) end
+  return x0:clamp(-r, r)
+end
+
+--- What a network's output says: x0, clipped as the process asks, and the eps that goes with
+--- this x0 and x_t (so the pair is consistent where clip has changed x0).
+---@param output number|diffusion.tensor of the kind process.predict
+---@param xt number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor
+---@return number|diffusion.tensor x0
+---@return number|diffusion.tensor eps
+function Process:estimate(output, xt, t)
+  local x0 = self:convert(output, { from = self.predict, to = "x0", xt = xt, t = t })
+  if not self.clip then
+    return x0, self:convert(output, { from = self.predict, to = "eps", xt = xt, t = t })
+  end
+  x0 = self:clipped(x0)
+  return x0, self:convert(x0, { from = "x0", to = "eps", xt = xt, t = t })
+end
+
+local variances = {
+  -- the posterior's own: exact for data that is one point
+  fixed_small = function(p, t, s) return p.schedule:posterior_variance(t, s) end,
+  -- q's: exact for data that is standard normal
+  fixed_large = function(p, t, s) return select(2, p:q_moments(0, t, s)) end,
+}
+
+--- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
+---@param t number
+---@param s number
+---@return number
+function Process:step_variance(t, s)
+  if s == 0 then return 0 end
+  if type(self.variance) == "function" then return self.variance(t, s) end
+  return variances[self.variance](self, t, s)
+end
+
+-- ==== looking at it ==========================================================================
+
+--- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
+---@param x0 number|diffusion.tensor
+---@param o? {seed: integer}
+---@return fun(): integer|nil, any, any
+function Process:chain(x0, o)
+  o = opts.check("chain", o, { seed = { "integer" } }, 2)
+  local t, x = 0, x0
+  return function()
+    if t == self.T then return nil end
+    t = t + 1
+    local eps
+    x, eps = self:q_step(x, t, o.seed and { seed = o.seed } or nil)
+    return t, x, eps
+  end
+end
+
+--- The formulas of a step with their numbers.
+---@param t integer in 1..T
+---@param s? integer t - 1 if not given
+---@return string
+function Process:explain(t, s)
+  s = s or t - 1
+  local levels = self.schedule
+  local c0, ct, variance = self:posterior_coefficients(t, s)
+  local factor, fresh = self:q_moments(1, t, s)
+  local a, n = levels:signal(t), levels:noise(t)
+  local lines = {
+    ("%s, t = %g of %d, s = %g"):format(levels.name, t, self.T, s),
+    ("  x_t = a_t x_0 + s_t eps = %.6g x_0 + %.6g eps"):format(a, n),
+    "    Ho et al. 2020, eq. 4: a_t = sqrt(alpha_bar_t), s_t = sqrt(1 - alpha_bar_t)",
+    ("    SNR_t = a_t^2/s_t^2 = %.6g, ln SNR_t = %.6g, sigma_t = s_t/a_t = %.6g"):format(
+      levels:snr(t), levels:log_snr(t), levels:sigma(t)),
+    ("  q(x_t | x_s) = N(a_t/a_s x_s, s_t^2 (1 - SNR_t/SNR_s)) = N(%.6g x_s, %.6g)"):format(factor, fresh),
+    "    eq. 2, where s = t - 1 and the variance is beta_t",
+    ("  q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance)"),
+    ("    c0 = a_s (1 - SNR_t/SNR_s) = %.10g"):format(c0),
+    ("    ct = (a_t/a_s) (s_s/s_t)^2 = %.10g"):format(ct),
+    ("    variance = s_s^2 (1 - SNR_t/SNR_s) = %.10g"):format(variance),
+    "    eq. 6 and 7, for any s < t",
+  }
+  if a > 0 then
+    lines[#lines + 1] = ("  x_0 = (x_t - s_t eps)/a_t = %.6g x_t - %.6g eps"):format(1 / a, n / a)
+  end
+  return table.concat(lines, "\n")
+end
+
+local function tostring_process(p)
+  return ("process: predict %s, variance %s, clip %s\n  %s"):format(p.predict,
+    type(p.variance) == "string" and p.variance or "a function", p.clip or "none", p.schedule)
+end
+
+-- ==== making one =============================================================================
+
+local rules = {
+  schedule = { "schedule", required = true },
+  predict = { one_of = { "eps", "x0", "v", "score" }, default = "eps" },
+  variance = { "function", one_of = { "fixed_small", "fixed_large" }, default = "fixed_small" },
+  clip = { "number", one_of = { "dynamic" }, above = 0 },
+}
+
+local meta = { __index = Process, __name = "diffusion.process", __tostring = tostring_process }
+
+--- A process: a schedule, and how the reverse step is parametrised.
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
+--- predict "eps" (default), "x0", "v", "score"; variance "fixed_small" (default, the
+--- posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for
+--- [-r, r], or "dynamic"
+---@return diffusion.process
+local function new(o)
+  local p = opts.check("process", o, rules)
+  p.T = p.schedule.T
+  return setmetatable(p, meta)
+end
+
+--- Plain values from which process_from_config makes the same process again, for files.
+--- A variance that is a function can't be written: an error.
+---@return table
+function Process:config()
+  if type(self.variance) == "function" then
+    opts.fail("process: a variance that is a function can't be saved")
+  end
+  return {
+    schedule = self.schedule:config(), predict = self.predict, variance = self.variance, clip = self.clip,
+  }
+end
+
+--- The process that a config describes.
+---@param config table
+---@return diffusion.process|nil, string|nil message
+local function from_config(config)
+  if type(config) ~= "table" then return nil, "the process's description is no table" end
+  local s, message = require("diffusion.schedule").schedule.from_config(config.schedule)
+  if not s then return nil, message end
+  local ok, p = pcall(new, {
+    schedule = s, predict = config.predict, variance = config.variance, clip = config.clip,
+  })
+  if ok then return p end
+  return nil, p
+end
+
+return { process = new, process_from_config = from_config }

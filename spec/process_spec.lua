@@ -1,0 +1,356 @@
+-- The process: q and its posterior against quadrature and known numbers, respacing,
+-- conversions, tensors against numbers, and the errors.
+local d = require "diffusion"
+
+local p = d.process{ schedule = d.schedule.linear() }
+local double = os.getenv "DIFFUSION_PRECISION" == "double"
+local tolerance = double and 1e-12 or 1e-5
+
+local function close(expected, actual, tiny)
+  local off = math.abs(actual - expected) / math.max(math.abs(expected), 1e-300)
+  if not (expected == actual or off < tiny) then
+    error(("expected %.15g, got %.15g"):format(expected, actual), 2)
+  end
+end
+
+local function message(f)
+  local ok, text = pcall(f)
+  assert.is_false(ok)
+  return text
+end
+
+local ve = d.process{ schedule = d.schedule.from_sigma(function(u) return 0.01 * 5000 ^ u end, { T = 1000 }) }
+local cosine = d.process{ schedule = d.schedule.cosine() }
+local zero = d.process{ schedule = d.schedule.linear():rescale_zero_terminal_snr(), predict = "v" }
+
+local pairs_of_levels = {
+  { 2, 1 }, { 3, 1 }, { 500, 499 }, { 1000, 999 }, { 800, 300 }, { 1000, 1 }, { 10.5, 2.25 },
+}
+
+describe("the posterior", function()
+  -- Bayes: the mean and variance of the density q(x_s | x_0) q(x_t | x_s), by the trapezium
+  -- rule around its peak, which for smooth densities is exact to rounding.
+  local function bayes(process, x0, xt, t, s)
+    local ms, vs = process:q_moments(x0, s)
+    local a, b = process:q_moments(1, t, s)
+    local m, v = process:posterior(x0, xt, t, s)
+    local function log_density(x) return -(x - ms) ^ 2 / (2 * vs) - (xt - a * x) ^ 2 / (2 * b) end
+    local h, peak = math.sqrt(v) / 100, log_density(m)
+    local Z, M, V = 0, 0, 0
+    for i = -1000, 1000 do
+      local w = math.exp(log_density(m + i * h) - peak)
+      Z, M, V = Z + w, M + w * i * h, V + w * (i * h) ^ 2
+    end
+    return m, v, m + M / Z, V / Z - (M / Z) ^ 2
+  end
+
+  it("is Bayes' rule, for any pair of levels and any kind of schedule", function()
+    for _, process in ipairs{ p, cosine, ve } do
+      for _, pair in ipairs(pairs_of_levels) do
+        local m, v, M, V = bayes(process, 0.7, -0.3, pair[1], pair[2])
+        assert.is_true(math.abs(m - M) < 1e-9 * math.sqrt(v))
+        close(V, v, 1e-9)
+      end
+    end
+  end)
+
+  it("has the known coefficients", function()
+    local known = {
+      { p, 2, 0.5452914995, 0.454708499, 5.453187661e-05 },
+      { p, 500, 0.003070071114, 0.9941066702, 0.01003135541 },
+      { p, 1000, 0.0001283514872, 0.9899486783, 0.01999998353 },
+      { cosine, 1000, 0.001556891715, 0.03162269987, 0.9989975761 },
+    }
+    for _, row in ipairs(known) do
+      local c0, ct, variance = row[1]:posterior_coefficients(row[2])
+      close(row[3], c0, 5e-10)
+      close(row[4], ct, 5e-10)
+      close(row[5], variance, 5e-10)
+    end
+    close(-9.816725135, p:posterior_log_variance(2), 5e-10)
+    close(-9.816725135, p:posterior_log_variance(1), 5e-10)
+    close(-10.73408253, cosine:posterior_log_variance(1), 5e-10)
+    assert.matches("only t = 1 has a substitute",
+      message(function() return p:posterior_log_variance(9, 0) end))
+  end)
+
+  it("at s = 0 is x_0 itself", function()
+    for _, process in ipairs{ p, cosine, ve, zero } do
+      for _, t in ipairs{ 1, 7, 1000 } do
+        assert.same({ 1.0, 0.0, 0.0 }, { process:posterior_coefficients(t, 0) })
+        assert.same({ 0.25, 0.0 }, { process:posterior(0.25, 123, t, 0) })
+      end
+    end
+  end)
+
+  it("keeps the marginals: c0 a_0 .. chain q(x_s|x_t,x_0) q(x_t|x_0) back to q(x_s|x_0)", function()
+    for _, process in ipairs{ p, cosine, ve, zero } do
+      for _, pair in ipairs{ { 2, 1 }, { 400, 17 }, { 1000, 999 }, { 1000, 500 } } do
+        local t, s = pair[1], pair[2]
+        local c0, ct, variance = process:posterior_coefficients(t, s)
+        local at, vt = process:q_moments(1, t)
+        local as, vs = process:q_moments(1, s)
+        close(as, c0 + ct * at, 1e-12)
+        close(vs, ct * ct * vt + variance, 1e-12)
+      end
+    end
+  end)
+end)
+
+describe("q", function()
+  it("composes: from 0 to s to t is from 0 to t", function()
+    for _, process in ipairs{ p, cosine, ve, zero } do
+      for _, pair in ipairs{ { 2, 1 }, { 500, 123 }, { 1000, 999 }, { 77.25, 3 } } do
+        local as, vs = process:q_moments(1, pair[2])
+        local a, v = process:q_moments(1, pair[1], pair[2])
+        local at, vt = process:q_moments(1, pair[1])
+        close(at, a * as, 1e-12)
+        close(vt, a * a * vs + v, 1e-12)
+      end
+    end
+  end)
+
+  it("respaced to all T steps gives back beta", function()
+    for _, process in ipairs{ p, cosine, zero } do
+      local s = process.schedule
+      local grid = d.grid.trailing(process, process.T)
+      local accumulated = 1
+      for i = #grid, 1, -1 do
+        local t, before = grid[i][1], grid[i][2]
+        local _, beta = process:q_moments(0, t, before)
+        close(s:beta(t), beta, 1e-12)
+        accumulated = accumulated * (1 - beta)
+        if process == p then close((1e-4 * (1000 - t) + 0.02 * (t - 1)) / 999, beta, 1e-12) end
+      end
+      close(s:alpha_bar(s.T), accumulated, 1e-11)
+    end
+  end)
+
+  it("draws noise by seed, sample by sample", function()
+    local x0 = d.zeros(5, 3, 2)
+    local xt, eps = p:q_sample(x0, { 1, 250, 500, 750, 1000 }, { seed = 1 })
+    local again, same = p:q_sample(x0, 10, { seed = 1 })
+    assert.allclose(eps, same, { atol = 0, rtol = 0 })
+    for k, t in ipairs{ 1, 250, 500, 750, 1000 } do
+      assert.allclose(d.mix(p.schedule:noise(t), eps):totable()[k], xt:totable()[k], { rtol = 1e-6 })
+    end
+    assert.allclose(d.mix(p.schedule:noise(10), eps), again, { rtol = 1e-6 })
+    local alone = select(2, p:q_sample(d.zeros(1, 3, 2), 7, { seed = 1 }))
+    assert.allclose(eps:totable()[1], alone:totable()[1], { atol = 0, rtol = 0 })
+    local other = select(2, p:q_sample(x0, 10, { seed = 2 }))
+    assert.is_true(math.abs(other:totable()[1][1][1] - eps:totable()[1][1][1]) > 1e-6)
+    local x, e = p:q_sample(0.7, 500, { seed = 1 })
+    close(p.schedule:signal(500) * 0.7 + p.schedule:noise(500) * e, x, 1e-15)
+  end)
+
+  it("steps: q_step is q_sample from t - 1, and the chain is its steps", function()
+    local x = d.tensor{ { 0.5, -1 }, { 2, 3 } }
+    local eps = d.tensor{ { 1, 0 }, { -1, 0.25 } }
+    local stepped = p:q_step(x, { 40, 1 }, eps)
+    local beta, first = p.schedule:beta(40), p.schedule:beta(1)
+    assert.allclose({
+      { (1 - beta) ^ 0.5 * 0.5 + beta ^ 0.5, -(1 - beta) ^ 0.5 },
+      { (1 - first) ^ 0.5 * 2 - first ^ 0.5, (1 - first) ^ 0.5 * 3 + 0.25 * first ^ 0.5 },
+    }, stepped, { rtol = 1e-6 })
+    local other, e1 = p:q_step(x, 40, { seed = 1 })
+    local from, e2 = p:q_sample(x, 40, { seed = 1, from = 39 })
+    local a, b = (1 - beta) ^ 0.5, beta ^ 0.5
+    assert.allclose(d.mix(a, x, b, e1), other, { rtol = 1e-5, atol = 1e-6 })
+    assert.allclose(d.mix(a, x, b, e2), from, { rtol = 1e-5, atol = 1e-6 })
+    local small = d.process{ schedule = d.schedule.linear{ T = 25, beta_end = 0.01 } }
+    local n, last = 0, 0.3
+    for t, xt, e in small:chain(0.3, { seed = 5 }) do
+      n = n + 1
+      assert.equal(n, t)
+      close((1 - small.schedule:beta(t)) ^ 0.5 * last + small.schedule:beta(t) ^ 0.5 * e, xt, 1e-12)
+      last = xt
+    end
+    assert.equal(25, n)
+  end)
+
+  it("has the chain's moments: variance and mean of many x_T", function()
+    local small = d.process{ schedule = d.schedule.linear{ T = 30, beta_end = 0.003 } }
+    local last
+    for _, xt in small:chain(d.ones(20000, 1), { seed = 1 }) do last = xt end
+    local a, v = small:q_moments(1, 30)
+    local sum, squares = 0, 0
+    for _, row in ipairs(last:totable()) do sum, squares = sum + row[1], squares + row[1] ^ 2 end
+    local mean = sum / 20000
+    assert.is_true(math.abs(mean - a) < 4 * math.sqrt(v / 20000))
+    assert.is_true(math.abs(squares / 20000 - mean ^ 2 - v) < 4 * v * math.sqrt(2 / 20000))
+  end)
+end)
+
+describe("tensors", function()
+  it("answer as numbers do, sample by sample", function()
+    local x0 = d.tensor{ { 0.5, -1 }, { 2, 3 }, { 0, 1 } }
+    local xt = d.tensor{ { 1.5, 1 }, { -2, 0.3 }, { 7, 0.1 } }
+    local t, s = { 2, 500, 1000 }, { 1, 100, 0 }
+    local mean, variance = p:posterior(x0, xt, t, s)
+    local q, qv = p:q_moments(x0, t, s)
+    local c0 = p:posterior_coefficients(t, s)
+    assert.same({ 3 }, variance:shape())
+    for k = 1, 3 do
+      local _, v = p:posterior(0, 0, t[k], s[k])
+      assert.allclose(v, variance:totable()[k], { rtol = 1e-6, atol = 1e-30 })
+      assert.allclose(select(2, p:q_moments(0, t[k], s[k])), qv:totable()[k], { rtol = 1e-6 })
+      assert.allclose((p:posterior_coefficients(t[k], s[k])), c0:totable()[k], { rtol = 1e-6 })
+      for j = 1, 2 do
+        local a, b = x0:totable()[k][j], xt:totable()[k][j]
+        assert.allclose((p:posterior(a, b, t[k], s[k])), mean:totable()[k][j], { rtol = 1e-6, atol = 1e-6 })
+        assert.allclose((p:q_moments(a, t[k], s[k])), q:totable()[k][j], { rtol = 1e-6 })
+      end
+    end
+    local one, number = p:posterior(x0, xt, 500, 100)
+    assert.equal("number", type(number))
+    assert.allclose(mean:totable()[2], one:totable()[2], { rtol = 0, atol = 0 })
+    local i64 = d.tensor(t, { dtype = "i64" })
+    assert.allclose(mean, (p:posterior(x0, xt, i64, s)), { rtol = 0, atol = 0 })
+  end)
+end)
+
+describe("conversions", function()
+  local targets = { "eps", "x0", "v", "score" }
+
+  it("follow the definitions", function()
+    local x0, eps, t = 0.4, -1.3, 321
+    for _, process in ipairs{ p, cosine } do
+      local a, s = process.schedule:signal(t), process.schedule:noise(t)
+      local xt = a * x0 + s * eps
+      local value = { x0 = x0, eps = eps, v = a * eps - s * x0, score = -eps / s }
+      for _, from in ipairs(targets) do
+        for _, to in ipairs(targets) do
+          close(value[to], process:convert(value[from], { from = from, to = to, xt = xt, t = t }), 1e-12)
+        end
+      end
+    end
+  end)
+
+  it("round-trip in tensors, at every t", function()
+    local T = 200
+    local process = d.process{ schedule = d.schedule.linear{ T = T } }
+    local rows, times = {}, {}
+    for t = 1, T do rows[t], times[t] = { math.sin(t), math.cos(3 * t) }, t end
+    local x0 = d.tensor(rows)
+    local xt, eps = process:q_sample(x0, times, { seed = 1 })
+    local function back(value, from, to)
+      local there = process:convert(value, { from = from, to = to, xt = xt, t = times })
+      return process:convert(there, { from = to, to = from, xt = xt, t = times })
+    end
+    -- through x0, eps loses what a/s amplifies: sigma_1 = 0.03 costs two digits of float
+    local v = process:convert(eps, { from = "eps", to = "v", xt = xt, t = times })
+    assert.allclose(v, back(v, "v", "score"), { rtol = tolerance, atol = 30 * tolerance })
+    assert.allclose(v, back(v, "v", "x0"), { rtol = tolerance, atol = 30 * tolerance })
+    assert.allclose(eps, back(eps, "eps", "v"), { rtol = tolerance, atol = 30 * tolerance })
+    assert.allclose(eps, back(eps, "eps", "score"), { rtol = tolerance, atol = tolerance })
+    local e = process:convert(process:convert(v, { from = "v", to = "x0", xt = xt, t = times }),
+      { from = "x0", to = "eps", xt = xt, t = times })
+    assert.allclose(eps, e, { rtol = 30 * tolerance, atol = 30 * tolerance })
+  end)
+
+  it("fail with a sentence where x_t has no signal", function()
+    assert.matches("convert at t = 1000: x_t has no signal here %(a = 0, SNR 0%), so eps cannot give x0",
+      message(function() return zero:convert(1, { from = "eps", to = "x0", xt = 1, t = 1000 }) end))
+    assert.equal(-0.5, zero:convert(0.5, { from = "v", to = "x0", xt = 2, t = 1000 }))
+    assert.equal(2.0, zero:convert(0.5, { from = "v", to = "eps", xt = 2, t = 1000 }))
+  end)
+end)
+
+describe("a network's output", function()
+  it("becomes x0 and the eps that goes with it", function()
+    local t, x0, eps = 700, 0.9, 0.4
+    local a, s = p.schedule:signal(t), p.schedule:noise(t)
+    local xt = a * x0 + s * eps
+    local got_x0, got_eps = p:estimate(eps, xt, t)
+    close(x0, got_x0, 1e-12)
+    assert.equal(eps, got_eps)
+    local clipping = d.process{ schedule = p.schedule, clip = 0.5 }
+    got_x0, got_eps = clipping:estimate(eps, xt, t)
+    assert.equal(0.5, got_x0)
+    close(xt, a * got_x0 + s * got_eps, 1e-14)
+  end)
+
+  it("is reversed with the variance asked for, and none at the last step", function()
+    local large = d.process{ schedule = p.schedule, variance = "fixed_large" }
+    local own = d.process{ schedule = p.schedule, variance = function(t, s) return t - s end }
+    close(5.453187661e-05, p:step_variance(2, 1), 5e-10)
+    close(p.schedule:beta(2), large:step_variance(2, 1), 1e-12)
+    close(1 - p.schedule:alpha_bar(300) / p.schedule:alpha_bar(100), large:step_variance(300, 100), 1e-12)
+    assert.equal(7, own:step_variance(10, 3))
+    for _, process in ipairs{ p, large, own } do assert.equal(0, process:step_variance(100, 0)) end
+  end)
+end)
+
+describe("a process", function()
+  it("explains a step, prints itself, survives a config", function()
+    local text = p:explain(500)
+    assert.matches("c0 = a_s %(1 %- SNR_t/SNR_s%) = 0.003070071114", text)
+    assert.matches("Ho et al. 2020, eq. 4", text)
+    assert.matches("predict eps, variance fixed_small, clip none", tostring(p))
+    local q = require("diffusion.process").process_from_config(
+      d.process{ schedule = d.schedule.cosine{ T = 9 }, predict = "v", clip = 1 }:config())
+    assert.same({ 9, "v", 1, "fixed_small" }, { q.T, q.predict, q.clip, q.variance })
+    assert.equal(1000, p.T)
+    assert.equal("eps", p.predict)
+  end)
+
+  it("says what is wrong, at the user's line", function()
+    local x = d.zeros(2, 3)
+    local function says(pattern, f) assert.matches("process_spec.lua:%d+: .*" .. pattern, message(f)) end
+    says("t must be in 1..1000, got 0", function() return p:q_sample(x, 0) end)
+    says("bad argument #2 to 'q_sample' %(t has 3 values, but x %[2,3%] has 2 samples%)",
+      function() return p:q_sample(x, { 1, 2, 3 }) end)
+    says("unknown option 'sed'", function() return p:q_sample(x, 1, { sed = 1 }) end)
+    says("s must be in 0..t and below t = 5 %(later time first%), got 9",
+      function() return p:posterior(x, x, 5, 9) end)
+    says("call with a colon", function() return p.q_sample(x, 1) end)
+    says("from and to must be eps, x0, v or score, got x1",
+      function() return p:convert(x, { from = "x1", to = "eps", xt = x, t = 1 }) end)
+    says("option 'schedule' is missing", function() return d.process{} end)
+    says("did you mean 'fixed_small'",
+      function() return d.process{ schedule = p.schedule, variance = "fixed_smal" } end)
+  end)
+end)
+
+describe("grids", function()
+  local function times(grid) return grid:times() end
+
+  it("are the known ones for T = 1000, N = 10", function()
+    assert.same({ 1000, 900, 800, 700, 600, 500, 400, 300, 200, 100 }, times(d.grid.trailing(p, 10)))
+    assert.same({ 901, 801, 701, 601, 501, 401, 301, 201, 101, 1 }, times(d.grid.leading(p, 10)))
+    assert.same({ 1000, 889, 778, 667, 556, 445, 334, 223, 112, 1 }, times(d.grid.linspace(p, 10)))
+    assert.same({ { 1000, 500 }, { 500, 0 } }, { table.unpack(d.grid.list(p, { 1000, 500, 0 })) })
+    assert.same({ 1000 }, times(d.grid.linspace(1000, 1)))
+  end)
+
+  it("have N falling times in 1..T, hanging together, for every N <= T = 1000", function()
+    for _, name in ipairs{ "trailing", "leading", "linspace" } do
+      for N = 1, 1000 do
+        local g = d.grid[name](1000, N)
+        local before = 1001
+        if #g ~= N then error(("%s %d has %d steps"):format(name, N, #g)) end
+        for i = 1, N do
+          local t, s = g[i][1], g[i][2]
+          if not (t < before and t >= 1 and math.type(t) == "integer" and s == (g[i + 1] or { 0 })[1]) then
+            error(("%s %d: step %d is %s -> %s"):format(name, N, i, t, s))
+          end
+          before = t
+        end
+      end
+    end
+  end)
+
+  it("refuse what is none, and print", function()
+    local function says(pattern, f, ...)
+      local args = { ... }
+      assert.matches(pattern, message(function() return (f(p, table.unpack(args))) end))
+    end
+    says("the number of steps must be in 1..T = 1000, got 1001", d.grid.leading, 1001)
+    says("got 0", d.grid.trailing, 0)
+    says("times must fall, but number 2, 5, is followed by 7", d.grid.list, { 9, 5, 7 })
+    says("number 1 is 1001", d.grid.list, { 1001 })
+    local text = tostring(d.grid.trailing(p, 2))
+    assert.matches("grid trailing: 2 of 1000 steps", text)
+    assert.matches("1000 %-> 500 +4.0358e%-05 +0.078587 +157.41 +3.4241", text)
+  end)
+end)
