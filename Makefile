@@ -56,7 +56,7 @@ core64_OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/core64/%.o)
 
 # one translation unit per instruction set, each with its own flags
 $(BUILD)/core/kernels/isa_%.o $(BUILD)/core64/kernels/isa_%.o: \
-  ISA = -O3 -fno-math-errno -fno-trapping-math $(ISA_$*)
+  ISA = -O3 -fno-math-errno -fno-trapping-math $(ISA_$(@F:isa_%.o=%))
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 ISA_avx2   := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512

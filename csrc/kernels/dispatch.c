@@ -1,6 +1,7 @@
 /* Which table is in use: the scalar one is always there, the others where this build has
 ** them and the processor and the operating system allow. */
 #include "kernels/tables.h"
+#include "base/cpu.h"
 #include "base/error.h"
 
 #include <stdatomic.h>
@@ -15,6 +16,15 @@ static _Atomic(const df_kernels *) chosen;
 static void list(const df_kernels *table[TABLES_MAX + 1]) {
   int n = 0;
   table[n++] = &df_kernels_scalar;
+#ifndef DF_DOUBLE
+#if defined(__x86_64__)
+  df_cpu cpu = df_cpu_detect();
+  if (cpu.avx2) table[n++] = &df_kernels_avx2;
+  if (cpu.avx512) table[n++] = &df_kernels_avx512;
+#elif defined(__aarch64__)
+  table[n++] = &df_kernels_neon;
+#endif
+#endif
   table[n] = NULL;
 }
 

@@ -66,8 +66,12 @@ static void normal(df_real *y, df_int first, df_int n, const df_random *key) {
 
 static void dropout(df_real *y, const df_real *x, double keep, df_int first, df_int n,
                     const df_random *key) {
-  double bound = keep < 1 ? ceil(keep * 4294967296.0) : 4294967296.0;
-  U last = uset1(bound >= 1 ? (uint32_t)(bound - 1) : 0); /* the largest word kept */
+  double bound = ceil((keep < 1 ? keep : 1) * 4294967296.0); /* words below are kept */
+  if (bound < 1) {
+    memset(y, 0, (size_t)n * sizeof *y);
+    return;
+  }
+  U last = uset1((uint32_t)(bound - 1));
   V divisor = vset1((df_real)keep), zero = vset1(0);
   df_int skip = first % 4;
   uint32_t block = (uint32_t)(first / 4);
@@ -76,7 +80,7 @@ static void dropout(df_real *y, const df_real *x, double keep, df_int first, df_
     uint32_t word[2 * BATCH];
     philox(c, block, key);
     ustore4(word, c[0], c[1], c[2], c[3]);
-    df_int end = bound >= 1 ? df_min(n, i + BATCH - skip) : i;
+    df_int end = df_min(n, i + BATCH - skip);
     const uint32_t *w = word + skip;
     for (; i < end; i += VL, w += VL) {
       V kept = vdiv(vload(x + i, end - i), divisor);

@@ -1,0 +1,10 @@
+/* The kernels for AVX2; an empty unit where the compiler isn't asked for it. */
+#if !defined(DF_DOUBLE) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#include "kernels/tables.h"
+#include "kernels/vec_avx2.h"
+
+#define TABLE df_kernels_avx2
+#define NAME  "avx2"
+#include "kernels/body/table.h"
+
+#endif
