@@ -3,6 +3,8 @@
 #   make            both builds of the core: build/diffusion/core.so and core64.so
 #   make demo       train on Fashion-MNIST and draw samples into demo/
 #   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
+#   make check-kernels every kernel of every instruction set here against scalar;
+#   make check-neon    NEON's, cross-compiled, under qemu
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
@@ -116,6 +118,18 @@ specs-sanitized:
 	@$(IN_TREE) DIFFUSION_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
+CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))
+
+check-kernels: $(BUILD)/check_kernels
+	$(RUN) $<
+
+$(BUILD)/check_kernels: spec/support/check_kernels.c $(CHECKED)
+	$(CC) $(CFLAGS) $(OURS) $(LDFLAGS) -o $@ $^ -lm -lpthread
+
+check-neon:
+	@$(MAKE) $(PARALLEL) CC=aarch64-linux-gnu-gcc BUILD=build/neon LDFLAGS=-static \
+	  RUN=qemu-aarch64 check-kernels
+
 lint:
 	@.ci/deps build lint
 	@$(MAKE) $(PARALLEL) BUILD=build/lint CFLAGS="-O2 -Werror" all
@@ -154,5 +168,5 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all always clean demo deps install install-command install-module lint sanitize \
+.PHONY: all always check-kernels check-neon clean demo deps install install-command install-module lint sanitize \
         specs-sanitized stress test
