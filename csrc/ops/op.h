@@ -13,11 +13,12 @@
 
 #include "ops/tape.h"
 
-/* ==== layout.c: windows and copies; gradients flow through all ======================== */
+/* ==== layout.c: windows and copies of any dtype; gradients flow through all =========== */
 
 /* x itself if it is dense reals, else a copy that is: what most ops begin with. */
 df_tensor *df_dense(df_tape *tape, df_tensor *x);
 df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype); /* x itself if it is so */
+df_tensor *df_view(df_tape *tape, df_tensor *x, const df_shape *shape); /* no copy */
 df_tensor *df_reshape(df_tape *tape, df_tensor *x, const df_shape *shape);
 df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order);
 df_tensor *df_expand(df_tape *tape, df_tensor *x, const df_shape *shape);
@@ -25,6 +26,9 @@ df_tensor *df_narrow(df_tape *tape, df_tensor *x, int dim, df_int start, df_int 
 df_tensor *df_select(df_tape *tape, df_tensor *x, int dim, df_int index);
 df_tensor *df_detach(df_tape *tape, df_tensor *x); /* the same values, a constant */
 df_tensor *df_clone(df_tape *tape, df_tensor *x);
+
+/* ==== arrange.c: copies of any dtype ================================================== */
+
 /* along dim; shapes agree elsewhere; any dtype, the same for all */
 df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim);
 df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim);
@@ -56,13 +60,20 @@ typedef struct df_noise {
 #define DF_TERMS_MAX 16
 df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise);
 
-/* ==== elementwise.c: broadcasting ======================================================= */
+/* ==== unary.c ========================================================================== */
 
 typedef struct df_unary_op df_unary_op; /* "exp", "silu", ... */
 const df_unary_op *df_unary_find(const char *name);
 df_tensor *df_unary_of(df_tape *tape, const df_unary_op *op, df_tensor *x);
 
-/* "add" "sub" "mul" "div" "maximum" "minimum" */
+df_tensor *df_silu(df_tape *tape, df_tensor *x);
+df_tensor *df_gelu(df_tape *tape, df_tensor *x);
+df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
+df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
+
+/* ==== binary.c: shapes stretch to fit; integers stay i64 under add, sub, mul =========== */
+
+/* "add" "sub" "mul" "div" "maximum" "minimum" "pow" */
 typedef struct df_binary_op df_binary_op;
 const df_binary_op *df_binary_find(const char *name);
 df_tensor *df_binary_of(df_tape *tape, const df_binary_op *op, df_tensor *a,
@@ -72,39 +83,50 @@ df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b);
-df_tensor *df_silu(df_tape *tape, df_tensor *x);
-df_tensor *df_gelu(df_tape *tape, df_tensor *x);
-df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
 df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
-df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
-/* masks are u8: 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
+
+/* ==== mask.c: masks are u8 ============================================================= */
+
+/* 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
 df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
 df_tensor *df_isfinite(df_tape *tape, df_tensor *x);
+/* a where mask isn't 0, else b; i64 where both are integers */
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
-/* in place: y (any strides, its dtype stays) op= x broadcast to y */
+/* of one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
+bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol);
+
+/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ========= */
+
 df_code df_binary_into(df_tape *tape, const df_binary_op *op, df_tensor *y, df_tensor *x);
 df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x);
 df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
 
-/* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 =========== */
+/* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 ========= */
 
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 /* divided by n - correction; correction 1 as usual */
 df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
 df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
-df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep); /* L2 */
 df_tensor *df_largest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
-df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
-df_tensor *df_argmax(df_tape *tape, df_tensor *x, int dim, bool keep); /* i64, from 1 */
-df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
 /* the sum of g down to a shape that broadcasts to g's: the backward of broadcasting */
 df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_real *g,
                      const df_shape *g_shape);
 
-/* ==== sort.c ============================================================================= */
+/* the shape of what is left of x */
+void df_reduced_shape(const df_shape *x, unsigned dims, bool keep, df_shape *y);
+
+/* ==== line.c: what needs whole lines of x ============================================== */
+
+df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
+                     bool smallest); /* i64, from 1; of NaN if there is one */
+df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
+
+/* ==== sort.c =========================================================================== */
 
 /* along dim; indices (i64, from 1) through *index where not NULL; stable, NaN last */
 df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,

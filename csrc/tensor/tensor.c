@@ -1,11 +1,10 @@
-/* Windows on storage, and copies between them. */
+/* Windows on storage. */
 #include "tensor/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/pool.h"
 
 static df_tensor *head(df_dtype dtype, const df_shape *shape, df_storage *storage) {
   df_tensor *x = calloc(1, sizeof *x);
@@ -118,16 +117,33 @@ df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape) {
   return df_tensor_window(x, shape, stride, x->offset);
 }
 
+/* Strides under which x reads as `shape`; false where only a copy would. A run of x's
+** dimensions that one step walks through is cut into dimensions of `shape`. */
+static bool restride(const df_tensor *x, const df_shape *shape, df_int *stride) {
+  int to = shape->ndim - 1;
+  df_int run = 1, part = 1, step = 1; /* elements of the run, those given out, its step */
+  for (int from = x->shape.ndim - 1; from >= 0; from--) {
+    if (x->shape.size[from] == 1) continue;
+    if (part == run) step = x->stride[from], run = part = 1;
+    else if (x->stride[from] != step * run) return false;
+    run *= x->shape.size[from];
+    for (; to >= 0 && part * shape->size[to] <= run && part < run; to--)
+      stride[to] = step * part, part *= shape->size[to];
+  }
+  for (; to >= 0; to--) stride[to] = step * part;
+  return part == run;
+}
+
 df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape) {
   df_int stride[DF_DIMS];
   if (df_shape_count(shape) != df_tensor_count(x))
     return df_fail_null(DF_MISUSE, "view: %s has %td elements, %s would have %td",
                         df_tensor_text(x), df_tensor_count(x), df_shape_text(shape),
                         df_shape_count(shape));
-  if (!df_tensor_is_dense(x))
+  if (df_tensor_is_dense(x)) df_shape_strides(shape, stride);
+  else if (!restride(x, shape, stride))
     return df_fail_null(DF_MISUSE, "view: %s isn't contiguous; use reshape",
                         df_tensor_text(x));
-  df_shape_strides(shape, stride);
   return df_tensor_window(x, shape, stride, x->offset);
 }
 
@@ -146,53 +162,4 @@ df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride) {
     run /= w->size[i];
   }
   return offset;
-}
-
-typedef struct copy {
-  df_tensor *y;
-  const df_tensor *x;
-  df_walk walk;
-} copy;
-
-/* n elements with steps in bytes */
-static void copy_stepped(df_dtype to, char *y, df_int sy, df_dtype from, const char *x,
-                         df_int sx, df_int n) {
-  int width = df_dtype_size(to);
-  if (to != from)
-    for (df_int i = 0; i < n; i++) df_dtype_convert(to, y + i * sy, from, x + i * sx, 1);
-  else if (width == 4)
-    for (df_int i = 0; i < n; i++) memcpy(y + i * sy, x + i * sx, 4);
-  else
-    for (df_int i = 0; i < n; i++) memcpy(y + i * sy, x + i * sx, (size_t)width);
-}
-
-static void copy_runs(void *context, df_int begin, df_int end) {
-  copy *c = context;
-  int wy = df_dtype_size(c->y->dtype), wx = df_dtype_size(c->x->dtype);
-  int last = c->walk.outer;
-  df_int sy = c->y->shape.ndim ? c->y->stride[last] : 1;
-  df_int sx = c->x->shape.ndim ? c->x->stride[last] : 1;
-  for (df_int run = begin; run < end; run++) {
-    char *y = df_tensor_data(c->y);
-    const char *x = df_tensor_data(c->x);
-    y += df_walk_offset(&c->walk, run, c->y->stride) * wy;
-    x += df_walk_offset(&c->walk, run, c->x->stride) * wx;
-    if (sy == 1 && sx == 1)
-      df_dtype_convert(c->y->dtype, y, c->x->dtype, x, c->walk.length);
-    else copy_stepped(c->y->dtype, y, sy * wy, c->x->dtype, x, sx * wx, c->walk.length);
-  }
-}
-
-#define COPY_GRAIN 16384 /* elements of a chunk */
-
-void df_tensor_copy(df_tensor *y, const df_tensor *x) {
-  bool dense = df_tensor_is_dense(x) && df_tensor_is_dense(y);
-  df_int count = df_tensor_count(x);
-  if (dense) {
-    df_dtype_convert(y->dtype, df_tensor_data(y), x->dtype, df_tensor_data(x), count);
-  } else if (count > 0) {
-    copy c = { y, x, df_walk_over(&x->shape) };
-    df_parallel(c.walk.runs, COPY_GRAIN / c.walk.length + 1, copy_runs, &c);
-  }
-  df_tensor_touch(y);
 }

@@ -1,0 +1,178 @@
+/* Tensors put together, turned around and widened: copies into windows. What can be said
+** with other ops is. */
+#include "base/alloc.h"
+#include "ops/block.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+/* ==== cat ================================================================================ */
+
+typedef struct cut {
+  int dim;
+  df_int size[]; /* of each operand in dim */
+} cut;
+
+static df_code cat_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  const cut *c = node->data;
+  df_int at = 0;
+  for (int i = 0; i < node->n; at += c->size[i], i++) {
+    df_tensor *g = df_scope_own(tape, df_tensor_narrow(dy, c->dim, at, c->size[i]));
+    if (!g || df_sink_take(node, i, 1, g, &g->shape) != DF_OK) return df_error_code();
+  }
+  return DF_OK;
+}
+
+static const df_op cat_op = { "cat", cat_backward };
+
+static df_tensor *note_cat(df_tape *tape, df_tensor *y, df_tensor *const *x, int n,
+                           int dim) {
+  size_t size = sizeof(cut) + (size_t)n * sizeof(df_int);
+  cut *c = df_alloc(size);
+  if (!c) return NULL;
+  c->dim = dim;
+  for (int i = 0; i < n; i++) c->size[i] = x[i]->shape.size[dim];
+  df_note note = { .op = &cat_op, .n = n, .x = x, .data = c, .size = size };
+  y = df_tape_note(tape, y, note);
+  df_free(c);
+  return y;
+}
+
+static df_code check_cat(df_tensor *const *x, int n, int dim) {
+  for (int i = 0; i < n; i++) {
+    if (!x[i]) return df_error_code();
+    df_shape shape = x[i]->shape;
+    if (dim < shape.ndim) shape.size[dim] = x[0]->shape.size[dim];
+    if (dim >= shape.ndim || !df_shape_equal(&shape, &x[0]->shape))
+      return df_fail(DF_MISUSE, "cat: tensor %d is %s and the first %s; along dimension "
+                                "%d all else must agree",
+                     i + 1, df_tensor_text(x[i]), df_tensor_text(x[0]), dim + 1);
+    if (x[i]->dtype != x[0]->dtype)
+      return df_fail(DF_MISUSE, "cat: tensor %d is %s and the first %s", i + 1,
+                     df_dtype_name(x[i]->dtype), df_dtype_name(x[0]->dtype));
+  }
+  return DF_OK;
+}
+
+df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim) {
+  if (check_cat(x, n, dim) != DF_OK) return NULL;
+  df_shape shape = x[0]->shape;
+  for (int i = 1; i < n; i++) shape.size[dim] += x[i]->shape.size[dim];
+  df_tensor *y = df_scope_own(tape, df_tensor_new(x[0]->dtype, &shape));
+  df_int at = 0;
+  for (int i = 0; y && i < n; at += x[i]->shape.size[dim], i++) {
+    df_tensor *to = df_tensor_narrow(y, dim, at, x[i]->shape.size[dim]);
+    if (!to) return NULL;
+    df_tensor_copy(to, x[i]);
+    df_tensor_release(to);
+  }
+  return y ? note_cat(tape, y, x, n, dim) : NULL;
+}
+
+/* x with a dimension of size 1 before `dim` */
+static df_tensor *widen(df_tape *tape, df_tensor *x, int dim) {
+  if (!x) return NULL;
+  df_shape shape = { .ndim = x->shape.ndim + 1 };
+  if (shape.ndim > DF_DIMS)
+    return df_fail_null(DF_MISUSE, "%s would have more than %d dimensions",
+                        df_tensor_text(x), DF_DIMS);
+  for (int i = 0; i < shape.ndim; i++)
+    shape.size[i] = i == dim ? 1 : x->shape.size[i < dim ? i : i - 1];
+  return df_reshape(tape, x, &shape);
+}
+
+df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim) {
+  df_tensor **wide = df_alloc((size_t)n * sizeof *wide);
+  if (!wide) return NULL;
+  bool fine = true;
+  for (int i = 0; i < n && fine; i++) fine = (wide[i] = widen(tape, x[i], dim)) != NULL;
+  df_tensor *y = fine ? df_cat(tape, wide, n, dim) : NULL;
+  df_free(wide);
+  return y;
+}
+
+/* ==== flip, roll, repeat_each ============================================================= */
+
+/* A window that reads dimension dim backwards; only copied from. */
+static df_tensor *backwards(df_tape *tape, const df_tensor *x, int dim) {
+  df_int stride[DF_DIMS];
+  for (int i = 0; i < x->shape.ndim; i++) stride[i] = i == dim ? -x->stride[i] : x->stride[i];
+  df_int last = df_max(0, x->shape.size[dim] - 1);
+  df_int offset = x->offset + last * x->stride[dim];
+  return df_scope_own(tape, df_tensor_window(x, &x->shape, stride, offset));
+}
+
+static df_code flip_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  const int *dim = node->data;
+  df_tensor *g = backwards(tape, dy, *dim);
+  return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
+}
+
+static const df_op flip_op = { "flip", flip_backward };
+
+df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim) {
+  if (!x) return NULL;
+  df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &x->shape));
+  df_tensor *from = backwards(tape, x, dim);
+  if (!y || !from) return NULL;
+  df_tensor_copy(y, from);
+  df_note note = { .op = &flip_op, .n = 1, .x = &x, .data = &dim, .size = sizeof dim };
+  return df_tape_note(tape, y, note);
+}
+
+df_tensor *df_roll(df_tape *tape, df_tensor *x, df_int shift, int dim) {
+  if (!x || x->shape.size[dim] == 0) return df_clone(tape, x);
+  df_int n = x->shape.size[dim], last = (shift % n + n) % n; /* these come first */
+  df_tensor *part[2] = { df_narrow(tape, x, dim, n - last, last),
+                         df_narrow(tape, x, dim, 0, n - last) };
+  return df_cat(tape, part, 2, dim);
+}
+
+df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim) {
+  df_tensor *wide = widen(tape, x, dim + 1);
+  if (!wide) return NULL;
+  df_shape many = wide->shape, shape = x->shape;
+  many.size[dim + 1] = times;
+  shape.size[dim] *= times;
+  return df_reshape(tape, df_expand(tape, wide, &many), &shape);
+}
+
+/* ==== pad ================================================================================ */
+
+/* The window of y that x fills. */
+static df_tensor *inner(df_tape *tape, const df_tensor *y, const df_shape *shape,
+                        const df_int *before) {
+  df_int offset = y->offset;
+  for (int i = 0; i < shape->ndim; i++) offset += before[i] * y->stride[i];
+  return df_scope_own(tape, df_tensor_window(y, shape, y->stride, offset));
+}
+
+typedef struct margin {
+  df_shape shape;
+  df_int before[DF_DIMS];
+} margin;
+
+static df_code pad_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  const margin *m = node->data;
+  df_tensor *g = inner(tape, dy, &m->shape, m->before);
+  return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
+}
+
+static const df_op pad_op = { "pad", pad_backward };
+
+df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
+                  double value) {
+  if (!x) return NULL;
+  df_shape shape = x->shape;
+  margin m = { .shape = x->shape };
+  for (int i = 0; i < shape.ndim; i++) {
+    shape.size[i] += before[i] + after[i];
+    m.before[i] = before[i];
+  }
+  df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &shape));
+  if (!y || df_fill_into(tape, y, value) != DF_OK) return NULL;
+  df_tensor *to = inner(tape, y, &x->shape, before);
+  if (!to) return NULL;
+  df_tensor_copy(to, x);
+  df_note note = { .op = &pad_op, .n = 1, .x = &x, .data = &m, .size = sizeof m };
+  return df_tape_note(tape, y, note);
+}

@@ -1,0 +1,315 @@
+/* Functions of two numbers over shapes that stretch to fit, as rows: what computes it,
+** and the slopes by either operand. Whole numbers stay whole under + - *. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "ops/binary.h"
+#include "ops/block.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+enum { READS_A = 1, READS_B = 2 };
+
+/* to = beta to + dy (the slope); a step of 0 means one value for all. */
+typedef void slope_of(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                      df_int sa, const df_real *b, df_int sb, df_int n);
+
+struct df_binary_op {
+  df_op op;
+  size_t kernel;  /* its place in df_kernels, or 0 and */
+  df_binary *own; /* a loop of this file */
+  df_whole *whole;
+  slope_of *slope[2]; /* NULL: 1 */
+  int reads[2];       /* what the slopes look at */
+};
+
+/* ==== slopes ============================================================================= */
+
+static void sink(df_real *to, df_real beta, df_real g) {
+  *to = beta == 0 ? g : beta * *to + g;
+}
+
+static void minus(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                  df_int sa, const df_real *b, df_int sb, df_int n) {
+  const df_real c = -1;
+  (void)a, (void)sa, (void)b, (void)sb;
+  df_kernel()->mix(to, beta, &c, &dy, 1, n);
+}
+
+static void times_a(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                    df_int sa, const df_real *b, df_int sb, df_int n) {
+  (void)b, (void)sb;
+  df_kernel()->product(to, beta, 1, dy, 1, a, sa, n);
+}
+
+static void times_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                    df_int sa, const df_real *b, df_int sb, df_int n) {
+  (void)a, (void)sa;
+  df_kernel()->product(to, beta, 1, dy, 1, b, sb, n);
+}
+
+static void over_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                   df_int sa, const df_real *b, df_int sb, df_int n) {
+  (void)a, (void)sa;
+  for (df_int i = 0; i < n; i++) sink(to + i, beta, dy[i] / b[i * sb]);
+}
+
+static void quotient_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                       df_int sa, const df_real *b, df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++)
+    sink(to + i, beta, -dy[i] * (a[i * sa] / b[i * sb]) / b[i * sb]);
+}
+
+/* 1 where x is beyond y, 1/2 where they meet */
+static df_real share(df_real x, df_real y) {
+  return x > y ? 1 : x < y ? 0 : (df_real)0.5;
+}
+
+static void larger_a(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                     df_int sa, const df_real *b, df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) sink(to + i, beta, dy[i] * share(a[i * sa], b[i * sb]));
+}
+
+static void larger_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                     df_int sa, const df_real *b, df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) sink(to + i, beta, dy[i] * share(b[i * sb], a[i * sa]));
+}
+
+static void power(df_real *y, const df_real *a, df_int sa, const df_real *b, df_int sb,
+                  df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = (df_real)pow(a[i * sa], b[i * sb]);
+}
+
+static void power_a(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                    df_int sa, const df_real *b, df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) {
+    double p = b[i * sb], slope = p == 0 ? 0 : p * pow(a[i * sa], p - 1);
+    sink(to + i, beta, dy[i] * (df_real)slope);
+  }
+}
+
+static void power_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
+                    df_int sa, const df_real *b, df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) {
+    double x = a[i * sa], y = pow(x, b[i * sb]), slope = y == 0 ? 0 : y * log(x);
+    sink(to + i, beta, dy[i] * (df_real)slope);
+  }
+}
+
+/* ==== the rows =========================================================================== */
+
+/* Through unsigned, where overflow wraps. */
+static int64_t whole_add(int64_t a, int64_t b) {
+  return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+static int64_t whole_sub(int64_t a, int64_t b) {
+  return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+static int64_t whole_mul(int64_t a, int64_t b) {
+  return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
+static df_code binary_backward(df_tape *tape, df_node *node, df_tensor *dy);
+
+#define KERNEL(k) .kernel = offsetof(df_kernels, k)
+
+static const df_binary_op table[] = {
+  { .op = { "add", binary_backward }, KERNEL(add), .whole = whole_add },
+  { .op = { "sub", binary_backward },
+    KERNEL(sub),
+    .whole = whole_sub,
+    .slope = { NULL, minus } },
+  { .op = { "mul", binary_backward },
+    KERNEL(mul),
+    .whole = whole_mul,
+    .slope = { times_b, times_a },
+    .reads = { READS_B, READS_A } },
+  { .op = { "div", binary_backward },
+    KERNEL(div),
+    .slope = { over_b, quotient_b },
+    .reads = { READS_B, READS_A | READS_B } },
+  { .op = { "maximum", binary_backward },
+    KERNEL(maximum),
+    .slope = { larger_a, larger_b },
+    .reads = { READS_A | READS_B, READS_A | READS_B } },
+  { .op = { "minimum", binary_backward },
+    KERNEL(minimum),
+    .slope = { larger_b, larger_a },
+    .reads = { READS_A | READS_B, READS_A | READS_B } },
+  { .op = { "pow", binary_backward },
+    .own = power,
+    .slope = { power_a, power_b },
+    .reads = { READS_A | READS_B, READS_A | READS_B } },
+};
+
+const df_binary_op *df_binary_find(const char *name) {
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp(table[i].op.name, name) == 0) return &table[i];
+  return NULL;
+}
+
+const char *df_binary_name(const df_binary_op *row) { return row->op.name; }
+
+df_whole *df_binary_whole(const df_binary_op *row) { return row->whole; }
+
+df_binary *df_binary_kernel(const df_binary_op *row) {
+  df_binary *f = row->own;
+  if (row->kernel) memcpy(&f, (const char *)df_kernel() + row->kernel, sizeof f);
+  return f;
+}
+
+/* ==== forward ============================================================================ */
+
+typedef struct job {
+  df_binary *f;
+  df_whole *whole;
+  void *y; /* dense */
+  df_array a, b;
+} job;
+
+static void real_block(void *context, df_int begin, df_int end) {
+  const job *j = context;
+  df_real mine[DF_BLOCK], other[DF_BLOCK];
+  df_int sa, sb, n = end - begin;
+  const df_real *a = df_fetch(&j->a, DF_REAL, begin, n, mine, &sa);
+  const df_real *b = df_fetch(&j->b, DF_REAL, begin, n, other, &sb);
+  j->f((df_real *)j->y + begin, a, sa, b, sb, n);
+}
+
+static void whole_block(void *context, df_int begin, df_int end) {
+  const job *j = context;
+  int64_t mine[DF_BLOCK], other[DF_BLOCK], *y = (int64_t *)j->y + begin;
+  df_int sa, sb, n = end - begin;
+  const int64_t *a = df_fetch(&j->a, DF_I64, begin, n, mine, &sa);
+  const int64_t *b = df_fetch(&j->b, DF_I64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) y[i] = j->whole(a[i * sa], b[i * sb]);
+}
+
+df_code df_fit(const char *name, const df_tensor *a, const df_tensor *b, df_shape *both) {
+  if (df_computable(name, a) != DF_OK || df_computable(name, b) != DF_OK)
+    return DF_MISUSE;
+  if (df_shape_broadcast(&a->shape, &b->shape, both)) return DF_OK;
+  return df_fail(DF_MISUSE, "%s: shapes %s and %s don't fit: sizes must agree or be 1",
+                 name, df_tensor_text(a), df_tensor_text(b));
+}
+
+bool df_both_whole(const df_tensor *a, const df_tensor *b) {
+  return !df_dtype_is_float(a->dtype) && !df_dtype_is_float(b->dtype);
+}
+
+typedef struct shapes {
+  df_shape of[2], full;
+} shapes;
+
+/* Keeps what the wanted slopes read. */
+static df_tensor *note(df_tape *tape, const df_binary_op *row, df_tensor *y, df_tensor *a,
+                       df_tensor *b) {
+  df_tensor *x[2] = { a, b };
+  int reads = df_tracked(tape, 1, &a) ? row->reads[0] : 0;
+  if (df_tracked(tape, 1, &b)) reads |= row->reads[1];
+  df_tensor *keep[2] = { reads & READS_A ? a : NULL, reads & READS_B ? b : NULL };
+  shapes s = { { a->shape, b->shape }, y->shape };
+  df_note n = { .op = &row->op, .n = 2, .x = x, .kept = 2, .keep = keep };
+  n.data = &s, n.size = sizeof s;
+  return df_tape_note(tape, y, n);
+}
+
+df_tensor *df_binary_of(df_tape *tape, const df_binary_op *row, df_tensor *a,
+                        df_tensor *b) {
+  df_shape full;
+  if (!a || !b || df_fit(row->op.name, a, b, &full) != DF_OK) return NULL;
+  bool whole = row->whole && df_both_whole(a, b);
+  df_tensor *y = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &full));
+  if (!y) return NULL;
+  job j = { .f = df_binary_kernel(row), .whole = row->whole, .y = df_tensor_data(y) };
+  j.a = df_array_of(a, &full), j.b = df_array_of(b, &full);
+  df_parallel(df_tensor_count(y), DF_BLOCK, whole ? whole_block : real_block, &j);
+  return note(tape, row, y, a, b);
+}
+
+/* ==== backward =========================================================================== */
+
+typedef struct undo {
+  slope_of *slope;
+  df_real *to, beta;
+  const df_real *dy;
+  df_array a, b; /* no data: not kept, not read */
+} undo;
+
+static void slope_block(void *context, df_int begin, df_int end) {
+  const undo *u = context;
+  df_real mine[DF_BLOCK], other[DF_BLOCK];
+  const df_real *a = NULL, *b = NULL;
+  df_int sa = 0, sb = 0, n = end - begin;
+  if (u->a.data) a = df_fetch(&u->a, DF_REAL, begin, n, mine, &sa);
+  if (u->b.data) b = df_fetch(&u->b, DF_REAL, begin, n, other, &sb);
+  u->slope(u->to + begin, u->beta, u->dy + begin, a, sa, b, sb, n);
+}
+
+/* The slope is 1. */
+static df_code pass(df_node *node, int i, const shapes *s, df_tensor *dy) {
+  df_sink to;
+  if (df_shape_equal(&s->of[i], &s->full)) return df_sink_pass(node, i, dy);
+  if (df_sink_open(node, i, &to) != DF_OK) return df_error_code();
+  if (!to.to) return DF_OK;
+  return df_reduce_to(to.to, to.beta, &s->of[i], df_tensor_reals(dy), &s->full);
+}
+
+static df_code undo_operand(df_tape *tape, df_node *node, int i, df_tensor *dy) {
+  const df_binary_op *row = (const df_binary_op *)(const void *)node->op;
+  const shapes *s = node->data;
+  df_wide w;
+  if (!row->slope[i]) return pass(node, i, s, dy);
+  if (df_wide_open(tape, node, i, &s->of[i], &s->full, &w) != DF_OK)
+    return df_error_code();
+  if (!w.to) return DF_OK;
+  undo u = { .slope = row->slope[i], .to = w.to, .beta = w.beta };
+  u.dy = df_tensor_reals(dy);
+  if (node->keep[0]) u.a = df_array_of(node->keep[0], &s->full);
+  if (node->keep[1]) u.b = df_array_of(node->keep[1], &s->full);
+  df_parallel(df_tensor_count(dy), DF_BLOCK, slope_block, &u);
+  return df_wide_close(&w);
+}
+
+static df_code binary_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  df_code code = undo_operand(tape, node, 0, dy);
+  return code == DF_OK ? undo_operand(tape, node, 1, dy) : code;
+}
+
+/* ==== by name ============================================================================ */
+
+df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b) {
+  return df_binary_of(tape, df_binary_find("add"), a, b);
+}
+
+df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b) {
+  return df_binary_of(tape, df_binary_find("sub"), a, b);
+}
+
+df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b) {
+  return df_binary_of(tape, df_binary_find("mul"), a, b);
+}
+
+df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b) {
+  return df_binary_of(tape, df_binary_find("div"), a, b);
+}
+
+/* Exponents that have a kernel. */
+static const struct {
+  double p;
+  const char *name;
+} powers[] = { { 2, "square" }, { 0.5, "sqrt" }, { -1, "reciprocal" } };
+
+df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
+  double value;
+  if (!x || !p) return NULL;
+  if (p->shape.ndim > 0 || df_tracked(tape, 1, &p) || df_computable("pow", p) != DF_OK)
+    return df_binary_of(tape, df_binary_find("pow"), x, p);
+  df_dtype_convert(DF_F64, &value, p->dtype, df_tensor_data(p), 1);
+  for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
+    if (powers[i].p == value)
+      return df_unary_of(tape, df_unary_find(powers[i].name), x);
+  return df_binary_of(tape, df_binary_find("pow"), x, p);
+}

@@ -1,0 +1,194 @@
+/* Masks: comparisons that make them, the choice between two tensors by one, and whether
+** two tensors are the same. */
+#include <math.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "ops/binary.h"
+#include "ops/block.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+
+/* ==== comparisons ======================================================================== */
+
+/* a relation is the set of outcomes under which it holds */
+typedef struct relation {
+  const char *name;
+  bool less, same, more, unordered;
+} relation;
+
+static const relation relations[] = {
+  { "eq", false, true, false, false }, { "ne", true, false, true, true },
+  { "lt", true, false, false, false }, { "le", true, true, false, false },
+  { "gt", false, false, true, false }, { "ge", false, true, true, false },
+};
+
+typedef struct comparison {
+  const relation *r;
+  uint8_t *y;
+  df_array a, b;
+} comparison;
+
+static void compare_reals(void *context, df_int begin, df_int end) {
+  const comparison *c = context;
+  const relation r = *c->r;
+  df_real mine[DF_BLOCK], other[DF_BLOCK];
+  df_int sa, sb, n = end - begin;
+  const df_real *a = df_fetch(&c->a, DF_REAL, begin, n, mine, &sa);
+  const df_real *b = df_fetch(&c->b, DF_REAL, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    df_real u = a[i * sa], v = b[i * sb];
+    c->y[begin + i] = (r.less & (u < v)) | (r.same & (u == v)) | (r.more & (u > v))
+                      | (r.unordered & (u != u || v != v));
+  }
+}
+
+static void compare_wholes(void *context, df_int begin, df_int end) {
+  const comparison *c = context;
+  const relation r = *c->r;
+  int64_t mine[DF_BLOCK], other[DF_BLOCK];
+  df_int sa, sb, n = end - begin;
+  const int64_t *a = df_fetch(&c->a, DF_I64, begin, n, mine, &sa);
+  const int64_t *b = df_fetch(&c->b, DF_I64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    int64_t u = a[i * sa], v = b[i * sb];
+    c->y[begin + i] = (r.less & (u < v)) | (r.same & (u == v)) | (r.more & (u > v));
+  }
+}
+
+df_tensor *df_compare(df_tape *tape, const char *name, df_tensor *a, df_tensor *b) {
+  const relation *r = relations;
+  df_shape full;
+  while (strcmp(r->name, name) != 0) r++;
+  if (!a || !b || df_fit(name, a, b, &full) != DF_OK) return NULL;
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_U8, &full));
+  if (!y) return NULL;
+  comparison c = { r, df_tensor_data(y), df_array_of(a, &full), df_array_of(b, &full) };
+  df_parallel(df_tensor_count(y), DF_BLOCK,
+              df_both_whole(a, b) ? compare_wholes : compare_reals, &c);
+  return y;
+}
+
+static void finite_block(void *context, df_int begin, df_int end) {
+  const comparison *c = context;
+  df_real mine[DF_BLOCK];
+  df_int step, n = end - begin;
+  const df_real *a = df_fetch(&c->a, DF_REAL, begin, n, mine, &step);
+  for (df_int i = 0; i < n; i++) c->y[begin + i] = isfinite(a[i * step]);
+}
+
+df_tensor *df_isfinite(df_tape *tape, df_tensor *x) {
+  if (!x || df_computable("isfinite", x) != DF_OK) return NULL;
+  df_tensor *y = df_scope_own(tape, df_tensor_new(DF_U8, &x->shape));
+  if (!y) return NULL;
+  comparison c = { .y = df_tensor_data(y), .a = df_array_of(x, &x->shape) };
+  df_parallel(df_tensor_count(y), DF_BLOCK, finite_block, &c);
+  return y;
+}
+
+/* ==== where ============================================================================== */
+
+typedef struct choice {
+  df_array mask, a, b;
+  df_dtype dtype; /* reals or i64 */
+  char *y;        /* dense */
+} choice;
+
+static void choose_block(void *context, df_int begin, df_int end) {
+  const choice *c = context;
+  df_real mask[DF_BLOCK];
+  double mine[DF_BLOCK], other[DF_BLOCK]; /* of reals or i64: 8 bytes each at most */
+  df_int sm, sa, sb, n = end - begin;
+  size_t width = (size_t)df_dtype_size(c->dtype);
+  const df_real *m = df_fetch(&c->mask, DF_REAL, begin, n, mask, &sm);
+  const char *a = df_fetch(&c->a, c->dtype, begin, n, mine, &sa);
+  const char *b = df_fetch(&c->b, c->dtype, begin, n, other, &sb);
+  char *y = c->y + begin * (df_int)width;
+  for (df_int i = 0; i < n; i++) {
+    const char *x = m[i * sm] != 0 ? a + i * sa * (df_int)width : b + i * sb * (df_int)width;
+    memcpy(y + i * (df_int)width, x, width);
+  }
+}
+
+typedef struct where_shapes {
+  df_shape of[2], full;
+} where_shapes;
+
+typedef struct masking {
+  df_real *to, beta;
+  const df_real *dy;
+  df_array mask;
+  bool first; /* passes where the mask holds, else where it doesn't */
+} masking;
+
+static void mask_block(void *context, df_int begin, df_int end) {
+  const masking *j = context;
+  df_real mine[DF_BLOCK];
+  df_int step, n = end - begin;
+  const df_real *m = df_fetch(&j->mask, DF_REAL, begin, n, mine, &step);
+  for (df_int i = 0; i < n; i++) {
+    df_real g = (m[i * step] != 0) == j->first ? j->dy[begin + i] : 0;
+    df_real *to = j->to + begin + i;
+    *to = j->beta == 0 ? g : j->beta * *to + g;
+  }
+}
+
+static df_code where_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  const where_shapes *s = node->data;
+  for (int i = 0; i < 2; i++) {
+    df_wide w;
+    if (df_wide_open(tape, node, i, &s->of[i], &s->full, &w) != DF_OK)
+      return df_error_code();
+    if (!w.to) continue;
+    masking j = { w.to, w.beta, df_tensor_reals(dy),
+                  df_array_of(node->keep[0], &s->full), i == 0 };
+    df_parallel(df_tensor_count(dy), DF_BLOCK, mask_block, &j);
+    if (df_wide_close(&w) != DF_OK) return df_error_code();
+  }
+  return DF_OK;
+}
+
+static const df_op where_op = { "where", where_backward };
+
+df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) {
+  where_shapes s;
+  df_shape both;
+  if (!mask || !a || !b || df_fit("where", a, b, &both) != DF_OK) return NULL;
+  if (!df_shape_broadcast(&both, &mask->shape, &s.full))
+    return df_fail_null(DF_MISUSE, "where: the mask %s doesn't fit the values %s",
+                        df_tensor_text(mask), df_shape_text(&both));
+  df_dtype dtype = df_both_whole(a, b) ? DF_I64 : DF_REAL;
+  df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &s.full)), *x[2] = { a, b };
+  if (!y) return NULL;
+  choice c = { df_array_of(mask, &s.full), df_array_of(a, &s.full),
+               df_array_of(b, &s.full), dtype, df_tensor_data(y) };
+  df_parallel(df_tensor_count(y), DF_BLOCK, choose_block, &c);
+  s.of[0] = a->shape, s.of[1] = b->shape;
+  df_note note = { .op = &where_op, .n = 2, .x = x, .kept = 1, .keep = &mask };
+  note.data = &s, note.size = sizeof s;
+  return df_tape_note(tape, y, note);
+}
+
+/* ==== the same =========================================================================== */
+
+static bool close_block(const df_array *a, const df_array *b, df_int begin, df_int n,
+                        double rtol, double atol) {
+  double mine[DF_BLOCK], other[DF_BLOCK];
+  df_int sa, sb;
+  const double *u = df_fetch(a, DF_F64, begin, n, mine, &sa);
+  const double *v = df_fetch(b, DF_F64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    double p = u[i * sa], q = v[i * sb];
+    if (p != q && (!isfinite(p - q) || fabs(p - q) > atol + rtol * fabs(q))) return false;
+  }
+  return true;
+}
+
+bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol) {
+  df_array u = df_array_of(a, &a->shape), v = df_array_of(b, &b->shape);
+  df_int count = df_tensor_count(a);
+  if (!df_shape_equal(&a->shape, &b->shape)) return false;
+  for (df_int at = 0; at < count; at += DF_BLOCK)
+    if (!close_block(&u, &v, at, df_min(DF_BLOCK, count - at), rtol, atol)) return false;
+  return true;
+}
