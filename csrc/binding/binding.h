@@ -65,6 +65,9 @@ df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg);
 /* Reals of a number, a list or a tensor, as doubles in a userdata left on the stack. */
 const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 
+/* Pushes the number `offset` elements behind x's first. */
+void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
+
 /* ==== largs.c =========================================================================== */
 
 /* Numbers from arg on, or one table of them; trailing options are left alone. Returns the
@@ -84,10 +87,9 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
 /* ==== what each file registers =========================================================== */
-/* indexing and arithmetic, for the metatable */
+/* for the metatable */
 int dfl_index(lua_State *L);
 int dfl_newindex(lua_State *L);
-extern const luaL_Reg dfl_arithmetic[];
 
 /* The userdata of a record that is still there; false (nothing pushed): there is none. */
 bool dfl_push_record(lua_State *L, const df_record *record);
@@ -96,7 +98,9 @@ void dfl_open_tensor(lua_State *L);
 void dfl_open_make(lua_State *L);
 void dfl_open_mix(lua_State *L);
 void dfl_open_index(lua_State *L);
+void dfl_open_layout(lua_State *L);
 void dfl_open_math(lua_State *L);
+void dfl_open_reduce(lua_State *L);
 void dfl_open_op(lua_State *L);
 void dfl_open_tape(lua_State *L);
 void dfl_open_random(lua_State *L);

@@ -166,6 +166,10 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_mix(L);
   dfl_open_op(L);
   dfl_open_random(L);
+  dfl_open_layout(L);
+  dfl_open_index(L);
+  dfl_open_math(L);
+  dfl_open_reduce(L);
   dfl_open_tape(L);
   dfl_open_runtime(L);
   dfl_open_schedule(L);

@@ -1,6 +1,105 @@
-/* x[i]. */
+/* x[i], x[{ {1,3}, {}, 2 }] on both sides of `=`, and iteration. Positions count from 1,
+** from the end where negative; slices include both ends. */
 #include "binding/binding.h"
 
-int dfl_index(lua_State *L) { return luaL_error(L, "indexing lands next"); }
+static df_int position(lua_State *L, int at, df_int size, int dim) {
+  int whole;
+  lua_tointegerx(L, at, &whole);
+  if (!whole)
+    luaL_error(L,
+               "an index is a whole number or a table of them and of ranges {from, to},"
+               " got %s",
+               luaL_tolstring(L, at, NULL));
+  const char *what = lua_pushfstring(L, "dimension %d", dim);
+  df_int i = dfl_position(L, at, size, what);
+  lua_pop(L, 1);
+  return i;
+}
 
-int dfl_newindex(lua_State *L) { return luaL_error(L, "indexing lands next"); }
+/* The range on top of the stack: {}, {from} or {from, to}; what is left out is an end. */
+static df_tensor *slice(lua_State *L, df_tape *tape, df_tensor *x, int dim, int number) {
+  df_int size = x->shape.size[dim], from = 0, to = size - 1;
+  int range = lua_gettop(L);
+  if (lua_rawlen(L, range) > 2)
+    luaL_error(L, "a range {from, to} for dimension %d has %d numbers", number,
+               (int)lua_rawlen(L, range));
+  if (lua_rawgeti(L, range, 1) != LUA_TNIL) from = position(L, range + 1, size, number);
+  if (lua_rawgeti(L, range, 2) != LUA_TNIL) to = position(L, range + 2, size, number);
+  lua_settop(L, range);
+  if (from > to + 1)
+    luaL_error(L, "range {%I, %I} of dimension %d runs backwards; use flip",
+               (lua_Integer)from + 1, (lua_Integer)to + 1, number);
+  return df_narrow(tape, x, dim, from, to - from + 1);
+}
+
+/* The window that the key (argument 2) names. */
+static df_tensor *window(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  bool list = lua_type(L, 2) == LUA_TTABLE;
+  int n = list ? (int)lua_rawlen(L, 2) : 1, dim = 0;
+  if (n > x->shape.ndim)
+    luaL_error(L, "%d indices for a tensor %s", n, df_tensor_text(x));
+  for (int i = 0; i < n && x; i++) {
+    if (list) lua_rawgeti(L, 2, i + 1);
+    else lua_pushvalue(L, 2);
+    if (lua_type(L, -1) == LUA_TTABLE) x = slice(L, tape, x, dim++, i + 1);
+    else
+      x = df_select(tape, x, dim, position(L, lua_gettop(L), x->shape.size[dim], i + 1));
+    lua_pop(L, 1);
+  }
+  return x;
+}
+
+int dfl_index(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (lua_type(L, 2) == LUA_TNUMBER && x->shape.ndim == 1) {
+    df_int i = position(L, 2, x->shape.size[0], 1);
+    dfl_push_element(L, x, i * x->stride[0]);
+    return 1;
+  }
+  dfl_run(L, window);
+  const df_tensor *y = dfl_tensor(L, -1);
+  if (y->shape.ndim == 0 && x->shape.ndim > 0) dfl_push_element(L, y, 0);
+  return 1;
+}
+
+static df_tensor *write_window(lua_State *L, df_tape *tape) {
+  df_tensor *y = window(L, tape);
+  if (!y) return NULL;
+  bool number = lua_type(L, 3) == LUA_TNUMBER;
+  df_code code = number ? df_fill_into(tape, y, lua_tonumber(L, 3))
+                        : df_copy_into(tape, y, dfl_operand(L, tape, 3));
+  return code == DF_OK ? y : NULL;
+}
+
+int dfl_newindex(lua_State *L) {
+  dfl_run(L, write_window);
+  return 0;
+}
+
+/* x:iter(): for i, xi in x:iter() do, over the first dimension */
+static int l_next(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  lua_Integer i = luaL_checkinteger(L, 2) + 1;
+  if (x->shape.ndim == 0 || i > x->shape.size[0]) return 0;
+  lua_settop(L, 1);
+  lua_pushinteger(L, i);
+  dfl_index(L);
+  lua_pushinteger(L, i);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int l_iter(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (x->shape.ndim == 0)
+    return luaL_error(L, "iter: a tensor of no dimensions has nothing to go through");
+  lua_pushcfunction(L, l_next);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
+static const luaL_Reg methods[] = { { "iter", l_iter }, { NULL, NULL } };
+
+void dfl_open_index(lua_State *L) { dfl_methods(L, methods); }

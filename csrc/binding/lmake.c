@@ -19,6 +19,11 @@ static void push_element(lua_State *L, df_dtype dtype, const void *at) {
   }
 }
 
+void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset) {
+  const char *at = df_tensor_data(x);
+  push_element(L, x->dtype, at + offset * df_dtype_size(x->dtype));
+}
+
 /* The number on top of the stack into an element. */
 static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
   int whole;

@@ -195,7 +195,6 @@ void dfl_open_tensor(lua_State *L) {
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_TENSOR);
   luaL_setfuncs(L, meta, 0);
-  luaL_setfuncs(L, dfl_arithmetic, 0);
   lua_pushcfunction(L, dfl_newindex);
   lua_setfield(L, -2, "__newindex");
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");

@@ -43,8 +43,9 @@ static df_code check_cat(df_tensor *const *x, int n, int dim) {
     df_shape shape = x[i]->shape;
     if (dim < shape.ndim) shape.size[dim] = x[0]->shape.size[dim];
     if (dim >= shape.ndim || !df_shape_equal(&shape, &x[0]->shape))
-      return df_fail(DF_MISUSE, "cat: tensor %d is %s and the first %s; along dimension "
-                                "%d all else must agree",
+      return df_fail(DF_MISUSE,
+                     "cat: tensor %d is %s and the first %s; along dimension "
+                     "%d all else must agree",
                      i + 1, df_tensor_text(x[i]), df_tensor_text(x[0]), dim + 1);
     if (x[i]->dtype != x[0]->dtype)
       return df_fail(DF_MISUSE, "cat: tensor %d is %s and the first %s", i + 1,
@@ -95,7 +96,8 @@ df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim) {
 /* A window that reads dimension dim backwards; only copied from. */
 static df_tensor *backwards(df_tape *tape, const df_tensor *x, int dim) {
   df_int stride[DF_DIMS];
-  for (int i = 0; i < x->shape.ndim; i++) stride[i] = i == dim ? -x->stride[i] : x->stride[i];
+  for (int i = 0; i < x->shape.ndim; i++)
+    stride[i] = i == dim ? -x->stride[i] : x->stride[i];
   df_int last = df_max(0, x->shape.size[dim] - 1);
   df_int offset = x->offset + last * x->stride[dim];
   return df_scope_own(tape, df_tensor_window(x, &x->shape, stride, offset));

@@ -20,7 +20,7 @@ struct df_binary_op {
   df_op op;
   size_t kernel;  /* its place in df_kernels, or 0 and */
   df_binary *own; /* a loop of this file */
-  df_whole *whole;
+  df_whole_fn *whole;
   slope_of *slope[2]; /* NULL: 1 */
   int reads[2];       /* what the slopes look at */
 };
@@ -152,7 +152,7 @@ const df_binary_op *df_binary_find(const char *name) {
 
 const char *df_binary_name(const df_binary_op *row) { return row->op.name; }
 
-df_whole *df_binary_whole(const df_binary_op *row) { return row->whole; }
+df_whole_fn *df_binary_whole(const df_binary_op *row) { return row->whole; }
 
 df_binary *df_binary_kernel(const df_binary_op *row) {
   df_binary *f = row->own;
@@ -164,7 +164,7 @@ df_binary *df_binary_kernel(const df_binary_op *row) {
 
 typedef struct job {
   df_binary *f;
-  df_whole *whole;
+  df_whole_fn *whole;
   void *y; /* dense */
   df_array a, b;
 } job;
@@ -309,7 +309,6 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
     return df_binary_of(tape, df_binary_find("pow"), x, p);
   df_dtype_convert(DF_F64, &value, p->dtype, df_tensor_data(p), 1);
   for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
-    if (powers[i].p == value)
-      return df_unary_of(tape, df_unary_find(powers[i].name), x);
+    if (powers[i].p == value) return df_unary_of(tape, df_unary_find(powers[i].name), x);
   return df_binary_of(tape, df_binary_find("pow"), x, p);
 }

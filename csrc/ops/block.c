@@ -156,7 +156,7 @@ static void add_block(void *context, df_int begin, df_int end) {
 }
 
 void df_accumulate(df_real *to, df_real beta, double c, const df_tensor *x,
-                  const df_shape *shape) {
+                   const df_shape *shape) {
   adding job = { to, beta, (df_real)c, df_array_of(x, shape) };
   df_parallel(df_shape_count(shape), DF_BLOCK, add_block, &job);
 }
@@ -188,5 +188,6 @@ df_code df_wide_close(const df_wide *w) {
 df_code df_computable(const char *name, const df_tensor *x) {
   if (x->dtype != DF_F64 || DF_REAL == DF_F64) return DF_OK;
   return df_fail(DF_MISUSE,
-                 "%s: f64 is computed in the verification build; x:to \"f32\" first", name);
+                 "%s: f64 is computed in the verification build; x:to \"f32\" first",
+                 name);
 }

@@ -28,7 +28,7 @@ void df_put(const df_array *a, df_dtype from, df_int first, df_int n, const void
 
 /* to = beta to + c x, x stretched to `shape` */
 void df_accumulate(df_real *to, df_real beta, double c, const df_tensor *x,
-                  const df_shape *shape);
+                   const df_shape *shape);
 
 /* The gradient of operand i is c g: strided, or stretched to the operand's `shape`. */
 df_code df_sink_take(df_node *node, int i, double c, const df_tensor *g,

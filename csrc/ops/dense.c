@@ -16,6 +16,7 @@ static df_tensor *copy(df_tape *tape, df_tensor *x, df_dtype dtype) {
   df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &x->shape));
   if (!y) return NULL;
   df_tensor_copy(y, x);
+  if (!df_dtype_is_float(dtype)) return y; /* steps: no slope */
   return df_tape_note(tape, y, (df_note){ .op = &op, .n = 1, .x = (df_tensor *[]){ x } });
 }
 

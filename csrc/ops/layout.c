@@ -20,31 +20,15 @@ static df_tensor *note(df_tape *tape, const df_op *op, df_tensor *y, df_tensor *
 
 /* ==== the same elements in the same order ================================================ */
 
-static const df_op to_op = { "to", pass };
 static const df_op clone_op = { "clone", pass };
 static const df_op view_op = { "view", pass };
 
-/* x copied to a dense tensor */
-static df_tensor *copied(df_tape *tape, const df_op *op, df_tensor *x, df_dtype dtype) {
-  df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &x->shape));
+df_tensor *df_clone(df_tape *tape, df_tensor *x) {
+  if (!x) return NULL;
+  df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &x->shape));
   if (!y) return NULL;
   df_tensor_copy(y, x);
-  return note(tape, op, y, x, NULL, 0);
-}
-
-df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype) {
-  if (!x || x->dtype == dtype) return x;
-  return copied(tape, &to_op, x, dtype);
-}
-
-df_tensor *df_clone(df_tape *tape, df_tensor *x) {
-  return x ? copied(tape, &clone_op, x, x->dtype) : NULL;
-}
-
-df_tensor *df_dense(df_tape *tape, df_tensor *x) {
-  if (!x || (x->dtype == DF_REAL && df_tensor_is_dense(x))) return x;
-  if (df_computable("arithmetic", x) != DF_OK) return NULL;
-  return copied(tape, &to_op, x, DF_REAL);
+  return note(tape, &clone_op, y, x, NULL, 0);
 }
 
 df_tensor *df_detach(df_tape *tape, df_tensor *x) {

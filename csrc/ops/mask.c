@@ -105,7 +105,8 @@ static void choose_block(void *context, df_int begin, df_int end) {
   const char *b = df_fetch(&c->b, c->dtype, begin, n, other, &sb);
   char *y = c->y + begin * (df_int)width;
   for (df_int i = 0; i < n; i++) {
-    const char *x = m[i * sm] != 0 ? a + i * sa * (df_int)width : b + i * sb * (df_int)width;
+    const char *x =
+        m[i * sm] != 0 ? a + i * sa * (df_int)width : b + i * sb * (df_int)width;
     memcpy(y + i * (df_int)width, x, width);
   }
 }
@@ -140,8 +141,8 @@ static df_code where_backward(df_tape *tape, df_node *node, df_tensor *dy) {
     if (df_wide_open(tape, node, i, &s->of[i], &s->full, &w) != DF_OK)
       return df_error_code();
     if (!w.to) continue;
-    masking j = { w.to, w.beta, df_tensor_reals(dy),
-                  df_array_of(node->keep[0], &s->full), i == 0 };
+    masking j = { w.to, w.beta, df_tensor_reals(dy), df_array_of(node->keep[0], &s->full),
+                  i == 0 };
     df_parallel(df_tensor_count(dy), DF_BLOCK, mask_block, &j);
     if (df_wide_close(&w) != DF_OK) return df_error_code();
   }

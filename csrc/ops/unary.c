@@ -153,8 +153,12 @@ static df_code clamp_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
-  clamping j = { s.to, s.beta, (df_real)b->low, (df_real)b->high,
-                 df_tensor_reals(node->keep[0]), df_tensor_reals(dy) };
+  clamping j = { s.to,
+                 s.beta,
+                 (df_real)b->low,
+                 (df_real)b->high,
+                 df_tensor_reals(node->keep[0]),
+                 df_tensor_reals(dy) };
   df_parallel(df_tensor_count(dy), DF_BLOCK, clamp_slope, &j);
   return DF_OK;
 }

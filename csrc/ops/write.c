@@ -31,7 +31,7 @@ static df_code check(df_tape *tape, const char *name, const df_tensor *y, df_ten
 
 typedef struct job {
   df_binary *f;
-  df_whole *whole;
+  df_whole_fn *whole;
   df_array y, x;
 } job;
 
@@ -64,8 +64,8 @@ df_code df_binary_into(df_tape *tape, const df_binary_op *row, df_tensor *y,
     return DF_MISUSE;
   bool whole = df_binary_whole(row) && df_both_whole(y, x);
   if (!whole && !df_dtype_is_float(y->dtype))
-    return df_fail(DF_MISUSE, "%s: the result is real, %s of %s holds whole numbers", name,
-                   df_tensor_text(y), df_dtype_name(y->dtype));
+    return df_fail(DF_MISUSE, "%s: the result is real, %s of %s holds whole numbers",
+                   name, df_tensor_text(y), df_dtype_name(y->dtype));
   if (!(x = apart(tape, y, x))) return df_error_code();
   job j = { .f = df_binary_kernel(row), .whole = df_binary_whole(row) };
   j.y = df_array_of(y, &y->shape), j.x = df_array_of(x, &y->shape);
