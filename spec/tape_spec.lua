@@ -1,0 +1,294 @@
+-- Recording and walking: what is followed, what is refused, and that nothing is left behind.
+local d = require "diffusion"
+local core = require "diffusion.core"
+local nn = d.nn
+
+
+local function message_of(fn)
+  local ok, message = pcall(fn)
+  assert.is_false(ok)
+  return message
+end
+
+-- A model of one parameter vector w {n}, to follow gradients of.
+local Vector = nn.module("vector", function(m, n)
+  m.w = nn.parameter(d.arange(1, n):to(core.real))
+  function m:forward(x) return self.w * x end
+end)
+
+describe("d.grad", function()
+  it("gives the gradient of each tensor, then the values", function()
+    local gx, gy, value, extra = d.grad(function(x, y) return (x * x * y):sum(), "more" end,
+      d.tensor { 1, 2 }, d.tensor { 3, 4 })
+    assert.same({ 6, 16 }, gx:totable())
+    assert.same({ 1, 4 }, gy:totable())
+    assert.equal(19, value:item())
+    assert.equal("more", extra)
+  end)
+
+  it("gives zeros where nothing depends on an argument", function()
+    local g = d.grad(function(x) return d.tensor { 3 }:sum() + 0 * x:detach():sum() end,
+      d.tensor { 1, 2 })
+    assert.same({ 0, 0 }, g:totable())
+  end)
+
+  it("sums over every use of a value", function()
+    local g = d.grad(function(x)
+      local y = x * 2
+      return (y + y * y + x):sum()
+    end, d.tensor { 3 })
+    assert.same({ 2 + 2 * 6 * 2 + 1 }, g:totable())
+  end)
+
+  it("leaves parameters alone", function()
+    local model = nn.model(Vector(3))
+    d.grad(function(x) return model(x):sum() end, d.ones(3))
+    for _, p in model:parameters() do assert.is_nil(p.grad) end
+  end)
+
+  it("works inside a record, on constants", function()
+    local model = nn.model(Vector(2))
+    local loss = d.record(function()
+      local g = d.grad(function(x) return (x * x):sum() end, d.tensor { 1, 2 })
+      return model(g):sum()
+    end)
+    loss:backward()
+    for _, p in model:parameters() do assert.same({ 2, 4 }, p.grad:totable()) end
+  end)
+
+  it("refuses a second derivative with the remedy", function()
+    local model = nn.model(Vector(2))
+    local message = message_of(function()
+      d.record(function()
+        local y = model(d.ones(2))
+        return d.grad(function(v) return (v * v):sum() end, y):sum()
+      end)
+    end)
+    assert.truthy(message:find("no second derivatives", 1, true), message)
+    assert.truthy(message:find("detach()", 1, true), message)
+    assert.is_false(core.recording())
+  end)
+end)
+
+describe("a record", function()
+  it("gathers gradients over several losses until they are cleared", function()
+    local model = nn.model(Vector(2))
+    for _ = 1, 2 do d.record(function() return model(d.tensor { 3, 5 }):sum() end):backward() end
+    for _, p in model:parameters() do assert.same({ 6, 10 }, p.grad:totable()) end
+  end)
+
+  it("can be walked twice with keep, and not after", function()
+    local model = nn.model(Vector(2))
+    local loss = d.record(function() return (model(d.ones(2)) ^ 2):sum() end)
+    loss:backward { keep = true }
+    loss:backward()
+    for _, p in model:parameters() do assert.same({ 4, 8 }, p.grad:totable()) end
+    local message = message_of(function() loss:backward() end)
+    assert.truthy(message:find("{keep=true}", 1, true), message)
+  end)
+
+  it("says which value was written to in place", function()
+    local model = nn.model(Vector(2))
+    local x = d.ones(2)
+    local loss = d.record(function() return model(x):sum() end)
+    x:mul_(2)
+    local message = message_of(function() loss:backward() end)
+    assert.truthy(message:find("written to in place", 1, true), message)
+    assert.truthy(message:find("mul", 1, true), message)
+  end)
+
+  it("refuses in-place writes on what it follows", function()
+    local model = nn.model(Vector(2))
+    for _, write in ipairs {
+      function(y) y:add_(1) end,
+      function(y) d.zeros(2):add_(y) end,
+    } do
+      local message = message_of(function()
+        d.record(function() write(model(d.ones(2))) end)
+      end)
+      assert.truthy(message:find("underscore", 1, true), message)
+    end
+    assert.is_false(core.recording())
+  end)
+
+  it("refuses values of an earlier record", function()
+    local model = nn.model(Vector(2))
+    local y = d.record(function() return model(d.ones(2)) end)
+    local message = message_of(function()
+      d.record(function() return model(y):sum() end)
+    end)
+    assert.truthy(message:find("earlier record", 1, true), message)
+    assert.has_no.errors(function()
+      d.record(function() return model(y:detach()):sum() end):backward()
+    end)
+  end)
+
+  it("says that a loss has one element, and that it must be recorded", function()
+    local model = nn.model(Vector(2))
+    local y = d.record(function() return model(d.ones(2)) end)
+    assert.truthy(message_of(function() y:backward() end):find("[2]", 1, true))
+    assert.truthy(message_of(function() d.ones(1):backward() end):find("d.record", 1, true))
+  end)
+
+  it("notes nothing outside, nor in no_grad", function()
+    local model = nn.model(Vector(2))
+    assert.has_error(function() model(d.ones(2)):sum():backward() end)
+    local loss = d.record(function()
+      return model(d.ones(2)):sum() + d.no_grad(function() return model(d.ones(2)):sum() end)
+    end)
+    loss:backward()
+    for _, p in model:parameters() do assert.same({ 1, 1 }, p.grad:totable()) end
+  end)
+
+  it("is closed by an error inside, and its memory comes back", function()
+    local model = nn.model(Vector(1000))
+    collectgarbage()
+    collectgarbage()
+    local before = core.memory().blocks
+    for _ = 1, 20 do
+      pcall(d.record, function()
+        local y = model(d.ones(1000))
+        error("boom" .. tostring(y:numel()))
+      end)
+    end
+    assert.is_false(core.recording())
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, core.memory().blocks)
+  end)
+
+  it("lets go of its values on the walk, before the collector comes", function()
+    local model = nn.model(Vector(100000))
+    local x = d.ones(100000)
+    collectgarbage()
+    collectgarbage "stop"
+    local loss = d.record(function()
+      return d.scope(function()
+        local y = model(x)
+        for _ = 1, 20 do y = y:sin() end
+        return y:sum()
+      end)
+    end)
+    local held = core.memory().live
+    loss:backward()
+    assert.is_true(core.memory().live < held - 15 * 100000 * 4)
+    collectgarbage "restart"
+  end)
+end)
+
+describe("a guest", function()
+  local cube = nn.guest(function(x) return x * x * x, x:clone() end,
+    function(dy, kept) return dy * kept * kept * 3 end)
+
+  it("is undone by its own backward, any number of times, in a chain", function()
+    local g = d.grad(function(x) return cube(cube(x)):sum() end, d.tensor { 1.1, -0.5 })
+    for i, v in ipairs { 1.1, -0.5 } do assert.near(9 * v ^ 8, g[i], 1e-5) end
+  end)
+
+  it("passes the gradient check", function()
+    assert.is_true(d.gradcheck(cube, { d.tensor { 0.5, -1.5, 2 } }))
+  end)
+
+  it("hands on an error of its backward and leaves the tape clean", function()
+    local bad = nn.guest(function(x) return x * 2 end, function() error "no way back" end)
+    local message = message_of(function()
+      d.grad(function(x) return bad(x):sum() end, d.ones(2))
+    end)
+    assert.truthy(message:find("no way back", 1, true), message)
+    assert.is_false(core.recording())
+  end)
+
+  it("is told that a gradient must have the argument's size", function()
+    local bad = nn.guest(function(x) return x * 2 end, function() return d.ones(3) end)
+    local message = message_of(function()
+      d.grad(function(x) return bad(x):sum() end, d.ones(2))
+    end)
+    assert.truthy(message:find("[3]", 1, true), message)
+    assert.truthy(message:find("[2]", 1, true), message)
+  end)
+end)
+
+describe("recomputation", function()
+  it("gives the same gradients, of parameters and inputs, dropout included", function()
+    local Net = nn.module("net", function(m)
+      m.one = nn.linear(4, 8)
+      m.drop = nn.dropout(0.5)
+      m.two = nn.linear(8, 4)
+      function m:forward(x) return self.two(self.drop(self.one(x):silu())) end
+    end)
+    local function run(again)
+      d.manual_seed(3)
+      local model = nn.model(Net())
+      local x = d.randn(5, 4)
+      local fn = again and nn.recompute(model) or model
+      local loss = d.record(function(v) return (fn(v) ^ 2):mean() end, x)
+      loss:backward()
+      local grads = {}
+      for name, p in model:parameters() do grads[name] = p.grad:clone() end
+      return grads, loss:item()
+    end
+    local want, loss = run(false)
+    local got, again = run(true)
+    assert.equal(loss, again)
+    for name, g in pairs(want) do assert.is_true(g:equal(got[name]), name) end
+  end)
+end)
+
+describe("d.scope", function()
+  it("keeps its results and frees the rest at once", function()
+    local inner
+    local y = d.scope(function()
+      inner = d.ones(10)
+      return inner + 1
+    end)
+    assert.equal(20, y:sum():item())
+    local message = message_of(function() return inner:sum() end)
+    assert.truthy(message:find("freed tensor", 1, true), message)
+  end)
+
+  it("keeps the memory of a view that leaves", function()
+    local v = d.scope(function() return d.arange(1, 10):narrow(1, 3, 2) end)
+    assert.same({ 3, 4 }, v:totable())
+  end)
+
+  it("closes on an error", function()
+    local before = core.memory().live
+    pcall(d.scope, function()
+      local x = d.zeros(1000000)
+      error(tostring(x:numel()))
+    end)
+    assert.is_true(core.memory().live <= before + 1000000)
+  end)
+end)
+
+describe("memory", function()
+  -- 3,000 tensors of 1 MiB, 20 alive at any time, must fit a limit of 128 MiB.
+  local function loop()
+    local ring = {}
+    for i = 1, 3000 do ring[i % 20] = d.zeros(1 << 18, { dtype = "f32" }) end
+    return ring
+  end
+
+  for _, mode in ipairs { "incremental", "generational" } do
+    it("stays under its limit in " .. mode .. " mode", function()
+      collectgarbage()
+      local was = collectgarbage(mode)
+      core.memory_reset_peak()
+      local limit = core.memory().live + (128 << 20)
+      d.memory_limit(limit)
+      local ok, message = pcall(loop)
+      d.memory_limit(0)
+      collectgarbage(was)
+      assert.is_true(ok, message)
+      assert.is_true(core.memory().peak <= limit)
+    end)
+  end
+
+  it("says what was asked for when there is none", function()
+    d.memory_limit(core.memory().live + (8 << 20))
+    local message = message_of(function() return d.zeros(64 << 20) end)
+    d.memory_limit(0)
+    assert.truthy(message:find("not enough memory", 1, true), message)
+    assert.has_no.errors(function() d.zeros(1 << 20) end)
+  end)
+end)
