@@ -62,7 +62,7 @@ local function denoiser(run)
   local process, model, model_opts = run.process, run.model, run.model_opts
   return function(x, t)
     local out = model(x, t, model_opts)
-    local x0, eps = process:denoised(out, x, t)
+    local x0, eps = process:estimate(out, x, t)
     run.believed = { x0 = x0, eps = eps }
     return x0, eps
   end
