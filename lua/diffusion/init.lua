@@ -20,18 +20,28 @@ end
 -- Names that live in a file of their own, loaded when first asked for.
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
-  gradcheck = "gradient",
+  gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
   schedule = "schedule", process = "process", grid = "grid",
 }
 
+-- Names that are a file's whole table.
+local whole = { sampler = true, guidance = true, metric = true, oracle = true, plot = true }
+
+local function load(name)
+  if whole[name] then return require("diffusion." .. name) end
+  return home[name] and require("diffusion." .. home[name])[name]
+end
+
 setmetatable(d, {
   __index = function(t, name)
-    local file = home[name]
-    if not file then return nil end
-    local value = require("diffusion." .. file)[name]
+    local value = load(name)
     rawset(t, name, value)
     return value
   end,
 })
+
+local tensor_meta = debug.getmetatable(core.zeros(1))
+function tensor_meta.__tostring(x) return require("diffusion.print").tensor_text(x) end
+function tensor_meta.__concat(a, b) return tostring(a) .. tostring(b) end
 
 return d
