@@ -36,13 +36,13 @@ local function terminal_variance(name, process, std, grid, options)
   local step, history = families[name](denoise, process, o), {}
   if name == "dpmpp_2m" then -- linear in x_T: no noise, one run from 1
     local x = 1
-    for _, pair in ipairs(grid) do x = step(x, pair, history) end
+    for _, g in ipairs(grid) do x = step(x, { t = g[1], s = g[2] }, history) end
     return x ^ 2
   end
   local variance = 1
-  for _, pair in ipairs(grid) do
+  for _, g in ipairs(grid) do
     sigma = 0
-    local gain = step(1, pair, history)
+    local gain = step(1, { t = g[1], s = g[2] }, history)
     variance = gain ^ 2 * variance + sigma ^ 2
   end
   return variance

@@ -8,7 +8,7 @@
 --                     the run's own counter, so sample k doesn't depend on its batch
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local grids = require "diffusion.grid"
+local grids = require("diffusion.grid").grid
 local cfg = require "diffusion.guidance.cfg"
 local gradient = require "diffusion.gradient"
 
@@ -92,6 +92,7 @@ end
 local function advance(run, pair)
   local depth <close> = gradient.guard()
   local xt = run._x
+  rawset(run, "believed", {}) -- a sampler of one's own may not ask the model
   local x = run.step(xt, pair, run.history)
   if x == xt then x = xt:clone() end
   local believed = run.believed
@@ -107,7 +108,7 @@ end
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
   local i = run.i + 1
-  local pair = { i = i, t = run.grid[i].t, s = run.grid[i].s }
+  local pair = { i = i, t = run.grid[i][1], s = run.grid[i][2] }
   local step = gradient.no_grad(advance, run, pair)
   run.i = i
   if run.on_step then run.on_step(step) end
@@ -167,7 +168,7 @@ end
 local function start(o, seed, grid)
   if o.init then return o.init:clone() end
   if not o.shape then opts.fail("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
-  local t, schedule = grid[1].t, o.process.schedule
+  local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
   return core.mix_noise(scale, seed, stream_start, 0, 0, core.zeros(o.shape))
 end
