@@ -11,6 +11,7 @@
 #ifndef df_op_h
 #define df_op_h
 
+#include "ops/copy.h"
 #include "ops/tape.h"
 
 /* ==== layout.c: windows and copies of any dtype; gradients flow through all =========== */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "ops/copy.h"
 #include "ops/record.h"
 
 bool df_wants(const df_node *node, int i) { return i < node->n && node->slot[i] >= 0; }

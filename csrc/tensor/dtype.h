@@ -25,7 +25,4 @@ int df_dtype_size(df_dtype dtype);                /* bytes */
 bool df_dtype_find(const char *name, df_dtype *); /* false: no such name */
 bool df_dtype_is_float(df_dtype dtype);
 
-/* n elements from one type to another; the same type is a copy. */
-void df_dtype_convert(df_dtype to, void *y, df_dtype from, const void *x, df_int n);
-
 #endif

@@ -57,7 +57,4 @@ typedef struct df_walk {
 df_walk df_walk_over(const df_shape *shape);
 df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride);
 
-/* Copies between equal shapes of any types and strides, in order. */
-void df_tensor_copy(df_tensor *y, const df_tensor *x);
-
 #endif

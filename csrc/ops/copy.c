@@ -5,7 +5,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
-#include "tensor/tensor.h"
+#include "ops/copy.h"
 
 #define GRAIN 4096 /* elements of a chunk */
 
