@@ -102,6 +102,7 @@ void dfl_open_layout(lua_State *L);
 void dfl_open_math(lua_State *L);
 void dfl_open_reduce(lua_State *L);
 void dfl_open_op(lua_State *L);
+void dfl_open_product(lua_State *L);
 void dfl_open_tape(lua_State *L);
 void dfl_open_random(lua_State *L);
 void dfl_open_runtime(lua_State *L);

@@ -165,6 +165,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_make(L);
   dfl_open_mix(L);
   dfl_open_op(L);
+  dfl_open_product(L);
   dfl_open_random(L);
   dfl_open_layout(L);
   dfl_open_index(L);

@@ -13,9 +13,8 @@ df_tensor *df_planes_new(df_tape *tape, const df_shape *shape) {
   return x;
 }
 
-df_image df_planes_image(const df_tensor *x) {
-  const df_int *s = x->shape.size;
+df_image df_planes_image(const df_tensor *x, df_int B, df_int H, df_int W, df_int C) {
   const df_real *at = df_tensor_reals(x);
-  return x->form == DF_PLANES ? df_image_planes(at, s[0], s[1], s[2], s[3])
-                              : df_image_rows(at, s[0], s[1], s[2], s[3]);
+  return x->form == DF_PLANES ? df_image_planes(at, B, H, W, C)
+                              : df_image_rows(at, B, H, W, C);
 }

@@ -10,7 +10,7 @@
 ** zeros around them written. Its pixels are written through df_operand_line. */
 df_tensor *df_planes_new(df_tape *tape, const df_shape *shape);
 
-/* x (B, H, W, C; dense reals in ROWS, or PLANES) as the engine reads it. */
-df_image df_planes_image(const df_tensor *x);
+/* x (PLANES, or dense reals) as the engine reads it: B images of H, W, C. */
+df_image df_planes_image(const df_tensor *x, df_int B, df_int H, df_int W, df_int C);
 
 #endif

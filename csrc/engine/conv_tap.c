@@ -1,0 +1,298 @@
+/* One pass of shifted products over blocks of lines, and convolutions made of passes. */
+#include "engine/conv_tap.h"
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "engine/gemm.h"
+#include "engine/workspace.h"
+#include "kernels/kernels.h"
+
+/* ==== blocks ======================================================================= */
+
+#define BLOCK_PIXELS 256
+
+df_blocks df_blocks_of(df_int B, df_int P, df_int Q) {
+  df_blocks b = { .B = B, .P = P, .images = 1, .lines = P };
+  if (P * Q > BLOCK_PIXELS || P > DF_TAPS_MAX) {
+    df_int wanted = df_max(1, BLOCK_PIXELS / Q);
+    df_int parts = df_ceil_div(P, df_min(wanted, DF_TAPS_MAX));
+    b.lines = df_ceil_div(P, parts);
+  } else if (P * Q > 0) {
+    b.images = df_min(BLOCK_PIXELS / (P * Q), DF_TAPS_MAX / P);
+  }
+  b.images = df_max(1, df_min(b.images, B));
+  b.count = P * Q > 0 ? df_ceil_div(B, b.images) * df_ceil_div(P, b.lines) : 0;
+  return b;
+}
+
+df_block df_block_at(const df_blocks *b, df_int index) {
+  df_int parts = df_ceil_div(b->P, b->lines);
+  df_int n = index / parts * b->images, p = index % parts * b->lines;
+  return (df_block){ n, df_min(b->images, b->B - n), p, df_min(b->lines, b->P - p) };
+}
+
+/* ==== one pass ====================================================================== */
+
+/* y (P lines of Q pixels of K, at any pitch) from R taps of S C reals of lines of x. Line
+** p reads lines p stride - top ..., pixel q reads pixels q stride - left ... */
+typedef struct pass {
+  df_image x;
+  df_int R, S, stride, top, left;
+  const df_real *packed;
+  df_int P, Q, K;
+  df_real *y;
+  df_int pixel, line, image; /* pitches of y, and of add */
+  const df_real *bias, *add;
+  bool accumulate, round;
+  bool direct; /* taps are read where x lies, else from padded copies of its lines */
+  df_int wide, span; /* of a copy: reals of a line, lines of a block */
+  df_blocks blocks;
+  df_int groups; /* of panels: a block's columns are shared out among tasks */
+  df_workspace room;
+} pass;
+
+static bool within(df_int first, df_int last, df_int size, df_int zeros) {
+  return first >= -zeros && last < size + zeros;
+}
+
+static bool readable(const pass *p) {
+  df_int z = p->x.zeros, down = (p->P - 1) * p->stride, right = (p->Q - 1) * p->stride;
+  return !p->round && within(-p->top, down + p->R - 1 - p->top, p->x.H, z)
+         && within(-p->left, right + p->S - 1 - p->left, p->x.W, z);
+}
+
+static void zero(df_real *y, df_int n) { memset(y, 0, (size_t)n * sizeof *y); }
+
+/* One line of x with its padding, `wide` reals; h may lie outside. */
+static void copy_line(const pass *p, df_real *to, df_int n, df_int h) {
+  df_int C = p->x.C, from = df_max(0, -p->left), to_pixel = df_max(0, p->left);
+  df_int count = df_min(p->x.W - from, p->wide / C - to_pixel);
+  if (h < 0 || h >= p->x.H || count <= 0) {
+    zero(to, p->wide);
+    return;
+  }
+  const df_real *x = df_image_line(&p->x, n, h) + from * C;
+  df_real *middle = to + to_pixel * C;
+  zero(to, to_pixel * C);
+  if (p->round) df_kernel()->round_bf16(middle, x, count * C);
+  else memcpy(middle, x, (size_t)(count * C) * sizeof *x);
+  zero(middle + count * C, p->wide - (to_pixel + count) * C);
+}
+
+static void copy_lines(const pass *p, df_real *to, const df_block *b) {
+  df_int span = (b->lines - 1) * p->stride + p->R;
+  for (df_int i = 0; i < b->images; i++)
+    for (df_int j = 0; j < span; j++)
+      copy_line(p, to + (i * p->span + j) * p->wide, b->n + i,
+                b->p * p->stride + j - p->top);
+}
+
+/* The columns of one panel, for all lines of a block. */
+static void panel_of_block(const pass *p, const df_real *copy, const df_block *b,
+                           df_int k) {
+  const df_kernels *kernel = df_kernel();
+  df_int tap[DF_TAPS_MAX], C = p->x.C, pitch = copy ? p->wide : p->x.line;
+  for (df_int r = 0; r < p->R; r++) tap[r] = r * pitch;
+  for (df_int i = 0; i < b->images; i++)
+    for (df_int j = 0; j < b->lines; j++) {
+      df_int at = (b->n + i) * p->image + (b->p + j) * p->line + k;
+      df_int down = (b->p + j) * p->stride - p->top;
+      const df_real *x =
+          copy ? copy + (i * p->span + j * p->stride) * pitch
+               : p->x.at + (b->n + i) * p->x.image + down * pitch - p->left * C;
+      kernel->rows(p->y + at, p->pixel, x, p->stride * C, tap, p->R,
+                   p->packed + k * p->R * p->S * C, p->bias ? p->bias + k : NULL,
+                   p->add ? p->add + at : NULL, p->pixel, p->accumulate, p->Q, p->S * C,
+                   df_min(kernel->panel, p->K - k));
+    }
+}
+
+static void run_items(void *context, df_int begin, df_int end) {
+  pass *p = context;
+  df_int panel = df_kernel()->panel, panels = df_ceil_div(p->K, panel);
+  df_real *copy = p->direct ? NULL : df_workspace_take(&p->room);
+  for (df_int item = begin; item < end; item++) {
+    df_block b = df_block_at(&p->blocks, item / p->groups);
+    df_int g = item % p->groups;
+    if (copy) copy_lines(p, copy, &b);
+    for (df_int i = g * panels / p->groups; i < (g + 1) * panels / p->groups; i++)
+      panel_of_block(p, copy, &b, i * panel);
+  }
+  if (copy) df_workspace_give(&p->room, copy);
+}
+
+#define ITEMS_WANTED 8 /* enough for a few threads */
+
+static df_code run(pass *p) {
+  df_int panels = df_ceil_div(p->K, df_kernel()->panel);
+  p->blocks = df_blocks_of(p->x.B, p->P, p->Q);
+  if (p->blocks.count == 0 || panels == 0) return DF_OK;
+  p->groups = df_min(panels, df_ceil_div(ITEMS_WANTED, p->blocks.count));
+  p->direct = readable(p);
+  p->wide = ((p->Q - 1) * p->stride + p->S) * p->x.C;
+  p->span = (p->blocks.lines - 1) * p->stride + p->R;
+  df_int items = p->blocks.count * p->groups;
+  df_int reals = p->direct ? 0 : p->blocks.images * p->span * p->wide;
+  if (!p->direct && df_workspace_open(&p->room, reals, items) != DF_OK) return DF_MEMORY;
+  df_parallel(items, 1, run_items, p);
+  if (!p->direct) df_workspace_close(&p->room);
+  return DF_OK;
+}
+
+/* ==== forward ======================================================================= */
+
+bool df_conv_is_product(const df_conv *c, const df_image *x) {
+  return c->R == 1 && c->S == 1 && c->stride == 1 && c->top == 0 && c->left == 0
+         && c->P == c->H && c->Q == c->W && !x->zeros;
+}
+
+df_int df_conv_packed(const df_conv *c) {
+  return df_packed_size(c->R * c->S * c->C, c->K);
+}
+
+void df_conv_pack(df_real *packed, const df_real *w, const df_conv *c) {
+  df_int n = c->R * c->S * c->C;
+  df_pack_weights(packed, w, n, 1, c->K, n, c->round);
+}
+
+df_code df_conv_forward(const df_conv *c, df_real *y, const df_image *x,
+                        const df_real *packed, const df_real *bias, const df_real *add) {
+  if (df_conv_is_product(c, x)) {
+    df_rows r = { .m = c->B * c->H * c->W,
+                  .C = c->C,
+                  .K = c->K,
+                  .x = x->at,
+                  .packed = packed,
+                  .y = y,
+                  .bias = bias,
+                  .add = add,
+                  .round = c->round };
+    return df_rows_run(&r);
+  }
+  pass p = { .x = *x,
+             .R = c->R,
+             .S = c->S,
+             .stride = c->stride,
+             .top = c->top,
+             .left = c->left,
+             .packed = packed,
+             .P = c->P,
+             .Q = c->Q,
+             .K = c->K,
+             .y = y,
+             .pixel = c->K,
+             .line = c->Q * c->K,
+             .image = c->P * c->Q * c->K,
+             .bias = bias,
+             .add = add,
+             .round = c->round };
+  return run(&p);
+}
+
+/* ==== backward to the data ============================================================ */
+
+/* Along one dimension: the outputs i with (i + before) mod stride == phase, that is
+** first, first + stride, ..., read entries j0 - (taps - 1) + 0, 1, ... of dy through the
+** kernel's entries phase + stride (taps - 1), ..., phase + stride, phase. */
+typedef struct phase {
+  df_int phase, taps, first, count, before;
+} phase;
+
+static phase phase_of(df_int at, df_int kernel, df_int stride, df_int before,
+                      df_int size) {
+  df_int first = ((at - before) % stride + stride) % stride;
+  df_int taps = at < kernel ? df_ceil_div(kernel - at, stride) : 0;
+  df_int count = first < size ? df_ceil_div(size - first, stride) : 0;
+  return (phase){ at, taps, first, count, taps - 1 - (first + before - at) / stride };
+}
+
+static df_int phase_packed(const df_conv *c, const phase *v, const phase *h) {
+  return df_packed_size(v->taps * h->taps * c->K, c->C);
+}
+
+df_int df_conv_back_packed(const df_conv *c) {
+  df_int size = 0;
+  for (df_int i = 0; i < c->stride * c->stride; i++) {
+    phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
+    phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
+    size += phase_packed(c, &v, &h);
+  }
+  return size;
+}
+
+/* Taps in the order in which dy is read, channels K, columns C. */
+static void pack_phase(df_real *packed, const df_real *w, const df_conv *c,
+                       const phase *v, const phase *h) {
+  const df_kernels *kernel = df_kernel();
+  df_int taps = v->taps * h->taps;
+  for (df_int first = 0; first < c->C; first += kernel->panel)
+    for (df_int t = 0; t < taps; t++) {
+      df_int r = v->phase + c->stride * (v->taps - 1 - t / h->taps);
+      df_int s = h->phase + c->stride * (h->taps - 1 - t % h->taps);
+      kernel->pack_weights(packed + (first * taps + t * kernel->panel) * c->K,
+                           w + (r * c->S + s) * c->C + first, 1, 0, c->K,
+                           c->R * c->S * c->C, df_min(kernel->panel, c->C - first), 1);
+    }
+  df_int size = phase_packed(c, v, h);
+  if (c->round) kernel->round_bf16(packed, packed, size);
+}
+
+void df_conv_back_pack(df_real *packed, const df_real *w, const df_conv *c) {
+  for (df_int i = 0; i < c->stride * c->stride; i++) {
+    phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
+    phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
+    pack_phase(packed, w, c, &v, &h);
+    packed += phase_packed(c, &v, &h);
+  }
+}
+
+/* Pixels that no output has read. */
+static void clear_phase(const pass *p) {
+  for (df_int n = 0; n < p->x.B; n++)
+    for (df_int i = 0; i < p->P; i++)
+      for (df_int j = 0; j < p->Q; j++)
+        zero(p->y + n * p->image + i * p->line + j * p->pixel, p->K);
+}
+
+df_code df_conv_data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
+                     const df_real *packed) {
+  df_int C = c->C, st = c->stride;
+  df_image from = df_image_rows(dy, c->B, c->P, c->Q, c->K);
+  if (df_conv_is_product(c, &from)) {
+    df_rows r = { .m = c->B * c->H * c->W,
+                  .C = c->K,
+                  .K = C,
+                  .x = dy,
+                  .packed = packed,
+                  .y = dx,
+                  .accumulate = accumulate,
+                  .round = c->round };
+    return df_rows_run(&r);
+  }
+  for (df_int i = 0; i < st * st; i++) {
+    phase v = phase_of(i / st, c->R, st, c->top, c->H);
+    phase h = phase_of(i % st, c->S, st, c->left, c->W);
+    pass p = { .x = from,
+               .R = v.taps,
+               .S = h.taps,
+               .stride = 1,
+               .top = v.before,
+               .left = h.before,
+               .packed = packed,
+               .P = v.count,
+               .Q = h.count,
+               .K = C,
+               .y = dx + (v.first * c->W + h.first) * C,
+               .pixel = st * C,
+               .line = st * c->W * C,
+               .image = c->H * c->W * C,
+               .accumulate = accumulate,
+               .round = c->round };
+    packed += phase_packed(c, &v, &h);
+    bool met = v.taps > 0 && h.taps > 0;
+    if (!met && !accumulate) clear_phase(&p);
+    if (met && run(&p) != DF_OK) return DF_MEMORY;
+  }
+  return DF_OK;
+}

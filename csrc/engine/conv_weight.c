@@ -1,0 +1,188 @@
+/* dW as products of shifted rows too: with lines of x turned (channels by pixels) and dy
+** packed as if it were weights, dW[r,s] (C x K) is `rows` over the pixels, and a shift of
+** the kernel a constant offset. The pixels are cut into parts, by shape, folded in order. */
+#include "engine/conv_weight.h"
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "engine/gemm.h"
+#include "engine/workspace.h"
+#include "kernels/kernels.h"
+
+#define PART_PIXELS  1024 /* at least so many pixels in a part, where they are cut */
+#define ITEMS_WANTED 8    /* enough for a few threads */
+#define FOLD_ROWS    32
+
+typedef struct gradient {
+  df_conv c;
+  const df_image *x;
+  const df_real *dy;
+  df_real *dw;
+  bool accumulate;
+  df_blocks blocks;
+  df_int parts, groups;    /* of blocks; of panels of K */
+  df_int column, line;     /* pixels of a phase of a turned line; of all its phases */
+  df_int span, channel;    /* lines of an image in a block; from a channel to the next */
+  df_real *partial;        /* parts x (R S C) x K */
+  df_workspace room, fold; /* turned x, packed dy | two blocks of rows */
+} gradient;
+
+/* One line of x, turned: pixel j stride + f - left at [c][f][j] for the phases f. */
+static void turn_line(const gradient *g, df_real *to, const df_real *x) {
+  const df_conv *c = &g->c;
+  for (df_int f = 0; f < c->stride; f++) {
+    df_int skip = df_max(0, df_ceil_div(c->left - f, c->stride));
+    df_int from = skip * c->stride + f - c->left;
+    df_int count = from < c->W ? df_ceil_div(c->W - from, c->stride) : 0;
+    count = df_min(count, g->column - skip);
+    if (count > 0)
+      df_kernel()->transpose(to + f * g->column + skip, g->channel, x + from * c->C,
+                             c->stride * c->C, count, c->C);
+  }
+}
+
+static void turn_block(const gradient *g, df_real *to, const df_block *b) {
+  const df_conv *c = &g->c;
+  df_int reals = g->channel * c->C, span = (b->lines - 1) * c->stride + c->R;
+  memset(to, 0, (size_t)reals * sizeof *to);
+  for (df_int i = 0; i < b->images; i++)
+    for (df_int j = 0; j < span; j++) {
+      df_int h = b->p * c->stride + j - c->top;
+      if (h >= 0 && h < c->H)
+        turn_line(g, to + (i * g->span + j) * g->line, df_image_line(g->x, b->n + i, h));
+    }
+  if (c->round) df_kernel()->round_bf16(to, to, reals);
+}
+
+/* Adds a block to dW for columns [k, to). */
+static void add_block(const gradient *g, df_real *room, df_real *dw, bool first,
+                      const df_block *b, df_int k, df_int to) {
+  const df_kernels *kernel = df_kernel();
+  const df_conv *c = &g->c;
+  df_int pixels = b->images * b->lines * c->Q, taps = b->images * b->lines;
+  df_int tap[DF_TAPS_MAX];
+  df_real *packed = room + g->channel * c->C;
+  const df_real *dy = g->dy + (b->n * c->P + b->p) * c->Q * c->K;
+  turn_block(g, room, b);
+  for (df_int j = k; j < to; j += kernel->panel)
+    df_pack_panel(packed + (j - k) * pixels, dy + j, pixels, c->K,
+                  df_min(kernel->panel, c->K - j), 1, c->round);
+  for (df_int t = 0; t < taps; t++)
+    tap[t] = (t / b->lines * g->span + t % b->lines * c->stride) * g->line;
+  for (df_int rs = 0; rs < c->R * c->S; rs++) {
+    df_int r = rs / c->S, s = rs % c->S;
+    const df_real *x = room + r * g->line + s % c->stride * g->column + s / c->stride;
+    kernel->rows(dw + rs * c->C * c->K + k, c->K, x, g->channel, tap, taps, packed, NULL,
+                 NULL, 0, !first, c->C, c->Q, to - k);
+  }
+}
+
+static void run_items(void *context, df_int begin, df_int end) {
+  gradient *g = context;
+  const df_conv *c = &g->c;
+  df_int panel = df_kernel()->panel, panels = df_ceil_div(c->K, panel);
+  df_real *room = df_workspace_take(&g->room);
+  for (df_int item = begin; item < end; item++) {
+    df_int part = item / g->groups, group = item % g->groups;
+    df_int from = part * g->blocks.count / g->parts;
+    df_int to = (part + 1) * g->blocks.count / g->parts;
+    df_int k = group * panels / g->groups * panel;
+    df_int k_to = df_min((group + 1) * panels / g->groups * panel, c->K);
+    for (df_int i = from; i < to; i++) {
+      df_block b = df_block_at(&g->blocks, i);
+      add_block(g, room, g->partial + part * c->R * c->S * c->C * c->K, i == from, &b, k,
+                k_to);
+    }
+  }
+  df_workspace_give(&g->room, room);
+}
+
+/* Blocks of rows of the partials are summed, turned, and become columns of dw. */
+static void fold_items(void *context, df_int begin, df_int end) {
+  gradient *g = context;
+  const df_kernels *kernel = df_kernel();
+  df_int K = g->c.K, rows = g->c.R * g->c.S * g->c.C;
+  df_real *sum = df_workspace_take(&g->fold), *turned = sum + FOLD_ROWS * K;
+  for (df_int item = begin; item < end; item++) {
+    df_int row = item * FOLD_ROWS, n = df_min(FOLD_ROWS, rows - row);
+    df_fold(sum, false, g->partial + row * K, g->parts, rows * K, n * K);
+    if (!g->accumulate) {
+      kernel->transpose(g->dw + row, rows, sum, K, n, K);
+      continue;
+    }
+    kernel->transpose(turned, FOLD_ROWS, sum, K, n, K);
+    for (df_int k = 0; k < K; k++)
+      df_fold(g->dw + k * rows + row, true, turned + k * FOLD_ROWS, 1, 0, n);
+  }
+  df_workspace_give(&g->fold, sum);
+}
+
+/* Sizes of the turned block; a channel's pitch avoids powers of two, which would put the
+** rows of a register block into the same lines of the cache. */
+static df_int turned_size(gradient *g) {
+  const df_conv *c = &g->c;
+  g->column = df_ceil_div((c->Q - 1) * c->stride + c->S, c->stride);
+  g->line = g->column * c->stride;
+  g->span = (g->blocks.lines - 1) * c->stride + c->R;
+  g->channel = df_ceil_div(g->blocks.images * g->span * g->line, 16) * 16;
+  if (g->channel % 32 == 0) g->channel += 16;
+  return g->channel * c->C;
+}
+
+static df_code run(gradient *g) {
+  const df_conv *c = &g->c;
+  df_int panel = df_kernel()->panel, panels = df_ceil_div(c->K, panel);
+  df_int pixels = g->blocks.images * g->blocks.lines * c->Q, items = g->parts * g->groups;
+  df_int reals = turned_size(g) + pixels * panels * panel;
+  df_int folds = df_ceil_div(c->R * c->S * c->C, FOLD_ROWS);
+  if (df_workspace_open(&g->room, reals, items) != DF_OK) return DF_MEMORY;
+  df_parallel(items, 1, run_items, g);
+  df_workspace_close(&g->room);
+  if (df_workspace_open(&g->fold, 2 * FOLD_ROWS * c->K, folds) != DF_OK) return DF_MEMORY;
+  df_parallel(folds, 1, fold_items, g);
+  df_workspace_close(&g->fold);
+  return DF_OK;
+}
+
+/* A 1 x 1 kernel on plain rows: dw = dy^T x. */
+static df_code one_product(const df_conv *c, df_real *dw, bool accumulate,
+                           const df_image *x, const df_real *dy) {
+  df_product p = { .m = c->K,
+                   .n = c->C,
+                   .k = c->B * c->P * c->Q,
+                   .batch = 1,
+                   .a = { dy, c->K, true, 0 },
+                   .b = { x->at, c->C, false, 0 },
+                   .c = dw,
+                   .ldc = c->C,
+                   .accumulate = accumulate,
+                   .round = c->round };
+  return df_gemm(&p);
+}
+
+df_code df_conv_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
+                       const df_real *dy) {
+  if (df_conv_is_product(c, x)) return one_product(c, dw, accumulate, x, dy);
+  gradient g = { .c = *c,
+                 .x = x,
+                 .dy = dy,
+                 .dw = dw,
+                 .accumulate = accumulate,
+                 .blocks = df_blocks_of(c->B, c->P, c->Q) };
+  df_int count = c->K * c->R * c->S * c->C;
+  if (count == 0) return DF_OK;
+  if (g.blocks.count == 0) {
+    if (!accumulate) memset(dw, 0, (size_t)count * sizeof *dw);
+    return DF_OK;
+  }
+  df_int pixels = c->B * c->P * c->Q, panels = df_ceil_div(c->K, df_kernel()->panel);
+  g.parts = df_max(1, df_min(df_min(DF_PARTS_MAX, g.blocks.count), pixels / PART_PIXELS));
+  g.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, g.parts));
+  df_workspace partials;
+  if (df_workspace_open(&partials, g.parts * count, 1) != DF_OK) return DF_MEMORY;
+  g.partial = partials.base;
+  df_code code = run(&g);
+  df_workspace_close(&partials);
+  return code;
+}

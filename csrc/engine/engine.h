@@ -1,0 +1,38 @@
+/* Which algorithm computes which product, and why. Everything here takes raw pointers and
+** sizes, cuts its work by shape alone, and gives the same bits on any number of threads.
+**
+**   product                  algorithm                                         file
+**   conv forward             taps: R taps of S C adjacent reals, own `rows`    conv_tap
+**   conv backward to x       the same with turned weights, a pass for each     conv_tap
+**                            phase of the stride
+**   conv backward to w       own `rows` over pixels, x turned, dy as weights   conv_weight
+**   1 x 1 conv, linear       own `rows` on the plain rows                      gemm
+**   their backward to w,     blocks of 112 x 128 x 256 through own `rows`,     gemm
+**   matmul                   or OpenBLAS where kernels are scalar (core64)
+**   attention                own `rows` and softmax on blocks of 64 queries    attention
+**
+** Measured on one core of an AMD Zen 5 (AVX-512, Debian's OpenBLAS 0.3.21, which runs its
+** Haswell kernels there), GF/s of 2 B P Q K R S C operations, batch 16, 3 x 3 kernels:
+**
+**   H = W, C = K     sgemm, same shape    forward    to x    to w
+**   28,  64                        113        240     235     198
+**   14, 128                        112        250     246     209
+**    7, 256                        118        251     248     192
+**
+** Taps beat copying columns because nothing is copied: a line of the operand, padded, is
+** read in place by every tap. OpenBLAS is left for what no vector kernel of ours covers.
+** A kernel of one output or one input (first and last layer) wastes most of a register
+** block, but costs a hundredth of a network.
+**
+** Precision: `highest` and `high` both are IEEE single precision here; `medium` rounds
+** the operands of every product, forward and backward, to bf16 while they are packed. */
+#ifndef df_engine_h
+#define df_engine_h
+
+#include "engine/attention.h"
+#include "engine/conv_tap.h"
+#include "engine/conv_weight.h"
+#include "engine/gemm.h"
+#include "engine/operand.h"
+
+#endif

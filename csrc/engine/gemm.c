@@ -1,0 +1,283 @@
+/* The one door to OpenBLAS, and the choice between it and our own kernel: ours wherever
+** it is vectorised (engine.h says what was measured), OpenBLAS on one thread elsewhere. */
+#define _GNU_SOURCE
+#include "engine/gemm.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "engine/workspace.h"
+#include "kernels/kernels.h"
+
+#if defined __has_include
+#if __has_include(<cblas.h>)
+#include <cblas.h>
+#define HAVE_CBLAS_H
+#endif
+#endif
+#ifndef HAVE_CBLAS_H /* the library without its header */
+enum { CblasRowMajor = 101, CblasNoTrans = 111, CblasTrans = 112 };
+void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha,
+                 const float *a, int lda, const float *b, int ldb, float beta, float *c,
+                 int ldc);
+void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
+                 const double *a, int lda, const double *b, int ldb, double beta,
+                 double *c, int ldc);
+#endif
+
+/* ==== packed panels ================================================================= */
+
+df_int df_packed_size(df_int C, df_int K) {
+  df_int panel = df_kernel()->panel;
+  return df_ceil_div(K, panel) * panel * C;
+}
+
+void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_int n,
+                   df_int sk, bool round) {
+  const df_kernels *kernel = df_kernel();
+  df_int panel = kernel->panel;
+  if (sc == 1 && n > 1) {
+    for (df_int c = 0; n < panel && c < C; c++)
+      memset(packed + c * panel + n, 0, (size_t)(panel - n) * sizeof *packed);
+    kernel->transpose(packed, panel, w, sk, n, C);
+  } else {
+    kernel->pack_weights(packed, w, 1, 0, C, sc, n, sk);
+  }
+  if (round) kernel->round_bf16(packed, packed, C * panel);
+}
+
+typedef struct packing {
+  df_real *packed;
+  const df_real *w;
+  df_int C, sc, K, sk;
+  bool round;
+} packing;
+
+static void pack_panels(void *context, df_int begin, df_int end) {
+  const packing *p = context;
+  df_int panel = df_kernel()->panel;
+  for (df_int i = begin; i < end; i++)
+    df_pack_panel(p->packed + i * panel * p->C, p->w + i * panel * p->sk, p->C, p->sc,
+                  df_min(panel, p->K - i * panel), p->sk, p->round);
+}
+
+#define PACK_GRAIN 16384 /* reals of a chunk */
+
+void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
+                     df_int sk, bool round) {
+  packing p = { packed, w, C, sc, K, sk, round };
+  df_int panel = df_kernel()->panel;
+  df_parallel(df_ceil_div(K, panel), PACK_GRAIN / (panel * C + 1) + 1, pack_panels, &p);
+}
+
+/* ==== rows against packed weights ==================================================== */
+
+#define ROWS_BLOCK   224 /* rows of an item */
+#define ITEMS_WANTED 8   /* enough for a few threads */
+
+typedef struct rows_run {
+  df_rows r;
+  df_int groups; /* of panels: a block's columns are shared out among items */
+  df_workspace room;
+} rows_run;
+
+static void rows_items(void *context, df_int begin, df_int end) {
+  rows_run *run = context;
+  const df_rows *r = &run->r;
+  const df_kernels *kernel = df_kernel();
+  df_int panels = df_ceil_div(r->K, kernel->panel), none = 0;
+  df_real *copy = r->round ? df_workspace_take(&run->room) : NULL;
+  for (df_int item = begin; item < end; item++) {
+    df_int row = item / run->groups * ROWS_BLOCK, g = item % run->groups;
+    df_int m = df_min(ROWS_BLOCK, r->m - row);
+    df_int k = g * panels / run->groups * kernel->panel;
+    df_int to = df_min((g + 1) * panels / run->groups * kernel->panel, r->K);
+    df_int at = row * r->K + k;
+    const df_real *x = r->x + row * r->C;
+    if (copy) kernel->round_bf16(copy, x, m * r->C);
+    kernel->rows(r->y + at, r->K, copy ? copy : x, r->C, &none, 1, r->packed + k * r->C,
+                 r->bias ? r->bias + k : NULL, r->add ? r->add + at : NULL, r->K,
+                 r->accumulate, m, r->C, to - k);
+  }
+  if (copy) df_workspace_give(&run->room, copy);
+}
+
+df_code df_rows_run(const df_rows *r) {
+  if (r->m == 0 || r->K == 0) return DF_OK;
+  rows_run run = { .r = *r };
+  df_int blocks = df_ceil_div(r->m, ROWS_BLOCK);
+  df_int panels = df_ceil_div(r->K, df_kernel()->panel);
+  run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, blocks));
+  df_int items = blocks * run.groups;
+  if (r->round && df_workspace_open(&run.room, ROWS_BLOCK * r->C, items) != DF_OK)
+    return DF_MEMORY;
+  df_parallel(items, 1, rows_items, &run);
+  if (r->round) df_workspace_close(&run.room);
+  return DF_OK;
+}
+
+/* ==== OpenBLAS ========================================================================= */
+
+/* Its own threads would fight with the pool's. The setter is looked up since only
+** OpenBLAS has it; its OpenMP build keeps the number per thread, hence once in each. */
+static void one_thread(void) {
+  static _Thread_local bool done;
+  if (done) return;
+  done = true;
+  void *found = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
+  void (*set)(int) = NULL;
+  memcpy(&set, &found, sizeof set);
+  if (set) set(1);
+}
+
+static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df_int k,
+                 const df_real *a, df_int lda, bool ta, const df_real *b, df_int ldb,
+                 bool tb) {
+  one_thread();
+#ifdef DF_DOUBLE
+  cblas_dgemm
+#else
+  cblas_sgemm
+#endif
+      (CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
+       (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, accumulate ? 1 : 0, c,
+       (int)ldc);
+}
+
+/* ==== any two matrices ================================================================= */
+
+#define BLOCK_M 112
+#define BLOCK_N 128
+#define BLOCK_K 256
+#define PART_K  512 /* at least so much of k in a part, where k is cut */
+
+typedef struct gemm {
+  df_product p;
+  df_int down, across; /* blocks of c */
+  df_int parts;        /* of k, each summed apart and folded in order */
+  bool own;
+  df_real *partial; /* parts x batch x m x n */
+  df_workspace room;
+} gemm;
+
+static const df_real *element(const df_matrix *x, df_int batch, df_int row, df_int col) {
+  df_int down = x->turned ? col : row, across = x->turned ? row : col;
+  return x->at + batch * x->step + down * x->ld + across;
+}
+
+/* Rows of a block of a, as `rows` wants them: where they are, or copied to `room`. */
+static const df_real *rows_of(const gemm *g, df_real *room, const df_real *a, df_int m,
+                              df_int k, df_int *ld) {
+  const df_kernels *kernel = df_kernel();
+  const df_matrix *from = &g->p.a;
+  *ld = from->ld;
+  if (!from->turned && !g->p.round) return a;
+  *ld = BLOCK_K;
+  if (from->turned) kernel->transpose(room, BLOCK_K, a, from->ld, k, m);
+  for (df_int i = 0; i < m && g->p.round; i++) {
+    df_real *row = room + i * BLOCK_K;
+    kernel->round_bf16(row, from->turned ? row : a + i * from->ld, k);
+  }
+  return room;
+}
+
+static void own_block(gemm *g, df_real *c, df_int ldc, bool accumulate, df_int m,
+                      df_int n, df_int k, const df_real *a, const df_real *b) {
+  const df_kernels *kernel = df_kernel();
+  df_real *room = df_workspace_take(&g->room), *packed = room + BLOCK_M * BLOCK_K;
+  df_int sa = g->p.a.turned ? g->p.a.ld : 1, panel = kernel->panel, none = 0, ld;
+  df_int sk = g->p.b.turned ? 1 : g->p.b.ld, sn = g->p.b.turned ? g->p.b.ld : 1;
+  for (df_int at = 0; at < k; at += BLOCK_K) {
+    df_int deep = df_min(BLOCK_K, k - at);
+    for (df_int j = 0; j < n; j += panel)
+      df_pack_panel(packed + j * deep, b + at * sk + j * sn, deep, sk,
+                    df_min(panel, n - j), sn, g->p.round);
+    const df_real *x = rows_of(g, room, a + at * sa, m, deep, &ld);
+    kernel->rows(c, ldc, x, ld, &none, 1, packed, NULL, NULL, 0, accumulate || at > 0, m,
+                 deep, n);
+  }
+  df_workspace_give(&g->room, room);
+}
+
+static void gemm_items(void *context, df_int begin, df_int end) {
+  gemm *g = context;
+  const df_product *p = &g->p;
+  for (df_int item = begin; item < end; item++) {
+    df_int j = item % g->across * BLOCK_N, rest = item / g->across;
+    df_int i = rest % g->down * BLOCK_M, part = rest / g->down % g->parts;
+    df_int batch = rest / g->down / g->parts;
+    df_int from = part * p->k / g->parts, to = (part + 1) * p->k / g->parts;
+    df_int m = df_min(BLOCK_M, p->m - i), n = df_min(BLOCK_N, p->n - j);
+    df_int ldc = g->partial ? p->n : p->ldc;
+    df_real *c = g->partial ? g->partial + (part * p->batch + batch) * p->m * p->n
+                            : p->c + batch * p->stepc;
+    bool accumulate = p->accumulate && !g->partial;
+    const df_real *a = element(&p->a, batch, i, from),
+                  *b = element(&p->b, batch, from, j);
+    c += i * ldc + j;
+    if (g->own) own_block(g, c, ldc, accumulate, m, n, to - from, a, b);
+    else
+      blas(c, ldc, accumulate, m, n, to - from, a, p->a.ld, p->a.turned, b, p->b.ld,
+           p->b.turned);
+  }
+}
+
+void df_fold(df_real *y, bool accumulate, const df_real *parts, df_int count, df_int step,
+             df_int n) {
+  df_real one[DF_PARTS_MAX];
+  const df_real *x[DF_PARTS_MAX];
+  for (df_int i = 0; i < count; i++) one[i] = 1, x[i] = parts + i * step;
+  df_kernel()->mix(y, accumulate ? 1 : 0, one, x, count, n);
+}
+
+static void fold_rows(void *context, df_int begin, df_int end) {
+  const gemm *g = context;
+  const df_product *p = &g->p;
+  for (df_int i = begin; i < end; i++) {
+    df_real *c = p->c + i / p->m * p->stepc + i % p->m * p->ldc;
+    df_fold(c, p->accumulate, g->partial + i * p->n, g->parts, p->batch * p->m * p->n,
+            p->n);
+  }
+}
+
+static df_code run_gemm(gemm *g) {
+  df_product *p = &g->p;
+  df_int items = p->batch * g->parts * g->down * g->across;
+  df_int panel = df_kernel()->panel, wide = df_ceil_div(BLOCK_N, panel) * panel;
+  if (g->own && df_workspace_open(&g->room, (BLOCK_M + wide) * BLOCK_K, items) != DF_OK)
+    return DF_MEMORY;
+  df_parallel(items, 1, gemm_items, g);
+  if (g->own) df_workspace_close(&g->room);
+  if (g->partial) df_parallel(p->batch * p->m, PACK_GRAIN / p->n + 1, fold_rows, g);
+  return DF_OK;
+}
+
+/* An empty sum. */
+static df_code no_depth(const df_product *p) {
+  for (df_int i = 0; i < p->batch * p->m && !p->accumulate; i++)
+    memset(p->c + i / p->m * p->stepc + i % p->m * p->ldc, 0,
+           (size_t)p->n * sizeof(df_real));
+  return DF_OK;
+}
+
+df_code df_gemm(const df_product *p) {
+  if (p->batch * p->m * p->n == 0) return DF_OK;
+  if (p->k == 0) return no_depth(p);
+  gemm g = { .p = *p,
+             .down = df_ceil_div(p->m, BLOCK_M),
+             .across = df_ceil_div(p->n, BLOCK_N),
+             .parts = 1 };
+  g.own = p->rowwise || p->round || strcmp(df_kernel()->name, "scalar") != 0;
+  df_int blocks = p->batch * g.down * g.across;
+  if (!p->rowwise)
+    g.parts = df_max(1, df_min(df_ceil_div(DF_PARTS_MAX, blocks), p->k / PART_K));
+  if (g.parts == 1) return run_gemm(&g);
+  df_workspace partials;
+  if (df_workspace_open(&partials, g.parts * p->batch * p->m * p->n, 1) != DF_OK)
+    return DF_MEMORY;
+  g.partial = partials.base;
+  df_code code = run_gemm(&g);
+  df_workspace_close(&partials);
+  return code;
+}

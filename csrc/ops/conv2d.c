@@ -1,0 +1,106 @@
+/* Two-dimensional convolution. */
+#include "engine/conv_tap.h"
+#include "kernels/kernels.h"
+#include "ops/op.h"
+#include "ops/taps.h"
+#include "ops/sink.h"
+
+static bool check_operands(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
+  const df_int *xs = x->shape.size, *ws = w->shape.size;
+  if (x->shape.ndim != 4)
+    return df_fail(DF_MISUSE, "conv2d: x is %s, but images are B, H, W, C",
+                   df_tensor_text(x)),
+           false;
+  if (w->shape.ndim != 4)
+    return df_fail(DF_MISUSE, "conv2d: w is %s, but weights are K, R, S, C",
+                   df_tensor_text(w)),
+           false;
+  if (xs[3] != ws[3])
+    return df_fail(DF_MISUSE, "conv2d: w is %s but x %s has %td channels, not %td",
+                   df_tensor_text(w), df_tensor_text(x), xs[3], ws[3]),
+           false;
+  if (b && (b->shape.ndim != 1 || b->shape.size[0] != ws[0]))
+    return df_fail(DF_MISUSE, "conv2d: b is %s but w %s has %td outputs",
+                   df_tensor_text(b), df_tensor_text(w), ws[0]),
+           false;
+  return true;
+}
+
+static bool check_opts(const df_tensor *x, const df_tensor *w, const df_conv_opts *o) {
+  const df_int *xs = x->shape.size, *ws = w->shape.size;
+  df_int H = xs[1] + o->top + o->bottom, W = xs[2] + o->left + o->right;
+  if (o->stride < 1)
+    return df_fail(DF_MISUSE, "conv2d: the stride is %td, but at least 1", o->stride),
+           false;
+  if (o->top < 0 || o->bottom < 0 || o->left < 0 || o->right < 0)
+    return df_fail(DF_MISUSE, "conv2d: padding {%td,%td,%td,%td} can't be negative",
+                   o->top, o->bottom, o->left, o->right),
+           false;
+  if (ws[1] < 1 || ws[2] < 1 || ws[1] > DF_TAPS_MAX)
+    return df_fail(DF_MISUSE, "conv2d: a kernel of w %s has 1 to %d lines and a pixel",
+                   df_tensor_text(w), DF_TAPS_MAX),
+           false;
+  if (ws[1] > H || ws[2] > W)
+    return df_fail(DF_MISUSE,
+                   "conv2d: the kernel of w %s is larger than x %s, padded to %td x %td",
+                   df_tensor_text(w), df_tensor_text(x), H, W),
+           false;
+  return true;
+}
+
+static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor *w,
+                       const df_conv_opts *o) {
+  const df_int *xs = x->shape.size, *ws = w->shape.size;
+  df_conv c = { .B = xs[0],
+                .H = xs[1],
+                .W = xs[2],
+                .C = xs[3],
+                .K = ws[0],
+                .R = ws[1],
+                .S = ws[2],
+                .stride = o->stride,
+                .top = o->top,
+                .left = o->left,
+                .round = df_tape_precision(tape) == DF_MEDIUM };
+  c.P = (c.H + o->top + o->bottom - c.R) / c.stride + 1;
+  c.Q = (c.W + o->left + o->right - c.S) / c.stride + 1;
+  return c;
+}
+
+static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  df_code code = df_sink_pass(node, 3, dy);
+  return code == DF_OK ? df_taps_backward(tape, node, dy) : code;
+}
+
+static const df_op op = { "conv2d", backward };
+
+static df_tensor *compute(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                          df_tensor *add, const df_conv *c) {
+  df_shape shape = { .ndim = 4, .size = { c->B, c->P, c->Q, c->K } };
+  if (add && !df_shape_equal(&add->shape, &shape))
+    return df_fail_null(DF_MISUSE, "conv2d: add is %s but the result %s",
+                        df_tensor_text(add), df_shape_text(&shape));
+  df_tensor *y = df_result(tape, &shape);
+  return y ? df_taps_forward(tape, y, x, w, b, add, c) : NULL;
+}
+
+df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
+                     df_tensor *add, const df_conv_opts *opts) {
+  if (!x || !w || !check_operands(x, w, b) || !check_opts(x, w, opts)) return NULL;
+  df_conv c = conv_of(tape, x, w, opts);
+  if (x->form == DF_ROWS && !(x = df_dense(tape, x))) return NULL;
+  if ((b && !(b = df_dense(tape, b))) || (add && !(add = df_dense(tape, add))))
+    return NULL;
+  df_tensor *operand[] = { x, w, b, add };
+  df_tensor *keep[] = { df_tracked(tape, 1, &w) ? x : NULL,
+                        df_tracked(tape, 1, &x) ? w : NULL };
+  df_tensor *y = compute(tape, x, w, b, add, &c);
+  return df_tape_note(tape, y,
+                      (df_note){ .op = &op,
+                                 .n = 4,
+                                 .x = operand,
+                                 .kept = 2,
+                                 .keep = keep,
+                                 .data = &c,
+                                 .size = sizeof c });
+}

@@ -1,0 +1,186 @@
+/* Products: a layer's (rows times weights, a convolution with one pixel to each row), and
+** of any two matrices. */
+#include "engine/engine.h"
+#include "ops/op.h"
+#include "ops/sink.h"
+#include "ops/taps.h"
+
+/* ==== linear ========================================================================= */
+
+static bool check_linear(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
+  if (w->shape.ndim != 2)
+    return df_fail(DF_MISUSE, "linear: w is %s, but weights are K, C", df_tensor_text(w)),
+           false;
+  if (x->shape.ndim < 1)
+    return df_fail(DF_MISUSE, "linear: x is one number, but rows are ..., C"), false;
+  df_int have = x->shape.size[x->shape.ndim - 1], want = w->shape.size[1];
+  if (have != want)
+    return df_fail(DF_MISUSE, "linear: w is %s but x %s has %td features, not %td",
+                   df_tensor_text(w), df_tensor_text(x), have, want),
+           false;
+  if (b && (b->shape.ndim != 1 || b->shape.size[0] != w->shape.size[0]))
+    return df_fail(DF_MISUSE, "linear: b is %s but w %s has %td outputs",
+                   df_tensor_text(b), df_tensor_text(w), w->shape.size[0]),
+           false;
+  return true;
+}
+
+static const df_op linear_op = { "linear", df_taps_backward };
+
+df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
+  if (!x || !w || !check_linear(x, w, b)) return NULL;
+  x = df_dense(tape, x);
+  if (!x || (b && !(b = df_dense(tape, b)))) return NULL;
+  df_int C = w->shape.size[1], m = 1;
+  for (int i = 0; i < x->shape.ndim - 1; i++) m *= x->shape.size[i];
+  df_conv c = { .B = 1,
+                .H = 1,
+                .W = m,
+                .C = C,
+                .K = w->shape.size[0],
+                .R = 1,
+                .S = 1,
+                .stride = 1,
+                .P = 1,
+                .Q = m,
+                .round = df_tape_precision(tape) == DF_MEDIUM };
+  df_tensor *operand[] = { x, w, b };
+  df_tensor *keep[] = { df_tracked(tape, 1, &w) ? x : NULL,
+                        df_tracked(tape, 1, &x) ? w : NULL };
+  df_shape shape = x->shape;
+  shape.size[shape.ndim - 1] = c.K;
+  df_tensor *y = df_result(tape, &shape);
+  if (!y || !df_taps_forward(tape, y, x, w, b, NULL, &c)) return NULL;
+  return df_tape_note(tape, y,
+                      (df_note){ .op = &linear_op,
+                                 .n = 3,
+                                 .x = operand,
+                                 .kept = 2,
+                                 .keep = keep,
+                                 .data = &c,
+                                 .size = sizeof c });
+}
+
+/* ==== matmul ========================================================================== */
+
+/* The matrices of a tensor; a transposed one is read where it is. */
+static df_matrix matrix_of(const df_tensor *x) {
+  int n = x->shape.ndim;
+  df_int rows = x->shape.size[n - 2], columns = x->shape.size[n - 1];
+  bool turned = !df_tensor_is_dense(x);
+  return (df_matrix){ df_tensor_reals(x), turned ? x->stride[n - 1] : columns, turned,
+                      rows * columns };
+}
+
+/* x itself where matrix_of can read it, else a dense copy */
+static df_tensor *readable(df_tape *tape, df_tensor *x) {
+  bool turned = x->shape.ndim == 2 && x->dtype == DF_REAL && x->stride[0] == 1
+                && x->stride[1] >= df_max(1, x->shape.size[0]);
+  return turned ? x : df_dense(tape, x);
+}
+
+static df_matrix flipped(df_matrix x) {
+  x.turned = !x.turned;
+  return x;
+}
+
+static bool aligned(const df_tensor *a, const df_tensor *b) {
+  int n = a->shape.ndim;
+  if (n < 2 || b->shape.ndim < 2)
+    return df_fail(DF_MISUSE, "matmul: shapes %s and %s; matrices have two dimensions",
+                   df_tensor_text(a), df_tensor_text(b)),
+           false;
+  bool leading = n == b->shape.ndim;
+  for (int i = 0; leading && i < n - 2; i++)
+    leading = a->shape.size[i] == b->shape.size[i];
+  if (!leading)
+    return df_fail(DF_MISUSE,
+                   "matmul: shapes %s and %s differ before the last two "
+                   "dimensions",
+                   df_tensor_text(a), df_tensor_text(b)),
+           false;
+  if (a->shape.size[n - 1] != b->shape.size[n - 2])
+    return df_fail(DF_MISUSE, "matmul: shapes %s and %s don't align (%td against %td)",
+                   df_tensor_text(a), df_tensor_text(b), a->shape.size[n - 1],
+                   b->shape.size[n - 2]),
+           false;
+  return true;
+}
+
+/* y = a b, so da = dy b^T and db = a^T dy. data: the forward's product */
+static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  const df_product *f = node->data;
+  df_matrix g = { df_tensor_reals(dy), f->n, false, f->m * f->n };
+  df_sink da, db;
+  if (df_sink_open(node, 0, &da) != DF_OK || df_sink_open(node, 1, &db) != DF_OK)
+    return df_error_code();
+  if (da.to) {
+    df_product p = { .m = f->m,
+                     .n = f->k,
+                     .k = f->n,
+                     .batch = f->batch,
+                     .a = g,
+                     .b = flipped(matrix_of(node->keep[1])),
+                     .c = da.to,
+                     .ldc = f->k,
+                     .stepc = f->m * f->k,
+                     .accumulate = da.beta != 0,
+                     .round = f->round };
+    if (df_gemm(&p) != DF_OK) return df_error_code();
+  }
+  if (!db.to) return DF_OK;
+  df_product p = { .m = f->k,
+                   .n = f->n,
+                   .k = f->m,
+                   .batch = f->batch,
+                   .a = flipped(matrix_of(node->keep[0])),
+                   .b = g,
+                   .c = db.to,
+                   .ldc = f->n,
+                   .stepc = f->k * f->n,
+                   .accumulate = db.beta != 0,
+                   .round = f->round };
+  return df_gemm(&p);
+}
+
+static const df_op matmul_op = { "matmul", matmul_backward };
+
+static df_product product_of(const df_tape *tape, const df_tensor *a,
+                             const df_tensor *b) {
+  int n = a->shape.ndim;
+  df_product p = { .m = a->shape.size[n - 2],
+                   .k = a->shape.size[n - 1],
+                   .n = b->shape.size[n - 1],
+                   .batch = 1,
+                   .a = matrix_of(a),
+                   .b = matrix_of(b),
+                   .rowwise = true,
+                   .round = df_tape_precision(tape) == DF_MEDIUM };
+  for (int i = 0; i < n - 2; i++) p.batch *= a->shape.size[i];
+  p.ldc = p.n, p.stepc = p.m * p.n;
+  return p;
+}
+
+df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
+  if (!a || !b || !aligned(a, b)) return NULL;
+  if (!(a = readable(tape, a)) || !(b = readable(tape, b))) return NULL;
+  df_product p = product_of(tape, a, b);
+  df_shape shape = a->shape;
+  shape.size[shape.ndim - 1] = p.n;
+  df_tensor *y = df_result(tape, &shape);
+  if (!y) return NULL;
+  p.c = df_tensor_reals(y);
+  if (df_gemm(&p) != DF_OK) return NULL;
+  df_tensor *operand[] = { a, b };
+  df_tensor *keep[] = { df_tracked(tape, 1, &b) ? a : NULL,
+                        df_tracked(tape, 1, &a) ? b : NULL };
+  return df_tape_note(tape, y,
+                      (df_note){ .op = &matmul_op,
+                                 .n = 2,
+                                 .x = operand,
+                                 .kept = 2,
+                                 .keep = keep,
+                                 .data = &p,
+                                 .size = sizeof p });
+}
