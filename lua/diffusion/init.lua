@@ -22,6 +22,7 @@ local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
   schedule = "schedule", process = "process", grid = "grid",
+  save = "files", load = "files", data = "data", image = "image",
 }
 
 -- Names that are a file's whole table.

@@ -10,7 +10,66 @@ local opts = require "diffusion.opts"
 ---@field predict string what the network's output is: "eps", "x0", "v" or "score"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
 ---@field clip number|string|nil
-local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
+local Process = core.process_methods
+
+--- x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2)
+--- (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch
+--- and at any t.
+---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
+---@param t number|number[]|diffusion.tensor in 1..T, one or B
+---@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; drawn
+--- from the seed, or from the state of d.manual_seed
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+---@function Process:q_sample
+
+--- One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+---@param x number|diffusion.tensor x_{t-1}
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own noise
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+---@function Process:q_step
+
+--- Mean and variance of q(x_t | x_s = x).
+---@param x number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+---@function Process:q_moments
+
+--- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
+---@param x0 number|diffusion.tensor
+---@param xt number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+---@function Process:posterior
+
+--- The same as coefficients: N(c0 x_0 + ct x_t, variance).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor c0
+---@return number|diffusion.tensor ct
+---@return number|diffusion.tensor variance
+---@function Process:posterior_coefficients
+
+--- Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that
+--- of t = 2 (as in the code of Ho et al. 2020).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor
+---@function Process:posterior_log_variance
+
+--- A prediction of one kind as another. Fails where x_t holds no signal and the value says
+--- nothing of x_0 (eps or score at zero terminal SNR).
+---@param value number|diffusion.tensor
+---@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}
+--- kinds "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s)
+---@return number|diffusion.tensor
+---@function Process:convert
 
 -- ==== the reverse step =======================================================================
 
