@@ -116,8 +116,9 @@ static df_record *innermost(const df_tape *tape) {
 bool df_tape_recording(const df_tape *tape) { return innermost(tape) != NULL; }
 
 bool df_tape_training(const df_tape *tape) {
-  const df_record *r = innermost(tape);
-  return r && r->leaves;
+  for (size_t i = 0; i < tape->depth; i++)
+    if (tape->stack[i] && tape->stack[i]->leaves) return true;
+  return false;
 }
 
 df_record *df_record_new(df_tape *tape, bool leaves) {

@@ -88,7 +88,8 @@ df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, 
                      df_tensor *const *x);
 
 bool df_tape_recording(const df_tape *tape);
-/* True inside d.record, where parameters are wanted: dropout drops there only. */
+/* True inside d.record, where parameters are wanted, no_grad within it included: dropout
+** drops there only, and a recomputed value drops what it dropped before. */
 bool df_tape_training(const df_tape *tape);
 
 /* Records: opened with or without parameters as wanted leaves; `want` adds a tensor (a

@@ -21,12 +21,12 @@ end
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
+  mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid",
-  save = "files", load = "files", data = "data", image = "image",
 }
 
 -- Names that are a file's whole table.
-local whole = { sampler = true, guidance = true, metric = true, oracle = true, plot = true }
+local whole = { nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true, plot = true }
 
 local function load(name)
   if whole[name] then return require("diffusion." .. name) end

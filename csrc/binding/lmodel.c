@@ -1,0 +1,136 @@
+/* Homes in Lua: packing named layers, and their parameters by number. What a model is to
+** users is made of this in lua/diffusion/nn/model.lua. */
+#include "binding/lmodel.h"
+
+#include <stdlib.h>
+
+typedef struct home_box {
+  df_home *home;
+} home_box;
+
+df_home *dfl_home(lua_State *L, int arg) {
+  return ((home_box *)luaL_checkudata(L, arg, DFL_HOME))->home;
+}
+
+static int l_gc(lua_State *L) {
+  home_box *b = luaL_checkudata(L, 1, DFL_HOME);
+  df_home *home = b->home;
+  b->home = NULL;
+  df_home_release(home);
+  return 0;
+}
+
+/* ==== packing ============================================================================ */
+
+/* Element i of the list at 1: {path, layer}. The path and the layer are left on the
+** stack. */
+static df_layer *named_layer(lua_State *L, lua_Integer i, const char **path) {
+  lua_geti(L, 1, i);
+  lua_geti(L, -1, 1);
+  *path = luaL_checkstring(L, -1);
+  lua_geti(L, -2, 2);
+  return dfl_layer(L, lua_gettop(L));
+}
+
+static int count_all(lua_State *L, lua_Integer n) {
+  int room = 0;
+  const char *path;
+  for (lua_Integer i = 1; i <= n; i++) {
+    room += df_layer_count(named_layer(L, i, &path));
+    lua_pop(L, 3);
+  }
+  return room;
+}
+
+/* home(list of {path, layer}): names the layers and moves their parameters into one
+** vector, each once. */
+static int l_home(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer layers = luaL_len(L, 1);
+  int room = count_all(L, layers), n = 0;
+  home_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->home = NULL;
+  luaL_setmetatable(L, DFL_HOME);
+  df_param **list = lua_newuserdatauv(L, ((size_t)room + 1) * sizeof *list, 0);
+  for (lua_Integer i = 1; i <= layers; i++) {
+    const char *path;
+    df_layer *layer = named_layer(L, i, &path);
+    n = df_layer_name(layer, path, list, n);
+    lua_pop(L, 3);
+    if (n < 0) return dfl_raise(L);
+  }
+  dfl_collect(L);
+  b->home = df_home_new(list, n, df_tape_seeded(dfl_tape(L)));
+  if (!b->home) return dfl_raise(L);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* ==== parameters, numbered from 1 ========================================================= */
+
+static df_param *param_at(lua_State *L) {
+  const df_home *h = dfl_home(L, 1);
+  return h->param[dfl_position(L, 2, h->n, "a model")];
+}
+
+static int l_count(lua_State *L) {
+  lua_pushinteger(L, dfl_home(L, 1)->n);
+  return 1;
+}
+
+/* elements, and those that are trainable */
+static int l_elements(lua_State *L) {
+  const df_home *h = dfl_home(L, 1);
+  lua_pushinteger(L, (lua_Integer)df_home_elements(h, false));
+  lua_pushinteger(L, (lua_Integer)df_home_elements(h, true));
+  return 2;
+}
+
+static int l_name(lua_State *L) {
+  lua_pushstring(L, param_at(L)->name);
+  return 1;
+}
+
+static int l_value(lua_State *L) {
+  dfl_push(L, param_at(L)->value);
+  return 1;
+}
+
+static int l_trainable(lua_State *L) {
+  lua_pushboolean(L, param_at(L)->leaf.trainable);
+  return 1;
+}
+
+static int l_set_trainable(lua_State *L) {
+  df_home *h = dfl_home(L, 1);
+  df_int i = dfl_position(L, 2, h->n, "a model");
+  df_home_set_trainable(h, (int)i, lua_toboolean(L, 3));
+  return 0;
+}
+
+static int l_forget(lua_State *L) {
+  df_home_forget(dfl_home(L, 1));
+  return 0;
+}
+
+static const luaL_Reg methods[] = {
+  { "count", l_count },         { "elements", l_elements },
+  { "name", l_name },           { "value", l_value },
+  { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
+  { "forget", l_forget },       { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "home", l_home },
+  { NULL, NULL },
+};
+
+void dfl_open_model(lua_State *L) {
+  dfl_functions(L, functions);
+  luaL_newmetatable(L, DFL_HOME);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,223 @@
+/* The optimiser and averages in Lua; lua/diffusion/optim.lua gives them their words. */
+#include "nn/optim.h"
+
+#include "binding/lmodel.h"
+
+#define DFL_EMA   "diffusion.core_ema"
+#define DFL_OPTIM "diffusion.core_optim"
+
+/* ==== averages ============================================================================ */
+
+typedef struct ema_box {
+  df_ema *ema;
+} ema_box;
+
+static df_ema *check_ema(lua_State *L, int arg) {
+  return ((ema_box *)luaL_checkudata(L, arg, DFL_EMA))->ema;
+}
+
+static int l_ema_gc(lua_State *L) {
+  ema_box *b = luaL_checkudata(L, 1, DFL_EMA);
+  df_ema *ema = b->ema;
+  b->ema = NULL;
+  df_ema_free(ema);
+  return 0;
+}
+
+/* ema(home, decay, warmup) */
+static int l_ema(lua_State *L) {
+  df_home *home = dfl_home(L, 1);
+  double decay = luaL_checknumber(L, 2);
+  ema_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->ema = NULL;
+  luaL_setmetatable(L, DFL_EMA);
+  dfl_collect(L);
+  b->ema = df_ema_new(home, decay, lua_toboolean(L, 3));
+  return b->ema ? 1 : dfl_raise(L);
+}
+
+static int l_ema_swap(lua_State *L) {
+  df_ema_swap(check_ema(L, 1));
+  return 0;
+}
+
+static int l_ema_update(lua_State *L) {
+  df_ema_update(check_ema(L, 1));
+  return 0;
+}
+
+static int l_ema_rate(lua_State *L) {
+  lua_pushnumber(L, df_ema_rate(check_ema(L, 1)));
+  return 1;
+}
+
+/* updates([n]): how many there were, and sets it */
+static int l_ema_updates(lua_State *L) {
+  df_ema *e = check_ema(L, 1);
+  if (!lua_isnoneornil(L, 2)) e->updates = luaL_checkinteger(L, 2);
+  lua_pushinteger(L, e->updates);
+  return 1;
+}
+
+static int l_ema_value(lua_State *L) {
+  const df_ema *e = check_ema(L, 1);
+  dfl_push(L, e->value[dfl_position(L, 2, e->home->n, "a model")]);
+  return 1;
+}
+
+/* ==== adamw =============================================================================== */
+
+typedef struct optim_box {
+  df_optim *optim;
+} optim_box;
+
+static df_optim *check_optim(lua_State *L, int arg) {
+  return ((optim_box *)luaL_checkudata(L, arg, DFL_OPTIM))->optim;
+}
+
+static int l_optim_gc(lua_State *L) {
+  optim_box *b = luaL_checkudata(L, 1, DFL_OPTIM);
+  df_optim *optim = b->optim;
+  b->optim = NULL;
+  df_optim_free(optim);
+  return 0;
+}
+
+/* The list at `arg` in a new userdata, left on the stack. */
+static int *integers(lua_State *L, int arg) {
+  lua_Integer n = luaL_len(L, arg);
+  int *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_geti(L, arg, i);
+    list[i - 1] = (int)luaL_checkinteger(L, -1);
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
+/* adamw(list of homes, group of each of their parameters, from 0) */
+static int l_adamw(lua_State *L) {
+  lua_Integer homes = luaL_len(L, 1);
+  const int *group = integers(L, 2);
+  df_home **home = lua_newuserdatauv(L, ((size_t)homes + 1) * sizeof *home, 0);
+  for (lua_Integer i = 1; i <= homes; i++, lua_pop(L, 1)) {
+    lua_geti(L, 1, i);
+    home[i - 1] = dfl_home(L, -1);
+  }
+  optim_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->optim = NULL;
+  luaL_setmetatable(L, DFL_OPTIM);
+  b->optim = df_optim_new(home, (int)homes, group);
+  return b->optim ? 1 : dfl_raise(L);
+}
+
+/* The averages in the list at `arg`, in a userdata left on the stack. */
+static df_ema **averages(lua_State *L, int arg, int *n) {
+  *n = (int)luaL_len(L, arg);
+  df_ema **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
+  for (int i = 1; i <= *n; i++, lua_pop(L, 1)) {
+    lua_geti(L, arg, i);
+    list[i - 1] = check_ema(L, -1);
+  }
+  return list;
+}
+
+static df_group *groups(lua_State *L, int lr, int decay) {
+  lua_Integer n = luaL_len(L, lr);
+  df_group *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
+  for (lua_Integer i = 1; i <= n; i++, lua_pop(L, 2)) {
+    lua_geti(L, lr, i);
+    lua_geti(L, decay, i);
+    list[i - 1] = (df_group){ luaL_checknumber(L, -2), luaL_checknumber(L, -1) };
+  }
+  return list;
+}
+
+/* optim:step(options, rates, decays, averages) -> norm; options has beta1, beta2, tiny,
+** clip, mean */
+static int l_step(lua_State *L) {
+  df_optim *o = check_optim(L, 1);
+  df_step step = { .beta1 = dfl_field_number(L, 2, "beta1", 0.9),
+                   .beta2 = dfl_field_number(L, 2, "beta2", 0.999),
+                   .tiny = dfl_field_number(L, 2, "tiny", 1e-8),
+                   .clip = dfl_field_number(L, 2, "clip", 0),
+                   .mean = dfl_field_flag(L, 2, "mean", true) };
+  double norm = 0;
+  step.group = groups(L, 3, 4);
+  step.ema = averages(L, 5, &step.emas);
+  dfl_collect(L);
+  if (df_optim_step(o, &step, &norm) != DF_OK) return dfl_raise(L);
+  lua_pushnumber(L, norm);
+  return 1;
+}
+
+static int l_zero(lua_State *L) {
+  df_optim_zero(check_optim(L, 1));
+  return 0;
+}
+
+static int l_steps(lua_State *L) {
+  df_optim *o = check_optim(L, 1);
+  if (!lua_isnoneornil(L, 2)) o->steps = luaL_checkinteger(L, 2);
+  lua_pushinteger(L, o->steps);
+  return 1;
+}
+
+static int l_slices(lua_State *L) {
+  lua_pushinteger(L, check_optim(L, 1)->slices);
+  return 1;
+}
+
+static void push_moment(lua_State *L, df_storage *vector, const df_slice *s) {
+  df_tape *tape = dfl_tape(L);
+  df_tensor *x = df_tensor_on(vector, DF_REAL, &s->param->shape, s->at);
+  if (!df_scope_own(tape, x)) dfl_raise(L);
+  dfl_push(L, x);
+  df_scope_close(tape, 0);
+}
+
+/* optim:moments(i) -> name, first and second moments of its parameter i, from 1 */
+static int l_moments(lua_State *L) {
+  df_optim *o = check_optim(L, 1);
+  const df_slice *s = &o->slice[dfl_position(L, 2, o->slices, "an optimiser")];
+  if (df_optim_need_moments(o) != DF_OK) return dfl_raise(L);
+  lua_pushstring(L, s->param->name);
+  push_moment(L, o->m, s);
+  push_moment(L, o->v, s);
+  return 3;
+}
+
+/* ==== registering ========================================================================= */
+
+static const luaL_Reg ema_methods[] = {
+  { "swap", l_ema_swap },       { "update", l_ema_update }, { "rate", l_ema_rate },
+  { "updates", l_ema_updates }, { "value", l_ema_value },   { NULL, NULL },
+};
+
+static const luaL_Reg optim_methods[] = {
+  { "step", l_step },     { "zero", l_zero },       { "steps", l_steps },
+  { "slices", l_slices }, { "moments", l_moments }, { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "ema", l_ema },
+  { "adamw", l_adamw },
+  { NULL, NULL },
+};
+
+static void new_type(lua_State *L, const char *name, lua_CFunction gc,
+                     const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+void dfl_open_optim(lua_State *L) {
+  dfl_functions(L, functions);
+  new_type(L, DFL_EMA, l_ema_gc, ema_methods);
+  new_type(L, DFL_OPTIM, l_optim_gc, optim_methods);
+}

@@ -1,0 +1,230 @@
+/* AdamW (Loshchilov & Hutter 2019, alg. 2). Work is cut into pieces by the sizes of the
+** parameters alone, so the norm has the same bits on any number of threads. */
+#include "nn/optim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+#define PIECE 16384 /* elements */
+#define GRAIN 4     /* pieces a thread takes at once; many are small */
+
+/* ==== slices and pieces ============================================================ */
+
+static int count_parameters(df_home *const *home, int homes) {
+  int n = 0;
+  for (int i = 0; i < homes; i++) n += home[i]->n;
+  return n;
+}
+
+static void add_slice(df_optim *o, df_param *p, int group) {
+  o->slice[o->slices++] = (df_slice){ p, group, o->count };
+  o->count += df_param_count(p);
+}
+
+static int pieces_of(const df_slice *s) {
+  return (int)df_ceil_div(df_param_count(s->param), PIECE);
+}
+
+static void cut(df_optim *o, int slice) {
+  df_int count = df_param_count(o->slice[slice].param);
+  for (df_int first = 0; first < count; first += PIECE)
+    o->piece[o->pieces++] = (df_piece){ slice, first, df_min(PIECE, count - first) };
+}
+
+static df_code furnish(df_optim *o, df_home *const *home, const int *group) {
+  int n = count_parameters(home, o->homes), pieces = 0;
+  o->home = calloc((size_t)o->homes + 1, sizeof *o->home);
+  o->slice = calloc((size_t)n + 1, sizeof *o->slice);
+  if (!o->home || !o->slice) return df_fail(DF_MEMORY, "not enough memory for adamw");
+  for (int i = 0; i < o->homes; i++) {
+    o->home[i] = df_home_retain(home[i]);
+    for (int j = 0; j < home[i]->n; j++, group++)
+      if (home[i]->param[j]->leaf.trainable) add_slice(o, home[i]->param[j], *group);
+  }
+  for (int i = 0; i < o->slices; i++) pieces += pieces_of(&o->slice[i]);
+  o->piece = calloc((size_t)pieces + 1, sizeof *o->piece);
+  if (!o->piece) return df_fail(DF_MEMORY, "not enough memory for adamw");
+  for (int i = 0; i < o->slices; i++) cut(o, i);
+  if (o->slices == 0) return df_fail(DF_MISUSE, "adamw: no parameter is trainable");
+  return DF_OK;
+}
+
+df_optim *df_optim_new(df_home *const *home, int homes, const int *group) {
+  df_optim *o = calloc(1, sizeof *o);
+  if (!o) return df_fail_null(DF_MEMORY, "not enough memory for adamw");
+  o->homes = homes;
+  if (furnish(o, home, group) == DF_OK) return o;
+  df_optim_free(o);
+  return NULL;
+}
+
+void df_optim_free(df_optim *o) {
+  if (!o) return;
+  for (int i = 0; o->home && i < o->homes; i++) df_home_release(o->home[i]);
+  free(o->home);
+  free(o->slice);
+  free(o->piece);
+  df_storage_release(o->m);
+  df_storage_release(o->v);
+  free(o);
+}
+
+static df_storage *zeros(df_int count) {
+  df_storage *s = df_storage_new((size_t)count * sizeof(df_real));
+  if (s) memset(s->body->data, 0, (size_t)count * sizeof(df_real));
+  return s;
+}
+
+df_code df_optim_need_moments(df_optim *o) {
+  if (!o->m) o->m = zeros(o->count);
+  if (!o->v) o->v = zeros(o->count);
+  return o->m && o->v ? DF_OK : DF_MEMORY;
+}
+
+/* ==== gradients ==================================================================== */
+
+static bool is_active(const df_slice *s) { return s->param->leaf.trainable; }
+
+static df_code zero_gradient(df_param *p) {
+  df_leaf *leaf = &p->leaf;
+  if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
+  memset(df_tensor_reals(leaf->grad), 0, (size_t)df_param_count(p) * sizeof(df_real));
+  df_tensor_touch(leaf->grad);
+  return DF_OK;
+}
+
+/* Backward walks since the gradients were zeroed; 0 if there was none. */
+static int walks(const df_optim *o) {
+  int most = 0;
+  for (int i = 0; i < o->slices; i++) {
+    const df_leaf *leaf = &o->slice[i].param->leaf;
+    if (leaf->arrived && leaf->walks > most) most = leaf->walks;
+  }
+  return most;
+}
+
+/* Every active slice has a gradient: 0 where none arrived. */
+static df_code complete(df_optim *o) {
+  for (int i = 0; i < o->slices; i++) {
+    df_param *p = o->slice[i].param;
+    if (!p->leaf.trainable || p->leaf.arrived) continue;
+    if (zero_gradient(p) != DF_OK) return df_error_code();
+  }
+  return DF_OK;
+}
+
+void df_optim_zero(df_optim *o) {
+  for (int i = 0; i < o->slices; i++) o->slice[i].param->leaf.arrived = false;
+}
+
+/* ==== the norm ===================================================================== */
+
+typedef struct norm_task {
+  const df_optim *o;
+  double *partial; /* one a piece */
+} norm_task;
+
+static void square_pieces(void *context, df_int begin, df_int end) {
+  const norm_task *t = context;
+  for (df_int i = begin; i < end; i++) {
+    const df_piece *q = &t->o->piece[i];
+    const df_slice *s = &t->o->slice[q->slice];
+    t->partial[i] = 0;
+    if (!is_active(s)) continue;
+    const df_real *g = df_tensor_reals(s->param->leaf.grad) + q->first;
+    t->partial[i] = df_kernel()->sum_squares(g, q->n);
+  }
+}
+
+static df_code gradient_norm(const df_optim *o, double *norm) {
+  norm_task t = { o, malloc((size_t)o->pieces * sizeof(double)) };
+  if (!t.partial) return df_fail(DF_MEMORY, "not enough memory for a norm");
+  df_parallel(o->pieces, GRAIN, square_pieces, &t);
+  double sum = 0;
+  for (int i = 0; i < o->pieces; i++) sum += t.partial[i];
+  free(t.partial);
+  *norm = sqrt(sum);
+  return DF_OK;
+}
+
+/* ==== the step ===================================================================== */
+
+typedef struct step_task {
+  const df_optim *o;
+  const df_step *step;
+  df_update update; /* what all pieces share */
+} step_task;
+
+static const df_ema *ema_of(const df_step *step, const df_home *home) {
+  for (int i = 0; i < step->emas; i++)
+    if (step->ema[i]->home == home) return step->ema[i];
+  return NULL;
+}
+
+static void update_piece(const step_task *t, const df_piece *q) {
+  const df_slice *s = &t->o->slice[q->slice];
+  const df_param *p = s->param;
+  if (!is_active(s)) return;
+  const df_ema *e = ema_of(t->step, p->home);
+  const df_group *group = &t->step->group[s->group];
+  df_update u = t->update;
+  u.lr = (df_real)group->lr;
+  u.decay = (df_real)group->decay;
+  if (e) u.ema = (df_real)df_ema_rate(e);
+  df_int at = p->at + q->first, moment = s->at + q->first;
+  df_real *average = e ? (df_real *)e->values->body->data + at : NULL;
+  df_kernel()->adamw((df_real *)p->home->values->body->data + at,
+                     df_tensor_reals(p->leaf.grad) + q->first,
+                     (df_real *)t->o->m->body->data + moment,
+                     (df_real *)t->o->v->body->data + moment, average, &u, q->n);
+}
+
+static void update_pieces(void *context, df_int begin, df_int end) {
+  const step_task *t = context;
+  for (df_int i = begin; i < end; i++) update_piece(t, &t->o->piece[i]);
+}
+
+static df_update constants(const df_optim *o, const df_step *step, double scale) {
+  double k = (double)o->steps + 1;
+  return (df_update){
+    .beta1 = (df_real)step->beta1,
+    .beta2 = (df_real)step->beta2,
+    .tiny = (df_real)step->tiny,
+    .correct1 = (df_real)(1 / (1 - pow(step->beta1, k))),
+    .correct2 = (df_real)(1 / (1 - pow(step->beta2, k))),
+    .scale = (df_real)scale,
+  };
+}
+
+static void apply(df_optim *o, const df_step *step, double scale) {
+  step_task t = { o, step, constants(o, step, scale) };
+  df_parallel(o->pieces, GRAIN, update_pieces, &t);
+  for (int i = 0; i < o->homes; i++) o->home[i]->values->body->version++;
+  for (int i = 0; i < step->emas; i++) {
+    step->ema[i]->values->body->version++;
+    step->ema[i]->updates++;
+  }
+  o->m->body->version++;
+  o->v->body->version++;
+  o->steps++;
+}
+
+df_code df_optim_step(df_optim *o, const df_step *step, double *norm) {
+  int k = walks(o);
+  if (k == 0)
+    return df_fail(DF_MISUSE, "step: no gradient has arrived since the last step; call "
+                              "loss:backward() before it");
+  if (df_optim_need_moments(o) != DF_OK || complete(o) != DF_OK
+      || gradient_norm(o, norm) != DF_OK)
+    return df_error_code();
+  double scale = step->mean ? 1.0 / k : 1;
+  *norm *= scale;
+  if (!isfinite(*norm)) return DF_OK;
+  if (step->clip > 0 && *norm > step->clip) scale *= step->clip / *norm;
+  apply(o, step, scale);
+  return DF_OK;
+}

@@ -1,0 +1,45 @@
+/* What a network is told of its place in the process: linear(silu(linear(sinusoid(t)))),
+** plus a row for the class, activated. */
+#include "nn/time_embed.h"
+
+#include <stdio.h>
+
+enum { SINUSOID, ONE, TWO, CLASS };
+
+static df_tensor *add_class(df_tape *tape, const df_layer *l, df_tensor *e,
+                            df_tensor *class) {
+  if (!class || !e) return e;
+  if (l->o.classes == 0)
+    return df_fail_null(DF_MISUSE, "a class is given, but this network was made without "
+                                   "classes = n");
+  return df_add(tape, e, df_layer_of(tape, l->part[CLASS].layer, class));
+}
+
+static df_tensor *time_embed_forward(df_tape *tape, const df_layer *l,
+                                     df_tensor *const *x) {
+  df_tensor *e = df_layer_of(tape, l->part[SINUSOID].layer, x[0]);
+  e = df_silu(tape, df_layer_of(tape, l->part[ONE].layer, e));
+  e = df_layer_of(tape, l->part[TWO].layer, e);
+  return df_silu(tape, add_class(tape, l, e, x[1]));
+}
+
+static void describe(const df_layer *l, char *text, size_t size) {
+  int used = snprintf(text, size, "%td -> %td", l->o.in, l->o.out);
+  if (l->o.classes > 0 && used > 0 && (size_t)used < size)
+    snprintf(text + used, size - (size_t)used, ", classes %td", l->o.classes);
+}
+
+static const df_kind time_embed = { "time_embed", 1, 2, time_embed_forward, describe };
+
+df_layer *df_time_embed_layer(df_int in, df_int width, df_int classes) {
+  const df_layer_opts o = { .in = in, .out = width, .classes = classes };
+  const df_sinusoid_opts wave = { .width = in, .max_period = 10000 };
+  df_layer *l = df_layer_new(&time_embed, &o);
+  if (!l) return NULL;
+  df_layer_add(l, df_sinusoid_layer(&wave), "sinusoid");
+  if (!l->failed) df_layer_add(l, df_linear_layer(in, width, true, false), "one");
+  if (!l->failed) df_layer_add(l, df_linear_layer(width, width, true, false), "two");
+  if (!l->failed && classes > 0)
+    df_layer_add(l, df_embedding_layer(classes, width), "class");
+  return df_layer_done(l);
+}

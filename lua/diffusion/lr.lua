@@ -1,0 +1,59 @@
+--- Learning rates: functions from the number of a step, counted from 1, to a rate.
+local opts = require "diffusion.opts"
+
+local lr = {}
+
+local peak = { "number", required = true, above = 0 }
+local warmup = { "integer", default = 0, min = 0 }
+local total = { "integer", required = true, min = 1 }
+local floor = { "number", default = 0, min = 0 }
+
+-- How far a step is from the end of the warm-up (0) to `total` (1).
+local function progress(step, o)
+  return math.min(1, math.max(0, (step - o.warmup) / math.max(1, o.total - o.warmup)))
+end
+
+local function warming(shape, o)
+  return function(step)
+    if step <= o.warmup then return o.peak * step / o.warmup end
+    return o.floor + (o.peak - o.floor) * shape(progress(step, o))
+  end
+end
+
+--- The same at every step, after a linear warm-up.
+---@param options table {peak=, warmup = 0 steps}
+---@return function step -> rate
+function lr.constant(options)
+  local o = opts.check("constant", options, { peak = peak, warmup = warmup })
+  o.floor, o.total = 0, math.maxinteger
+  return warming(function() return 1 end, o)
+end
+
+--- A straight line from peak to floor at step `total`, after a linear warm-up.
+---@param options table {peak=, total=, warmup = 0, floor = 0}
+---@return function step -> rate
+function lr.linear(options)
+  local o = opts.check("linear", options, { peak = peak, total = total, warmup = warmup, floor = floor })
+  return warming(function(u) return 1 - u end, o)
+end
+
+local function half_cosine(u) return (1 + math.cos(math.pi * u)) / 2 end
+
+--- Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).
+---@param options table {peak=, total=, floor = 0}
+---@return function step -> rate
+function lr.cosine(options)
+  local o = opts.check("cosine", options, { peak = peak, total = total, floor = floor })
+  o.warmup = 0
+  return warming(half_cosine, o)
+end
+
+--- The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.
+---@param options table {peak=, warmup=, total=, floor = 0}
+---@return function step -> rate
+function lr.warmup_cosine(options)
+  local rules = { peak = peak, total = total, warmup = warmup, floor = floor }
+  return warming(half_cosine, opts.check("warmup_cosine", options, rules))
+end
+
+return lr

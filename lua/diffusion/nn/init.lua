@@ -1,0 +1,17 @@
+--- nn: layers, modules of one's own, and models that pack them.
+local gradient = require "diffusion.gradient"
+local layers = require "diffusion.nn.layers"
+local model = require "diffusion.nn.model"
+local module = require "diffusion.nn.module"
+
+local nn = {
+  module = module.module,
+  list = module.list,
+  sequence = module.sequence,
+  recompute = module.recompute,
+  model = function(root) return model.model(root) end,
+  guest = gradient.guest,
+}
+for name, layer in pairs(layers) do nn[name] = layer end
+
+return nn

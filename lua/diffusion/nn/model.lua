@@ -1,0 +1,225 @@
+--- Models: a network whose parameters live in one named vector. A model is a denoiser,
+--- called as model(xt, t, {class=}); networks for other uses are called as they like.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local module = require "diffusion.nn.module"
+
+local model = {}
+
+-- What a model doesn't show among its fields: {root, home, layers, config}.
+local facts = setmetatable({}, { __mode = "k" })
+
+local Model = {}
+local meta = { __name = "diffusion.model" }
+
+--- The methods of models: the files that add some (saving) put them here.
+model.methods = Model
+
+-- Methods first, then the fields of the network.
+function meta.__index(m, key) return Model[key] or facts[m].root[key] end
+
+--- Is the value a model?
+---@param value any
+---@return boolean
+function model.is_model(value) return getmetatable(value) == meta end
+
+--- The home (core) in which a model's parameters live.
+---@param m table
+---@return any
+function model.home(m) return facts[m].home end
+
+-- ---- the call --------------------------------------------------------------------------
+
+-- A number, a list or a tensor as a tensor {B}; `what` is its name.
+local function for_each_sample(what, value, B, dtype)
+  if type(value) == "number" then return core.full({ B }, value, { dtype = dtype }) end
+  if type(value) == "table" and not getmetatable(value) then
+    value = core.tensor(value, { dtype = dtype })
+  end
+  if not core.is_tensor(value) then
+    opts.fail("model: %s is a %s; a number, a list or a tensor expected", what, opts.kind(value))
+  end
+  if value:dim() == 0 then value = value:expand(B) end
+  if value:dim() ~= 1 or value:size(1) ~= B then
+    opts.fail("model: %s has the shape [%s], but x has %d samples", what,
+      table.concat(value:shape(), ","), B)
+  end
+  return dtype == "i64" and value:dtype() ~= "i64" and value:to "i64" or value
+end
+
+local call_rules = { class = { "any" } }
+
+local function call_layer(layer, x, t, class)
+  if class ~= nil then return layer(x, t, class) end
+  if t ~= nil then return layer(x, t) end
+  return layer(x)
+end
+
+function meta.__call(m, x, t, options, ...)
+  local own = facts[m]
+  if not core.is_tensor(x) then
+    if module.is_module(own.root) then return own.root(x, t, options, ...) end
+    opts.fail("model: x is a %s, not a tensor", opts.kind(x))
+  end
+  local B = x:dim() > 0 and x:size(1) or 1
+  if t ~= nil then t = for_each_sample("t", t, B, core.real) end
+  if core.is_layer(own.root) then
+    local o = options and opts.check("model", options, call_rules, 3) or {}
+    return call_layer(own.root, x, t, o.class and for_each_sample("class", o.class, B, "i64"))
+  end
+  if type(options) == "table" and options.class ~= nil then
+    local copy = {}
+    for k, v in pairs(options) do copy[k] = v end
+    copy.class = for_each_sample("class", options.class, B, "i64")
+    options = copy
+  end
+  return own.root(x, t, options, ...)
+end
+
+-- ---- parameters ------------------------------------------------------------------------
+
+--- Iterates over names and parameters in order: `for name, p in model:parameters() do`.
+--- A parameter is a tensor; its gradient is p.grad.
+---@return function iterator
+function Model:parameters()
+  local home, i = facts[self].home, 0
+  return function()
+    i = i + 1
+    if i > home:count() then return nil end
+    return home:name(i), home:value(i)
+  end
+end
+
+--- How many numbers the model consists of.
+---@return integer total
+---@return integer trainable
+function Model:count() return facts[self].home:elements() end
+
+--- The parameters by name, as windows on the model's own values.
+---@return table<string, any>
+function Model:state()
+  local out = {}
+  for name, p in self:parameters() do out[name] = p end
+  return out
+end
+
+local function shape_text(x) return "[" .. table.concat(x:shape(), ",") .. "]" end
+
+--- What keeps a state from being that of a set of parameters, as a sentence, or nil.
+---@param parameters function iterator of name, tensor
+---@param state table<string, any>
+---@return string|nil
+function model.mismatch(parameters, state)
+  local known, names = {}, {}
+  for name, p in parameters do
+    known[name], names[#names + 1] = true, name
+    local x = state[name]
+    if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, shape_text(p)) end
+    if shape_text(x) ~= shape_text(p) then
+      return ("state: '%s' is %s, but the model's is %s"):format(name, shape_text(x), shape_text(p))
+    end
+  end
+  for name in pairs(state) do
+    if not known[name] then
+      local near = opts.nearest(tostring(name), names)
+      return ("state: the model has no parameter '%s'%s"):format(tostring(name),
+        near and ("; '%s' is the nearest"):format(near) or "")
+    end
+  end
+end
+
+--- Copies values in, by name: every parameter, of the same shape, and nothing else.
+---@param state table<string, any>
+---@return table self
+function Model:load_state(state)
+  local trouble = model.mismatch(self:parameters(), state)
+  if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  for name, p in self:parameters() do p:copy_(state[name]:detach()) end
+  return self
+end
+
+-- ---- freezing --------------------------------------------------------------------------
+
+local function set_trainable(m, method, pattern, on)
+  local home, found = facts[m].home, false
+  for i = 1, home:count() do
+    if not pattern or home:name(i):find(pattern) then
+      found = true
+      home:set_trainable(i, on)
+    end
+  end
+  if not found and home:count() > 0 then
+    opts.fail("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
+  end
+  return m
+end
+
+--- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients
+--- that have gathered in the model are let go of.
+---@param pattern string|nil Lua's; all if nil
+---@return table self
+function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
+
+--- Undoes freeze.
+---@param pattern string|nil Lua's; all if nil
+---@return table self
+function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
+
+-- ---- dropout ---------------------------------------------------------------------------
+
+local function set_eval(m, on)
+  for _, named in ipairs(facts[m].layers) do core.layer_set_eval(named[2], on) end
+  return m
+end
+
+--- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+---@return table self
+function Model:eval() return set_eval(self, true) end
+
+--- Dropout again, in d.record.
+---@return table self
+function Model:train() return set_eval(self, false) end
+
+-- ---- what it is ------------------------------------------------------------------------
+
+local function copied(value)
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = copied(v) end
+  return out
+end
+
+--- A plain table from which the same network can be built: {kind = "unet", channels = ...}.
+--- A network composed in Lua is known by its name only: {kind = "module", name = "net"};
+--- its constructor builds it.
+---@return table
+function Model:config() return copied(facts[self].config) end
+
+function meta.__tostring(m)
+  local own = facts[m]
+  local total, trainable = own.home:elements()
+  local count = module.grouped(total) .. " parameters"
+  if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
+  local lines = module.tree(own.root)
+  return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
+end
+
+--- Packs every parameter under a root into one named vector and gives each its first value,
+--- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+---@param root any a layer or a module
+---@param config table|nil what config() returns; stock networks give it
+---@return table model
+function model.model(root, config)
+  if not core.is_layer(root) and not module.is_module(root) then
+    opts.fail("bad argument #1 to 'model' (a layer or a module expected, got %s)", opts.kind(root))
+  end
+  local layers = module.layers(root)
+  local m = setmetatable({}, meta)
+  facts[m] = {
+    root = root, layers = layers, home = core.home(layers),
+    config = config or { kind = "module", name = module.title(root) },
+  }
+  return m
+end
+
+return model

@@ -1,0 +1,219 @@
+--- Modules: layers of one's own, composed in Lua. A module remembers the order in which its
+--- fields were assigned, so names and parameters come in the same order at every start.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local gradient = require "diffusion.gradient"
+
+local module = {}
+
+-- What a module doesn't show among its fields: {name, order = list of keys, parameters =
+-- key -> bare parameter}.
+local facts = setmetatable({}, { __mode = "k" })
+
+local Module = { __name = "diffusion.module" }
+
+--- Is the value a module?
+---@param value any
+---@return boolean
+function module.is_module(value) return getmetatable(value) == Module end
+
+local function is_bare(value)
+  return core.is_layer(value) and core.layer_kind(value) == "parameter"
+end
+
+-- New keys come here; a bare parameter stays hidden, so that reading it gives its tensor.
+function Module.__newindex(m, key, value)
+  local own = facts[m]
+  own.order[#own.order + 1] = key
+  if is_bare(value) then own.parameters[key] = value else rawset(m, key, value) end
+end
+
+function Module.__index(m, key)
+  local parameter = facts[m].parameters[key]
+  return parameter and parameter.weight
+end
+
+function Module.__call(m, ...)
+  if type(m.forward) ~= "function" then
+    opts.fail("%s: the module has no function m:forward(...)", facts[m].name)
+  end
+  return m:forward(...)
+end
+
+local function new(name)
+  local m = {}
+  facts[m] = { name = name, order = {}, parameters = {} }
+  return setmetatable(m, Module)
+end
+
+--- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
+--- are layers or modules are its parts.
+---@param name string shown when a model is printed
+---@param builder function (m, ...) fills m; returns nothing
+---@return function constructor (...) -> module
+function module.module(name, builder)
+  if type(name) ~= "string" or type(builder) ~= "function" then
+    opts.fail("bad arguments to 'module' (a name and a function (m, ...) expected)")
+  end
+  return function(...)
+    local m = new(name)
+    builder(m, ...)
+    return m
+  end
+end
+
+local function is_part(value) return core.is_layer(value) or module.is_module(value) end
+
+--- n parts made by `make(i)`, read as list[i]; their names are numbers.
+---@param n integer
+---@param make function (i) -> layer or module
+---@return table module
+function module.list(n, make)
+  local m = new "list"
+  for i = 1, n do
+    local part = make(i)
+    if not is_part(part) then
+      opts.fail("list: entry %d is a %s, not a layer or a module", i, opts.kind(part))
+    end
+    m[i] = part
+  end
+  return m
+end
+
+local function run_in_order(parts, x)
+  for _, part in ipairs(parts) do x = part(x) end
+  return x
+end
+
+local function sequence_forward(m, x) return gradient.scope(run_in_order, m, x) end
+
+--- Parts called one after the other; plain functions may stand among them. What is between
+--- two of them is let go of as soon as the end is reached.
+---@param ... any layers, modules or functions of one tensor
+---@return table module
+function module.sequence(...)
+  local m = new "sequence"
+  for i, part in ipairs(table.pack(...)) do
+    if not is_part(part) and type(part) ~= "function" then
+      opts.fail("bad argument #%d to 'sequence' (a layer, a module or a function expected, got %s)",
+        i, opts.kind(part))
+    end
+    m[i] = part
+  end
+  rawset(m, "forward", sequence_forward)
+  return m
+end
+
+--- A layer or module whose inner values aren't kept for the way back but computed again.
+---@param part any
+---@return table module with the one part
+function module.recompute(part)
+  if not is_part(part) then
+    opts.fail("bad argument #1 to 'recompute' (a layer or a module expected, got %s)", opts.kind(part))
+  end
+  local m = new "recompute"
+  m.inner = part
+  local again = gradient.recompute(function(...) return part(...) end)
+  rawset(m, "forward", function(_, ...) return again(...) end)
+  return m
+end
+
+-- A plain table of layers would be overlooked: PyTorch's users know the silence.
+local function refuse_plain(path, value)
+  if type(value) ~= "table" or getmetatable(value) then return end
+  for _, inner in pairs(value) do
+    if is_part(inner) then
+      opts.fail("model: '%s' is a plain table with layers in it; nn.list(n, fn) or nn.sequence(...) "
+        .. "makes them parts", path)
+    end
+  end
+end
+
+local function join(path, key)
+  return path == "" and tostring(key) or path .. "." .. tostring(key)
+end
+
+-- {key, path, part} of a module's parts, in order of assignment.
+local function parts_of(m, path)
+  local out, own = {}, facts[m]
+  for _, key in ipairs(own.order) do
+    local part = own.parameters[key] or rawget(m, key)
+    local at = join(path, key)
+    refuse_plain(at, part)
+    if is_part(part) then out[#out + 1] = { key = key, path = at, part = part } end
+  end
+  return out
+end
+
+local function gather(part, path, out, seen)
+  if core.is_layer(part) then
+    out[#out + 1] = { path, part }
+  elseif not seen[part] then
+    seen[part] = true
+    for _, inner in ipairs(parts_of(part, path)) do gather(inner.part, inner.path, out, seen) end
+  end
+  return out
+end
+
+--- Every layer under a root with its path, in order; a shared one once for each place.
+---@param root any layer or module
+---@return table[] list of {path, layer}
+function module.layers(root) return gather(root, "", {}, {}) end
+
+-- Layers whose parts are worth a line each when a model is printed.
+local open_kinds = { unet = true, mlp = true, group = true }
+
+local function inner_parts(part)
+  if module.is_module(part) then return parts_of(part, "") end
+  local out = {}
+  if open_kinds[core.layer_kind(part)] then
+    for i, named in ipairs(core.layer_parts(part)) do out[i] = { key = named[1], part = named[2] } end
+  end
+  return out
+end
+
+--- Elements of all parameters under a part.
+---@param part any
+---@return integer
+function module.elements(part)
+  local n = 0
+  for _, named in ipairs(module.layers(part)) do n = n + core.layer_elements(named[2]) end
+  return n
+end
+
+--- 1234567 -> "1,234,567"
+---@param n integer
+---@return string
+function module.grouped(n)
+  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (text:gsub("^,", ""))
+end
+
+--- The name of a part as it is printed.
+---@param part any
+---@return string
+function module.title(part)
+  return module.is_module(part) and facts[part].name or tostring(part)
+end
+
+local function tree(part, depth, lines)
+  for _, inner in ipairs(inner_parts(part)) do
+    local text = ("%s%s: %s"):format(("  "):rep(depth), inner.key, module.title(inner.part))
+    local n = module.elements(inner.part)
+    lines[#lines + 1] = n > 0 and ("%-58s %13s"):format(text, module.grouped(n)) or text
+    tree(inner.part, depth + 1, lines)
+  end
+  return lines
+end
+
+--- The parts under a root as lines: names, layers, numbers of parameters.
+---@param root any
+---@return string[]
+function module.tree(root) return tree(root, 1, {}) end
+
+function Module.__tostring(m)
+  local lines = module.tree(m)
+  return table.concat({ module.title(m), table.unpack(lines) }, "\n")
+end
+
+return module

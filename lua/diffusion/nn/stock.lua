@@ -1,0 +1,85 @@
+--- The networks that come with the library, wired in C.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local model = require "diffusion.nn.model"
+
+local stock = {}
+
+-- A network by its checked options, which are its config.
+local function build(kind, o)
+  local root = core.layer[kind](o)
+  local config = { kind = kind }
+  for name, value in pairs(o) do config[name] = value end
+  return model.model(root, config)
+end
+
+local mlp_rules = {
+  dim = { "integer", default = 2, min = 1 },
+  hidden = { "integer", default = 128, min = 2 },
+  depth = { "integer", default = 4, min = 1 },
+  classes = { "integer", default = 0, min = 0 },
+}
+
+--- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
+--- embedding.
+---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
+---@return table model
+function stock.mlp(options) return build("mlp", opts.check("mlp", options, mlp_rules)) end
+
+local unet_rules = {
+  image = { "table", required = true },
+  channels = { "integer", default = 32, min = 2 },
+  mult = { "table", default = { 1, 2, 2 } },
+  blocks = { "integer", default = 2, min = 1 },
+  attention = { "table", default = {} },
+  classes = { "integer", default = 0, min = 0 },
+  dropout = { "number", default = 0, min = 0, below = 1 },
+  heads = { "integer", default = 1, min = 1 },
+  groups = { "integer", min = 1 },
+}
+
+local function whole_list(name, list, least)
+  local out = {}
+  for i = 1, #list do
+    out[i] = math.tointeger(list[i])
+    if not out[i] or out[i] < 1 then
+      opts.fail("bad argument #1 to 'unet' (option '%s': whole numbers of 1 or more expected, got %s)",
+        name, tostring(list[i]))
+    end
+  end
+  if #out < least then
+    opts.fail("bad argument #1 to 'unet' (option '%s': %d entries expected, got %d)", name, least, #out)
+  end
+  return out
+end
+
+--- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
+--- attention where asked for and in the middle, predicting C channels. Other H and W may be
+--- run too, if the levels divide them.
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
+---  blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0,
+---  dropout = 0, heads = 1, groups = as in nn.norm_conv}
+---@return table model
+function stock.unet(options)
+  local o = opts.check("unet", options, unet_rules)
+  o.image = whole_list("image", o.image, 3)
+  o.mult, o.attention = whole_list("mult", o.mult, 1), whole_list("attention", o.attention, 0)
+  return build("unet", o)
+end
+
+--- The network of a config (see model:config), with first values.
+---@param config table
+---@return table|nil model nil for a network composed in Lua
+---@return string|nil message why
+function stock.from_config(config)
+  local o = {}
+  for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
+  if config.kind == "mlp" or config.kind == "unet" then return stock[config.kind](o) end
+  if config.kind == "module" then
+    return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
+      .. "model:load(path)"):format(tostring(config.name))
+  end
+  return nil, ("a network of kind '%s' isn't known here"):format(tostring(config.kind))
+end
+
+return stock

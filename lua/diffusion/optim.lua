@@ -1,0 +1,312 @@
+--- Optimising: AdamW with clip, and running averages of a model, in one pass.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local model = require "diffusion.nn.model"
+
+local optim = {}
+
+-- ---- averages --------------------------------------------------------------------------
+
+-- What an average doesn't show among its fields: {model, core}.
+local averages = setmetatable({}, { __mode = "k" })
+
+local Ema = {}
+local ema_meta = { __name = "diffusion.ema" }
+
+function ema_meta.__index(ema, key)
+  if key == "updates" then return averages[ema].core:updates() end
+  return Ema[key]
+end
+
+function ema_meta.__newindex(ema, key, value)
+  if key ~= "updates" then opts.fail("ema: no field '%s' to set", tostring(key)) end
+  averages[ema].core:updates(value)
+end
+
+local function swap_back(own, fine, ...)
+  own.core:swap()
+  own.lent = false
+  if not fine then error(..., 0) end
+  return ...
+end
+
+-- The model as it is on the average: the values are exchanged around the call.
+function ema_meta.__call(ema, ...)
+  local own = averages[ema]
+  if own.lent then return own.model(...) end
+  own.core:swap()
+  own.lent = true
+  return swap_back(own, pcall(own.model, ...))
+end
+
+--- The averages by name, as windows on them: what model:save takes as `weights`.
+---@return table<string, any>
+function Ema:state()
+  local own, out, i = averages[self], {}, 0
+  for name in own.model:parameters() do
+    i = i + 1
+    out[name] = own.core:value(i)
+  end
+  return out
+end
+
+--- Copies averages in, by name. The number of updates is the field `updates`.
+---@param state table<string, any>
+---@return table self
+function Ema:load_state(state)
+  local own, mine = averages[self], self:state()
+  local trouble = model.mismatch(own.model:parameters(), state)
+  if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  for name, x in pairs(mine) do x:copy_(state[name]) end
+  return self
+end
+
+--- Moves the average towards the model's values now, for those who don't give it to an
+--- optimiser.
+---@return table self
+function Ema:update()
+  averages[self].core:update()
+  return self
+end
+
+--- The config of the model whose average it is.
+---@return table
+function Ema:config() return averages[self].model:config() end
+
+function ema_meta.__tostring(ema)
+  local own = averages[ema]
+  return ("ema of %s, decay %g, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,
+    own.core:updates())
+end
+
+--- A running average of a model's values, begun as a copy: a denoiser like the model. Give
+--- it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with
+--- r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
+---@param of table a model
+---@param options table? {decay = 0.9995, in [0, 1), warmup = true}
+---@return table ema callable (xt, t, {class=}); field updates
+function optim.ema(of, options)
+  if not model.is_model(of) then
+    opts.fail("bad argument #1 to 'ema' (model expected, got %s)", opts.kind(of))
+  end
+  local o = opts.check("ema", options, {
+    decay = { "number", default = 0.9995, min = 0, below = 1 },
+    warmup = { "boolean", default = true },
+  }, 2)
+  local ema = setmetatable({}, ema_meta)
+  averages[ema] = {
+    model = of, decay = o.decay, lent = false, core = core.ema(model.home(of), o.decay, o.warmup),
+  }
+  return ema
+end
+
+-- ---- adamw -----------------------------------------------------------------------------
+
+-- What an optimiser doesn't show among its fields.
+local optimisers = setmetatable({}, { __mode = "k" })
+
+local Adamw = {}
+local adamw_meta = { __name = "diffusion.adamw" }
+
+local function rate_at(lr, step)
+  if type(lr) == "number" then return lr end
+  local rate = lr(step)
+  if type(rate) ~= "number" then
+    opts.fail("adamw: the learning rate of step %d is a %s, not a number", step, opts.kind(rate))
+  end
+  return rate
+end
+
+function adamw_meta.__index(opt, key)
+  local own = optimisers[opt]
+  if key == "lr" then return rate_at(own.groups[1].lr, own.core:steps() + 1) end
+  if key == "steps" then return own.core:steps() end
+  if key == "skipped" then return own.skipped end
+  return Adamw[key]
+end
+
+function adamw_meta.__newindex(opt, key, value)
+  if key ~= "lr" or (type(value) ~= "number" and type(value) ~= "function") then
+    opts.fail("adamw: only lr can be set, to a number or a function of the step")
+  end
+  optimisers[opt].groups[1].lr = value
+end
+
+local step_rules = { zero = { "boolean", default = true } }
+
+--- One step: the gradient's mean over the backward calls since the last (accumulate =
+--- "mean"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts
+--- with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and
+--- `skipped` counts one more: look at the result.
+---@param options table? {zero = true: let go of the gradient after it}
+---@return number norm L2, of the whole gradient before clipping
+function Adamw:step(options)
+  local own = optimisers[self]
+  local zero = options == nil or opts.check("step", options, step_rules).zero
+  local rates, decays = {}, {}
+  for i, group in ipairs(own.groups) do
+    rates[i] = rate_at(group.lr or own.groups[1].lr, own.core:steps() + 1)
+    decays[i] = group.weight_decay or own.groups[1].weight_decay
+  end
+  local norm = own.core:step(own.options, rates, decays, own.averages)
+  local finite = norm - norm == 0
+  if not finite then own.skipped = own.skipped + 1 end
+  if zero or not finite then own.core:zero() end
+  return norm
+end
+
+--- Drops the gradients that have gathered.
+---@return table self
+function Adamw:zero()
+  optimisers[self].core:zero()
+  return self
+end
+
+--- What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name
+--- as windows on the optimiser's own.
+---@return table
+function Adamw:state()
+  local own = optimisers[self]
+  local out = { steps = own.core:steps(), skipped = own.skipped, first = {}, second = {} }
+  for i = 1, own.core:slices() do
+    local _, first, second = own.core:moments(i)
+    out.first[own.names[i]], out.second[own.names[i]] = first, second
+  end
+  return out
+end
+
+local function named(list)
+  local name
+  return function()
+    local x
+    name, x = next(list, name)
+    return name, x
+  end
+end
+
+--- Copies a state in: the moments of every parameter it moves, and nothing else.
+---@param state table as of state()
+---@return table self
+function Adamw:load_state(state)
+  local own, mine = optimisers[self], self:state()
+  for _, which in ipairs { "first", "second" } do
+    local trouble = model.mismatch(named(mine[which]), state[which] or {})
+    if trouble then opts.fail("load_state: %s moments: %s", which, (trouble:gsub("^state: ", ""))) end
+  end
+  for _, which in ipairs { "first", "second" } do
+    for name, x in pairs(mine[which]) do x:copy_(state[which][name]) end
+  end
+  own.core:steps(state.steps)
+  own.skipped = state.skipped or 0
+  return self
+end
+
+function adamw_meta.__tostring(opt)
+  local own = optimisers[opt]
+  return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
+end
+
+local group_rules = {
+  pattern = { "string", required = true },
+  lr = { "number|function" },
+  weight_decay = { "number", min = 0 },
+}
+
+-- The group of a name: the first whose pattern matches, else 0, the options themselves.
+local function group_of(name, groups)
+  for i = 2, #groups do
+    if name:find(groups[i].pattern) then return i - 1 end
+  end
+  return 0
+end
+
+local function list_of(value, is_one)
+  if value == nil then return {} end
+  return is_one(value) and { value } or value
+end
+
+local function is_ema(value) return getmetatable(value) == ema_meta end
+
+-- The core's averages; each must be of one of the models, and no two of the same.
+local function core_averages(given, models)
+  local out, seen = {}, {}
+  for i, ema in ipairs(list_of(given, is_ema)) do
+    if not is_ema(ema) then opts.fail("adamw: ema: entry %d is a %s, not an ema", i, opts.kind(ema)) end
+    local own, found = averages[ema], false
+    for _, m in ipairs(models) do found = found or m == own.model end
+    if not found then opts.fail("adamw: the ema is of a model that this optimiser doesn't move") end
+    if seen[own.model] then
+      opts.fail("adamw: two averages of one model; update the second by ema:update()")
+    end
+    seen[own.model] = true
+    out[i] = own.core
+  end
+  return out
+end
+
+local adamw_rules = {
+  lr = { "number|function", default = 1e-3 },
+  betas = { "table", default = { 0.9, 0.999 } },
+  tiny = { "number", default = 1e-8, above = 0 },
+  weight_decay = { "number", default = 0, min = 0 },
+  clip = { "number", above = 0 },
+  ema = { "any" },
+  groups = { "table", default = {} },
+  accumulate = { one_of = { "mean", "sum" }, default = "mean" },
+}
+
+-- Names of what is trainable, and the group of every parameter, model after model.
+local function survey(models, groups)
+  local homes, group, names = {}, {}, {}
+  for i, m in ipairs(models) do
+    if not model.is_model(m) then
+      opts.fail("bad argument #1 to 'adamw' (model or list of models expected, got %s)", opts.kind(m))
+    end
+    local home = model.home(m)
+    homes[i] = home
+    for j = 1, home:count() do
+      local name = #models > 1 and ("%d.%s"):format(i, home:name(j)) or home:name(j)
+      group[#group + 1] = group_of(name, groups)
+      if home:trainable(j) then names[#names + 1] = name end
+    end
+  end
+  return homes, group, names
+end
+
+local function core_options(o)
+  local beta1, beta2 = o.betas[1], o.betas[2]
+  for i = 1, 2 do
+    local beta = o.betas[i]
+    if type(beta) ~= "number" or beta < 0 or beta >= 1 then
+      opts.fail("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected)")
+    end
+  end
+  return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
+end
+
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
+---@param models table a model, or a list of models
+---@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
+---  tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
+---  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
+---  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
+---  parameters whose names match (the first that does; "1.name" in a list of models)}
+---@return table opt fields lr (of the next step; may be set), steps, skipped
+function optim.adamw(models, options)
+  local o = opts.check("adamw", options, adamw_rules, 2)
+  models = list_of(models, model.is_model)
+  if type(models) ~= "table" then
+    opts.fail("bad argument #1 to 'adamw' (model or list of models expected, got %s)", opts.kind(models))
+  end
+  local groups = { { lr = o.lr, weight_decay = o.weight_decay } }
+  for i, group in ipairs(o.groups) do groups[i + 1] = opts.check("adamw", group, group_rules, 2) end
+  local homes, group, names = survey(models, groups)
+  local opt = setmetatable({}, adamw_meta)
+  optimisers[opt] = {
+    core = core.adamw(homes, group), groups = groups, names = names, options = core_options(o),
+    averages = core_averages(o.ema, models), models = models, skipped = 0,
+  }
+  return opt
+end
+
+return optim
