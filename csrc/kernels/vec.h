@@ -16,13 +16,13 @@
 **   vexp vlog vsin vcos vtanh verf verfc: relative error below 2e-6 in float, right at 0,
 **     infinities, NaN, denormal and huge arguments; libm's own in vec_scalar.h
 **   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
-**   vsum(v) -> double: the lanes in order
+**   vsum(v) -> double: the lanes added in a fixed order
 **   vload_f16 vstore_f16 vload_bf16 vstore_bf16 vround_bf16: half to even, NaN stays NaN
 **   uset1 uadd uxor ushr(a, k) ulanes (0, 1, 2 ...) ustore4; uload(p) is full
 **   umul(a, k, &high): low half of a k;  ubelow(a, b) -> M: a < b, unsigned
 **   unumber(a): to V, a < 2^24
-**   R, RL, rload(p), rset1(a), rfma, rstore(p, r, n), rload_n(p, n), radd: the vector of
-**     the rows kernel; V, save in vec_scalar.h
+**   R, RL lanes, rload(p), rload_n(p, n), rset1, rfma, radd, rstore(p, r, n): the vector
+**     of the rows kernel, V save in vec_scalar.h
 **   MR, NR: rows and vectors of R in a register block */
 #ifndef df_vec_h
 #define df_vec_h
@@ -37,11 +37,6 @@
 /* NaN if either is. */
 static inline V vmax_nan(V a, V b) { return vselect(visnan(a), a, vmax(a, b)); }
 static inline V vmin_nan(V a, V b) { return vselect(visnan(a), a, vmin(a, b)); }
-
-/* Lanes past the end read `other`. */
-static inline V vload_or(const df_real *p, V other, df_int n) {
-  return n >= VL ? vload(p, n) : vselect(vfirst(n), vload(p, n), other);
-}
 
 /* p = beta p + v, not reading p when beta is 0. */
 static inline void vsink(df_real *p, df_real beta, V v, df_int n) {

@@ -49,11 +49,9 @@ static inline V vselect(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline V vscale(V v, V k) { return _mm512_scalef_ps(v, k); }
 
 static inline double vsum(V a) {
-  float lane[VL];
-  double s = 0;
-  vstore(lane, a, VL);
-  for (int k = 0; k < VL; k++) s += (double)lane[k];
-  return s;
+  __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+  __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+  return _mm512_reduce_add_pd(_mm512_add_pd(low, high));
 }
 
 static inline U ubits(V a) { return _mm512_castps_si512(a); }

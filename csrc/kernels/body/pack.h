@@ -5,15 +5,26 @@ static void round_bf16(df_real *y, const df_real *x, df_int n) {
   map(y, x, n, vround_bf16);
 }
 
-#define TILE 16 /* a cache line of floats each way */
-
+/* Four rows by VL columns: interleaved, a column's four numbers lie side by side. */
 static void transpose(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
                       df_int C) {
-  for (df_int r0 = 0; r0 < rows; r0 += TILE)
-    for (df_int c0 = 0; c0 < C; c0 += TILE)
-      for (df_int c = c0; c < df_min(C, c0 + TILE); c++)
-        for (df_int r = r0; r < df_min(rows, r0 + TILE); r++)
-          y[c * ldy + r] = x[r * ldx + c];
+  for (df_int c0 = 0; c0 < C; c0 += VL)
+    for (df_int r0 = 0; r0 < rows; r0 += 4) {
+      df_real part[4 * VL], *to = y + c0 * ldy + r0;
+      df_int height = df_min(4, rows - r0), width = df_min(VL, C - c0);
+      V v[4];
+      for (df_int j = 0; j < 4; j++) {
+        const df_real *from = x + (r0 + df_min(j, height - 1)) * ldx + c0;
+        v[j] = vload(from, width);
+      }
+      vstore4(part, v[0], v[1], v[2], v[3]);
+      if (height == 4)
+        for (df_int c = 0; c < width; c++)
+          memcpy(to + c * ldy, part + 4 * c, 4 * sizeof *y);
+      else
+        for (df_int c = 0; c < width; c++)
+          for (df_int r = 0; r < height; r++) to[c * ldy + r] = part[4 * c + r];
+    }
 }
 
 static void from_f32(df_real *y, const float *x, df_int n) {

@@ -36,23 +36,28 @@ static double dot(const df_real *a, const df_real *b, df_int n) {
   return fold_all(a, b, n, plus_product);
 }
 
-/* The lanes of `best` to one by f. */
-INLINE df_real extreme(const df_real *x, df_int n, V f(V, V)) {
-  V first = vset1(*x), best[2] = { first, first };
+/* The largest of x, or of -x. */
+INLINE df_real extreme(const df_real *x, df_int n, V f(V)) {
+  V first = f(vset1(*x)), best[2] = { first, first };
   df_int i = 0;
   for (; i + 2 * VL <= n; i += 2 * VL)
-    for (int k = 0; k < 2; k++) best[k] = f(best[k], vload(x + i + k * VL, VL));
-  for (; i < n; i += VL) best[0] = f(best[0], vload_or(x + i, first, n - i));
-  df_real lane[VL], result[VL];
-  vstore(lane, f(best[0], best[1]), VL);
-  V answer = vset1(lane[0]);
-  for (int k = 1; k < VL; k++) answer = f(answer, vset1(lane[k]));
-  vstore(result, answer, VL);
-  return result[0];
+    for (int k = 0; k < 2; k++) best[k] = vmax_nan(best[k], f(vload(x + i + k * VL, VL)));
+  for (; i < n; i += VL) {
+    V v = vselect(vfirst(n - i), f(vload(x + i, n - i)), first);
+    best[0] = vmax_nan(best[0], v);
+  }
+  df_real lane[VL];
+  vstore(lane, vmax_nan(best[0], best[1]), VL);
+  df_real most = lane[0];
+  for (int k = 1; k < VL; k++) /* nothing exceeds NaN, so it stays */
+    if (lane[k] > most || lane[k] != lane[k]) most = lane[k];
+  return most;
 }
 
-static df_real largest(const df_real *x, df_int n) { return extreme(x, n, vmax_nan); }
-static df_real smallest(const df_real *x, df_int n) { return extreme(x, n, vmin_nan); }
+static inline V itself(V v) { return v; }
+
+static df_real largest(const df_real *x, df_int n) { return extreme(x, n, itself); }
+static df_real smallest(const df_real *x, df_int n) { return -extreme(x, n, vneg); }
 
 #define STRETCH_ROWS 64 /* rows summed in registers before they join y */
 
