@@ -131,9 +131,16 @@ describe("named schedules", function()
     says("expected, got nil", function() return s:snr() end)
   end)
 
+  it("plot themselves, or say which quantities there are", function()
+    assert.matches("unknown quantity 'betas'; did you mean 'beta'",
+      message(function() return S.linear():plot{ what = "betas" } end))
+  end)
+
   it("print their ends, prior KL and a sparkline", function()
     assert.matches("^schedule linear: T = 1000, alpha_bar 0.9999 .. 4.036e%-05, sigma 0.01 .. 157.4, "
       .. "prior KL 2.91e%-05 bits/dim  █", tostring(S.linear()))
+    assert.matches("x_T keeps signal, SNR 0.00468", tostring(S.scaled_linear()))
+    assert.not_matches("keeps signal", tostring(S.linear()))
   end)
 end)
 

@@ -175,6 +175,11 @@ function Schedule:rescale_zero_terminal_snr()
     core.schedule_zero_terminal(self, self.name .. " with zero terminal SNR"))
 end
 
+--- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
+---@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@return boolean|nil ok, string? message
+function Schedule:plot(o) return require("diffusion.plot").schedules({ self }, o) end
+
 --- A table of plain values from which schedule.from_config makes the same schedule again;
 --- real levels of functions become interpolated ones.
 ---@return table
@@ -229,9 +234,11 @@ end
 
 function core.schedule_meta.__tostring(s)
   local what = s:is_vp() and "alpha_bar" or "signal"
+  local rest = s:snr(s.T) > 1e-3 and ("\n  x_T keeps signal, SNR %.3g: sampling starts from what "
+    .. "training never saw, pure noise"):format(s:snr(s.T)) or ""
   return ("schedule %s: T = %d, %s %.6g .. %.4g, sigma %.4g .. %.4g, prior KL %.3g bits/dim  %s"):format(
     s.name, s.T, what, s[what](s, 1), s[what](s, s.T), s:sigma(1), s:sigma(s.T), s:prior_kl(),
-    sparkline(s, 24))
+    sparkline(s, 24)) .. rest
 end
 
 return { schedule = schedule }
