@@ -93,6 +93,25 @@ describe("conv2d", function()
     end)
   end
 
+  for _, c in ipairs{ case(1, 14, 14, 32, 32, 3, 3, 1, 1), case(1, 9, 9, 20, 24, 3, 3, 2, 1) } do
+    it("keeps what its precision promises: " .. text(c), function()
+      local x, w, b = draw(c.B, c.H, c.W, c.C), draw(c.K, c.R, c.S, c.C), d.zeros(c.K)
+      local size = defined(c, flat(x), flat(w), flat(b))
+      local g = draw(size.B, size.P, size.Q, c.K)
+      local _, y, gx, gw = defined(c, flat(x), flat(w), flat(b), flat(g))
+      local options = { stride = c.stride, pad = c.pad }
+      products.at_each_precision(function(row)
+        products.check(row, y, ops.conv2d(x, w, nil, options))
+        local dx, dw = d.grad(function(...)
+          local x_, w_ = ...
+          return (ops.conv2d(x_, w_, nil, options) * g):sum()
+        end, x, w)
+        products.check(row, gx, dx)
+        products.check(row, gw, dw)
+      end)
+    end)
+  end
+
   it("takes an empty batch", function()
     local w = draw(4, 3, 3, 2)
     assert.same({ 0, 5, 5, 4 }, ops.conv2d(d.zeros(0, 5, 5, 2), w, nil, { pad = 1 }):shape())

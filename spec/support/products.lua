@@ -48,4 +48,31 @@ function products.same_on_threads(make)
   d.threads(before)
 end
 
+--- What each precision promises of a product, relative L2, and more than which it is off
+--- (medium must round).
+products.promised = {
+  { name = "highest", most = products.tiny, least = 0 },
+  { name = "high", most = double and 1e-13 or 1e-5, least = 0 },
+  { name = "medium", most = 1e-2, least = 1e-4 },
+}
+
+--- Runs f(row) at each of them.
+function products.at_each_precision(f)
+  local before = d.precision()
+  for _, row in ipairs(products.promised) do
+    d.precision(row.name)
+    local ok, text = pcall(f, row)
+    d.precision(before)
+    if not ok then error(text, 0) end
+  end
+end
+
+--- Raises unless `actual` is as near to `expected` as promised, and not nearer.
+function products.check(row, expected, actual)
+  local off = products.distance(expected, actual)
+  if not (off < row.most and off >= row.least) then
+    error(("%s: off by %g, promised %g to %g"):format(row.name, off, row.least, row.most), 2)
+  end
+end
+
 return products
