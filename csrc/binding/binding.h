@@ -86,6 +86,10 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 /* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
+/* ==== lio.c ============================================================================= */
+
+struct df_map *dfl_file(lua_State *L, int arg); /* raises unless an open file */
+
 /* ==== what each file registers =========================================================== */
 /* for the metatable */
 int dfl_index(lua_State *L);
@@ -105,6 +109,9 @@ void dfl_open_op(lua_State *L);
 void dfl_open_product(lua_State *L);
 void dfl_open_tape(lua_State *L);
 void dfl_open_random(lua_State *L);
+void dfl_open_io(lua_State *L);
+void dfl_open_picture(lua_State *L);
+void dfl_open_data(lua_State *L);
 void dfl_open_layer(lua_State *L);
 void dfl_open_model(lua_State *L);
 void dfl_open_optim(lua_State *L);

@@ -10,36 +10,75 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
 
+static df_map *map_new(void) {
+  df_map *m = calloc(1, sizeof *m);
+  if (!m) return df_fail_null(DF_MEMORY, "not enough memory for a mapping's head");
+  m->refs = 1;
+  return m;
+}
+
+static void unmap(df_map *m) { munmap(m->data, m->bytes); }
+static void give_back(df_map *m) { df_free(m->data); }
+static void let_go(df_map *m) { df_map_release(m->whole); }
+static void nothing(df_map *m) { (void)m; }
+
 static df_code map_pages(df_map *m, int file) {
+  static uint8_t empty[1]; /* mmap refuses an empty file */
   struct stat about;
   if (fstat(file, &about) != 0) return df_fail(DF_WORLD, "%s", strerror(errno));
   if (!S_ISREG(about.st_mode)) return df_fail(DF_WORLD, "not a regular file");
-  m->bytes = (size_t)about.st_size;
-  if (m->bytes == 0) return DF_OK;
+  *m = (df_map){ .refs = 1, .data = empty, .release = nothing };
+  if (about.st_size == 0) return DF_OK;
   /* writable and private: a tensor that stands on a file may be changed in place */
-  void *p =
-      mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
+  void *p = mmap(NULL, (size_t)about.st_size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_NORESERVE, file, 0);
   if (p == MAP_FAILED) return df_fail(DF_WORLD, "mmap: %s", strerror(errno));
+  m->bytes = (size_t)about.st_size;
   m->data = p;
+  m->release = unmap;
   return DF_OK;
 }
 
 df_map *df_map_open(const char *path) {
-  df_map *m = calloc(1, sizeof *m);
-  if (!m) return df_fail_null(DF_MEMORY, "not enough memory for a mapping's head");
-  m->refs = 1;
+  df_map *m = map_new();
+  if (!m) return NULL;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not wait */
   df_code code = file < 0 ? df_fail(DF_WORLD, "%s", strerror(errno)) : map_pages(m, file);
   if (file >= 0) close(file);
   if (code == DF_OK) return m;
   free(m);
   return NULL;
+}
+
+df_map *df_map_part(df_map *m, size_t offset, size_t bytes) {
+  uint8_t *data = df_map_window(m, offset, bytes);
+  df_map *part = data ? map_new() : NULL;
+  if (!part) return NULL;
+  part->bytes = bytes;
+  part->data = data;
+  part->release = let_go;
+  part->whole = df_map_retain(m);
+  return part;
+}
+
+df_map *df_map_memory(size_t bytes) {
+  df_map *m = map_new();
+  uint8_t *data = m ? df_alloc(bytes) : NULL;
+  if (!data) {
+    free(m);
+    return NULL;
+  }
+  m->bytes = bytes;
+  m->data = data;
+  m->release = give_back;
+  return m;
 }
 
 df_map *df_map_retain(df_map *m) {
@@ -50,14 +89,12 @@ df_map *df_map_retain(df_map *m) {
 void df_map_release(void *map) {
   df_map *m = map;
   if (!m || --m->refs > 0) return;
-  if (m->data) munmap(m->data, m->bytes);
+  m->release(m);
   free(m);
 }
 
 uint8_t *df_map_window(const df_map *m, size_t offset, size_t bytes) {
-  static uint8_t nothing[1];
-  if (offset > m->bytes || bytes > m->bytes - offset)
-    return df_fail_null(DF_WORLD, "bytes %zu to %zu asked for, file holds %zu", offset,
-                        offset + bytes, m->bytes);
-  return m->data ? m->data + offset : nothing;
+  if (offset <= m->bytes && bytes <= m->bytes - offset) return m->data + offset;
+  return df_fail_null(DF_WORLD, "%zu bytes at %zu wanted, file holds %zu", bytes, offset,
+                      m->bytes);
 }

@@ -33,6 +33,13 @@ void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n
   }
 }
 
+void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n) {
+  for (df_int i = 0; i < n; i++) {
+    double v = ((double)x[i] + 1) * 127.5;
+    y[i] = (uint8_t)(v > 0 ? fmin(v, 255) + 0.5 : 0); /* NaN isn't > 0 */
+  }
+}
+
 /* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other --------- */
 
 typedef struct Taps {
@@ -106,14 +113,14 @@ int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pi
 
 /* ---- gather -------------------------------------------------------------------------- */
 
-enum { STRIP = 1024 }; /* bytes turned round at a time */
+enum { STRIP = DF_CHANNELS_MOST }; /* bytes turned round at a time */
 
 static void mirror(uint8_t *y, const uint8_t *x, df_int pixels, df_int C) {
   for (df_int i = 0; i < pixels; i++)
     for (df_int c = 0; c < C; c++) y[i * C + c] = x[(pixels - 1 - i) * C + c];
 }
 
-/* y: one row from right to left.   x: W, C; C <= STRIP */
+/* y: one row from right to left.   x: W, C */
 static void mirrored_row(df_real *y, const uint8_t *x, df_int W, df_int C) {
   uint8_t strip[STRIP];
   df_int step = STRIP / C;
@@ -125,7 +132,7 @@ static void mirrored_row(df_real *y, const uint8_t *x, df_int W, df_int C) {
 }
 
 static void gather_task(void *context, df_int begin, df_int end) {
-  const df_gather *g = context;
+  const df_batch *g = context;
   df_int row = g->W * g->C, image = g->H * row;
   for (df_int b = begin; b < end; b++) {
     const uint8_t *x = g->x + (g->index[b] - 1) * image;
@@ -137,8 +144,8 @@ static void gather_task(void *context, df_int begin, df_int end) {
   }
 }
 
-void df_pixels_gather(const df_gather *g) {
+void df_pixels_gather(const df_batch *g) {
   df_int image = df_max(1, g->H * g->W * g->C);
-  df_gather work = *g;
+  df_batch work = *g;
   df_parallel(g->B, df_max(1, 65536 / image), gather_task, &work);
 }

@@ -23,6 +23,7 @@ local home = {
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid",
+  save = "files", load = "files", data = "data", image = "image",
 }
 
 -- Names that are a file's whole table.

@@ -1,0 +1,287 @@
+/* Files for Lua: mapped ones as objects with bounds-checked windows, whole ones written
+** aside, folders. What the outside world does wrong is nil and a sentence. */
+#include <string.h>
+
+#include "binding/binding.h"
+#include "io/folder.h"
+#include "io/gzip.h"
+#include "io/idx.h"
+#include "io/map.h"
+#include "io/widen.h"
+#include "io/write.h"
+
+#define DFL_FILE "diffusion.file"
+
+/* nil, "path: sentence", of the core's last failure; memory is raised */
+static int fail_with(lua_State *L, const char *path) {
+  if (df_error_code() == DF_MEMORY) return dfl_raise(L);
+  if (path) df_error_prefix("%s: ", path);
+  return dfl_nil(L);
+}
+
+/* ==== the object ========================================================================= */
+
+static df_map **new_file(lua_State *L) {
+  df_map **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, DFL_FILE);
+  return box;
+}
+
+df_map *dfl_file(lua_State *L, int arg) {
+  df_map **box = luaL_checkudata(L, arg, DFL_FILE);
+  if (!*box) luaL_argerror(L, arg, "attempt to use a closed file");
+  return *box;
+}
+
+/* offsets and sizes: whole, 0 or more */
+static size_t whole_number(lua_State *L, int arg) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, n >= 0, arg, "must be 0 or more");
+  return (size_t)n;
+}
+
+static int l_map(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  df_map **box = new_file(L);
+  *box = df_map_open(path);
+  return *box ? 1 : fail_with(L, path);
+}
+
+static int l_close(lua_State *L) {
+  df_map **box = luaL_checkudata(L, 1, DFL_FILE);
+  df_map_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static int l_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dfl_file(L, 1)->bytes);
+  return 1;
+}
+
+/* file:text(offset, bytes) -> string */
+static int l_text(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t offset = whole_number(L, 2), bytes = whole_number(L, 3);
+  const uint8_t *window = df_map_window(m, offset, bytes);
+  if (!window) return dfl_nil(L);
+  lua_pushlstring(L, (const char *)window, bytes);
+  return 1;
+}
+
+/* file:part(offset, bytes) -> file */
+static int l_part(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t offset = whole_number(L, 2), bytes = whole_number(L, 3);
+  df_map **box = new_file(L);
+  *box = df_map_part(m, offset, bytes);
+  return *box ? 1 : fail_with(L, NULL);
+}
+
+static df_code inflate_all(df_map *to, const uint8_t *from, size_t packed) {
+  df_inflate *z = df_inflate_open(from, packed, true);
+  int code = z ? df_inflate_read(z, to->data, to->bytes) : DF_MEMORY;
+  if (code == DF_OK) code = df_inflate_finish(z);
+  df_inflate_close(z);
+  return (df_code)code;
+}
+
+/* file:inflate(offset, packed, bytes) -> file in memory, of a raw deflated stream; whoever
+** calls has bounded `bytes` by DF_INFLATE_MOST * packed */
+static int l_inflate(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
+  size_t bytes = whole_number(L, 4);
+  const uint8_t *from = df_map_window(m, offset, packed);
+  if (!from) return dfl_nil(L);
+  df_map **box = new_file(L);
+  dfl_collect(L);
+  *box = df_map_memory(bytes);
+  if (*box && inflate_all(*box, from, packed) == DF_OK) return 1;
+  return fail_with(L, NULL);
+}
+
+static int l_crc(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  lua_pushinteger(L, df_crc32(m->data, m->bytes));
+  return 1;
+}
+
+/* ==== tensors on files =================================================================== */
+
+/* The tensor that file:tensor asks for, once its arguments have been checked. */
+typedef struct Wanted {
+  const df_kind *kind;
+  df_shape shape;
+  df_int count;
+  uint8_t *window;
+} Wanted;
+
+static df_code too_large(lua_State *L, int arg) {
+  return df_fail(DF_WORLD, "a shape of %d dimensions, or too large for a tensor",
+                 (int)lua_rawlen(L, arg));
+}
+
+/* Sizes from files: what can't be a tensor's is the file's fault. */
+static df_code read_shape(lua_State *L, int arg, df_shape *shape) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  if (lua_rawlen(L, arg) > DF_DIMS) return too_large(L, arg);
+  shape->ndim = (int)lua_rawlen(L, arg);
+  for (int k = 0; k < shape->ndim; k++) {
+    lua_rawgeti(L, arg, k + 1);
+    shape->size[k] = (df_int)luaL_checkinteger(L, -1);
+    lua_pop(L, 1);
+    if (shape->size[k] < 0) return too_large(L, arg);
+  }
+  return df_shape_count(shape) < 0 ? too_large(L, arg) : DF_OK;
+}
+
+/* arguments: file, kind, shape, offset, exact (the tensor ends where the file does) */
+static df_code read_wanted(lua_State *L, Wanted *w) {
+  df_map *m = dfl_file(L, 1);
+  w->kind = df_kind_find(luaL_checkstring(L, 2));
+  luaL_argcheck(L, w->kind, 2, "no such kind of number");
+  size_t offset = whole_number(L, 4);
+  if (read_shape(L, 3, &w->shape) != DF_OK) return DF_WORLD;
+  w->count = df_shape_count(&w->shape);
+  if (w->count > PTRDIFF_MAX / 16) return too_large(L, 3); /* in bytes, and widened */
+  size_t bytes = (size_t)w->count * (size_t)w->kind->bytes;
+  w->window = df_map_window(m, offset, bytes);
+  if (!w->window) return DF_WORLD;
+  if (lua_toboolean(L, 5) && bytes != m->bytes - offset)
+    return df_fail(DF_WORLD, "%s takes %zu bytes, file holds %zu for it",
+                   df_shape_text(&w->shape), bytes, m->bytes - offset);
+  return DF_OK;
+}
+
+/* A window on the file itself, which it keeps open. */
+static df_tensor *on_file(df_map *m, const Wanted *w) {
+  size_t bytes = (size_t)w->count * (size_t)w->kind->bytes;
+  df_storage *s = df_storage_around(w->window, bytes, df_map_release, df_map_retain(m));
+  if (!s) {
+    df_map_release(m);
+    return NULL;
+  }
+  df_tensor *x = df_tensor_on(s, w->kind->dtype, &w->shape, 0);
+  df_storage_release(s);
+  return x;
+}
+
+static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
+  Wanted w = { 0 };
+  if (read_wanted(L, &w) != DF_OK) return NULL;
+  bool aligned = (uintptr_t)w.window % (uintptr_t)w.kind->bytes == 0;
+  if (aligned && !w.kind->widen && w.count > 0)
+    return df_scope_own(tape, on_file(dfl_file(L, 1), &w));
+  df_tensor *x = df_scope_own(tape, df_tensor_new(w.kind->dtype, &w.shape));
+  if (x) df_kind_read(w.kind, df_tensor_data(x), w.window, w.count);
+  return x;
+}
+
+static int l_tensor(lua_State *L) {
+  Wanted w = { 0 };
+  if (read_wanted(L, &w) != DF_OK) return dfl_nil(L);
+  return dfl_run(L, make_tensor);
+}
+
+/* ==== idx ================================================================================ */
+
+static df_tensor *make_idx(lua_State *L, df_tape *tape) {
+  df_map *m = dfl_file(L, 1);
+  df_idx idx;
+  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return NULL;
+  df_shape shape = { .ndim = idx.ndim };
+  memcpy(shape.size, idx.size, sizeof idx.size);
+  return df_scope_own(tape, df_tensor_new(DF_U8, &shape));
+}
+
+/* file:idx() -> u8 tensor of a file in IDX format, gzipped or not */
+static int l_idx(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  df_idx idx;
+  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  dfl_run(L, make_idx);
+  uint8_t *y = df_tensor_data(dfl_tensor(L, -1));
+  if (df_idx_read(y, &idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  return 1;
+}
+
+/* ==== writing, folders ================================================================ */
+
+static df_part part_at(lua_State *L, int index) {
+  df_part p = { 0 };
+  const df_tensor *x = dfl_test(L, index);
+  if (lua_type(L, index) == LUA_TSTRING) {
+    p.data = lua_tolstring(L, index, &p.bytes);
+  } else if (x && df_tensor_is_dense(x)) {
+    p.data = df_tensor_data(x);
+    p.bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
+  } else {
+    luaL_error(L, "write_file: a part is neither a string nor a dense tensor");
+  }
+  return p;
+}
+
+/* write_file(path, list of strings and dense tensors) -> true */
+static int l_write_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  size_t n = lua_rawlen(L, 2);
+  df_part *part = lua_newuserdatauv(L, (n + 1) * sizeof *part, 0);
+  for (size_t k = 0; k < n; k++) {
+    lua_rawgeti(L, 2, (lua_Integer)k + 1);
+    part[k] = part_at(L, -1); /* the list keeps it alive */
+    lua_pop(L, 1);
+  }
+  if (df_write_file(path, part, n) != DF_OK) return fail_with(L, path);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int push_names(lua_State *L) {
+  const df_names *names = lua_touserdata(L, 1);
+  lua_createtable(L, (int)names->count, 0);
+  for (size_t k = 0; k < names->count; k++) {
+    lua_pushstring(L, names->name[k]);
+    lua_rawseti(L, -2, (lua_Integer)k + 1);
+  }
+  return 1;
+}
+
+/* list(path) -> sorted names in a folder, those of folders with a '/' behind */
+static int l_list(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  df_names names;
+  lua_pushcfunction(L, push_names);
+  if (df_folder_list(&names, path) != DF_OK) return fail_with(L, path);
+  lua_pushlightuserdata(L, &names);
+  int status = lua_pcall(L, 1, 1, 0);
+  df_names_free(&names);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+static const luaL_Reg methods[] = {
+  { "size", l_size },       { "text", l_text },   { "part", l_part },
+  { "inflate", l_inflate }, { "crc", l_crc },     { "tensor", l_tensor },
+  { "idx", l_idx },         { "close", l_close }, { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "map", l_map },
+  { "write_file", l_write_file },
+  { "list", l_list },
+  { NULL, NULL },
+};
+
+void dfl_open_io(lua_State *L) {
+  dfl_functions(L, functions);
+  luaL_newmetatable(L, DFL_FILE);
+  lua_pushcfunction(L, l_close);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, l_close);
+  lua_setfield(L, -2, "__close");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,163 @@
+-- Data sets: files of the usual formats, the digits that come with the library, toy sets,
+-- and sets made of one's own tensors. What can't be read is nil and a message.
+local core = require "diffusion.core"
+local folder = require "diffusion.data.folder"
+local npy = require "diffusion.data.npy"
+local opts = require "diffusion.opts"
+local set = require "diffusion.data.set"
+local toy = require "diffusion.data.toy"
+
+local data = { set = set.new, folder = folder, toy = toy }
+
+local SPLIT = { split = { one_of = { "train", "test" }, default = "train" } }
+
+-- ---- IDX --------------------------------------------------------------------------------
+
+local function read_idx(path)
+  local file <close>, message = core.map(path)
+  if not file then return nil, message end
+  local x, why = file:idx()
+  if not x then return nil, ("%s: %s"):format(path, why) end
+  return x
+end
+
+-- Images get their channel.
+local function as_images(x, path)
+  local shape = x:shape()
+  if #shape == 4 then return x end
+  if #shape == 3 then return x:reshape(shape[1], shape[2], shape[3], 1) end
+  return nil, ("%s: images of 3 or 4 dimensions expected, got [%s]"):format(path, table.concat(shape, ","))
+end
+
+-- Labels from 0 as classes from 1.
+local function as_classes(x, path, n, names)
+  if x:dim() ~= 1 or x:size(1) ~= n then
+    return nil, ("%s: labels [%s] for %d images"):format(path, table.concat(x:shape(), ","), n)
+  end
+  if names and n > 0 and x:max():item() >= #names then
+    return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)
+  end
+  return (x + 1):to "i64"
+end
+
+local function idx_set(name, images, labels, names)
+  local raw, message = read_idx(images)
+  if not raw then return nil, message end
+  local x, why = as_images(raw, images)
+  if not x then return nil, why end
+  if not labels then return set.new { x = x, name = name } end
+  local y, trouble = read_idx(labels)
+  if not y then return nil, trouble end
+  local class, fault = as_classes(y, labels, x:size(1), names)
+  if not class then return nil, fault end
+  return set.new { x = x, class = class, names = names, name = name }
+end
+
+--- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
+---@param images string path of [n,H,W] or [n,H,W,C] bytes
+---@param labels string|nil path of [n] bytes from 0; classes are one more
+---@param options table|nil names: what the classes are called
+---@return diffusion.set|nil set nil with a message
+---@return string|nil message
+function data.idx(images, labels, options)
+  local o = opts.check("idx", options, { names = { "table" } }, 3)
+  return idx_set(images, images, labels, o.names)
+end
+
+-- The first of the usual spellings that is there, in the first folder that has it.
+local function find_file(dirs, stem)
+  for _, dir in ipairs(dirs) do
+    for _, ending in ipairs { "", ".gz" } do
+      for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
+        local path = ("%s/%s%s"):format(dir, name, ending)
+        local file <close> = core.map(path)
+        if file then return path end
+      end
+    end
+  end
+end
+
+local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+  "ankle boot" }
+
+--- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
+--- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
+---@param dir string|table|nil the folder; or the options
+---@param options table|nil split = "train" or "test"
+---@return diffusion.set|nil set nil with a message where the files are missing
+---@return string|nil message
+function data.fashion_mnist(dir, options)
+  if type(dir) == "table" then dir, options = nil, dir end
+  local o = opts.check("fashion_mnist", options, SPLIT, 2)
+  local dirs = { dir or os.getenv "DIFFUSION_DATA" }
+  if not dir then dirs[#dirs + 1] = "/usr/share/datasets/fashion-mnist" end
+  local stem = o.split == "train" and "train" or "t10k"
+  local images = find_file(dirs, stem .. "-images-idx3-ubyte")
+  local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
+  if not (images and labels) then
+    return nil, ("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
+      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
+      ):format(stem, stem, table.concat(dirs, ", "))
+  end
+  return idx_set("fashion_mnist", images, labels, FASHION)
+end
+
+--- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
+---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
+function data.digits()
+  local here = assert(package.searchpath("diffusion.data", package.path)):match "^(.*)data%.lua$"
+  local names = {}
+  for k = 1, 10 do names[k] = tostring(k - 1) end
+  return assert(idx_set("digits", here .. "assets/digits-images-idx3-ubyte.gz",
+    here .. "assets/digits-labels-idx1-ubyte.gz", names))
+end
+
+-- ---- CIFAR-10 ----------------------------------------------------------------------------
+
+local CIFAR = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck" }
+local RECORD = 1 + 3 * 32 * 32 -- a label, then the planes of red, green and blue
+
+local function read_cifar(path)
+  local file <close>, message = core.map(path)
+  if not file then return nil, message end
+  local n = file:size() // RECORD
+  if n == 0 or n * RECORD ~= file:size() then
+    return nil, ("%s: %d bytes, not a number of records of %d"):format(path, file:size(), RECORD)
+  end
+  local records = file:tensor("u8", { n, RECORD }, 0)
+  local planes = records:narrow(2, 2, RECORD - 1):contiguous():reshape(n, 3, 32, 32)
+  return planes:permute({ 1, 3, 4, 2 }):contiguous(), records:select(2, 1):contiguous()
+end
+
+--- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
+---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
+---@param options table|nil split = "train" or "test"
+---@return diffusion.set|nil set nil with a message where files are missing or not what they should be
+---@return string|nil message
+function data.cifar10(dir, options)
+  local o = opts.check("cifar10", options, SPLIT, 2)
+  local images, labels = {}, {}
+  for k = 1, o.split == "train" and 5 or 1 do
+    local path = o.split == "train" and ("%s/data_batch_%d.bin"):format(dir, k) or dir .. "/test_batch.bin"
+    local x, y = read_cifar(path)
+    if not x then return nil, y end
+    images[k], labels[k] = x, y
+  end
+  local label = core.ops.cat(labels, 1)
+  local class, message = as_classes(label, dir, label:numel(), CIFAR)
+  if not class then return nil, message end
+  return set.new { x = core.ops.cat(images, 1), class = class, names = CIFAR, name = "cifar10" }
+end
+
+--- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name.
+---`d.data.set{ x = d.data.npy "x.npy" }` makes a set of one.
+---@param path string
+---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
+---integers are widened to i64, bool to u8); nil with a message
+---@return string|nil message
+function data.npy(path)
+  if path:find "%.npz$" then return npy.load_all(path) end
+  return npy.load(path)
+end
+
+return { data = data }

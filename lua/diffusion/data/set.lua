@@ -1,0 +1,188 @@
+-- A set of examples, and the walk over its batches: which example comes when is a pure
+-- function of (seed, step), so a walk goes on exactly where it was left.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+-- ---- the walk --------------------------------------------------------------------------
+
+local Batches = { __name = "diffusion.batches" }
+Batches.__index = Batches
+
+-- Examples are drawn from one endless row: all of the set in one order, then all of it in
+-- the next. Batch k is examples (k-1) size + 1 to k size of it, over a seam if need be.
+local function places(b, step)
+  local from, list = (step - 1) * b.size, {}
+  local to = math.min(step * b.size, b._total)
+  while from < to do
+    local epoch, at = from // b.n, from % b.n
+    local count = math.min(b.n - at, to - from)
+    list[#list + 1] = { epoch = epoch, at = at, count = count }
+    from = from + count
+  end
+  return list
+end
+
+-- Of an epoch the whole order is made at once and kept for the next step.
+local function epoch_table(b, kind, epoch)
+  local kept = b._kept[kind]
+  if not kept or kept.epoch ~= epoch then
+    local make = kind == "order" and core.data_order or core.data_flips
+    kept = { epoch = epoch, values = make(b.n, b.seed, epoch) }
+    b._kept[kind] = kept
+  end
+  return kept.values
+end
+
+local function gathered(list, part_of)
+  local parts = {}
+  for i, place in ipairs(list) do parts[i] = part_of(place) end
+  return #parts == 1 and parts[1] or core.ops.cat(parts, 1)
+end
+
+local function indices(b, list)
+  return gathered(list, function(p)
+    if b.shuffle then return epoch_table(b, "order", p.epoch):narrow(1, p.at + 1, p.count) end
+    return core.arange(p.at + 1, p.at + p.count):to "i64"
+  end):contiguous()
+end
+
+local function flips(b, list)
+  return gathered(list, function(p)
+    return epoch_table(b, "flips", p.epoch):narrow(1, p.at + 1, p.count)
+  end):contiguous()
+end
+
+local function rows_of(set, index, flip)
+  local x = set.x
+  if x:dtype() == "u8" then return core.gather_images(x, index, flip) end
+  local rows = x:index(1, index)
+  if not flip then return rows end
+  local mask = flip:reshape(flip:numel(), 1, 1, 1)
+  return core.ops.where(mask, rows:flip(3), rows)
+end
+
+--- The next batch; nil when there is none left.
+---@return integer|nil step counting from 1
+---@return diffusion.tensor|nil x0 [B,...] floats
+---@return diffusion.tensor|nil class i64 [B], 1..classes; nil where the set has none
+function Batches:__call()
+  if self.step >= self.steps then return nil end
+  self.step = self.step + 1
+  local list = places(self, self.step)
+  local index = indices(self, list)
+  local x0 = rows_of(self._set, index, self.flip and flips(self, list) or nil)
+  return self.step, x0, self._set.class and self._set.class:index(1, index)
+end
+
+function Batches:__tostring()
+  return ("batches of %d from %d, step %d of %d"):format(self.size, self.n, self.step, self.steps)
+end
+
+local REMEMBERED = { "seed", "size", "n", "shuffle", "flip" }
+
+--- What a checkpoint keeps.
+---@return table state { step, seed, size, n, shuffle, flip }
+function Batches:state()
+  local state = { step = self.step }
+  for _, name in ipairs(REMEMBERED) do state[name] = self[name] end
+  return state
+end
+
+--- Goes on from a state: the batches that follow are those that would have followed.
+---@param state table of `state()`
+---@return true|nil done nil with a message where the state is of another set or other sizes
+---@return string|nil message
+function Batches:load_state(state)
+  for _, name in ipairs { "size", "n", "shuffle", "flip" } do
+    if state[name] ~= self[name] then
+      return nil, ("batches: the state has %s = %s, these batches %s"):format(name, tostring(state[name]),
+        tostring(self[name]))
+    end
+  end
+  local step, seed = math.tointeger(state.step), math.tointeger(state.seed)
+  if not (step and seed) or step < 0 then return nil, "batches: the state has no step or no seed" end
+  self.step, self.seed, self._kept = step, seed, {}
+  return true
+end
+
+-- ---- the set ---------------------------------------------------------------------------
+
+local Set = { __name = "diffusion.set" }
+Set.__index = Set
+
+local RULES = {
+  size = { "integer", required = true, min = 1 },
+  steps = { "integer", min = 0 },
+  epochs = { "number", above = 0 },
+  shuffle = { "boolean", default = true },
+  seed = { "integer" },
+  flip = { "boolean", default = false },
+}
+
+--- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
+--- Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over
+--- the seams between epochs, so that all are full (also where size > n) and nothing is left
+--- out. With `epochs`, every example comes exactly that often and the last batch is short
+--- if it must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).
+---@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from
+---manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
+---@return diffusion.batches
+function Set:batches(options)
+  local o = opts.check("batches", options, RULES)
+  if o.steps and o.epochs then opts.fail("batches: steps and epochs both given; name one") end
+  if self.n == 0 and o.steps ~= 0 then opts.fail("batches: the set is empty") end
+  if o.flip and self.x:dim() ~= 4 then
+    opts.fail("batches: flip is for images [n,H,W,C], x is [%s]", table.concat(self.x:shape(), ","))
+  end
+  local total = o.steps and o.steps * o.size or math.floor((o.epochs or 1) * self.n)
+  return setmetatable({
+    step = 0, steps = o.steps or -(-total // o.size), size = o.size, n = self.n,
+    shuffle = o.shuffle, flip = o.flip, seed = o.seed or core.data_seed(),
+    _set = self, _total = total, _kept = {},
+  }, Batches)
+end
+
+function Set:__tostring()
+  local kind = self.classes and (", %d classes"):format(self.classes) or ""
+  return ("%s: %d of [%s] %s%s"):format(self.name, self.n,
+    table.concat(self.x:shape(), ",", 2), self.x:dtype(), kind)
+end
+
+local set = {}
+
+local function check_class(class, n, classes)
+  if class:dim() ~= 1 or class:size(1) ~= n then
+    opts.fail("set: class is [%s] for %d examples", table.concat(class:shape(), ","), n)
+  end
+  if n == 0 then return classes or 0 end
+  local low, high = class:min():item(), math.tointeger(class:max():item())
+  if low < 1 or (classes and high > classes) then
+    opts.fail("set: classes from %g to %d, not in 1..%d", low, high, classes or high)
+  end
+  return classes or high
+end
+
+--- Makes a set of tensors: `.x .class .n .classes .names .name`.
+---@param options table x = tensor [n,...], u8 images [n,H,W,C] or floats; class = i64 tensor
+---or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
+---@return diffusion.set
+function set.new(options)
+  local o = opts.check("set", options, {
+    x = { "tensor", required = true }, class = { "tensor|table" }, classes = { "integer", min = 1 },
+    names = { "table" }, name = { "string", default = "set" },
+  })
+  if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
+    opts.fail("set: x is %s [%s]; u8 images [n,H,W,C] or floats [n,...] expected", o.x:dtype(),
+      table.concat(o.x:shape(), ","))
+  end
+  local class, classes = o.class, nil
+  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if class then
+    class = class:to("i64"):contiguous()
+    classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
+  end
+  return setmetatable({ x = o.x:contiguous(), class = class, n = o.x:size(1), classes = classes,
+    names = o.names, name = o.name }, Set)
+end
+
+return set

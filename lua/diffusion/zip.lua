@@ -1,0 +1,143 @@
+-- Zip files: the directory at the end, read strictly, and where each entry's bytes lie.
+-- Stored and deflated entries; the sizes that a file claims are checked against what it
+-- holds before anything is allocated.
+local zip = {}
+
+local END, END64, PLACE64, ENTRY, LOCAL = "PK\5\6", "PK\6\6", "PK\6\7", "PK\1\2", "PK\3\4"
+local INFLATE_MOST = 1032 -- deflate's best: bytes made of one byte
+
+local function fail(format, ...)
+  error({ message = "zip: " .. format:format(...) }, 0)
+end
+
+local function text_at(file, offset, bytes)
+  local text, message = file:text(offset, bytes)
+  return text or fail("%s", message)
+end
+
+-- The end record: 22 bytes and a comment, the last thing in the file.
+local function find_end(file)
+  local size = file:size()
+  local from = math.max(0, size - 22 - 65535)
+  local tail = text_at(file, from, size - from)
+  for at = #tail - 21, 1, -1 do
+    if tail:sub(at, at + 3) == END and at + 21 + ("<I2"):unpack(tail, at + 20) == #tail then
+      return from + at - 1, tail:sub(at, at + 21)
+    end
+  end
+  fail("no directory at the end of the file (%d bytes): not a zip file, or cut short", size)
+end
+
+-- Of more than 4 GiB: an end record of 64 bits, which a small one right before points at.
+local function end64(file, at)
+  if at < 20 or text_at(file, at - 20, 4) ~= PLACE64 then fail("its 64-bit directory is missing") end
+  local place = ("<i8"):unpack(text_at(file, at - 20 + 8, 8))
+  local record = text_at(file, math.max(place, 0), 56)
+  if record:sub(1, 4) ~= END64 then fail("its 64-bit directory is missing") end
+  return ("<i8i8i8"):unpack(record, 33)
+end
+
+local function directory_place(file)
+  local at, record = find_end(file)
+  local disk, first, _, count, bytes, offset = ("<I2I2I2I2I4I4"):unpack(record, 5)
+  if disk ~= 0 or first ~= 0 then fail("in several parts") end
+  if count == 0xFFFF or bytes == 0xFFFFFFFF or offset == 0xFFFFFFFF then
+    count, bytes, offset = end64(file, at)
+  end
+  if count < 0 or bytes < 0 or offset < 0 or offset > at or bytes > at - offset or count > bytes // 46 then
+    fail("directory says %d entries in %d bytes at %d, file holds %d before its end record", count, bytes,
+      offset, at)
+  end
+  return count, bytes, offset
+end
+
+-- The 64-bit sizes of an entry stand in its extra field 1, those that need it, in order.
+local function wide_sizes(extra, ...)
+  local values, at = { ... }, 1
+  while at + 3 <= #extra do
+    local id, bytes = ("<I2I2"):unpack(extra, at)
+    at = at + 4
+    if id == 1 then
+      local place = at
+      for k, v in ipairs(values) do
+        if v == 0xFFFFFFFF then
+          if place + 8 > at + bytes or place + 7 > #extra then fail("a 64-bit size is missing") end
+          values[k], place = ("<i8"):unpack(extra, place)
+        end
+      end
+    end
+    at = at + bytes
+  end
+  return table.unpack(values)
+end
+
+local function check_entry(e, flags, file)
+  if flags & 1 ~= 0 then fail("entry %q is encrypted", e.name) end
+  if e.method ~= 0 and e.method ~= 8 then
+    fail("entry %q is compressed by method %d; stored (0) and deflated (8) are read", e.name, e.method)
+  end
+  local most = e.method == 8 and e.packed * INFLATE_MOST or e.packed
+  if e.packed < 0 or e.bytes < 0 or e.offset < 0 or e.packed > file:size() or e.bytes > most
+    or (e.method == 0 and e.bytes ~= e.packed) then
+    fail("entry %q says %d bytes packed in %d, in a file of %d", e.name, e.bytes, e.packed, file:size())
+  end
+end
+
+local function read_entry(text, at, file)
+  if text:sub(at, at + 3) ~= ENTRY or at + 45 > #text then fail("directory is damaged at its byte %d", at) end
+  local flags, method, _, _, crc, packed, bytes, n, n_extra, n_comment =
+    ("<I2I2I2I2I4I4I4I2I2I2"):unpack(text, at + 8)
+  local offset = ("<I4"):unpack(text, at + 42)
+  local stop = at + 46 + n + n_extra + n_comment
+  if stop > #text + 1 then fail("directory is cut short") end
+  local name, extra = text:sub(at + 46, at + 45 + n), text:sub(at + 46 + n, at + 45 + n + n_extra)
+  bytes, packed, offset = wide_sizes(extra, bytes, packed, offset)
+  local e = { name = name, method = method, crc = crc, packed = packed, bytes = bytes, offset = offset }
+  check_entry(e, flags, file)
+  return e, stop
+end
+
+--- Reads a zip file's directory.
+---@param file table a mapped file (core.map)
+---@return table|nil entries list of { name, bytes, packed, method, crc, offset }, in the file's order
+---@return string|nil message
+function zip.read(file)
+  local function work()
+    local count, bytes, offset = directory_place(file)
+    local text, at, entries = text_at(file, offset, bytes), 1, {}
+    for k = 1, count do entries[k], at = read_entry(text, at, file) end
+    return entries
+  end
+  local fine, entries = pcall(work)
+  if fine then return entries end
+  if type(entries) ~= "table" then error(entries, 0) end
+  return nil, entries.message
+end
+
+local function unpacked(file, e)
+  local front = text_at(file, e.offset, 30)
+  if front:sub(1, 4) ~= LOCAL then fail("entry %q isn't at byte %d", e.name, e.offset) end
+  local n, n_extra = ("<I2I2"):unpack(front, 27)
+  local from = e.offset + 30 + n + n_extra
+  local part, message
+  if e.method == 0 then part, message = file:part(from, e.bytes)
+  else part, message = file:inflate(from, e.packed, e.bytes) end
+  if not part then fail("entry %q: %s", e.name, message) end
+  if part:crc() ~= e.crc then fail("entry %q is damaged (checksum)", e.name) end
+  return part
+end
+
+--- An entry's bytes: a window on the file if it is stored, inflated memory if not; the
+--- checksum holds.
+---@param file table the mapped file
+---@param entry table of zip.read
+---@return table|nil part as a mapped file
+---@return string|nil message
+function zip.open(file, entry)
+  local fine, part = pcall(unpacked, file, entry)
+  if fine then return part end
+  if type(part) ~= "table" then error(part, 0) end
+  return nil, part.message
+end
+
+return zip

@@ -1,0 +1,206 @@
+-- Pictures: PNG of every kind against files made by hand, JPEG, text, grids, the terminal.
+local d = require "diffusion"
+local core = require "diffusion.core"
+local forge = require "spec.support.forge"
+local image = d.image
+
+local function bytes_read(png, channels)
+  return assert(image.read(forge.file(png), channels)):totable()
+end
+
+describe("PNG", function()
+  after_each(forge.clean)
+
+  it("comes in grey, RGB and with alpha", function()
+    local grey = { { { 0 }, { 128 } }, { { 255 }, { 7 } } }
+    assert.same(grey, bytes_read(forge.png(2, 8, 0, { "\0\x80", "\xff\7" })))
+    assert.same({ { { 1, 2, 3 }, { 4, 5, 6 } } }, bytes_read(forge.png(2, 8, 2, { "\1\2\3\4\5\6" })))
+    assert.same({ { { 1, 2 } } }, bytes_read(forge.png(1, 8, 4, { "\1\2" })))
+    assert.same({ { { 1, 2, 3, 4 } } }, bytes_read(forge.png(1, 8, 6, { "\1\2\3\4" })))
+  end)
+
+  it("comes in 1, 2, 4 and 16 bits", function()
+    assert.same({ { { 255 }, { 0 }, { 255 } } }, bytes_read(forge.png(3, 1, 0, { "\xa0" })))
+    assert.same({ { { 0 }, { 85 }, { 255 } } }, bytes_read(forge.png(3, 2, 0, { "\x1c" })))
+    assert.same({ { { 17 }, { 255 } } }, bytes_read(forge.png(2, 4, 0, { "\x1f" })))
+    assert.same({ { { 0x12 }, { 0xff } } }, bytes_read(forge.png(2, 16, 0, { "\x12\x12\xff\xff" })))
+    assert.same({ { { 1, 2, 3 } } }, bytes_read(forge.png(1, 16, 2, { "\1\1\2\2\3\3" })))
+  end)
+
+  it("comes with a palette, transparent or not", function()
+    local palette = forge.chunk("PLTE", "\1\2\3\xff\xfe\xfd")
+    assert.same({ { { 255, 254, 253 }, { 1, 2, 3 } } }, bytes_read(forge.png(2, 8, 3, { "\1\0" }, palette)))
+    local clear = palette .. forge.chunk("tRNS", "\x40")
+    local png = forge.png(2, 8, 3, { "\1\0" }, clear)
+    assert.same({ { { 255, 254, 253, 255 }, { 1, 2, 3, 64 } } }, bytes_read(png))
+  end)
+
+  it("is turned to grey or RGB, transparent over white", function()
+    assert.same({ { { 9, 9, 9 } } }, bytes_read(forge.png(1, 8, 0, { "\9" }), 3))
+    local rgb = forge.png(3, 8, 2, { "\xff\0\0\0\xff\0\0\0\xff" })
+    assert.same({ { { 76 }, { 150 }, { 29 } } }, bytes_read(rgb, 1))
+    assert.same({ { { 255, 255, 255 }, { 1, 2, 3 } } },
+      bytes_read(forge.png(2, 8, 6, { "\1\2\3\0\1\2\3\xff" }), 3))
+    assert.same({ { { 155 } } }, bytes_read(forge.png(1, 8, 4, { "\x37\x80" }), 1)) -- 55/2 + 255/2
+  end)
+
+  it("is written and read back, to the byte", function()
+    for channels = 1, 4 do
+      local values = {}
+      for i = 1, 5 * 7 * channels do values[i] = i * 37 % 256 end
+      local x = core.tensor(values, { dtype = "u8" }):reshape(5, 7, channels)
+      local path = forge.file ""
+      assert(image.save(path, x))
+      assert.same(x:totable(), assert(image.read(path)):totable())
+      assert.same({ height = 5, width = 7, channels = channels, format = "png", text = {} }, image.info(path))
+    end
+  end)
+
+  it("carries text", function()
+    local path = forge.file ""
+    local text = { Title = "A swiss roll", seed = 7, Comment = ("x"):rep(5000) }
+    assert(image.save(path, core.zeros(1, 4, 4, 1), { text = text }))
+    assert.same({ Title = "A swiss roll", seed = "7", Comment = text.Comment }, image.info(path).text)
+    local x = assert(image.load(path))
+    assert.same({ 4, 4, 1 }, x:shape())
+    assert.has_error(function() image.save(path, x, { text = { [""] = "x" } }) end)
+    assert.has_error(function() image.save(path, x, { text = { a = "b\0c" } }) end)
+    assert.has_error(function() image.save(path, x, { txt = {} }) end)
+  end)
+
+  it("maps [-1, 1] onto 0..255 and back", function()
+    local path = forge.file ""
+    assert(image.save(path, core.tensor { { { -1 }, { 1 }, { 0 }, { -3 }, { 3 }, { 0 / 0 } } }))
+    assert.same({ { { 0 }, { 255 }, { 128 }, { 0 }, { 255 }, { 0 } } }, assert(image.read(path)):totable())
+    local x = assert(image.load(path)):totable()[1]
+    assert.equal(-1, x[1][1])
+    assert.equal(1, x[2][1])
+    local all = {}
+    for v = 0, 255 do all[v + 1] = v end
+    local bytes = core.tensor(all, { dtype = "u8" })
+    assert.same(all, image.to_bytes(image.to_float(bytes)):totable())
+  end)
+
+  it("answers what can't be written, and refuses what is no picture", function()
+    local x = core.zeros(2, 2, 1)
+    local done, message = image.save("/nowhere/x.png", x)
+    assert.is_nil(done)
+    assert.is_truthy(message:find "/nowhere/x.png")
+    assert.has_error(function() image.save("/tmp/x.png", core.zeros(2, 2)) end)
+    assert.has_error(function() image.save("/tmp/x.png", core.zeros(2, 2, 5)) end)
+    assert.has_error(function() image.save("/tmp/x.png", core.zeros(2, 2, 2, 1)) end)
+    assert.is_nil((image.load "/nowhere/x.png"))
+    local none, why = image.load(forge.file "GIF89a")
+    assert.is_nil(none)
+    assert.is_truthy(why:find "neither PNG nor JPEG")
+  end)
+end)
+
+describe("JPEG", function()
+  it("is read within its own loss, or says that it isn't built in", function()
+    local x, message = image.read "spec/fixtures/ramp.jpg" -- red 16 x, green 16 y, blue 128
+    if not x then
+      assert.is_truthy(message:find "not built in")
+      return
+    end
+    assert.same({ 16, 16, 3 }, x:shape())
+    for i, row in ipairs(x:totable()) do
+      for j, pixel in ipairs(row) do
+        assert.near(16 * (j - 1), pixel[1], 8)
+        assert.near(16 * (i - 1), pixel[2], 8)
+        assert.near(128, pixel[3], 8)
+      end
+    end
+    assert.equal("jpeg", image.info("spec/fixtures/ramp.jpg").format)
+  end)
+end)
+
+describe("resizing", function()
+  local function fit(values, h, w)
+    return core.picture_fit(core.tensor(values, { dtype = "u8" }), h, w):totable()
+  end
+
+  it("leaves its own size and constants alone", function()
+    local x = { { { 1 }, { 200 }, { 3 } }, { { 40 }, { 5 }, { 60 } } }
+    assert.same(x, fit(x, 2, 3))
+    for _, size in ipairs { { 1, 1 }, { 3, 7 }, { 16, 16 } } do
+      local y = core.picture_fit(core.full({ 5, 6, 3 }, 77, { dtype = "u8" }), size[1], size[2])
+      assert.same({ 77, 77 }, { y:min():item(), y:max():item() })
+    end
+  end)
+
+  it("is a mean over an area, linear between pixels", function()
+    -- halved: a triangle of half width 2 around the middle of each pair, 3/4 3/4 1/4 of
+    -- what lies inside
+    local row = { { 0 }, { 40 }, { 40 }, { 160 } }
+    assert.same({ { { 23 }, { 91 } } }, fit({ row, row }, 1, 2)) -- 160/7, 640/7
+    -- doubled: weights 3/4 and 1/4, the ends as they are
+    local line = { { 0 }, { 20 }, { 60 }, { 80 } }
+    assert.same({ line, line }, fit({ { { 0 }, { 80 } } }, 2, 4))
+  end)
+
+  it("cuts to the form wanted, around the middle", function()
+    local wide = { { { 1 }, { 2 }, { 3 }, { 4 } }, { { 5 }, { 6 }, { 7 }, { 8 } } }
+    assert.same({ { { 2 }, { 3 } }, { { 6 }, { 7 } } }, fit(wide, 2, 2))
+    local tall = { { { 1 } }, { { 2 } }, { { 3 } } }
+    assert.same({ { { 2 } } }, fit(tall, 1, 1))
+  end)
+end)
+
+describe("a grid", function()
+  it("puts pictures in rows with seams", function()
+    local x = core.tensor({ 1, 2, 3 }, { dtype = "u8" }):reshape(3, 1, 1, 1)
+    local sheet = image.grid(x, { columns = 2, pad = 1 })
+    assert.same({ { { 0 }, { 0 }, { 0 }, { 0 }, { 0 } }, { { 0 }, { 1 }, { 0 }, { 2 }, { 0 } },
+      { { 0 }, { 0 }, { 0 }, { 0 }, { 0 } }, { { 0 }, { 3 }, { 0 }, { 0 }, { 0 } },
+      { { 0 }, { 0 }, { 0 }, { 0 }, { 0 } } }, sheet:totable())
+    assert.same({ 92, 122, 3 }, image.grid(core.zeros(12, 28, 28, 3), { columns = 4 }):shape())
+    assert.same({ 2, 2, 1 }, image.grid(core.zeros(4, 1, 1, 1), { pad = 0 }):shape())
+    assert.equal(-1, image.grid(core.zeros(1, 1, 1, 1)):min():item())
+  end)
+
+  it("refuses what is no batch", function()
+    assert.has_error(function() image.grid(core.zeros(2, 2, 1)) end)
+    assert.has_error(function() image.grid(core.zeros(0, 2, 2, 1)) end)
+    assert.has_error(function() image.grid(core.zeros(1, 2, 2, 1), { colums = 2 }) end)
+  end)
+end)
+
+describe("the terminal", function()
+  local half = core.tensor { { { -1 }, { 1 } }, { { 1 }, { -1 } } }
+
+  it("draws plain signs, dark to light, two to a pixel", function()
+    assert.equal("  @@\n@@\n", image.draw(half, { style = "ascii" }))
+    assert.equal("swiss\n  @@\n@@\n", image.draw(half, { style = "ascii", label = "swiss" }))
+    assert.equal("==\n", image.draw(half, { style = "ascii", width = 3 }))
+  end)
+
+  it("draws half blocks, two pixels to a letter", function()
+    assert.equal("\27[38;2;0;0;0m\27[48;2;255;255;255m▀\27[38;2;255;255;255m\27[48;2;0;0;0m▀\27[0m\n",
+      image.draw(half, { style = "truecolor" }))
+    assert.equal("\27[38;5;16m\27[48;5;231m▀\27[38;5;231m\27[48;5;16m▀\27[0m\n",
+      image.draw(half, { style = "256" }))
+  end)
+
+  it("puts a batch in columns and shrinks what is too wide", function()
+    local text = image.draw(core.ones(4, 2, 2, 1), { style = "ascii", columns = 2 })
+    assert.equal(7, select(2, text:gsub("\n", "")))
+    text = image.draw(core.ones(50, 200, 3), { style = "ascii", width = 40 })
+    for line in text:gmatch "[^\n]+" do assert.equal(40, #line) end
+    assert.equal(5, select(2, text:gsub("\n", "")))
+  end)
+
+  it("writes no escapes where there is no terminal", function()
+    local script = forge.file [[
+      local d = require "diffusion"
+      d.image.show(d.zeros(2, 8, 8, 1), { columns = 2, label = "x" })]]
+    local run = io.popen(("COLORTERM=truecolor LUA_PATH='%s' LUA_CPATH='%s' lua5.4 %s"):format(package.path,
+      package.cpath, script))
+    local text = run:read "a"
+    run:close()
+    forge.clean()
+    assert.is_truthy(text:find "^x\n")
+    assert.is_nil(text:find "\27")
+    assert.is_truthy(#text > 8 * 16)
+  end)
+end)

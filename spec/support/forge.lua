@@ -1,0 +1,131 @@
+-- Files of the usual formats made byte by byte, good and bad ones: what the specs of io
+-- feed to the readers, independent of the library's own writers.
+local forge = {}
+
+local made = {}
+
+--- Writes bytes to a temporary file and returns its path; `forge.clean` removes them all.
+function forge.file(bytes, ending)
+  local path = os.tmpname()
+  made[#made + 1] = path
+  if ending then
+    path = path .. ending
+    made[#made + 1] = path
+  end
+  local f <close> = assert(io.open(path, "wb"))
+  assert(f:write(bytes))
+  return path
+end
+
+function forge.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkdir " .. path))
+  made[#made + 1] = path
+  return path
+end
+
+function forge.clean()
+  for _, path in ipairs(made) do
+    if not os.remove(path) then os.execute("rm -rf '" .. path .. "'") end
+  end
+  made = {}
+end
+
+function forge.bytes_of(path)
+  local f <close> = assert(io.open(path, "rb"))
+  return f:read "a"
+end
+
+-- ---- checksums, from their definitions ----------------------------------------------------
+
+function forge.crc32(text)
+  local crc = 0xFFFFFFFF
+  for i = 1, #text do
+    crc = crc ~ text:byte(i)
+    for _ = 1, 8 do crc = (crc >> 1) ~ (0xEDB88320 & -(crc & 1)) end
+  end
+  return crc ~ 0xFFFFFFFF
+end
+
+local function adler32(text)
+  local a, b = 1, 0
+  for i = 1, #text do
+    a = (a + text:byte(i)) % 65521
+    b = (b + a) % 65521
+  end
+  return b << 16 | a
+end
+
+-- ---- deflate, stored blocks only -----------------------------------------------------------
+
+function forge.deflate(text)
+  local parts, at = {}, 1
+  repeat
+    local piece = text:sub(at, at + 65534)
+    at = at + #piece
+    parts[#parts + 1] = ("<BI2I2"):pack(at > #text and 1 or 0, #piece, ~#piece & 0xFFFF) .. piece
+  until at > #text
+  return table.concat(parts)
+end
+
+function forge.gzip(text)
+  return "\x1f\x8b\8\0\0\0\0\0\0\3" .. forge.deflate(text) .. ("<I4I4"):pack(forge.crc32(text), #text)
+end
+
+-- ---- formats ---------------------------------------------------------------------------------
+
+--- sizes {60000, 28, 28}, elements as a string; `type` 8 is unsigned bytes.
+function forge.idx(sizes, elements, type)
+  local head = ("BBBB"):pack(0, 0, type or 8, #sizes)
+  for _, size in ipairs(sizes) do head = head .. (">I4"):pack(size) end
+  return head .. elements
+end
+
+function forge.chunk(type, data)
+  return (">I4"):pack(#data) .. type .. data .. (">I4"):pack(forge.crc32(type .. data))
+end
+
+--- A PNG of rows given as strings of packed samples. `colour` is PNG's type: 0 grey, 2 RGB,
+--- 3 palette, 4 grey and alpha, 6 RGB and alpha; `extra` are chunks before the pixels.
+function forge.png(width, depth, colour, rows, extra)
+  local lines = {}
+  for i, row in ipairs(rows) do lines[i] = "\0" .. row end
+  local raw = table.concat(lines)
+  local packed = "\x78\x01" .. forge.deflate(raw) .. (">I4"):pack(adler32(raw))
+  return "\x89PNG\r\n\x1a\n" .. forge.chunk("IHDR", (">I4I4BBBBB"):pack(width, #rows, depth, colour, 0, 0, 0))
+    .. (extra or "") .. forge.chunk("IDAT", packed) .. forge.chunk("IEND", "")
+end
+
+--- A .npy file: descr "<f4", shape "(2, 3)", elements as a string.
+function forge.npy(descr, shape, elements, options)
+  local o = options or {}
+  local text = ("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }"):format(descr,
+    o.fortran and "True" or "False", shape)
+  local version = o.version or 1
+  local front = version == 1 and 10 or 12
+  text = text .. (" "):rep(-(front + #text + 1) % 64) .. "\n"
+  local length = (version == 1 and "<I2" or "<I4"):pack(#text)
+  return "\x93NUMPY" .. ("BB"):pack(version, 0) .. length .. text .. elements
+end
+
+--- A zip file of { {name, bytes, deflated} , ... }.
+function forge.zip(entries)
+  local body, directory = "", ""
+  for _, e in ipairs(entries) do
+    local packed = e[3] and forge.deflate(e[2]) or e[2]
+    local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, e[3] and 8 or 0, 0, 0, forge.crc32(e[2]), #packed,
+      #e[2], #e[1], 0)
+    directory = directory .. "PK\1\2" .. "\20\0" .. common .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, #body) .. e[1]
+    body = body .. "PK\3\4" .. common .. e[1] .. packed
+  end
+  return body .. directory .. "PK\5\6"
+    .. ("<I2I2I2I2I4I4I2"):pack(0, 0, #entries, #entries, #directory, #body, 0)
+end
+
+--- A safetensors file of a header's text and the data.
+function forge.safetensors(header, data)
+  return ("<I8"):pack(#header) .. header .. (data or "")
+end
+
+return forge
