@@ -279,7 +279,7 @@ static const dfl_op rows[] = {
   { "t", run_t, "x{2,3}" },
   { "narrow", run_narrow, "x{4,3}, 1, 2, 2; x{2,3}, -1, -2, 2" },
   { "select", run_select, "x{2,3}, 1, 2; x{2,3,4}, 2, -1" },
-  { "to", run_to, "x{2,3}, \"f64\"" },
+  { "to", run_to, NULL },
   { "clone", run_clone, "x{2,3}" },
   { "contiguous", run_contiguous, "x{2,3}; x{2,3}:t()" },
   { "detach", run_detach, NULL },

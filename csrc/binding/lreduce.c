@@ -32,6 +32,75 @@ static df_tensor *run_std(lua_State *L, df_tape *tape) {
   return df_std(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), correction);
 }
 
+static df_tensor *run_prod(lua_State *L, df_tape *tape) { return fold(L, tape, df_prod); }
+static df_tensor *run_logsumexp(lua_State *L, df_tape *tape) {
+  return fold(L, tape, df_logsumexp);
+}
+
+static df_tensor *positions(lua_State *L, df_tape *tape, bool smallest) {
+  df_tensor *x = dfl_tensor(L, 1);
+  return df_argmax(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), smallest);
+}
+
+static df_tensor *run_argmax(lua_State *L, df_tape *tape) {
+  return positions(L, tape, false);
+}
+static df_tensor *run_argmin(lua_State *L, df_tape *tape) {
+  return positions(L, tape, true);
+}
+
+/* The dimension at arg, else the last. */
+static int dim_or_last(lua_State *L, int arg, const df_tensor *x) {
+  luaL_argcheck(L, x->shape.ndim > 0, 1, "a tensor of no dimensions has no order");
+  return lua_isnoneornil(L, arg) ? x->shape.ndim - 1 : dfl_dim(L, arg, x);
+}
+
+static df_tensor *run_cumsum(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  return df_cumsum(tape, x, dim_or_last(L, 2, x));
+}
+
+/* sort(dim, descending), topk(k, dim): values; the methods give positions too */
+static df_tensor *sorted(lua_State *L, df_tape *tape, df_tensor **index) {
+  df_tensor *x = dfl_tensor(L, 1);
+  return df_sort(tape, x, dim_or_last(L, 2, x), dfl_flag(L, 3), index);
+}
+
+static df_tensor *run_sort(lua_State *L, df_tape *tape) { return sorted(L, tape, NULL); }
+
+static df_tensor *largest(lua_State *L, df_tape *tape, df_tensor **index) {
+  df_tensor *x = dfl_tensor(L, 1);
+  df_int k = (df_int)luaL_checkinteger(L, 2);
+  return df_topk(tape, x, k, dim_or_last(L, 3, x), index);
+}
+
+static df_tensor *run_topk(lua_State *L, df_tape *tape) { return largest(L, tape, NULL); }
+
+/* quantile(q, dim, keep) */
+static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  double q = luaL_checknumber(L, 2);
+  bool all = lua_isnoneornil(L, 3), keep = dfl_flag(L, 4);
+  if (!all) return df_quantile(tape, x, q, dfl_dim(L, 3, x), keep);
+  df_shape flat = { 1, { df_tensor_count(x) } }, shape;
+  df_reduced_shape(&x->shape, ~0u, keep, &shape);
+  df_tensor *y = df_quantile(tape, df_reshape(tape, x, &flat), q, 0, false);
+  return df_reshape(tape, y, &shape);
+}
+
+/* index(dim, places), gather(dim, places) */
+static df_tensor *run_index(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  int dim = dfl_dim(L, 2, x);
+  return df_index(tape, x, dim, dfl_whole(L, tape, 3));
+}
+
+static df_tensor *run_gather(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  int dim = dfl_dim(L, 2, x);
+  return df_gather(tape, x, dim, dfl_whole(L, tape, 3));
+}
+
 static const dfl_op rows[] = {
   { "sum", run_sum, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true; x{2,3,2}, 2; x{}" },
   { "mean", run_mean, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {2,3}" },
@@ -40,8 +109,62 @@ static const dfl_op rows[] = {
   { "norm", run_norm, "x{2,3}; x{2,3}, 1; x{2,3,2}, {2,3}, true" },
   { "max", run_max, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
   { "min", run_min, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {1,2}" },
+  { "prod", run_prod, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
+  { "logsumexp", run_logsumexp, "x{2,3}; x{2,3}, 2; x{2,3,2}, 2, true" },
+  { "argmax", run_argmax, NULL },
+  { "argmin", run_argmin, NULL },
+  { "cumsum", run_cumsum, "x{4}; x{2,3}, 1; x{2,3,2}, -2" },
+  { "sort", run_sort, "x{5}; x{3,2}, 1; x{2,40}, 2, true" },
+  { "topk", run_topk, "x{5}, 2; x{3,2}, 2, 1" },
+  { "quantile", run_quantile, "x{6}, 0.3; x{3,4}, 0.5, 1; x{2,5}, 0.9, 2, true" },
+  { "index", run_index, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
+  { "gather", run_gather, "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
   { NULL, NULL, NULL },
 };
+
+/* ==== values and their positions ========================================================= */
+
+/* What `make` left on the stack below its result comes second. */
+static int two(lua_State *L, dfl_maker *make) {
+  dfl_run(L, make);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static df_tensor *sort_both(lua_State *L, df_tape *tape) {
+  df_tensor *index = NULL, *y = sorted(L, tape, &index);
+  if (y) dfl_push(L, index);
+  return y;
+}
+
+static df_tensor *topk_both(lua_State *L, df_tape *tape) {
+  df_tensor *index = NULL, *y = largest(L, tape, &index);
+  if (y) dfl_push(L, index);
+  return y;
+}
+
+static df_tensor *max_both(lua_State *L, df_tape *tape) {
+  df_tensor *y = run_max(L, tape), *at = y ? run_argmax(L, tape) : NULL;
+  if (at) dfl_push(L, at);
+  return at ? y : NULL;
+}
+
+static df_tensor *min_both(lua_State *L, df_tape *tape) {
+  df_tensor *y = run_min(L, tape), *at = y ? run_argmin(L, tape) : NULL;
+  if (at) dfl_push(L, at);
+  return at ? y : NULL;
+}
+
+static int l_sort(lua_State *L) { return two(L, sort_both); }
+static int l_topk(lua_State *L) { return two(L, topk_both); }
+
+/* max(dim): values and positions; max(): the value */
+static int l_max(lua_State *L) {
+  return lua_isnoneornil(L, 2) ? dfl_run(L, run_max) : two(L, max_both);
+}
+static int l_min(lua_State *L) {
+  return lua_isnoneornil(L, 2) ? dfl_run(L, run_min) : two(L, min_both);
+}
 
 /* ==== truth ============================================================================== */
 
@@ -78,9 +201,8 @@ static int l_any(lua_State *L) { return answer(L, make_any, false); }
 static int l_all(lua_State *L) { return answer(L, make_all, true); }
 
 static const luaL_Reg methods[] = {
-  { "any", l_any },
-  { "all", l_all },
-  { NULL, NULL },
+  { "any", l_any }, { "all", l_all }, { "sort", l_sort }, { "topk", l_topk },
+  { "max", l_max }, { "min", l_min }, { NULL, NULL },
 };
 
 void dfl_open_reduce(lua_State *L) {

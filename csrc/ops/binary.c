@@ -20,7 +20,7 @@ struct df_binary_op {
   df_op op;
   size_t kernel;  /* its place in df_kernels, or 0 and */
   df_binary *own; /* a loop of this file */
-  df_whole_fn *whole;
+  df_whole *whole;
   slope_of *slope[2]; /* NULL: 1 */
   int reads[2];       /* what the slopes look at */
 };
@@ -152,7 +152,7 @@ const df_binary_op *df_binary_find(const char *name) {
 
 const char *df_binary_name(const df_binary_op *row) { return row->op.name; }
 
-df_whole_fn *df_binary_whole(const df_binary_op *row) { return row->whole; }
+df_whole *df_binary_whole(const df_binary_op *row) { return row->whole; }
 
 df_binary *df_binary_kernel(const df_binary_op *row) {
   df_binary *f = row->own;
@@ -164,7 +164,7 @@ df_binary *df_binary_kernel(const df_binary_op *row) {
 
 typedef struct job {
   df_binary *f;
-  df_whole_fn *whole;
+  df_whole *whole;
   void *y; /* dense */
   df_array a, b;
 } job;

@@ -5,11 +5,11 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 
-typedef int64_t df_whole_fn(int64_t a, int64_t b);
+typedef int64_t df_whole(int64_t a, int64_t b);
 
 const char *df_binary_name(const df_binary_op *row);
 df_binary *df_binary_kernel(const df_binary_op *row);
-df_whole_fn *df_binary_whole(const df_binary_op *row); /* NULL: of reals only */
+df_whole *df_binary_whole(const df_binary_op *row); /* NULL: of reals only */
 
 /* The shape of a and b together; fails with a sentence that names the op. */
 df_code df_fit(const char *name, const df_tensor *a, const df_tensor *b, df_shape *both);

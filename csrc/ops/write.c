@@ -31,7 +31,7 @@ static df_code check(df_tape *tape, const char *name, const df_tensor *y, df_ten
 
 typedef struct job {
   df_binary *f;
-  df_whole_fn *whole;
+  df_whole *whole;
   df_array y, x;
 } job;
 
