@@ -144,6 +144,8 @@ static void make_core(lua_State *L) {
     lua_newtable(L);
     lua_setfield(L, -2, tables[i]);
   }
+  lua_pushstring(L, df_dtype_name(DF_REAL)); /* what this build computes in */
+  lua_setfield(L, -2, "real");
   lua_setfield(L, LUA_REGISTRYINDEX, "diffusion.core");
 }
 
