@@ -270,6 +270,19 @@ describe("a network's output", function()
     close(xt, a * got_x0 + s * got_eps, 1e-14)
   end)
 
+  it("is cut at its own quantile when the clip is dynamic, sample by sample", function()
+    local wide, narrow = {}, {}
+    for i = 1, 200 do wide[i], narrow[i] = (i % 2 == 0 and -1 or 1) * i / 100, i / 400 end
+    local dynamic = d.process{ schedule = p.schedule, clip = "dynamic" }
+    local got = dynamic:clipped(d.tensor{ wide, narrow }):totable()
+    local q = 1.99 + 0.005 * 0.01      -- 99.5 % of 0.01, 0.02 .. 2, linear between neighbours
+    for i = 1, 200 do
+      assert.allclose(math.max(-q, math.min(q, wide[i])) / q, got[1][i], { rtol = 1e-6 })
+      assert.allclose(narrow[i], got[2][i], { rtol = 1e-6 })
+    end
+    assert.equal(1, dynamic:clipped(3))
+  end)
+
   it("is reversed with the variance asked for, and none at the last step", function()
     local large = d.process{ schedule = p.schedule, variance = "fixed_large" }
     local own = d.process{ schedule = p.schedule, variance = function(t, s) return t - s end }
