@@ -116,6 +116,7 @@ sanitize stress:
 
 specs-sanitized:
 	@$(IN_TREE) DIFFUSION_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
+	  ASAN_OPTIONS=allocator_may_return_null=1 \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
 CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))

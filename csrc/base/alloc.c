@@ -8,8 +8,15 @@
 
 #include "base/error.h"
 
-#define CLASSES    200
+#define CLASSES 200
+
+#ifdef __SANITIZE_ADDRESS__ /* which has to see where each block ends, and when */
+#define POOLED_MAX ((size_t)0)
+#define EXACT      true
+#else
 #define POOLED_MAX ((size_t)1 << 30) /* beyond this a freed block goes back at once */
+#define EXACT      false
+#endif
 
 typedef struct block { /* the line before every block */
   struct block *next;
@@ -49,9 +56,10 @@ static void count(size_t bytes) {
 }
 
 static block *fresh(size_t rounded, int class) {
-  size_t total = (rounded + 2 * DF_ALIGN - 1) / DF_ALIGN * DF_ALIGN;
-  block *b = aligned_alloc(DF_ALIGN, total);
-  if (b) b->bytes = rounded, b->class = class;
+  void *memory;
+  if (posix_memalign(&memory, DF_ALIGN, DF_ALIGN + rounded) != 0) return NULL;
+  block *b = memory;
+  b->bytes = rounded, b->class = class;
   return b;
 }
 
@@ -59,6 +67,7 @@ void *df_alloc(size_t bytes) {
   size_t rounded;
   if (bytes > PTRDIFF_MAX / 2) bytes = PTRDIFF_MAX / 2; /* fails below, no overflow */
   int class = class_of(bytes, &rounded);
+  if (EXACT) rounded = bytes;
   pthread_mutex_lock(&lock);
   bool over = now.limit && now.live + rounded > now.limit;
   block *b = over ? NULL : take(class);
