@@ -63,12 +63,14 @@ static double normal(df_torch_rng *g) {
   return r * cos(angle);
 }
 
-/* Sixteen uniform numbers into normal ones: 0..7 radii, 8..15 angles. */
+/* Sixteen uniform numbers into normal ones: 0..7 radii, 8..15 angles; in float, whose
+** rounding of the angle is part of PyTorch's numbers. */
 static void sixteen(df_real *y) {
   for (int i = 0; i < 8; i++) {
-    double r = sqrt(-2 * log(1 - (double)y[i])), angle = TAU * (double)y[i + 8];
-    y[i] = (df_real)(r * cos(angle));
-    y[i + 8] = (df_real)(r * sin(angle));
+    float u = 1 - (float)y[i], angle = (float)TAU * (float)y[i + 8];
+    float r = sqrtf(-2 * logf(u));
+    y[i] = (df_real)(r * cosf(angle));
+    y[i + 8] = (df_real)(r * sinf(angle));
   }
 }
 

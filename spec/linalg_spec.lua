@@ -1,0 +1,114 @@
+-- d.linalg: factors that multiply back, solutions that solve, and sentences where there
+-- are none.
+local d = require "diffusion"
+
+local tiny = d.zeros(1):dtype() == "f64" and 1e-12 or 1e-5
+
+local function product(a, b)
+  local c = {}
+  for i = 1, #a do
+    c[i] = {}
+    for j = 1, #b[1] do
+      local sum = 0
+      for k = 1, #b do sum = sum + a[i][k] * b[k][j] end
+      c[i][j] = sum
+    end
+  end
+  return c
+end
+
+local function transpose(a)
+  local t = {}
+  for j = 1, #a[1] do
+    t[j] = {}
+    for i = 1, #a do t[j][i] = a[i][j] end
+  end
+  return t
+end
+
+local function eye(n) return d.eye(n):totable() end
+
+-- a a^T + n: symmetric, positive definite
+local function positive(n, seed)
+  local a = d.randn({ n, n }, { seed = seed }):totable()
+  local c = product(a, transpose(a))
+  for i = 1, n do c[i][i] = c[i][i] + n end
+  return c
+end
+
+describe("eigh", function()
+  it("gives ascending values and unit vectors in columns that make up the matrix", function()
+    for n = 1, 12 do
+      local a = positive(n, n)
+      local values, vectors = d.linalg.eigh(a)
+      local w, v = values:totable(), vectors:totable()
+      assert.allclose(eye(n), product(transpose(v), v), { atol = n * tiny })
+      local scaled = {}
+      for i = 1, n do
+        scaled[i] = {}
+        for j = 1, n do scaled[i][j] = v[i][j] * w[j] end
+      end
+      assert.allclose(a, product(scaled, transpose(v)), { rtol = 0, atol = w[n] * n * tiny })
+      for i = 2, n do assert.is_true(w[i] >= w[i - 1]) end
+    end
+  end)
+
+  it("knows the values of the second difference", function()
+    local n, a = 20, d.zeros(20, 20):totable()
+    for i = 1, n do
+      a[i][i] = 2
+      if i < n then a[i][i + 1], a[i + 1][i] = -1, -1 end
+    end
+    local w = d.linalg.eigh(a):totable()
+    for k = 1, n do assert.near(2 - 2 * math.cos(k * math.pi / (n + 1)), w[k], 10 * tiny) end
+  end)
+
+  it("refuses what isn't square, symmetric or finite", function()
+    assert.error_matches(function() d.linalg.eigh(d.zeros(2, 3)) end, "a must be %[n,n%].*it is %[2,3%]")
+    assert.error_matches(function() d.linalg.eigh { { 1, 2 }, { 3, 1 } } end, "isn't symmetric: %[2,1%] is 3, %[1,2%] 2")
+    assert.error_matches(function() d.linalg.eigh { { 1, 0 }, { 0, 0 / 0 } } end, "element 4 of a")
+  end)
+end)
+
+describe("cholesky", function()
+  it("gives a lower factor", function()
+    for n = 1, 12 do
+      local a = positive(n, 20 + n)
+      local l = d.linalg.cholesky(a):totable()
+      assert.allclose(a, product(l, transpose(l)), { rtol = 10 * tiny, atol = n * n * tiny })
+      for i = 1, n do
+        assert.is_true(l[i][i] > 0)
+        for j = i + 1, n do assert.equal(0, l[i][j]) end
+      end
+    end
+    assert.allclose({ { 2, 0 }, { 1, 3 } }, d.linalg.cholesky { { 4, 2 }, { 2, 10 } })
+  end)
+
+  it("names the leading minor that isn't positive", function()
+    local a = { { 1, 0, 0 }, { 0, 1, 2 }, { 0, 2, 1 } }
+    assert.error_matches(function() d.linalg.cholesky(a) end, "its leading minor 3 isn't positive")
+  end)
+end)
+
+describe("solve", function()
+  it("solves one and many right sides", function()
+    for n = 1, 12 do
+      local a = d.randn({ n, n }, { seed = 40 + n }):totable()
+      for i = 1, n do a[i][i] = a[i][i] + 4 end
+      local b = d.randn({ n, 3 }, { seed = n }):totable()
+      local x = d.linalg.solve(a, b)
+      assert.allclose(b, product(a, x:totable()), { atol = 100 * tiny })
+      local first = {}
+      for i = 1, n do first[i] = b[i][1] end
+      local alone = d.linalg.solve(a, first)
+      assert.same({ n }, alone:shape())
+      for i = 1, n do assert.near(x:totable()[i][1], alone:totable()[i], 10 * tiny) end
+    end
+    assert.allclose({ 1, 2 }, d.linalg.solve({ { 0, 1 }, { 3, 0 } }, { 2, 3 }))
+  end)
+
+  it("says that a matrix is singular, or that sizes differ", function()
+    assert.error_matches(function() d.linalg.solve({ { 1, 2 }, { 2, 4 } }, { 1, 2 }) end, "singular: pivot 2 is 0")
+    assert.error_matches(function() d.linalg.solve(eye(3), { 1, 2 }) end, "b must be %[3%] or %[3,m%], it is %[2%]")
+  end)
+end)
