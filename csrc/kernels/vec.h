@@ -34,6 +34,18 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef RL
+#define RL VL
+typedef V R;
+
+static inline R rload(const df_real *p) { return vload(p, VL); }
+static inline R rload_n(const df_real *p, df_int n) { return vload(p, n); }
+static inline void rstore(df_real *p, R r, df_int n) { vstore(p, r, n); }
+static inline R rset1(df_real a) { return vset1(a); }
+static inline R radd(R a, R b) { return vadd(a, b); }
+static inline R rfma(R a, R b, R c) { return vfma(a, b, c); }
+#endif
+
 /* NaN if either is. */
 static inline V vmax_nan(V a, V b) { return vselect(visnan(a), a, vmax(a, b)); }
 static inline V vmin_nan(V a, V b) { return vselect(visnan(a), a, vmin(a, b)); }

@@ -148,15 +148,5 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
 /* 12 sums, 2 weights and an x: 15 of 16 registers. */
 #define MR 6
 #define NR 2
-#define RL VL
-
-typedef V R;
-
-static inline R rload(const float *p) { return _mm256_loadu_ps(p); }
-static inline R rset1(float a) { return vset1(a); }
-static inline R radd(R a, R b) { return vadd(a, b); }
-static inline R rfma(R a, R b, R c) { return vfma(a, b, c); }
-static inline R rload_n(const float *p, df_int n) { return vload(p, n); }
-static inline void rstore(float *p, R r, df_int n) { vstore(p, r, n); }
 
 #endif

@@ -121,15 +121,5 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
 /* 28 sums, 2 weights and an x: 31 of 32 registers. */
 #define MR 14
 #define NR 2
-#define RL VL
-
-typedef V R;
-
-static inline R rload(const float *p) { return _mm512_loadu_ps(p); }
-static inline R rset1(float a) { return vset1(a); }
-static inline R radd(R a, R b) { return vadd(a, b); }
-static inline R rfma(R a, R b, R c) { return vfma(a, b, c); }
-static inline R rload_n(const float *p, df_int n) { return vload(p, n); }
-static inline void rstore(float *p, R r, df_int n) { vstore(p, r, n); }
 
 #endif

@@ -20,9 +20,8 @@ static const df_int LENGTH[] = { 0,  1,  3,  4,  5,  7,  8,  9,   11,   15,
 static const df_kernels *scalar, *table; /* the reference, and what is checked */
 static long checks, faults;
 
-/* relative error allowed, and absolute */
 typedef struct close {
-  double relative, absolute;
+  double relative, absolute; /* errors allowed */
 } close;
 static const close SAME = { 0, 0 };
 

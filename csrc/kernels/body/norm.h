@@ -2,7 +2,7 @@
 ** shift per channel. Groups, means and variances are the caller's. */
 #include "kernels/vec.h"
 
-/* s1[c] += sum of u, s2[c] += sum of u v, where f makes (u, v) of an element of a and b. */
+/* The two sums of STRETCH_ROWS rows stay in registers before they join s1 and s2. */
 static void moments(df_real *s1, df_real *s2, const df_real *x, const df_real *shift,
                     df_int rows, df_int C) {
   for (df_int r0 = 0; r0 < rows; r0 += STRETCH_ROWS)
