@@ -139,7 +139,16 @@ static void check_noise(lua_State *L, const char *const *options) {
   else if (!lua_isnil(L, 4) && !is_number(L, 4)) dfl_tensor(L, 4);
 }
 
-/* (x, t [, eps | {seed=, from=s}]) -> xt, eps */
+/*** Process:q_sample
+** x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2
+** s_s^2) (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise
+** in any batch and at any t.
+** @param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
+** @param t number|number[]|diffusion.tensor in 1..T, one or B
+** @param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal
+**   noise; drawn from the seed, or from the state of d.manual_seed
+** @return number|diffusion.tensor xt
+** @return number|diffusion.tensor eps */
 static int l_q_sample(lua_State *L) {
   static const char *const options[] = { "seed", "from", NULL };
   check_noise(L, options);
@@ -148,8 +157,14 @@ static int l_q_sample(lua_State *L) {
   return sample(L, v, 0);
 }
 
-/* (x, t [, eps | {seed=}]) -> xt, eps from x = x_{t-1}; of one seed, each t has its own
-** noise. */
+/*** Process:q_step
+** One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+** @param x number|diffusion.tensor x_{t-1}
+** @param t number|number[]|diffusion.tensor in 1..T
+** @param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own
+**   noise
+** @return number|diffusion.tensor xt
+** @return number|diffusion.tensor eps */
 static int l_q_step(lua_State *L) {
   static const char *const options[] = { "seed", NULL };
   check_noise(L, options);
@@ -168,7 +183,13 @@ static void moment_column(lua_State *L, const dfl_levels *v, double (*of)(df_tra
   run_column(L, v, slot);
 }
 
-/* (x, t [, s = 0]) -> mean, variance of q(x_t | x_s = x); x may be a number for many t */
+/*** Process:q_moments
+** Mean and variance of q(x_t | x_s = x).
+** @param x number|diffusion.tensor
+** @param t number|number[]|diffusion.tensor in 1..T
+** @param s? number|number[]|diffusion.tensor 0 if not given
+** @return number|diffusion.tensor mean
+** @return number|diffusion.tensor variance a number where t is, else {B} */
 static int l_q_moments(lua_State *L) {
   const dfl_levels *v = begin(L, 3, 4, DFL_S_CLEAN);
   if (is_number(L, 2)) {
@@ -196,7 +217,14 @@ static void posterior_column(lua_State *L, const dfl_levels *v,
   run_column(L, v, slot);
 }
 
-/* (x0, xt, t [, s = t - 1]) -> mean, variance of q(x_s | x_t, x_0) */
+/*** Process:posterior
+** Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
+** @param x0 number|diffusion.tensor
+** @param xt number|diffusion.tensor
+** @param t number|number[]|diffusion.tensor in 1..T
+** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @return number|diffusion.tensor mean
+** @return number|diffusion.tensor variance a number where t is, else {B} */
 static int l_posterior(lua_State *L) {
   const dfl_levels *v = begin(L, 4, 5, DFL_S_PREVIOUS);
   plan *p = new_plan(L, v->n, 2, 2, 3);
@@ -209,7 +237,13 @@ static int l_posterior(lua_State *L) {
   return results(L, 2);
 }
 
-/* (t [, s = t - 1]) -> c0, ct, variance: the mean is c0 x0 + ct xt */
+/*** Process:posterior_coefficients
+** The same as coefficients: N(c0 x_0 + ct x_t, variance).
+** @param t number|number[]|diffusion.tensor
+** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @return number|diffusion.tensor c0
+** @return number|diffusion.tensor ct
+** @return number|diffusion.tensor variance */
 static int l_posterior_coefficients(lua_State *L) {
   const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
   posterior_column(L, v, c0_of, 3);
@@ -218,8 +252,12 @@ static int l_posterior_coefficients(lua_State *L) {
   return results(L, 3);
 }
 
-/* (t [, s = t - 1]) -> ln of the posterior's variance; at t = 1, where it is 0, that of
-** t = 2, as in the code of Ho et al. 2020 */
+/*** Process:posterior_log_variance
+** Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is
+** that of t = 2 (as in the code of Ho et al. 2020).
+** @param t number|number[]|diffusion.tensor
+** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @return number|diffusion.tensor */
 static int l_posterior_log_variance(lua_State *L) {
   const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
   const df_schedule *schedule = dfl_schedule(L, DFL_SCHEDULE);
@@ -261,7 +299,14 @@ static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_targe
   }
 }
 
-/* (value, {from=, to=, xt=, t=}) -> the same prediction as another target */
+/*** Process:convert
+** A prediction of one kind as another. Fails where x_t holds no signal and the value
+** says nothing of x_0 (eps or score at zero terminal SNR).
+** @param value number|diffusion.tensor
+** @param o {from: string, to: string, xt: number|diffusion.tensor, t:
+**   number|number[]|diffusion.tensor} kinds "eps", "x0", "v" (a eps - s x0, Salimans &
+**   Ho 2022), "score" (-eps/s)
+** @return number|diffusion.tensor */
 static int l_convert(lua_State *L) {
   static const char *const options[] = { "from", "to", "xt", "t", NULL };
   luaL_checktype(L, 3, LUA_TTABLE);

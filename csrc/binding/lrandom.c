@@ -86,6 +86,7 @@ static df_tensor *reals(lua_State *L, df_tape *tape, philox_draw *philox,
                         torch_draw *torch) {
   df_shape shape;
   source s = source_at(L, shape_or_none(L, 1, &shape));
+  /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
   if (!torch_of(&s)) return counted(&s, philox(tape, &shape, key_of(&s)));
   df_tensor *y = df_result(tape, &shape);
   if (y) torch(torch_of(&s), df_tensor_reals(y), df_tensor_count(y));

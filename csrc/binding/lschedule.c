@@ -171,6 +171,18 @@ static double posterior_variance_of(df_level t, df_level s) {
   return df_posterior_between(t, s).variance;
 }
 
+/*** Schedule:signal, noise, sigma, snr, log_snr, alpha_bar
+** a_t, s_t, s/a, a^2/s^2, its logarithm, and a^2 where a^2 + s^2 = 1 (an error elsewhere).
+** @param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1
+**   with ln SNR linear, or where the schedule's own function puts them
+** @return number|diffusion.tensor {B} for many t */
+
+/*** Schedule:beta, alpha, posterior_variance
+** Of the step from s to t: 1 - alpha_bar_t/alpha_bar_s, alpha_bar_t/alpha_bar_s (both where
+** a^2 + s^2 = 1), and the variance of q(x_s | x_t, x_0).
+** @param t number|number[]|diffusion.tensor in 1..T
+** @param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+** @return number|diffusion.tensor */
 static const accessor accessors[] = {
   { "signal", df_level_signal, NULL, false },
   { "noise", df_level_noise, NULL, false },
@@ -218,6 +230,10 @@ static double bisect(lua_State *L, double low, double sigma) {
   return low;
 }
 
+/*** Schedule:level_of_sigma
+** The t, real in general, at which s/a = sigma.
+** @param sigma number|number[]|diffusion.tensor 0, or from sigma(1) to sigma(T)
+** @return number|diffusion.tensor */
 static int l_level_of_sigma(lua_State *L) {
   df_int n;
   begin(L);
@@ -238,12 +254,19 @@ static int l_level_of_sigma(lua_State *L) {
 
 /* ==== whole schedules ================================================================ */
 
+/*** Schedule:prior_std
+** Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else
+** s_T.
+** @return number */
 static int l_prior_std(lua_State *L) {
   lua_pushnumber(L, df_schedule_prior_std(dfl_schedule(L, 1)));
   return 1;
 }
 
-/* in bits, of one dimension with |x_0| = x, 1 if not given */
+/*** Schedule:prior_kl
+** KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.
+** @param x? number |x_0|, 1 if not given
+** @return number */
 static int l_prior_kl(lua_State *L) {
   const double ln2 = 0.69314718055994531;
   lua_pushnumber(L,
@@ -251,12 +274,17 @@ static int l_prior_kl(lua_State *L) {
   return 1;
 }
 
+/*** Schedule:is_vp
+** @return boolean whether a^2 + s^2 = 1 at every level */
 static int l_is_vp(lua_State *L) {
   lua_pushboolean(L, dfl_schedule(L, 1)->vp);
   return 1;
 }
 
-/* The two columns of t = 1..T as lists: ln a, ln s. */
+/*** Schedule:columns
+** The two columns of t = 1..T.
+** @return number[] ln_a
+** @return number[] ln_s */
 static int l_columns(lua_State *L) {
   const df_schedule *s = dfl_schedule(L, 1);
   lua_createtable(L, (int)s->T, 0);

@@ -100,9 +100,19 @@ local sigma_rules = {
   form = { one_of = { "ve", "vp" }, default = "ve" },
 }
 
+local function check_list(what, list)
+  for i, value in ipairs(list) do
+    if type(value) ~= "number" then
+      opts.fail("%s: a list of numbers expected, but number %d is a %s", what, i, opts.kind(value))
+    end
+  end
+  return list
+end
+
 -- The T numbers that the user's list, tensor or function states.
 local function tabulate(what, source, T)
-  if type(source) ~= "function" then return source, nil end
+  if type(source) == "table" then return check_list(what, source) end
+  if type(source) ~= "function" then return source end
   if not T then
     opts.fail("bad argument #2 to '%s' (option 'T' is missing: a function needs it)", what)
   end

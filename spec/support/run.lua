@@ -24,42 +24,45 @@ if #chosen == 0 then double = find "spec/theory" end
 
 local passed, failed = 0, 0
 
--- Runs a command, shows what it writes, adds its last `N passed, N failed`; a command that
--- ends without one, or badly with none failed, is itself one failure.
+-- Runs a command and shows what it writes, as it comes; gives the text, and success.
 local function run(command)
   local out, text = assert(io.popen(command)), {}
   for c in out:lines(1) do
     text[#text + 1] = c
     io.write(c) io.flush()
   end
-  local ok = out:close()
-  local yes, no = table.concat(text):match ".*%f[%d](%d+) passed, (%d+) failed"
-  if not yes or (not ok and no == "0") then
-    print("FAILED: this ended early: " .. command)
-    no = (no or 0) + 1
-  end
-  passed, failed = passed + (yes or 0), failed + no
+  return table.concat(text), out:close() == true
 end
+
+local function count(yes, no) passed, failed = passed + yes, failed + no end
+
+local preload = os.getenv "DIFFUSION_PRELOAD"   -- a sanitizer's library
 
 local function busted(title, environment, paths)
   if #paths == 0 then return end
   print(title)
-  local preload = os.getenv "DIFFUSION_PRELOAD"
   local words = { environment, preload and "LD_PRELOAD=" .. quote(preload) or "",
     quote(arg[-1]), "spec/support/busted.lua --ignore-lua -o spec/support/dots.lua" }
   for _, word in ipairs(options) do words[#words + 1] = quote(word) end
   for _, word in ipairs(paths) do words[#words + 1] = quote(word) end
-  run(table.concat(words, " "))
+  local text, ok = run(table.concat(words, " "))
+  local yes, no = text:match ".*%f[%d](%d+) passed, (%d+) failed\n"
+  if not yes or (not ok and no == "0") then
+    print "FAILED: busted ended early"
+    no = (no or 0) + 1
+  end
+  count(yes or 0, no)
 end
 
 busted("core.so", "", single)
 busted("core64.so", "DIFFUSION_PRECISION=double", double)
 
 local kernels = io.open "spec/support/check_kernels.c"
-if kernels and #arg == 0 then
+if kernels and #arg == 0 and not preload then
   kernels:close()
   print "kernels"
-  run "env -u MAKEFLAGS make -s check-kernels"
+  local _, ok = run "env -u MAKEFLAGS make -s check-kernels"
+  count(ok and 1 or 0, ok and 0 or 1)
 end
 
 print(("%d passed, %d failed"):format(passed, failed))

@@ -46,4 +46,12 @@ describe("in double", function()
       end
     end
   end)
+
+  it("gradients of x0 through q_sample are the signal", function()
+    local p = d.process{ schedule = schedules[1] }
+    local x0, eps, t = batch(1000)
+    local dx = d.grad(function(x) return p:q_sample(x, t, eps):sum() end, x0)
+    local a = p.schedule:signal(t):totable()
+    for i, row in ipairs(dx:totable()) do assert.is_true(math.abs(row[1] - a[i]) < 1e-15) end
+  end)
 end)
