@@ -160,4 +160,4 @@ function data.npy(path)
   return npy.load(path)
 end
 
-return { data = data }
+return data

@@ -208,4 +208,4 @@ function image.show(x, options)
   io.stdout:write(image.draw(x, options))
 end
 
-return { image = image }
+return image

@@ -23,11 +23,14 @@ local home = {
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid",
-  save = "files", load = "files", data = "data", image = "image",
+  save = "files", load = "files",
 }
 
 -- Names that are a file's whole table.
-local whole = { nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true, plot = true }
+local whole = {
+  nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true, plot = true,
+  data = true, image = true,
+}
 
 local function load(name)
   if whole[name] then return require("diffusion." .. name) end

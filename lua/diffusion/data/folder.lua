@@ -1,6 +1,6 @@
 -- A folder of pictures as a set: the class of a picture is the sub-folder it lies in.
 local core = require "diffusion.core"
-local image = require("diffusion.image").image
+local image = require "diffusion.image"
 local opts = require "diffusion.opts"
 local set = require "diffusion.data.set"
 
