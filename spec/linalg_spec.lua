@@ -65,7 +65,8 @@ describe("eigh", function()
 
   it("refuses what isn't square, symmetric or finite", function()
     assert.error_matches(function() d.linalg.eigh(d.zeros(2, 3)) end, "a must be %[n,n%].*it is %[2,3%]")
-    assert.error_matches(function() d.linalg.eigh { { 1, 2 }, { 3, 1 } } end, "isn't symmetric: %[2,1%] is 3, %[1,2%] 2")
+    assert.error_matches(function() d.linalg.eigh { { 1, 2 }, { 3, 1 } } end,
+      "isn't symmetric: %[2,1%] is 3, %[1,2%] 2")
     assert.error_matches(function() d.linalg.eigh { { 1, 0 }, { 0, 0 / 0 } } end, "element 4 of a")
   end)
 end)
@@ -108,7 +109,9 @@ describe("solve", function()
   end)
 
   it("says that a matrix is singular, or that sizes differ", function()
-    assert.error_matches(function() d.linalg.solve({ { 1, 2 }, { 2, 4 } }, { 1, 2 }) end, "singular: pivot 2 is 0")
-    assert.error_matches(function() d.linalg.solve(eye(3), { 1, 2 }) end, "b must be %[3%] or %[3,m%], it is %[2%]")
+    assert.error_matches(function() d.linalg.solve({ { 1, 2 }, { 2, 4 } }, { 1, 2 }) end,
+      "singular: pivot 2 is 0")
+    assert.error_matches(function() d.linalg.solve(eye(3), { 1, 2 }) end,
+      "b must be %[3%] or %[3,m%], it is %[2%]")
   end)
 end)

@@ -54,8 +54,10 @@ describe("losses of a difference", function()
   end)
 
   it("name what doesn't fit", function()
-    assert.error_matches(function() d.mse(d.zeros(2, 3), d.zeros(3, 2)) end, "mse: a is %[2,3%] but b is %[3,2%]")
-    assert.error_matches(function() d.huber(d.zeros(2), d.zeros(2), { delta = 0 }) end, "delta must be above 0, got 0")
+    assert.error_matches(function() d.mse(d.zeros(2, 3), d.zeros(3, 2)) end,
+      "mse: a is %[2,3%] but b is %[3,2%]")
+    assert.error_matches(function() d.huber(d.zeros(2), d.zeros(2), { delta = 0 }) end,
+      "delta must be above 0, got 0")
     assert.has_error(function() d.mse(d.zeros(2), d.zeros(2), "samples") end)
     assert.has_error(function() d.l1(d.zeros(0), d.zeros(0)) end)
   end)
@@ -82,7 +84,8 @@ describe("cross entropy", function()
   end)
 
   it("names the class that there isn't", function()
-    assert.error_matches(function() d.cross_entropy(d.zeros(2, 3), { 1, 4 }) end, "class 2 is 4, outside 1%.%.3")
+    assert.error_matches(function() d.cross_entropy(d.zeros(2, 3), { 1, 4 }) end,
+      "class 2 is 4, outside 1%.%.3")
     assert.has_error(function() d.cross_entropy(d.zeros(2, 3), { 1 }) end)
   end)
 end)

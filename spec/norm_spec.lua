@@ -1,0 +1,216 @@
+-- Group and layer normalisation against their definitions, their invariances, and the same
+-- bits however they are cut.
+local d = require "diffusion"
+local core = require "diffusion.core"
+local flat = require "spec.support.flat"
+
+local double = core.real == "f64"
+local group_norm, layer_norm = core.ops.group_norm, core.ops.layer_norm
+
+-- Small and large images, channels that fill a block alone, few and many groups: each is
+-- cut in another way.
+local shapes = {
+  { { 2, 3, 5, 6 }, 3 }, { { 3, 8 }, 4 }, { { 2, 7, 1 }, 1 }, { { 1, 2, 2500 }, 5 },
+  { { 2, 64, 40, 33 }, 11 }, { { 17, 9, 8 }, 8 }, { { 2, 5000, 2 }, 1 },
+}
+
+-- Calls f(image, group, list of positions) for each group of a tensor of this shape.
+local function each_group(shape, groups, f)
+  local B, C = shape[1], shape[#shape]
+  local P, width = 1, C // groups
+  for i = 2, #shape - 1 do P = P * shape[i] end
+  for b = 0, B - 1 do
+    for g = 0, groups - 1 do
+      local at = {}
+      for p = 0, P - 1 do
+        for c = 1, width do at[#at + 1] = (b * P + p) * C + g * width + c end
+      end
+      f(b + 1, g + 1, at)
+    end
+  end
+end
+
+local function mean_and_variance(x, at)
+  local mean, variance = 0, 0
+  for _, i in ipairs(at) do mean = mean + x[i] / #at end
+  for _, i in ipairs(at) do variance = variance + (x[i] - mean) ^ 2 / #at end
+  return mean, variance
+end
+
+-- The relative distance of two lists, in the root of the mean square.
+local function distance(expected, got)
+  local off, size = 0, 0
+  for i, v in ipairs(expected) do off, size = off + (got[i] - v) ^ 2, size + v ^ 2 end
+  return math.sqrt(off / size)
+end
+
+local function on_threads(f)
+  local threads, seen = d.threads(), {}
+  for count = 1, 3 do
+    d.threads(count)
+    seen[count] = f()
+  end
+  d.threads(threads)
+  return seen[1] == seen[2] and seen[2] == seen[3]
+end
+
+describe("group norm", function()
+  it("is (x - mean) / sqrt(variance + eps) w + b in each group", function()
+    for _, case in ipairs(shapes) do
+      local shape, groups = case[1], case[2]
+      local C = shape[#shape]
+      local x = d.randn(shape, { seed = 1 }) * 3 + 2
+      local w, b = d.randn({ C }, { seed = 2 }), d.randn({ C }, { seed = 3 })
+      local v, wv, bv, expected = flat(x), flat(w), flat(b), {}
+      each_group(shape, groups, function(_, _, at)
+        local mean, variance = mean_and_variance(v, at)
+        for _, i in ipairs(at) do
+          local c = (i - 1) % C + 1
+          expected[i] = (v[i] - mean) / math.sqrt(variance + 1e-3) * wv[c] + bv[c]
+        end
+      end)
+      local got = flat(group_norm(x, w, b, { groups = groups, eps = 1e-3 }))
+      assert.is_true(distance(expected, got) < (double and 1e-12 or 2e-6))
+    end
+  end)
+
+  it("leaves mean 0 and variance 1 far from the origin too", function()
+    local x = d.randn({ 2, 30, 30, 8 }, { seed = 4 }) + 1000
+    local y = flat(group_norm(x, nil, nil, { groups = 2, eps = 0 }))
+    each_group({ 2, 30, 30, 8 }, 2, function(_, _, at)
+      local mean, variance = mean_and_variance(y, at)
+      assert.near(0, mean, 1e-4)
+      assert.near(1, variance, 1e-4)
+    end)
+  end)
+
+  it("doesn't see the scale and the place of a group", function()
+    local x = d.randn({ 2, 6, 6, 8 }, { seed = 5 })
+    local options = { groups = 4, eps = 0 }
+    local y, z = flat(group_norm(x, nil, nil, options)), flat(group_norm(x * 8 - 3, nil, nil, options))
+    assert.is_true(distance(y, z) < (double and 1e-13 or 1e-6))
+  end)
+
+  it("with silu and dropout is the three in turn, bit for bit", function()
+    local shape = { 3, 20, 20, 12 }
+    local x, w = d.randn(shape, { seed = 6 }), d.randn({ 12 }, { seed = 7 })
+    local plain = group_norm(x, w, nil, { groups = 3 })
+    assert.equal(plain:silu():bytes(), group_norm(x, w, nil, { groups = 3, silu = true }):bytes())
+    d.manual_seed(8)
+    local apart = core.ops.dropout(plain:silu(), 0.25):bytes()
+    d.manual_seed(8)
+    assert.equal(apart, group_norm(x, w, nil, { groups = 3, silu = true, dropout = 0.25 }):bytes())
+  end)
+
+  it("gives the same bits on any number of threads, when the pool splits", function()
+    for _, shape in ipairs { { 2, 64, 40, 32 }, { 24, 16, 16, 32 } } do
+      local x, w, b = d.randn(shape, { seed = 9 }), d.ones(32), d.zeros(32)
+      local target = d.randn(shape, { seed = 10 })
+      local options = { groups = 8, silu = true, dropout = 0.1 }
+      local function loss(x_, w_, b_)
+        d.manual_seed(11)
+        return d.mse(group_norm(x_, w_, b_, options), target)
+      end
+      local before = core.pool().split
+      assert.is_true(on_threads(function()
+        local dx, dw, db = d.grad(loss, x, w, b)
+        return dx:bytes() .. dw:bytes() .. db:bytes()
+      end))
+      assert.is_true(core.pool().split > before)
+    end
+  end)
+
+  it("gives a sample the same bits alone or in a batch, backward too", function()
+    for _, shape in ipairs { { 20, 40, 40, 48 }, { 5, 6, 8 } } do
+      local x, C = d.randn(shape, { seed = 12 }), shape[#shape]
+      local w = d.randn({ C }, { seed = 13 })
+      local function run(part)
+        d.manual_seed(14)
+        return group_norm(part, w, nil, { groups = C // 4, silu = true, dropout = 0.2 })
+      end
+      local function loss(part) return run(part):sum() end
+      local first = x:narrow(1, 1, 1)
+      local size = #first:bytes()
+      assert.equal(run(first):bytes(), run(x):bytes():sub(1, size))
+      assert.equal(d.grad(loss, first):bytes(), d.grad(loss, x):bytes():sub(1, size))
+    end
+  end)
+
+  it("has a gradient that neither moves nor stretches a group", function()
+    for _, case in ipairs(shapes) do
+      local shape, groups = case[1], case[2]
+      local C, P = shape[#shape], 1
+      for i = 2, #shape - 1 do P = P * shape[i] end
+      if P * C // groups > 2 then                     -- two values go to -1 and 1, whatever they are
+        local x = d.randn(shape, { seed = 15 })
+        local k = d.randn(shape, { seed = 16 })
+        local w, b = d.randn({ C }, { seed = 17 }), d.zeros(C)
+        local dx, dw, db = d.grad(function(x_, w_, b_)
+          return (group_norm(x_, w_, b_, { groups = groups, eps = 0 }) * k):sum()
+        end, x, w, b)
+        local v, g, size = flat(x), flat(dx), 0
+        for _, value in ipairs(g) do size = size + value ^ 2 end
+        each_group(shape, groups, function(_, _, at)
+          local move, stretch = 0, 0
+          for _, i in ipairs(at) do move, stretch = move + g[i], stretch + g[i] * v[i] end
+          local limit = (double and 1e-11 or 1e-4) * math.sqrt(size)
+          assert.near(0, move, limit)
+          assert.near(0, stretch, limit)
+        end)
+        local hat = flat(group_norm(x, nil, nil, { groups = groups, eps = 0 }))
+        local kv, expected_w, expected_b = flat(k), {}, {}
+        for i, value in ipairs(hat) do
+          local c = (i - 1) % C + 1
+          expected_w[c] = (expected_w[c] or 0) + value * kv[i]
+          expected_b[c] = (expected_b[c] or 0) + kv[i]
+        end
+        assert.is_true(distance(expected_w, flat(dw)) < (double and 1e-12 or 5e-6))
+        assert.is_true(distance(expected_b, flat(db)) < (double and 1e-12 or 5e-6))
+      end
+    end
+  end)
+
+  it("names what doesn't fit", function()
+    local x = d.zeros(2, 4, 6)
+    assert.error_matches(function() group_norm(x, nil, nil, { groups = 4 }) end,
+      "4 groups don't divide the 6 channels of %[2,4,6%]")
+    assert.error_matches(function() group_norm(x, d.ones(5), nil, { groups = 2 }) end,
+      "w is %[5%] but x %[2,4,6%] has 6 channels")
+    assert.error_matches(function() group_norm(x, nil, nil, { group = 2 }) end, "unknown option 'group'")
+    assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, dropout = 2 }) end,
+      "in %[0, 1%], got 2")
+  end)
+end)
+
+describe("layer norm", function()
+  it("is (x - mean) / sqrt(variance + eps) w + b in each row", function()
+    for _, shape in ipairs { { 5 }, { 3, 7 }, { 2, 3, 20001 }, { 700, 40 } } do
+      local C = shape[#shape]
+      local x = d.randn(shape, { seed = 18 }) * 2 + 100
+      local w, b = d.randn({ C }, { seed = 19 }), d.randn({ C }, { seed = 20 })
+      local v, wv, bv, expected = flat(x), flat(w), flat(b), {}
+      for first = 0, #v - 1, C do
+        local at = {}
+        for c = 1, C do at[c] = first + c end
+        local mean, variance = mean_and_variance(v, at)
+        local rstd = 1 / math.sqrt(variance + 1e-5)
+        for c, i in ipairs(at) do expected[i] = (v[i] - mean) * rstd * wv[c] + bv[c] end
+      end
+      assert.is_true(distance(expected, flat(layer_norm(x, w, b))) < (double and 1e-12 or 4e-6))
+    end
+  end)
+
+  it("gives the same bits on any number of threads", function()
+    local x, w, b = d.randn({ 4000, 40 }, { seed = 21 }), d.ones(40), d.zeros(40)
+    local target = d.randn({ 4000, 40 }, { seed = 22 })
+    assert.is_true(on_threads(function()
+      local dx, dw, db = d.grad(function(...) return d.mse(layer_norm(...), target) end, x, w, b)
+      return dx:bytes() .. dw:bytes() .. db:bytes()
+    end))
+  end)
+
+  it("names what doesn't fit", function()
+    assert.error_matches(function() layer_norm(d.zeros(2, 3), d.ones(2)) end,
+      "w is %[2%] but rows of x %[2,3%] have 3 elements")
+  end)
+end)
