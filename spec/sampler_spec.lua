@@ -27,7 +27,7 @@ local function terminal_variance(name, process, std, grid, options)
     local x0 = a * std ^ 2 / (a ^ 2 * std ^ 2 + s ^ 2) * x
     return x0, (x - a * x0) / s
   end
-  local sigma = 0
+  local sigma
   local o = { eta = options and options.eta, mix = sum_of }
   function o.mix_noise(c, ...)
     sigma = c

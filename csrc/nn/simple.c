@@ -81,7 +81,7 @@ static const df_kind group_norm = { "group_norm", 1, 1, group_norm_forward,
 df_layer *df_group_norm_layer(df_int channels, df_int groups, double tiny) {
   if (df_at_least_one("group_norm", "channels", channels)) return NULL;
   if (groups == 0) groups = df_groups_for(channels);
-  if (groups < 0 || channels % groups != 0)
+  if (groups < 1 || channels % groups != 0)
     return df_fail_null(DF_MISUSE, "group_norm: %td groups don't divide %td channels",
                         groups, channels);
   const df_layer_opts o = { .in = channels,
