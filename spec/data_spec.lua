@@ -129,6 +129,23 @@ describe("batches", function()
     assert.same(one, mirrored(7))
   end)
 
+  it("mirror floats as they mirror bytes", function()
+    local bytes = {}
+    for i = 1, 60 * 2 * 3 do bytes[i] = i * 7 % 256 end
+    local x = core.tensor(bytes, { dtype = "u8" }):reshape(60, 2, 3, 1)
+    local a = data.set { x = x }:batches { size = 60, seed = 4, flip = true }
+    local b = data.set { x = image.to_float(x) }:batches { size = 60, seed = 4, flip = true }
+    local _, of_bytes = a()
+    local _, of_floats = b()
+    assert.same(of_bytes:totable(), of_floats:totable())
+  end)
+
+  it("take numbers of any type", function()
+    local set = data.set { x = core.tensor({ { 1, 2 }, { 3, 4 } }, { dtype = "f64" }) }
+    local _, x0 = set:batches { size = 2, shuffle = false }()
+    assert.same({ { 2, 4 }, { 6, 8 } }, (x0 * 2):totable())
+  end)
+
   it("mirror rows pixel by pixel, wide ones too", function()
     local n, W, C = 2, 500, 3
     local bytes = {}

@@ -122,6 +122,8 @@ local function text_parts(text)
   return parts
 end
 
+local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
+
 local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text may stand
 
 --- Writes a picture as PNG, whole or not at all.
@@ -133,6 +135,9 @@ local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text m
 function image.save(path, x, options)
   local o = opts.check("save", options, { text = { "table" } }, 3)
   check_picture("save", x, 3, 4)
+  if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
+    opts.fail("save: pictures are written as PNG; %s names another format", path)
+  end
   if x:dim() == 4 and x:size(1) ~= 1 then
     opts.fail("save: one picture expected, got [%s]; d.image.grid makes one of many",
       table.concat(x:shape(), ","))

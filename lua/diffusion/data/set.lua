@@ -163,7 +163,7 @@ local function check_class(class, n, classes)
 end
 
 --- Makes a set of tensors: `.x .class .n .classes .names .name`.
----@param options table x = tensor [n,...], u8 images [n,H,W,C] or floats; class = i64 tensor
+---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor
 ---or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
 ---@return diffusion.set
 function set.new(options)
@@ -172,7 +172,7 @@ function set.new(options)
     names = { "table" }, name = { "string", default = "set" },
   })
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
-    opts.fail("set: x is %s [%s]; u8 images [n,H,W,C] or floats [n,...] expected", o.x:dtype(),
+    opts.fail("set: x is %s [%s]; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
       table.concat(o.x:shape(), ","))
   end
   local class, classes = o.class, nil
@@ -181,7 +181,9 @@ function set.new(options)
     class = class:to("i64"):contiguous()
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
-  return setmetatable({ x = o.x:contiguous(), class = class, n = o.x:size(1), classes = classes,
+  -- NumPy's files are mostly f64, which this build may only store
+  local x = o.x:dtype() == "u8" and o.x or o.x:to(core.zeros(1):dtype())
+  return setmetatable({ x = x:contiguous(), class = class, n = o.x:size(1), classes = classes,
     names = o.names, name = o.name }, Set)
 end
 
