@@ -102,6 +102,25 @@ describe("group norm", function()
     assert.equal(apart, group_norm(x, w, nil, { groups = 3, silu = true, dropout = 0.25 }):bytes())
   end)
 
+  it("writes a convolution's operand as the convolution would pack it", function()
+    for _, shape in ipairs { { 3, 50, 37, 8 }, { 1, 64, 64, 48 }, { 2, 1, 1, 4 }, { 20, 7, 5, 8 } } do
+      local C = shape[4]
+      local layer = d.nn.norm_conv(C, 6, { kernel = 3, groups = 4, act = "silu" })
+      local p = {}
+      for name, parameter in d.nn.model(layer):parameters() do p[name] = parameter:detach() end
+      local function apart(x)
+        local h = group_norm(x, p["norm.weight"], p["norm.bias"], { groups = 4, silu = true })
+        return core.ops.conv2d(h, p["conv.weight"], p["conv.bias"], { pad = 1 })
+      end
+      local x = d.randn(shape, { seed = 23 })
+      assert.allclose(apart(x), layer(x), { rtol = 1e-6, atol = 1e-6 })
+      local k = d.randn({ shape[1], shape[2], shape[3], 6 }, { seed = 24 })
+      local g = d.grad(function(x_) return (layer(x_) * k):sum() end, x)
+      local expected = d.grad(function(x_) return (apart(x_) * k):sum() end, x)
+      assert.allclose(expected, g, { rtol = 1e-6, atol = 1e-6 })
+    end
+  end)
+
   it("gives the same bits on any number of threads, when the pool splits", function()
     for _, shape in ipairs { { 2, 64, 40, 32 }, { 24, 16, 16, 32 } } do
       local x, w, b = d.randn(shape, { seed = 9 }), d.ones(32), d.zeros(32)

@@ -121,7 +121,7 @@ df_code df_rows_run(const df_rows *r) {
 
 /* Its own threads would fight with the pool's. The setter is looked up since only
 ** OpenBLAS has it; its OpenMP build keeps the number per thread, hence once in each. */
-static void one_thread(void) {
+void df_one_thread(void) {
   static _Thread_local bool done;
   if (done) return;
   done = true;
@@ -134,7 +134,7 @@ static void one_thread(void) {
 static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df_int k,
                  const df_real *a, df_int lda, bool ta, const df_real *b, df_int ldb,
                  bool tb) {
-  one_thread();
+  df_one_thread();
 #ifdef DF_DOUBLE
   cblas_dgemm
 #else

@@ -56,4 +56,7 @@ void df_fold(df_real *y, bool accumulate, const df_real *parts, df_int count, df
              df_int n);
 #define DF_PARTS_MAX 8
 
+/* Tells OpenBLAS to leave this thread's calls, LAPACK's among them, to one thread. */
+void df_one_thread(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include "engine/lapack.h"
 
 #include "base/alloc.h"
+#include "engine/gemm.h"
 
 void dsyevd_(const char *job, const char *half, const int *n, double *a, const int *lda,
              double *values, double *work, const int *lwork, int *iwork,
@@ -15,6 +16,7 @@ void dgesv_(const int *n, const int *m, double *a, const int *lda, int *pivots, 
 df_code df_lapack_eigh(double *a, double *values, df_int n) {
   int N = (int)n, info = 0, ask = -1, iwork_size = 0;
   double work_size = 0;
+  df_one_thread();
   dsyevd_("V", "U", &N, a, &N, values, &work_size, &ask, &iwork_size, &ask, &info, 1, 1);
   int lwork = (int)work_size;
   size_t doubles = (size_t)lwork * sizeof(double);
@@ -29,6 +31,7 @@ df_code df_lapack_eigh(double *a, double *values, df_int n) {
 
 df_code df_lapack_cholesky(double *a, df_int n, df_int *minor) {
   int N = (int)n, info = 0;
+  df_one_thread();
   dpotrf_("U", &N, a, &N, &info, 1);
   *minor = info;
   return info == 0 ? DF_OK : DF_MISUSE;
@@ -38,6 +41,7 @@ df_code df_lapack_solve(double *a, double *b, df_int n, df_int m, df_int *pivot)
   int N = (int)n, columns = (int)m, info = 0;
   int *pivots = df_alloc((size_t)(n + 1) * sizeof *pivots);
   if (!pivots) return DF_MEMORY;
+  df_one_thread();
   dgesv_(&N, &columns, a, &N, pivots, b, &N, &info);
   df_free(pivots);
   *pivot = info;
