@@ -135,7 +135,7 @@ df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim) {
   df_shape many = wide->shape, shape = x->shape;
   many.size[dim + 1] = times;
   shape.size[dim] *= times;
-  return df_reshape(tape, df_expand(tape, wide, &many), &shape);
+  return df_view(tape, df_clone(tape, df_expand(tape, wide, &many)), &shape);
 }
 
 /* ==== pad ================================================================================ */

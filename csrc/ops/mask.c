@@ -11,16 +11,15 @@
 
 /* ==== comparisons ======================================================================== */
 
-/* a relation is the set of outcomes under which it holds */
+/* Whether a relation holds when a and b are unordered (NaN), less, the same, more. */
 typedef struct relation {
   const char *name;
-  bool less, same, more, unordered;
+  uint8_t holds[4];
 } relation;
 
 static const relation relations[] = {
-  { "eq", false, true, false, false }, { "ne", true, false, true, true },
-  { "lt", true, false, false, false }, { "le", true, true, false, false },
-  { "gt", false, false, true, false }, { "ge", false, true, true, false },
+  { "eq", { 0, 0, 1, 0 } }, { "ne", { 1, 1, 0, 1 } }, { "lt", { 0, 1, 0, 0 } },
+  { "le", { 0, 1, 1, 0 } }, { "gt", { 0, 0, 0, 1 } }, { "ge", { 0, 0, 1, 1 } },
 };
 
 typedef struct comparison {
@@ -31,28 +30,25 @@ typedef struct comparison {
 
 static void compare_reals(void *context, df_int begin, df_int end) {
   const comparison *c = context;
-  const relation r = *c->r;
   df_real mine[DF_BLOCK], other[DF_BLOCK];
   df_int sa, sb, n = end - begin;
   const df_real *a = df_fetch(&c->a, DF_REAL, begin, n, mine, &sa);
   const df_real *b = df_fetch(&c->b, DF_REAL, begin, n, other, &sb);
   for (df_int i = 0; i < n; i++) {
     df_real u = a[i * sa], v = b[i * sb];
-    c->y[begin + i] = (r.less & (u < v)) | (r.same & (u == v)) | (r.more & (u > v))
-                      | (r.unordered & (u != u || v != v));
+    c->y[begin + i] = c->r->holds[(u < v) + 2 * (u == v) + 3 * (u > v)];
   }
 }
 
 static void compare_wholes(void *context, df_int begin, df_int end) {
   const comparison *c = context;
-  const relation r = *c->r;
   int64_t mine[DF_BLOCK], other[DF_BLOCK];
   df_int sa, sb, n = end - begin;
   const int64_t *a = df_fetch(&c->a, DF_I64, begin, n, mine, &sa);
   const int64_t *b = df_fetch(&c->b, DF_I64, begin, n, other, &sb);
   for (df_int i = 0; i < n; i++) {
     int64_t u = a[i * sa], v = b[i * sb];
-    c->y[begin + i] = (r.less & (u < v)) | (r.same & (u == v)) | (r.more & (u > v));
+    c->y[begin + i] = c->r->holds[(u < v) + 2 * (u == v) + 3 * (u > v)];
   }
 }
 
@@ -90,25 +86,31 @@ df_tensor *df_isfinite(df_tape *tape, df_tensor *x) {
 
 typedef struct choice {
   df_array mask, a, b;
-  df_dtype dtype; /* reals or i64 */
-  char *y;        /* dense */
+  void *y; /* dense */
 } choice;
 
-static void choose_block(void *context, df_int begin, df_int end) {
+static void choose_reals(void *context, df_int begin, df_int end) {
+  const choice *c = context;
+  df_real mask[DF_BLOCK], mine[DF_BLOCK], other[DF_BLOCK], *y = (df_real *)c->y + begin;
+  df_int sm, sa, sb, n = end - begin;
+  const df_real *m = df_fetch(&c->mask, DF_REAL, begin, n, mask, &sm);
+  const df_real *a = df_fetch(&c->a, DF_REAL, begin, n, mine, &sa);
+  const df_real *b = df_fetch(&c->b, DF_REAL, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    df_real either[2] = { b[i * sb], a[i * sa] }; /* masks can't be foreseen: no branch */
+    y[i] = either[m[i * sm] != 0];
+  }
+}
+
+static void choose_wholes(void *context, df_int begin, df_int end) {
   const choice *c = context;
   df_real mask[DF_BLOCK];
-  double mine[DF_BLOCK], other[DF_BLOCK]; /* of reals or i64: 8 bytes each at most */
+  int64_t mine[DF_BLOCK], other[DF_BLOCK], *y = (int64_t *)c->y + begin;
   df_int sm, sa, sb, n = end - begin;
-  size_t width = (size_t)df_dtype_size(c->dtype);
   const df_real *m = df_fetch(&c->mask, DF_REAL, begin, n, mask, &sm);
-  const char *a = df_fetch(&c->a, c->dtype, begin, n, mine, &sa);
-  const char *b = df_fetch(&c->b, c->dtype, begin, n, other, &sb);
-  char *y = c->y + begin * (df_int)width;
-  for (df_int i = 0; i < n; i++) {
-    const char *x =
-        m[i * sm] != 0 ? a + i * sa * (df_int)width : b + i * sb * (df_int)width;
-    memcpy(y + i * (df_int)width, x, width);
-  }
+  const int64_t *a = df_fetch(&c->a, DF_I64, begin, n, mine, &sa);
+  const int64_t *b = df_fetch(&c->b, DF_I64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) y[i] = m[i * sm] != 0 ? a[i * sa] : b[i * sb];
 }
 
 typedef struct where_shapes {
@@ -158,12 +160,13 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
   if (!df_shape_broadcast(&both, &mask->shape, &s.full))
     return df_fail_null(DF_MISUSE, "where: the mask %s doesn't fit the values %s",
                         df_tensor_text(mask), df_shape_text(&both));
-  df_dtype dtype = df_both_whole(a, b) ? DF_I64 : DF_REAL;
-  df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &s.full)), *x[2] = { a, b };
+  bool whole = df_both_whole(a, b);
+  df_tensor *y = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &s.full));
+  df_tensor *x[2] = { a, b };
   if (!y) return NULL;
   choice c = { df_array_of(mask, &s.full), df_array_of(a, &s.full),
-               df_array_of(b, &s.full), dtype, df_tensor_data(y) };
-  df_parallel(df_tensor_count(y), DF_BLOCK, choose_block, &c);
+               df_array_of(b, &s.full), df_tensor_data(y) };
+  df_parallel(df_tensor_count(y), DF_BLOCK, whole ? choose_wholes : choose_reals, &c);
   s.of[0] = a->shape, s.of[1] = b->shape;
   df_note note = { .op = &where_op, .n = 2, .x = x, .kept = 1, .keep = &mask };
   note.data = &s, note.size = sizeof s;
