@@ -231,7 +231,8 @@ static df_tensor *run_call(lua_State *L, df_tape *tape) {
   int n = lua_gettop(L) - 1;
   df_layer *layer = dfl_layer(L, 1);
   for (int i = 0; i < n && i < DF_INPUTS; i++) x[i] = dfl_tensor_or_nil(L, i + 2);
-  if (n > 0 && !x[0]) luaL_argerror(L, 2, "a tensor expected, got nil");
+  for (int i = 0; i < n && i < layer->kind->least; i++)
+    if (!x[i]) luaL_argerror(L, i + 2, "a tensor expected, got nil");
   return df_layer_call(tape, layer, x, n);
 }
 

@@ -134,6 +134,7 @@ static int l_note_guest(lua_State *L) {
   lua_getiuservalue(L, -1, 1);
   lua_createtable(L, n + 2, 1);
   for (int i = 3; i <= 4 + n; i++) {
+    dfl_unscope(L, i);
     lua_pushvalue(L, i);
     lua_rawseti(L, -2, i - 2);
   }

@@ -75,6 +75,16 @@ static int l_scope_open(lua_State *L) {
   return 1;
 }
 
+void dfl_unscope(lua_State *L, int index) {
+  dfl_box *b = luaL_testudata(L, index, DFL_TENSOR);
+  if (b) unlink_box(dfl_context(L), b);
+  if (lua_type(L, index) != LUA_TTABLE) return;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    b = luaL_testudata(L, -1, DFL_TENSOR);
+    if (b) unlink_box(dfl_context(L), b);
+  }
+}
+
 /* (depth, results...): what was made in the scope and isn't among the results is let go
 ** of; results belong to the scope outside. */
 static int l_scope_close(lua_State *L) {

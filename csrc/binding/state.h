@@ -20,4 +20,8 @@ typedef struct dfl_state {
 
 dfl_state *dfl_context(lua_State *L);
 
+/* What is at the index (a tensor, or a table with tensors in it) lives on after the end of
+** the scope in which it was made. */
+void dfl_unscope(lua_State *L, int index);
+
 #endif

@@ -168,8 +168,11 @@ static df_code refuse(const df_layer *layer, int n) {
                    "%s has no values yet: nn.model(root) packs a network and "
                    "gives its layers their first values",
                    text);
-  return df_fail(DF_MISUSE, "%s takes %d tensor%s, got %d", text, layer->kind->most,
-                 layer->kind->most == 1 ? "" : "s", n);
+  if (layer->kind->least == layer->kind->most)
+    return df_fail(DF_MISUSE, "%s is called with %d tensors, not %d", text,
+                   layer->kind->most, n);
+  return df_fail(DF_MISUSE, "%s is called with %d to %d tensors, not %d", text,
+                 layer->kind->least, layer->kind->most, n);
 }
 
 static bool is_ready(const df_layer *layer, int n) {

@@ -148,7 +148,7 @@ function Adamw:step(options)
     rates[i] = rate_at(group.lr or own.groups[1].lr, own.core:steps() + 1)
     decays[i] = group.weight_decay or own.groups[1].weight_decay
   end
-  local norm = own.core:step(own.options, rates, decays, own.averages)
+  local norm = opts.relay(own.core.step, own.core, own.options, rates, decays, own.averages)
   local finite = norm - norm == 0
   if not finite then own.skipped = own.skipped + 1 end
   if zero or not finite then own.core:zero() end
@@ -175,12 +175,12 @@ function Adamw:state()
   return out
 end
 
-local function named(list)
-  local name
+-- Iterates over names, in order, and what a list has for each.
+local function named(names, list)
+  local i = 0
   return function()
-    local x
-    name, x = next(list, name)
-    return name, x
+    i = i + 1
+    return names[i], list[names[i]]
   end
 end
 
@@ -190,7 +190,7 @@ end
 function Adamw:load_state(state)
   local own, mine = optimisers[self], self:state()
   for _, which in ipairs { "first", "second" } do
-    local trouble = model.mismatch(named(mine[which]), state[which] or {})
+    local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
     if trouble then opts.fail("load_state: %s moments: %s", which, (trouble:gsub("^state: ", ""))) end
   end
   for _, which in ipairs { "first", "second" } do
@@ -303,7 +303,7 @@ function optim.adamw(models, options)
   local homes, group, names = survey(models, groups)
   local opt = setmetatable({}, adamw_meta)
   optimisers[opt] = {
-    core = core.adamw(homes, group), groups = groups, names = names, options = core_options(o),
+    core = opts.relay(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = core_averages(o.ema, models), models = models, skipped = 0,
   }
   return opt

@@ -23,6 +23,20 @@ function opts.fail(format, ...)
   error(format:format(...), users_level())
 end
 
+local function settle(fine, ...)
+  if fine then return ... end
+  local message = ...
+  local placed = type(message) ~= "string" or message:find "^[^\n]-:%d+: "
+  error(message, placed and 0 or users_level())
+end
+
+--- Calls a function of the core. Its sentence is raised at the user's line, not at that of
+--- the library's file which made the call.
+---@param fn any
+---@param ... any its arguments
+---@return any ...
+function opts.relay(fn, ...) return settle(pcall(fn, ...)) end
+
 --- What a value is to the library: "integer", "number", "string", "tensor", "process", ...
 ---@param value any
 ---@return string kind the metatable's name without "diffusion.", or Lua's type

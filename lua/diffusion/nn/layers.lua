@@ -15,6 +15,9 @@ local function whole(name, argument, what, value)
   return value
 end
 
+-- A layer of the core, an error of which carries the user's line.
+local function make(kind, o) return opts.relay(core.layer[kind], o) end
+
 local init_rule = { one_of = { "usual", "zero" }, default = "usual" }
 local bias_rule = { "boolean", default = true }
 local groups_rule = { "integer", min = 1 }
@@ -51,10 +54,10 @@ end
 ---@return table layer fields weight {out, inp}, bias {out}
 function layers.linear(inp, out, options)
   local o = opts.check("linear", options, { bias = bias_rule, init = init_rule }, 3)
-  return core.layer.linear {
+  return make("linear", {
     inp = whole("linear", 1, "width in", inp), out = whole("linear", 2, "width out", out),
     bias = o.bias, zero = o.init == "zero",
-  }
+  })
 end
 
 --- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
@@ -64,7 +67,7 @@ end
 ---  right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
 ---@return table layer fields weight {out, kernel, kernel, inp}, bias {out}
 function layers.conv(inp, out, options)
-  return core.layer.conv(conv_options("conv", inp, out, options, {
+  return make("conv", conv_options("conv", inp, out, options, {
     kernel = { "integer", default = 3, min = 1 }, stride = { "integer", default = 1, min = 1 },
     pad = { "integer|table" }, bias = bias_rule, init = init_rule,
   }))
@@ -84,7 +87,7 @@ function layers.norm_conv(inp, out, options)
     tiny = tiny_rule, drop = drop_rule, act = { one_of = { "silu", "none" }, default = "silu" },
   })
   o.silu = o.act == "silu"
-  return core.layer.norm_conv(o)
+  return make("norm_conv", o)
 end
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
@@ -94,7 +97,7 @@ end
 function layers.group_norm(channels, options)
   local o = opts.check("group_norm", options, { groups = groups_rule, tiny = tiny_rule }, 2)
   o.inp = whole("group_norm", 1, "channels", channels)
-  return core.layer.group_norm(o)
+  return make("group_norm", o)
 end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
@@ -104,7 +107,7 @@ end
 function layers.layer_norm(width, options)
   local o = opts.check("layer_norm", options, { tiny = tiny_rule }, 2)
   o.inp = whole("layer_norm", 1, "width", width)
-  return core.layer.layer_norm(o)
+  return make("layer_norm", o)
 end
 
 --- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
@@ -115,9 +118,9 @@ end
 function layers.attention(width, options)
   local o = opts.check("attention", options,
     { heads = { "integer", default = 1, min = 1 }, init = init_rule }, 2)
-  return core.layer.attention {
+  return make("attention", {
     inp = whole("attention", 1, "width", width), heads = o.heads, zero = o.init == "zero",
-  }
+  })
 end
 
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
@@ -125,9 +128,9 @@ end
 ---@param width integer
 ---@return table layer field weight {n, width}, standard normal at first
 function layers.embedding(n, width)
-  return core.layer.embedding {
+  return make("embedding", {
     inp = whole("embedding", 1, "rows", n), out = whole("embedding", 2, "width", width),
-  }
+  })
 end
 
 --- The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding,
@@ -141,7 +144,7 @@ function layers.res_block(inp, out, options)
   local o = conv_options("res_block", inp, out, options,
     { embed = { "integer", min = 1 }, drop = drop_rule, groups = groups_rule, tiny = tiny_rule })
   o.width = o.embed
-  return core.layer.res_block(o)
+  return make("res_block", o)
 end
 
 --- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
@@ -150,7 +153,7 @@ end
 ---@param options table? {times = 2}
 ---@return table layer part conv
 function layers.upsample(inp, out, options)
-  return core.layer.upsample(conv_options("upsample", inp, out or inp, options,
+  return make("upsample", conv_options("upsample", inp, out or inp, options,
     { times = { "integer", default = 2, min = 1 } }))
 end
 
@@ -160,7 +163,7 @@ end
 ---@param options table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
 ---@return table layer part conv
 function layers.downsample(inp, out, options)
-  return core.layer.downsample(conv_options("downsample", inp, out or inp, options,
+  return make("downsample", conv_options("downsample", inp, out or inp, options,
     { pad = { "integer|table" } }))
 end
 
@@ -175,7 +178,7 @@ function layers.sinusoid(width, options)
     order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin" },
   }, 2)
   o.width, o.sin_first = whole("sinusoid", 1, "width", width), o.order == "sin_cos"
-  return core.layer.sinusoid(o)
+  return make("sinusoid", o)
 end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
@@ -185,7 +188,7 @@ function layers.dropout(drop)
   if type(drop or 0.5) ~= "number" then
     opts.fail("bad argument #1 to 'dropout' (a number expected, got a %s)", type(drop))
   end
-  return core.layer.dropout { drop = drop or 0.5 }
+  return make("dropout", { drop = drop or 0.5 })
 end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t))))
@@ -196,10 +199,10 @@ end
 ---@return table layer parts sinusoid, one, two, class
 function layers.time_embed(inp, width, options)
   local o = opts.check("time_embed", options, { classes = { "integer", default = 0, min = 0 } }, 3)
-  return core.layer.time_embed {
+  return make("time_embed", {
     inp = whole("time_embed", 1, "width of the sinusoid", inp),
     out = whole("time_embed", 2, "width", width), classes = o.classes,
-  }
+  })
 end
 
 --- Activations as layers, themselves (no call needed): nn.sequence(a, nn.silu, b).
@@ -214,7 +217,7 @@ function layers.parameter(tensor)
   if not core.is_tensor(tensor) then
     opts.fail("bad argument #1 to 'parameter' (tensor expected, got %s)", opts.kind(tensor))
   end
-  return core.layer.parameter(tensor)
+  return make("parameter", tensor)
 end
 
 return layers

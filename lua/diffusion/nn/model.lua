@@ -50,9 +50,9 @@ end
 local call_rules = { class = { "any" } }
 
 local function call_layer(layer, x, t, class)
-  if class ~= nil then return layer(x, t, class) end
-  if t ~= nil then return layer(x, t) end
-  return layer(x)
+  if class ~= nil then return opts.relay(layer, x, t, class) end
+  if t ~= nil then return opts.relay(layer, x, t) end
+  return opts.relay(layer, x)
 end
 
 function meta.__call(m, x, t, options, ...)
@@ -216,7 +216,7 @@ function model.model(root, config)
   local layers = module.layers(root)
   local m = setmetatable({}, meta)
   facts[m] = {
-    root = root, layers = layers, home = core.home(layers),
+    root = root, layers = layers, home = opts.relay(core.home, layers),
     config = config or { kind = "module", name = module.title(root) },
   }
   return m

@@ -81,7 +81,7 @@ function module.list(n, make)
 end
 
 local function run_in_order(parts, x)
-  for _, part in ipairs(parts) do x = part(x) end
+  for _, part in ipairs(parts) do x = opts.relay(part, x) end
   return x
 end
 

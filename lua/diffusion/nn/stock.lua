@@ -7,7 +7,7 @@ local stock = {}
 
 -- A network by its checked options, which are its config.
 local function build(kind, o)
-  local root = core.layer[kind](o)
+  local root = opts.relay(core.layer[kind], o)
   local config = { kind = kind }
   for name, value in pairs(o) do config[name] = value end
   return model.model(root, config)

@@ -1,0 +1,222 @@
+-- Optimisers, averages and learning rates: how they behave; their formulas are held in
+-- spec/theory/optim_spec.lua.
+local d = require "diffusion"
+local nn = d.nn
+
+local function fails(sentence, fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_truthy(message:find(sentence, 1, true), message)
+end
+
+local function bits(x) return x:contiguous():bytes() end
+
+local function all_bits(model)
+  local out = {}
+  for _, p in model:parameters() do out[#out + 1] = bits(p) end
+  return table.concat(out)
+end
+
+local function new_model()
+  d.manual_seed(6)
+  return nn.model(nn.sequence(nn.linear(4, 32), nn.silu, nn.linear(32, 4)))
+end
+
+local function backward(model, x)
+  local loss = d.record(function() return d.mse(model(x), x) end)
+  loss:backward()
+  return loss:item()
+end
+
+describe("adamw", function()
+  it("learns", function()
+    local model, x = new_model(), d.randn(64, 4)
+    local opt = d.adamw(model, { lr = 1e-2, clip = 1 })
+    local first = backward(model, x)
+    opt:step()
+    for _ = 1, 200 do
+      backward(model, x)
+      opt:step()
+    end
+    assert.is_true(backward(model, x) < first / 20)
+  end)
+
+  it("has the same bits on any number of threads, at a size that splits", function()
+    local threads = d.threads()
+    local function trained(n)
+      d.threads(n)
+      d.manual_seed(7)
+      local model = nn.model(nn.linear(256, 300))
+      local ema = d.ema(model, { decay = 0.9 })
+      local opt, norms = d.adamw(model, { lr = 1e-2, clip = 0.1, ema = ema }), {}
+      local x = d.randn(8, 256)
+      for k = 1, 3 do
+        local loss = d.record(function() return (model(x) * model(x)):mean() end)
+        loss:backward()
+        norms[k] = opt:step()
+      end
+      return all_bits(model) .. bits(ema:state().weight) .. table.concat(norms, " ")
+    end
+    local one = trained(1)
+    assert.equal(one, trained(2))
+    assert.equal(one, trained(3))
+    d.threads(threads)
+  end)
+
+  it("leaves everything alone where the gradient isn't finite, and counts it", function()
+    local model, x = new_model(), d.randn(8, 4)
+    local ema = d.ema(model)
+    local opt = d.adamw(model, { lr = 0.1, ema = ema })
+    backward(model, x)
+    opt:step()
+    local before, state = all_bits(model), opt:state()
+    local first = bits(state.first["1.weight"])
+    backward(model, x)
+    model[1].weight.grad[1][1] = 0 / 0
+    local norm = opt:step()
+    assert.is_true(norm ~= norm)
+    assert.equal(before, all_bits(model))
+    assert.equal(first, bits(opt:state().first["1.weight"]))
+    assert.same({ 1, 1, 1 }, { opt.steps, opt.skipped, ema.updates })
+    assert.is_nil(model[1].weight.grad)
+    backward(model, x)
+    assert.is_true(opt:step() > 0)
+  end)
+
+  it("keeps the gradient where zero = false, and zeroes it otherwise", function()
+    local model, x = new_model(), d.randn(8, 4)
+    local opt = d.adamw(model, { lr = 0 })
+    backward(model, x)
+    local g = bits(model[1].weight.grad)
+    opt:step { zero = false }
+    assert.equal(g, bits(model[1].weight.grad))
+    opt:zero()
+    assert.is_nil(model[1].weight.grad)
+    fails("no gradient has arrived since the last step", opt.step, opt)
+    fails("unknown option 'zreo'; did you mean 'zero'?", opt.step, opt, { zreo = true })
+  end)
+
+  it("resumes from its state to the same bits", function()
+    local x = d.randn(8, 4)
+    local function run(steps, from)
+      local model = new_model()
+      local ema = d.ema(model, { decay = 0.9 })
+      local opt = d.adamw(model, { lr = d.lr.cosine { peak = 0.01, total = 9 }, ema = ema })
+      if from then
+        model:load_state(from.model)
+        ema:load_state(from.ema).updates = from.updates
+        opt:load_state(from.opt)
+      end
+      for _ = 1, steps do
+        backward(model, x)
+        opt:step()
+      end
+      return { model = model:state(), ema = ema:state(), updates = ema.updates, opt = opt:state() }
+    end
+    local whole, half = run(6), run(3)
+    local resumed = run(3, half)
+    assert.equal(6, resumed.opt.steps)
+    for name, w in pairs(whole.model) do
+      assert.equal(bits(w), bits(resumed.model[name]))
+      assert.equal(bits(whole.ema[name]), bits(resumed.ema[name]))
+      assert.equal(bits(whole.opt.second[name]), bits(resumed.opt.second[name]))
+    end
+    local opt = d.adamw(new_model())
+    fails("first moments: '1.weight' [32,4] is missing", opt.load_state, opt, { steps = 1 })
+  end)
+
+  it("moves several models, and averages of theirs", function()
+    local a, b, x = new_model(), nn.model(nn.linear(4, 4)), d.randn(8, 4)
+    local ema = d.ema(b)
+    local opt = d.adamw({ a, b }, { lr = 0.1, ema = ema, groups = { { pattern = "^2%.", lr = 0 } } })
+    local loss = d.record(function() return d.mse(b(a(x)), x) end)
+    local before, other = all_bits(a), all_bits(b)
+    loss:backward()
+    opt:step()
+    assert.not_equal(before, all_bits(a))
+    assert.equal(other, all_bits(b))
+    assert.equal(1, ema.updates)
+    assert.is_truthy(opt:state().first["2.weight"])
+  end)
+
+  it("has a rate that may be set, a number or a function of the coming step", function()
+    local opt = d.adamw(new_model(), { lr = function(k) return 1 / k end })
+    assert.equal(1, opt.lr)
+    opt.lr = 0.25
+    assert.equal(0.25, opt.lr)
+    fails("only lr can be set", function() opt.steps = 3 end)
+    opt.lr = function() return "x" end
+    fails("the learning rate of step 1 is a string", function() return opt.lr end)
+  end)
+
+  it("refuses what it can't move", function()
+    local model = new_model()
+    fails("model or list of models expected, got number", d.adamw, 3.5)
+    fails("betas", d.adamw, model, { betas = { 1, 0.9 } })
+    fails("unknown option 'eps'", d.adamw, model, { eps = 1 })
+    fails("a model that this optimiser doesn't move", d.adamw, model, { ema = d.ema(new_model()) })
+    local ema = d.ema(model)
+    fails("two averages of one model", d.adamw, model, { ema = { ema, d.ema(model) } })
+    fails("no parameter is trainable", d.adamw, model:freeze())
+  end)
+end)
+
+describe("an average", function()
+  local function shifted()
+    local model = new_model()
+    local ema = d.ema(model)
+    for _, p in model:parameters() do p:add_(1) end
+    return model, ema
+  end
+
+  it("is a denoiser: called, it answers with its own values, and the model's are back", function()
+    local model, ema = shifted()
+    local x, twin = d.randn(2, 4), new_model()
+    local before = bits(model(x))
+    assert.equal(bits(twin(x)), bits(ema(x)))
+    assert.equal(before, bits(model(x)))
+  end)
+
+  it("gives the model's values back after an error", function()
+    local model, ema = shifted()
+    local x = d.randn(2, 4)
+    local before = bits(model(x))
+    fails("optim_spec.lua", ema, d.randn(2, 3))
+    assert.equal(before, bits(model(x)))
+    assert.equal(bits(new_model()(x)), bits(ema(x)))
+  end)
+
+  it("lets gradients through to its input, those of its own values", function()
+    local _, ema = shifted()
+    local twin, x = new_model(), d.randn(2, 4)
+    local g = d.grad(function(y) return ema(y):sum() end, x)
+    assert.equal(bits(d.grad(function(y) return twin(y):sum() end, x)), bits(g))
+  end)
+
+  it("takes decay in [0, 1) and nothing else", function()
+    local model = new_model()
+    fails("option 'decay': number in [0, 1) expected, got 1", d.ema, model, { decay = 1 })
+    fails("model expected, got table", d.ema, {})
+    fails("no field 'decay' to set", function() d.ema(model).decay = 1 end)
+  end)
+end)
+
+describe("learning rates", function()
+  it("warm up in a line and fall on a half cosine", function()
+    local lr = d.lr.warmup_cosine { peak = 0.4, warmup = 4, total = 12, floor = 0.1 }
+    assert.allclose({ 0.1, 0.2, 0.3, 0.4 }, { lr(1), lr(2), lr(3), lr(4) }, { rtol = 1e-12 })
+    assert.near(0.25, lr(8), 1e-12)
+    assert.near(0.1, lr(12), 1e-12)
+    assert.near(0.1, lr(100), 1e-12)
+  end)
+
+  it("fall in a line, stay, or fall on a cosine from the start", function()
+    local line = d.lr.linear { peak = 1, total = 10, floor = 0.5 }
+    assert.near(0.75, line(5), 1e-12)
+    assert.near(0.5, line(11), 1e-12)
+    local same = d.lr.constant { peak = 2, warmup = 2 }
+    assert.same({ 1.0, 2.0, 2.0 }, { same(1), same(2), same(10 ^ 6 // 1) })
+    assert.near(0.5, d.lr.cosine { peak = 1, total = 10 }(5), 1e-12)
+    fails("option 'peak' is missing", d.lr.cosine, { total = 3 })
+  end)
+end)
