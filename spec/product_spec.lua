@@ -142,7 +142,8 @@ describe("attention", function()
   local sizes = { { 2, 49, 49, 1, 16 }, { 1, 70, 130, 2, 8 }, { 2, 3, 65, 3, 5 }, { 1, 1, 1, 1, 1 } }
   for i, size in ipairs(sizes) do
     local B, N, M, heads, D = table.unpack(size)
-    it(("is its definition, and so are its gradients: N %d, M %d, %d heads of %d"):format(N, M, heads, D), function()
+    local what = ("N %d, M %d, %d heads of %d"):format(N, M, heads, D)
+    it("is its definition, and so are its gradients: " .. what, function()
       d.manual_seed(i)
       local q, k, v = draw(B, N, heads * D), draw(B, M, heads * D), draw(B, M, heads * D)
       local g, options = draw(B, N, heads * D), { heads = heads }

@@ -96,7 +96,8 @@ typedef struct df_kernels {
   void (*softmax)(df_real *y, const df_real *x, df_real scale, df_int n);
   /* y = e^(scale x - max) / sum; in place; a row of -inf: 0 */
   void (*softmax_back)(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
-                       df_real scale, df_int n);   /* scale y (dy - sum(dy y)) */
+                       df_real scale, df_int n);   /* scale y (dy - sum(dy y)); dx == dy
+                                                   ** allowed */
   double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
 
   /* -- noise.h: element e of a key is the same whatever `first` and n of the call ------ */
@@ -126,7 +127,7 @@ typedef struct df_kernels {
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,
-                     df_int n); /* to 8 bits; half to even */
+                     df_int n); /* to 8 bits; half to even; in place */
   /* y (C x rows, pitch ldy) = transpose of x (rows x C, pitch ldx) */
   void (*transpose)(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
                     df_int C);
