@@ -6,6 +6,7 @@
 #   make check-kernels   every kernel of every instruction set here against scalar;
 #                   make check-neon: NEON's, cross-compiled, under qemu
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
+#   make bench      how fast the products run, beside OpenBLAS
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
@@ -106,6 +107,9 @@ test:
 	@.ci/deps build test
 	@$(MAKE) $(PARALLEL) all
 	@$(IN_TREE) $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
+
+bench: all
+	@for f in spec/bench/*.lua; do $(IN_TREE) $(LUA) $$f || exit 1; done
 
 stress: CHECKS := -DDF_STRESS
 sanitize stress:
