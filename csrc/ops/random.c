@@ -88,18 +88,29 @@ static uint64_t below(uint64_t range, uint64_t word) {
   return b * high + (middle >> 32) + (other >> 32);
 }
 
-/* 64 bits for element e: half of a block of four words. */
-static uint64_t long_word(const df_random *key, df_int e) {
-  df_words w = df_random_block(key, (uint32_t)(e / 2));
-  int half = e % 2 ? 2 : 0;
-  return (uint64_t)w.word[half] << 32 | w.word[half + 1];
+/* The block of four words last drawn of a key: two elements in turn share one. */
+typedef struct drawn {
+  const df_random *key;
+  df_int block; /* -1: none yet */
+  df_words words;
+} drawn;
+
+/* 64 bits for element e. */
+static uint64_t long_word(drawn *d, df_int e) {
+  if (e / 2 != d->block) {
+    d->block = e / 2;
+    d->words = df_random_block(d->key, (uint32_t)d->block);
+  }
+  const uint32_t *half = d->words.word + (e % 2 ? 2 : 0);
+  return (uint64_t)half[0] << 32 | half[1];
 }
 
 static void whole_part(const fill *f, df_int at, df_int first, df_int n,
                        const df_random *key) {
   int64_t *y = (int64_t *)f->y + at;
+  drawn d = { .key = key, .block = -1 };
   for (df_int i = 0; i < n; i++)
-    y[i] = (int64_t)((uint64_t)f->low + below(f->range, long_word(key, first + i)));
+    y[i] = (int64_t)((uint64_t)f->low + below(f->range, long_word(&d, first + i)));
 }
 
 df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t high,
@@ -125,10 +136,11 @@ df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key) {
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   if (!y) return NULL;
   df_random own = own_key(tape, key);
+  drawn d = { .key = &own, .block = -1 };
   int64_t *at = df_tensor_data(y);
   for (df_int i = 0; i < n; i++) at[i] = i + 1;
   for (df_int i = n - 1; i > 0; i--) {
-    df_int j = (df_int)below((uint64_t)i + 1, long_word(&own, i));
+    df_int j = (df_int)below((uint64_t)i + 1, long_word(&d, i));
     int64_t other = at[j];
     at[j] = at[i], at[i] = other;
   }
