@@ -137,6 +137,31 @@ static int l_set_random_state(lua_State *L) {
   return 0;
 }
 
+/* ==== watch ============================================================================== */
+
+static int l_watch_start(lua_State *L) {
+  df_watch_start(dfl_tape(L));
+  return 0;
+}
+
+/* -> the op whose result was not finite, and the last parameter used until then */
+static int l_watch_stop(lua_State *L) {
+  df_tensor *parameter;
+  lua_pushstring(L, df_watch_stop(dfl_tape(L), &parameter));
+  if (!parameter) return 1;
+  dfl_push(L, parameter);
+  df_tensor_release(parameter);
+  return 2;
+}
+
+/* The same elements of the same memory? */
+static int l_same_tensor(lua_State *L) {
+  const df_tensor *a = dfl_tensor(L, 1), *b = dfl_tensor(L, 2);
+  lua_pushboolean(L, a->storage == b->storage && a->offset == b->offset
+                         && df_shape_equal(&a->shape, &b->shape));
+  return 1;
+}
+
 /* ==== profile ============================================================================== */
 
 static int l_profile_start(lua_State *L) {
@@ -178,6 +203,9 @@ static const luaL_Reg functions[] = {
   { "random_seed", l_random_seed },
   { "random_state", l_random_state },
   { "set_random_state", l_set_random_state },
+  { "watch_start", l_watch_start },
+  { "watch_stop", l_watch_stop },
+  { "same_tensor", l_same_tensor },
   { "profile_start", l_profile_start },
   { "profile_stop", l_profile_stop },
   { NULL, NULL },

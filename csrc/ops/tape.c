@@ -1,10 +1,12 @@
 /* The context, its scopes, and the record of nodes. */
 #include "ops/tape.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "kernels/kernels.h"
 #include "ops/record.h"
 
 #define STREAMS  8
@@ -20,7 +22,9 @@ struct df_tape {
   size_t depth, stack_room;
   df_record *records; /* all that exist */
   uint64_t serial;
-  bool profiling;
+  bool watching, profiling;
+  const char *sick;        /* the op that the watch found */
+  df_tensor *watched_leaf; /* the last parameter that an op used */
   double since;
   df_profile_row profile[PROFILED];
   int profiled;
@@ -36,6 +40,7 @@ df_tape *df_tape_new(void) {
 void df_tape_free(df_tape *tape) {
   if (!tape) return;
   df_scope_close(tape, 0);
+  df_tensor_release(tape->watched_leaf);
   while (tape->records) df_record_free(tape, tape->records);
   free(tape->owned);
   free(tape->stack);
@@ -227,7 +232,42 @@ int df_profile_stop(df_tape *tape, const df_profile_row **rows) {
   return tape->profiled;
 }
 
+/* ==== watch ======================================================================== */
+
+static bool finite(const df_tensor *y) {
+  df_int n = df_tensor_count(y);
+  if (y->form != DF_ROWS || y->dtype != DF_REAL || n == 0 || !df_tensor_is_dense(y))
+    return true;
+  const df_kernels *k = df_kernel();
+  return isfinite(k->max(df_tensor_reals(y), n))
+         && isfinite(k->min(df_tensor_reals(y), n));
+}
+
+static void watch(df_tape *tape, const df_tensor *y, const df_note *note) {
+  for (int i = 0; i < note->n; i++) {
+    if (!note->x[i] || !note->x[i]->leaf) continue;
+    df_tensor_release(tape->watched_leaf);
+    tape->watched_leaf = df_tensor_retain(note->x[i]);
+  }
+  if (!finite(y)) tape->sick = note->op->name;
+}
+
+void df_watch_start(df_tape *tape) {
+  df_tensor_release(tape->watched_leaf);
+  tape->watched_leaf = NULL;
+  tape->sick = NULL;
+  tape->watching = true;
+}
+
+const char *df_watch_stop(df_tape *tape, df_tensor **parameter) {
+  tape->watching = false;
+  *parameter = tape->watched_leaf;
+  tape->watched_leaf = NULL;
+  return tape->sick;
+}
+
 df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
+  if (tape->watching && y && !tape->sick) watch(tape, y, &note);
   if (tape->profiling) profile(tape, note.op->name, false);
   df_record *r = innermost(tape);
   if (!y || !r) return y;

@@ -128,6 +128,12 @@ typedef struct df_mark {
 df_mark df_tape_mark(const df_tape *tape);
 void df_tape_rewind(df_tape *tape, const df_mark *mark);
 
+/* -- watch: where values first stop being numbers ----------------------------------------- */
+void df_watch_start(df_tape *tape);
+/* The first op whose result was not finite, NULL if none; *parameter the last parameter
+** that was used up to there, retained, or NULL. */
+const char *df_watch_stop(df_tape *tape, df_tensor **parameter);
+
 /* -- profile -------------------------------------------------------------------------------- */
 typedef struct df_profile_row {
   const char *name;

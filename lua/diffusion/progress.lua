@@ -1,0 +1,61 @@
+--- How far a loop is: a bar on a terminal, a plain line now and then elsewhere.
+local core = require "diffusion.core"
+
+local Progress = {}
+Progress.__index = Progress
+
+local progress = {}
+
+local function clock_text(seconds)
+  if seconds ~= seconds or seconds > 360000 then return "--:--" end
+  local s = math.floor(seconds + 0.5)
+  if s >= 3600 then return ("%d:%02d:%02d"):format(s // 3600, s // 60 % 60, s % 60) end
+  return ("%d:%02d"):format(s // 60, s % 60)
+end
+
+--- A progress over `total` steps, of which some are done.
+---@param total integer
+---@param options table? {done = 0, unit = "images", out = io.stderr, every = 30 seconds
+---  between plain lines}
+function progress.new(total, options)
+  local o = options or {}
+  local now = core.clock()
+  return setmetatable({ total = total, first = o.done or 0, unit = o.unit or "images",
+    out = o.out or io.stderr, every = o.every or 30, began = now, shown = -math.huge, items = 0,
+    live = core.isatty(2) }, Progress)
+end
+
+local function bar(share, width)
+  local full = math.floor(share * width + 0.5)
+  return ("#"):rep(full) .. ("."):rep(width - full)
+end
+
+--- Tells it of a step: its number, a text for it ("loss 0.031"), and how many items it took.
+function Progress:update(step, text, items)
+  self.items = self.items + items
+  local now = core.clock()
+  local last = step >= self.total
+  local due = self.live and 0.1 or self.every
+  if not last and now - self.shown < due then return end
+  self.shown = now
+  local passed = math.max(now - self.began, 1e-9)
+  local left = passed / math.max(1, step - self.first) * (self.total - step)
+  local line = ("step %d/%d  %s  %.0f %s/s  %s left"):format(step, self.total, text,
+    self.items / passed, self.unit, clock_text(left))
+  if self.live then
+    self.out:write("\r[", bar(step / self.total, 24), "] ", line, "\27[K", last and "\n" or "")
+  else
+    self.out:write(line, "\n")
+  end
+  self.out:flush()
+end
+
+--- Ends the bar's line, where the loop ends before its time.
+function Progress:close()
+  if self.live then self.out:write "\n" end
+end
+
+--- Items per second so far.
+function Progress:rate() return self.items / math.max(core.clock() - self.began, 1e-9) end
+
+return progress
