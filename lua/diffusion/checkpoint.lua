@@ -26,7 +26,7 @@ local function read(path, kind, instead)
   local tensors, metadata = files.load(path)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
-    return nil, ("%s: a safetensors file, but not one of this library's; d.load reads its tensors"):format(path)
+    return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)
   end
   local version = math.tointeger(tonumber(metadata.version or ""))
   if not version or version > VERSION then
