@@ -5,7 +5,7 @@ local core = require "diffusion.core"
 local files = require "diffusion.files"
 local json = require "diffusion.json"
 local model = require "diffusion.nn.model"
-local nn = require "diffusion.nn"
+local stock = require "diffusion.nn.stock"
 local opts = require "diffusion.opts"
 local process_from_config = require("diffusion.process").process_from_config
 
@@ -92,7 +92,7 @@ function model.methods:load(path)
   return self:load_state(tensors)
 end
 
-local builders = { unet = nn.unet, mlp = nn.mlp }
+local builders = { unet = stock.unet, mlp = stock.mlp }
 
 local function build(path, config)
   local make = type(config) == "table" and builders[config.kind]

@@ -22,14 +22,15 @@ local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
-  schedule = "schedule", process = "process", grid = "grid",
-  save = "files", load = "files",
+  schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
+  checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
+  profile = "runtime", save = "files", load = "files",
 }
 
 -- Names that are a file's whole table.
 local whole = {
-  nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true, plot = true,
-  data = true, image = true,
+  nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
+  plot = true, data = true, image = true,
 }
 
 local function load(name)

@@ -1,0 +1,47 @@
+--- The machine and what the library does with it.
+local core = require "diffusion.core"
+
+local runtime = {}
+
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit.
+---@return table {live, peak, pooled, limit, blocks}
+function runtime.memory() return core.memory() end
+
+--- What runs here, in a few lines.
+---@return string
+function runtime.info()
+  local isa, all = core.isa()
+  local m = core.memory()
+  return table.concat({
+    ("%s, %s; %s"):format("diffusion 0.1.0", core.real == "f64" and "double (verification build)"
+      or "float", _VERSION),
+    ("kernels %s (this machine has %s)"):format(isa, table.concat(all, ", ")),
+    ("threads %d, precision %s"):format(core.threads(), core.precision()),
+    ("memory %.1f MiB in use, %.1f MiB at most, %.1f MiB kept for reuse"):format(
+      m.live / 2 ^ 20, m.peak / 2 ^ 20, m.pooled / 2 ^ 20),
+  }, "\n")
+end
+
+--- Where the time of `fn` goes, op by op, forward and backward: printed, most first.
+---@param fn function
+---@return any ... what fn returns
+function runtime.profile(fn, ...)
+  local began = core.clock()
+  core.profile_start()
+  local results = table.pack(pcall(fn, ...))
+  local rows, total = core.profile_stop(), core.clock() - began
+  if not results[1] then error(results[2], 0) end
+  table.sort(rows, function(a, b) return a.seconds > b.seconds end)
+  print(("%-24s %9s %7s %8s"):format("op", "ms", "calls", "share"))
+  local told = 0
+  for _, row in ipairs(rows) do
+    told = told + row.seconds
+    print(("%-24s %9.2f %7d %7.1f%%"):format(row.name .. (row.backward and " back" or ""),
+      row.seconds * 1e3, row.calls, 100 * row.seconds / total))
+  end
+  print(("%-24s %9.2f %7s %7.1f%%"):format("between ops, after them", (total - told) * 1e3, "",
+    100 * (total - told) / total))
+  return table.unpack(results, 2, results.n)
+end
+
+return runtime
