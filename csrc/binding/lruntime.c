@@ -211,4 +211,10 @@ static const luaL_Reg functions[] = {
   { NULL, NULL },
 };
 
-void dfl_open_runtime(lua_State *L) { dfl_functions(L, functions); }
+void dfl_open_runtime(lua_State *L) {
+  dfl_functions(L, functions);
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_pushstring(L, df_dtype_name(DF_REAL));
+  lua_setfield(L, -2, "real"); /* what this build computes in */
+  lua_pop(L, 1);
+}

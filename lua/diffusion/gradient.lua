@@ -36,11 +36,6 @@ local function detached(...)
   return table.unpack(out, 1, out.n)
 end
 
-local function run_recorded(record, fn, ...)
-  local open <close> = record -- luacheck: ignore 211
-  return fn(...)
-end
-
 -- Gradients of the tensors among `inputs` after a walk, in order.
 local function gradients_of(record, inputs, n)
   local out, k = {}, 0
@@ -59,7 +54,7 @@ end
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
 function gradient.grad(fn, ...)
-  local record = core.record_open "inputs"
+  local record <close> = core.record_open "inputs"
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
@@ -67,7 +62,8 @@ function gradient.grad(fn, ...)
       args[i] = wanted[i]
     end
   end
-  local results = table.pack(run_recorded(record, fn, table.unpack(args, 1, args.n)))
+  local results = table.pack(fn(table.unpack(args, 1, args.n)))
+  record:close()
   local loss = results[1]
   if not core.is_tensor(loss) then
     error(("grad: the function returned a %s, not a tensor"):format(type(loss)), 2)
@@ -123,7 +119,7 @@ end
 local function walk_again(dy, kept, ...)
   local now = core.random_state()
   core.set_random_state(kept.random)
-  local record = core.record_open "leaves"
+  local record <close> = core.record_open "leaves"
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
@@ -131,7 +127,8 @@ local function walk_again(dy, kept, ...)
       args[i] = wanted[i]
     end
   end
-  local y = run_recorded(record, kept.fn, table.unpack(args, 1, args.n))
+  local y = kept.fn(table.unpack(args, 1, args.n))
+  record:close()
   core.set_random_state(now)
   y:backward(nil, dy)
   local out = {}
