@@ -153,6 +153,33 @@ local rules = {
   on_step = { "function" },
 }
 
+local least_lambda = -5.1 -- ln(a/s); SNR 3.7e-5
+
+-- The level with this lambda, between two integers.
+local function level_of(schedule, lambda)
+  local low, high = 1, schedule.T
+  for _ = 1, 60 do
+    local mid = (low + high) / 2
+    if schedule:log_snr(mid) / 2 > lambda then low = mid else high = mid end
+  end
+  return high
+end
+
+-- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at
+-- the end of the cosine schedule by 20,000). Unless x0 is clipped, such a process starts
+-- where lambda is -5.1 (as DPM-Solver's own code does): x_t is pure noise there too.
+local function from_signal(process, grid)
+  local schedule, blind = process.schedule, process.predict == "eps" or process.predict == "score"
+  if process.clip or not blind or schedule:log_snr(grid[1][1]) / 2 >= least_lambda then return grid end
+  local first = level_of(schedule, least_lambda)
+  local times = { first }
+  for _, t in ipairs(grid:times()) do
+    if t < first then times[#times + 1] = t end
+  end
+  if #times > #grid then table.remove(times, 2) end
+  return grids.list(schedule, times)
+end
+
 local function make_grid(o)
   local kind = o.grid or "trailing"
   if opts.kind(kind) == "grid" then return kind end
@@ -161,7 +188,7 @@ local function make_grid(o)
   if not make then
     opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" }))
   end
-  return make(o.process.schedule, o.steps or o.process.T)
+  return from_signal(o.process, make(o.process.schedule, o.steps or o.process.T))
 end
 
 -- x at the first level: noise of the marginal's scale, or what the user gives.
