@@ -33,7 +33,7 @@ static df_layer *new_block(df_int width) {
 
 /* ==== the network ================================================================== */
 
-enum { TIME, INP, BLOCKS, LAST_NORM, OUT };
+enum { TIME, INP, BLOCKS, LAST_NORM, OUT, GATE };
 
 static df_code check_point(const df_layer *l, const df_tensor *x) {
   if (x->shape.ndim == 2 && x->shape.size[1] == l->o.in) return DF_OK;
@@ -50,7 +50,8 @@ static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const
     h = df_layer_call(tape, blocks->part[i].layer, (df_tensor *const[]){ h, e }, 2);
   if (!e) return NULL;
   h = df_layer_of(tape, l->part[LAST_NORM].layer, h);
-  return df_layer_of(tape, l->part[OUT].layer, h);
+  h = df_layer_of(tape, l->part[OUT].layer, h);
+  return df_add(tape, h, df_mul(tape, x[0], df_layer_of(tape, l->part[GATE].layer, e)));
 }
 
 static void describe_mlp(const df_layer *l, char *text, size_t size) {
@@ -78,5 +79,6 @@ df_layer *df_mlp(const df_mlp_opts *o) {
   if (!l->failed) df_layer_add(l, blocks_of(o), "blocks");
   if (!l->failed) df_layer_add(l, df_layer_norm_layer(o->hidden, 1e-5), "norm");
   if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, o->dim, true, true), "out");
+  if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, o->dim, true, true), "gate");
   return df_layer_done(l);
 }
