@@ -24,13 +24,13 @@ local home = {
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "files", load = "files", data = "data", image = "image",
+  profile = "runtime", save = "files", load = "files",
 }
 
 -- Names that are a file's whole table.
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
-  plot = true,
+  plot = true, data = true, image = true,
 }
 
 local function load(name)
