@@ -104,13 +104,21 @@ function module.sequence(...)
   return m
 end
 
---- A layer or module whose inner values aren't kept for the way back but computed again.
+local function is_callable(value)
+  local meta = getmetatable(value)
+  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
+--- A layer or module whose inner values aren't kept for the way back but computed again;
+--- the same of a model or a function of tensors.
 ---@param part any
----@return table module with the one part
+---@return any module with the one part, or a function
 function module.recompute(part)
-  if not is_part(part) then
-    opts.fail("bad argument #1 to 'recompute' (a layer or a module expected, got %s)", opts.kind(part))
+  if not is_callable(part) then
+    opts.fail("bad argument #1 to 'recompute' (a layer, a module, a model or a function expected, "
+      .. "got %s)", opts.kind(part))
   end
+  if not is_part(part) then return gradient.recompute(part) end
   local m = new "recompute"
   m.inner = part
   local again = gradient.recompute(function(...) return part(...) end)
