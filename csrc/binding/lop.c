@@ -4,11 +4,19 @@
 
 /* ==== along a dimension ================================================================== */
 
+/*** Tensor:softmax
+** e^x_i / sum_j e^x_j along a dimension.
+** @param dim integer from 1, or from -1 backwards
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_softmax(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_softmax(tape, x, dfl_dim(L, 2, x));
 }
 
+/*** Tensor:log_softmax
+** x_i - ln sum_j e^x_j along a dimension.
+** @param dim integer from 1, or from -1 backwards
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_log_softmax(tape, x, dfl_dim(L, 2, x));
@@ -85,19 +93,38 @@ static bool per_sample(lua_State *L, int arg) {
   return luaL_checkoption(L, arg, "mean", over) == 1;
 }
 
+/*** d.mse
+** The mean of (a - b)^2.
+** @param a diffusion.tensor
+** @param b diffusion.tensor of the same shape
+** @param over? string "sample" for one mean a sample (the first dimension)
+** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_mse(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
   df_tensor *a = dfl_operand(L, tape, 1);
   return df_mse(tape, a, dfl_operand(L, tape, 2), each);
 }
 
+/*** d.l1
+** The mean of |a - b|.
+** @param a diffusion.tensor
+** @param b diffusion.tensor of the same shape
+** @param over? string "sample" for one mean a sample
+** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_l1(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
   df_tensor *a = dfl_operand(L, tape, 1);
   return df_l1(tape, a, dfl_operand(L, tape, 2), each);
 }
 
-/* huber(a, b [, "sample"] [, {delta=1}]) */
+/*** d.huber
+** The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber
+** 1964).
+** @param a diffusion.tensor
+** @param b diffusion.tensor of the same shape
+** @param over? string "sample" for one mean a sample
+** @param opts? {delta: number} above 0, 1 if not given
+** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_huber(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "delta", NULL };
   int options = lua_type(L, 3) == LUA_TTABLE ? 3 : 4;
@@ -108,6 +135,12 @@ static df_tensor *run_huber(lua_State *L, df_tape *tape) {
   return df_huber(tape, a, dfl_operand(L, tape, 2), delta, each);
 }
 
+/*** d.cross_entropy
+** The mean of -ln softmax(x)[class].
+** @param x diffusion.tensor {B,n}
+** @param class integer[]|diffusion.tensor {B} in 1..n
+** @param over? string "sample" for one value a sample
+** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_cross_entropy(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
   df_tensor *x = dfl_operand(L, tape, 1);
@@ -148,7 +181,11 @@ static df_tensor *make_eigh(lua_State *L, df_tape *tape) {
   return values;
 }
 
-/* eigh(a) -> values {n} ascending, vectors {n,n} in columns */
+/*** d.linalg.eigh
+** Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.
+** @param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and finite
+** @return diffusion.tensor values {n}, ascending
+** @return diffusion.tensor vectors {n,n}, of unit length, in columns */
 static int l_eigh(lua_State *L) {
   lua_settop(L, 1);
   dfl_run(L, make_eigh);
@@ -160,7 +197,11 @@ static df_tensor *make_cholesky(lua_State *L, df_tape *tape) {
   return df_cholesky(tape, dfl_operand(L, tape, 1));
 }
 
-/* cholesky(a) -> L, lower, a = L L^T */
+/*** d.linalg.cholesky
+** The lower factor L of a = L L^T. No gradient.
+** @param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and positive
+**   definite, which names the first leading minor that isn't positive
+** @return diffusion.tensor {n,n}, zeros above the diagonal */
 static int l_cholesky(lua_State *L) { return dfl_run(L, make_cholesky); }
 
 static df_tensor *make_solve(lua_State *L, df_tape *tape) {
@@ -168,7 +209,11 @@ static df_tensor *make_solve(lua_State *L, df_tape *tape) {
   return df_solve(tape, a, dfl_operand(L, tape, 2));
 }
 
-/* solve(a, b) -> x, a x = b; b {n} or {n,m} */
+/*** d.linalg.solve
+** x with a x = b, by elimination in double. No gradient.
+** @param a diffusion.tensor|number[][] {n,n}; an error where it is singular
+** @param b diffusion.tensor|number[]|number[][] {n} or {n,m}
+** @return diffusion.tensor as b */
 static int l_solve(lua_State *L) { return dfl_run(L, make_solve); }
 
 static const luaL_Reg linalg[] = {

@@ -101,7 +101,6 @@ static df_tensor *make_rand(lua_State *L, df_tape *tape) {
   return reals(L, tape, df_rand, df_torch_uniform);
 }
 
-/* randint(low, high, shape [, options]): both ends included */
 static df_tensor *make_randint(lua_State *L, df_tape *tape) {
   df_shape shape;
   int64_t low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
@@ -114,7 +113,6 @@ static df_tensor *make_randint(lua_State *L, df_tape *tape) {
   return y;
 }
 
-/* randperm(n [, options]): 1..n in some order */
 static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0 && n <= UINT32_MAX, 1, "a count of 0 or more expected");
@@ -126,11 +124,44 @@ static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
   return y;
 }
 
+/*** d.randn
+** Standard normal numbers. With two dimensions or more the first counts samples, and
+** sample k of a seed has the same bits in any batch.
+** @param shape integer... or one list; none: a number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
+**   counter goes on (d.manual_seed)
+** @return diffusion.tensor */
 static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
+
+/*** d.rand
+** Uniform numbers in (0, 1).
+** @param shape integer... or one list; none: a number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
+**   counter goes on (d.manual_seed)
+** @return diffusion.tensor */
 static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
+
+/*** d.randint
+** Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+** @param low integer
+** @param high integer >= low, itself included
+** @param shape integer... or one list; none: a number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
+**   counter goes on (d.manual_seed)
+** @return diffusion.tensor i64 */
 static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
+
+/*** d.randperm
+** 1..n in some order, each order as likely.
+** @param n integer >= 0
+** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
+**   counter goes on (d.manual_seed)
+** @return diffusion.tensor i64 {n} */
 static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
 
+/*** d.manual_seed
+** Seeds everything random of this Lua state; all counters start again.
+** @param seed integer */
 static int l_manual_seed(lua_State *L) {
   df_tape_seed(dfl_tape(L), (uint64_t)luaL_checkinteger(L, 1));
   return 0;
@@ -138,7 +169,12 @@ static int l_manual_seed(lua_State *L) {
 
 /* ==== generators ========================================================================= */
 
-/* generator{kind="philox"|"torch", seed=0} */
+/*** d.generator
+** A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the
+** functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
+** generator gives for float32 tensors of a seed.
+** @param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
+** @return diffusion.generator */
 static int l_generator(lua_State *L) {
   static const char *const names[] = { "kind", "seed", NULL };
   static const char *const kinds[] = { "philox", "torch", NULL };
@@ -171,13 +207,19 @@ static int l_generator_rand(lua_State *L) { return with_generator(L, l_rand); }
 static int l_generator_randint(lua_State *L) { return with_generator(L, l_randint); }
 static int l_generator_randperm(lua_State *L) { return with_generator(L, l_randperm); }
 
-/* state() -> a string of bytes for set_state, on this machine or one of its kind */
+/*** Generator:state
+** Where the generator stands, for set_state on this machine or one of its kind.
+** @return string */
 static int l_state(lua_State *L) {
   const generator *g = luaL_checkudata(L, 1, GENERATOR);
   lua_pushlstring(L, (const char *)g, sizeof *g);
   return 1;
 }
 
+/*** Generator:set_state
+** Goes on where state() was asked for.
+** @param text string an error unless it is a generator's state
+** @return diffusion.generator itself */
 static int l_set_state(lua_State *L) {
   generator *g = luaL_checkudata(L, 1, GENERATOR), given;
   size_t size;

@@ -22,7 +22,7 @@ df_code df_lapack_eigh(double *a, double *values, df_int n) {
   size_t doubles = (size_t)lwork * sizeof(double);
   double *work = df_alloc(doubles + (size_t)iwork_size * sizeof(int));
   if (!work) return DF_MEMORY;
-  int *iwork = (int *)(work + lwork);
+  int *iwork = (void *)(work + lwork);
   dsyevd_("V", "U", &N, a, &N, values, work, &lwork, iwork, &iwork_size, &info, 1, 1);
   df_free(work);
   if (info == 0) return DF_OK;

@@ -129,7 +129,7 @@ static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   size_t sums = (size_t)(l.parts * 2 * l.C);
   l.sum = df_alloc(sums * sizeof *l.sum + 2 * sums * sizeof *l.scratch);
   if (!l.sum) return DF_MEMORY;
-  l.scratch = (df_real *)(l.sum + sums);
+  l.scratch = (void *)(l.sum + sums);
   run(&l, backward_parts);
   df_code code = sum_parts(&l, node, 1, 1);
   if (code == DF_OK) code = sum_parts(&l, node, 2, 0);

@@ -129,7 +129,7 @@ static bool workspace(norm *n) {
   size_t sums = (size_t)(n->B * n->parts * 2 * n->C), rows = (size_t)(n->B * n->C) * ROWS;
   n->sum = df_alloc(sums * (sizeof(double) + sizeof(df_real)) + rows * sizeof(df_real));
   if (!n->sum) return false;
-  n->run = (df_real *)(n->sum + sums);
+  n->run = (void *)(n->sum + sums);
   n->table = n->run + sums;
   return true;
 }
