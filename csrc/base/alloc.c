@@ -8,14 +8,13 @@
 
 #include "base/error.h"
 
-#define CLASSES 200
-
-#ifdef __SANITIZE_ADDRESS__ /* which has to see where each block ends, and when */
-#define POOLED_MAX ((size_t)0)
-#define EXACT      true
-#else
+#define CLASSES    200
 #define POOLED_MAX ((size_t)1 << 30) /* beyond this a freed block goes back at once */
-#define EXACT      false
+
+#ifdef __SANITIZE_ADDRESS__
+#define EXACT true /* no pool: ASan has to see where each block ends, and when */
+#else
+#define EXACT false
 #endif
 
 typedef struct block { /* the line before every block */
@@ -94,7 +93,7 @@ void df_free(void *memory) {
   pthread_mutex_lock(&lock);
   now.live -= b->bytes;
   now.blocks--;
-  bool keep = now.pooled + b->bytes <= POOLED_MAX;
+  bool keep = !EXACT && now.pooled + b->bytes <= POOLED_MAX;
   if (keep) {
     now.pooled += b->bytes;
     b->next = list[b->class];
