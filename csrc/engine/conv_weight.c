@@ -22,8 +22,9 @@ typedef struct gradient {
   bool accumulate;
   df_blocks blocks;
   df_int parts, groups;    /* of blocks; of panels of K */
+  bool flat;               /* x is turned as it lies, zeros and all, in one go */
   df_int column, line;     /* pixels of a phase of a turned line; of all its phases */
-  df_int span, channel;    /* lines of an image in a block; from a channel to the next */
+  df_int image, channel;   /* from an image, a channel, to the next */
   df_real *partial;        /* parts x (R S C) x K */
   df_workspace room, fold; /* turned x, packed dy | two blocks of rows */
 } gradient;
@@ -42,17 +43,34 @@ static void turn_line(const gradient *g, df_real *to, const df_real *x) {
   }
 }
 
-static void turn_block(const gradient *g, df_real *to, const df_block *b) {
+static void turn_lines(const gradient *g, df_real *to, const df_block *b) {
   const df_conv *c = &g->c;
-  df_int reals = g->channel * c->C, span = (b->lines - 1) * c->stride + c->R;
-  memset(to, 0, (size_t)reals * sizeof *to);
+  df_int span = (b->lines - 1) * c->stride + c->R;
+  memset(to, 0, (size_t)(g->channel * c->C) * sizeof *to);
   for (df_int i = 0; i < b->images; i++)
     for (df_int j = 0; j < span; j++) {
       df_int h = b->p * c->stride + j - c->top;
       if (h >= 0 && h < c->H)
-        turn_line(g, to + (i * g->span + j) * g->line, df_image_line(g->x, b->n + i, h));
+        turn_line(g, to + i * g->image + j * g->line, df_image_line(g->x, b->n + i, h));
     }
-  if (c->round) df_kernel()->round_bf16(to, to, reals);
+}
+
+/* Pixels from the first that a flat block's taps read to the last. */
+static df_int flat_pixels(const gradient *g, df_int images, df_int lines) {
+  return (images - 1) * g->image + (lines + g->c.R - 2) * g->line + g->c.Q + g->c.S - 1;
+}
+
+static void turn_block(const gradient *g, df_real *to, const df_block *b) {
+  const df_conv *c = &g->c;
+  const df_real *x = df_image_line(g->x, b->n, b->p - c->top) - c->left * c->C;
+  df_int pixels = flat_pixels(g, b->images, b->lines);
+  if (g->flat) df_kernel()->transpose(to, g->channel, x, c->C, pixels, c->C);
+  else turn_lines(g, to, b);
+  if (!c->round) return;
+  for (df_int i = 0; i < c->C; i++) {
+    df_real *row = to + i * g->channel;
+    df_kernel()->round_bf16(row, row, g->flat ? pixels : g->channel);
+  }
 }
 
 /* Adds a block to dW for columns [k, to). */
@@ -69,7 +87,7 @@ static void add_block(const gradient *g, df_real *room, df_real *dw, bool first,
     df_pack_panel(packed + (j - k) * pixels, dy + j, pixels, c->K,
                   df_min(kernel->panel, c->K - j), 1, c->round);
   for (df_int t = 0; t < taps; t++)
-    tap[t] = (t / b->lines * g->span + t % b->lines * c->stride) * g->line;
+    tap[t] = t / b->lines * g->image + t % b->lines * c->stride * g->line;
   for (df_int rs = 0; rs < c->R * c->S; rs++) {
     df_int r = rs / c->S, s = rs % c->S;
     const df_real *x = room + r * g->line + s % c->stride * g->column + s / c->stride;
@@ -118,14 +136,29 @@ static void fold_items(void *context, df_int begin, df_int end) {
   df_workspace_give(&g->fold, sum);
 }
 
+/* True if every tap of every output reads pixels of x, or zeros that lie around them. */
+static bool is_flat(const df_conv *c, const df_image *x) {
+  return x->zeros && c->stride == 1 && c->top <= 1 && c->left <= 1
+         && c->P + c->R - c->top <= c->H + 2 && c->Q + c->S - c->left <= c->W + 2;
+}
+
 /* Sizes of the turned block; a channel's pitch avoids powers of two, which would put the
 ** rows of a register block into the same lines of the cache. */
 static df_int turned_size(gradient *g) {
   const df_conv *c = &g->c;
-  g->column = df_ceil_div((c->Q - 1) * c->stride + c->S, c->stride);
-  g->line = g->column * c->stride;
-  g->span = (g->blocks.lines - 1) * c->stride + c->R;
-  g->channel = df_ceil_div(g->blocks.images * g->span * g->line, 16) * 16;
+  df_int images = g->blocks.images, lines = g->blocks.lines, pixels;
+  g->flat = is_flat(c, g->x);
+  if (g->flat) {
+    g->column = g->line = g->x->line / c->C;
+    g->image = g->x->image / c->C;
+    pixels = flat_pixels(g, images, lines);
+  } else {
+    g->column = df_ceil_div((c->Q - 1) * c->stride + c->S, c->stride);
+    g->line = g->column * c->stride;
+    g->image = ((lines - 1) * c->stride + c->R) * g->line;
+    pixels = images * g->image;
+  }
+  g->channel = df_ceil_div(pixels, 16) * 16;
   if (g->channel % 32 == 0) g->channel += 16;
   return g->channel * c->C;
 }
