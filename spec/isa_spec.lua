@@ -1,0 +1,88 @@
+-- Every kernel of the contract page, through the op that calls it: each instruction set of
+-- this machine against scalar, and all of them against the build in double, at lengths
+-- around the vectors' own.
+local core = require "diffusion.core"
+local child = dofile "spec/support/child.lua"
+local values = require "spec.support.kernel_values"
+
+local LENGTHS = { 0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1000 }
+
+-- relative L2; products at the default precision promise less
+local TOLERANCE = 2e-6
+local bound = {
+  rows = 1e-5, pack_weights = 1e-5, round_bf16 = 1e-2,
+  to_f16 = 1e-3, to_bf16 = 1e-2, -- the build in double rounds once as well
+}
+
+-- The names of all pointers in the table of kernels.h.
+local function declared()
+  local text = child.read "csrc/kernels/kernels.h":gsub("/%*.-%*/", "")
+  local body, names = text:match "typedef struct df_kernels (%b{})", {}
+  for line in body:gmatch "df_[ub][%a_]+ (%*[^;()]*);" do -- df_unary, df_unary_back, df_binary
+    for name in line:gmatch "%*([%w_]+)" do names[#names + 1] = name end
+  end
+  for name in body:gmatch "%(%*([%w_]+)%)" do names[#names + 1] = name end
+  return names
+end
+
+local function in_double()
+  local text, code = child.run("spec/support/kernel_values.lua",
+    { arguments = LENGTHS, env = "DIFFUSION_PRECISION=double" })
+  assert(code == 0, text)
+  local out, at = {}, 1
+  while at <= #text do
+    local key, count
+    key, count, at = string.unpack("<s4I4", text, at)
+    local list = {}
+    for i = 1, count do list[i], at = string.unpack("<d", text, at) end
+    out[key] = list
+  end
+  return out
+end
+
+-- |actual - expected| / |expected|, where n noises have at least the size sqrt(n)
+local function distance(name, actual, expected)
+  local gap, size = 0, name == "normal" and #expected or 0
+  for i, v in ipairs(expected) do gap, size = gap + (actual[i] - v) ^ 2, size + v ^ 2 end
+  return math.sqrt(gap / math.max(size, 1e-30))
+end
+
+local function hold(name, n, isa, against, actual, expected)
+  assert(#expected == #actual, ("%s: %d values, not %d"):format(name, #actual, #expected))
+  local off = distance(name, actual, expected)
+  assert(off <= (bound[name] or TOLERANCE),
+    ("%s of %s, n = %d, is off %s by %.3g"):format(name, isa, n, against, off))
+end
+
+describe("the kernels", function()
+  local best, all = core.isa()
+  after_each(function() core.isa(best) end)
+
+  it("are all named here", function()
+    local names = declared()
+    assert(#names > 70, #names .. " kernels found on the contract page")
+    local known = {}
+    for _, name in ipairs(names) do
+      known[name] = true
+      assert(values.kernels[name], "spec/support/kernel_values.lua has no op that reaches " .. name)
+    end
+    for name in pairs(values.kernels) do assert(known[name], name .. " is no kernel") end
+  end)
+
+  it("give in each instruction set what scalar gives, and what doubles give", function()
+    local exact = in_double()
+    for _, n in ipairs(LENGTHS) do
+      for _, name in ipairs(values.names()) do
+        core.isa "scalar"
+        local plain = values.of(name, n)
+        hold(name, n, "scalar", "double", plain, exact[name .. " " .. n])
+        for i = 2, #all do
+          core.isa(all[i])
+          local got = values.of(name, n)
+          hold(name, n, all[i], "scalar", got, plain)
+          hold(name, n, all[i], "double", got, exact[name .. " " .. n])
+        end
+      end
+    end
+  end)
+end)

@@ -1,0 +1,61 @@
+-- Other processes for specs: a Lua like ours, with the tree's own modules.
+local child = {}
+
+function child.quote(word) return "'" .. tostring(word):gsub("'", [['\'']]) .. "'" end
+
+--- A folder of its own, taken away by child.remove.
+function child.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkdir " .. child.quote(path)))
+  return path
+end
+
+function child.remove(folder) os.execute("rm -rf " .. child.quote(folder)) end
+
+function child.write(path, bytes)
+  local f <close> = assert(io.open(path, "wb"))
+  f:write(bytes)
+end
+
+--- A file's bytes; nil where there is none.
+function child.read(path)
+  local f <close> = io.open(path, "rb")
+  return f and f:read "a"
+end
+
+local here = assert(io.popen "pwd"):read "l"
+
+-- Search paths that mean the same in another folder.
+local function rooted(path)
+  return (path:gsub("[^;]+", function(entry)
+    return entry:sub(1, 1) == "/" and entry or here .. "/" .. entry
+  end))
+end
+
+--- The command that runs a script with this process's modules.
+---@param script string path
+---@param options table? {folder to run in, arguments = list, env = "NAME=value ..."}
+function child.command(script, options)
+  local o = options or {}
+  local words = {}
+  for i, word in ipairs(o.arguments or {}) do words[i] = child.quote(word) end
+  return ("cd %s && exec env LUA_PATH_5_4=%s LUA_CPATH_5_4=%s %s %s %s %s"):format(
+    child.quote(o.folder or "."), child.quote(rooted("./?.lua;" .. package.path)),
+    child.quote(rooted(package.cpath)), o.env or "", child.quote(arg[-1]), child.quote(script),
+    table.concat(words, " "))
+end
+
+--- Runs a script to its end.
+---@return string text what it wrote, errors too
+---@return integer|string how its exit code, or "signal 9"
+function child.run(script, options)
+  local pipe = assert(io.popen("(" .. child.command(script, options) .. ") 2>&1"))
+  local text = pipe:read "a"
+  local _, what, code = pipe:close()
+  -- a shell in between says 128 + n of signal n
+  if what == "signal" or code > 128 then return text, "signal " .. (code > 128 and code - 128 or code) end
+  return text, code
+end
+
+return child
