@@ -90,6 +90,9 @@ static int l_next(lua_State *L) {
   return 2;
 }
 
+/*** Tensor:iter
+** for i, xi in x:iter() do, over the first dimension; xi is a view, or a number.
+** @return function, diffusion.tensor, integer */
 static int l_iter(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->shape.ndim == 0)

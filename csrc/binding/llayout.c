@@ -3,7 +3,7 @@
 
 #include "binding/binding.h"
 
-/* ==== reshaping ========================================================================== */
+/* ==== reshaping ===================================================================== */
 
 /* A shape for x's elements in which one size may be -1: what is left. */
 static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
@@ -31,6 +31,11 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
   shape->size[open] = df_tensor_count(x) / rest;
 }
 
+/*** Tensor:view
+** The same memory read as another shape.
+** @param shape integer... or one list; one size may be -1: what is left
+** @return diffusion.tensor
+** @error where only a copy could: use reshape */
 static df_tensor *run_view(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -38,6 +43,10 @@ static df_tensor *run_view(lua_State *L, df_tape *tape) {
   return df_view(tape, x, &shape);
 }
 
+/*** Tensor:reshape
+** The same elements in the same order: a view where strides allow it, else a copy.
+** @param shape integer... or one list; one size may be -1: what is left
+** @return diffusion.tensor */
 static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -45,7 +54,11 @@ static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
   return df_reshape(tape, x, &shape);
 }
 
-/* flatten(from = 1, to = -1): these dimensions become one */
+/*** Tensor:flatten
+** Makes dimensions from..to one.
+** @param from? integer 1 if not given
+** @param to? integer -1 if not given
+** @return diffusion.tensor */
 static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape = { .ndim = 0 };
@@ -59,7 +72,10 @@ static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
   return df_reshape(tape, x, &shape);
 }
 
-/* squeeze(dim): without it, or without any, where its size is 1 */
+/*** Tensor:squeeze
+** Drops sizes of 1: dim's, or all.
+** @param dim? integer
+** @return diffusion.tensor a view */
 static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape = { .ndim = 0 };
@@ -70,7 +86,10 @@ static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
   return df_view(tape, x, &shape);
 }
 
-/* unsqueeze(dim): the result's dimension dim has size 1 */
+/*** Tensor:unsqueeze
+** A new dimension of size 1.
+** @param dim integer its place in the result
+** @return diffusion.tensor a view */
 static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape = { .ndim = x->shape.ndim + 1 };
@@ -81,8 +100,12 @@ static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
   return df_view(tape, x, &shape);
 }
 
-/* x:over(y): sizes of 1 before x's last dimension, so that {B,C} stretches over
-** {B,H,W,C}; a list {B} is one value per sample. */
+/*** Tensor:over
+** Sizes of 1 before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list
+** {B} is one number a sample.
+** @param y diffusion.tensor what x is to lie over
+** @return diffusion.tensor a view
+** @error where it doesn't */
 static df_tensor *run_over(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);
   int n = x->shape.ndim, full = y->shape.ndim, first = n > 1 ? n - 1 : n;
@@ -95,6 +118,10 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
   return df_view(tape, x, &shape);
 }
 
+/*** Tensor:expand
+** Stretches sizes of 1 and adds first dimensions, without a copy.
+** @param shape integer... or one list
+** @return diffusion.tensor a view */
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -102,8 +129,11 @@ static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   return df_expand(tape, x, &shape);
 }
 
-/* ==== windows ============================================================================ */
+/* ==== windows ======================================================================= */
 
+/*** Tensor:permute
+** @param order integer... or one list: each dimension once
+** @return diffusion.tensor a view */
 static df_tensor *run_permute(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int order[DF_DIMS], n = x->shape.ndim;
@@ -122,6 +152,9 @@ static df_tensor *run_permute(lua_State *L, df_tape *tape) {
   return df_permute(tape, x, order);
 }
 
+/*** Tensor:t
+** The transpose of a matrix.
+** @return diffusion.tensor a view */
 static df_tensor *run_t(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   static const int swapped[2] = { 1, 0 };
@@ -135,7 +168,11 @@ static const char *dimension(lua_State *L, int dim) {
   return lua_pushfstring(L, "dimension %d", dim + 1);
 }
 
-/* narrow(dim, start, length) */
+/*** Tensor:narrow
+** @param dim integer
+** @param start integer from 1, or from -1 backwards
+** @param length integer
+** @return diffusion.tensor a view */
 static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
@@ -149,6 +186,10 @@ static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
   return df_narrow(tape, x, dim, start, length);
 }
 
+/*** Tensor:select
+** @param dim integer which goes away
+** @param index integer from 1, or from -1 backwards
+** @return diffusion.tensor a view */
 static df_tensor *run_select(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
@@ -156,27 +197,37 @@ static df_tensor *run_select(lua_State *L, df_tape *tape) {
   return df_select(tape, x, dim, at);
 }
 
-/* ==== copies ============================================================================= */
+/* ==== copies ======================================================================== */
 
+/*** Tensor:to
+** Numbers of another type. To u8: rounded, within 0..255; to i64: towards 0.
+** @param dtype string f32 f64 f16 bf16 u8 i64
+** @return diffusion.tensor x itself if it is so already */
 static df_tensor *run_to(lua_State *L, df_tape *tape) {
   luaL_checkstring(L, 2);
   return df_to(tape, dfl_tensor(L, 1), dfl_dtype(L, 2, DF_REAL));
 }
 
+/*** Tensor:clone
+** @return diffusion.tensor a dense copy, through which gradients flow */
 static df_tensor *run_clone(lua_State *L, df_tape *tape) {
   return df_clone(tape, dfl_tensor(L, 1));
 }
 
+/*** Tensor:contiguous
+** @return diffusion.tensor x itself where its elements lie together in order, else a copy */
 static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_tensor_is_dense(x) ? x : df_clone(tape, x);
 }
 
+/*** Tensor:detach
+** @return diffusion.tensor the same memory as a constant: no gradient flows through */
 static df_tensor *run_detach(lua_State *L, df_tape *tape) {
   return df_detach(tape, dfl_tensor(L, 1));
 }
 
-/* ==== together =========================================================================== */
+/* ==== together ====================================================================== */
 
 /* The list of tensors at 1, as pointers in a userdata left on the stack. */
 static df_tensor **list(lua_State *L, int *n) {
@@ -197,6 +248,11 @@ static df_tensor **list(lua_State *L, int *n) {
   return x;
 }
 
+/*** d.cat
+** Tensors end to end; they agree in type and in all other sizes.
+** @param list diffusion.tensor[]
+** @param dim? integer 1 if not given
+** @return diffusion.tensor */
 static df_tensor *run_cat(lua_State *L, df_tape *tape) {
   int n;
   df_tensor **x = list(L, &n);
@@ -204,6 +260,11 @@ static df_tensor *run_cat(lua_State *L, df_tape *tape) {
   return df_cat(tape, x, n, lua_isnoneornil(L, 2) ? 0 : dfl_dim(L, 2, x[0]));
 }
 
+/*** d.stack
+** Tensors of one shape along a new dimension.
+** @param list diffusion.tensor[]
+** @param dim? integer its place in the result, 1 if not given
+** @return diffusion.tensor */
 static df_tensor *run_stack(lua_State *L, df_tape *tape) {
   int n, dim = 0;
   df_tensor **x = list(L, &n);
@@ -212,8 +273,11 @@ static df_tensor *run_stack(lua_State *L, df_tape *tape) {
   return df_stack(tape, x, n, dim);
 }
 
-/* ==== turning around ===================================================================== */
+/* ==== turning around ================================================================ */
 
+/*** Tensor:flip
+** @param dim integer or a list of them
+** @return diffusion.tensor a copy with these dimensions in reverse */
 static df_tensor *run_flip(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   unsigned dims = dfl_dims(L, 2, x);
@@ -223,12 +287,20 @@ static df_tensor *run_flip(lua_State *L, df_tape *tape) {
   return x;
 }
 
+/*** Tensor:roll
+** @param shift integer places to the right; what leaves comes in at the other end
+** @param dim integer
+** @return diffusion.tensor a copy */
 static df_tensor *run_roll(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_roll(tape, x, (df_int)luaL_checkinteger(L, 2), dfl_dim(L, 3, x));
 }
 
-/* repeat_each(times, dim = 1) */
+/*** Tensor:repeat_each
+** Each element, or row, this many times in turn.
+** @param times integer
+** @param dim? integer 1 if not given
+** @return diffusion.tensor a copy */
 static df_tensor *run_repeat_each(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_int times = (df_int)luaL_checkinteger(L, 2);
@@ -252,7 +324,10 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
   if (*before < 0 || *after < 0) luaL_error(L, "pad: a margin can't be negative");
 }
 
-/* pad({ {}, {1,2}, 3 }, value = 0): a margin for each dimension, as many as are listed */
+/*** Tensor:pad
+** @param margins table for each dimension {before, after}, one number for both, or {}
+** @param value? number 0 if not given
+** @return diffusion.tensor a copy */
 static df_tensor *run_pad(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_int before[DF_DIMS] = { 0 }, after[DF_DIMS] = { 0 };

@@ -22,37 +22,70 @@ static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int beside) {
   return dfl_operand(L, tape, arg);
 }
 
-/* ==== rows =============================================================================== */
+/* ==== rows ========================================================================== */
 
+/*** Tensor:neg abs sign floor round exp log sqrt reciprocal square sin cos tanh erf erfc
+**   silu relu gelu sigmoid
+** That function of each element. round: half to even; gelu: x Phi(x), the exact one;
+** silu: x / (1 + e^-x).
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
 }
 
+/*** Tensor:add sub mul div maximum minimum
+** Element by element, also as + - * /; sizes of 1 and missing first dimensions stretch.
+** Whole numbers stay whole (i64) under add, sub and mul.
+** @param y diffusion.tensor or a number
+** @return diffusion.tensor
+** @error where sizes differ and neither is 1 */
 static df_tensor *run_binary(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_binary_of(tape, df_binary_find(row_name(L)), a, b);
 }
 
+/*** Tensor:pow
+** x ^ p element by element.
+** @param p diffusion.tensor or a number
+** @return diffusion.tensor */
 static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_pow(tape, a, b);
 }
 
+/*** Tensor:eq ne lt le gt ge
+** A mask (u8): 1 where x stands so to y, else 0. NaN is ne to all.
+** @param y diffusion.tensor or a number
+** @return diffusion.tensor */
 static df_tensor *run_compare(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_compare(tape, row_name(L), a, b);
 }
 
+/*** Tensor:clamp
+** min(max(x, low), high).
+** @param low? number none: no bound
+** @param high? number none: no bound
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_clamp(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   double low = luaL_optnumber(L, 2, -INFINITY), high = luaL_optnumber(L, 3, INFINITY);
   return df_clamp(tape, x, low, high);
 }
 
+/*** Tensor:isfinite
+** A mask (u8): 1 where x is neither NaN nor infinite.
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_isfinite(lua_State *L, df_tape *tape) {
   return df_isfinite(tape, dfl_tensor(L, 1));
 }
 
+/*** d.where
+** x where the mask isn't 0, y elsewhere; the three stretch to one shape.
+** @param mask diffusion.tensor
+** @param x diffusion.tensor or a number
+** @param y diffusion.tensor or a number
+** @return diffusion.tensor */
 static df_tensor *run_where(lua_State *L, df_tape *tape) {
   df_tensor *mask = dfl_tensor(L, 1);
   df_tensor *a = operand(L, tape, 2, 3), *b = operand(L, tape, 3, 2);
@@ -103,7 +136,7 @@ static const dfl_op rows[] = {
   { NULL, NULL, NULL },
 };
 
-/* ==== in place =========================================================================== */
+/* ==== in place ====================================================================== */
 
 static df_tensor *into(lua_State *L, df_tape *tape, const char *name) {
   df_tensor *y = dfl_tensor(L, 1), *x = operand(L, tape, 2, 1);
@@ -137,22 +170,43 @@ static int in_place(lua_State *L, dfl_maker *make) {
   return 1;
 }
 
+/*** Tensor:add_ sub_ mul_ div_
+** x op= y in place; y stretches to x, whose type stays.
+** @param y diffusion.tensor or a number
+** @return diffusion.tensor x itself
+** @error where x is being recorded, or y is */
 static int l_add(lua_State *L) { return in_place(L, add_into); }
 static int l_sub(lua_State *L) { return in_place(L, sub_into); }
 static int l_mul(lua_State *L) { return in_place(L, mul_into); }
 static int l_div(lua_State *L) { return in_place(L, div_into); }
+/*** Tensor:copy_
+** Writes y, stretched, into x.
+** @param y diffusion.tensor, a number or a nested list
+** @return diffusion.tensor x itself */
 static int l_copy(lua_State *L) { return in_place(L, copy_into); }
+/*** Tensor:fill_
+** @param value number
+** @return diffusion.tensor x itself */
 static int l_fill(lua_State *L) { return in_place(L, fill_into); }
+/*** Tensor:zero_
+** @return diffusion.tensor x itself */
 static int l_zero(lua_State *L) { return in_place(L, zero_into); }
 
-/* ==== the same =========================================================================== */
+/* ==== the same ====================================================================== */
 
+/*** Tensor:equal
+** @param y diffusion.tensor
+** @return boolean the same shape and the same numbers */
 static int l_equal(lua_State *L) {
   lua_pushboolean(L, df_close(dfl_tensor(L, 1), dfl_tensor(L, 2), 0, 0));
   return 1;
 }
 
-/* allclose(y [, {rtol = 1e-5, atol = 1e-8}]) */
+/*** Tensor:allclose
+** @param y diffusion.tensor
+** @param opts? {rtol: number, atol: number} 1e-5 and 1e-8 if not given
+** @return boolean one shape, and |x - y| <= atol + rtol |y| throughout; NaN is close to
+**   nothing */
 static int l_allclose(lua_State *L) {
   static const char *const names[] = { "rtol", "atol", NULL };
   const df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);

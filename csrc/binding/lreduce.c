@@ -9,6 +9,11 @@ static df_tensor *fold(lua_State *L, df_tape *tape, folder *f) {
   return f(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3));
 }
 
+/*** Tensor:sum mean norm prod logsumexp
+** Of all elements, or along dimensions. norm: the root of the sum of squares.
+** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
+** @param keep? boolean leaves sizes of 1
+** @return diffusion.tensor */
 static df_tensor *run_sum(lua_State *L, df_tape *tape) { return fold(L, tape, df_sum); }
 static df_tensor *run_mean(lua_State *L, df_tape *tape) { return fold(L, tape, df_mean); }
 static df_tensor *run_norm(lua_State *L, df_tape *tape) { return fold(L, tape, df_norm); }
@@ -19,7 +24,12 @@ static df_tensor *run_min(lua_State *L, df_tape *tape) {
   return fold(L, tape, df_smallest);
 }
 
-/* var(dim, keep, correction = 1) */
+/*** Tensor:var std
+** The sum of (x - mean)^2 over n - correction; std is its root.
+** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
+** @param keep? boolean leaves sizes of 1
+** @param correction? integer 1 if not given
+** @return diffusion.tensor */
 static df_tensor *run_var(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int correction = (int)luaL_optinteger(L, 4, 1);
@@ -42,6 +52,12 @@ static df_tensor *positions(lua_State *L, df_tape *tape, bool smallest) {
   return df_argmax(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), smallest);
 }
 
+/*** Tensor:argmax argmin
+** The place of the first extreme, from 1 (i64); of all elements in order where no dimension
+** is named. NaN counts as the extreme.
+** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
+** @param keep? boolean leaves sizes of 1
+** @return diffusion.tensor */
 static df_tensor *run_argmax(lua_State *L, df_tape *tape) {
   return positions(L, tape, false);
 }
@@ -55,6 +71,10 @@ static int dim_or_last(lua_State *L, int arg, const df_tensor *x) {
   return lua_isnoneornil(L, arg) ? x->shape.ndim - 1 : dfl_dim(L, arg, x);
 }
 
+/*** Tensor:cumsum
+** Running sums.
+** @param dim? integer the last if not given
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_cumsum(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_cumsum(tape, x, dim_or_last(L, 2, x));
@@ -76,7 +96,12 @@ static df_tensor *largest(lua_State *L, df_tape *tape, df_tensor **index) {
 
 static df_tensor *run_topk(lua_State *L, df_tape *tape) { return largest(L, tape, NULL); }
 
-/* quantile(q, dim, keep) */
+/*** Tensor:quantile
+** Linear between order statistics.
+** @param q number in 0..1
+** @param dim? integer none: of all elements
+** @param keep? boolean leaves sizes of 1
+** @return diffusion.tensor */
 static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   double q = luaL_checknumber(L, 2);
@@ -88,13 +113,23 @@ static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
   return df_reshape(tape, y, &shape);
 }
 
-/* index(dim, places), gather(dim, places) */
+/*** Tensor:index
+** y[.., j, ..] = x[.., places[j], ..]: rows of x along dim, of any type.
+** @param dim integer
+** @param places diffusion.tensor of whole numbers from 1, a list, or a number
+** @return diffusion.tensor
+** @error where a place is out of range */
 static df_tensor *run_index(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
   return df_index(tape, x, dim, dfl_whole(L, tape, 3));
 }
 
+/*** Tensor:gather
+** For dim 1 of two: y[i][j] = x[places[i][j]][j].
+** @param dim integer
+** @param places diffusion.tensor of whole numbers from 1, with x's dimensions; or a nested list
+** @return diffusion.tensor of the places' shape */
 static df_tensor *run_gather(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
@@ -122,7 +157,7 @@ static const dfl_op rows[] = {
   { NULL, NULL, NULL },
 };
 
-/* ==== values and their positions ========================================================= */
+/* ==== values and their positions ==================================================== */
 
 /* What `make` left on the stack below its result comes second. */
 static int two(lua_State *L, dfl_maker *make) {
@@ -155,10 +190,27 @@ static df_tensor *min_both(lua_State *L, df_tape *tape) {
   return at ? y : NULL;
 }
 
+/*** Tensor:sort
+** Stable; NaN last.
+** @param dim? integer the last if not given
+** @param descending? boolean
+** @return diffusion.tensor values
+** @return diffusion.tensor their places before, from 1 */
 static int l_sort(lua_State *L) { return two(L, sort_both); }
+/*** Tensor:topk
+** The k largest, in order.
+** @param k integer
+** @param dim? integer the last if not given
+** @return diffusion.tensor values
+** @return diffusion.tensor their places, from 1 */
 static int l_topk(lua_State *L) { return two(L, topk_both); }
 
-/* max(dim): values and positions; max(): the value */
+/*** Tensor:max min
+** The largest, the smallest; NaN where there is one.
+** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
+** @param keep? boolean leaves sizes of 1
+** @return diffusion.tensor values
+** @return diffusion.tensor? their places, from 1, where a dimension is named */
 static int l_max(lua_State *L) {
   return lua_isnoneornil(L, 2) ? dfl_run(L, run_max) : two(L, max_both);
 }
@@ -166,7 +218,7 @@ static int l_min(lua_State *L) {
   return lua_isnoneornil(L, 2) ? dfl_run(L, run_min) : two(L, min_both);
 }
 
-/* ==== truth ============================================================================== */
+/* ==== truth ========================================================================= */
 
 /* 1 where the extreme of x ~= 0 is 1 */
 static df_tensor *truth(lua_State *L, df_tape *tape, folder *f) {
@@ -197,6 +249,11 @@ static int answer(lua_State *L, dfl_maker *make, bool of_nothing) {
   return 1;
 }
 
+/*** Tensor:any all
+** Whether any, or each, element isn't 0.
+** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
+** @param keep? boolean leaves sizes of 1
+** @return boolean or a mask, where a dimension is named */
 static int l_any(lua_State *L) { return answer(L, make_any, false); }
 static int l_all(lua_State *L) { return answer(L, make_all, true); }
 

@@ -5,7 +5,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-/* ==== cat ================================================================================ */
+/* ==== cat =========================================================================== */
 
 typedef struct cut {
   int dim;
@@ -91,7 +91,7 @@ df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim) {
   return y;
 }
 
-/* ==== flip, roll, repeat_each ============================================================= */
+/* ==== flip, roll, repeat_each ======================================================= */
 
 /* A window that reads dimension dim backwards; only copied from. */
 static df_tensor *backwards(df_tape *tape, const df_tensor *x, int dim) {
@@ -138,7 +138,7 @@ df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim) {
   return df_view(tape, df_clone(tape, df_expand(tape, wide, &many)), &shape);
 }
 
-/* ==== pad ================================================================================ */
+/* ==== pad =========================================================================== */
 
 /* The window of y that x fills. */
 static df_tensor *inner(df_tape *tape, const df_tensor *y, const df_shape *shape,

@@ -25,7 +25,7 @@ struct df_binary_op {
   int reads[2];       /* what the slopes look at */
 };
 
-/* ==== slopes ============================================================================= */
+/* ==== slopes ======================================================================== */
 
 static void sink(df_real *to, df_real beta, df_real g) {
   *to = beta == 0 ? g : beta * *to + g;
@@ -98,7 +98,7 @@ static void power_b(df_real *to, df_real beta, const df_real *dy, const df_real 
   }
 }
 
-/* ==== the rows =========================================================================== */
+/* ==== the rows ====================================================================== */
 
 /* Through unsigned, where overflow wraps. */
 static int64_t whole_add(int64_t a, int64_t b) {
@@ -160,7 +160,7 @@ df_binary *df_binary_kernel(const df_binary_op *row) {
   return f;
 }
 
-/* ==== forward ============================================================================ */
+/* ==== forward ======================================================================= */
 
 typedef struct job {
   df_binary *f;
@@ -229,7 +229,7 @@ df_tensor *df_binary_of(df_tape *tape, const df_binary_op *row, df_tensor *a,
   return note(tape, row, y, a, b);
 }
 
-/* ==== backward =========================================================================== */
+/* ==== backward ====================================================================== */
 
 typedef struct undo {
   slope_of *slope;
@@ -278,7 +278,7 @@ static df_code binary_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return code == DF_OK ? undo_operand(tape, node, 1, dy) : code;
 }
 
-/* ==== by name ============================================================================ */
+/* ==== by name ======================================================================= */
 
 df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b) {
   return df_binary_of(tape, df_binary_find("add"), a, b);

@@ -139,7 +139,7 @@ void df_put(const df_array *a, df_dtype from, df_int first, df_int n, const void
   }
 }
 
-/* ==== gradients ========================================================================== */
+/* ==== gradients ===================================================================== */
 
 typedef struct adding {
   df_real *to, beta, c;

@@ -18,7 +18,7 @@ static df_tensor *note(df_tape *tape, const df_op *op, df_tensor *y, df_tensor *
   return df_tape_note(tape, y, n);
 }
 
-/* ==== the same elements in the same order ================================================ */
+/* ==== the same elements in the same order =========================================== */
 
 static const df_op clone_op = { "clone", pass };
 static const df_op view_op = { "view", pass };
@@ -53,7 +53,7 @@ df_tensor *df_reshape(df_tape *tape, df_tensor *x, const df_shape *shape) {
   return df_view(tape, df_clone(tape, x), shape);
 }
 
-/* ==== permute ============================================================================ */
+/* ==== permute ======================================================================= */
 
 static df_code permute_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const int *order = node->data;
@@ -71,7 +71,7 @@ df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order) {
   return note(tape, &permute_op, y, x, order, (size_t)x->shape.ndim * sizeof *order);
 }
 
-/* ==== expand ============================================================================= */
+/* ==== expand ======================================================================== */
 
 static df_code expand_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_shape *shape = node->data;
@@ -90,7 +90,7 @@ df_tensor *df_expand(df_tape *tape, df_tensor *x, const df_shape *shape) {
   return note(tape, &expand_op, y, x, &x->shape, sizeof x->shape);
 }
 
-/* ==== narrow and select ================================================================== */
+/* ==== narrow and select ============================================================= */
 
 typedef struct part {
   df_shape whole;

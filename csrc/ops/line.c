@@ -9,7 +9,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-/* ==== bringing together ================================================================== */
+/* ==== bringing together ============================================================= */
 
 df_tensor *df_lines(df_tape *tape, df_tensor *x, unsigned dims, df_int *length) {
   int order[DF_DIMS], n = 0;
@@ -43,7 +43,7 @@ df_tensor *df_from_last(df_tape *tape, df_tensor *x, int dim) {
   return y && y->dtype != DF_REAL ? df_clone(tape, y) : df_dense(tape, y);
 }
 
-/* ==== the walk over lines ================================================================ */
+/* ==== the walk over lines =========================================================== */
 
 typedef struct job {
   const df_real *x, *y, *dy;
@@ -92,7 +92,7 @@ static df_code unfold(df_node *node, df_tensor *dy, df_task *task) {
   return DF_OK;
 }
 
-/* ==== prod =============================================================================== */
+/* ==== prod ========================================================================== */
 
 static void prod_lines(void *context, df_int begin, df_int end) {
   const job *j = context;
@@ -133,7 +133,7 @@ df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return fold(tape, &prod_op, x, dims, keep, prod_lines);
 }
 
-/* ==== logsumexp ========================================================================== */
+/* ==== logsumexp ===================================================================== */
 
 static void logsumexp_lines(void *context, df_int begin, df_int end) {
   const job *j = context;
@@ -169,7 +169,7 @@ df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return fold(tape, &logsumexp_op, x, dims, keep, logsumexp_lines);
 }
 
-/* ==== argmax ============================================================================= */
+/* ==== argmax ======================================================================== */
 
 static void argmax_lines(void *context, df_int begin, df_int end) {
   const job *j = context;
@@ -199,7 +199,7 @@ df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
   return y;
 }
 
-/* ==== cumsum ============================================================================= */
+/* ==== cumsum ======================================================================== */
 
 static void running_sums(void *context, df_int begin, df_int end) {
   const job *j = context;

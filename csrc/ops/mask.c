@@ -9,7 +9,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-/* ==== comparisons ======================================================================== */
+/* ==== comparisons =================================================================== */
 
 /* Whether a relation holds when a and b are unordered (NaN), less, the same, more. */
 typedef struct relation {
@@ -82,7 +82,7 @@ df_tensor *df_isfinite(df_tape *tape, df_tensor *x) {
   return y;
 }
 
-/* ==== where ============================================================================== */
+/* ==== where ========================================================================= */
 
 typedef struct choice {
   df_array mask, a, b;
@@ -173,7 +173,7 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
   return df_tape_note(tape, y, note);
 }
 
-/* ==== the same =========================================================================== */
+/* ==== the same ====================================================================== */
 
 static bool close_block(const df_array *a, const df_array *b, df_int begin, df_int n,
                         double rtol, double atol) {

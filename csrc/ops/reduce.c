@@ -9,7 +9,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-/* ==== what is folded ===================================================================== */
+/* ==== what is folded ================================================================ */
 
 typedef struct reducer {
   double start;
@@ -50,7 +50,7 @@ static const reducer squaring = { 0, line_squares, rows_squares, plus, &summing 
 static const reducer maximal = { -INFINITY, line_max, rows_max, larger, &maximal };
 static const reducer minimal = { INFINITY, line_min, rows_min, smaller, &minimal };
 
-/* ==== one pass: x is P, M, C; M goes ====================================================== */
+/* ==== one pass: x is P, M, C; M goes ================================================ */
 
 #define PART 16384 /* elements of a partial */
 #define ROWS 512   /* of one, where they are added in single precision */
@@ -122,7 +122,7 @@ static df_code run(pass *s) {
   return DF_OK;
 }
 
-/* ==== any dimensions ===================================================================== */
+/* ==== any dimensions ================================================================ */
 
 /* Sizes, neighbours of one fate merged. */
 typedef struct groups {
@@ -184,7 +184,7 @@ df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_
   return fold(&summing, to, beta, 1, g, group(g_shape, dims));
 }
 
-/* ==== the ops ============================================================================ */
+/* ==== the ops ======================================================================= */
 
 typedef struct reduction {
   df_op op;
@@ -312,7 +312,7 @@ df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return extreme(tape, &min_row, x, dims, keep);
 }
 
-/* ==== by other ops ======================================================================= */
+/* ==== by other ops ================================================================== */
 
 df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
   if (!x) return NULL;

@@ -21,7 +21,7 @@ static df_code check_places(const char *name, const df_tensor *index, df_int siz
   return DF_OK;
 }
 
-/* ==== index ============================================================================== */
+/* ==== index ========================================================================= */
 
 /* x is P, n, C; y is P, J, C */
 typedef struct picking {
@@ -105,7 +105,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   return df_tape_note(tape, y, note);
 }
 
-/* ==== gather ============================================================================= */
+/* ==== gather ======================================================================== */
 
 /* Lines along the last dimension: y[.., j] = x[.., at[.., j]] */
 typedef struct gathering {

@@ -90,7 +90,7 @@ static df_code sort_all(const df_tensor *x, df_tensor *y, df_tensor *index, doub
   return DF_OK;
 }
 
-/* ==== the ops ============================================================================ */
+/* ==== the ops ======================================================================= */
 
 typedef struct scatter {
   df_real *to, beta;

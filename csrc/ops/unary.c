@@ -103,7 +103,7 @@ df_tensor *df_gelu(df_tape *tape, df_tensor *x) {
   return df_unary_of(tape, df_unary_find("gelu"), x);
 }
 
-/* ==== scale ============================================================================== */
+/* ==== scale ========================================================================= */
 
 static df_code scale_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const double *c = node->data;
@@ -122,7 +122,7 @@ df_tensor *df_scale(df_tape *tape, df_tensor *x, double c) {
   return df_tape_note(tape, y, note);
 }
 
-/* ==== clamp ============================================================================== */
+/* ==== clamp ========================================================================= */
 
 typedef struct bounds {
   double low, high;
