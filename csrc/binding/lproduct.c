@@ -7,6 +7,12 @@ static df_tensor *run_linear(lua_State *L, df_tape *tape) {
   return df_linear(tape, x, w, dfl_tensor_or_nil(L, 3));
 }
 
+/*** Tensor:matmul
+** The product of matrices, and of each pair in equal leading dimensions:
+** {..., m, k} and {..., k, n} to {..., m, n}.
+** @param b diffusion.tensor
+** @return diffusion.tensor
+** @raise where the shapes don't align */
 static df_tensor *run_matmul(lua_State *L, df_tape *tape) {
   df_tensor *a = dfl_tensor(L, 1);
   return df_matmul(tape, a, dfl_tensor(L, 2));
@@ -63,7 +69,8 @@ static const dfl_op rows[] = {
     "x{1,4,5,2}, x{3,1,1,2}, x{3};"
     "x{2,3,4,2}, x{3,1,1,2}, nil, {stride=2};"
     "x{1,7,6,1}, x{2,5,2,1}, x{2}, {stride=3, pad={2,1,3,0}};"
-    "x{2,4,4,1}, x{2,4,3,1}, nil, {pad=1}" },
+    "x{2,4,4,1}, x{2,4,3,1}, nil, {pad=1};"
+    "x{1,3,3,2}, x{2,3,3,2}, x{2}, {pad=1, add=x{1,3,3,2}}" },
   { "attention", run_attention,
     "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2}; x{1,4,3}, x{1,2,3}, x{1,2,3}" },
   { NULL, NULL, NULL },
