@@ -90,6 +90,7 @@ describe("reshaping", function()
     fails("reshape: [4,6] has 24 elements", x.reshape, x, 7)
     fails("don't divide by 5", x.view, x, 5, -1)
     assert.same({ 3, 0 }, d.zeros(0, 3):reshape(3, 0):shape())
+    assert.same({ 0, 5 }, d.zeros(2, 0, 3):permute(3, 1, 2):view(0, 5):shape())
   end)
 
   it("takes away and adds sizes of 1", function()

@@ -215,7 +215,7 @@ static df_tensor *run_clone(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:contiguous
-** @return diffusion.tensor x itself where its elements lie together in order, else a copy */
+** @return diffusion.tensor x itself where its elements lie in a row, else a copy */
 static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_tensor_is_dense(x) ? x : df_clone(tape, x);

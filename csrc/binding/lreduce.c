@@ -53,8 +53,8 @@ static df_tensor *positions(lua_State *L, df_tape *tape, bool smallest) {
 }
 
 /*** Tensor:argmax argmin
-** The place of the first extreme, from 1 (i64); of all elements in order where no dimension
-** is named. NaN counts as the extreme.
+** The place of the first extreme, from 1 (i64); among all elements in order where no
+** dimension is named. NaN counts as the extreme.
 ** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
 ** @param keep? boolean leaves sizes of 1
 ** @return diffusion.tensor */
@@ -128,7 +128,8 @@ static df_tensor *run_index(lua_State *L, df_tape *tape) {
 /*** Tensor:gather
 ** For dim 1 of two: y[i][j] = x[places[i][j]][j].
 ** @param dim integer
-** @param places diffusion.tensor of whole numbers from 1, with x's dimensions; or a nested list
+** @param places diffusion.tensor of whole numbers from 1, with x's dimensions; or a nested
+**   list
 ** @return diffusion.tensor of the places' shape */
 static df_tensor *run_gather(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);

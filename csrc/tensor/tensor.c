@@ -140,7 +140,7 @@ df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape) {
     return df_fail_null(DF_MISUSE, "view: %s has %td elements, %s would have %td",
                         df_tensor_text(x), df_tensor_count(x), df_shape_text(shape),
                         df_shape_count(shape));
-  if (df_tensor_is_dense(x)) df_shape_strides(shape, stride);
+  if (df_tensor_is_dense(x) || df_tensor_count(x) == 0) df_shape_strides(shape, stride);
   else if (!restride(x, shape, stride))
     return df_fail_null(DF_MISUSE, "view: %s isn't contiguous; use reshape",
                         df_tensor_text(x));
