@@ -128,7 +128,7 @@ static df_tensor *run_index(lua_State *L, df_tape *tape) {
 /*** Tensor:gather
 ** For dim 1 of two: y[i][j] = x[places[i][j]][j].
 ** @param dim integer
-** @param places diffusion.tensor of whole numbers from 1, with x's dimensions; or a nested
+** @param places diffusion.tensor of places from 1, with as many dimensions; or a nested
 **   list
 ** @return diffusion.tensor of the places' shape */
 static df_tensor *run_gather(lua_State *L, df_tape *tape) {
