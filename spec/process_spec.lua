@@ -216,14 +216,18 @@ describe("tensors", function()
 end)
 
 describe("conversions", function()
-  local targets = { "eps", "x0", "v", "score" }
+  local targets = { "eps", "x0", "v", "score", "flow", "edm" }
 
   it("follow the definitions", function()
     local x0, eps, t = 0.4, -1.3, 321
     for _, process in ipairs{ p, cosine } do
       local a, s = process.schedule:signal(t), process.schedule:noise(t)
       local xt = a * x0 + s * eps
-      local value = { x0 = x0, eps = eps, v = a * eps - s * x0, score = -eps / s }
+      -- Karras et al. 2022, table 1, at sigma = s/a of x_t/a, with sigma_data = 0.5
+      local sigma, d2 = s / a, 0.25
+      local c_skip, c_out = d2 / (sigma ^ 2 + d2), sigma * 0.5 / math.sqrt(sigma ^ 2 + d2)
+      local F = (x0 - c_skip * (x0 + sigma * eps)) / c_out
+      local value = { x0 = x0, eps = eps, v = a * eps - s * x0, score = -eps / s, flow = eps - x0, edm = F }
       for _, from in ipairs(targets) do
         for _, to in ipairs(targets) do
           close(value[to], process:convert(value[from], { from = from, to = to, xt = xt, t = t }), 1e-12)
@@ -323,7 +327,7 @@ describe("a process", function()
     says("s must be in 0..t and below t = 5 %(later time first%), got 9",
       function() return p:posterior(x, x, 5, 9) end)
     says("call with a colon", function() return p.q_sample(x, 1) end)
-    says("from and to must be eps, x0, v or score, got x1",
+    says("from and to must be eps, x0, v, score, flow or edm, got x1",
       function() return p:convert(x, { from = "x1", to = "eps", xt = x, t = 1 }) end)
     says("option 'schedule' is missing", function() return d.process{} end)
     says("did you mean 'fixed_small'",

@@ -282,16 +282,25 @@ static int l_posterior_log_variance(lua_State *L) {
 static df_target target_of(lua_State *L, int arg) {
   df_target target;
   if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
-    luaL_error(L, "convert: from and to must be eps, x0, v or score, got %s",
+    luaL_error(L, "convert: from and to must be eps, x0, v, score, flow or edm, got %s",
                luaL_tolstring(L, arg, NULL));
   return target;
 }
 
+/* The data's standard deviation, for edm: a field of the process, 0.5 where it has none. */
+static double sigma_data(lua_State *L) {
+  lua_getfield(L, 1, "sigma_data");
+  double d = luaL_optnumber(L, -1, 0.5);
+  lua_pop(L, 1);
+  return d;
+}
+
 static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_target from,
                             df_target to) {
+  double d = sigma_data(L);
   for (df_int i = 0; i < v->n; i++) {
     df_affine c;
-    if (df_convert_at(v->t[i], from, to, &c)) {
+    if (df_convert_at(v->t[i], from, to, d, &c)) {
       df_error_prefix("convert at t = %.10g: ", v->at[i]);
       dfl_raise(L);
     }
@@ -305,7 +314,7 @@ static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_targe
 ** @param value number|diffusion.tensor
 ** @param o {from: string, to: string, xt: number|diffusion.tensor, t:
 **   number|number[]|diffusion.tensor} kinds "eps", "x0", "v" (a eps - s x0, Salimans &
-**   Ho 2022), "score" (-eps/s)
+**   Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
 ** @return number|diffusion.tensor */
 static int l_convert(lua_State *L) {
   static const char *const options[] = { "from", "to", "xt", "t", NULL };

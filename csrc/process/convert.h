@@ -11,6 +11,8 @@ typedef enum df_target {
   DF_X0,    /* the data */
   DF_V,     /* a eps - s x_0 (Salimans & Ho 2022) */
   DF_SCORE, /* -eps / s, the gradient of ln q(x_t | x_0) */
+  DF_FLOW,  /* eps - x_0, the velocity of a straight path (Liu et al. 2023, eq. 1) */
+  DF_EDM,   /* F of Karras et al. 2022, eq. 7: x_0 = c_skip x_t/a + c_out F */
   DF_TARGETS
 } df_target;
 
@@ -21,7 +23,9 @@ typedef struct df_affine {
 const char *df_target_name(df_target target);
 bool df_target_find(const char *name, df_target *target);
 
-/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0. */
-df_code df_convert_at(df_level t, df_target from, df_target to, df_affine *out);
+/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0.
+** sigma_data is the data's standard deviation, which only edm asks for. */
+df_code df_convert_at(df_level t, df_target from, df_target to, double sigma_data,
+                      df_affine *out);
 
 #endif

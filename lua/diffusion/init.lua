@@ -1,7 +1,8 @@
 --- diffusion: denoising diffusion models in Lua over a C core. Everything is in the table
 --- that this file returns; parts load when they are first used.
 local double = os.getenv "DIFFUSION_PRECISION" == "double"
-if double then package.loaded["diffusion.core"] = require("diffusion." .. "core64") end
+local function part(name) return require(("diffusion.%s"):format(name)) end
+if double then package.loaded["diffusion.core"] = part "core64" end
 local core = require "diffusion.core"
 
 local d = { _VERSION = "diffusion 0.1.0" }
@@ -34,8 +35,8 @@ local whole = {
 }
 
 local function load(name)
-  if whole[name] then return require("diffusion." .. name) end
-  return home[name] and require("diffusion." .. home[name])[name]
+  if whole[name] then return part(name) end
+  return home[name] and part(home[name])[name]
 end
 
 setmetatable(d, {

@@ -18,6 +18,9 @@ local factor = {
   eps = function(snr) return 1 / snr end,
   v = function(snr) return 1 / (snr + 1) end,
   score = function(snr) return 1 / (snr * (snr + 1)) end,
+  flow = function(snr) return 1 / (1 + snr:sqrt()) ^ 2 end,
+  -- c_out^2 = sigma^2 d^2 / (sigma^2 + d^2) with sigma^2 = 1/SNR (Karras et al. 2022, table 1)
+  edm = function(snr, d) return d ^ 2 / (1 + snr * d ^ 2) end,
 }
 
 local names = {}
@@ -59,9 +62,6 @@ local function objective(options)
   local process, schedule = o.process, o.process.schedule
   local weigh, weigh_opts = resolve(o.weighting)
   local convert = factor[process.predict]
-  if not convert then
-    opts.fail("objective: no weighting for predict = '%s' yet", process.predict)
-  end
   return function(model, x0, given)
     local B = x0:size(1)
     local t = core.randint(1, process.T, { B })
@@ -69,7 +69,7 @@ local function objective(options)
     local target = process:convert(eps, { from = "eps", to = process.predict, xt = xt, t = t })
     local out = model(xt, t, { class = dropped(given and given.class, B, o.drop_class) })
     local snr = schedule:snr(t)
-    local weight = weigh(snr, weigh_opts) * convert(snr)
+    local weight = weigh(snr, weigh_opts) * convert(snr, process.sigma_data)
     local per_sample = weight * core.ops.mse(out, target, "sample")
     return per_sample:mean(), { t = t, eps = eps, xt = xt, per_sample = per_sample }
   end

@@ -7,7 +7,8 @@ local opts = require "diffusion.opts"
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer
----@field predict string what the network's output is: "eps", "x0", "v" or "score"
+---@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
+---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
 ---@field clip number|string|nil
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
@@ -124,7 +125,8 @@ end
 
 local rules = {
   schedule = { "schedule", required = true },
-  predict = { one_of = { "eps", "x0", "v", "score" }, default = "eps" },
+  predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
+  sigma_data = { "number", default = 0.5, above = 0 },
   variance = { "function", one_of = { "fixed_small", "fixed_large" }, default = "fixed_small" },
   clip = { "number", one_of = { "dynamic" }, above = 0 },
 }
@@ -133,7 +135,8 @@ local meta = { __index = Process, __name = "diffusion.process", __tostring = tos
 
 --- A process: a schedule, and how the reverse step is parametrised.
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
---- predict "eps" (default), "x0", "v", "score"; variance "fixed_small" (default, the
+--- predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data =
+--- 0.5, the standard deviation of the data); variance "fixed_small" (default, the
 --- posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for
 --- [-r, r], or "dynamic"
 ---@return diffusion.process
@@ -152,6 +155,7 @@ function Process:config()
   end
   return {
     schedule = self.schedule:config(), predict = self.predict, variance = self.variance, clip = self.clip,
+    sigma_data = self.sigma_data,
   }
 end
 
@@ -164,6 +168,7 @@ local function from_config(config)
   if not s then return nil, message end
   local ok, p = pcall(new, {
     schedule = s, predict = config.predict, variance = config.variance, clip = config.clip,
+    sigma_data = config.sigma_data,
   })
   if ok then return p end
   return nil, p
