@@ -1,9 +1,7 @@
---- Model files and checkpoints. Both are safetensors: tensors by name, and in the metadata
---- what else there is to know, as JSON. A model file carries its process, so that loading
---- can't mismatch the two; a checkpoint carries all that a run needs to go on bit for bit.
+--- Model files as networks, and checkpoints: all that a run needs to go on bit for bit. A
+--- model file carries its process, so that loading can't mismatch the two.
+local container = require "diffusion.container"
 local core = require "diffusion.core"
-local files = require "diffusion.files"
-local json = require "diffusion.json"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
 local opts = require "diffusion.opts"
@@ -11,35 +9,35 @@ local process_from_config = require("diffusion.process").process_from_config
 
 local checkpoint = {}
 
-local VERSION = 1
+-- ==== models ================================================================================
 
--- ==== what both kinds of file share ========================================================
-
-local function write(path, kind, tensors, facts)
-  return files.save(path, tensors, {
-    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(facts),
-  })
+local function build(path, config)
+  if type(config) ~= "table" then return nil, ("%s: no network is described inside"):format(path) end
+  local ok, m, message = pcall(stock.from_config, config)
+  if ok and m then return m end
+  return nil, ("%s: %s"):format(path, ok and message or m)
 end
 
--- tensors and facts, or nil and a message; `kind` is what the file should be.
-local function read(path, kind, instead)
-  local tensors, metadata = files.load(path)
-  if not tensors then return nil, metadata end
-  if metadata.format ~= "diffusion" then
-    return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)
-  end
-  local version = math.tointeger(tonumber(metadata.version or ""))
-  if not version or version > VERSION then
-    return nil, ("%s: format version %s; this library reads up to %d, a newer one is needed"):format(
-      path, tostring(metadata.version), VERSION)
-  end
-  if metadata.kind ~= kind then
-    return nil, ("%s: a %s, not a %s; %s"):format(path, tostring(metadata.kind), kind, instead)
-  end
-  local facts, message = json.decode(metadata.facts or "")
-  if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
-  return tensors, facts
+--- A model file (model:save) as a network with its values, and its process (nil if it has
+--- none).
+---@param path string
+---@return table|nil model nil with a message where it isn't a good model file
+---@return any process or the message
+function checkpoint.load_model(path)
+  local tensors, facts = container.read(path, "model")
+  if not tensors then return nil, facts end
+  local m, message = build(path, facts.model)
+  if not m then return nil, message end
+  local trouble = model.mismatch(m:parameters(), tensors)
+  if trouble then return nil, ("%s: %s"):format(path, trouble) end
+  m:load_state(tensors)
+  if not facts.process then return m end
+  local p, why = process_from_config(facts.process)
+  if not p then return nil, ("%s: its process: %s"):format(path, why) end
+  return m, p
 end
+
+-- ==== checkpoints ===========================================================================
 
 -- {a = x} under "prefix.a"
 local function put(tensors, prefix, state)
@@ -63,69 +61,6 @@ local function iterate(state)
   end
 end
 
--- ==== models ================================================================================
-
-local save_rules = { process = { "process" }, weights = { "any" } }
-
---- Writes the model as one file: its values (or an average's), what it is, and the process
---- it was trained for.
----@param path string
----@param options table? {process = , weights = an ema}
----@return true|nil done nil with a message where the file can't be written
----@return string|nil message
-function model.methods:save(path, options)
-  local o = opts.check("save", options, save_rules, 2)
-  local facts = { model = self:config() }
-  if o.process then facts.process = o.process:config() end
-  return write(path, "model", (o.weights or self):state(), facts)
-end
-
---- Reads the values of a model file into this model.
----@param path string
----@return table|nil self nil with a message, and nothing changed, where they don't fit
----@return string|nil message
-function model.methods:load(path)
-  local tensors, facts = read(path, "model", "d.checkpoint reads it")
-  if not tensors then return nil, facts end
-  local trouble = model.mismatch(self:parameters(), tensors)
-  if trouble then return nil, ("%s: %s"):format(path, trouble) end
-  return self:load_state(tensors)
-end
-
-local builders = { unet = stock.unet, mlp = stock.mlp }
-
-local function build(path, config)
-  local make = type(config) == "table" and builders[config.kind]
-  if not make then
-    return nil, ("%s: holds a network composed in Lua ('%s'); build it by its constructor, then "
-      .. "model:load(path)"):format(path, tostring(type(config) == "table" and config.name))
-  end
-  local o = {}
-  for k, v in pairs(config) do if k ~= "kind" then o[k] = v end end
-  local ok, m = pcall(make, o)
-  if not ok then return nil, ("%s: %s"):format(path, m) end
-  return m
-end
-
---- A model file as a network with its values, and its process (nil if it has none).
----@param path string
----@return table|nil model nil with a message where it isn't a good model file
----@return any process or the message
-function checkpoint.load_model(path)
-  local tensors, facts = read(path, "model", "d.checkpoint reads it")
-  if not tensors then return nil, facts end
-  local m, message = build(path, facts.model)
-  if not m then return nil, message end
-  local trouble = model.mismatch(m:parameters(), tensors)
-  if trouble then return nil, ("%s: %s"):format(path, trouble) end
-  m:load_state(tensors)
-  if not facts.process then return m end
-  local p, why = process_from_config(facts.process)
-  if not p then return nil, ("%s: its process: %s"):format(path, why) end
-  return m, p
-end
-
--- ==== checkpoints ===========================================================================
 
 local Checkpoint = { __name = "diffusion.checkpoint" }
 Checkpoint.__index = Checkpoint
@@ -164,7 +99,28 @@ function Checkpoint:save(extra)
     facts.opt = { steps = state.steps, skipped = state.skipped }
   end
   if self.batches then facts.batches = self.batches:state() end
-  return write(self.path, "checkpoint", tensors, facts)
+  return container.write(self.path, "checkpoint", tensors, facts)
+end
+
+local function is_count(value) return math.type(value) == "integer" and value >= 0 end
+
+local function is_random_state(list)
+  if type(list) ~= "table" or #list ~= 9 then return false end
+  for _, value in ipairs(list) do
+    if math.type(value) ~= "integer" then return false end
+  end
+  return true
+end
+
+-- Which of the numbers that the run needs the file doesn't have; nil if all are there.
+local function missing(self, facts)
+  local opt = facts.opt
+  if self.ema and not is_count(facts.ema) then return "the average's updates" end
+  if self.opt and not (type(opt) == "table" and is_count(opt.steps) and is_count(opt.skipped)) then
+    return "the optimiser's steps"
+  end
+  if self.batches and type(facts.batches) ~= "table" then return "the batches' steps" end
+  if not is_random_state(facts.random) then return "the random counters" end
 end
 
 -- What in the file doesn't fit what we have; nil if all fits. Nothing is changed.
@@ -179,11 +135,8 @@ local function trouble_of(self, tensors, facts)
     local state = self.opt:state()
     trouble = check("first", iterate(state.first)) or check("second", iterate(state.second))
   end
-  if trouble then return trouble end
-  if self.opt and not facts.opt or self.batches and not facts.batches or self.ema and not facts.ema
-    or type(facts.random) ~= "table" then
-    return "it was saved without an optimiser, average or batches that are here now"
-  end
+  local lost = not trouble and missing(self, facts)
+  return lost and ("%s aren't in it"):format(lost) or trouble
 end
 
 local function exists(path)
@@ -198,7 +151,7 @@ end
 ---@return string|nil message
 function Checkpoint:load()
   if not exists(self.path) then return false end
-  local tensors, facts = read(self.path, "checkpoint", "model:load and d.load_model read it")
+  local tensors, facts = container.read(self.path, "checkpoint")
   if not tensors then return nil, facts end
   local trouble = trouble_of(self, tensors, facts)
   if not trouble and self.batches then

@@ -50,12 +50,10 @@ end
 ---@return string text what it wrote, errors too
 ---@return integer|string how its exit code, or "signal 9"
 function child.run(script, options)
-  local pipe = assert(io.popen("(" .. child.command(script, options) .. ") 2>&1"))
+  local pipe = assert(io.popen("exec 2>&1; " .. child.command(script, options)))
   local text = pipe:read "a"
   local _, what, code = pipe:close()
-  -- a shell in between says 128 + n of signal n
-  if what == "signal" or code > 128 then return text, "signal " .. (code > 128 and code - 128 or code) end
-  return text, code
+  return text, what == "signal" and "signal " .. code or code
 end
 
 return child

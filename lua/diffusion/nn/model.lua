@@ -1,5 +1,6 @@
 --- Models: a network whose parameters live in one named vector. A model is a denoiser,
 --- called as model(xt, t, {class=}); networks for other uses are called as they like.
+local container = require "diffusion.container"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local module = require "diffusion.nn.module"
@@ -11,9 +12,6 @@ local facts = setmetatable({}, { __mode = "k" })
 
 local Model = {}
 local meta = { __name = "diffusion.model" }
-
---- The methods of models: the files that add some (saving) put them here.
-model.methods = Model
 
 -- Methods first, then the fields of the network.
 function meta.__index(m, key) return Model[key] or facts[m].root[key] end
@@ -136,6 +134,35 @@ function Model:load_state(state)
   if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, p in self:parameters() do p:copy_(state[name]:detach()) end
   return self
+end
+
+-- ---- files -----------------------------------------------------------------------------
+
+local save_rules = { process = { "process" }, weights = { "any" } }
+
+--- Writes the model as one file: its values (or an average's), what it is, and the process
+--- it was trained for.
+---@param path string
+---@param options table? {process =, weights = an ema}
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function Model:save(path, options)
+  local o = opts.check("save", options, save_rules, 2)
+  local described = { model = self:config() }
+  if o.process then described.process = o.process:config() end
+  return container.write(path, "model", (o.weights or self):state(), described)
+end
+
+--- Reads the values of a model file into this model.
+---@param path string
+---@return table|nil self nil with a message, and nothing changed, where they don't fit
+---@return string|nil message
+function Model:load(path)
+  local tensors, message = container.read(path, "model")
+  if not tensors then return nil, message end
+  local trouble = model.mismatch(self:parameters(), tensors)
+  if trouble then return nil, ("%s: %s"):format(path, trouble) end
+  return self:load_state(tensors)
 end
 
 -- ---- freezing --------------------------------------------------------------------------

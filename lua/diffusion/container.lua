@@ -1,0 +1,51 @@
+--- The library's own files: safetensors, with what else there is to know as JSON in the
+--- metadata. A file says of which kind it is and of which version of the format.
+local files = require "diffusion.files"
+local json = require "diffusion.json"
+
+local container = {}
+
+local VERSION = 1
+
+-- Kinds, and who reads each.
+local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it" }
+
+--- Writes a file of a kind, whole or not at all.
+---@param path string
+---@param kind string "model", "checkpoint"
+---@param tensors table<string, any>
+---@param facts table plain values
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function container.write(path, kind, tensors, facts)
+  return files.save(path, tensors, {
+    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(facts),
+  })
+end
+
+--- Reads a file that should be of this kind.
+---@param path string
+---@param kind string
+---@return table|nil tensors nil with a message where it isn't a good file of the kind
+---@return table|string facts or the message
+function container.read(path, kind)
+  local tensors, metadata = files.load(path)
+  if not tensors then return nil, metadata end
+  if metadata.format ~= "diffusion" then
+    return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)
+  end
+  local version = math.tointeger(tonumber(metadata.version))
+  if not version or version > VERSION then
+    return nil, ("%s: format version %s; this library reads up to %d, a newer one is needed"):format(
+      path, tostring(metadata.version), VERSION)
+  end
+  if metadata.kind ~= kind then
+    return nil, ("%s: a %s, not a %s; %s"):format(path, tostring(metadata.kind), kind,
+      READER[metadata.kind] or "nothing here reads it")
+  end
+  local facts, message = json.decode(metadata.facts or "")
+  if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
+  return tensors, facts
+end
+
+return container
