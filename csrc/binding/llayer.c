@@ -49,10 +49,16 @@ static int l_eq(lua_State *L) {
 
 typedef df_layer *maker(lua_State *L);
 
+typedef struct row {
+  const char *name;
+  maker *build;
+} row;
+
 /* The box comes before the layer: nothing is lost where Lua's memory is short. */
-static int make(lua_State *L, maker *build) {
+static int l_make(lua_State *L) {
+  const row *r = lua_touserdata(L, lua_upvalueindex(1));
   layer_box *b = new_box(L);
-  b->layer = build(L);
+  b->layer = r->build(L);
   return b->layer ? 1 : dfl_raise(L);
 }
 
@@ -205,24 +211,27 @@ static df_layer *make_unet(lua_State *L) {
   return df_unet(&o);
 }
 
-static int l_linear(lua_State *L) { return make(L, make_linear); }
-static int l_conv(lua_State *L) { return make(L, make_conv); }
-static int l_norm_conv(lua_State *L) { return make(L, make_norm_conv); }
-static int l_res_block(lua_State *L) { return make(L, make_res_block); }
-static int l_attention(lua_State *L) { return make(L, make_attention); }
-static int l_upsample(lua_State *L) { return make(L, make_upsample); }
-static int l_downsample(lua_State *L) { return make(L, make_downsample); }
-static int l_group_norm(lua_State *L) { return make(L, make_group_norm); }
-static int l_layer_norm(lua_State *L) { return make(L, make_layer_norm); }
-static int l_embedding(lua_State *L) { return make(L, make_embedding); }
-static int l_sinusoid(lua_State *L) { return make(L, make_sinusoid); }
-static int l_dropout(lua_State *L) { return make(L, make_dropout); }
-static int l_silu(lua_State *L) { return make(L, make_silu); }
-static int l_gelu(lua_State *L) { return make(L, make_gelu); }
-static int l_parameter(lua_State *L) { return make(L, make_parameter); }
-static int l_time_embed(lua_State *L) { return make(L, make_time_embed); }
-static int l_mlp(lua_State *L) { return make(L, make_mlp); }
-static int l_unet(lua_State *L) { return make(L, make_unet); }
+static const row constructors[] = {
+  { "linear", make_linear },
+  { "conv", make_conv },
+  { "norm_conv", make_norm_conv },
+  { "res_block", make_res_block },
+  { "attention", make_attention },
+  { "upsample", make_upsample },
+  { "downsample", make_downsample },
+  { "group_norm", make_group_norm },
+  { "layer_norm", make_layer_norm },
+  { "embedding", make_embedding },
+  { "sinusoid", make_sinusoid },
+  { "dropout", make_dropout },
+  { "silu", make_silu },
+  { "gelu", make_gelu },
+  { "parameter", make_parameter },
+  { "time_embed", make_time_embed },
+  { "mlp", make_mlp },
+  { "unet", make_unet },
+  { NULL, NULL },
+};
 
 /* ==== the call ============================================================================ */
 
@@ -315,28 +324,6 @@ static int l_is_layer(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg constructors[] = {
-  { "linear", l_linear },
-  { "conv", l_conv },
-  { "norm_conv", l_norm_conv },
-  { "res_block", l_res_block },
-  { "attention", l_attention },
-  { "upsample", l_upsample },
-  { "downsample", l_downsample },
-  { "group_norm", l_group_norm },
-  { "layer_norm", l_layer_norm },
-  { "embedding", l_embedding },
-  { "sinusoid", l_sinusoid },
-  { "dropout", l_dropout },
-  { "silu", l_silu },
-  { "gelu", l_gelu },
-  { "parameter", l_parameter },
-  { "time_embed", l_time_embed },
-  { "mlp", l_mlp },
-  { "unet", l_unet },
-  { NULL, NULL },
-};
-
 static const luaL_Reg functions[] = {
   { "is_layer", l_is_layer },       { "layer_parts", l_parts },
   { "layer_elements", l_elements }, { "layer_kind", l_kind },
@@ -358,7 +345,12 @@ void dfl_open_layer(lua_State *L) {
   luaL_setfuncs(L, meta, 0);
   lua_pop(L, 1);
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  luaL_newlib(L, constructors);
+  lua_newtable(L);
+  for (const row *r = constructors; r->name; r++) {
+    lua_pushlightuserdata(L, (void *)r);
+    lua_pushcclosure(L, l_make, 1);
+    lua_setfield(L, -2, r->name);
+  }
   lua_setfield(L, -2, "layer");
   lua_pop(L, 1);
 }

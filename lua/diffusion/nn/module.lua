@@ -126,8 +126,12 @@ function module.recompute(part)
   return m
 end
 
--- A plain table of layers would be overlooked: PyTorch's users know the silence.
-local function refuse_plain(path, value)
+-- A plain table of layers, or a model, would be overlooked: PyTorch's users know the silence.
+local function refuse_overlooked(path, value)
+  if opts.kind(value) == "model" then
+    opts.fail("model: '%s' is a model, with values of its own; modules are made of layers and modules",
+      path)
+  end
   if type(value) ~= "table" or getmetatable(value) then return end
   for _, inner in pairs(value) do
     if is_part(inner) then
@@ -147,7 +151,7 @@ local function parts_of(m, path)
   for _, key in ipairs(own.order) do
     local part = own.parameters[key] or rawget(m, key)
     local at = join(path, key)
-    refuse_plain(at, part)
+    refuse_overlooked(at, part)
     if is_part(part) then out[#out + 1] = { key = key, path = at, part = part } end
   end
   return out
