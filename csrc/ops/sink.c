@@ -70,7 +70,8 @@ df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
   if (!g) return df_error_code();
   df_slot *s = &node->record->slots[node->slot[i]];
   if (df_tensor_count(g) != slot_count(node, i))
-    return df_fail(DF_MISUSE, "backward of %s: a gradient %s for argument %d, which is %s",
+    return df_fail(DF_MISUSE,
+                   "backward of %s: a gradient %s for argument %d, which is %s",
                    node->op->name, df_tensor_text(g), i + 1, df_shape_text(&s->shape));
   if (!s->parameter && !s->arrived) {
     s->grad = df_tensor_on(g->storage, g->dtype, &s->shape, g->offset);
