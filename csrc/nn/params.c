@@ -90,4 +90,6 @@ void df_param_start(df_param *p, uint64_t seed) {
   const df_random key = key_of(p, seed);
   start[p->init.kind](p, df_tensor_reals(p->value), df_param_count(p), &key);
   df_tensor_touch(p->value);
+  df_tensor_release(p->init.given);
+  p->init.given = NULL;
 }

@@ -11,7 +11,7 @@ typedef enum df_init_kind {
   DF_INIT_ONE,
   DF_INIT_UNIFORM, /* in (-scale, scale) */
   DF_INIT_NORMAL,  /* of standard deviation `scale` */
-  DF_INIT_GIVEN    /* a copy of `given` */
+  DF_INIT_GIVEN    /* a copy of `given`, which is let go of then */
 } df_init_kind;
 
 typedef struct df_init {
