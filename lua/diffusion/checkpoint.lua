@@ -169,7 +169,7 @@ function Checkpoint:load()
                           steps = facts.opt.steps, skipped = facts.opt.skipped }
   end
   core.set_random_state(facts.random)
-  self.extra = facts.extra
+  self.extra = type(facts.extra) == "table" and facts.extra or {}
   return true
 end
 

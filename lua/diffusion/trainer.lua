@@ -76,21 +76,40 @@ local function levels_text(details)
 end
 
 local function diagnose(self, step, value, details, class)
+  local what = value ~= value and "nan" or tostring(value)
   local where = details and details.xt and sick_layer(self.model, details.xt, details.t, class)
     or "unknown"
   error(("trainer: the loss is %s at step %d; levels t = %s; first in %s"):format(
-    value, step, levels_text(details), where), 0)
+    what, step, levels_text(details), where), 0)
 end
 
 -- ==== the loop ================================================================================
 
+local LOG_HEAD = "step,loss,lr,norm\n"
+
+-- The log's rows up to a step: after a kill it is ahead of the checkpoint.
+local function rows_until(path, step)
+  local f <close> = io.open(path, "rb")
+  local rows = { LOG_HEAD }
+  for line in f and f:lines "L" or function() end do
+    local at = line:match "^(%d+),.*\n$"
+    if at and tonumber(at) <= step then rows[#rows + 1] = line end
+  end
+  return table.concat(rows)
+end
+
 local function open_log(self)
   if not self.log then return nil end
-  local resumed = self.batches.step > 0
-  local f, message = io.open(self.log, resumed and "a" or "w")
-  if not f then error("trainer: " .. message, 0) end
+  local step, f, message = self.batches.step
+  if step > 0 then
+    f, message = core.write_file(self.log, { rows_until(self.log, step) })
+    if f then f, message = io.open(self.log, "a") end
+  else
+    f, message = io.open(self.log, "w")
+    if f then f:write(LOG_HEAD) end
+  end
+  if not f then error(("trainer: the log %s: %s"):format(self.log, message), 0) end
   f:setvbuf "line"
-  if not resumed then f:write "step,loss,lr,norm\n" end
   return f
 end
 
@@ -111,42 +130,48 @@ local function save(self, step, loss)
   if not ok then error("trainer: " .. message, 0) end
 end
 
--- Steps that the optimiser has dealt with, whether it took them or not.
-local function dealt_with(opt) return opt.steps + opt.skipped end
+local function whole_step(self, log, bar, state, step, x0, class)
+  local depth <close> = gradient.guard() -- luacheck: ignore 211
+  local loss, lr, norm = one_step(self, step, x0, class)
+  state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
+  if log then log:write(("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
+  if bar then bar:update(step, ("loss %.4f"):format(state.loss), x0:size(1)) end
+  if self.on_step then self.on_step(step, loss) end
+  if step % self.save_every == 0 or step == self.batches.steps then
+    save(self, step, state.loss)
+  end
+end
 
-local function loop(self, log, bar, state)
+local function steps(self, log, bar, state)
   for step, x0, class in self.batches do
-    local depth <close> = gradient.guard() -- luacheck: ignore 211
-    state.random, state.before, state.current = core.random_state(), dealt_with(self.opt), step
-    local loss, lr, norm = one_step(self, step, x0, class)
-    state.done = step
-    state.loss = state.loss and 0.98 * state.loss + 0.02 * loss or loss
-    if log then log:write(("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
-    if bar then bar:update(step, ("loss %.4f"):format(state.loss), x0:size(1)) end
-    if self.on_step then self.on_step(step, loss) end
-    if step % self.save_every == 0 or step == self.batches.steps then
-      save(self, step, state.loss)
+    whole_step(self, log, bar, state, step, x0, class)
+    coroutine.yield()
+  end
+end
+
+-- Ctrl-C comes as an error at any line of Lua's main thread, and of no other: a coroutine
+-- takes the steps, so each is whole when it comes.
+local function take_steps(thread, ...)
+  repeat
+    local fine, message = coroutine.resume(thread, ...)
+    if not fine then
+      coroutine.close(thread)
+      error({ message = message }, 0)
     end
-  end
+  until coroutine.status(thread) == "dead"
 end
 
--- Ctrl-C comes as an error at any line. A step whose optimiser had its turn counts; one cut
--- short before is as if it had not begun: its random numbers and its batch come again.
-local function settle(self, state)
-  if state.current ~= state.done then
-    if dealt_with(self.opt) > state.before then state.done = state.current
-    else core.set_random_state(state.random) end
-  end
-  self.opt:zero()
-  self.batches.step = state.done
+local function interrupted(self, state)
   save(self, state.done, state.loss)
-end
-
-local function interrupted(self, message, state)
-  if not tostring(message):find("interrupted!", 1, true) then error(message, 0) end
-  settle(self, state)
   return nil, ("interrupted after step %d%s"):format(state.done, self.keep
     and ("; %s holds it, and the same command goes on from there"):format(self.checkpoint) or "")
+end
+
+local function resume(self)
+  if not self.keep then return false end
+  local loaded, message = self.keep:load()
+  if loaded == nil then return nil, message end
+  return loaded
 end
 
 --- Trains until the batches end.
@@ -154,22 +179,20 @@ end
 ---  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function Trainer:run()
-  local resumed = 0
-  if self.keep then
-    local loaded, message = self.keep:load()
-    if loaded == nil then return nil, message end
-    if loaded then resumed = self.batches.step end
-  end
+  local resumed, why = resume(self)
+  if resumed == nil then return nil, why end
+  local from = self.batches.step
+  local state, began = { done = from, loss = resumed and tonumber(self.keep.extra.loss) or nil }, core.clock()
   local log <close> = open_log(self)
-  local bar = not self.quiet and progress.new(self.batches.steps, { done = resumed }) or nil
-  local state, began = { current = resumed, done = resumed }, core.clock()
-  local ok, message = pcall(loop, self, log, bar, state)
-  if not ok then
+  local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
+  local fine, fault = pcall(take_steps, coroutine.create(steps), self, log, bar, state)
+  if not fine then
     if bar then bar:close() end
-    return interrupted(self, message, state)
+    if type(fault) == "table" then error(fault.message, 0) end
+    return interrupted(self, state)
   end
   return { step = state.done, loss = state.loss, seconds = core.clock() - began,
-           rate = bar and bar:rate(), resumed = resumed }
+           rate = bar and bar:rate(), resumed = resumed and from or 0 }
 end
 
 return trainer
