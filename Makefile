@@ -7,6 +7,7 @@
 #                   make check-neon: NEON's, cross-compiled, under qemu
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      how fast the products run, beside OpenBLAS
+#   make doc        d.help's texts, LuaLS definitions and build/doc/index.html, from comments
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
@@ -111,6 +112,9 @@ test:
 bench: all
 	@for f in spec/bench/*.lua; do $(IN_TREE) $(LUA) $$f || exit 1; done
 
+doc: all
+	@$(IN_TREE) $(LUA) spec/support/doc.lua
+
 stress: CHECKS := -DDF_STRESS
 sanitize stress:
 	@.ci/deps build test
@@ -175,5 +179,5 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all always check-kernels check-neon clean demo deps install install-command \
+.PHONY: all always check-kernels check-neon clean demo deps doc install install-command \
         install-module lint sanitize specs-sanitized stress test

@@ -77,7 +77,6 @@ int dfl_newindex(lua_State *L) {
   return 0;
 }
 
-/* x:iter(): for i, xi in x:iter() do, over the first dimension */
 static int l_next(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   lua_Integer i = luaL_checkinteger(L, 2) + 1;
@@ -91,8 +90,8 @@ static int l_next(lua_State *L) {
 }
 
 /*** Tensor:iter
-** for i, xi in x:iter() do, over the first dimension; xi is a view, or a number.
-** @return function, diffusion.tensor, integer */
+** Goes through the first dimension: `for i, xi in x:iter() do`.
+** @return function iterator of i and x[i] */
 static int l_iter(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->shape.ndim == 0)

@@ -260,6 +260,12 @@ static int push_value(lua_State *L, const df_layer *layer, const df_param *p) {
                     text);
 }
 
+/*** class diffusion.layer
+** A part of a network, called with tensors once nn.model has given it values; its parts,
+** if it has any, are fields.
+** @field weight diffusion.tensor|nil
+** @field bias diffusion.tensor|nil */
+
 /* layer.weight, layer.bias, or a part by name or number */
 static int l_index(lua_State *L) {
   const df_layer *layer = dfl_layer(L, 1);

@@ -31,11 +31,12 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
   shape->size[open] = df_tensor_count(x) / rest;
 }
 
-/*** Tensor:view
-** The same memory read as another shape.
-** @param shape integer... or one list; one size may be -1: what is left
-** @return diffusion.tensor
-** @error where only a copy could: use reshape */
+/*** Tensor:view, reshape
+** view: The same elements on the same memory in another shape; an error where strides
+**   forbid it.
+** reshape: The same elements in another shape, copied only where it must be.
+** @param shape integer|integer[] numbers or one list; one size may be -1: what is left
+** @return diffusion.tensor */
 static df_tensor *run_view(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -43,10 +44,6 @@ static df_tensor *run_view(lua_State *L, df_tape *tape) {
   return df_view(tape, x, &shape);
 }
 
-/*** Tensor:reshape
-** The same elements in the same order: a view where strides allow it, else a copy.
-** @param shape integer... or one list; one size may be -1: what is left
-** @return diffusion.tensor */
 static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -55,9 +52,9 @@ static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:flatten
-** Makes dimensions from..to one.
-** @param from? integer 1 if not given
-** @param to? integer -1 if not given
+** Dimensions made one, as reshape.
+** @param from? integer the first of them, 1
+** @param to? integer the last of them, -1
 ** @return diffusion.tensor */
 static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -73,9 +70,9 @@ static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:squeeze
-** Drops sizes of 1: dim's, or all.
-** @param dim? integer
-** @return diffusion.tensor a view */
+** Without a dimension of size 1, or without any such; one of another size stays.
+** @param dim? integer all if not given
+** @return diffusion.tensor a window */
 static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape = { .ndim = 0 };
@@ -87,9 +84,9 @@ static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:unsqueeze
-** A new dimension of size 1.
-** @param dim integer its place in the result
-** @return diffusion.tensor a view */
+** With a new dimension of size 1.
+** @param dim integer its place in the result, from 1 or from -1 backwards
+** @return diffusion.tensor a window */
 static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape = { .ndim = x->shape.ndim + 1 };
@@ -101,11 +98,11 @@ static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:over
-** Sizes of 1 before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list
-** {B} is one number a sample.
-** @param y diffusion.tensor what x is to lie over
-** @return diffusion.tensor a view
-** @error where it doesn't */
+** Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a
+** list {B} is one value a sample. An error where it doesn't lie over y.
+** @param y diffusion.tensor
+** @return diffusion.tensor a window
+** @usage print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4, 3))):mean():item()) */
 static df_tensor *run_over(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);
   int n = x->shape.ndim, full = y->shape.ndim, first = n > 1 ? n - 1 : n;
@@ -119,9 +116,9 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:expand
-** Stretches sizes of 1 and adds first dimensions, without a copy.
-** @param shape integer... or one list
-** @return diffusion.tensor a view */
+** Sizes of 1, and missing leading dimensions, repeated without a copy.
+** @param shape integer|integer[] numbers or one list
+** @return diffusion.tensor a window; writing to it is an error */
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -132,8 +129,9 @@ static df_tensor *run_expand(lua_State *L, df_tape *tape) {
 /* ==== windows ======================================================================= */
 
 /*** Tensor:permute
-** @param order integer... or one list: each dimension once
-** @return diffusion.tensor a view */
+** Dimensions in another order.
+** @param order integer|integer[] each dimension once: numbers or one list
+** @return diffusion.tensor a window */
 static df_tensor *run_permute(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int order[DF_DIMS], n = x->shape.ndim;
@@ -153,8 +151,8 @@ static df_tensor *run_permute(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:t
-** The transpose of a matrix.
-** @return diffusion.tensor a view */
+** A matrix with rows and columns exchanged.
+** @return diffusion.tensor {n,m} of x {m,n}, a window */
 static df_tensor *run_t(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   static const int swapped[2] = { 1, 0 };
@@ -169,10 +167,11 @@ static const char *dimension(lua_State *L, int dim) {
 }
 
 /*** Tensor:narrow
+** A range of one dimension.
 ** @param dim integer
-** @param start integer from 1, or from -1 backwards
-** @param length integer
-** @return diffusion.tensor a view */
+** @param start integer its first place, from 1
+** @param length integer 0 or more
+** @return diffusion.tensor a window */
 static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
@@ -187,9 +186,10 @@ static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:select
-** @param dim integer which goes away
-** @param index integer from 1, or from -1 backwards
-** @return diffusion.tensor a view */
+** One place of a dimension, which is gone in the result.
+** @param dim integer
+** @param place integer from 1, or from -1 backwards
+** @return diffusion.tensor a window */
 static df_tensor *run_select(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
@@ -200,29 +200,33 @@ static df_tensor *run_select(lua_State *L, df_tape *tape) {
 /* ==== copies ======================================================================== */
 
 /*** Tensor:to
-** Numbers of another type. To u8: rounded, within 0..255; to i64: towards 0.
-** @param dtype string f32 f64 f16 bf16 u8 i64
-** @return diffusion.tensor x itself if it is so already */
+** The same numbers in another type: x itself where it has it. To u8 they are rounded and
+** cut to 0..255; to i64 what is behind the point is dropped.
+** @param dtype string "f32", "f64", "f16", "bf16", "i64" or "u8"
+** @return diffusion.tensor */
 static df_tensor *run_to(lua_State *L, df_tape *tape) {
   luaL_checkstring(L, 2);
   return df_to(tape, dfl_tensor(L, 1), dfl_dtype(L, 2, DF_REAL));
 }
 
 /*** Tensor:clone
-** @return diffusion.tensor a dense copy, through which gradients flow */
+** A copy in memory of its own.
+** @return diffusion.tensor */
 static df_tensor *run_clone(lua_State *L, df_tape *tape) {
   return df_clone(tape, dfl_tensor(L, 1));
 }
 
 /*** Tensor:contiguous
-** @return diffusion.tensor x itself where its elements lie in a row, else a copy */
+** x itself where its elements lie in order without gaps, else a copy that does.
+** @return diffusion.tensor */
 static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_tensor_is_dense(x) ? x : df_clone(tape, x);
 }
 
 /*** Tensor:detach
-** @return diffusion.tensor the same memory as a constant: no gradient flows through */
+** The same values on the same memory, as a constant: no gradient goes through.
+** @return diffusion.tensor */
 static df_tensor *run_detach(lua_State *L, df_tape *tape) {
   return df_detach(tape, dfl_tensor(L, 1));
 }
@@ -249,8 +253,8 @@ static df_tensor **list(lua_State *L, int *n) {
 }
 
 /*** d.cat
-** Tensors end to end; they agree in type and in all other sizes.
-** @param list diffusion.tensor[]
+** Tensors one behind the other along a dimension.
+** @param list diffusion.tensor[] of one type, with equal sizes but there
 ** @param dim? integer 1 if not given
 ** @return diffusion.tensor */
 static df_tensor *run_cat(lua_State *L, df_tape *tape) {
@@ -276,8 +280,9 @@ static df_tensor *run_stack(lua_State *L, df_tape *tape) {
 /* ==== turning around ================================================================ */
 
 /*** Tensor:flip
-** @param dim integer or a list of them
-** @return diffusion.tensor a copy with these dimensions in reverse */
+** Dimensions in the opposite order.
+** @param dim integer|integer[]
+** @return diffusion.tensor */
 static df_tensor *run_flip(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   unsigned dims = dfl_dims(L, 2, x);
@@ -288,19 +293,21 @@ static df_tensor *run_flip(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:roll
-** @param shift integer places to the right; what leaves comes in at the other end
+** Moved along a dimension; what leaves at one end comes in at the other.
+** @param shift integer places towards the end; backwards where negative
 ** @param dim integer
-** @return diffusion.tensor a copy */
+** @return diffusion.tensor */
 static df_tensor *run_roll(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_roll(tape, x, (df_int)luaL_checkinteger(L, 2), dfl_dim(L, 3, x));
 }
 
 /*** Tensor:repeat_each
-** Each element, or row, this many times in turn.
-** @param times integer
+** Each entry of a dimension `times` times in a row.
+** @param times integer 0 or more
 ** @param dim? integer 1 if not given
-** @return diffusion.tensor a copy */
+** @return diffusion.tensor
+** @usage print(d.arange(1, 3):repeat_each(2)) */
 static df_tensor *run_repeat_each(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_int times = (df_int)luaL_checkinteger(L, 2);
@@ -325,9 +332,11 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
 }
 
 /*** Tensor:pad
-** @param margins table for each dimension {before, after}, one number for both, or {}
-** @param value? number 0 if not given
-** @return diffusion.tensor a copy */
+** A margin around.
+** @param margins table for each dimension in order, as many as are listed: n, {before,
+**   after} or {}
+** @param value? number what it is filled with, 0
+** @return diffusion.tensor */
 static df_tensor *run_pad(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_int before[DF_DIMS] = { 0 }, after[DF_DIMS] = { 0 };

@@ -222,7 +222,6 @@ static df_tensor *make_full(lua_State *L, df_tape *tape) {
   return filled(L, tape, &shape, 3, luaL_checknumber(L, 2));
 }
 
-/* arange(first, last [, step]): both ends; whole numbers give i64 */
 static df_tensor *make_arange(lua_State *L, df_tape *tape) {
   bool whole = lua_isinteger(L, 1) && lua_isinteger(L, 2)
                && (lua_isnoneornil(L, 3) || lua_isinteger(L, 3));
@@ -262,7 +261,6 @@ static df_tensor *make_eye(lua_State *L, df_tape *tape) {
   return x;
 }
 
-/* frombytes(string, shape, dtype) */
 static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
   size_t bytes;
   df_shape shape;
@@ -279,17 +277,64 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
   return x;
 }
 
+/*** d.tensor
+** A tensor of a number or of a nested table. An error names the row that is ragged or
+** holds no number.
+** @param values number|table
+** @param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64",
+**   "f16", "bf16", "i64" or "u8"
+** @return diffusion.tensor
+** @usage print(d.tensor{{1, 2, 3}, {4, 5, 6}}:mean(1)) */
 static int l_tensor(lua_State *L) { return dfl_run(L, make_tensor); }
+/*** d.zeros, ones
+** zeros: Zeros of a shape.
+** ones: Ones of a shape.
+** @param shape integer|integer[] numbers, or one list of them
+** @param opts? {dtype: string} as d.tensor
+** @return diffusion.tensor */
 static int l_zeros(lua_State *L) { return dfl_run(L, make_zeros); }
 static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
+/*** d.full
+** One number throughout.
+** @param shape integer|integer[] a number is a shape of one dimension
+** @param value number
+** @param opts? {dtype: string} as d.tensor
+** @return diffusion.tensor */
 static int l_full(lua_State *L) { return dfl_run(L, make_full); }
+/*** d.arange
+** first, first + step, ... up to last, both ends included.
+** @param first number
+** @param last number
+** @param step? number 1 if not given; not 0
+** @return diffusion.tensor {n}, i64 where all three are whole */
 static int l_arange(lua_State *L) { return dfl_run(L, make_arange); }
+/*** d.linspace
+** n numbers in equal steps, both ends included.
+** @param first number
+** @param last number
+** @param n integer 1 or more
+** @return diffusion.tensor {n} */
 static int l_linspace(lua_State *L) { return dfl_run(L, make_linspace); }
+/*** d.eye
+** The identity matrix.
+** @param n integer
+** @param opts? {dtype: string} as d.tensor
+** @return diffusion.tensor {n,n} */
 static int l_eye(lua_State *L) { return dfl_run(L, make_eye); }
+/*** d.frombytes
+** A tensor of the bytes of a string, in this machine's order. An error where their number
+** isn't the shape's.
+** @param bytes string
+** @param shape integer[]
+** @param dtype? string as d.tensor
+** @return diffusion.tensor */
 static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
 
 /* ==== back to Lua ========================================================================== */
 
+/*** Tensor:item
+** The number of a tensor of one element; an error for others.
+** @return number */
 static int l_item(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (df_tensor_count(x) != 1)
@@ -312,6 +357,9 @@ static const char *push_table(lua_State *L, const df_tensor *x, int dim, const c
   return at;
 }
 
+/*** Tensor:totable
+** The elements as nested tables.
+** @return table|number a number where there are no dimensions */
 static int l_totable(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   luaL_checkstack(L, DF_DIMS + 2, NULL);
@@ -319,6 +367,9 @@ static int l_totable(lua_State *L) {
   return 1;
 }
 
+/*** Tensor:bytes
+** The elements' bytes in order, for d.frombytes.
+** @return string */
 static int l_bytes(lua_State *L) {
   df_tensor *x = dfl_tensor(L, 1);
   size_t bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);

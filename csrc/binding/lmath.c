@@ -24,74 +24,126 @@ static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int beside) {
 
 /* ==== rows ========================================================================== */
 
-/*** Tensor:neg abs sign floor round exp log sqrt reciprocal square sin cos tanh erf erfc
-**   silu relu gelu sigmoid
-** That function of each element. round: half to even; gelu: x Phi(x), the exact one;
-** silu: x / (1 + e^-x).
-** @return diffusion.tensor of the same shape */
 static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
 }
 
-/*** Tensor:add sub mul div maximum minimum
-** Element by element, also as + - * /; sizes of 1 and missing first dimensions stretch.
-** Whole numbers stay whole (i64) under add, sub and mul.
-** @param y diffusion.tensor or a number
-** @return diffusion.tensor
-** @error where sizes differ and neither is 1 */
 static df_tensor *run_binary(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_binary_of(tape, df_binary_find(row_name(L)), a, b);
 }
 
-/*** Tensor:pow
-** x ^ p element by element.
-** @param p diffusion.tensor or a number
-** @return diffusion.tensor */
 static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_pow(tape, a, b);
 }
 
-/*** Tensor:eq ne lt le gt ge
-** A mask (u8): 1 where x stands so to y, else 0. NaN is ne to all.
-** @param y diffusion.tensor or a number
-** @return diffusion.tensor */
 static df_tensor *run_compare(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_compare(tape, row_name(L), a, b);
 }
 
-/*** Tensor:clamp
-** min(max(x, low), high).
-** @param low? number none: no bound
-** @param high? number none: no bound
-** @return diffusion.tensor of the same shape */
 static df_tensor *run_clamp(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   double low = luaL_optnumber(L, 2, -INFINITY), high = luaL_optnumber(L, 3, INFINITY);
   return df_clamp(tape, x, low, high);
 }
 
-/*** Tensor:isfinite
-** A mask (u8): 1 where x is neither NaN nor infinite.
-** @return diffusion.tensor of the same shape */
 static df_tensor *run_isfinite(lua_State *L, df_tape *tape) {
   return df_isfinite(tape, dfl_tensor(L, 1));
 }
 
-/*** d.where
-** x where the mask isn't 0, y elsewhere; the three stretch to one shape.
-** @param mask diffusion.tensor
-** @param x diffusion.tensor or a number
-** @param y diffusion.tensor or a number
-** @return diffusion.tensor */
 static df_tensor *run_where(lua_State *L, df_tape *tape) {
   df_tensor *mask = dfl_tensor(L, 1);
   df_tensor *a = operand(L, tape, 2, 3), *b = operand(L, tape, 3, 2);
   return df_where(tape, mask, a, b);
 }
 
+/*** Tensor:neg, abs, sign, square, reciprocal, sqrt
+** neg: -x, also written so.
+** abs: |x| of each element.
+** sign: -1, 0 or 1 for each element.
+** square: x^2 of each element.
+** reciprocal: 1/x of each element.
+** sqrt: The square root of each element; nan where x < 0.
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:exp, log, sin, cos, erf, erfc
+** exp: e^x of each element.
+** log: ln x of each element: -inf for 0, nan for negative numbers.
+** sin: The sine of each element, in radians.
+** cos: The cosine of each element, in radians.
+** erf: 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.
+** erfc: 1 - erf(x) of each element, without its loss of digits.
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:floor, round
+** floor: The largest whole number not above x, for each element. No gradient.
+** round: The nearest whole number, of two the even one, for each element. No gradient.
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:silu
+** x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:gelu
+** x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:relu, sigmoid, tanh
+** relu: max(x, 0) of each element.
+** sigmoid: 1 / (1 + e^-x) of each element.
+** tanh: The hyperbolic tangent of each element.
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:add, sub, mul, div
+** add: x + y, also written so.
+** sub: x - y, also written so.
+** mul: x y element by element, also written x * y.
+** div: x / y, also written so; reals, of integers too.
+** Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit.
+** Integers beside integers stay so under + - *.
+** @param y diffusion.tensor|number|number[]
+** @return diffusion.tensor of the shape that both stretch to
+** @usage print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20}) */
+
+/*** Tensor:pow
+** x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.
+** @param y diffusion.tensor|number|number[]
+** @return diffusion.tensor of the shape that both stretch to */
+
+/*** Tensor:maximum, minimum
+** maximum: The larger of x and y at each place; nan where either is.
+** minimum: The smaller of x and y at each place; nan where either is.
+** @param y diffusion.tensor|number|number[]
+** @return diffusion.tensor of the shape that both stretch to */
+
+/*** Tensor:clamp
+** Each element brought into [low, high].
+** @param low? number nil: no lower end
+** @param high? number nil: no upper end
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:eq, ne, lt, le, gt, ge
+** eq: Where x = y holds (Lua's own == asks whether two values are one object).
+** ne: Where x ~= y holds (Lua's own ~= asks whether two values are not one object).
+** lt: Where x < y holds.
+** le: Where x <= y holds.
+** gt: Where x > y holds.
+** ge: Where x >= y holds.
+** @param y diffusion.tensor|number|number[]
+** @return diffusion.tensor u8, 1 or 0, of the shape that both stretch to */
+
+/*** Tensor:isfinite
+** Where x is neither infinite nor nan.
+** @return diffusion.tensor u8, 1 or 0, of the same shape */
+
+/*** d.where
+** a where the mask isn't 0, else b.
+** @param mask diffusion.tensor
+** @param a diffusion.tensor|number
+** @param b diffusion.tensor|number
+** @return diffusion.tensor of the shape that all three stretch to */
 static const dfl_op rows[] = {
   { "neg", run_unary, "x{2,3}" },
   { "abs", run_unary, "away{2,3}" },
@@ -170,43 +222,53 @@ static int in_place(lua_State *L, dfl_maker *make) {
   return 1;
 }
 
-/*** Tensor:add_ sub_ mul_ div_
-** x op= y in place; y stretches to x, whose type stays.
-** @param y diffusion.tensor or a number
-** @return diffusion.tensor x itself
-** @error where x is being recorded, or y is */
+/*** Tensor:add_, sub_, mul_, div_
+** add_: x + y written over x.
+** sub_: x - y written over x.
+** mul_: x y written over x.
+** div_: x / y written over x.
+** Its type and shape stay, y stretches to it. An error on the way back if a gradient needs
+** what was there.
+** @param y diffusion.tensor|number|number[]
+** @return diffusion.tensor x itself */
+
+/*** Tensor:copy_
+** Writes y's elements over x's.
+** @param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
+** @return diffusion.tensor x itself */
+
+/*** Tensor:fill_
+** Writes one number to every element.
+** @param value number
+** @return diffusion.tensor x itself */
+
+/*** Tensor:zero_
+** Writes 0 to every element.
+** @return diffusion.tensor x itself */
 static int l_add(lua_State *L) { return in_place(L, add_into); }
 static int l_sub(lua_State *L) { return in_place(L, sub_into); }
 static int l_mul(lua_State *L) { return in_place(L, mul_into); }
 static int l_div(lua_State *L) { return in_place(L, div_into); }
-/*** Tensor:copy_
-** Writes y, stretched, into x.
-** @param y diffusion.tensor, a number or a nested list
-** @return diffusion.tensor x itself */
 static int l_copy(lua_State *L) { return in_place(L, copy_into); }
-/*** Tensor:fill_
-** @param value number
-** @return diffusion.tensor x itself */
 static int l_fill(lua_State *L) { return in_place(L, fill_into); }
-/*** Tensor:zero_
-** @return diffusion.tensor x itself */
 static int l_zero(lua_State *L) { return in_place(L, zero_into); }
 
 /* ==== the same ====================================================================== */
 
 /*** Tensor:equal
+** Is y of the same shape with the same elements? nan equals nothing.
 ** @param y diffusion.tensor
-** @return boolean the same shape and the same numbers */
+** @return boolean */
 static int l_equal(lua_State *L) {
   lua_pushboolean(L, df_close(dfl_tensor(L, 1), dfl_tensor(L, 2), 0, 0));
   return 1;
 }
 
 /*** Tensor:allclose
+** Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?
 ** @param y diffusion.tensor
 ** @param opts? {rtol: number, atol: number} 1e-5 and 1e-8 if not given
-** @return boolean one shape, and |x - y| <= atol + rtol |y| throughout; NaN is close to
-**   nothing */
+** @return boolean */
 static int l_allclose(lua_State *L) {
   static const char *const names[] = { "rtol", "atol", NULL };
   const df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);

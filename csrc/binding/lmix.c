@@ -17,6 +17,13 @@ static int read_terms(lua_State *L, int first, df_term *term) {
   return terms;
 }
 
+/*** d.mix
+** c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.
+** @param c1 number|number[]|diffusion.tensor one, or one a sample {B}; computed in double
+** @param x1 diffusion.tensor {B,...}
+** @param ... any more pairs, at most 16 in all, x of the same shape
+** @return diffusion.tensor like x1
+** @usage print(d.mix(0.6, d.ones(2, 2), 0.8, d.randn(2, 2))) */
 static df_tensor *run_mix(lua_State *L, df_tape *tape) {
   df_term term[DF_TERMS_MAX];
   int terms = read_terms(L, 1, term);

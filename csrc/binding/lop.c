@@ -24,7 +24,14 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 
 /* ==== norms ============================================================================== */
 
-/* group_norm(x, w, b, {groups=, eps=1e-5, silu=false, dropout=0}) */
+/*** Tensor:group_norm
+** (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of
+** an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
+** @param w? diffusion.tensor {C}
+** @param b? diffusion.tensor {C}
+** @param opts {groups: integer, eps: number, silu: boolean, dropout: number} groups divides
+**   C; eps 1e-5, silu false, dropout 0
+** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "groups", "eps", "silu", "dropout", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
@@ -38,7 +45,13 @@ static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
   return df_group_norm(tape, x, w, b, &opts);
 }
 
-/* layer_norm(x, w, b, {eps=1e-5}) */
+/*** Tensor:layer_norm
+** (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et
+** al. 2016).
+** @param w? diffusion.tensor {C}
+** @param b? diffusion.tensor {C}
+** @param opts? {eps: number} 1e-5 if not given
+** @return diffusion.tensor {...,C} as x */
 static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "eps", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
@@ -47,7 +60,10 @@ static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   return df_layer_norm(tape, x, w, b, dfl_field_number(L, 4, "eps", 1e-5));
 }
 
-/* dropout(x, p): p is the share dropped */
+/*** Tensor:dropout
+** x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).
+** @param p number the share dropped, in [0, 1)
+** @return diffusion.tensor of the same shape */
 static df_tensor *run_dropout(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_dropout(tape, x, 1 - luaL_checknumber(L, 2));
@@ -55,12 +71,21 @@ static df_tensor *run_dropout(lua_State *L, df_tape *tape) {
 
 /* ==== whole numbers and times to vectors ================================================= */
 
+/*** Tensor:embedding
+** Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).
+** @param w diffusion.tensor {n,D}
+** @return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n */
 static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
   df_tensor *index = dfl_whole(L, tape, 1);
   return df_embedding(tape, index, dfl_tensor(L, 2));
 }
 
-/* sinusoid(t, {width=, max_period=10000, shift=0, sin_first=false}) */
+/*** Tensor:sinusoid
+** cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
+** gradient.
+** @param opts {width: integer, max_period: number, shift: number, sin_first: boolean}
+**   width even; max_period 10000, shift 0, sin_first false
+** @return diffusion.tensor {B,width} of t {B} */
 static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "width", "max_period", "shift", "sin_first",
                                        NULL };
@@ -76,11 +101,19 @@ static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
 
 /* ==== resampling ========================================================================= */
 
+/*** Tensor:upsample
+** Each pixel `times` times in both directions: nearest neighbours.
+** @param times? integer 2
+** @return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C} */
 static df_tensor *run_upsample(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_upsample(tape, x, (df_int)luaL_optinteger(L, 2, 2));
 }
 
+/*** Tensor:avg_pool
+** The mean of each times x times pixels. An error unless times divides H and W.
+** @param times? integer 2
+** @return diffusion.tensor {B,H/times,W/times,C} of x {B,H,W,C} */
 static df_tensor *run_avg_pool(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_avg_pool(tape, x, (df_int)luaL_optinteger(L, 2, 2));
@@ -216,6 +249,8 @@ static df_tensor *make_solve(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor as b */
 static int l_solve(lua_State *L) { return dfl_run(L, make_solve); }
 
+/*** d.linalg
+** Linear algebra of small matrices, by LAPACK in double. */
 static const luaL_Reg linalg[] = {
   { "eigh", l_eigh }, { "cholesky", l_cholesky }, { "solve", l_solve }, { NULL, NULL }
 };

@@ -1,18 +1,20 @@
 /* Rows of the products: linear, matmul, conv2d, attention. */
 #include "binding/binding.h"
 
-/* linear(x, w [, b]) */
+/*** Tensor:linear
+** y = x w^T + b over the last dimension.
+** @param w diffusion.tensor {K,C}
+** @param b? diffusion.tensor {K}
+** @return diffusion.tensor {...,K} of x {...,C} */
 static df_tensor *run_linear(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor(L, 2);
   return df_linear(tape, x, w, dfl_tensor_or_nil(L, 3));
 }
 
 /*** Tensor:matmul
-** The product of matrices, and of each pair in equal leading dimensions:
-** {..., m, k} and {..., k, n} to {..., m, n}.
-** @param b diffusion.tensor
-** @return diffusion.tensor
-** @raise where the shapes don't align */
+** The product of matrices.
+** @param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
+** @return diffusion.tensor {m,n} or {...,m,n} */
 static df_tensor *run_matmul(lua_State *L, df_tape *tape) {
   df_tensor *a = dfl_tensor(L, 1);
   return df_matmul(tape, a, dfl_tensor(L, 2));
@@ -37,7 +39,15 @@ static void read_pad(lua_State *L, int arg, df_conv_opts *opts) {
   }
 }
 
-/* conv2d(x, w [, b [, {stride=1, pad=0, add=}]]) */
+/*** Tensor:conv2d
+** Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top,
+** w stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is
+** larger than the padded image.
+** @param w diffusion.tensor {K,R,S,C}
+** @param b? diffusion.tensor {K}
+** @param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1;
+**   pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
+** @return diffusion.tensor {B,H',W',K} of x {B,H,W,C} */
 static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "stride", "pad", "add", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor(L, 2), *b = dfl_tensor_or_nil(L, 3);
@@ -52,7 +62,12 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
   return df_conv2d(tape, x, w, b, add, &opts);
 }
 
-/* attention(q, k, v [, {heads=1}]) */
+/*** Tensor:attention
+** softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+** @param k diffusion.tensor {B,M,heads D}
+** @param v diffusion.tensor {B,M,heads D}
+** @param opts? {heads: integer} 1 if not given
+** @return diffusion.tensor {B,N,heads D} of x {B,N,heads D} */
 static df_tensor *run_attention(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "heads", NULL };
   df_tensor *q = dfl_tensor(L, 1), *k = dfl_tensor(L, 2), *v = dfl_tensor(L, 3);

@@ -207,6 +207,10 @@ static int l_generator_rand(lua_State *L) { return with_generator(L, l_rand); }
 static int l_generator_randint(lua_State *L) { return with_generator(L, l_randint); }
 static int l_generator_randperm(lua_State *L) { return with_generator(L, l_randperm); }
 
+/*** class diffusion.generator
+** Random numbers with a counter of their own: each call of the same arguments gives the
+** next numbers. */
+
 /*** Generator:state
 ** Where the generator stands, for set_state on this machine or one of its kind.
 ** @return string */

@@ -9,11 +9,6 @@ static df_tensor *fold(lua_State *L, df_tape *tape, folder *f) {
   return f(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3));
 }
 
-/*** Tensor:sum mean norm prod logsumexp
-** Of all elements, or along dimensions. norm: the root of the sum of squares.
-** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
-** @param keep? boolean leaves sizes of 1
-** @return diffusion.tensor */
 static df_tensor *run_sum(lua_State *L, df_tape *tape) { return fold(L, tape, df_sum); }
 static df_tensor *run_mean(lua_State *L, df_tape *tape) { return fold(L, tape, df_mean); }
 static df_tensor *run_norm(lua_State *L, df_tape *tape) { return fold(L, tape, df_norm); }
@@ -24,12 +19,6 @@ static df_tensor *run_min(lua_State *L, df_tape *tape) {
   return fold(L, tape, df_smallest);
 }
 
-/*** Tensor:var std
-** The sum of (x - mean)^2 over n - correction; std is its root.
-** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
-** @param keep? boolean leaves sizes of 1
-** @param correction? integer 1 if not given
-** @return diffusion.tensor */
 static df_tensor *run_var(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int correction = (int)luaL_optinteger(L, 4, 1);
@@ -52,12 +41,6 @@ static df_tensor *positions(lua_State *L, df_tape *tape, bool smallest) {
   return df_argmax(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), smallest);
 }
 
-/*** Tensor:argmax argmin
-** The place of the first extreme, from 1 (i64); among all elements in order where no
-** dimension is named. NaN counts as the extreme.
-** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
-** @param keep? boolean leaves sizes of 1
-** @return diffusion.tensor */
 static df_tensor *run_argmax(lua_State *L, df_tape *tape) {
   return positions(L, tape, false);
 }
@@ -71,10 +54,6 @@ static int dim_or_last(lua_State *L, int arg, const df_tensor *x) {
   return lua_isnoneornil(L, arg) ? x->shape.ndim - 1 : dfl_dim(L, arg, x);
 }
 
-/*** Tensor:cumsum
-** Running sums.
-** @param dim? integer the last if not given
-** @return diffusion.tensor of the same shape */
 static df_tensor *run_cumsum(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_cumsum(tape, x, dim_or_last(L, 2, x));
@@ -96,12 +75,6 @@ static df_tensor *largest(lua_State *L, df_tape *tape, df_tensor **index) {
 
 static df_tensor *run_topk(lua_State *L, df_tape *tape) { return largest(L, tape, NULL); }
 
-/*** Tensor:quantile
-** Linear between order statistics.
-** @param q number in 0..1
-** @param dim? integer none: of all elements
-** @param keep? boolean leaves sizes of 1
-** @return diffusion.tensor */
 static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   double q = luaL_checknumber(L, 2);
@@ -113,30 +86,91 @@ static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
   return df_reshape(tape, y, &shape);
 }
 
-/*** Tensor:index
-** y[.., j, ..] = x[.., places[j], ..]: rows of x along dim, of any type.
-** @param dim integer
-** @param places diffusion.tensor of whole numbers from 1, a list, or a number
-** @return diffusion.tensor
-** @error where a place is out of range */
 static df_tensor *run_index(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
   return df_index(tape, x, dim, dfl_whole(L, tape, 3));
 }
 
-/*** Tensor:gather
-** For dim 1 of two: y[i][j] = x[places[i][j]][j].
-** @param dim integer
-** @param places diffusion.tensor of places from 1, with as many dimensions; or a nested
-**   list
-** @return diffusion.tensor of the places' shape */
 static df_tensor *run_gather(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
   return df_gather(tape, x, dim, dfl_whole(L, tape, 3));
 }
 
+/*** Tensor:sum, mean, prod, norm, logsumexp
+** sum: The sum along dimensions or over all.
+** mean: The mean along dimensions or over all.
+** prod: The product along dimensions or over all.
+** norm: The L2 norm, sqrt(sum x^2), along dimensions or over all.
+** logsumexp: ln sum e^x, without overflow, along dimensions or over all.
+** The order in which numbers are added is fixed by the shape.
+** @param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+** @param keep? boolean leave sizes of 1 where a dimension was; false
+** @return diffusion.tensor
+** @usage print(d.ones(2, 3):sum(2)) */
+
+/*** Tensor:var, std
+** var: The variance, sum (x - mean)^2 / (n - correction).
+** std: The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
+** @param dim? integer|integer[] all if not given
+** @param keep? boolean false
+** @param correction? integer 1, or 0 for the mean square
+** @return diffusion.tensor */
+
+/*** Tensor:max, min
+** max: The largest element; nan if there is one.
+** min: The smallest element; nan if there is one.
+** @param dim? integer|integer[] all if not given
+** @param keep? boolean false
+** @return diffusion.tensor values
+** @return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension
+**   only */
+
+/*** Tensor:argmax, argmin
+** argmax: Where the largest element stands: the first of equals.
+** argmin: Where the smallest element stands: the first of equals.
+** @param dim? integer all elements in one row if not given
+** @param keep? boolean false
+** @return diffusion.tensor i64, from 1 */
+
+/*** Tensor:cumsum
+** y_i = x_1 + ... + x_i along a dimension.
+** @param dim? integer the last if not given
+** @return diffusion.tensor of the same shape */
+
+/*** Tensor:sort
+** Sorted along a dimension; equals keep their order, nan comes last.
+** @param dim? integer the last if not given
+** @param descending? boolean false
+** @return diffusion.tensor values
+** @return diffusion.tensor places i64, where each stood, from 1 */
+
+/*** Tensor:topk
+** The k largest along a dimension, largest first.
+** @param k integer 0 to the dimension's size
+** @param dim? integer the last if not given
+** @return diffusion.tensor values
+** @return diffusion.tensor places i64, from 1 */
+
+/*** Tensor:quantile
+** The value below which a share q lies, linear between the two nearest.
+** @param q number in [0, 1]
+** @param dim? integer all if not given
+** @param keep? boolean false
+** @return diffusion.tensor */
+
+/*** Tensor:index
+** Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].
+** @param dim integer
+** @param places integer[]|diffusion.tensor {n}, from 1
+** @return diffusion.tensor of x's type, with n in place of the dimension's size */
+
+/*** Tensor:gather
+** Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].
+** @param dim integer
+** @param places diffusion.tensor i64 with as many dimensions as x, from 1
+** @return diffusion.tensor of places' shape */
 static const dfl_op rows[] = {
   { "sum", run_sum, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true; x{2,3,2}, 2; x{}" },
   { "mean", run_mean, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {2,3}" },
@@ -191,27 +225,9 @@ static df_tensor *min_both(lua_State *L, df_tape *tape) {
   return at ? y : NULL;
 }
 
-/*** Tensor:sort
-** Stable; NaN last.
-** @param dim? integer the last if not given
-** @param descending? boolean
-** @return diffusion.tensor values
-** @return diffusion.tensor their places before, from 1 */
 static int l_sort(lua_State *L) { return two(L, sort_both); }
-/*** Tensor:topk
-** The k largest, in order.
-** @param k integer
-** @param dim? integer the last if not given
-** @return diffusion.tensor values
-** @return diffusion.tensor their places, from 1 */
 static int l_topk(lua_State *L) { return two(L, topk_both); }
 
-/*** Tensor:max min
-** The largest, the smallest; NaN where there is one.
-** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
-** @param keep? boolean leaves sizes of 1
-** @return diffusion.tensor values
-** @return diffusion.tensor? their places, from 1, where a dimension is named */
 static int l_max(lua_State *L) {
   return lua_isnoneornil(L, 2) ? dfl_run(L, run_max) : two(L, max_both);
 }
@@ -250,11 +266,13 @@ static int answer(lua_State *L, dfl_maker *make, bool of_nothing) {
   return 1;
 }
 
-/*** Tensor:any all
-** Whether any, or each, element isn't 0.
-** @param dim? integer or a list of them, from 1 or from -1 backwards; none: all
-** @param keep? boolean leaves sizes of 1
-** @return boolean or a mask, where a dimension is named */
+/*** Tensor:any, all
+** any: Is one element other than 0?
+** all: Is every element other than 0?
+** A tensor itself is always true in Lua: write `if mask:any() then`.
+** @param dim? integer|integer[] nil: over all, as a boolean
+** @param keep? boolean false
+** @return boolean|diffusion.tensor u8 along a dimension */
 static int l_any(lua_State *L) { return answer(L, make_any, false); }
 static int l_all(lua_State *L) { return answer(L, make_all, true); }
 

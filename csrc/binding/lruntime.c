@@ -10,6 +10,11 @@
 #include "binding/binding.h"
 #include "kernels/kernels.h"
 
+/*** d.threads
+** How many threads work, and sets it. Results don't depend on it, bit for bit. At first:
+** the CPUs that this process may use, or DIFFUSION_THREADS.
+** @param n? integer 1 to 256
+** @return integer */
 static int l_threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
     lua_Integer n = luaL_checkinteger(L, 1);
@@ -20,6 +25,11 @@ static int l_threads(lua_State *L) {
   return 1;
 }
 
+/*** d.precision
+** How products of matrices and convolutions are computed, and sets it.
+** @param name? string "highest" (float32 throughout), "high" (default, 1e-5 relative or
+**   better), "medium" (operands rounded to bf16, added in float32)
+** @return string */
 static int l_precision(lua_State *L) {
   static const char *const names[] = { "highest", "high", "medium", NULL };
   df_tape *tape = dfl_tape(L);
@@ -59,7 +69,10 @@ static int l_memory(lua_State *L) {
   return 1;
 }
 
-/* memory_limit(bytes): 0 takes it away */
+/*** d.memory_limit
+** An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
+** and then fails with a sentence.
+** @param bytes integer 0: none */
 static int l_memory_limit(lua_State *L) {
   lua_Integer bytes = luaL_checkinteger(L, 1);
   luaL_argcheck(L, bytes >= 0, 1, "bytes can't be negative");

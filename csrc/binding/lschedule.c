@@ -172,14 +172,20 @@ static double posterior_variance_of(df_level t, df_level s) {
 }
 
 /*** Schedule:signal, noise, sigma, snr, log_snr, alpha_bar
-** a_t, s_t, s/a, a^2/s^2, its logarithm, and a^2 where a^2 + s^2 = 1 (an error elsewhere).
+** signal: a_t of x_t = a_t x_0 + s_t eps.
+** noise: s_t of x_t = a_t x_0 + s_t eps.
+** sigma: s/a, the noise in units of the data.
+** snr: The signal-to-noise ratio a^2/s^2.
+** log_snr: ln(a^2/s^2).
+** alpha_bar: a^2, where a^2 + s^2 = 1; an error elsewhere.
 ** @param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1
 **   with ln SNR linear, or where the schedule's own function puts them
 ** @return number|diffusion.tensor {B} for many t */
 
 /*** Schedule:beta, alpha, posterior_variance
-** Of the step from s to t: 1 - alpha_bar_t/alpha_bar_s, alpha_bar_t/alpha_bar_s (both where
-** a^2 + s^2 = 1), and the variance of q(x_s | x_t, x_0).
+** beta: 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+** alpha: alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+** posterior_variance: The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).
 ** @param t number|number[]|diffusion.tensor in 1..T
 ** @param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
 ** @return number|diffusion.tensor */

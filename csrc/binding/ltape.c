@@ -199,7 +199,11 @@ static df_code walk(lua_State *L, df_record *record, bool keep) {
   return code;
 }
 
-/* loss:backward([{keep=true}]); backward(y, options, g) starts with g. */
+/*** Tensor:backward
+** Walks back what d.record has recorded and adds to the gradients of what is trainable.
+** Of one element; a second walk, a value that was written over since, and a second
+** derivative are errors.
+** @param opts? {keep: boolean} true: what was recorded stays, for another walk */
 static int l_backward(lua_State *L) {
   static const char *const names[] = { "keep", NULL };
   df_tape *tape = dfl_tape(L);

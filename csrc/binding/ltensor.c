@@ -58,6 +58,22 @@ df_tensor *dfl_tensor_or_nil(lua_State *L, int arg) {
   return lua_isnoneornil(L, arg) ? NULL : dfl_tensor(L, arg);
 }
 
+/*** class diffusion.tensor
+** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
+** {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
+** negative; ranges include both ends. + - * / ^ work element by element and stretch.
+** @field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
+** @operator add(diffusion.tensor|number): diffusion.tensor
+** @operator sub(diffusion.tensor|number): diffusion.tensor
+** @operator mul(diffusion.tensor|number): diffusion.tensor
+** @operator div(diffusion.tensor|number): diffusion.tensor
+** @operator pow(diffusion.tensor|number): diffusion.tensor
+** @operator unm: diffusion.tensor
+** @operator len: integer */
+
+/*** Tensor:free
+** Lets go of the memory now, not when the collector comes. Using the tensor after that is
+** an error; other windows on the same memory stay. */
 static int l_free(lua_State *L) {
   dfl_box *b = luaL_checkudata(L, 1, DFL_TENSOR);
   dfl_state *s = dfl_context(L);
@@ -109,6 +125,9 @@ static int l_scope_close(lua_State *L) {
 
 /* ==== facts ============================================================================== */
 
+/*** Tensor:shape
+** The sizes of all dimensions.
+** @return integer[] */
 static int l_shape(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   lua_createtable(L, x->shape.ndim, 0);
@@ -119,6 +138,10 @@ static int l_shape(lua_State *L) {
   return 1;
 }
 
+/*** Tensor:size
+** The size of one dimension.
+** @param dim integer from 1, or from -1 backwards
+** @return integer */
 static int l_size(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   lua_pushinteger(L, x->shape.size[dfl_dim(L, 2, x)]);
@@ -132,26 +155,41 @@ static int l_length(lua_State *L) {
   return 1;
 }
 
+/*** Tensor:dim
+** How many dimensions there are.
+** @return integer */
 static int l_ndim(lua_State *L) {
   lua_pushinteger(L, dfl_tensor(L, 1)->shape.ndim);
   return 1;
 }
 
+/*** Tensor:numel
+** How many elements there are.
+** @return integer */
 static int l_numel(lua_State *L) {
   lua_pushinteger(L, df_tensor_count(dfl_tensor(L, 1)));
   return 1;
 }
 
+/*** Tensor:dtype
+** The type of the elements.
+** @return string "f32", "f64", "f16", "bf16", "i64" or "u8" */
 static int l_dtype(lua_State *L) {
   lua_pushstring(L, df_dtype_name(dfl_tensor(L, 1)->dtype));
   return 1;
 }
 
+/*** Tensor:is_contiguous
+** Do the elements lie in order, without gaps?
+** @return boolean */
 static int l_is_contiguous(lua_State *L) {
   lua_pushboolean(L, df_tensor_is_dense(dfl_tensor(L, 1)));
   return 1;
 }
 
+/*** Tensor:version
+** How often the memory under this tensor has been written to.
+** @return integer */
 static int l_version(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)df_tensor_version(dfl_tensor(L, 1)));
   return 1;

@@ -18,12 +18,32 @@ local function build(path, config)
   return nil, ("%s: %s"):format(path, ok and message or m)
 end
 
+-- Is there a file, not a folder, that can be read?
+local function is_file(path)
+  local f <close> = io.open(path, "rb")
+  return f ~= nil and select(2, f:read(0)) == nil
+end
+
+local home = debug.getinfo(1, "S").source:match "^@(.*[/\\])" or ""
+
+-- The file of a name: a path, or a network that comes with the library.
+local function found(name)
+  local own = ("%sassets/%s.safetensors"):format(home, name)
+  return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
+end
+
 --- A model file (model:save) as a network with its values, and its process (nil if it has
 --- none).
----@param path string
+---@param path string a file; where there is none of that name, a network that comes with
+---  the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
 ---@return table|nil model nil with a message where it isn't a good model file
 ---@return any process or the message
+---@usage local model, process = d.load_model "digits"
 function checkpoint.load_model(path)
+  if type(path) ~= "string" then
+    opts.fail("bad argument #1 to 'load_model' (a file's name expected, got %s)", opts.kind(path))
+  end
+  path = found(path)
   local tensors, facts = container.read(path, "model")
   if not tensors then return nil, facts end
   local m, message = build(path, facts.model)
@@ -62,6 +82,9 @@ local function iterate(state)
 end
 
 
+--- What a run is made of and the file that it is kept in.
+---@class diffusion.checkpoint
+---@field extra table|nil after load: what was given to save
 local Checkpoint = { __name = "diffusion.checkpoint" }
 Checkpoint.__index = Checkpoint
 

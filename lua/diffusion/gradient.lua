@@ -17,6 +17,7 @@ end
 
 --- Runs `fn` with nothing recorded.
 ---@param fn function
+---@param ... any its arguments
 ---@return any ... what fn returns
 function gradient.no_grad(fn, ...)
   local record <close> = core.record_open "off" -- luacheck: ignore 211
@@ -92,6 +93,7 @@ function Guard.__close(guard) core.scope_close(guard.depth) end
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
 --- returned directly): memory is free at once, not when the collector comes.
 ---@param fn function
+---@param ... any its arguments
 ---@return any ... what fn returns
 function gradient.scope(fn, ...)
   local guard <close> = gradient.guard()

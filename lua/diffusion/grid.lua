@@ -3,6 +3,7 @@
 -- sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.
 local opts = require "diffusion.opts"
 
+--- The times that a sampler visits: a list of {t, s}, later time first.
 ---@class diffusion.grid
 ---@field name string
 ---@field T integer

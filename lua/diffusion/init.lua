@@ -25,7 +25,7 @@ local home = {
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "files", load = "files",
+  profile = "runtime", save = "files", load = "files", help = "help",
 }
 
 -- Names that are a file's whole table.
@@ -44,6 +44,12 @@ setmetatable(d, {
     local value = load(name)
     rawset(t, name, value)
     return value
+  end,
+  -- all names, those too that nothing has asked for yet
+  __pairs = function(t)
+    for name in next, home do local _ = t[name] end
+    for name in next, whole do local _ = t[name] end
+    return next, t, nil
   end,
 })
 

@@ -10,8 +10,11 @@ local optim = {}
 -- What an average doesn't show among its fields: {model, core}.
 local averages = setmetatable({}, { __mode = "k" })
 
+--- A running average of a model's values, and a denoiser as the model is.
+---@class diffusion.ema
+---@field updates integer how often it has moved; can be set
 local Ema = {}
-local ema_meta = { __name = "diffusion.ema" }
+local ema_meta = { __name = "diffusion.ema", __methods = Ema }
 
 function ema_meta.__index(ema, key)
   if key == "updates" then return averages[ema].core:updates() end
@@ -30,7 +33,11 @@ local function swap_back(own, fine, ...)
   return ...
 end
 
--- The model as it is on the average: the values are exchanged around the call.
+--- The model as it is on the average: the values are exchanged around the call.
+---@param xt diffusion.tensor {B, ...}
+---@param t number|number[]|diffusion.tensor
+---@param options? {class: integer|integer[]|diffusion.tensor}
+---@return diffusion.tensor
 function ema_meta.__call(ema, ...)
   local own = averages[ema]
   if own.lent then return own.model(...) end
@@ -105,8 +112,13 @@ end
 -- What an optimiser doesn't show among its fields.
 local optimisers = setmetatable({}, { __mode = "k" })
 
+--- AdamW over what was trainable when it was made.
+---@class diffusion.adamw
+---@field lr number of the next step; can be set, to a number or a function of the step
+---@field steps integer steps taken
+---@field skipped integer steps not taken, since the gradient wasn't finite
 local Adamw = {}
-local adamw_meta = { __name = "diffusion.adamw" }
+local adamw_meta = { __name = "diffusion.adamw", __methods = Adamw }
 
 local function rate_at(lr, step)
   if type(lr) == "number" then return lr end

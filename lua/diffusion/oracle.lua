@@ -6,6 +6,9 @@ local opts = require "diffusion.opts"
 
 local oracle = {}
 
+--- A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.
+---@class diffusion.oracle
+---@field D integer its dimension
 local Mixture = { __name = "diffusion.oracle" }
 Mixture.__index = Mixture
 
@@ -98,7 +101,11 @@ end
 -- A coefficient of t as a column to multiply rows with: a number, or {B, 1}.
 local function column(c) return core.is_tensor(c) and c:unsqueeze(2) or c end
 
--- The best x0: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the eigenbasis.
+--- The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the eigenbasis.
+---@param x diffusion.tensor {B, D}
+---@param a number|diffusion.tensor signal, one or {B}
+---@param s number|diffusion.tensor noise, one or {B}
+---@return diffusion.tensor {B, D}
 function Gaussian:posterior_mean(x, a, s)
   a, s = column(a), column(s)
   local z = (x - a * self.mean):matmul(self.vectors)
@@ -219,8 +226,10 @@ end
 
 -- ==== as a denoiser ========================================================================
 
--- Both kinds: (xt, t, opts) -> what the process predicts, of any shape whose rows have D
--- elements.
+--- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process
+--- predicts, of any shape whose samples have D elements.
+---@param process diffusion.process
+---@return function denoiser
 local function denoiser(self, process)
   local schedule = process.schedule
   return function(xt, t)

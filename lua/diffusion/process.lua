@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
+--- A schedule, and how the reverse step is parametrised.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer

@@ -24,6 +24,7 @@ end
 
 --- Where the time of `fn` goes, op by op, forward and backward: printed, most first.
 ---@param fn function
+---@param ... any its arguments
 ---@return any ... what fn returns
 function runtime.profile(fn, ...)
   local began = core.clock()

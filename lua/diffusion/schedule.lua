@@ -5,10 +5,12 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
+--- A noise schedule: x_t = signal(t) x_0 + noise(t) eps.
 ---@class diffusion.schedule
 ---@field T integer number of steps
 ---@field name string
 local Schedule = core.schedule_meta.methods
+core.schedule_meta.__methods = Schedule -- for prompts and help
 local schedule = {}
 
 -- How each schedule was asked for, so that it can be asked for again: see config.

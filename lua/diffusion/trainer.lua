@@ -9,6 +9,8 @@ local progress = require "diffusion.progress"
 
 local trainer = {}
 
+--- A training run, to be started by trainer:run().
+---@class diffusion.trainer
 local Trainer = { __name = "diffusion.trainer" }
 Trainer.__index = Trainer
 

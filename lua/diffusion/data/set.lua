@@ -5,6 +5,12 @@ local opts = require "diffusion.opts"
 
 -- ---- the walk --------------------------------------------------------------------------
 
+--- A walk over a set; the state of it is its step.
+---@class diffusion.batches
+---@field step integer batches given so far; can be set
+---@field steps integer how many there will be
+---@field size integer examples in a batch
+---@field seed integer of the order and the flips
 local Batches = { __name = "diffusion.batches" }
 Batches.__index = Batches
 
@@ -107,6 +113,14 @@ end
 
 -- ---- the set ---------------------------------------------------------------------------
 
+--- Examples, with their classes if they have any.
+---@class diffusion.set
+---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
+---@field class diffusion.tensor|nil i64 [n], 1..classes
+---@field n integer how many
+---@field classes integer|nil
+---@field names string[]|nil of the classes
+---@field name string
 local Set = { __name = "diffusion.set" }
 Set.__index = Set
 

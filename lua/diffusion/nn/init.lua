@@ -9,7 +9,7 @@ local nn = {
   list = module.list,
   sequence = module.sequence,
   recompute = module.recompute,
-  model = function(root) return model.model(root) end,
+  model = model.model,
   guest = gradient.guest,
 }
 for name, layer in pairs(layers) do nn[name] = layer end

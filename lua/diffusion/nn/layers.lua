@@ -205,8 +205,10 @@ function layers.time_embed(inp, width, options)
   })
 end
 
---- Activations as layers, themselves (no call needed): nn.sequence(a, nn.silu, b).
+--- x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).
 layers.silu = core.layer.silu()
+
+--- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu, b).
 layers.gelu = core.layer.gelu()
 
 --- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the

@@ -10,8 +10,11 @@ local model = {}
 -- What a model doesn't show among its fields: {root, home, layers, config}.
 local facts = setmetatable({}, { __mode = "k" })
 
+--- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
+--- denoiser; the fields of the network are reachable as its own.
+---@class diffusion.model
 local Model = {}
-local meta = { __name = "diffusion.model" }
+local meta = { __name = "diffusion.model", __methods = Model }
 
 -- Methods first, then the fields of the network.
 function meta.__index(m, key) return Model[key] or facts[m].root[key] end
@@ -53,6 +56,12 @@ local function call_layer(layer, x, t, class)
   return opts.relay(layer, x)
 end
 
+--- What the network says of xt at level t. Networks for other uses are called as their
+--- forward wants it.
+---@param xt diffusion.tensor {B, ...}
+---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
+---@param options? {class: integer|integer[]|diffusion.tensor} classes from 1; 0 or nil: none
+---@return diffusion.tensor as xt: what its process's `predict` names
 function meta.__call(m, x, t, options, ...)
   local own = facts[m]
   if not core.is_tensor(x) then

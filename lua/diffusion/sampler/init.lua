@@ -43,6 +43,12 @@ local function resolve(which)
   return which, make, options
 end
 
+--- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+---@class diffusion.run
+---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field i integer steps taken
+---@field grid diffusion.grid
+---@field seed integer
 local Run = {}
 Run.__index = function(run, name)
   if name == "x" then return rawget(run, "_x") end
@@ -137,7 +143,7 @@ function Run.__tostring(run)
   return ("sampler %s  %d steps, %d done  x %s\n%s"):format(run.name, #run.grid, run.i,
     opts.shape_text(run.x), run.grid)
 end
-Run.__name = "diffusion.run"
+Run.__name, Run.__methods = "diffusion.run", Run
 
 local rules = {
   model = { "any", required = true },

@@ -1,0 +1,178 @@
+--- d.help: what is written above each public function, at the prompt. The texts are in
+--- reference.lua, made from those comments, and are loaded at the first question.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local reference = require "diffusion.reference"
+
+local help = {}
+
+-- The overview: what there is, by area.
+local areas = {
+  { "tensors", "tensor zeros ones full arange linspace eye frombytes cat stack where mix linalg" },
+  { "random numbers", "randn rand randint randperm manual_seed generator" },
+  { "gradients", "record grad no_grad scope gradcheck" },
+  { "losses", "mse l1 huber cross_entropy objective" },
+  { "networks", "mlp unet nn" },
+  { "noise", "schedule process grid" },
+  { "training", "adamw ema lr trainer checkpoint" },
+  { "data", "data" },
+  { "sampling", "sample sampler guidance" },
+  { "measuring", "oracle metric" },
+  { "pictures", "image plot" },
+  { "files", "save load load_model" },
+  { "runtime", "info threads precision memory memory_limit profile pp help" },
+}
+
+--- The areas of the overview: a list of { title, names in one string }.
+help.areas = areas
+
+local width = 78
+
+local function wrapped(text, indent, first)
+  local lines, line = {}, first or indent
+  for word in text:gmatch "%S+" do
+    if #line + #word > width and line:find "%S" then
+      lines[#lines + 1] = line:gsub("%s+$", "")
+      line = indent
+    end
+    line = line .. word .. " "
+  end
+  lines[#lines + 1] = line:gsub("%s+$", "")
+  return table.concat(lines, "\n")
+end
+
+local function sorted(t)
+  local names = {}
+  for name in pairs(t) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function first_sentence(text)
+  local stop = 0
+  repeat stop = text:find("%.%s", stop + 1) until not stop or text:sub(stop - 2, stop - 1) ~= "al"
+  local sentence = stop and text:sub(1, stop) or text
+  return #sentence > 54 and sentence:sub(1, 51):gsub("%s*%S*$", " ...") or sentence
+end
+
+-- The names below a prefix, a line each.
+local function list_below(prefix, lines)
+  for _, name in ipairs(sorted(reference)) do
+    if name:sub(1, #prefix) == prefix and not name:find("[.]", #prefix + 1) then
+      lines[#lines + 1] = ("  %-22s %s"):format(name:sub(#prefix + 1), first_sentence(reference[name].text))
+    end
+  end
+end
+
+-- Parameters, results or fields: a paragraph each.
+local function items(lines, heading, list)
+  if not list then return end
+  lines[#lines + 1] = heading
+  for _, item in ipairs(list) do
+    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. item.type
+    local text = item.text and " -- " .. item.text or ""
+    lines[#lines + 1] = wrapped(head .. text, "      ", "  ")
+  end
+end
+
+local function methods(kind, lines)
+  lines[#lines + 1] = "methods"
+  list_below(kind .. ":", lines)
+end
+
+-- The full text of an entry.
+local function entry_text(name)
+  local entry = reference[name]
+  local lines = { entry.signature, wrapped(entry.text, "  ") }
+  local is_class = not name:find "[.:(]"
+  items(lines, is_class and "fields" or "takes", entry.params)
+  items(lines, "returns", entry.returns)
+  if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
+  if is_class then methods(name, lines)
+  else list_below(name .. ".", lines) end
+  return table.concat(lines, "\n")
+end
+
+local function overview()
+  local lines = { 'd.help "q_sample", d.help(d.schedule.cosine) or d.help(tensor) say more.' }
+  for _, area in ipairs(areas) do
+    lines[#lines + 1] = wrapped(area[2], (" "):rep(18), ("  %-16s"):format(area[1]))
+  end
+  local kinds = {}
+  for _, name in ipairs(sorted(reference)) do
+    if not name:find "[.:(]" then kinds[#kinds + 1] = name end
+  end
+  lines[#lines + 1] = wrapped(table.concat(kinds, " "), (" "):rep(18), ("  %-16s"):format "things")
+  return table.concat(lines, "\n")
+end
+
+-- The name, as the reference has it, of a function or table that d reaches.
+local function name_of(value)
+  for _, name in ipairs(sorted(reference)) do
+    local path = name:match "^d%.(.*)$"
+    if path then
+      local at = package.loaded["diffusion"]
+      for key in path:gmatch "[^.]+" do at = type(at) == "table" and at[key] or nil end
+      if rawequal(at, value) then return name end
+    end
+  end
+  for key, method in pairs(debug.getmetatable(core.zeros(1)).__methods) do
+    if method == value then return reference["tensor:" .. key] and "tensor:" .. key end
+  end
+end
+
+-- Every entry that a word means: its whole name, or the last part of it.
+local function meant(word)
+  word = word:gsub("%(%)$", "")
+  if reference[word] then return { word } end
+  if reference["d." .. word] then return { "d." .. word } end
+  local out = {}
+  for _, name in ipairs(sorted(reference)) do
+    if name:match "([%w_]+)$" == word:match "([%w_]+)$" then out[#out + 1] = name end
+  end
+  return out
+end
+
+local function last_parts()
+  local seen, out = {}, {}
+  for _, name in ipairs(sorted(reference)) do
+    local last = name:match "([%w_]+)$"
+    if last and not seen[last] then seen[last], out[#out + 1] = true, last end
+  end
+  return out
+end
+
+local function text_of_word(word)
+  local names = meant(word)
+  if #names == 0 then
+    local near = opts.nearest(word, last_parts())
+    return ("nothing is called '%s'%s"):format(word, near and ("; did you mean '%s'?"):format(near)
+      or "; d.help() lists what there is")
+  end
+  local texts = {}
+  for i, name in ipairs(names) do texts[i] = entry_text(name) end
+  return table.concat(texts, "\n\n")
+end
+
+--- The text that help prints.
+---@param what any
+---@return string
+function help.text(what)
+  if what == nil then return overview() end
+  if type(what) == "string" then return text_of_word(what) end
+  local name = name_of(what)
+  if name then return entry_text(name) end
+  local kind = opts.kind(what)
+  if rawequal(what, package.loaded["diffusion"]) then return overview() end
+  if reference[kind] then return entry_text(kind) end
+  return ("a %s, of which nothing is written here; d.help() lists what there is"):format(kind)
+end
+
+--- Prints what there is (no argument), or what is written of a name, a function, or the
+--- methods of a thing.
+---@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or
+--- a tensor, model, schedule, process, ...
+---@usage d.help "q_sample"
+function help.help(what) print(help.text(what)) end
+
+return help

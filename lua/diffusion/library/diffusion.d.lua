@@ -1,0 +1,1912 @@
+---@meta diffusion
+-- Definitions for LuaLS. Made by `make doc` from the comments above what is
+-- public; change those.
+
+---@class diffusion
+local d = {}
+
+--- AdamW over what was trainable when it was made.
+---@class diffusion.adamw
+---@field lr number of the next step; can be set, to a number or a function of the step
+---@field steps integer steps taken
+---@field skipped integer steps not taken, since the gradient wasn't finite
+local adamw = {}
+
+--- A walk over a set; the state of it is its step.
+---@class diffusion.batches
+---@field step integer batches given so far; can be set
+---@field steps integer how many there will be
+---@field size integer examples in a batch
+---@field seed integer of the order and the flips
+local batches = {}
+
+--- What a run is made of and the file that it is kept in.
+---@class diffusion.checkpoint
+---@field extra table|nil after load: what was given to save
+local checkpoint = {}
+
+--- A running average of a model's values, and a denoiser as the model is.
+---@class diffusion.ema
+---@field updates integer how often it has moved; can be set
+local ema = {}
+
+--- Random numbers with a counter of their own: each call of the same arguments gives the next
+--- numbers.
+---@class diffusion.generator
+local generator = {}
+
+--- The times that a sampler visits: a list of {t, s}, later time first.
+---@class diffusion.grid
+---@field name string
+---@field T integer
+---@field schedule diffusion.schedule|nil
+local grid = {}
+
+--- A part of a network, called with tensors once nn.model has given it values; its parts, if
+--- it has any, are fields.
+---@class diffusion.layer
+---@field weight diffusion.tensor|nil
+---@field bias diffusion.tensor|nil
+local layer = {}
+
+--- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
+--- denoiser; the fields of the network are reachable as its own.
+---@class diffusion.model
+local model = {}
+
+--- A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.
+---@class diffusion.oracle
+---@field D integer its dimension
+local oracle = {}
+
+--- A schedule, and how the reverse step is parametrised.
+---@class diffusion.process
+---@field schedule diffusion.schedule
+---@field T integer
+---@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
+---@field sigma_data number standard deviation of the data, for "edm"
+---@field variance string|fun(t: number, s: number): number of the reverse step
+---@field clip number|string|nil
+local process = {}
+
+--- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+---@class diffusion.run
+---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field i integer steps taken
+---@field grid diffusion.grid
+---@field seed integer
+local run = {}
+
+--- A noise schedule: x_t = signal(t) x_0 + noise(t) eps.
+---@class diffusion.schedule
+---@field T integer number of steps
+---@field name string
+local schedule = {}
+
+--- Examples, with their classes if they have any.
+---@class diffusion.set
+---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
+---@field class diffusion.tensor|nil i64 [n], 1..classes
+---@field n integer how many
+---@field classes integer|nil
+---@field names string[]|nil of the classes
+---@field name string
+local set = {}
+
+--- Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
+--- {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
+--- negative; ranges include both ends. + - * / ^ work element by element and stretch.
+---@class diffusion.tensor
+---@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
+---@operator add(diffusion.tensor|number): diffusion.tensor
+---@operator sub(diffusion.tensor|number): diffusion.tensor
+---@operator mul(diffusion.tensor|number): diffusion.tensor
+---@operator div(diffusion.tensor|number): diffusion.tensor
+---@operator pow(diffusion.tensor|number): diffusion.tensor
+---@operator unm: diffusion.tensor
+---@operator len: integer
+local tensor = {}
+
+--- A training run, to be started by trainer:run().
+---@class diffusion.trainer
+local trainer = {}
+
+--- Copies a state in: the moments of every parameter it moves, and nothing else.
+---@param state table as of state()
+---@return table self
+function adamw:load_state(state) end
+
+--- What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name as
+--- windows on the optimiser's own.
+---@return table
+function adamw:state() end
+
+--- One step: the gradient's mean over the backward calls since the last (accumulate = "mean"),
+--- global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0.
+--- Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped`
+--- counts one more: look at the result.
+---@param options? table? {zero = true: let go of the gradient after it}
+---@return number norm L2, of the whole gradient before clipping
+function adamw:step(options) end
+
+--- Drops the gradients that have gathered.
+---@return table self
+function adamw:zero() end
+
+--- The next batch; nil when there is none left.
+---@return integer|nil step counting from 1
+---@return diffusion.tensor|nil x0 [B,...] floats
+---@return diffusion.tensor|nil class i64 [B], 1..classes; nil where the set has none
+function batches:__call() end
+
+--- Goes on from a state: the batches that follow are those that would have followed.
+---@param state table of `state()`
+---@return true|nil done nil with a message where the state is of another set or other sizes
+---@return string|nil message
+function batches:load_state(state) end
+
+--- What a checkpoint keeps.
+---@return table state { step, seed, size, n, shuffle, flip }
+function batches:state() end
+
+--- Goes on from the file, if there is one.
+---@return boolean|nil loaded true; false where there is no file; nil and a message, with nothing changed, where the file isn't of this run
+---@return string|nil message
+function checkpoint:load() end
+
+--- Writes everything, whole or not at all: values, moments, averages, random counters, the
+--- place in the data, and what the caller adds.
+---@param extra? table? plain values to remember, found in .extra after load
+---@return true|nil done, string? message
+function checkpoint:save(extra) end
+
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
+---@param models table a model, or a list of models
+---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
+---@return table opt fields lr (of the next step; may be set), steps, skipped
+function d.adamw(models, options) end
+
+--- first, first + step, ... up to last, both ends included.
+---@param first number
+---@param last number
+---@param step? number 1 if not given; not 0
+---@return diffusion.tensor {n}, i64 where all three are whole
+function d.arange(first, last, step) end
+
+--- Tensors one behind the other along a dimension.
+---@param list diffusion.tensor[] of one type, with equal sizes but there
+---@param dim? integer 1 if not given
+---@return diffusion.tensor
+function d.cat(list, dim) end
+
+--- What a run is made of, and the file that it is kept in.
+---@param options table {path, model, opt, ema, batches}
+---@return table checkpoint :load() and :save{...}
+function d.checkpoint(options) end
+
+--- The mean of -ln softmax(x)[class].
+---@param x diffusion.tensor {B,n}
+---@param class integer[]|diffusion.tensor {B} in 1..n
+---@param over? string "sample" for one value a sample
+---@return diffusion.tensor a number, or {B}
+function d.cross_entropy(x, class, over) end
+
+--- Data sets: files of the usual formats, the digits that come with the library, toy sets, and
+--- sets made of one's own tensors. What can't be read is nil and a message.
+d.data = {}
+
+--- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
+---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
+---@param options? table|nil split = "train" or "test"
+---@return diffusion.set|nil set nil with a message where files are missing or not what they should be
+---@return string|nil message
+function d.data.cifar10(dir, options) end
+
+--- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
+---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
+function d.data.digits() end
+
+--- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
+--- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
+---@param dir? string|table|nil the folder; or the options
+---@param options? table|nil split = "train" or "test"
+---@return diffusion.set|nil set nil with a message where the files are missing
+---@return string|nil message
+function d.data.fashion_mnist(dir, options) end
+
+--- A set of the PNG and JPEG pictures in a folder. Sub-folders, in order of their names, are
+--- the classes; without any, there are no classes.
+---@param dir string
+---@param options? table|nil size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey)
+---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
+---@return string|nil message
+function d.data.folder(dir, options) end
+
+--- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
+---@param images string path of [n,H,W] or [n,H,W,C] bytes
+---@param labels? string|nil path of [n] bytes from 0; classes are one more
+---@param options? table|nil names: what the classes are called
+---@return diffusion.set|nil set nil with a message
+---@return string|nil message
+function d.data.idx(images, labels, options) end
+
+--- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. `d.data.set{ x
+--- = d.data.npy "x.npy" }` makes a set of one.
+---@param path string
+---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message
+---@return string|nil message
+function d.data.npy(path) end
+
+--- Makes a set of tensors: `.x .class .n .classes .names .name`.
+---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
+---@return diffusion.set
+function d.data.set(options) end
+
+--- Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates, by
+--- their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points are
+--- the first of more.
+d.data.toy = {}
+
+--- The black squares of a board of 4 x 4, even on each.
+---@param n integer points
+---@param options? table|nil seed; noise = 0, a standard deviation, of 1 in all
+---@return diffusion.set x [n,2]
+function d.data.toy.checkerboard(n, options) end
+
+--- Eight normal distributions around a circle, each a class.
+---@param n integer points
+---@param options? table|nil seed; noise = 0.07, their standard deviation, of 1 in all
+---@return diffusion.set x [n,2], classes 1 to 8
+function d.data.toy.eight_gaussians(n, options) end
+
+--- Two half moons, each a class.
+---@param n integer points
+---@param options? table|nil seed; noise = 0.08, a standard deviation, of 1 in all
+---@return diffusion.set x [n,2], classes 1 and 2
+function d.data.toy.moons(n, options) end
+
+--- Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.
+---@param n integer points
+---@param options? table|nil seed; noise = 0.03, a standard deviation, of 1 in all
+---@return diffusion.set x [n,2], classes 1 and 2
+function d.data.toy.spiral(n, options) end
+
+--- A roll: r = angle, from 1.5 pi to 4.5 pi.
+---@param n integer points
+---@param options? table|nil seed; noise = 0.04, a standard deviation, of 1 in all
+---@return diffusion.set x [n,2]
+function d.data.toy.swiss_roll(n, options) end
+
+--- A running average of a model's values, begun as a copy: a denoiser like the model. Give it
+--- to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r =
+--- decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
+---@param of table a model
+---@param options? table? {decay = 0.9995, in [0, 1), warmup = true}
+---@return table ema callable (xt, t, {class=}); field updates
+function d.ema(of, options) end
+
+--- The identity matrix.
+---@param n integer
+---@param opts? {dtype: string} as d.tensor
+---@return diffusion.tensor {n,n}
+function d.eye(n, opts) end
+
+--- A tensor of the bytes of a string, in this machine's order. An error where their number
+--- isn't the shape's.
+---@param bytes string
+---@param shape integer[]
+---@param dtype? string as d.tensor
+---@return diffusion.tensor
+function d.frombytes(bytes, shape, dtype) end
+
+--- One number throughout.
+---@param shape integer|integer[] a number is a shape of one dimension
+---@param value number
+---@param opts? {dtype: string} as d.tensor
+---@return diffusion.tensor
+function d.full(shape, value, opts) end
+
+--- A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the functions
+--- of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU generator gives for
+--- float32 tensors of a seed.
+---@param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
+---@return diffusion.generator
+function d.generator(opts) end
+
+--- The gradient of the first result of `fn` (one element) with respect to each float tensor
+--- among its arguments. Parameters are constants here: `p.grad` isn't touched.
+---@param fn function
+---@param ... any its arguments
+---@return any ... one gradient for each float tensor, then what fn returned, detached
+function d.grad(fn, ...) end
+
+--- Holds the gradient of the sum of `fn(...)` against central differences.
+---@param fn function of the inputs, to a tensor
+---@param inputs table of tensors (others are passed on)
+---@param opts? table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@return boolean ok
+---@return number worst the largest difference, relative to max(1, |gradient|)
+function d.gradcheck(fn, inputs, opts) end
+
+--- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first,
+--- that hangs together (each s is the next t) and ends at s = 0; one definition for every
+--- sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.
+d.grid = {}
+
+--- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al.
+--- 2021).
+---@param source diffusion.process|diffusion.schedule|integer
+---@param N integer number of steps, 1..T
+---@return diffusion.grid
+function d.grid.leading(source, N) end
+
+--- From T to 1 in N equal steps, rounded (half up).
+---@param source diffusion.process|diffusion.schedule|integer
+---@param N integer number of steps, 1..T; the only step of N = 1 starts from T
+---@return diffusion.grid
+function d.grid.linspace(source, N) end
+
+--- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
+---@param source diffusion.process|diffusion.schedule|integer
+---@param times number[] real levels where the schedule has them
+---@return diffusion.grid
+function d.grid.list(source, times) end
+
+--- T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).
+---@param source diffusion.process|diffusion.schedule|integer what to walk, or its T
+---@param N integer number of steps, 1..T
+---@return diffusion.grid
+function d.grid.trailing(source, N) end
+
+--- Guidance: functions from denoisers to a denoiser.
+d.guidance = {}
+
+--- A guided denoiser.
+---@param model any a denoiser (xt, t, {class=})
+---@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}
+---@return function denoiser
+function d.guidance.cfg(model, options) end
+
+--- Prints what there is (no argument), or what is written of a name, a function, or the
+--- methods of a thing.
+---@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...
+function d.help(what) end
+
+--- The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber
+--- 1964).
+---@param a diffusion.tensor
+---@param b diffusion.tensor of the same shape
+---@param over? string "sample" for one mean a sample
+---@param opts? {delta: number} above 0, 1 if not given
+---@return diffusion.tensor a number, or {B}
+function d.huber(a, b, over, opts) end
+
+--- Pictures: files in and out, grids, and drawing in a terminal. A picture is a tensor [H,W,C]
+--- of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.
+d.image = {}
+
+--- The text that image.show writes.
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
+---@return string
+function d.image.draw(x, options) end
+
+--- Pictures side by side in one, row by row; what is left over, and the seams, are black.
+---@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
+---@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each
+---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type
+function d.image.grid(x, options) end
+
+--- What a picture file says of itself, without decoding it.
+---@param path string
+---@return table|nil info { height, width, channels, format, text = {key = value} }; nil with a message
+---@return string|nil message
+function d.image.info(path) end
+
+--- Reads a picture.
+---@param path string a PNG or a JPEG
+---@param options? table|nil channels = 1 (grey) or 3 (RGB); as the file has them if not given
+---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
+---@return string|nil message
+function d.image.load(path, options) end
+
+--- A picture file's pixels as bytes.
+---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
+---@param channels? integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
+---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
+---@return string|nil message
+function d.image.read(path, channels) end
+
+--- Writes a picture as PNG, whole or not at all.
+---@param path string ends in .png
+---@param x diffusion.tensor [H,W,C] or [1,H,W,C], u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function d.image.save(path, x, options) end
+
+--- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
+--- letters (no colours, NO_COLOR, or not a terminal at all).
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param options? table|nil as image.draw
+function d.image.show(x, options) end
+
+--- Floats in [-1, 1] as bytes 0..255, rounded; what is outside is clamped. Bytes stay.
+---@param x diffusion.tensor of any shape
+---@return diffusion.tensor u8
+function d.image.to_bytes(x) end
+
+--- Bytes 0..255 as floats in [-1, 1]; floats stay as they are.
+---@param x diffusion.tensor u8 of any shape
+---@return diffusion.tensor
+function d.image.to_float(x) end
+
+--- What runs here, in a few lines.
+---@return string
+function d.info() end
+
+--- The mean of |a - b|.
+---@param a diffusion.tensor
+---@param b diffusion.tensor of the same shape
+---@param over? string "sample" for one mean a sample
+---@return diffusion.tensor a number, or {B}
+function d.l1(a, b, over) end
+
+--- Linear algebra of small matrices, by LAPACK in double.
+d.linalg = {}
+
+--- The lower factor L of a = L L^T. No gradient.
+---@param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and positive definite, which names the first leading minor that isn't positive
+---@return diffusion.tensor {n,n}, zeros above the diagonal
+function d.linalg.cholesky(a) end
+
+--- Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.
+---@param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and finite
+---@return diffusion.tensor values {n}, ascending
+---@return diffusion.tensor vectors {n,n}, of unit length, in columns
+function d.linalg.eigh(a) end
+
+--- x with a x = b, by elimination in double. No gradient.
+---@param a diffusion.tensor|number[][] {n,n}; an error where it is singular
+---@param b diffusion.tensor|number[]|number[][] {n} or {n,m}
+---@return diffusion.tensor as b
+function d.linalg.solve(a, b) end
+
+--- n numbers in equal steps, both ends included.
+---@param first number
+---@param last number
+---@param n integer 1 or more
+---@return diffusion.tensor {n}
+function d.linspace(first, last, n) end
+
+--- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
+--- so a large one costs nothing until it is used; writing to them doesn't change it.
+---@param path string
+---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
+---@return table<string, string>|string metadata or the message
+function d.load(path) end
+
+--- A model file (model:save) as a network with its values, and its process (nil if it has
+--- none).
+---@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+---@return table|nil model nil with a message where it isn't a good model file
+---@return any process or the message
+function d.load_model(path) end
+
+--- Learning rates: functions from the number of a step, counted from 1, to a rate.
+d.lr = {}
+
+--- The same at every step, after a linear warm-up.
+---@param options table {peak=, warmup = 0 steps}
+---@return function step -> rate
+function d.lr.constant(options) end
+
+--- Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).
+---@param options table {peak=, total=, floor = 0}
+---@return function step -> rate
+function d.lr.cosine(options) end
+
+--- A straight line from peak to floor at step `total`, after a linear warm-up.
+---@param options table {peak=, total=, warmup = 0, floor = 0}
+---@return function step -> rate
+function d.lr.linear(options) end
+
+--- The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.
+---@param options table {peak=, warmup=, total=, floor = 0}
+---@return function step -> rate
+function d.lr.warmup_cosine(options) end
+
+--- Seeds everything random of this Lua state; all counters start again.
+---@param seed integer
+function d.manual_seed(seed) end
+
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit.
+---@return table {live, peak, pooled, limit, blocks}
+function d.memory() end
+
+--- An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
+--- and then fails with a sentence.
+---@param bytes integer 0: none
+function d.memory_limit(bytes) end
+
+--- Distances between two sets of samples; nothing is downloaded.
+d.metric = {}
+
+--- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
+--- only for equal distributions. Pairs of a sample with itself are left out, so the estimate
+--- is unbiased and may be slightly negative.
+---@param x any samples {n, ...}, n >= 2
+---@param y any samples {m, ...}, m >= 2
+---@return number
+function d.metric.energy(x, y) end
+
+--- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
+--- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
+--- upwards for few samples: compare only equal numbers.
+---@param x any features {n, D}
+---@param y any features {m, D}
+---@return number
+function d.metric.frechet(x, y) end
+
+--- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
+--- distribution functions.
+---@param x any samples {n} or {n, 1}
+---@param y any samples {m} or {m, 1}
+---@return number
+function d.metric.wasserstein1(x, y) end
+
+--- c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.
+---@param c1 number|number[]|diffusion.tensor one, or one a sample {B}; computed in double
+---@param x1 diffusion.tensor {B,...}
+---@param ... any more pairs, at most 16 in all, x of the same shape
+---@return diffusion.tensor like x1
+function d.mix(c1, x1, ...) end
+
+--- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
+--- embedding.
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
+---@return table model
+function d.mlp(options) end
+
+--- The mean of (a - b)^2.
+---@param a diffusion.tensor
+---@param b diffusion.tensor of the same shape
+---@param over? string "sample" for one mean a sample (the first dimension)
+---@return diffusion.tensor a number, or {B}
+function d.mse(a, b, over) end
+
+--- nn: layers, modules of one's own, and models that pack them.
+d.nn = {}
+
+--- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
+--- residual connection is yours: x + attention(norm(x)).
+---@param width integer
+---@param options? table? {heads = 1, init = of the last product, "usual" or "zero"}
+---@return table layer parts qkv and out
+function d.nn.attention(width, options) end
+
+--- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
+---@param inp integer channels in
+---@param out integer channels out
+---@param options? table? {kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
+---@return table layer fields weight {out, kernel, kernel, inp}, bias {out}
+function d.nn.conv(inp, out, options) end
+
+--- A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.
+---@param inp integer channels in
+---@param out? integer|nil channels out, inp if nil
+---@param options? table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
+---@return table layer part conv
+function d.nn.downsample(inp, out, options) end
+
+--- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
+---@param drop? number|nil the share set to 0, in [0, 1); 0.5 if nil
+---@return table layer
+function d.nn.dropout(drop) end
+
+--- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
+---@param n integer rows
+---@param width integer
+---@return table layer field weight {n, width}, standard normal at first
+function d.nn.embedding(n, width) end
+
+--- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu,
+--- b).
+d.nn.gelu = {}
+
+--- Group normalisation (Wu & He 2018) of {B, ..., channels}.
+---@param channels integer
+---@param options? table? {groups = as in nn.norm_conv, tiny = 1e-5}
+---@return table layer fields weight, bias {channels}
+function d.nn.group_norm(channels, options) end
+
+--- An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward`
+--- may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was
+--- kept, and the arguments, and returns a gradient or nil for each argument.
+---@param forward function
+---@param backward function
+---@return function
+function d.nn.guest(forward, backward) end
+
+--- Layer normalisation (Ba et al. 2016) over the last dimension.
+---@param width integer
+---@param options? table? {tiny = 1e-5}
+---@return table layer fields weight, bias {width}
+function d.nn.layer_norm(width, options) end
+
+--- y = x w^T + b over the last dimension: ..., inp -> ..., out.
+---@param inp integer
+---@param out integer
+---@param options? table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
+---@return table layer fields weight {out, inp}, bias {out}
+function d.nn.linear(inp, out, options) end
+
+--- n parts made by `make(i)`, read as list[i]; their names are numbers.
+---@param n integer
+---@param make function (i) -> layer or module
+---@return table module
+function d.nn.list(n, make) end
+
+--- Packs every parameter under a root into one named vector and gives each its first value, by
+--- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+---@param root any a layer or a module
+---@param config? table|nil what config() returns; stock networks give it
+---@return table model
+function d.nn.model(root, config) end
+
+--- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
+--- are layers or modules are its parts.
+---@param name string shown when a model is printed
+---@param builder function (m, ...) fills m; returns nothing
+---@return function constructor (...) -> module
+function d.nn.module(name, builder) end
+
+--- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
+--- reads.
+---@param inp integer channels in
+---@param out integer channels out
+---@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", drop = 0}
+---@return table layer parts norm and conv
+function d.nn.norm_conv(inp, out, options) end
+
+--- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
+--- tensor that is trained.
+---@param tensor any
+---@return table layer
+function d.nn.parameter(tensor) end
+
+--- A layer or module whose inner values aren't kept for the way back but computed again; the
+--- same of a model or a function of tensors.
+---@param part any
+---@return any module with the one part, or a function
+function d.nn.recompute(part) end
+
+--- The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding, norm_conv
+--- with dropout starting at zero, plus x (through a 1x1 convolution where the channels
+--- differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
+---@param inp integer channels in
+---@param out integer channels out
+---@param options? table? {embed = width of e or nil for none, drop = 0, groups =}
+---@return table layer parts one, two, embed, skip
+function d.nn.res_block(inp, out, options) end
+
+--- Parts called one after the other; plain functions may stand among them. What is between two
+--- of them is let go of as soon as the end is reached.
+---@param ... any layers, modules or functions of one tensor
+---@return table module
+function d.nn.sequence(...) end
+
+--- x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).
+d.nn.silu = {}
+
+--- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
+---@param width integer even
+---@param options? table? {max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
+---@return table layer
+function d.nn.sinusoid(width, options) end
+
+--- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) +
+--- class row); called as embed(t, class).
+---@param inp integer width of the sinusoid, even
+---@param width integer of the result
+---@param options? table? {classes = 0}
+---@return table layer parts sinusoid, one, two, class
+function d.nn.time_embed(inp, width, options) end
+
+--- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
+---@param inp integer channels in
+---@param out? integer|nil channels out, inp if nil
+---@param options? table? {times = 2}
+---@return table layer part conv
+function d.nn.upsample(inp, out, options) end
+
+--- Runs `fn` with nothing recorded.
+---@param fn function
+---@param ... any its arguments
+---@return any ... what fn returns
+function d.no_grad(fn, ...) end
+
+--- A loss for `d.record`: t uniform in 1..T, eps standard normal.
+---@param options table {process, weighting = "simple" | "min_snr" | {"min_snr", gamma = 5} | function(snr) -> weight on the error of x0, drop_class = share of classes hidden}
+---@return function objective (model, x0, {class=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
+function d.objective(options) end
+
+--- Ones of a shape.
+---@param shape integer|integer[] numbers, or one list of them
+---@param opts? {dtype: string} as d.tensor
+---@return diffusion.tensor
+function d.ones(shape, opts) end
+
+--- Distributions whose best denoiser is known in closed form: they stand where a trained
+--- network would, and a sampler's result can be held against the truth. Gaussians and mixtures
+--- of Gaussians, one isotropic width a component.
+d.oracle = {}
+
+--- A Gaussian.
+---@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
+---@return table oracle
+function d.oracle.gaussian(options) end
+
+--- A mixture of K isotropic Gaussians.
+---@param options table {means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}
+---@return table oracle
+function d.oracle.mixture(options) end
+
+--- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where
+--- there is a display, or its text terminal.
+d.plot = {}
+
+--- Curves y(x), one a series.
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
+---@param options? table? {file, title, width, height, xlabel, ylabel, logy}
+---@return boolean|nil ok, string? message
+function d.plot.lines(series, options) end
+
+--- Point clouds in the plane, side by side at one scale.
+---@param series table { {name, x}, ... } with x {n, 2}
+---@param options? table? {file = "x.png" or "x.svg", title, width, height}
+---@return boolean|nil ok, string? message
+function d.plot.points(series, options) end
+
+--- A quantity of several schedules against u = t/T.
+---@param schedules table list of schedules
+---@param options? table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@return boolean|nil ok, string? message
+function d.plot.schedules(schedules, options) end
+
+--- Prints a table with its keys in order, four levels deep, tensors in a line each.
+---@param t any
+function d.pp(t) end
+
+--- How products of matrices and convolutions are computed, and sets it.
+---@param name? string "highest" (float32 throughout), "high" (default, 1e-5 relative or better), "medium" (operands rounded to bf16, added in float32)
+---@return string
+function d.precision(name) end
+
+--- A process: a schedule, and how the reverse step is parametrised.
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for [-r, r], or "dynamic"
+---@return diffusion.process
+function d.process(o) end
+
+--- Where the time of `fn` goes, op by op, forward and backward: printed, most first.
+---@param fn function
+---@param ... any its arguments
+---@return any ... what fn returns
+function d.profile(fn, ...) end
+
+--- Uniform numbers in (0, 1).
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor
+function d.rand(shape, opts) end
+
+--- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+---@param low integer
+---@param high integer >= low, itself included
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor i64
+function d.randint(low, high, shape, opts) end
+
+--- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
+--- of a seed has the same bits in any batch.
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor
+function d.randn(shape, opts) end
+
+--- 1..n in some order, each order as likely.
+---@param n integer >= 0
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor i64 {n}
+function d.randperm(n, opts) end
+
+--- Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk
+--- it. Like pcall: function, arguments.
+---@param fn function
+---@param ... any its arguments
+---@return any ... what fn returns
+function d.record(fn, ...) end
+
+--- Samples: `steps{...}:finish()`.
+---@param options table as of sampler.steps
+---@return any x tensor {n, ...}
+function d.sample(options) end
+
+--- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
+--- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) the model's x0
+--- and eps at level t, clipped as the process says pair {t, s}: from level t to the earlier
+--- level s (s = 0: the data) history a table of the solver's own: tensors and numbers, empty
+--- at the start opts.mix sum of c x, in one pass (d.mix) opts.mix_noise mix_noise(sigma, c1,
+--- x1, ...): the same with sigma z added, z from the run's own counter, so sample k doesn't
+--- depend on its batch
+d.sampler = {}
+
+--- The names of all samplers.
+---@return string[]
+function d.sampler.names() end
+
+--- Samples: `steps{...}:finish()`.
+---@param options table as of sampler.steps
+---@return any x tensor {n, ...}
+function d.sampler.sample(options) end
+
+--- A run of a sampler, to be stepped: `run()` or `for step in run do`.
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
+---@return table run callable; run.x readable and writable; run:clone(), run:finish()
+function d.sampler.steps(options) end
+
+--- Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed
+--- over the old file.
+---@param path string
+---@param tensors table<string, diffusion.tensor> of any shape and type
+---@param metadata? table<string, string>|nil what else to remember
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function d.save(path, tensors, metadata) end
+
+--- d.schedule: noise schedules by name, from lists and from functions. A schedule is two
+--- columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else is
+--- derived from them. Times are 1..T; accessors take a number (and answer in double), a list
+--- or a tensor (and answer with a tensor).
+d.schedule = {}
+
+--- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
+---@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
+---@return diffusion.schedule
+function d.schedule.cosine(o) end
+
+--- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
+--- function answers for itself, unless max_beta had to change it.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
+---@param o? {T: integer, name: string, max_beta: number}
+---@return diffusion.schedule
+function d.schedule.from_alpha_bar(source, o) end
+
+--- From betas, in (0, 1], 1 at T only.
+---@param source number[]|fun(u: number, t: integer, T: integer): number T numbers, or a function of u = t/T
+---@param o? {T: integer, name: string, max_beta: number} T is needed with a function; betas above max_beta are cut
+---@return diffusion.schedule
+function d.schedule.from_beta(source, o) end
+
+--- The schedule that a config describes.
+---@param config table
+---@return diffusion.schedule|nil, string|nil message
+function d.schedule.from_config(config) end
+
+--- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
+---@param o? {T: integer, name: string, max_beta: number}
+---@return diffusion.schedule
+function d.schedule.from_log_snr(source, o) end
+
+--- From sigma = s/a, strictly rising.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
+---@param o? {T: integer, name: string, form: "ve"|"vp", max_beta: number} form "ve" (default): a = 1, x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1
+---@return diffusion.schedule
+function d.schedule.from_sigma(source, o) end
+
+--- Betas in equal steps (Ho et al. 2020, sec. 4).
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand
+---@return diffusion.schedule
+function d.schedule.linear(o) end
+
+--- The names of schedules, sorted.
+---@return string[]
+function d.schedule.names() end
+
+--- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+---@return diffusion.schedule
+function d.schedule.scaled_linear(o) end
+
+--- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
+---@param o? {T: integer, start: number, end: number, tau: number, max_beta: number} T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999
+---@return diffusion.schedule
+function d.schedule.sigmoid(o) end
+
+--- Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+---@return diffusion.schedule
+function d.schedule.sigmoid_beta(o) end
+
+--- Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned
+--- directly): memory is free at once, not when the collector comes.
+---@param fn function
+---@param ... any its arguments
+---@return any ... what fn returns
+function d.scope(fn, ...) end
+
+--- Tensors of one shape along a new dimension.
+---@param list diffusion.tensor[]
+---@param dim? integer its place in the result, 1 if not given
+---@return diffusion.tensor
+function d.stack(list, dim) end
+
+--- A tensor of a number or of a nested table. An error names the row that is ragged or holds
+--- no number.
+---@param values number|table
+---@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
+---@return diffusion.tensor
+function d.tensor(values, opts) end
+
+--- How many threads work, and sets it. Results don't depend on it, bit for bit. At first: the
+--- CPUs that this process may use, or DIFFUSION_THREADS.
+---@param n? integer 1 to 256
+---@return integer
+function d.threads(n) end
+
+--- A training run.
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}
+---@return table trainer with :run()
+function d.trainer(options) end
+
+--- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
+--- attention where asked for and in the middle, predicting C channels. Other H and W may be
+--- run too, if the levels divide them.
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}
+---@return table model
+function d.unet(options) end
+
+--- a where the mask isn't 0, else b.
+---@param mask diffusion.tensor
+---@param a diffusion.tensor|number
+---@param b diffusion.tensor|number
+---@return diffusion.tensor of the shape that all three stretch to
+function d.where(mask, a, b) end
+
+--- Zeros of a shape.
+---@param shape integer|integer[] numbers, or one list of them
+---@param opts? {dtype: string} as d.tensor
+---@return diffusion.tensor
+function d.zeros(shape, opts) end
+
+--- The model as it is on the average: the values are exchanged around the call.
+---@param xt diffusion.tensor {B, ...}
+---@param t number|number[]|diffusion.tensor
+---@param options? {class: integer|integer[]|diffusion.tensor}
+---@return diffusion.tensor
+function ema:__call(xt, t, options) end
+
+--- The config of the model whose average it is.
+---@return table
+function ema:config() end
+
+--- Copies averages in, by name. The number of updates is the field `updates`.
+---@param state table<string, any>
+---@return table self
+function ema:load_state(state) end
+
+--- The averages by name, as windows on them: what model:save takes as `weights`.
+---@return table<string, any>
+function ema:state() end
+
+--- Moves the average towards the model's values now, for those who don't give it to an
+--- optimiser.
+---@return table self
+function ema:update() end
+
+--- Uniform numbers in (0, 1).
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor
+function generator:rand(shape, opts) end
+
+--- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+---@param low integer
+---@param high integer >= low, itself included
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor i64
+function generator:randint(low, high, shape, opts) end
+
+--- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
+--- of a seed has the same bits in any batch.
+---@param shape integer... or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor
+function generator:randn(shape, opts) end
+
+--- 1..n in some order, each order as likely.
+---@param n integer >= 0
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor i64 {n}
+function generator:randperm(n, opts) end
+
+--- Goes on where state() was asked for.
+---@param text string an error unless it is a generator's state
+---@return diffusion.generator itself
+function generator:set_state(text) end
+
+--- Where the generator stands, for set_state on this machine or one of its kind.
+---@return string
+function generator:state() end
+
+--- The times t of the steps, without the final 0.
+---@return number[]
+function grid:times() end
+
+--- What the network says of xt at level t. Networks for other uses are called as their forward
+--- wants it.
+---@param xt diffusion.tensor {B, ...}
+---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
+---@param options? {class: integer|integer[]|diffusion.tensor} classes from 1; 0 or nil: none
+---@return diffusion.tensor as xt: what its process's `predict` names
+function model:__call(xt, t, options) end
+
+--- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
+--- network composed in Lua is known by its name only: {kind = "module", name = "net"}; its
+--- constructor builds it.
+---@return table
+function model:config() end
+
+--- How many numbers the model consists of.
+---@return integer total
+---@return integer trainable
+function model:count() end
+
+--- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+---@return table self
+function model:eval() end
+
+--- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that
+--- have gathered in the model are let go of.
+---@param pattern? string|nil Lua's; all if nil
+---@return table self
+function model:freeze(pattern) end
+
+--- Reads the values of a model file into this model.
+---@param path string
+---@return table|nil self nil with a message, and nothing changed, where they don't fit
+---@return string|nil message
+function model:load(path) end
+
+--- Copies values in, by name: every parameter, of the same shape, and nothing else.
+---@param state table<string, any>
+---@return table self
+function model:load_state(state) end
+
+--- Iterates over names and parameters in order: `for name, p in model:parameters() do`. A
+--- parameter is a tensor; its gradient is p.grad.
+---@return function iterator
+function model:parameters() end
+
+--- Writes the model as one file: its values (or an average's), what it is, and the process it
+--- was trained for.
+---@param path string
+---@param options? table? {process =, weights = an ema}
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function model:save(path, options) end
+
+--- The parameters by name, as windows on the model's own values.
+---@return table<string, any>
+function model:state() end
+
+--- Dropout again, in d.record.
+---@return table self
+function model:train() end
+
+--- Undoes freeze.
+---@param pattern? string|nil Lua's; all if nil
+---@return table self
+function model:unfreeze(pattern) end
+
+--- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts,
+--- of any shape whose samples have D elements.
+---@param process diffusion.process
+---@return function denoiser
+function oracle:denoiser(process) end
+
+--- The differential entropy in nats: D/2 ln(2 pi e) + 1/2 ln det cov.
+---@return number
+function oracle:entropy() end
+
+--- ln p(x) for each row.
+---@param x any {B, D}
+---@return any {B}
+function oracle:log_prob(x) end
+
+--- The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the
+--- eigenbasis.
+---@param x diffusion.tensor {B, D}
+---@param a number|diffusion.tensor signal, one or {B}
+---@param s number|diffusion.tensor noise, one or {B}
+---@return diffusion.tensor {B, D}
+function oracle:posterior_mean(x, a, s) end
+
+--- n samples.
+---@param n integer
+---@param options? table? {seed=}
+---@return any x {n, D}
+function oracle:sample(n, options) end
+
+--- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
+---@param x0 number|diffusion.tensor
+---@param o? {seed: integer}
+---@return fun(): integer|nil, any, any
+function process:chain(x0, o) end
+
+--- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
+---@param x0 number|diffusion.tensor
+---@return number|diffusion.tensor
+function process:clipped(x0) end
+
+--- Plain values from which process_from_config makes the same process again, for files. A
+--- variance that is a function can't be written: an error.
+---@return table
+function process:config() end
+
+--- A prediction of one kind as another. Fails where x_t holds no signal and the value says
+--- nothing of x_0 (eps or score at zero terminal SNR).
+---@param value number|diffusion.tensor
+---@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor} kinds "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
+---@return number|diffusion.tensor
+function process:convert(value, o) end
+
+--- What a network's output says: x0, clipped as the process asks, and the eps that goes with
+--- this x0 and x_t (so the pair is consistent where clip has changed x0).
+---@param output number|diffusion.tensor of the kind process.predict
+---@param xt number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor
+---@return number|diffusion.tensor x0
+---@return number|diffusion.tensor eps
+function process:estimate(output, xt, t) end
+
+--- The formulas of a step with their numbers.
+---@param t integer in 1..T
+---@param s? integer t - 1 if not given
+---@return string
+function process:explain(t, s) end
+
+--- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
+---@param x0 number|diffusion.tensor
+---@param xt number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+function process:posterior(x0, xt, t, s) end
+
+--- The same as coefficients: N(c0 x_0 + ct x_t, variance).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor c0
+---@return number|diffusion.tensor ct
+---@return number|diffusion.tensor variance
+function process:posterior_coefficients(t, s) end
+
+--- Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that
+--- of t = 2 (as in the code of Ho et al. 2020).
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return number|diffusion.tensor
+function process:posterior_log_variance(t, s) end
+
+--- Mean and variance of q(x_t | x_s = x).
+---@param x number|diffusion.tensor
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 if not given
+---@return number|diffusion.tensor mean
+---@return number|diffusion.tensor variance a number where t is, else {B}
+function process:q_moments(x, t, s) end
+
+--- x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2)
+--- (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch
+--- and at any t.
+---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
+---@param t number|number[]|diffusion.tensor in 1..T, one or B
+---@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; drawn from the seed, or from the state of d.manual_seed
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+function process:q_sample(x, t, eps) end
+
+--- One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+---@param x number|diffusion.tensor x_{t-1}
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own noise
+---@return number|diffusion.tensor xt
+---@return number|diffusion.tensor eps
+function process:q_step(x, t, eps) end
+
+--- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
+---@param t number
+---@param s number
+---@return number
+function process:step_variance(t, s) end
+
+--- One step; nil when there is none left.
+---@return table|nil step {i, n, t, s, xt, x, x0, eps}
+function run:__call() end
+
+--- An independent copy: x, the solver's history, its place and its noise counter.
+function run:clone() end
+
+--- Takes the steps that are left; returns x.
+function run:finish() end
+
+--- alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@return number|diffusion.tensor
+function schedule:alpha(t, s) end
+
+--- a^2, where a^2 + s^2 = 1; an error elsewhere.
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:alpha_bar(t) end
+
+--- 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@return number|diffusion.tensor
+function schedule:beta(t, s) end
+
+--- The two columns of t = 1..T.
+---@return number[] ln_a
+---@return number[] ln_s
+function schedule:columns() end
+
+--- A table of plain values from which schedule.from_config makes the same schedule again; real
+--- levels of functions become interpolated ones.
+---@return table
+function schedule:config() end
+
+---@return boolean whether a^2 + s^2 = 1 at every level
+function schedule:is_vp() end
+
+--- The t, real in general, at which s/a = sigma.
+---@param sigma number|number[]|diffusion.tensor 0, or from sigma(1) to sigma(T)
+---@return number|diffusion.tensor
+function schedule:level_of_sigma(sigma) end
+
+--- ln(a^2/s^2).
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:log_snr(t) end
+
+--- s_t of x_t = a_t x_0 + s_t eps.
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:noise(t) end
+
+--- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
+---@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@return boolean|nil ok, string? message
+function schedule:plot(o) end
+
+--- The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).
+---@param t number|number[]|diffusion.tensor in 1..T
+---@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@return number|diffusion.tensor
+function schedule:posterior_variance(t, s) end
+
+--- KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.
+---@param x? number |x_0|, 1 if not given
+---@return number
+function schedule:prior_kl(x) end
+
+--- Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else s_T.
+---@return number
+function schedule:prior_std() end
+
+--- The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1).
+--- The first level stays.
+---@return diffusion.schedule
+function schedule:rescale_zero_terminal_snr() end
+
+--- s/a, the noise in units of the data.
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:sigma(t) end
+
+--- a_t of x_t = a_t x_0 + s_t eps.
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:signal(t) end
+
+--- The signal-to-noise ratio a^2/s^2.
+---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
+---@return number|diffusion.tensor {B} for many t
+function schedule:snr(t) end
+
+--- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
+--- Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the
+--- seams between epochs, so that all are full (also where size > n) and nothing is left out.
+--- With `epochs`, every example comes exactly that often and the last batch is short if it
+--- must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).
+---@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
+---@return diffusion.batches
+function set:batches(options) end
+
+--- |x| of each element.
+---@return diffusion.tensor of the same shape
+function tensor:abs() end
+
+--- x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
+--- shapes don't fit. Integers beside integers stay so under + - *.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:add(y) end
+
+--- x + y written over x. Its type and shape stay, y stretches to it. An error on the way back
+--- if a gradient needs what was there.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor x itself
+function tensor:add_(y) end
+
+--- Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any()
+--- then`.
+---@param dim? integer|integer[] nil: over all, as a boolean
+---@param keep? boolean false
+---@return boolean|diffusion.tensor u8 along a dimension
+function tensor:all(dim, keep) end
+
+--- Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?
+---@param y diffusion.tensor
+---@param opts? {rtol: number, atol: number} 1e-5 and 1e-8 if not given
+---@return boolean
+function tensor:allclose(y, opts) end
+
+--- Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any()
+--- then`.
+---@param dim? integer|integer[] nil: over all, as a boolean
+---@param keep? boolean false
+---@return boolean|diffusion.tensor u8 along a dimension
+function tensor:any(dim, keep) end
+
+--- Where the largest element stands: the first of equals.
+---@param dim? integer all elements in one row if not given
+---@param keep? boolean false
+---@return diffusion.tensor i64, from 1
+function tensor:argmax(dim, keep) end
+
+--- Where the smallest element stands: the first of equals.
+---@param dim? integer all elements in one row if not given
+---@param keep? boolean false
+---@return diffusion.tensor i64, from 1
+function tensor:argmin(dim, keep) end
+
+--- softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+---@param k diffusion.tensor {B,M,heads D}
+---@param v diffusion.tensor {B,M,heads D}
+---@param opts? {heads: integer} 1 if not given
+---@return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
+function tensor:attention(k, v, opts) end
+
+--- The mean of each times x times pixels. An error unless times divides H and W.
+---@param times? integer 2
+---@return diffusion.tensor {B,H/times,W/times,C} of x {B,H,W,C}
+function tensor:avg_pool(times) end
+
+--- Walks back what d.record has recorded and adds to the gradients of what is trainable. Of
+--- one element; a second walk, a value that was written over since, and a second derivative
+--- are errors.
+---@param opts? {keep: boolean} true: what was recorded stays, for another walk
+function tensor:backward(opts) end
+
+--- The elements' bytes in order, for d.frombytes.
+---@return string
+function tensor:bytes() end
+
+--- Each element brought into [low, high].
+---@param low? number nil: no lower end
+---@param high? number nil: no upper end
+---@return diffusion.tensor of the same shape
+function tensor:clamp(low, high) end
+
+--- A copy in memory of its own.
+---@return diffusion.tensor
+function tensor:clone() end
+
+--- x itself where its elements lie in order without gaps, else a copy that does.
+---@return diffusion.tensor
+function tensor:contiguous() end
+
+--- Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top, w
+--- stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is larger
+--- than the padded image.
+---@param w diffusion.tensor {K,R,S,C}
+---@param b? diffusion.tensor {K}
+---@param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
+---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
+function tensor:conv2d(w, b, opts) end
+
+--- Writes y's elements over x's.
+---@param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
+---@return diffusion.tensor x itself
+function tensor:copy_(y) end
+
+--- The cosine of each element, in radians.
+---@return diffusion.tensor of the same shape
+function tensor:cos() end
+
+--- y_i = x_1 + ... + x_i along a dimension.
+---@param dim? integer the last if not given
+---@return diffusion.tensor of the same shape
+function tensor:cumsum(dim) end
+
+--- The same values on the same memory, as a constant: no gradient goes through.
+---@return diffusion.tensor
+function tensor:detach() end
+
+--- How many dimensions there are.
+---@return integer
+function tensor:dim() end
+
+--- x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions,
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:div(y) end
+
+--- x / y written over x. Its type and shape stay, y stretches to it. An error on the way back
+--- if a gradient needs what was there.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor x itself
+function tensor:div_(y) end
+
+--- x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).
+---@param p number the share dropped, in [0, 1)
+---@return diffusion.tensor of the same shape
+function tensor:dropout(p) end
+
+--- The type of the elements.
+---@return string "f32", "f64", "f16", "bf16", "i64" or "u8"
+function tensor:dtype() end
+
+--- Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).
+---@param w diffusion.tensor {n,D}
+---@return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n
+function tensor:embedding(w) end
+
+--- Where x = y holds (Lua's own == asks whether two values are one object).
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:eq(y) end
+
+--- Is y of the same shape with the same elements? nan equals nothing.
+---@param y diffusion.tensor
+---@return boolean
+function tensor:equal(y) end
+
+--- 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.
+---@return diffusion.tensor of the same shape
+function tensor:erf() end
+
+--- 1 - erf(x) of each element, without its loss of digits.
+---@return diffusion.tensor of the same shape
+function tensor:erfc() end
+
+--- e^x of each element.
+---@return diffusion.tensor of the same shape
+function tensor:exp() end
+
+--- Sizes of 1, and missing leading dimensions, repeated without a copy.
+---@param shape integer|integer[] numbers or one list
+---@return diffusion.tensor a window; writing to it is an error
+function tensor:expand(shape) end
+
+--- Writes one number to every element.
+---@param value number
+---@return diffusion.tensor x itself
+function tensor:fill_(value) end
+
+--- Dimensions made one, as reshape.
+---@param from? integer the first of them, 1
+---@param to? integer the last of them, -1
+---@return diffusion.tensor
+function tensor:flatten(from, to) end
+
+--- Dimensions in the opposite order.
+---@param dim integer|integer[]
+---@return diffusion.tensor
+function tensor:flip(dim) end
+
+--- The largest whole number not above x, for each element. No gradient.
+---@return diffusion.tensor of the same shape
+function tensor:floor() end
+
+--- Lets go of the memory now, not when the collector comes. Using the tensor after that is an
+--- error; other windows on the same memory stay.
+function tensor:free() end
+
+--- Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].
+---@param dim integer
+---@param places diffusion.tensor i64 with as many dimensions as x, from 1
+---@return diffusion.tensor of places' shape
+function tensor:gather(dim, places) end
+
+--- Where x >= y holds.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:ge(y) end
+
+--- x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
+---@return diffusion.tensor of the same shape
+function tensor:gelu() end
+
+--- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an
+--- image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
+---@param w? diffusion.tensor {C}
+---@param b? diffusion.tensor {C}
+---@param opts {groups: integer, eps: number, silu: boolean, dropout: number} groups divides C; eps 1e-5, silu false, dropout 0
+---@return diffusion.tensor {B,...,C} as x
+function tensor:group_norm(w, b, opts) end
+
+--- Where x > y holds.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:gt(y) end
+
+--- Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].
+---@param dim integer
+---@param places integer[]|diffusion.tensor {n}, from 1
+---@return diffusion.tensor of x's type, with n in place of the dimension's size
+function tensor:index(dim, places) end
+
+--- Do the elements lie in order, without gaps?
+---@return boolean
+function tensor:is_contiguous() end
+
+--- Where x is neither infinite nor nan.
+---@return diffusion.tensor u8, 1 or 0, of the same shape
+function tensor:isfinite() end
+
+--- The number of a tensor of one element; an error for others.
+---@return number
+function tensor:item() end
+
+--- Goes through the first dimension: `for i, xi in x:iter() do`.
+---@return function iterator of i and x[i]
+function tensor:iter() end
+
+--- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et
+--- al. 2016).
+---@param w? diffusion.tensor {C}
+---@param b? diffusion.tensor {C}
+---@param opts? {eps: number} 1e-5 if not given
+---@return diffusion.tensor {...,C} as x
+function tensor:layer_norm(w, b, opts) end
+
+--- Where x <= y holds.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:le(y) end
+
+--- y = x w^T + b over the last dimension.
+---@param w diffusion.tensor {K,C}
+---@param b? diffusion.tensor {K}
+---@return diffusion.tensor {...,K} of x {...,C}
+function tensor:linear(w, b) end
+
+--- ln x of each element: -inf for 0, nan for negative numbers.
+---@return diffusion.tensor of the same shape
+function tensor:log() end
+
+--- x_i - ln sum_j e^x_j along a dimension.
+---@param dim integer from 1, or from -1 backwards
+---@return diffusion.tensor of the same shape
+function tensor:log_softmax(dim) end
+
+--- ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are
+--- added is fixed by the shape.
+---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+---@param keep? boolean leave sizes of 1 where a dimension was; false
+---@return diffusion.tensor
+function tensor:logsumexp(dim, keep) end
+
+--- Where x < y holds.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:lt(y) end
+
+--- The product of matrices.
+---@param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
+---@return diffusion.tensor {m,n} or {...,m,n}
+function tensor:matmul(b) end
+
+--- The largest element; nan if there is one.
+---@param dim? integer|integer[] all if not given
+---@param keep? boolean false
+---@return diffusion.tensor values
+---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
+function tensor:max(dim, keep) end
+
+--- The larger of x and y at each place; nan where either is.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:maximum(y) end
+
+--- The mean along dimensions or over all. The order in which numbers are added is fixed by the
+--- shape.
+---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+---@param keep? boolean leave sizes of 1 where a dimension was; false
+---@return diffusion.tensor
+function tensor:mean(dim, keep) end
+
+--- The smallest element; nan if there is one.
+---@param dim? integer|integer[] all if not given
+---@param keep? boolean false
+---@return diffusion.tensor values
+---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
+function tensor:min(dim, keep) end
+
+--- The smaller of x and y at each place; nan where either is.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:minimum(y) end
+
+--- x y element by element, also written x * y. Sizes of 1, and missing leading dimensions,
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:mul(y) end
+
+--- x y written over x. Its type and shape stay, y stretches to it. An error on the way back if
+--- a gradient needs what was there.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor x itself
+function tensor:mul_(y) end
+
+--- A range of one dimension.
+---@param dim integer
+---@param start integer its first place, from 1
+---@param length integer 0 or more
+---@return diffusion.tensor a window
+function tensor:narrow(dim, start, length) end
+
+--- Where x ~= y holds (Lua's own ~= asks whether two values are not one object).
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+function tensor:ne(y) end
+
+--- -x, also written so.
+---@return diffusion.tensor of the same shape
+function tensor:neg() end
+
+--- The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are
+--- added is fixed by the shape.
+---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+---@param keep? boolean leave sizes of 1 where a dimension was; false
+---@return diffusion.tensor
+function tensor:norm(dim, keep) end
+
+--- How many elements there are.
+---@return integer
+function tensor:numel() end
+
+--- Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list
+--- {B} is one value a sample. An error where it doesn't lie over y.
+---@param y diffusion.tensor
+---@return diffusion.tensor a window
+function tensor:over(y) end
+
+--- A margin around.
+---@param margins table for each dimension in order, as many as are listed: n, {before, after} or {}
+---@param value? number what it is filled with, 0
+---@return diffusion.tensor
+function tensor:pad(margins, value) end
+
+--- Dimensions in another order.
+---@param order integer|integer[] each dimension once: numbers or one list
+---@return diffusion.tensor a window
+function tensor:permute(order) end
+
+--- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:pow(y) end
+
+--- The product along dimensions or over all. The order in which numbers are added is fixed by
+--- the shape.
+---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+---@param keep? boolean leave sizes of 1 where a dimension was; false
+---@return diffusion.tensor
+function tensor:prod(dim, keep) end
+
+--- The value below which a share q lies, linear between the two nearest.
+---@param q number in [0, 1]
+---@param dim? integer all if not given
+---@param keep? boolean false
+---@return diffusion.tensor
+function tensor:quantile(q, dim, keep) end
+
+--- 1/x of each element.
+---@return diffusion.tensor of the same shape
+function tensor:reciprocal() end
+
+--- max(x, 0) of each element.
+---@return diffusion.tensor of the same shape
+function tensor:relu() end
+
+--- Each entry of a dimension `times` times in a row.
+---@param times integer 0 or more
+---@param dim? integer 1 if not given
+---@return diffusion.tensor
+function tensor:repeat_each(times, dim) end
+
+--- The same elements in another shape, copied only where it must be.
+---@param shape integer|integer[] numbers or one list; one size may be -1: what is left
+---@return diffusion.tensor
+function tensor:reshape(shape) end
+
+--- Moved along a dimension; what leaves at one end comes in at the other.
+---@param shift integer places towards the end; backwards where negative
+---@param dim integer
+---@return diffusion.tensor
+function tensor:roll(shift, dim) end
+
+--- The nearest whole number, of two the even one, for each element. No gradient.
+---@return diffusion.tensor of the same shape
+function tensor:round() end
+
+--- One place of a dimension, which is gone in the result.
+---@param dim integer
+---@param place integer from 1, or from -1 backwards
+---@return diffusion.tensor a window
+function tensor:select(dim, place) end
+
+--- The sizes of all dimensions.
+---@return integer[]
+function tensor:shape() end
+
+--- 1 / (1 + e^-x) of each element.
+---@return diffusion.tensor of the same shape
+function tensor:sigmoid() end
+
+--- -1, 0 or 1 for each element.
+---@return diffusion.tensor of the same shape
+function tensor:sign() end
+
+--- x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).
+---@return diffusion.tensor of the same shape
+function tensor:silu() end
+
+--- The sine of each element, in radians.
+---@return diffusion.tensor of the same shape
+function tensor:sin() end
+
+--- cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
+--- gradient.
+---@param opts {width: integer, max_period: number, shift: number, sin_first: boolean} width even; max_period 10000, shift 0, sin_first false
+---@return diffusion.tensor {B,width} of t {B}
+function tensor:sinusoid(opts) end
+
+--- The size of one dimension.
+---@param dim integer from 1, or from -1 backwards
+---@return integer
+function tensor:size(dim) end
+
+--- e^x_i / sum_j e^x_j along a dimension.
+---@param dim integer from 1, or from -1 backwards
+---@return diffusion.tensor of the same shape
+function tensor:softmax(dim) end
+
+--- Sorted along a dimension; equals keep their order, nan comes last.
+---@param dim? integer the last if not given
+---@param descending? boolean false
+---@return diffusion.tensor values
+---@return diffusion.tensor places i64, where each stood, from 1
+function tensor:sort(dim, descending) end
+
+--- The square root of each element; nan where x < 0.
+---@return diffusion.tensor of the same shape
+function tensor:sqrt() end
+
+--- x^2 of each element.
+---@return diffusion.tensor of the same shape
+function tensor:square() end
+
+--- Without a dimension of size 1, or without any such; one of another size stays.
+---@param dim? integer all if not given
+---@return diffusion.tensor a window
+function tensor:squeeze(dim) end
+
+--- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
+---@param dim? integer|integer[] all if not given
+---@param keep? boolean false
+---@param correction? integer 1, or 0 for the mean square
+---@return diffusion.tensor
+function tensor:std(dim, keep, correction) end
+
+--- x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
+--- shapes don't fit. Integers beside integers stay so under + - *.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor of the shape that both stretch to
+function tensor:sub(y) end
+
+--- x - y written over x. Its type and shape stay, y stretches to it. An error on the way back
+--- if a gradient needs what was there.
+---@param y diffusion.tensor|number|number[]
+---@return diffusion.tensor x itself
+function tensor:sub_(y) end
+
+--- The sum along dimensions or over all. The order in which numbers are added is fixed by the
+--- shape.
+---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
+---@param keep? boolean leave sizes of 1 where a dimension was; false
+---@return diffusion.tensor
+function tensor:sum(dim, keep) end
+
+--- A matrix with rows and columns exchanged.
+---@return diffusion.tensor {n,m} of x {m,n}, a window
+function tensor:t() end
+
+--- The hyperbolic tangent of each element.
+---@return diffusion.tensor of the same shape
+function tensor:tanh() end
+
+--- The same numbers in another type: x itself where it has it. To u8 they are rounded and cut
+--- to 0..255; to i64 what is behind the point is dropped.
+---@param dtype string "f32", "f64", "f16", "bf16", "i64" or "u8"
+---@return diffusion.tensor
+function tensor:to(dtype) end
+
+--- The k largest along a dimension, largest first.
+---@param k integer 0 to the dimension's size
+---@param dim? integer the last if not given
+---@return diffusion.tensor values
+---@return diffusion.tensor places i64, from 1
+function tensor:topk(k, dim) end
+
+--- The elements as nested tables.
+---@return table|number a number where there are no dimensions
+function tensor:totable() end
+
+--- With a new dimension of size 1.
+---@param dim integer its place in the result, from 1 or from -1 backwards
+---@return diffusion.tensor a window
+function tensor:unsqueeze(dim) end
+
+--- Each pixel `times` times in both directions: nearest neighbours.
+---@param times? integer 2
+---@return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C}
+function tensor:upsample(times) end
+
+--- The variance, sum (x - mean)^2 / (n - correction).
+---@param dim? integer|integer[] all if not given
+---@param keep? boolean false
+---@param correction? integer 1, or 0 for the mean square
+---@return diffusion.tensor
+function tensor:var(dim, keep, correction) end
+
+--- How often the memory under this tensor has been written to.
+---@return integer
+function tensor:version() end
+
+--- The same elements on the same memory in another shape; an error where strides forbid it.
+---@param shape integer|integer[] numbers or one list; one size may be -1: what is left
+---@return diffusion.tensor
+function tensor:view(shape) end
+
+--- Writes 0 to every element.
+---@return diffusion.tensor x itself
+function tensor:zero_() end
+
+--- Trains until the batches end.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
+---@return string|nil message
+function trainer:run() end
+
+return d

@@ -1,0 +1,3193 @@
+-- What d.help shows. Made by `make doc` from the comments above what is public;
+-- change those.
+return {
+  ["adamw"] = {
+    signature = "adamw",
+    text = "AdamW over what was trainable when it was made.",
+    params = {
+      { name = "lr", type = "number", text = "of the next step; can be set, to a number or a function of the step" },
+      { name = "steps", type = "integer", text = "steps taken" },
+      { name = "skipped", type = "integer", text = "steps not taken, since the gradient wasn't finite" },
+    },
+  },
+  ["adamw:load_state"] = {
+    signature = "adamw:load_state(state)",
+    text = "Copies a state in: the moments of every parameter it moves, and nothing else.",
+    params = {
+      { name = "state", type = "table", text = "as of state()" },
+    },
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["adamw:state"] = {
+    signature = "adamw:state()",
+    text = "What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name as windows on the optimiser's own.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["adamw:step"] = {
+    signature = "adamw:step([options])",
+    text = "One step: the gradient's mean over the backward calls since the last (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped` counts one more: look at the result.",
+    params = {
+      { name = "options", type = "table?", text = "{zero = true: let go of the gradient after it}", optional = true },
+    },
+    returns = {
+      { type = "number", text = "norm L2, of the whole gradient before clipping" },
+    },
+  },
+  ["adamw:zero"] = {
+    signature = "adamw:zero()",
+    text = "Drops the gradients that have gathered.",
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["batches"] = {
+    signature = "batches",
+    text = "A walk over a set; the state of it is its step.",
+    params = {
+      { name = "step", type = "integer", text = "batches given so far; can be set" },
+      { name = "steps", type = "integer", text = "how many there will be" },
+      { name = "size", type = "integer", text = "examples in a batch" },
+      { name = "seed", type = "integer", text = "of the order and the flips" },
+    },
+  },
+  ["batches()"] = {
+    signature = "batches()",
+    text = "The next batch; nil when there is none left.",
+    returns = {
+      { type = "integer|nil", text = "step counting from 1" },
+      { type = "diffusion.tensor|nil", text = "x0 [B,...] floats" },
+      { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil where the set has none" },
+    },
+  },
+  ["batches:load_state"] = {
+    signature = "batches:load_state(state)",
+    text = "Goes on from a state: the batches that follow are those that would have followed.",
+    params = {
+      { name = "state", type = "table", text = "of `state()`" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the state is of another set or other sizes" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["batches:state"] = {
+    signature = "batches:state()",
+    text = "What a checkpoint keeps.",
+    returns = {
+      { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
+    },
+  },
+  ["checkpoint"] = {
+    signature = "checkpoint",
+    text = "What a run is made of and the file that it is kept in.",
+    params = {
+      { name = "extra", type = "table|nil", text = "after load: what was given to save" },
+    },
+  },
+  ["checkpoint:load"] = {
+    signature = "checkpoint:load()",
+    text = "Goes on from the file, if there is one.",
+    returns = {
+      { type = "boolean|nil", text = "loaded true; false where there is no file; nil and a message, with nothing changed, where the file isn't of this run" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["checkpoint:save"] = {
+    signature = "checkpoint:save([extra])",
+    text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
+    params = {
+      { name = "extra", type = "table?", text = "plain values to remember, found in .extra after load", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done, string? message" },
+    },
+  },
+  ["d.adamw"] = {
+    signature = "d.adamw(models, [options])",
+    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.",
+    params = {
+      { name = "models", type = "table", text = "a model, or a list of models" },
+      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "opt fields lr (of the next step; may be set), steps, skipped" },
+    },
+  },
+  ["d.arange"] = {
+    signature = "d.arange(first, last, [step])",
+    text = "first, first + step, ... up to last, both ends included.",
+    params = {
+      { name = "first", type = "number" },
+      { name = "last", type = "number" },
+      { name = "step", type = "number", text = "1 if not given; not 0", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{n}, i64 where all three are whole" },
+    },
+  },
+  ["d.cat"] = {
+    signature = "d.cat(list, [dim])",
+    text = "Tensors one behind the other along a dimension.",
+    params = {
+      { name = "list", type = "diffusion.tensor[]", text = "of one type, with equal sizes but there" },
+      { name = "dim", type = "integer", text = "1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.checkpoint"] = {
+    signature = "d.checkpoint(options)",
+    text = "What a run is made of, and the file that it is kept in.",
+    params = {
+      { name = "options", type = "table", text = "{path, model, opt, ema, batches}" },
+    },
+    returns = {
+      { type = "table", text = "checkpoint :load() and :save{...}" },
+    },
+  },
+  ["d.cross_entropy"] = {
+    signature = "d.cross_entropy(x, class, [over])",
+    text = "The mean of -ln softmax(x)[class].",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "{B,n}" },
+      { name = "class", type = "integer[]|diffusion.tensor", text = "{B} in 1..n" },
+      { name = "over", type = "string", text = "\"sample\" for one value a sample", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a number, or {B}" },
+    },
+  },
+  ["d.data"] = {
+    signature = "d.data",
+    text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets made of one's own tensors. What can't be read is nil and a message.",
+  },
+  ["d.data.cifar10"] = {
+    signature = "d.data.cifar10(dir, [options])",
+    text = "CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.",
+    params = {
+      { name = "dir", type = "string", text = "the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin" },
+      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set nil with a message where files are missing or not what they should be" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.data.digits"] = {
+    signature = "d.data.digits()",
+    text = "The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).",
+    returns = {
+      { type = "diffusion.set", text = "set x u8 [1797,8,8,1], classes 1 to 10 named \"0\" to \"9\"" },
+    },
+  },
+  ["d.data.fashion_mnist"] = {
+    signature = "d.data.fashion_mnist([dir], [options])",
+    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.",
+    params = {
+      { name = "dir", type = "string|table|nil", text = "the folder; or the options", optional = true },
+      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set nil with a message where the files are missing" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.data.folder"] = {
+    signature = "d.data.folder(dir, [options])",
+    text = "A set of the PNG and JPEG pictures in a folder. Sub-folders, in order of their names, are the classes; without any, there are no classes.",
+    params = {
+      { name = "dir", type = "string" },
+      { name = "options", type = "table|nil", text = "size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.data.idx"] = {
+    signature = "d.data.idx(images, [labels], [options])",
+    text = "Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.",
+    params = {
+      { name = "images", type = "string", text = "path of [n,H,W] or [n,H,W,C] bytes" },
+      { name = "labels", type = "string|nil", text = "path of [n] bytes from 0; classes are one more", optional = true },
+      { name = "options", type = "table|nil", text = "names: what the classes are called", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.data.npy"] = {
+    signature = "d.data.npy(path)",
+    text = "NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. `d.data.set{ x = d.data.npy \"x.npy\" }` makes a set of one.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.data.set"] = {
+    signature = "d.data.set(options)",
+    text = "Makes a set of tensors: `.x .class .n .classes .names .name`.",
+    params = {
+      { name = "options", type = "table", text = "x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name" },
+    },
+    returns = {
+      { type = "diffusion.set" },
+    },
+  },
+  ["d.data.toy"] = {
+    signature = "d.data.toy",
+    text = "Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates, by their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points are the first of more.",
+  },
+  ["d.data.toy.checkerboard"] = {
+    signature = "d.data.toy.checkerboard(n, [options])",
+    text = "The black squares of a board of 4 x 4, even on each.",
+    params = {
+      { name = "n", type = "integer", text = "points" },
+      { name = "options", type = "table|nil", text = "seed; noise = 0, a standard deviation, of 1 in all", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set", text = "x [n,2]" },
+    },
+  },
+  ["d.data.toy.eight_gaussians"] = {
+    signature = "d.data.toy.eight_gaussians(n, [options])",
+    text = "Eight normal distributions around a circle, each a class.",
+    params = {
+      { name = "n", type = "integer", text = "points" },
+      { name = "options", type = "table|nil", text = "seed; noise = 0.07, their standard deviation, of 1 in all", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set", text = "x [n,2], classes 1 to 8" },
+    },
+  },
+  ["d.data.toy.moons"] = {
+    signature = "d.data.toy.moons(n, [options])",
+    text = "Two half moons, each a class.",
+    params = {
+      { name = "n", type = "integer", text = "points" },
+      { name = "options", type = "table|nil", text = "seed; noise = 0.08, a standard deviation, of 1 in all", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
+    },
+  },
+  ["d.data.toy.spiral"] = {
+    signature = "d.data.toy.spiral(n, [options])",
+    text = "Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.",
+    params = {
+      { name = "n", type = "integer", text = "points" },
+      { name = "options", type = "table|nil", text = "seed; noise = 0.03, a standard deviation, of 1 in all", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
+    },
+  },
+  ["d.data.toy.swiss_roll"] = {
+    signature = "d.data.toy.swiss_roll(n, [options])",
+    text = "A roll: r = angle, from 1.5 pi to 4.5 pi.",
+    params = {
+      { name = "n", type = "integer", text = "points" },
+      { name = "options", type = "table|nil", text = "seed; noise = 0.04, a standard deviation, of 1 in all", optional = true },
+    },
+    returns = {
+      { type = "diffusion.set", text = "x [n,2]" },
+    },
+  },
+  ["d.ema"] = {
+    signature = "d.ema(of, [options])",
+    text = "A running average of a model's values, begun as a copy: a denoiser like the model. Give it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.",
+    params = {
+      { name = "of", type = "table", text = "a model" },
+      { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), warmup = true}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "ema callable (xt, t, {class=}); field updates" },
+    },
+  },
+  ["d.eye"] = {
+    signature = "d.eye(n, [opts])",
+    text = "The identity matrix.",
+    params = {
+      { name = "n", type = "integer" },
+      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{n,n}" },
+    },
+  },
+  ["d.frombytes"] = {
+    signature = "d.frombytes(bytes, shape, [dtype])",
+    text = "A tensor of the bytes of a string, in this machine's order. An error where their number isn't the shape's.",
+    params = {
+      { name = "bytes", type = "string" },
+      { name = "shape", type = "integer[]" },
+      { name = "dtype", type = "string", text = "as d.tensor", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.full"] = {
+    signature = "d.full(shape, value, [opts])",
+    text = "One number throughout.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "a number is a shape of one dimension" },
+      { name = "value", type = "number" },
+      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.generator"] = {
+    signature = "d.generator([opts])",
+    text = "A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the functions of d, g:state() and g:set_state(text). \"torch\" gives what PyTorch's CPU generator gives for float32 tensors of a seed.",
+    params = {
+      { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "philox and 0 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.generator" },
+    },
+  },
+  ["d.grad"] = {
+    signature = "d.grad(fn, ...)",
+    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.",
+    params = {
+      { name = "fn", type = "function" },
+      { name = "...", type = "any", text = "its arguments" },
+    },
+    returns = {
+      { type = "any", text = "... one gradient for each float tensor, then what fn returned, detached" },
+    },
+  },
+  ["d.gradcheck"] = {
+    signature = "d.gradcheck(fn, inputs, [opts])",
+    text = "Holds the gradient of the sum of `fn(...)` against central differences.",
+    params = {
+      { name = "fn", type = "function", text = "of the inputs, to a tensor" },
+      { name = "inputs", type = "table", text = "of tensors (others are passed on)" },
+      { name = "opts", type = "table?", text = "{step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}", optional = true },
+    },
+    returns = {
+      { type = "boolean", text = "ok" },
+      { type = "number", text = "worst the largest difference, relative to max(1, |gradient|)" },
+    },
+  },
+  ["d.grid"] = {
+    signature = "d.grid",
+    text = "d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first, that hangs together (each s is the next t) and ends at s = 0; one definition for every sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.",
+  },
+  ["d.grid.leading"] = {
+    signature = "d.grid.leading(source, N)",
+    text = "1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al. 2021).",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
+      { name = "N", type = "integer", text = "number of steps, 1..T" },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.linspace"] = {
+    signature = "d.grid.linspace(source, N)",
+    text = "From T to 1 in N equal steps, rounded (half up).",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
+      { name = "N", type = "integer", text = "number of steps, 1..T; the only step of N = 1 starts from T" },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.list"] = {
+    signature = "d.grid.list(source, times)",
+    text = "Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
+      { name = "times", type = "number[]", text = "real levels where the schedule has them" },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.trailing"] = {
+    signature = "d.grid.trailing(source, N)",
+    text = "T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "what to walk, or its T" },
+      { name = "N", type = "integer", text = "number of steps, 1..T" },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.guidance"] = {
+    signature = "d.guidance",
+    text = "Guidance: functions from denoisers to a denoiser.",
+  },
+  ["d.guidance.cfg"] = {
+    signature = "d.guidance.cfg(model, options)",
+    text = "A guided denoiser.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "options", type = "table", text = "{scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+  },
+  ["d.help"] = {
+    signature = "d.help([what])",
+    text = "Prints what there is (no argument), or what is written of a name, a function, or the methods of a thing.",
+    params = {
+      { name = "what", type = "any", text = "a name (\"q_sample\", \"d.lr.cosine\"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...", optional = true },
+    },
+    example = "d.help \"q_sample\"",
+  },
+  ["d.huber"] = {
+    signature = "d.huber(a, b, [over], [opts])",
+    text = "The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber 1964).",
+    params = {
+      { name = "a", type = "diffusion.tensor" },
+      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean a sample", optional = true },
+      { name = "opts", type = "{delta: number}", text = "above 0, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a number, or {B}" },
+    },
+  },
+  ["d.image"] = {
+    signature = "d.image",
+    text = "Pictures: files in and out, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.",
+  },
+  ["d.image.draw"] = {
+    signature = "d.image.draw(x, [options])",
+    text = "The text that image.show writes.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)", optional = true },
+    },
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["d.image.grid"] = {
+    signature = "d.image.grid(x, [options])",
+    text = "Pictures side by side in one, row by row; what is left over, and the seams, are black.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type" },
+    },
+  },
+  ["d.image.info"] = {
+    signature = "d.image.info(path)",
+    text = "What a picture file says of itself, without decoding it.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "table|nil", text = "info { height, width, channels, format, text = {key = value} }; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.image.load"] = {
+    signature = "d.image.load(path, [options])",
+    text = "Reads a picture.",
+    params = {
+      { name = "path", type = "string", text = "a PNG or a JPEG" },
+      { name = "options", type = "table|nil", text = "channels = 1 (grey) or 3 (RGB); as the file has them if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor|nil", text = "x floats [H,W,C] in [-1, 1]; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.image.read"] = {
+    signature = "d.image.read(path, [channels])",
+    text = "A picture file's pixels as bytes.",
+    params = {
+      { name = "path", type = "string", text = "a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG" },
+      { name = "channels", type = "integer|nil", text = "1 grey or 3 RGB (transparent over white); as the file has them if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor|nil", text = "x u8 [H,W,C], C in 1..4; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.image.save"] = {
+    signature = "d.image.save(path, x, [options])",
+    text = "Writes a picture as PNG, whole or not at all.",
+    params = {
+      { name = "path", type = "string", text = "ends in .png" },
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], u8 or floats in [-1, 1] (clamped), C in 1..4" },
+      { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.image.show"] = {
+    signature = "d.image.show(x, [options])",
+    text = "Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as letters (no colours, NO_COLOR, or not a terminal at all).",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "options", type = "table|nil", text = "as image.draw", optional = true },
+    },
+  },
+  ["d.image.to_bytes"] = {
+    signature = "d.image.to_bytes(x)",
+    text = "Floats in [-1, 1] as bytes 0..255, rounded; what is outside is clamped. Bytes stay.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "of any shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8" },
+    },
+  },
+  ["d.image.to_float"] = {
+    signature = "d.image.to_float(x)",
+    text = "Bytes 0..255 as floats in [-1, 1]; floats stay as they are.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "u8 of any shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.info"] = {
+    signature = "d.info()",
+    text = "What runs here, in a few lines.",
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["d.l1"] = {
+    signature = "d.l1(a, b, [over])",
+    text = "The mean of |a - b|.",
+    params = {
+      { name = "a", type = "diffusion.tensor" },
+      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean a sample", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a number, or {B}" },
+    },
+  },
+  ["d.linalg"] = {
+    signature = "d.linalg",
+    text = "Linear algebra of small matrices, by LAPACK in double.",
+  },
+  ["d.linalg.cholesky"] = {
+    signature = "d.linalg.cholesky(a)",
+    text = "The lower factor L of a = L L^T. No gradient.",
+    params = {
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error unless symmetric and positive definite, which names the first leading minor that isn't positive" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{n,n}, zeros above the diagonal" },
+    },
+  },
+  ["d.linalg.eigh"] = {
+    signature = "d.linalg.eigh(a)",
+    text = "Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.",
+    params = {
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error unless symmetric and finite" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "values {n}, ascending" },
+      { type = "diffusion.tensor", text = "vectors {n,n}, of unit length, in columns" },
+    },
+  },
+  ["d.linalg.solve"] = {
+    signature = "d.linalg.solve(a, b)",
+    text = "x with a x = b, by elimination in double. No gradient.",
+    params = {
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error where it is singular" },
+      { name = "b", type = "diffusion.tensor|number[]|number[][]", text = "{n} or {n,m}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as b" },
+    },
+  },
+  ["d.linspace"] = {
+    signature = "d.linspace(first, last, n)",
+    text = "n numbers in equal steps, both ends included.",
+    params = {
+      { name = "first", type = "number" },
+      { name = "last", type = "number" },
+      { name = "n", type = "integer", text = "1 or more" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{n}" },
+    },
+  },
+  ["d.load"] = {
+    signature = "d.load(path)",
+    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message where it isn't a good file" },
+      { type = "table<string, string>|string", text = "metadata or the message" },
+    },
+  },
+  ["d.load_model"] = {
+    signature = "d.load_model(path)",
+    text = "A model file (model:save) as a network with its values, and its process (nil if it has none).",
+    params = {
+      { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
+    },
+    returns = {
+      { type = "table|nil", text = "model nil with a message where it isn't a good model file" },
+      { type = "any", text = "process or the message" },
+    },
+    example = "local model, process = d.load_model \"digits\"",
+  },
+  ["d.lr"] = {
+    signature = "d.lr",
+    text = "Learning rates: functions from the number of a step, counted from 1, to a rate.",
+  },
+  ["d.lr.constant"] = {
+    signature = "d.lr.constant(options)",
+    text = "The same at every step, after a linear warm-up.",
+    params = {
+      { name = "options", type = "table", text = "{peak=, warmup = 0 steps}" },
+    },
+    returns = {
+      { type = "function", text = "step -> rate" },
+    },
+  },
+  ["d.lr.cosine"] = {
+    signature = "d.lr.cosine(options)",
+    text = "Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).",
+    params = {
+      { name = "options", type = "table", text = "{peak=, total=, floor = 0}" },
+    },
+    returns = {
+      { type = "function", text = "step -> rate" },
+    },
+  },
+  ["d.lr.linear"] = {
+    signature = "d.lr.linear(options)",
+    text = "A straight line from peak to floor at step `total`, after a linear warm-up.",
+    params = {
+      { name = "options", type = "table", text = "{peak=, total=, warmup = 0, floor = 0}" },
+    },
+    returns = {
+      { type = "function", text = "step -> rate" },
+    },
+  },
+  ["d.lr.warmup_cosine"] = {
+    signature = "d.lr.warmup_cosine(options)",
+    text = "The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.",
+    params = {
+      { name = "options", type = "table", text = "{peak=, warmup=, total=, floor = 0}" },
+    },
+    returns = {
+      { type = "function", text = "step -> rate" },
+    },
+  },
+  ["d.manual_seed"] = {
+    signature = "d.manual_seed(seed)",
+    text = "Seeds everything random of this Lua state; all counters start again.",
+    params = {
+      { name = "seed", type = "integer" },
+    },
+  },
+  ["d.memory"] = {
+    signature = "d.memory()",
+    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit.",
+    returns = {
+      { type = "table", text = "{live, peak, pooled, limit, blocks}" },
+    },
+  },
+  ["d.memory_limit"] = {
+    signature = "d.memory_limit(bytes)",
+    text = "An upper limit for the memory of tensors; beyond it an op collects garbage, tries again, and then fails with a sentence.",
+    params = {
+      { name = "bytes", type = "integer", text = "0: none" },
+    },
+  },
+  ["d.metric"] = {
+    signature = "d.metric",
+    text = "Distances between two sets of samples; nothing is downloaded.",
+  },
+  ["d.metric.energy"] = {
+    signature = "d.metric.energy(x, y)",
+    text = "The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
+    params = {
+      { name = "x", type = "any", text = "samples {n, ...}, n >= 2" },
+      { name = "y", type = "any", text = "samples {m, ...}, m >= 2" },
+    },
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["d.metric.frechet"] = {
+    signature = "d.metric.frechet(x, y)",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards for few samples: compare only equal numbers.",
+    params = {
+      { name = "x", type = "any", text = "features {n, D}" },
+      { name = "y", type = "any", text = "features {m, D}" },
+    },
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["d.metric.wasserstein1"] = {
+    signature = "d.metric.wasserstein1(x, y)",
+    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions.",
+    params = {
+      { name = "x", type = "any", text = "samples {n} or {n, 1}" },
+      { name = "y", type = "any", text = "samples {m} or {m, 1}" },
+    },
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["d.mix"] = {
+    signature = "d.mix(c1, x1, ...)",
+    text = "c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.",
+    params = {
+      { name = "c1", type = "number|number[]|diffusion.tensor", text = "one, or one a sample {B}; computed in double" },
+      { name = "x1", type = "diffusion.tensor", text = "{B,...}" },
+      { name = "...", type = "any", text = "more pairs, at most 16 in all, x of the same shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "like x1" },
+    },
+    example = "print(d.mix(0.6, d.ones(2, 2), 0.8, d.randn(2, 2)))",
+  },
+  ["d.mlp"] = {
+    signature = "d.mlp([options])",
+    text = "A denoiser for points {B, dim}: residual blocks of two products, told the time by an embedding.",
+    params = {
+      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "model" },
+    },
+  },
+  ["d.mse"] = {
+    signature = "d.mse(a, b, [over])",
+    text = "The mean of (a - b)^2.",
+    params = {
+      { name = "a", type = "diffusion.tensor" },
+      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean a sample (the first dimension)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a number, or {B}" },
+    },
+  },
+  ["d.nn"] = {
+    signature = "d.nn",
+    text = "nn: layers, modules of one's own, and models that pack them.",
+  },
+  ["d.nn.attention"] = {
+    signature = "d.nn.attention(width, [options])",
+    text = "Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The residual connection is yours: x + attention(norm(x)).",
+    params = {
+      { name = "width", type = "integer" },
+      { name = "options", type = "table?", text = "{heads = 1, init = of the last product, \"usual\" or \"zero\"}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer parts qkv and out" },
+    },
+  },
+  ["d.nn.conv"] = {
+    signature = "d.nn.conv(inp, out, [options])",
+    text = "Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.",
+    params = {
+      { name = "inp", type = "integer", text = "channels in" },
+      { name = "out", type = "integer", text = "channels out" },
+      { name = "options", type = "table?", text = "{kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = \"usual\" (uniform within 1/sqrt(kernel^2 inp)) or \"zero\"}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer fields weight {out, kernel, kernel, inp}, bias {out}" },
+    },
+  },
+  ["d.nn.downsample"] = {
+    signature = "d.nn.downsample(inp, [out], [options])",
+    text = "A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.",
+    params = {
+      { name = "inp", type = "integer", text = "channels in" },
+      { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
+      { name = "options", type = "table?", text = "{pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer part conv" },
+    },
+  },
+  ["d.nn.dropout"] = {
+    signature = "d.nn.dropout([drop])",
+    text = "Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.",
+    params = {
+      { name = "drop", type = "number|nil", text = "the share set to 0, in [0, 1); 0.5 if nil", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer" },
+    },
+  },
+  ["d.nn.embedding"] = {
+    signature = "d.nn.embedding(n, width)",
+    text = "A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.",
+    params = {
+      { name = "n", type = "integer", text = "rows" },
+      { name = "width", type = "integer" },
+    },
+    returns = {
+      { type = "table", text = "layer field weight {n, width}, standard normal at first" },
+    },
+  },
+  ["d.nn.gelu"] = {
+    signature = "d.nn.gelu",
+    text = "x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu, b).",
+  },
+  ["d.nn.group_norm"] = {
+    signature = "d.nn.group_norm(channels, [options])",
+    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
+    params = {
+      { name = "channels", type = "integer" },
+      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, tiny = 1e-5}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer fields weight, bias {channels}" },
+    },
+  },
+  ["d.nn.guest"] = {
+    signature = "d.nn.guest(forward, backward)",
+    text = "An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was kept, and the arguments, and returns a gradient or nil for each argument.",
+    params = {
+      { name = "forward", type = "function" },
+      { name = "backward", type = "function" },
+    },
+    returns = {
+      { type = "function" },
+    },
+  },
+  ["d.nn.layer_norm"] = {
+    signature = "d.nn.layer_norm(width, [options])",
+    text = "Layer normalisation (Ba et al. 2016) over the last dimension.",
+    params = {
+      { name = "width", type = "integer" },
+      { name = "options", type = "table?", text = "{tiny = 1e-5}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer fields weight, bias {width}" },
+    },
+  },
+  ["d.nn.linear"] = {
+    signature = "d.nn.linear(inp, out, [options])",
+    text = "y = x w^T + b over the last dimension: ..., inp -> ..., out.",
+    params = {
+      { name = "inp", type = "integer" },
+      { name = "out", type = "integer" },
+      { name = "options", type = "table?", text = "{bias = true, init = \"usual\" (uniform within 1/sqrt(inp)) or \"zero\"}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer fields weight {out, inp}, bias {out}" },
+    },
+  },
+  ["d.nn.list"] = {
+    signature = "d.nn.list(n, make)",
+    text = "n parts made by `make(i)`, read as list[i]; their names are numbers.",
+    params = {
+      { name = "n", type = "integer" },
+      { name = "make", type = "function", text = "(i) -> layer or module" },
+    },
+    returns = {
+      { type = "table", text = "module" },
+    },
+  },
+  ["d.nn.model"] = {
+    signature = "d.nn.model(root, [config])",
+    text = "Packs every parameter under a root into one named vector and gives each its first value, by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
+    params = {
+      { name = "root", type = "any", text = "a layer or a module" },
+      { name = "config", type = "table|nil", text = "what config() returns; stock networks give it", optional = true },
+    },
+    returns = {
+      { type = "table", text = "model" },
+    },
+  },
+  ["d.nn.module"] = {
+    signature = "d.nn.module(name, builder)",
+    text = "Defines a module. The builder fills it with layers, modules and a `forward`; fields that are layers or modules are its parts.",
+    params = {
+      { name = "name", type = "string", text = "shown when a model is printed" },
+      { name = "builder", type = "function", text = "(m, ...) fills m; returns nothing" },
+    },
+    returns = {
+      { type = "function", text = "constructor (...) -> module" },
+    },
+  },
+  ["d.nn.norm_conv"] = {
+    signature = "d.nn.norm_conv(inp, out, [options])",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution reads.",
+    params = {
+      { name = "inp", type = "integer", text = "channels in" },
+      { name = "out", type = "integer", text = "channels out" },
+      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", drop = 0}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer parts norm and conv" },
+    },
+  },
+  ["d.nn.parameter"] = {
+    signature = "d.nn.parameter(tensor)",
+    text = "A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the tensor that is trained.",
+    params = {
+      { name = "tensor", type = "any" },
+    },
+    returns = {
+      { type = "table", text = "layer" },
+    },
+  },
+  ["d.nn.recompute"] = {
+    signature = "d.nn.recompute(part)",
+    text = "A layer or module whose inner values aren't kept for the way back but computed again; the same of a model or a function of tensors.",
+    params = {
+      { name = "part", type = "any" },
+    },
+    returns = {
+      { type = "any", text = "module with the one part, or a function" },
+    },
+  },
+  ["d.nn.res_block"] = {
+    signature = "d.nn.res_block(inp, out, [options])",
+    text = "The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding, norm_conv with dropout starting at zero, plus x (through a 1x1 convolution where the channels differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.",
+    params = {
+      { name = "inp", type = "integer", text = "channels in" },
+      { name = "out", type = "integer", text = "channels out" },
+      { name = "options", type = "table?", text = "{embed = width of e or nil for none, drop = 0, groups =}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer parts one, two, embed, skip" },
+    },
+  },
+  ["d.nn.sequence"] = {
+    signature = "d.nn.sequence(...)",
+    text = "Parts called one after the other; plain functions may stand among them. What is between two of them is let go of as soon as the end is reached.",
+    params = {
+      { name = "...", type = "any", text = "layers, modules or functions of one tensor" },
+    },
+    returns = {
+      { type = "table", text = "module" },
+    },
+  },
+  ["d.nn.silu"] = {
+    signature = "d.nn.silu",
+    text = "x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).",
+  },
+  ["d.nn.sinusoid"] = {
+    signature = "d.nn.sinusoid(width, [options])",
+    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
+    params = {
+      { name = "width", type = "integer", text = "even" },
+      { name = "options", type = "table?", text = "{max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = \"cos_sin\" or \"sin_cos\"}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer" },
+    },
+  },
+  ["d.nn.time_embed"] = {
+    signature = "d.nn.time_embed(inp, width, [options])",
+    text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row); called as embed(t, class).",
+    params = {
+      { name = "inp", type = "integer", text = "width of the sinusoid, even" },
+      { name = "width", type = "integer", text = "of the result" },
+      { name = "options", type = "table?", text = "{classes = 0}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer parts sinusoid, one, two, class" },
+    },
+  },
+  ["d.nn.upsample"] = {
+    signature = "d.nn.upsample(inp, [out], [options])",
+    text = "Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.",
+    params = {
+      { name = "inp", type = "integer", text = "channels in" },
+      { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
+      { name = "options", type = "table?", text = "{times = 2}", optional = true },
+    },
+    returns = {
+      { type = "table", text = "layer part conv" },
+    },
+  },
+  ["d.no_grad"] = {
+    signature = "d.no_grad(fn, ...)",
+    text = "Runs `fn` with nothing recorded.",
+    params = {
+      { name = "fn", type = "function" },
+      { name = "...", type = "any", text = "its arguments" },
+    },
+    returns = {
+      { type = "any", text = "... what fn returns" },
+    },
+  },
+  ["d.objective"] = {
+    signature = "d.objective(options)",
+    text = "A loss for `d.record`: t uniform in 1..T, eps standard normal.",
+    params = {
+      { name = "options", type = "table", text = "{process, weighting = \"simple\" | \"min_snr\" | {\"min_snr\", gamma = 5} | function(snr) -> weight on the error of x0, drop_class = share of classes hidden}" },
+    },
+    returns = {
+      { type = "function", text = "objective (model, x0, {class=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
+    },
+  },
+  ["d.ones"] = {
+    signature = "d.ones(shape, [opts])",
+    text = "Ones of a shape.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list of them" },
+      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.oracle"] = {
+    signature = "d.oracle",
+    text = "Distributions whose best denoiser is known in closed form: they stand where a trained network would, and a sampler's result can be held against the truth. Gaussians and mixtures of Gaussians, one isotropic width a component.",
+  },
+  ["d.oracle.gaussian"] = {
+    signature = "d.oracle.gaussian(options)",
+    text = "A Gaussian.",
+    params = {
+      { name = "options", type = "table", text = "{mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}" },
+    },
+    returns = {
+      { type = "table", text = "oracle" },
+    },
+  },
+  ["d.oracle.mixture"] = {
+    signature = "d.oracle.mixture(options)",
+    text = "A mixture of K isotropic Gaussians.",
+    params = {
+      { name = "options", type = "table", text = "{means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}" },
+    },
+    returns = {
+      { type = "table", text = "oracle" },
+    },
+  },
+  ["d.plot"] = {
+    signature = "d.plot",
+    text = "Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where there is a display, or its text terminal.",
+  },
+  ["d.plot.lines"] = {
+    signature = "d.plot.lines(series, [options])",
+    text = "Curves y(x), one a series.",
+    params = {
+      { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension" },
+      { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok, string? message" },
+    },
+  },
+  ["d.plot.points"] = {
+    signature = "d.plot.points(series, [options])",
+    text = "Point clouds in the plane, side by side at one scale.",
+    params = {
+      { name = "series", type = "table", text = "{ {name, x}, ... } with x {n, 2}" },
+      { name = "options", type = "table?", text = "{file = \"x.png\" or \"x.svg\", title, width, height}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok, string? message" },
+    },
+  },
+  ["d.plot.schedules"] = {
+    signature = "d.plot.schedules(schedules, [options])",
+    text = "A quantity of several schedules against u = t/T.",
+    params = {
+      { name = "schedules", type = "table", text = "list of schedules" },
+      { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok, string? message" },
+    },
+  },
+  ["d.pp"] = {
+    signature = "d.pp(t)",
+    text = "Prints a table with its keys in order, four levels deep, tensors in a line each.",
+    params = {
+      { name = "t", type = "any" },
+    },
+  },
+  ["d.precision"] = {
+    signature = "d.precision([name])",
+    text = "How products of matrices and convolutions are computed, and sets it.",
+    params = {
+      { name = "name", type = "string", text = "\"highest\" (float32 throughout), \"high\" (default, 1e-5 relative or better), \"medium\" (operands rounded to bf16, added in float32)", optional = true },
+    },
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["d.process"] = {
+    signature = "d.process(o)",
+    text = "A process: a schedule, and how the reverse step is parametrised.",
+    params = {
+      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), or a function of (t, s); clip nil (none), r for [-r, r], or \"dynamic\"" },
+    },
+    returns = {
+      { type = "diffusion.process" },
+    },
+  },
+  ["d.profile"] = {
+    signature = "d.profile(fn, ...)",
+    text = "Where the time of `fn` goes, op by op, forward and backward: printed, most first.",
+    params = {
+      { name = "fn", type = "function" },
+      { name = "...", type = "any", text = "its arguments" },
+    },
+    returns = {
+      { type = "any", text = "... what fn returns" },
+    },
+  },
+  ["d.rand"] = {
+    signature = "d.rand(shape, [opts])",
+    text = "Uniform numbers in (0, 1).",
+    params = {
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.randint"] = {
+    signature = "d.randint(low, high, shape, [opts])",
+    text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
+    params = {
+      { name = "low", type = "integer" },
+      { name = "high", type = "integer", text = ">= low, itself included" },
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64" },
+    },
+  },
+  ["d.randn"] = {
+    signature = "d.randn(shape, [opts])",
+    text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
+    params = {
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.randperm"] = {
+    signature = "d.randperm(n, [opts])",
+    text = "1..n in some order, each order as likely.",
+    params = {
+      { name = "n", type = "integer", text = ">= 0" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64 {n}" },
+    },
+  },
+  ["d.record"] = {
+    signature = "d.record(fn, ...)",
+    text = "Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk it. Like pcall: function, arguments.",
+    params = {
+      { name = "fn", type = "function" },
+      { name = "...", type = "any", text = "its arguments" },
+    },
+    returns = {
+      { type = "any", text = "... what fn returns" },
+    },
+  },
+  ["d.sample"] = {
+    signature = "d.sample(options)",
+    text = "Samples: `steps{...}:finish()`.",
+    params = {
+      { name = "options", type = "table", text = "as of sampler.steps" },
+    },
+    returns = {
+      { type = "any", text = "x tensor {n, ...}" },
+    },
+  },
+  ["d.sampler"] = {
+    signature = "d.sampler",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s}: from level t to the earlier level s (s = 0: the data)   history           a table of the solver's own: tensors and numbers, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch",
+  },
+  ["d.sampler.names"] = {
+    signature = "d.sampler.names()",
+    text = "The names of all samplers.",
+    returns = {
+      { type = "string[]" },
+    },
+  },
+  ["d.sampler.sample"] = {
+    signature = "d.sampler.sample(options)",
+    text = "Samples: `steps{...}:finish()`.",
+    params = {
+      { name = "options", type = "table", text = "as of sampler.steps" },
+    },
+    returns = {
+      { type = "any", text = "x tensor {n, ...}" },
+    },
+  },
+  ["d.sampler.steps"] = {
+    signature = "d.sampler.steps(options)",
+    text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
+    params = {
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | list of t, seed, class, guidance = scale, on_step}" },
+    },
+    returns = {
+      { type = "table", text = "run callable; run.x readable and writable; run:clone(), run:finish()" },
+    },
+  },
+  ["d.save"] = {
+    signature = "d.save(path, tensors, [metadata])",
+    text = "Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed over the old file.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "tensors", type = "table<string, diffusion.tensor>", text = "of any shape and type" },
+      { name = "metadata", type = "table<string, string>|nil", text = "what else to remember", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.schedule"] = {
+    signature = "d.schedule",
+    text = "d.schedule: noise schedules by name, from lists and from functions. A schedule is two columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else is derived from them. Times are 1..T; accessors take a number (and answer in double), a list or a tensor (and answer with a tensor).",
+  },
+  ["d.schedule.cosine"] = {
+    signature = "d.schedule.cosine([o])",
+    text = "alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).",
+    params = {
+      { name = "o", type = "{T: integer, s: number, max_beta: number}", text = "T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.from_alpha_bar"] = {
+    signature = "d.schedule.from_alpha_bar(source, [o])",
+    text = "From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a function answers for itself, unless max_beta had to change it.",
+    params = {
+      { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_beta" },
+      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.from_beta"] = {
+    signature = "d.schedule.from_beta(source, [o])",
+    text = "From betas, in (0, 1], 1 at T only.",
+    params = {
+      { name = "source", type = "number[]|fun(u: number, t: integer, T: integer): number", text = "T numbers, or a function of u = t/T" },
+      { name = "o", type = "{T: integer, name: string, max_beta: number}", text = "T is needed with a function; betas above max_beta are cut", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.from_config"] = {
+    signature = "d.schedule.from_config(config)",
+    text = "The schedule that a config describes.",
+    params = {
+      { name = "config", type = "table" },
+    },
+    returns = {
+      { type = "diffusion.schedule|nil, string|nil", text = "message" },
+    },
+  },
+  ["d.schedule.from_log_snr"] = {
+    signature = "d.schedule.from_log_snr(source, [o])",
+    text = "From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.",
+    params = {
+      { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
+      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.from_sigma"] = {
+    signature = "d.schedule.from_sigma(source, [o])",
+    text = "From sigma = s/a, strictly rising.",
+    params = {
+      { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
+      { name = "o", type = "{T: integer, name: string, form: \"ve\"|\"vp\", max_beta: number}", text = "form \"ve\" (default): a = 1, x_t = x_0 + sigma eps; \"vp\": a^2 + s^2 = 1", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.linear"] = {
+    signature = "d.schedule.linear([o])",
+    text = "Betas in equal steps (Ho et al. 2020, sec. 4).",
+    params = {
+      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.names"] = {
+    signature = "d.schedule.names()",
+    text = "The names of schedules, sorted.",
+    returns = {
+      { type = "string[]" },
+    },
+  },
+  ["d.schedule.scaled_linear"] = {
+    signature = "d.schedule.scaled_linear([o])",
+    text = "Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.",
+    params = {
+      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.sigmoid"] = {
+    signature = "d.schedule.sigmoid([o])",
+    text = "alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).",
+    params = {
+      { name = "o", type = "{T: integer, start: number, end: number, tau: number, max_beta: number}", text = "T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.sigmoid_beta"] = {
+    signature = "d.schedule.sigmoid_beta([o])",
+    text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.",
+    params = {
+      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.scope"] = {
+    signature = "d.scope(fn, ...)",
+    text = "Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned directly): memory is free at once, not when the collector comes.",
+    params = {
+      { name = "fn", type = "function" },
+      { name = "...", type = "any", text = "its arguments" },
+    },
+    returns = {
+      { type = "any", text = "... what fn returns" },
+    },
+  },
+  ["d.stack"] = {
+    signature = "d.stack(list, [dim])",
+    text = "Tensors of one shape along a new dimension.",
+    params = {
+      { name = "list", type = "diffusion.tensor[]" },
+      { name = "dim", type = "integer", text = "its place in the result, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["d.tensor"] = {
+    signature = "d.tensor(values, [opts])",
+    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number.",
+    params = {
+      { name = "values", type = "number|table" },
+      { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.tensor{{1, 2, 3}, {4, 5, 6}}:mean(1))",
+  },
+  ["d.threads"] = {
+    signature = "d.threads([n])",
+    text = "How many threads work, and sets it. Results don't depend on it, bit for bit. At first: the CPUs that this process may use, or DIFFUSION_THREADS.",
+    params = {
+      { name = "n", type = "integer", text = "1 to 256", optional = true },
+    },
+    returns = {
+      { type = "integer" },
+    },
+  },
+  ["d.trainer"] = {
+    signature = "d.trainer(options)",
+    text = "A training run.",
+    params = {
+      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}" },
+    },
+    returns = {
+      { type = "table", text = "trainer with :run()" },
+    },
+  },
+  ["d.unet"] = {
+    signature = "d.unet(options)",
+    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention where asked for and in the middle, predicting C channels. Other H and W may be run too, if the levels divide them.",
+    params = {
+      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}" },
+    },
+    returns = {
+      { type = "table", text = "model" },
+    },
+  },
+  ["d.where"] = {
+    signature = "d.where(mask, a, b)",
+    text = "a where the mask isn't 0, else b.",
+    params = {
+      { name = "mask", type = "diffusion.tensor" },
+      { name = "a", type = "diffusion.tensor|number" },
+      { name = "b", type = "diffusion.tensor|number" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that all three stretch to" },
+    },
+  },
+  ["d.zeros"] = {
+    signature = "d.zeros(shape, [opts])",
+    text = "Zeros of a shape.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list of them" },
+      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["ema"] = {
+    signature = "ema",
+    text = "A running average of a model's values, and a denoiser as the model is.",
+    params = {
+      { name = "updates", type = "integer", text = "how often it has moved; can be set" },
+    },
+  },
+  ["ema()"] = {
+    signature = "ema(xt, t, [options])",
+    text = "The model as it is on the average: the values are exchanged around the call.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "options", type = "{class: integer|integer[]|diffusion.tensor}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["ema:config"] = {
+    signature = "ema:config()",
+    text = "The config of the model whose average it is.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["ema:load_state"] = {
+    signature = "ema:load_state(state)",
+    text = "Copies averages in, by name. The number of updates is the field `updates`.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["ema:state"] = {
+    signature = "ema:state()",
+    text = "The averages by name, as windows on them: what model:save takes as `weights`.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["ema:update"] = {
+    signature = "ema:update()",
+    text = "Moves the average towards the model's values now, for those who don't give it to an optimiser.",
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["generator"] = {
+    signature = "generator",
+    text = "Random numbers with a counter of their own: each call of the same arguments gives the next numbers.",
+  },
+  ["generator:rand"] = {
+    signature = "generator:rand(shape, [opts])",
+    text = "Uniform numbers in (0, 1).",
+    params = {
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["generator:randint"] = {
+    signature = "generator:randint(low, high, shape, [opts])",
+    text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
+    params = {
+      { name = "low", type = "integer" },
+      { name = "high", type = "integer", text = ">= low, itself included" },
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64" },
+    },
+  },
+  ["generator:randn"] = {
+    signature = "generator:randn(shape, [opts])",
+    text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
+    params = {
+      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["generator:randperm"] = {
+    signature = "generator:randperm(n, [opts])",
+    text = "1..n in some order, each order as likely.",
+    params = {
+      { name = "n", type = "integer", text = ">= 0" },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64 {n}" },
+    },
+  },
+  ["generator:set_state"] = {
+    signature = "generator:set_state(text)",
+    text = "Goes on where state() was asked for.",
+    params = {
+      { name = "text", type = "string", text = "an error unless it is a generator's state" },
+    },
+    returns = {
+      { type = "diffusion.generator", text = "itself" },
+    },
+  },
+  ["generator:state"] = {
+    signature = "generator:state()",
+    text = "Where the generator stands, for set_state on this machine or one of its kind.",
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["grid"] = {
+    signature = "grid",
+    text = "The times that a sampler visits: a list of {t, s}, later time first.",
+    params = {
+      { name = "name", type = "string" },
+      { name = "T", type = "integer" },
+      { name = "schedule", type = "diffusion.schedule|nil" },
+    },
+  },
+  ["grid:times"] = {
+    signature = "grid:times()",
+    text = "The times t of the steps, without the final 0.",
+    returns = {
+      { type = "number[]" },
+    },
+  },
+  ["layer"] = {
+    signature = "layer",
+    text = "A part of a network, called with tensors once nn.model has given it values; its parts, if it has any, are fields.",
+    params = {
+      { name = "weight", type = "diffusion.tensor|nil" },
+      { name = "bias", type = "diffusion.tensor|nil" },
+    },
+  },
+  ["model"] = {
+    signature = "model",
+    text = "A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a denoiser; the fields of the network are reachable as its own.",
+  },
+  ["model()"] = {
+    signature = "model(xt, t, [options])",
+    text = "What the network says of xt at level t. Networks for other uses are called as their forward wants it.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
+      { name = "options", type = "{class: integer|integer[]|diffusion.tensor}", text = "classes from 1; 0 or nil: none", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
+    },
+  },
+  ["model:config"] = {
+    signature = "model:config()",
+    text = "A plain table from which the same network can be built: {kind = \"unet\", channels = ...}. A network composed in Lua is known by its name only: {kind = \"module\", name = \"net\"}; its constructor builds it.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["model:count"] = {
+    signature = "model:count()",
+    text = "How many numbers the model consists of.",
+    returns = {
+      { type = "integer", text = "total" },
+      { type = "integer", text = "trainable" },
+    },
+  },
+  ["model:eval"] = {
+    signature = "model:eval()",
+    text = "No dropout from here on, in d.record too. (Outside of d.record there never is.)",
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["model:freeze"] = {
+    signature = "model:freeze([pattern])",
+    text = "Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that have gathered in the model are let go of.",
+    params = {
+      { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
+    },
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["model:load"] = {
+    signature = "model:load(path)",
+    text = "Reads the values of a model file into this model.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "table|nil", text = "self nil with a message, and nothing changed, where they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["model:load_state"] = {
+    signature = "model:load_state(state)",
+    text = "Copies values in, by name: every parameter, of the same shape, and nothing else.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["model:parameters"] = {
+    signature = "model:parameters()",
+    text = "Iterates over names and parameters in order: `for name, p in model:parameters() do`. A parameter is a tensor; its gradient is p.grad.",
+    returns = {
+      { type = "function", text = "iterator" },
+    },
+  },
+  ["model:save"] = {
+    signature = "model:save(path, [options])",
+    text = "Writes the model as one file: its values (or an average's), what it is, and the process it was trained for.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["model:state"] = {
+    signature = "model:state()",
+    text = "The parameters by name, as windows on the model's own values.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["model:train"] = {
+    signature = "model:train()",
+    text = "Dropout again, in d.record.",
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["model:unfreeze"] = {
+    signature = "model:unfreeze([pattern])",
+    text = "Undoes freeze.",
+    params = {
+      { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
+    },
+    returns = {
+      { type = "table", text = "self" },
+    },
+  },
+  ["oracle"] = {
+    signature = "oracle",
+    text = "A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.",
+    params = {
+      { name = "D", type = "integer", text = "its dimension" },
+    },
+  },
+  ["oracle:denoiser"] = {
+    signature = "oracle:denoiser(process)",
+    text = "The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts, of any shape whose samples have D elements.",
+    params = {
+      { name = "process", type = "diffusion.process" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+  },
+  ["oracle:entropy"] = {
+    signature = "oracle:entropy()",
+    text = "The differential entropy in nats: D/2 ln(2 pi e) + 1/2 ln det cov.",
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["oracle:log_prob"] = {
+    signature = "oracle:log_prob(x)",
+    text = "ln p(x) for each row.",
+    params = {
+      { name = "x", type = "any", text = "{B, D}" },
+    },
+    returns = {
+      { type = "any", text = "{B}" },
+    },
+  },
+  ["oracle:posterior_mean"] = {
+    signature = "oracle:posterior_mean(x, a, s)",
+    text = "The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the eigenbasis.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "{B, D}" },
+      { name = "a", type = "number|diffusion.tensor", text = "signal, one or {B}" },
+      { name = "s", type = "number|diffusion.tensor", text = "noise, one or {B}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B, D}" },
+    },
+  },
+  ["oracle:sample"] = {
+    signature = "oracle:sample(n, [options])",
+    text = "n samples.",
+    params = {
+      { name = "n", type = "integer" },
+      { name = "options", type = "table?", text = "{seed=}", optional = true },
+    },
+    returns = {
+      { type = "any", text = "x {n, D}" },
+    },
+  },
+  ["process"] = {
+    signature = "process",
+    text = "A schedule, and how the reverse step is parametrised.",
+    params = {
+      { name = "schedule", type = "diffusion.schedule" },
+      { name = "T", type = "integer" },
+      { name = "predict", type = "string", text = "what the network's output is: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
+      { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
+      { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
+      { name = "clip", type = "number|string|nil" },
+    },
+  },
+  ["process:chain"] = {
+    signature = "process:chain(x0, [o])",
+    text = "The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.",
+    params = {
+      { name = "x0", type = "number|diffusion.tensor" },
+      { name = "o", type = "{seed: integer}", optional = true },
+    },
+    returns = {
+      { type = "fun(): integer|nil, any, any" },
+    },
+  },
+  ["process:clipped"] = {
+    signature = "process:clipped(x0)",
+    text = "x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.",
+    params = {
+      { name = "x0", type = "number|diffusion.tensor" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["process:config"] = {
+    signature = "process:config()",
+    text = "Plain values from which process_from_config makes the same process again, for files. A variance that is a function can't be written: an error.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["process:convert"] = {
+    signature = "process:convert(value, o)",
+    text = "A prediction of one kind as another. Fails where x_t holds no signal and the value says nothing of x_0 (eps or score at zero terminal SNR).",
+    params = {
+      { name = "value", type = "number|diffusion.tensor" },
+      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t:", text = "number|number[]|diffusion.tensor} kinds \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["process:estimate"] = {
+    signature = "process:estimate(output, xt, t)",
+    text = "What a network's output says: x0, clipped as the process asks, and the eps that goes with this x0 and x_t (so the pair is consistent where clip has changed x0).",
+    params = {
+      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict" },
+      { name = "xt", type = "number|diffusion.tensor" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "x0" },
+      { type = "number|diffusion.tensor", text = "eps" },
+    },
+  },
+  ["process:explain"] = {
+    signature = "process:explain(t, [s])",
+    text = "The formulas of a step with their numbers.",
+    params = {
+      { name = "t", type = "integer", text = "in 1..T" },
+      { name = "s", type = "integer", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["process:posterior"] = {
+    signature = "process:posterior(x0, xt, t, [s])",
+    text = "Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).",
+    params = {
+      { name = "x0", type = "number|diffusion.tensor" },
+      { name = "xt", type = "number|diffusion.tensor" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "mean" },
+      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}" },
+    },
+  },
+  ["process:posterior_coefficients"] = {
+    signature = "process:posterior_coefficients(t, [s])",
+    text = "The same as coefficients: N(c0 x_0 + ct x_t, variance).",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "c0" },
+      { type = "number|diffusion.tensor", text = "ct" },
+      { type = "number|diffusion.tensor", text = "variance" },
+    },
+  },
+  ["process:posterior_log_variance"] = {
+    signature = "process:posterior_log_variance(t, [s])",
+    text = "Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that of t = 2 (as in the code of Ho et al. 2020).",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["process:q_moments"] = {
+    signature = "process:q_moments(x, t, [s])",
+    text = "Mean and variance of q(x_t | x_s = x).",
+    params = {
+      { name = "x", type = "number|diffusion.tensor" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "mean" },
+      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}" },
+    },
+  },
+  ["process:q_sample"] = {
+    signature = "process:q_sample(x, t, [eps])",
+    text = "x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2) (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch and at any t.",
+    params = {
+      { name = "x", type = "number|diffusion.tensor", text = "{B, ...}: x_0, or x_s with from = s" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T, one or B" },
+      { name = "eps", type = "number|diffusion.tensor|{seed: integer, from: number}", text = "standard normal noise; drawn from the seed, or from the state of d.manual_seed", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "xt" },
+      { type = "number|diffusion.tensor", text = "eps" },
+    },
+  },
+  ["process:q_step"] = {
+    signature = "process:q_step(x, t, [eps])",
+    text = "One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).",
+    params = {
+      { name = "x", type = "number|diffusion.tensor", text = "x_{t-1}" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "eps", type = "number|diffusion.tensor|{seed: integer}", text = "as q_sample; each t has its own noise", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "xt" },
+      { type = "number|diffusion.tensor", text = "eps" },
+    },
+  },
+  ["process:step_variance"] = {
+    signature = "process:step_variance(t, s)",
+    text = "Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.",
+    params = {
+      { name = "t", type = "number" },
+      { name = "s", type = "number" },
+    },
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["run"] = {
+    signature = "run",
+    text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "where it stands; written to, it goes on from there, history forgotten" },
+      { name = "i", type = "integer", text = "steps taken" },
+      { name = "grid", type = "diffusion.grid" },
+      { name = "seed", type = "integer" },
+    },
+  },
+  ["run()"] = {
+    signature = "run()",
+    text = "One step; nil when there is none left.",
+    returns = {
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}" },
+    },
+  },
+  ["run:clone"] = {
+    signature = "run:clone()",
+    text = "An independent copy: x, the solver's history, its place and its noise counter.",
+  },
+  ["run:finish"] = {
+    signature = "run:finish()",
+    text = "Takes the steps that are left; returns x.",
+  },
+  ["schedule"] = {
+    signature = "schedule",
+    text = "A noise schedule: x_t = signal(t) x_0 + noise(t) eps.",
+    params = {
+      { name = "T", type = "integer", text = "number of steps" },
+      { name = "name", type = "string" },
+    },
+  },
+  ["schedule:alpha"] = {
+    signature = "schedule:alpha(t, [s])",
+    text = "alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["schedule:alpha_bar"] = {
+    signature = "schedule:alpha_bar(t)",
+    text = "a^2, where a^2 + s^2 = 1; an error elsewhere.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["schedule:beta"] = {
+    signature = "schedule:beta(t, [s])",
+    text = "1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["schedule:columns"] = {
+    signature = "schedule:columns()",
+    text = "The two columns of t = 1..T.",
+    returns = {
+      { type = "number[]", text = "ln_a" },
+      { type = "number[]", text = "ln_s" },
+    },
+  },
+  ["schedule:config"] = {
+    signature = "schedule:config()",
+    text = "A table of plain values from which schedule.from_config makes the same schedule again; real levels of functions become interpolated ones.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["schedule:is_vp"] = {
+    signature = "schedule:is_vp()",
+    text = "",
+    returns = {
+      { type = "boolean", text = "whether a^2 + s^2 = 1 at every level" },
+    },
+  },
+  ["schedule:level_of_sigma"] = {
+    signature = "schedule:level_of_sigma(sigma)",
+    text = "The t, real in general, at which s/a = sigma.",
+    params = {
+      { name = "sigma", type = "number|number[]|diffusion.tensor", text = "0, or from sigma(1) to sigma(T)" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["schedule:log_snr"] = {
+    signature = "schedule:log_snr(t)",
+    text = "ln(a^2/s^2).",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["schedule:noise"] = {
+    signature = "schedule:noise(t)",
+    text = "s_t of x_t = a_t x_0 + s_t eps.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["schedule:plot"] = {
+    signature = "schedule:plot([o])",
+    text = "Draws a quantity of the schedule against u = t/T; see d.plot.schedules.",
+    params = {
+      { name = "o", type = "table", text = "{what = \"log_snr\", file = \"schedule.png\", ...}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok, string? message" },
+    },
+  },
+  ["schedule:posterior_variance"] = {
+    signature = "schedule:posterior_variance(t, [s])",
+    text = "The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number|diffusion.tensor" },
+    },
+  },
+  ["schedule:prior_kl"] = {
+    signature = "schedule:prior_kl([x])",
+    text = "KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.",
+    params = {
+      { name = "x", type = "number", text = "|x_0|, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["schedule:prior_std"] = {
+    signature = "schedule:prior_std()",
+    text = "Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else s_T.",
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["schedule:rescale_zero_terminal_snr"] = {
+    signature = "schedule:rescale_zero_terminal_snr()",
+    text = "The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1). The first level stays.",
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["schedule:sigma"] = {
+    signature = "schedule:sigma(t)",
+    text = "s/a, the noise in units of the data.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["schedule:signal"] = {
+    signature = "schedule:signal(t)",
+    text = "a_t of x_t = a_t x_0 + s_t eps.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["schedule:snr"] = {
+    signature = "schedule:snr(t)",
+    text = "The signal-to-noise ratio a^2/s^2.",
+    params = {
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "{B} for many t" },
+    },
+  },
+  ["set"] = {
+    signature = "set",
+    text = "Examples, with their classes if they have any.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
+      { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
+      { name = "n", type = "integer", text = "how many" },
+      { name = "classes", type = "integer|nil" },
+      { name = "names", type = "string[]|nil", text = "of the classes" },
+      { name = "name", type = "string" },
+    },
+  },
+  ["set:batches"] = {
+    signature = "set:batches(options)",
+    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the seams between epochs, so that all are full (also where size > n) and nothing is left out. With `epochs`, every example comes exactly that often and the last batch is short if it must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).",
+    params = {
+      { name = "options", type = "table", text = "size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds" },
+    },
+    returns = {
+      { type = "diffusion.batches" },
+    },
+  },
+  ["tensor"] = {
+    signature = "tensor",
+    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends. + - * / ^ work element by element and stretch.",
+    params = {
+      { name = "grad", type = "diffusion.tensor|nil", text = "of a parameter: its gradient after loss:backward()" },
+    },
+  },
+  ["tensor:abs"] = {
+    signature = "tensor:abs()",
+    text = "|x| of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:add"] = {
+    signature = "tensor:add(y)",
+    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+    example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
+  },
+  ["tensor:add_"] = {
+    signature = "tensor:add_(y)",
+    text = "x + y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:all"] = {
+    signature = "tensor:all([dim], [keep])",
+    text = "Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "boolean|diffusion.tensor", text = "u8 along a dimension" },
+    },
+  },
+  ["tensor:allclose"] = {
+    signature = "tensor:allclose(y, [opts])",
+    text = "Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?",
+    params = {
+      { name = "y", type = "diffusion.tensor" },
+      { name = "opts", type = "{rtol: number, atol: number}", text = "1e-5 and 1e-8 if not given", optional = true },
+    },
+    returns = {
+      { type = "boolean" },
+    },
+  },
+  ["tensor:any"] = {
+    signature = "tensor:any([dim], [keep])",
+    text = "Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "boolean|diffusion.tensor", text = "u8 along a dimension" },
+    },
+  },
+  ["tensor:argmax"] = {
+    signature = "tensor:argmax([dim], [keep])",
+    text = "Where the largest element stands: the first of equals.",
+    params = {
+      { name = "dim", type = "integer", text = "all elements in one row if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64, from 1" },
+    },
+  },
+  ["tensor:argmin"] = {
+    signature = "tensor:argmin([dim], [keep])",
+    text = "Where the smallest element stands: the first of equals.",
+    params = {
+      { name = "dim", type = "integer", text = "all elements in one row if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "i64, from 1" },
+    },
+  },
+  ["tensor:attention"] = {
+    signature = "tensor:attention(k, v, [opts])",
+    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.",
+    params = {
+      { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
+      { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
+      { name = "opts", type = "{heads: integer}", text = "1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,N,heads D} of x {B,N,heads D}" },
+    },
+  },
+  ["tensor:avg_pool"] = {
+    signature = "tensor:avg_pool([times])",
+    text = "The mean of each times x times pixels. An error unless times divides H and W.",
+    params = {
+      { name = "times", type = "integer", text = "2", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,H/times,W/times,C} of x {B,H,W,C}" },
+    },
+  },
+  ["tensor:backward"] = {
+    signature = "tensor:backward([opts])",
+    text = "Walks back what d.record has recorded and adds to the gradients of what is trainable. Of one element; a second walk, a value that was written over since, and a second derivative are errors.",
+    params = {
+      { name = "opts", type = "{keep: boolean}", text = "true: what was recorded stays, for another walk", optional = true },
+    },
+  },
+  ["tensor:bytes"] = {
+    signature = "tensor:bytes()",
+    text = "The elements' bytes in order, for d.frombytes.",
+    returns = {
+      { type = "string" },
+    },
+  },
+  ["tensor:clamp"] = {
+    signature = "tensor:clamp([low], [high])",
+    text = "Each element brought into [low, high].",
+    params = {
+      { name = "low", type = "number", text = "nil: no lower end", optional = true },
+      { name = "high", type = "number", text = "nil: no upper end", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:clone"] = {
+    signature = "tensor:clone()",
+    text = "A copy in memory of its own.",
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:contiguous"] = {
+    signature = "tensor:contiguous()",
+    text = "x itself where its elements lie in order without gaps, else a copy that does.",
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:conv2d"] = {
+    signature = "tensor:conv2d(w, [b], [opts])",
+    text = "Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top, w stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is larger than the padded image.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{K,R,S,C}" },
+      { name = "b", type = "diffusion.tensor", text = "{K}", optional = true },
+      { name = "opts", type = "{stride: integer, pad: integer|integer[], add: diffusion.tensor}", text = "stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,H',W',K} of x {B,H,W,C}" },
+    },
+  },
+  ["tensor:copy_"] = {
+    signature = "tensor:copy_(y)",
+    text = "Writes y's elements over x's.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]", text = "of any type; it stretches to x's shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:cos"] = {
+    signature = "tensor:cos()",
+    text = "The cosine of each element, in radians.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:cumsum"] = {
+    signature = "tensor:cumsum([dim])",
+    text = "y_i = x_1 + ... + x_i along a dimension.",
+    params = {
+      { name = "dim", type = "integer", text = "the last if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:detach"] = {
+    signature = "tensor:detach()",
+    text = "The same values on the same memory, as a constant: no gradient goes through.",
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:dim"] = {
+    signature = "tensor:dim()",
+    text = "How many dimensions there are.",
+    returns = {
+      { type = "integer" },
+    },
+  },
+  ["tensor:div"] = {
+    signature = "tensor:div(y)",
+    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+    example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
+  },
+  ["tensor:div_"] = {
+    signature = "tensor:div_(y)",
+    text = "x / y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:dropout"] = {
+    signature = "tensor:dropout(p)",
+    text = "x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).",
+    params = {
+      { name = "p", type = "number", text = "the share dropped, in [0, 1)" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:dtype"] = {
+    signature = "tensor:dtype()",
+    text = "The type of the elements.",
+    returns = {
+      { type = "string", text = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"" },
+    },
+  },
+  ["tensor:embedding"] = {
+    signature = "tensor:embedding(w)",
+    text = "Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{n,D}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of x's shape and D; x holds whole numbers in 0..n" },
+    },
+  },
+  ["tensor:eq"] = {
+    signature = "tensor:eq(y)",
+    text = "Where x = y holds (Lua's own == asks whether two values are one object).",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:equal"] = {
+    signature = "tensor:equal(y)",
+    text = "Is y of the same shape with the same elements? nan equals nothing.",
+    params = {
+      { name = "y", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "boolean" },
+    },
+  },
+  ["tensor:erf"] = {
+    signature = "tensor:erf()",
+    text = "2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:erfc"] = {
+    signature = "tensor:erfc()",
+    text = "1 - erf(x) of each element, without its loss of digits.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:exp"] = {
+    signature = "tensor:exp()",
+    text = "e^x of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:expand"] = {
+    signature = "tensor:expand(shape)",
+    text = "Sizes of 1, and missing leading dimensions, repeated without a copy.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "numbers or one list" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window; writing to it is an error" },
+    },
+  },
+  ["tensor:fill_"] = {
+    signature = "tensor:fill_(value)",
+    text = "Writes one number to every element.",
+    params = {
+      { name = "value", type = "number" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:flatten"] = {
+    signature = "tensor:flatten([from], [to])",
+    text = "Dimensions made one, as reshape.",
+    params = {
+      { name = "from", type = "integer", text = "the first of them, 1", optional = true },
+      { name = "to", type = "integer", text = "the last of them, -1", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:flip"] = {
+    signature = "tensor:flip(dim)",
+    text = "Dimensions in the opposite order.",
+    params = {
+      { name = "dim", type = "integer|integer[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:floor"] = {
+    signature = "tensor:floor()",
+    text = "The largest whole number not above x, for each element. No gradient.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:free"] = {
+    signature = "tensor:free()",
+    text = "Lets go of the memory now, not when the collector comes. Using the tensor after that is an error; other windows on the same memory stay.",
+  },
+  ["tensor:gather"] = {
+    signature = "tensor:gather(dim, places)",
+    text = "Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].",
+    params = {
+      { name = "dim", type = "integer" },
+      { name = "places", type = "diffusion.tensor", text = "i64 with as many dimensions as x, from 1" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of places' shape" },
+    },
+  },
+  ["tensor:ge"] = {
+    signature = "tensor:ge(y)",
+    text = "Where x >= y holds.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:gelu"] = {
+    signature = "tensor:gelu()",
+    text = "x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:group_norm"] = {
+    signature = "tensor:group_norm([w], [b], opts)",
+    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
+      { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
+      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number}", text = "groups divides C; eps 1e-5, silu false, dropout 0" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,...,C} as x" },
+    },
+  },
+  ["tensor:gt"] = {
+    signature = "tensor:gt(y)",
+    text = "Where x > y holds.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:index"] = {
+    signature = "tensor:index(dim, places)",
+    text = "Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].",
+    params = {
+      { name = "dim", type = "integer" },
+      { name = "places", type = "integer[]|diffusion.tensor", text = "{n}, from 1" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of x's type, with n in place of the dimension's size" },
+    },
+  },
+  ["tensor:is_contiguous"] = {
+    signature = "tensor:is_contiguous()",
+    text = "Do the elements lie in order, without gaps?",
+    returns = {
+      { type = "boolean" },
+    },
+  },
+  ["tensor:isfinite"] = {
+    signature = "tensor:isfinite()",
+    text = "Where x is neither infinite nor nan.",
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the same shape" },
+    },
+  },
+  ["tensor:item"] = {
+    signature = "tensor:item()",
+    text = "The number of a tensor of one element; an error for others.",
+    returns = {
+      { type = "number" },
+    },
+  },
+  ["tensor:iter"] = {
+    signature = "tensor:iter()",
+    text = "Goes through the first dimension: `for i, xi in x:iter() do`.",
+    returns = {
+      { type = "function", text = "iterator of i and x[i]" },
+    },
+  },
+  ["tensor:layer_norm"] = {
+    signature = "tensor:layer_norm([w], [b], [opts])",
+    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et al. 2016).",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
+      { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
+      { name = "opts", type = "{eps: number}", text = "1e-5 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{...,C} as x" },
+    },
+  },
+  ["tensor:le"] = {
+    signature = "tensor:le(y)",
+    text = "Where x <= y holds.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:linear"] = {
+    signature = "tensor:linear(w, [b])",
+    text = "y = x w^T + b over the last dimension.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{K,C}" },
+      { name = "b", type = "diffusion.tensor", text = "{K}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{...,K} of x {...,C}" },
+    },
+  },
+  ["tensor:log"] = {
+    signature = "tensor:log()",
+    text = "ln x of each element: -inf for 0, nan for negative numbers.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:log_softmax"] = {
+    signature = "tensor:log_softmax(dim)",
+    text = "x_i - ln sum_j e^x_j along a dimension.",
+    params = {
+      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:logsumexp"] = {
+    signature = "tensor:logsumexp([dim], [keep])",
+    text = "ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.ones(2, 3):sum(2))",
+  },
+  ["tensor:lt"] = {
+    signature = "tensor:lt(y)",
+    text = "Where x < y holds.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:matmul"] = {
+    signature = "tensor:matmul(b)",
+    text = "The product of matrices.",
+    params = {
+      { name = "b", type = "diffusion.tensor", text = "{k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{m,n} or {...,m,n}" },
+    },
+  },
+  ["tensor:max"] = {
+    signature = "tensor:max([dim], [keep])",
+    text = "The largest element; nan if there is one.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "values" },
+      { type = "diffusion.tensor|nil", text = "places i64 from 1, the first of equals; with a dimension only" },
+    },
+  },
+  ["tensor:maximum"] = {
+    signature = "tensor:maximum(y)",
+    text = "The larger of x and y at each place; nan where either is.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+  },
+  ["tensor:mean"] = {
+    signature = "tensor:mean([dim], [keep])",
+    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.ones(2, 3):sum(2))",
+  },
+  ["tensor:min"] = {
+    signature = "tensor:min([dim], [keep])",
+    text = "The smallest element; nan if there is one.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "values" },
+      { type = "diffusion.tensor|nil", text = "places i64 from 1, the first of equals; with a dimension only" },
+    },
+  },
+  ["tensor:minimum"] = {
+    signature = "tensor:minimum(y)",
+    text = "The smaller of x and y at each place; nan where either is.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+  },
+  ["tensor:mul"] = {
+    signature = "tensor:mul(y)",
+    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+    example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
+  },
+  ["tensor:mul_"] = {
+    signature = "tensor:mul_(y)",
+    text = "x y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:narrow"] = {
+    signature = "tensor:narrow(dim, start, length)",
+    text = "A range of one dimension.",
+    params = {
+      { name = "dim", type = "integer" },
+      { name = "start", type = "integer", text = "its first place, from 1" },
+      { name = "length", type = "integer", text = "0 or more" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+  },
+  ["tensor:ne"] = {
+    signature = "tensor:ne(y)",
+    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object).",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+    },
+  },
+  ["tensor:neg"] = {
+    signature = "tensor:neg()",
+    text = "-x, also written so.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:norm"] = {
+    signature = "tensor:norm([dim], [keep])",
+    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.ones(2, 3):sum(2))",
+  },
+  ["tensor:numel"] = {
+    signature = "tensor:numel()",
+    text = "How many elements there are.",
+    returns = {
+      { type = "integer" },
+    },
+  },
+  ["tensor:over"] = {
+    signature = "tensor:over(y)",
+    text = "Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list {B} is one value a sample. An error where it doesn't lie over y.",
+    params = {
+      { name = "y", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+    example = "print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4, 3))):mean():item())",
+  },
+  ["tensor:pad"] = {
+    signature = "tensor:pad(margins, [value])",
+    text = "A margin around.",
+    params = {
+      { name = "margins", type = "table", text = "for each dimension in order, as many as are listed: n, {before, after} or {}" },
+      { name = "value", type = "number", text = "what it is filled with, 0", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:permute"] = {
+    signature = "tensor:permute(order)",
+    text = "Dimensions in another order.",
+    params = {
+      { name = "order", type = "integer|integer[]", text = "each dimension once: numbers or one list" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+  },
+  ["tensor:pow"] = {
+    signature = "tensor:pow(y)",
+    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+  },
+  ["tensor:prod"] = {
+    signature = "tensor:prod([dim], [keep])",
+    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.ones(2, 3):sum(2))",
+  },
+  ["tensor:quantile"] = {
+    signature = "tensor:quantile(q, [dim], [keep])",
+    text = "The value below which a share q lies, linear between the two nearest.",
+    params = {
+      { name = "q", type = "number", text = "in [0, 1]" },
+      { name = "dim", type = "integer", text = "all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:reciprocal"] = {
+    signature = "tensor:reciprocal()",
+    text = "1/x of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:relu"] = {
+    signature = "tensor:relu()",
+    text = "max(x, 0) of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:repeat_each"] = {
+    signature = "tensor:repeat_each(times, [dim])",
+    text = "Each entry of a dimension `times` times in a row.",
+    params = {
+      { name = "times", type = "integer", text = "0 or more" },
+      { name = "dim", type = "integer", text = "1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.arange(1, 3):repeat_each(2))",
+  },
+  ["tensor:reshape"] = {
+    signature = "tensor:reshape(shape)",
+    text = "The same elements in another shape, copied only where it must be.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1: what is left" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:roll"] = {
+    signature = "tensor:roll(shift, dim)",
+    text = "Moved along a dimension; what leaves at one end comes in at the other.",
+    params = {
+      { name = "shift", type = "integer", text = "places towards the end; backwards where negative" },
+      { name = "dim", type = "integer" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:round"] = {
+    signature = "tensor:round()",
+    text = "The nearest whole number, of two the even one, for each element. No gradient.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:select"] = {
+    signature = "tensor:select(dim, place)",
+    text = "One place of a dimension, which is gone in the result.",
+    params = {
+      { name = "dim", type = "integer" },
+      { name = "place", type = "integer", text = "from 1, or from -1 backwards" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+  },
+  ["tensor:shape"] = {
+    signature = "tensor:shape()",
+    text = "The sizes of all dimensions.",
+    returns = {
+      { type = "integer[]" },
+    },
+  },
+  ["tensor:sigmoid"] = {
+    signature = "tensor:sigmoid()",
+    text = "1 / (1 + e^-x) of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:sign"] = {
+    signature = "tensor:sign()",
+    text = "-1, 0 or 1 for each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:silu"] = {
+    signature = "tensor:silu()",
+    text = "x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:sin"] = {
+    signature = "tensor:sin()",
+    text = "The sine of each element, in radians.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:sinusoid"] = {
+    signature = "tensor:sinusoid(opts)",
+    text = "cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No gradient.",
+    params = {
+      { name = "opts", type = "{width: integer, max_period: number, shift: number, sin_first: boolean}", text = "width even; max_period 10000, shift 0, sin_first false" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,width} of t {B}" },
+    },
+  },
+  ["tensor:size"] = {
+    signature = "tensor:size(dim)",
+    text = "The size of one dimension.",
+    params = {
+      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+    },
+    returns = {
+      { type = "integer" },
+    },
+  },
+  ["tensor:softmax"] = {
+    signature = "tensor:softmax(dim)",
+    text = "e^x_i / sum_j e^x_j along a dimension.",
+    params = {
+      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:sort"] = {
+    signature = "tensor:sort([dim], [descending])",
+    text = "Sorted along a dimension; equals keep their order, nan comes last.",
+    params = {
+      { name = "dim", type = "integer", text = "the last if not given", optional = true },
+      { name = "descending", type = "boolean", text = "false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "values" },
+      { type = "diffusion.tensor", text = "places i64, where each stood, from 1" },
+    },
+  },
+  ["tensor:sqrt"] = {
+    signature = "tensor:sqrt()",
+    text = "The square root of each element; nan where x < 0.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:square"] = {
+    signature = "tensor:square()",
+    text = "x^2 of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:squeeze"] = {
+    signature = "tensor:squeeze([dim])",
+    text = "Without a dimension of size 1, or without any such; one of another size stays.",
+    params = {
+      { name = "dim", type = "integer", text = "all if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+  },
+  ["tensor:std"] = {
+    signature = "tensor:std([dim], [keep], [correction])",
+    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "correction", type = "integer", text = "1, or 0 for the mean square", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:sub"] = {
+    signature = "tensor:sub(y)",
+    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+    },
+    example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
+  },
+  ["tensor:sub_"] = {
+    signature = "tensor:sub_(y)",
+    text = "x - y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    params = {
+      { name = "y", type = "diffusion.tensor|number|number[]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["tensor:sum"] = {
+    signature = "tensor:sum([dim], [keep])",
+    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+    example = "print(d.ones(2, 3):sum(2))",
+  },
+  ["tensor:t"] = {
+    signature = "tensor:t()",
+    text = "A matrix with rows and columns exchanged.",
+    returns = {
+      { type = "diffusion.tensor", text = "{n,m} of x {m,n}, a window" },
+    },
+  },
+  ["tensor:tanh"] = {
+    signature = "tensor:tanh()",
+    text = "The hyperbolic tangent of each element.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:to"] = {
+    signature = "tensor:to(dtype)",
+    text = "The same numbers in another type: x itself where it has it. To u8 they are rounded and cut to 0..255; to i64 what is behind the point is dropped.",
+    params = {
+      { name = "dtype", type = "string", text = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:topk"] = {
+    signature = "tensor:topk(k, [dim])",
+    text = "The k largest along a dimension, largest first.",
+    params = {
+      { name = "k", type = "integer", text = "0 to the dimension's size" },
+      { name = "dim", type = "integer", text = "the last if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "values" },
+      { type = "diffusion.tensor", text = "places i64, from 1" },
+    },
+  },
+  ["tensor:totable"] = {
+    signature = "tensor:totable()",
+    text = "The elements as nested tables.",
+    returns = {
+      { type = "table|number", text = "a number where there are no dimensions" },
+    },
+  },
+  ["tensor:unsqueeze"] = {
+    signature = "tensor:unsqueeze(dim)",
+    text = "With a new dimension of size 1.",
+    params = {
+      { name = "dim", type = "integer", text = "its place in the result, from 1 or from -1 backwards" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "a window" },
+    },
+  },
+  ["tensor:upsample"] = {
+    signature = "tensor:upsample([times])",
+    text = "Each pixel `times` times in both directions: nearest neighbours.",
+    params = {
+      { name = "times", type = "integer", text = "2", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,times H,times W,C} of x {B,H,W,C}" },
+    },
+  },
+  ["tensor:var"] = {
+    signature = "tensor:var([dim], [keep], [correction])",
+    text = "The variance, sum (x - mean)^2 / (n - correction).",
+    params = {
+      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
+      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "correction", type = "integer", text = "1, or 0 for the mean square", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:version"] = {
+    signature = "tensor:version()",
+    text = "How often the memory under this tensor has been written to.",
+    returns = {
+      { type = "integer" },
+    },
+  },
+  ["tensor:view"] = {
+    signature = "tensor:view(shape)",
+    text = "The same elements on the same memory in another shape; an error where strides forbid it.",
+    params = {
+      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1: what is left" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:zero_"] = {
+    signature = "tensor:zero_()",
+    text = "Writes 0 to every element.",
+    returns = {
+      { type = "diffusion.tensor", text = "x itself" },
+    },
+  },
+  ["trainer"] = {
+    signature = "trainer",
+    text = "A training run, to be started by trainer:run().",
+  },
+  ["trainer:run"] = {
+    signature = "trainer:run()",
+    text = "Trains until the batches end.",
+    returns = {
+      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+}

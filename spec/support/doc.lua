@@ -1,0 +1,508 @@
+-- Documentation from its one source, the comments above what is public: LuaCATS (---@param)
+-- in lua/diffusion, and blocks /*** name ... */ with the same tags in csrc/binding. Writes
+--   lua/diffusion/reference.lua              what d.help shows
+--   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
+--   build/doc/index.html                     the same to read
+-- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
+local doc = {}
+
+-- ==== comments =============================================================================
+
+-- The type at the start of a tag's rest: up to the first space outside brackets which
+-- doesn't follow a colon, a comma or a bar.
+local function split_type(rest)
+  local depth, last = 0, ""
+  for i = 1, #rest do
+    local c = rest:sub(i, i)
+    if c:find "[%({<%[]" then depth = depth + 1
+    elseif c:find "[%)}>%]]" then depth = depth - 1
+    elseif c == " " and depth == 0 and not last:find "[:,|]" then
+      return rest:sub(1, i - 1), rest:sub(i + 1)
+    end
+    if c ~= " " then last = c end
+  end
+  return rest, ""
+end
+
+local readers = {}
+
+function readers.param(entry, rest)
+  local name, more = rest:match "^(%S+)%s*(.*)$"
+  local kind, text = split_type(more)
+  local optional = name:sub(-1) == "?" or kind:sub(-1) == "?" or kind:find "|nil" ~= nil
+  local item = { name = name:gsub("%?$", ""), type = kind, text = text, optional = optional or nil }
+  entry.params[#entry.params + 1] = item
+  return item
+end
+
+readers["return"] = function(entry, rest)
+  local kind, text = split_type(rest)
+  local item = { type = kind, text = text }
+  entry.returns[#entry.returns + 1] = item
+  return item
+end
+
+function readers.usage(entry, rest)
+  entry.usage = { text = rest, sep = "\n" }
+  return entry.usage
+end
+
+-- What is an error, said in the text.
+local function read_error(entry, rest)
+  entry.text = ("%s An error %s"):format(entry.text, rest):gsub("^ ", "")
+  return entry
+end
+readers.error, readers.raise = read_error, read_error
+
+function readers.class(entry, rest)
+  entry.class = rest:match "^%S+"
+  return entry
+end
+
+function readers.field(entry, rest)
+  local name, more = rest:match "^(%S+)%s*(.*)$"
+  local kind, text = split_type(more)
+  local item = { name = name, type = kind, text = text }
+  entry.fields[#entry.fields + 1] = item
+  return item
+end
+
+function readers.operator(entry, rest)
+  entry.operators = entry.operators or {}
+  entry.operators[#entry.operators + 1] = rest
+  return { text = "" }
+end
+
+local function parse(lines, where)
+  local entry = { text = "", params = {}, returns = {}, fields = {} }
+  local into = entry
+  for _, line in ipairs(lines) do
+    local tag, rest = line:match "^@(%w+)%s*(.*)$"
+    if tag then
+      local reader = readers[tag] or error(("%s: no tag @%s here"):format(where, tag), 0)
+      into = reader(entry, rest)
+    else
+      local sep = into.sep or " "
+      line = sep == " " and line:match "^%s*(.-)%s*$" or line
+      into.text = into.text == "" and line or into.text .. sep .. line
+    end
+  end
+  if entry.usage then entry.usage = entry.usage.text end
+  return entry
+end
+
+-- ==== files ================================================================================
+
+local function lines_of(path)
+  local lines = {}
+  for line in io.lines(path) do lines[#lines + 1] = line end
+  return lines
+end
+
+local function files(pattern)
+  local pipe, out = assert(io.popen("ls " .. pattern)), {}
+  for path in pipe:lines() do out[#out + 1] = path end
+  pipe:close()
+  return out
+end
+
+-- What a line of Lua that stands below a comment defines.
+local function defined(line)
+  return line:match "^%s*local function ([%w_]+)" or line:match "^%s*function ([%w_.:]+)"
+    or line:match "^%s*([%w_.]+) = "
+end
+
+-- Comments by "file:line" of what follows them, and by the name that it has in its file.
+local function read_lua(path, found)
+  local lines, block = lines_of(path), {}
+  for i, line in ipairs(lines) do
+    local text = line:match "^%s*%-%-%- ?(.*)$"
+    if text then block[#block + 1] = text
+    elseif #block > 0 then
+      local where = ("%s:%d"):format(path, i)
+      local entry = parse(block, where)
+      entry.file, entry.defined, entry.line = path, defined(line), line
+      found.at[where] = entry
+      if entry.class then found.class[entry.class] = entry end
+      found.list[#found.list + 1] = entry
+      block = {}
+    end
+  end
+  -- what a file says of itself: its opening comment, of two or of three dashes
+  local head, i = {}, 1
+  while lines[i] and lines[i]:find "^%-%-" and not lines[i]:find "^%-%-%-@" do
+    head[i] = lines[i]:gsub("^%-+ ?", "")
+    i = i + 1
+  end
+  found.head[path] = table.concat(head, " ")
+end
+
+-- Of a block for several names what is meant for one: lines that begin with another's name
+-- and a colon, and those indented below them, are left out.
+local function lines_for(name, names, block)
+  local out, left_out = {}, false
+  for _, line in ipairs(block) do
+    local own = line:match "^([%w_]+): "
+    if own and names[own] then left_out = own ~= name
+    elseif not line:find "^  " then left_out = false end
+    if not left_out then out[#out + 1] = own == name and line:sub(#own + 3) or line end
+  end
+  return out
+end
+
+local function note_block(head, block, path, found)
+  local class = head:match "^class (%S+)"
+  if class then
+    found.class[class] = parse(block, path)
+    return
+  end
+  local prefix, names = head:match "^(.*[.:])" or "", {}
+  for name in head:sub(#prefix + 1):gmatch "[%w_]+" do names[name] = true end
+  for name in pairs(names) do
+    local entry = parse(lines_for(name, names, block), path)
+    entry.file = path
+    found.c[prefix .. name] = entry
+  end
+end
+
+local function read_c(path, found)
+  local block, names
+  for _, line in ipairs(lines_of(path)) do
+    local head = line:match "^/%*%*%* (.*)$"
+    if head then block, names = {}, head:gsub("%s*%*/$", "") end
+    if block then
+      if not head then block[#block + 1] = line:gsub("^%*%* ?", ""):gsub("%s*%*/$", "") end
+      if line:find "%*/%s*$" then
+        note_block(names, block, path, found)
+        block = nil
+      end
+    end
+  end
+end
+
+local function read_all()
+  local found = { at = {}, class = {}, list = {}, c = {}, head = {} }
+  for _, path in ipairs(files "lua/diffusion/*.lua lua/diffusion/*/*.lua") do
+    if not path:find "reference%.lua$" and not path:find "library/" then read_lua(path, found) end
+  end
+  for _, path in ipairs(files "csrc/binding/*.c") do read_c(path, found) end
+  return found
+end
+
+-- ==== what is public =======================================================================
+
+local function sorted(t)
+  local keys = {}
+  for key in pairs(t) do
+    if type(key) == "string" and key:sub(1, 1) ~= "_" then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- Tables of names below d; their functions are public, and so are theirs.
+local function walk(prefix, t, out)
+  for _, key in ipairs(sorted(t)) do
+    local name, value = prefix .. "." .. key, t[key]
+    out[#out + 1] = { name = name, value = value }
+    if type(value) == "table" and not getmetatable(value) then walk(name, value, out) end
+  end
+  return out
+end
+
+-- One of each kind of thing that has methods: its kind's name, and the table of them.
+local function kinds(d)
+  local process = d.process { schedule = d.schedule.cosine { T = 10 } }
+  local model = d.mlp { hidden = 8, depth = 1 }
+  local opt = d.adamw(model)
+  local set = d.data.toy.moons(4)
+  local batches = set:batches { size = 2 }
+  local things = {
+    d.zeros(1), process, process.schedule, model, d.ema(model), opt, set, batches, d.generator(),
+    d.grid.trailing(process, 2), d.checkpoint { path = "x", model = model },
+    d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
+    d.trainer { model = model, opt = opt, batches = batches, objective = print },
+    d.oracle.gaussian { mean = 0, std = 1 },
+  }
+  local out = {}
+  for i, x in ipairs(things) do
+    local meta = debug.getmetatable(x)
+    local methods = meta.__methods or meta.__index
+    assert(type(methods) == "table", meta.__name .. " has no table of methods in __methods or __index")
+    out[i] = { kind = meta.__name:gsub("^diffusion%.", ""), methods = methods, call = meta.__call }
+  end
+  return out
+end
+
+-- Every public name with its value: d.x, d.x.y, kind:method.
+local function public(d)
+  local out = walk("d", d, {})
+  for _, k in ipairs(kinds(d)) do
+    for _, key in ipairs(sorted(k.methods)) do
+      out[#out + 1] = { name = k.kind .. ":" .. key, value = k.methods[key], kind = k.kind }
+    end
+    if k.call then out[#out + 1] = { name = k.kind .. "()", value = k.call, kind = k.kind } end
+  end
+  return out
+end
+
+-- ==== the entry of a name ==================================================================
+
+local function place_of(fn)
+  local info = debug.getinfo(fn, "S")
+  local path = info.source:match "(lua/diffusion/.*)$"
+  return path and ("%s:%d"):format(path, info.linedefined), info.what == "C"
+end
+
+local function named_params(fn, method)
+  local out, info = {}, debug.getinfo(fn, "u")
+  for i = method and 2 or 1, info.nparams do out[#out + 1] = { name = debug.getlocal(fn, i) } end
+  if info.isvararg then out[#out + 1] = { name = "..." } end
+  return out
+end
+
+local function c_entry(name, found)
+  local kind, method = name:match "^(.-):(.*)$"
+  if not kind then return found.c[name] end
+  return found.c[kind:sub(1, 1):upper() .. kind:sub(2) .. ":" .. method] or found.c["d." .. method]
+end
+
+local function value_entry(item, found)
+  local key = item.name:match "([%w_]+)$"
+  for _, entry in ipairs(found.list) do
+    if entry.defined and entry.defined:match "[%w_]+$" == key and not entry.line:find "function" then
+      return entry
+    end
+  end
+end
+
+-- What a table of names is: the opening comment of its file.
+local function table_entry(item, found)
+  local path = "lua/diffusion/" .. item.name:gsub("^d%.", ""):gsub("%.", "/")
+  local text = found.head[path .. ".lua"] or found.head[path .. "/init.lua"]
+  return text and { text = text, params = {}, returns = {}, fields = {} }
+    or found.c[item.name]
+end
+
+local function entry_of(item, found)
+  if type(item.value) == "table" and not getmetatable(item.value) then return table_entry(item, found) end
+  if type(item.value) ~= "function" then return value_entry(item, found) end
+  local place, is_c = place_of(item.value)
+  if is_c then return c_entry(item.name, found) end
+  return place and found.at[place]
+end
+
+-- A sentence where the comment's parameters aren't the function's.
+local function mismatch(item, entry)
+  if type(item.value) ~= "function" or select(2, place_of(item.value)) then return end
+  local real, written = {}, {}
+  for i, p in ipairs(named_params(item.value, item.kind)) do real[i] = p.name end
+  for i, p in ipairs(entry.params) do written[i] = p.name end
+  local a, b = table.concat(real, ", "), table.concat(written, ", ")
+  if item.name:find "%(%)$" then return end -- its comment says what callers write
+  return a ~= b and ("%s(%s) is documented with (%s)"):format(item.name, a, b) or nil
+end
+
+local function signature(item, entry)
+  if type(item.value) ~= "function" then return item.name end
+  local params = entry.params
+  if #params == 0 and not select(2, place_of(item.value)) then
+    params = named_params(item.value, item.kind)
+  end
+  local names = {}
+  for i, p in ipairs(params) do names[i] = p.optional and "[" .. p.name .. "]" or p.name end
+  return ("%s(%s)"):format(item.name:gsub("%(%)$", ""), table.concat(names, ", "))
+end
+
+-- ==== collecting ===========================================================================
+
+--- Everything public: entries in order of their names, and the names that have none.
+---@return table[] entries { name, signature, text, params, returns, usage, file }
+---@return string[] missing
+---@return table classes by name
+function doc.collect()
+  local found, entries, missing, seen = read_all(), {}, {}, {}
+  for _, item in ipairs(public(require "diffusion")) do
+    local entry = entry_of(item, found)
+    if not entry or entry.text == "" and #entry.returns == 0 then
+      missing[#missing + 1] = item.name
+    elseif not (item.kind == "tensor" and found.c["d." .. item.name:sub(8)]) and not seen[item.name] then
+      seen[item.name] = true
+      entries[#entries + 1] = {
+        name = item.name, kind = item.kind, signature = signature(item, entry), text = entry.text,
+        params = entry.params, returns = entry.returns, usage = entry.usage, file = entry.file,
+        mismatch = mismatch(item, entry), is_function = type(item.value) == "function",
+      }
+    end
+  end
+  for name, class in pairs(found.class) do
+    local kind = name:gsub("^diffusion%.", "")
+    local text = class.text
+    entries[#entries + 1] = { name = kind, signature = kind, text = text, params = class.fields,
+                              returns = {}, class = name, operators = class.operators }
+  end
+  table.sort(entries, function(a, b) return a.name < b.name end)
+  return entries, missing
+end
+
+-- ==== reference.lua ========================================================================
+
+local function quoted(text) return ("%q"):format(text):gsub("\\\n", "\\n") end
+
+local function item_text(item)
+  local parts = {}
+  for _, key in ipairs { "name", "type", "text" } do
+    if item[key] and item[key] ~= "" then parts[#parts + 1] = ("%s = %s"):format(key, quoted(item[key])) end
+  end
+  if item.optional then parts[#parts + 1] = "optional = true" end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function add_list(out, key, items)
+  if #items == 0 then return end
+  out[#out + 1] = ("    %s = {"):format(key)
+  for _, item in ipairs(items) do out[#out + 1] = ("      %s,"):format(item_text(item)) end
+  out[#out + 1] = "    },"
+end
+
+--- The text of lua/diffusion/reference.lua.
+---@param entries table[] of doc.collect
+---@return string
+function doc.reference(entries)
+  local out = { "-- What d.help shows. Made by `make doc` from the comments above what is public;",
+    "-- change those.", "return {" }
+  for _, e in ipairs(entries) do
+    out[#out + 1] = ("  [%q] = {"):format(e.name)
+    out[#out + 1] = ("    signature = %s,"):format(quoted(e.signature))
+    out[#out + 1] = ("    text = %s,"):format(quoted(e.text))
+    add_list(out, "params", e.params)
+    add_list(out, "returns", e.returns)
+    if e.usage then out[#out + 1] = ("    example = %s,"):format(quoted(e.usage)) end
+    out[#out + 1] = "  },"
+  end
+  out[#out + 1] = "}\n"
+  return table.concat(out, "\n")
+end
+
+-- ==== diffusion.d.lua ======================================================================
+
+local function comment(out, text)
+  local line = "---"
+  for word in text:gmatch "%S+" do
+    if #line + #word > 94 then
+      out[#out + 1] = line
+      line = "---"
+    end
+    line = line .. " " .. word
+  end
+  if line ~= "---" then out[#out + 1] = line end
+end
+
+local function tags(out, e)
+  for _, p in ipairs(e.params) do
+    local name = p.name == "..." and "..." or p.name .. (p.optional and "?" or "")
+    out[#out + 1] = ("---@param %s %s %s"):format(name, p.type or "any", p.text or ""):gsub("%s+$", "")
+  end
+  for _, r in ipairs(e.returns) do
+    out[#out + 1] = ("---@return %s %s"):format(r.type, r.text):gsub("%s+$", "")
+  end
+end
+
+local function parameter_names(e)
+  local names = e.signature:match "%((.*)%)$":gsub("[%[%]]", "")
+  return names
+end
+
+local function define_class(out, e)
+  out[#out + 1] = ""
+  comment(out, e.text)
+  out[#out + 1] = "---@class " .. e.class
+  for _, f in ipairs(e.params) do
+    out[#out + 1] = ("---@field %s %s %s"):format(f.name, f.type, f.text):gsub("%s+$", "")
+  end
+  for _, operator in ipairs(e.operators or {}) do out[#out + 1] = "---@operator " .. operator end
+  out[#out + 1] = ("local %s = {}"):format(e.name)
+end
+
+local function define(out, e)
+  out[#out + 1] = ""
+  comment(out, e.text)
+  tags(out, e)
+  if e.is_function then
+    out[#out + 1] = ("function %s(%s) end"):format(e.name:gsub("%(%)$", ":__call"), parameter_names(e))
+  else
+    out[#out + 1] = ("%s = {}"):format(e.name)
+  end
+end
+
+--- The text of lua/diffusion/library/diffusion.d.lua.
+---@param entries table[] of doc.collect
+---@return string
+function doc.definitions(entries)
+  local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
+    "-- public; change those.", "", "---@class diffusion", "local d = {}" }
+  for _, e in ipairs(entries) do if e.class then define_class(out, e) end end
+  for _, e in ipairs(entries) do if not e.class then define(out, e) end end
+  out[#out + 1] = "\nreturn d\n"
+  return table.concat(out, "\n")
+end
+
+-- ==== HTML =================================================================================
+
+local function escaped(text)
+  return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
+end
+
+local function html_items(out, items)
+  if #items == 0 then return end
+  out[#out + 1] = "<dl>"
+  for _, p in ipairs(items) do
+    out[#out + 1] = ("<dt>%s <i>%s</i></dt><dd>%s</dd>"):format(escaped(p.name or "&rarr;"):gsub("&amp;", "&"),
+      escaped(p.type or ""), escaped(p.text or ""))
+  end
+  out[#out + 1] = "</dl>"
+end
+
+--- All of it as one page.
+---@param entries table[] of doc.collect
+---@return string
+function doc.html(entries)
+  local out = { "<!doctype html><meta charset=utf-8><title>diffusion</title>",
+    "<style>body{max-width:50em;margin:2em auto;font:16px/1.5 sans-serif}h2{font:bold 16px monospace;",
+    "margin-top:2em}dt{font-family:monospace}pre{background:#f4f4f4;padding:.5em}</style>",
+    "<h1>diffusion: reference</h1>" }
+  for _, e in ipairs(entries) do
+    out[#out + 1] = ("<h2 id='%s'>%s</h2><p>%s</p>"):format(e.name, escaped(e.signature), escaped(e.text))
+    html_items(out, e.params)
+    html_items(out, e.returns)
+    if e.usage then out[#out + 1] = "<pre>" .. escaped(e.usage) .. "</pre>" end
+  end
+  return table.concat(out, "\n") .. "\n"
+end
+
+-- ==== writing ==============================================================================
+
+--- Where the texts that are committed lie.
+doc.paths = {
+  reference = "lua/diffusion/reference.lua", definitions = "lua/diffusion/library/diffusion.d.lua",
+}
+
+local function write(path, text)
+  os.execute("mkdir -p " .. path:match "^(.*)/")
+  local f = assert(io.open(path, "w"))
+  assert(f:write(text))
+  assert(f:close())
+end
+
+--- Writes everything.
+function doc.write()
+  local entries, missing = doc.collect()
+  for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
+  write((os.getenv "DIFFUSION_BUILD" or "build") .. "/doc/index.html", doc.html(entries))
+  print(("%d names; without documentation: %s"):format(#entries,
+    #missing > 0 and table.concat(missing, ", ") or "none"))
+end
+
+if arg and arg[0] and arg[0]:find "spec/support/doc%.lua$" then doc.write() end
+
+return doc
