@@ -167,6 +167,101 @@ describe("a grid", function()
   end)
 end)
 
+-- A file's chunks, { type, data } in order, each checksum proved.
+local function chunks_of(bytes)
+  local list, at = {}, 9
+  repeat
+    local n, type = (">I4c4"):unpack(bytes, at)
+    local data = bytes:sub(at + 8, at + 7 + n)
+    assert.equal(forge.chunk(type, data), bytes:sub(at, at + 11 + n))
+    list[#list + 1] = { type = type, data = data }
+    at = at + 12 + n
+  until type == "IEND"
+  assert.equal(#bytes + 1, at)
+  return list
+end
+
+-- The animation as the APNG specification has it: plays, and of each frame its fcTL and its
+-- pixels, read back as a PNG of their own.
+local function frames_of(path)
+  local bytes = forge.bytes_of(path)
+  local head, plays, count, frames, number = "", nil, nil, {}, 0
+  for _, c in ipairs(chunks_of(bytes)) do
+    if c.type == "acTL" then count, plays = (">I4I4"):unpack(c.data)
+    elseif c.type == "fcTL" or c.type == "fdAT" then
+      assert.equal(number, ((">I4"):unpack(c.data)))
+      number = number + 1
+      if c.type == "fcTL" then frames[#frames + 1] = { control = c.data, pixels = "" }
+      else frames[#frames].pixels = frames[#frames].pixels .. c.data:sub(5) end
+    elseif c.type == "IDAT" then
+      assert.equal(1, #frames) -- the still picture is the first frame
+      frames[1].pixels = frames[1].pixels .. c.data
+    elseif c.type ~= "IEND" then head = head .. forge.chunk(c.type, c.data) end
+  end
+  assert.equal(count, #frames)
+  for _, frame in ipairs(frames) do
+    local png = bytes:sub(1, 8) .. head .. forge.chunk("IDAT", frame.pixels) .. forge.chunk("IEND", "")
+    frame.x = assert(image.read(forge.file(png)))
+  end
+  return frames, plays
+end
+
+describe("an animation", function()
+  after_each(forge.clean)
+
+  local function noise(...)
+    return core.randint(0, 255, { ... }):to "u8"
+  end
+
+  it("holds every frame to the byte, counted from 0", function()
+    for channels = 1, 4 do
+      local x, path = noise(3, 7, 5, channels), forge.file ""
+      assert(image.animate(path, x, { delay = 0.25, loop = 2 }))
+      local frames, plays = frames_of(path)
+      assert.equal(2, plays)
+      assert.equal(3, #frames)
+      for i, frame in ipairs(frames) do
+        local control = { (">I4I4I4I4I2I2BB"):unpack(frame.control, 5) }
+        assert.same({ 5, 7, 0, 0, 250, 1000, 0, 0, 27 }, control)
+        assert.same(x[i]:totable(), frame.x:totable())
+      end
+      assert.same(x[1]:totable(), image.read(path):totable()) -- where nothing moves
+    end
+  end)
+
+  it("takes lists, of pictures and of batches, and a delay for each", function()
+    local path, a, b = forge.file "", noise(4, 4, 1), noise(4, 4, 1)
+    assert(image.animate(path, { image.to_float(a), image.to_float(b) }, { delay = { 0, 65 } }))
+    local frames, plays = frames_of(path)
+    assert.equal(0, plays)
+    assert.same({ a:totable(), b:totable() }, { frames[1].x:totable(), frames[2].x:totable() })
+    assert.equal(0, ((">I2"):unpack(frames[1].control, 21)))
+    assert.equal(65000, ((">I2"):unpack(frames[2].control, 21)))
+    local batch = noise(3, 2, 2, 3)
+    assert(image.animate(path, { batch }, { columns = 3 }))
+    assert.same(image.grid(batch, { columns = 3 }):totable(), frames_of(path)[1].x:totable())
+  end)
+
+  it("says what is wrong, at the caller's line", function()
+    local path, x = forge.file "", noise(2, 3, 3, 1)
+    local function refused(message, ...)
+      local ok, why = pcall(function(...) image.animate(...) end, ...)
+      assert.is_false(ok)
+      assert.equal(message, (why:gsub("^.-image_spec.lua:%d+: ", "")))
+    end
+    refused("animate: no frames", path, {})
+    refused("animate: [F,H,W,C] or [F,B,H,W,C] expected, got [3,3,1]", path, x[1])
+    refused("animate: a list of pictures or a tensor [F,H,W,C] expected, got integer", path, 3)
+    refused("animate: frame 2 is [2,3,1], the first is [3,3,1]", path, { x[1], x[1]:narrow(1, 1, 2) })
+    refused("animate: 3 delays for 2 frames", path, x, { delay = { 1, 1, 1 } })
+    refused("animate: a delay is 0 to 65 seconds, got 66", path, x, { delay = 66 })
+    refused("animate: pictures are written as PNG; a.gif names another format", "a.gif", x)
+    local done, why = image.animate("/nowhere/a.png", x)
+    assert.is_nil(done)
+    assert.is_truthy(why:find "/nowhere/a.png")
+  end)
+end)
+
 describe("the terminal", function()
   local half = core.tensor { { { -1 }, { 1 } }, { { 1 }, { -1 } } }
 

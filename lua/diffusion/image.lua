@@ -1,5 +1,6 @@
--- Pictures: files in and out, grids, and drawing in a terminal. A picture is a tensor
+-- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor
 -- [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.
+local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local terminal = require "diffusion.terminal"
@@ -9,8 +10,8 @@ local image = {}
 local function check_picture(name, x, least, most)
   if opts.kind(x) ~= "tensor" then opts.fail("%s: a tensor expected, got %s", name, opts.kind(x)) end
   if x:dim() < least or x:dim() > most then
-    opts.fail("%s: %s expected, got [%s]", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
-      or "[H,W,C] or [B,H,W,C]", table.concat(x:shape(), ","))
+    opts.fail("%s: %s expected, got %s", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
+      or "[H,W,C] or [B,H,W,C]", opts.shape_text(x))
   end
   local C = x:size(-1)
   if C < 1 or C > 4 then opts.fail("%s: %d channels; a picture has 1 to 4", name, C) end
@@ -124,6 +125,13 @@ end
 
 local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
 
+local function check_path(name, path)
+  if type(path) ~= "string" then opts.fail("%s: a path expected, got %s", name, opts.kind(path)) end
+  if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
+    opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
+  end
+end
+
 local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text may stand
 
 --- Writes a picture as PNG, whole or not at all.
@@ -135,12 +143,10 @@ local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text m
 function image.save(path, x, options)
   local o = opts.check("save", options, { text = { "table" } }, 3)
   check_picture("save", x, 3, 4)
-  if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
-    opts.fail("save: pictures are written as PNG; %s names another format", path)
-  end
+  check_path("save", path)
   if x:dim() == 4 and x:size(1) ~= 1 then
-    opts.fail("save: one picture expected, got [%s]; d.image.grid makes one of many",
-      table.concat(x:shape(), ","))
+    opts.fail("save: one picture expected, got %s; d.image.grid makes one of many",
+      opts.shape_text(x))
   end
   if x:dim() == 4 then x = x:select(1, 1) end
   local png = core.png_write(to_bytes(x))
@@ -160,7 +166,7 @@ function image.grid(x, options)
     { columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 } }, 2)
   check_picture("grid", x, 4, 4)
   local B, H, W, C = table.unpack(x:shape())
-  if B == 0 then opts.fail("grid: no pictures in [%s]", table.concat(x:shape(), ",")) end
+  if B == 0 then opts.fail("grid: no pictures in %s", opts.shape_text(x)) end
   local columns = o.columns or math.ceil(math.sqrt(B))
   local rows, pad = (B - 1) // columns + 1, o.pad
   local black = x:dtype() == "u8" and 0 or -1
@@ -173,14 +179,72 @@ function image.grid(x, options)
   return sheet
 end
 
+-- Bytes of one picture: a batch of several becomes a grid.
+local function one_of(x, grid)
+  local bytes = to_bytes(x)
+  if bytes:dim() == 3 then return bytes end
+  if bytes:size(1) == 1 then return bytes:select(1, 1):contiguous() end
+  return image.grid(bytes, grid)
+end
+
+-- The frames of image.animate as dense bytes, all of one shape.
+local function frames_of(given, columns)
+  local tensor = opts.kind(given) == "tensor"
+  if not tensor and type(given) ~= "table" then
+    opts.fail("animate: a list of pictures or a tensor [F,H,W,C] expected, got %s", opts.kind(given))
+  end
+  if tensor and given:dim() ~= 4 and given:dim() ~= 5 then
+    opts.fail("animate: [F,H,W,C] or [F,B,H,W,C] expected, got %s", opts.shape_text(given))
+  end
+  local count, frames = tensor and given:size(1) or #given, {}
+  if count == 0 then opts.fail "animate: no frames" end
+  for i = 1, count do
+    local x = given[i]
+    check_picture("animate", x, 3, 4)
+    if x:numel() == 0 then opts.fail("animate: no pixels in frame %d, %s", i, opts.shape_text(x)) end
+    frames[i] = one_of(x, { columns = columns })
+    local shape, first = opts.shape_text(frames[i]), opts.shape_text(frames[1])
+    if shape ~= first then opts.fail("animate: frame %d is %s, the first is %s", i, shape, first) end
+  end
+  return frames
+end
+
+-- Thousandths of a second that each of n frames is shown.
+local function thousandths(delay, n)
+  local out, listed = {}, type(delay) == "table"
+  if listed and #delay ~= n then opts.fail("animate: %d delays for %d frames", #delay, n) end
+  for i = 1, n do
+    local seconds = listed and delay[i] or delay
+    if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 65) then
+      opts.fail("animate: a delay is 0 to 65 seconds, got %s", tostring(seconds))
+    end
+    out[i] = math.floor(1000 * seconds + 0.5)
+  end
+  return out
+end
+
+--- Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers
+--- play and every other program shows the first frame of. Frames share size and channels.
+---@param path string ends in .png
+---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made
+---one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param options table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them;
+---columns of a batch's grid; loop = 0: how often it plays, 0 without end
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function image.animate(path, frames, options)
+  local o = opts.check("animate", options, {
+    delay = { "number|table", default = 0.1 }, columns = { "integer", min = 1 },
+    loop = { "integer", min = 0, max = 2 ^ 31 - 1, default = 0 },
+  }, 3)
+  check_path("animate", path)
+  local list = frames_of(frames, o.columns)
+  return core.write_file(path, apng.parts(list, thousandths(o.delay, #list), o.loop))
+end
+
 -- Bytes of a batch as one RGB picture no wider than the terminal takes.
 local function sheet_of(x, columns, width)
-  local bytes = to_bytes(x)
-  if bytes:dim() == 4 then
-    if bytes:size(1) > 1 then bytes = image.grid(bytes, { columns = columns, pad = 1 })
-    else bytes = bytes:select(1, 1) end
-  end
-  bytes = core.picture_channels(bytes:contiguous(), 3)
+  local bytes = core.picture_channels(one_of(x, { columns = columns, pad = 1 }), 3)
   local H, W = bytes:size(1), bytes:size(2)
   if W > width then bytes = core.picture_fit(bytes, math.max(1, H * width // W), width) end
   return bytes
@@ -198,7 +262,7 @@ function image.draw(x, options)
     width = { "integer", min = 2, max = 10000, default = terminal.width() },
   }, 2)
   check_picture("show", x, 3, 4)
-  if x:numel() == 0 then opts.fail("show: no pixels in [%s]", table.concat(x:shape(), ",")) end
+  if x:numel() == 0 then opts.fail("show: no pixels in %s", opts.shape_text(x)) end
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
   local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)

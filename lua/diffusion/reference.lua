@@ -468,7 +468,20 @@ return {
   },
   ["d.image"] = {
     signature = "d.image",
-    text = "Pictures: files in and out, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.",
+    text = "Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.",
+  },
+  ["d.image.animate"] = {
+    signature = "d.image.animate(path, frames, [options])",
+    text = "Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers play and every other program shows the first frame of. Frames share size and channels.",
+    params = {
+      { name = "path", type = "string", text = "ends in .png" },
+      { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4" },
+      { name = "options", type = "table|nil", text = "delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
   },
   ["d.image.draw"] = {
     signature = "d.image.draw(x, [options])",

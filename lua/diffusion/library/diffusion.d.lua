@@ -381,9 +381,19 @@ function d.help(what) end
 ---@return diffusion.tensor a number, or {B}
 function d.huber(a, b, over, opts) end
 
---- Pictures: files in and out, grids, and drawing in a terminal. A picture is a tensor [H,W,C]
---- of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.
+--- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture
+--- is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in
+--- front.
 d.image = {}
+
+--- Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers
+--- play and every other program shows the first frame of. Frames share size and channels.
+---@param path string ends in .png
+---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param options? table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
