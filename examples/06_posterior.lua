@@ -27,8 +27,9 @@ end
 print "   t    s    mean by formula   by Bayes          variance by formula   by Bayes"
 for _, pair in ipairs { { 2, 1 }, { 500, 499 }, { 1000, 999 }, { 800, 300 } } do
   local t, s = pair[1], pair[2]
-  local m, v = process:posterior(0.7, -0.3, t, s)
-  local M, V = by_bayes(0.7, -0.3, t, s)
+  local x0, xt = 0.7, process:q_sample(0.7, t, 0.5) -- an x_t that noising reaches: eps = 0.5
+  local m, v = process:posterior(x0, xt, t, s)
+  local M, V = by_bayes(x0, xt, t, s)
   print(("%4d %4d    %.12f   %.12f    %.9e      %.9e"):format(t, s, m, M, v, V))
 end
 

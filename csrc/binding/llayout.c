@@ -118,7 +118,7 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
 /*** Tensor:expand
 ** Sizes of 1, and missing leading dimensions, repeated without a copy.
 ** @param shape integer|integer[] numbers or one list
-** @return diffusion.tensor a window; writing to it is an error */
+** @return diffusion.tensor a window, in which many places are one number in memory */
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;

@@ -127,7 +127,7 @@ static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
 /*** d.randn
 ** Standard normal numbers. With two dimensions or more the first counts samples, and
 ** sample k of a seed has the same bits in any batch.
-** @param shape integer... or one list; none: a number
+** @param shape? integer|integer[] numbers, or one list; none: a number
 ** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
 **   counter goes on (d.manual_seed)
 ** @return diffusion.tensor */
@@ -135,7 +135,7 @@ static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
 
 /*** d.rand
 ** Uniform numbers in (0, 1).
-** @param shape integer... or one list; none: a number
+** @param shape? integer|integer[] numbers, or one list; none: a number
 ** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
 **   counter goes on (d.manual_seed)
 ** @return diffusion.tensor */
@@ -145,7 +145,7 @@ static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
 ** Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
 ** @param low integer
 ** @param high integer >= low, itself included
-** @param shape integer... or one list; none: a number
+** @param shape? integer|integer[] numbers, or one list; none: a number
 ** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
 **   counter goes on (d.manual_seed)
 ** @return diffusion.tensor i64 */

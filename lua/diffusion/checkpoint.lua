@@ -36,8 +36,8 @@ end
 --- none).
 ---@param path string a file; where there is none of that name, a network that comes with
 ---  the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@return table|nil model nil with a message where it isn't a good model file
----@return any process or the message
+---@return diffusion.model|nil model nil with a message where it isn't a good model file
+---@return diffusion.process|string|nil process or the message
 ---@usage local model, process = d.load_model "digits"
 function checkpoint.load_model(path)
   if type(path) ~= "string" then
@@ -88,6 +88,14 @@ end
 local Checkpoint = { __name = "diffusion.checkpoint" }
 Checkpoint.__index = Checkpoint
 
+function Checkpoint:__tostring()
+  local parts = {}
+  for _, name in ipairs { "model", "opt", "ema", "batches" } do
+    if self[name] then parts[#parts + 1] = name end
+  end
+  return ("checkpoint %s of %s"):format(self.path, table.concat(parts, ", "))
+end
+
 local rules = {
   path = { "string", required = true },
   model = { "any", required = true },
@@ -98,7 +106,7 @@ local rules = {
 
 --- What a run is made of, and the file that it is kept in.
 ---@param options table {path, model, opt, ema, batches}
----@return table checkpoint :load() and :save{...}
+---@return diffusion.checkpoint
 function checkpoint.checkpoint(options)
   return setmetatable(opts.check("checkpoint", options, rules), Checkpoint)
 end
@@ -106,7 +114,8 @@ end
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
 ---@param extra table? plain values to remember, found in .extra after load
----@return true|nil done, string? message
+---@return true|nil done nil with a message where it fails
+---@return string|nil message
 function Checkpoint:save(extra)
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }

@@ -24,7 +24,7 @@ end
 local function step_text(g, t, s)
   local text = ("%7g -> %-7g"):format(t, s)
   local schedule = g.schedule
-  if not schedule then return text end
+  if not schedule then return (text:gsub("%s+$", "")) end
   local signal = schedule[schedule:is_vp() and "alpha_bar" or "signal"]
   return text .. ("%13.5g%13.5g%13.5g%13.5g"):format(
     signal(schedule, t), signal(schedule, s), schedule:sigma(t), schedule:sigma(s))

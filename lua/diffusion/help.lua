@@ -75,7 +75,10 @@ local function items(lines, heading, list)
   end
 end
 
+-- How a thing is called, and its methods.
 local function methods(kind, lines)
+  local call = reference[kind .. "()"]
+  if call then lines[#lines + 1] = wrapped(call.text, "      ", ("called as %s: "):format(call.signature)) end
   lines[#lines + 1] = "methods"
   list_below(kind .. ":", lines)
 end

@@ -40,6 +40,7 @@ local function load(name)
 end
 
 setmetatable(d, {
+  __tostring = function() return d._VERSION .. "; d.help() lists what there is" end,
   __index = function(t, name)
     local value = load(name)
     rawset(t, name, value)

@@ -59,7 +59,7 @@ end
 
 --- Copies averages in, by name. The number of updates is the field `updates`.
 ---@param state table<string, any>
----@return table self
+---@return diffusion.ema self
 function Ema:load_state(state)
   local own, mine = averages[self], self:state()
   local trouble = model.mismatch(own.model:parameters(), state)
@@ -70,7 +70,7 @@ end
 
 --- Moves the average towards the model's values now, for those who don't give it to an
 --- optimiser.
----@return table self
+---@return diffusion.ema self
 function Ema:update()
   averages[self].core:update()
   return self
@@ -89,9 +89,9 @@ end
 --- A running average of a model's values, begun as a copy: a denoiser like the model. Give
 --- it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with
 --- r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
----@param of table a model
+---@param of diffusion.model
 ---@param options table? {decay = 0.9995, in [0, 1), warmup = true}
----@return table ema callable (xt, t, {class=}); field updates
+---@return diffusion.ema
 function optim.ema(of, options)
   if not model.is_model(of) then
     opts.fail("bad argument #1 to 'ema' (model expected, got %s)", opts.kind(of))
@@ -168,7 +168,7 @@ function Adamw:step(options)
 end
 
 --- Drops the gradients that have gathered.
----@return table self
+---@return diffusion.adamw self
 function Adamw:zero()
   optimisers[self].core:zero()
   return self
@@ -198,7 +198,7 @@ end
 
 --- Copies a state in: the moments of every parameter it moves, and nothing else.
 ---@param state table as of state()
----@return table self
+---@return diffusion.adamw self
 function Adamw:load_state(state)
   local own, mine = optimisers[self], self:state()
   for _, which in ipairs { "first", "second" } do
@@ -297,13 +297,13 @@ local function core_options(o)
 end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
----@param models table a model, or a list of models
+---@param models diffusion.model|diffusion.model[]
 ---@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
 ---  tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
 ---  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
 ---  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
 ---  parameters whose names match (the first that does; "1.name" in a list of models)}
----@return table opt fields lr (of the next step; may be set), steps, skipped
+---@return diffusion.adamw
 function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
   models = list_of(models, model.is_model)

@@ -47,7 +47,7 @@ end
 
 --- A Gaussian.
 ---@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
----@return table oracle
+---@return diffusion.oracle
 function oracle.gaussian(options)
   local o = opts.check("gaussian", options, { mean = { "number|table|tensor", default = 0 },
     std = { "number|table" }, cov = { "table|tensor" } })
@@ -76,15 +76,15 @@ end
 --- n samples.
 ---@param n integer
 ---@param options table? {seed=}
----@return any x {n, D}
+---@return diffusion.tensor x {n, D}
 function Gaussian:sample(n, options)
   local z = core.randn({ n, self.D }, options)
   return (z * self.values:sqrt()):matmul(self.vectors:t()) + self.mean
 end
 
 --- ln p(x) for each row.
----@param x any {B, D}
----@return any {B}
+---@param x diffusion.tensor {B, D}
+---@return diffusion.tensor {B}
 function Gaussian:log_prob(x)
   local z = (rows_of(x, self.D) - self.mean):matmul(self.vectors)
   local quad = (z * z / self.values):sum(2)
@@ -128,7 +128,7 @@ end
 --- A mixture of K isotropic Gaussians.
 ---@param options table {means = K lists of D, std = number or a list of K, weights = a list
 ---  of K, equal if absent}
----@return table oracle
+---@return diffusion.oracle
 function oracle.mixture(options)
   local o = opts.check("mixture", options, { means = { "table|tensor", required = true },
     std = { "number|table", required = true }, weights = { "table" } })

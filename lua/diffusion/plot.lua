@@ -76,7 +76,8 @@ end
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options table? {file = "x.png" or "x.svg", title, width, height}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function plot.points(series, options)
   local o = opts.check("points", options, rules, 2)
   if #series == 0 then opts.fail "plot: no series to draw" end
@@ -102,7 +103,8 @@ end
 --- Curves y(x), one a series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
 ---@param options table? {file, title, width, height, xlabel, ylabel, logy}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function plot.lines(series, options)
   local line_rules = setmetatable({ xlabel = { "string" }, ylabel = { "string" },
     logy = { "boolean" } }, { __index = rules })
@@ -128,7 +130,8 @@ local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
 ---@param options table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function plot.schedules(schedules, options)
   local o = {}
   for k, v in pairs(options or {}) do o[k] = v end

@@ -96,13 +96,16 @@ end
 
 local function value_text(v)
   if core.is_tensor(v) then return ("tensor %s [%s]"):format(v:dtype(), table.concat(v:shape(), ",")) end
-  return type(v) == "string" and ("%q"):format(v) or tostring(v)
+  if type(v) == "function" then return "function" end
+  return type(v) == "string" and ("%q"):format(v) or tostring(v):match "[^\n]*"
 end
+
+local function speaks(t) return (getmetatable(t) or {}).__tostring ~= nil end
 
 local function walk(t, indent, depth, seen, out)
   for _, k in ipairs(sorted(t)) do
     local v = t[k]
-    local plain = type(v) == "table" and not (getmetatable(v) or {}).__tostring
+    local plain = type(v) == "table" and not speaks(v)
     local head = indent .. tostring(k)
     if plain and (depth == 0 or seen[v]) then
       out[#out + 1] = head .. " = {...}"
@@ -118,10 +121,12 @@ end
 
 local print_ = {}
 
---- Prints a table with its keys in order, four levels deep, tensors in a line each.
+--- Prints a table with its keys in order, four levels deep, tensors and models in a line
+--- each; what isn't a plain table as print does.
 ---@param t any
+---@usage d.pp{ lr = 1e-3, shape = { 8, 28, 28, 1 }, x = d.zeros(3) }
 function print_.pp(t)
-  if type(t) ~= "table" then return print(value_text(t)) end
+  if type(t) ~= "table" or speaks(t) and next(t) == nil then return print(t) end
   local out = {}
   walk(t, "", 4, { [t] = true }, out)
   print(table.concat(out, "\n"))

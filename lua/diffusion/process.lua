@@ -74,7 +74,7 @@ end
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
 ---@param o? {seed: integer}
----@return fun(): integer|nil, any, any
+---@return function iterator of t, xt, eps
 function Process:chain(x0, o)
   o = opts.check("chain", o, { seed = { "integer" } }, 2)
   local t, x = 0, x0
@@ -162,7 +162,8 @@ end
 
 --- The process that a config describes.
 ---@param config table
----@return diffusion.process|nil, string|nil message
+---@return diffusion.process|nil process nil with a message where it describes none
+---@return string|nil message
 local function from_config(config)
   if type(config) ~= "table" then return nil, "the process's description is no table" end
   local s, message = require("diffusion.schedule").schedule.from_config(config.schedule)

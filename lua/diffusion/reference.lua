@@ -17,7 +17,7 @@ return {
       { name = "state", type = "table", text = "as of state()" },
     },
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.adamw", text = "self" },
     },
   },
   ["adamw:state"] = {
@@ -41,7 +41,7 @@ return {
     signature = "adamw:zero()",
     text = "Drops the gradients that have gathered.",
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.adamw", text = "self" },
     },
   },
   ["batches"] = {
@@ -103,18 +103,19 @@ return {
       { name = "extra", type = "table?", text = "plain values to remember, found in .extra after load", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done, string? message" },
+      { type = "true|nil", text = "done nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
     text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.",
     params = {
-      { name = "models", type = "table", text = "a model, or a list of models" },
+      { name = "models", type = "diffusion.model|diffusion.model[]" },
       { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
     },
     returns = {
-      { type = "table", text = "opt fields lr (of the next step; may be set), steps, skipped" },
+      { type = "diffusion.adamw" },
     },
   },
   ["d.arange"] = {
@@ -147,7 +148,7 @@ return {
       { name = "options", type = "table", text = "{path, model, opt, ema, batches}" },
     },
     returns = {
-      { type = "table", text = "checkpoint :load() and :save{...}" },
+      { type = "diffusion.checkpoint" },
     },
   },
   ["d.cross_entropy"] = {
@@ -306,11 +307,11 @@ return {
     signature = "d.ema(of, [options])",
     text = "A running average of a model's values, begun as a copy: a denoiser like the model. Give it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.",
     params = {
-      { name = "of", type = "table", text = "a model" },
+      { name = "of", type = "diffusion.model" },
       { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), warmup = true}", optional = true },
     },
     returns = {
-      { type = "table", text = "ema callable (xt, t, {class=}); field updates" },
+      { type = "diffusion.ema" },
     },
   },
   ["d.eye"] = {
@@ -666,8 +667,8 @@ return {
       { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
     },
     returns = {
-      { type = "table|nil", text = "model nil with a message where it isn't a good model file" },
-      { type = "any", text = "process or the message" },
+      { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
+      { type = "diffusion.process|string|nil", text = "process or the message" },
     },
     example = "local model, process = d.load_model \"digits\"",
   },
@@ -724,10 +725,11 @@ return {
   },
   ["d.memory"] = {
     signature = "d.memory()",
-    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit.",
+    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).",
     returns = {
-      { type = "table", text = "{live, peak, pooled, limit, blocks}" },
+      { type = "table", text = "memory {live, peak, pooled, limit, blocks}" },
     },
+    example = "print(d.memory())",
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
@@ -744,8 +746,8 @@ return {
     signature = "d.metric.energy(x, y)",
     text = "The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
     params = {
-      { name = "x", type = "any", text = "samples {n, ...}, n >= 2" },
-      { name = "y", type = "any", text = "samples {m, ...}, m >= 2" },
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
+      { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
     },
     returns = {
       { type = "number" },
@@ -755,8 +757,8 @@ return {
     signature = "d.metric.frechet(x, y)",
     text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards for few samples: compare only equal numbers.",
     params = {
-      { name = "x", type = "any", text = "features {n, D}" },
-      { name = "y", type = "any", text = "features {m, D}" },
+      { name = "x", type = "diffusion.tensor", text = "features {n, D}" },
+      { name = "y", type = "diffusion.tensor", text = "features {m, D}" },
     },
     returns = {
       { type = "number" },
@@ -766,8 +768,8 @@ return {
     signature = "d.metric.wasserstein1(x, y)",
     text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions.",
     params = {
-      { name = "x", type = "any", text = "samples {n} or {n, 1}" },
-      { name = "y", type = "any", text = "samples {m} or {m, 1}" },
+      { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
+      { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
     },
     returns = {
       { type = "number" },
@@ -793,7 +795,7 @@ return {
       { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}", optional = true },
     },
     returns = {
-      { type = "table", text = "model" },
+      { type = "diffusion.model" },
     },
   },
   ["d.mse"] = {
@@ -820,7 +822,7 @@ return {
       { name = "options", type = "table?", text = "{heads = 1, init = of the last product, \"usual\" or \"zero\"}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer parts qkv and out" },
+      { type = "diffusion.layer", text = "layer, parts qkv and out" },
     },
   },
   ["d.nn.conv"] = {
@@ -832,7 +834,7 @@ return {
       { name = "options", type = "table?", text = "{kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = \"usual\" (uniform within 1/sqrt(kernel^2 inp)) or \"zero\"}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer fields weight {out, kernel, kernel, inp}, bias {out}" },
+      { type = "diffusion.layer", text = "layer, fields weight {out, kernel, kernel, inp}, bias {out}" },
     },
   },
   ["d.nn.downsample"] = {
@@ -844,7 +846,7 @@ return {
       { name = "options", type = "table?", text = "{pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer part conv" },
+      { type = "diffusion.layer", text = "layer, part conv" },
     },
   },
   ["d.nn.dropout"] = {
@@ -854,7 +856,7 @@ return {
       { name = "drop", type = "number|nil", text = "the share set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
-      { type = "table", text = "layer" },
+      { type = "diffusion.layer" },
     },
   },
   ["d.nn.embedding"] = {
@@ -865,7 +867,7 @@ return {
       { name = "width", type = "integer" },
     },
     returns = {
-      { type = "table", text = "layer field weight {n, width}, standard normal at first" },
+      { type = "diffusion.layer", text = "layer, field weight {n, width}, standard normal at first" },
     },
   },
   ["d.nn.gelu"] = {
@@ -880,7 +882,7 @@ return {
       { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, tiny = 1e-5}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer fields weight, bias {channels}" },
+      { type = "diffusion.layer", text = "layer, fields weight, bias {channels}" },
     },
   },
   ["d.nn.guest"] = {
@@ -902,7 +904,7 @@ return {
       { name = "options", type = "table?", text = "{tiny = 1e-5}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer fields weight, bias {width}" },
+      { type = "diffusion.layer", text = "layer, fields weight, bias {width}" },
     },
   },
   ["d.nn.linear"] = {
@@ -914,7 +916,7 @@ return {
       { name = "options", type = "table?", text = "{bias = true, init = \"usual\" (uniform within 1/sqrt(inp)) or \"zero\"}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer fields weight {out, inp}, bias {out}" },
+      { type = "diffusion.layer", text = "layer, fields weight {out, inp}, bias {out}" },
     },
   },
   ["d.nn.list"] = {
@@ -936,7 +938,7 @@ return {
       { name = "config", type = "table|nil", text = "what config() returns; stock networks give it", optional = true },
     },
     returns = {
-      { type = "table", text = "model" },
+      { type = "diffusion.model" },
     },
   },
   ["d.nn.module"] = {
@@ -959,17 +961,17 @@ return {
       { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", drop = 0}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer parts norm and conv" },
+      { type = "diffusion.layer", text = "layer, parts norm and conv" },
     },
   },
   ["d.nn.parameter"] = {
     signature = "d.nn.parameter(tensor)",
     text = "A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the tensor that is trained.",
     params = {
-      { name = "tensor", type = "any" },
+      { name = "tensor", type = "diffusion.tensor" },
     },
     returns = {
-      { type = "table", text = "layer" },
+      { type = "diffusion.layer" },
     },
   },
   ["d.nn.recompute"] = {
@@ -991,7 +993,7 @@ return {
       { name = "options", type = "table?", text = "{embed = width of e or nil for none, drop = 0, groups =}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer parts one, two, embed, skip" },
+      { type = "diffusion.layer", text = "layer, parts one, two, embed, skip" },
     },
   },
   ["d.nn.sequence"] = {
@@ -1016,7 +1018,7 @@ return {
       { name = "options", type = "table?", text = "{max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = \"cos_sin\" or \"sin_cos\"}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer" },
+      { type = "diffusion.layer" },
     },
   },
   ["d.nn.time_embed"] = {
@@ -1028,7 +1030,7 @@ return {
       { name = "options", type = "table?", text = "{classes = 0}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer parts sinusoid, one, two, class" },
+      { type = "diffusion.layer", text = "layer, parts sinusoid, one, two, class" },
     },
   },
   ["d.nn.upsample"] = {
@@ -1040,7 +1042,7 @@ return {
       { name = "options", type = "table?", text = "{times = 2}", optional = true },
     },
     returns = {
-      { type = "table", text = "layer part conv" },
+      { type = "diffusion.layer", text = "layer, part conv" },
     },
   },
   ["d.no_grad"] = {
@@ -1086,7 +1088,7 @@ return {
       { name = "options", type = "table", text = "{mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}" },
     },
     returns = {
-      { type = "table", text = "oracle" },
+      { type = "diffusion.oracle" },
     },
   },
   ["d.oracle.mixture"] = {
@@ -1096,7 +1098,7 @@ return {
       { name = "options", type = "table", text = "{means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}" },
     },
     returns = {
-      { type = "table", text = "oracle" },
+      { type = "diffusion.oracle" },
     },
   },
   ["d.plot"] = {
@@ -1111,7 +1113,8 @@ return {
       { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
     },
     returns = {
-      { type = "boolean|nil", text = "ok, string? message" },
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.plot.points"] = {
@@ -1122,7 +1125,8 @@ return {
       { name = "options", type = "table?", text = "{file = \"x.png\" or \"x.svg\", title, width, height}", optional = true },
     },
     returns = {
-      { type = "boolean|nil", text = "ok, string? message" },
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.plot.schedules"] = {
@@ -1133,15 +1137,17 @@ return {
       { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
     },
     returns = {
-      { type = "boolean|nil", text = "ok, string? message" },
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.pp"] = {
     signature = "d.pp(t)",
-    text = "Prints a table with its keys in order, four levels deep, tensors in a line each.",
+    text = "Prints a table with its keys in order, four levels deep, tensors and models in a line each; what isn't a plain table as print does.",
     params = {
       { name = "t", type = "any" },
     },
+    example = "d.pp{ lr = 1e-3, shape = { 8, 28, 28, 1 }, x = d.zeros(3) }",
   },
   ["d.precision"] = {
     signature = "d.precision([name])",
@@ -1175,10 +1181,10 @@ return {
     },
   },
   ["d.rand"] = {
-    signature = "d.rand(shape, [opts])",
+    signature = "d.rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
     params = {
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1186,12 +1192,12 @@ return {
     },
   },
   ["d.randint"] = {
-    signature = "d.randint(low, high, shape, [opts])",
+    signature = "d.randint(low, high, [shape], [opts])",
     text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
     params = {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, itself included" },
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1199,10 +1205,10 @@ return {
     },
   },
   ["d.randn"] = {
-    signature = "d.randn(shape, [opts])",
+    signature = "d.randn([shape], [opts])",
     text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
     params = {
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1238,7 +1244,7 @@ return {
       { name = "options", type = "table", text = "as of sampler.steps" },
     },
     returns = {
-      { type = "any", text = "x tensor {n, ...}" },
+      { type = "diffusion.tensor", text = "x {n, ...}" },
     },
   },
   ["d.sampler"] = {
@@ -1259,7 +1265,7 @@ return {
       { name = "options", type = "table", text = "as of sampler.steps" },
     },
     returns = {
-      { type = "any", text = "x tensor {n, ...}" },
+      { type = "diffusion.tensor", text = "x {n, ...}" },
     },
   },
   ["d.sampler.steps"] = {
@@ -1269,7 +1275,7 @@ return {
       { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | list of t, seed, class, guidance = scale, on_step}" },
     },
     returns = {
-      { type = "table", text = "run callable; run.x readable and writable; run:clone(), run:finish()" },
+      { type = "diffusion.run" },
     },
   },
   ["d.save"] = {
@@ -1328,7 +1334,8 @@ return {
       { name = "config", type = "table" },
     },
     returns = {
-      { type = "diffusion.schedule|nil, string|nil", text = "message" },
+      { type = "diffusion.schedule|nil", text = "schedule nil with a message where it describes none" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.schedule.from_log_snr"] = {
@@ -1451,7 +1458,7 @@ return {
       { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}" },
     },
     returns = {
-      { type = "table", text = "trainer with :run()" },
+      { type = "diffusion.trainer" },
     },
   },
   ["d.unet"] = {
@@ -1461,7 +1468,7 @@ return {
       { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}" },
     },
     returns = {
-      { type = "table", text = "model" },
+      { type = "diffusion.model" },
     },
   },
   ["d.where"] = {
@@ -1520,7 +1527,7 @@ return {
       { name = "state", type = "table<string, any>" },
     },
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.ema", text = "self" },
     },
   },
   ["ema:state"] = {
@@ -1534,7 +1541,7 @@ return {
     signature = "ema:update()",
     text = "Moves the average towards the model's values now, for those who don't give it to an optimiser.",
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.ema", text = "self" },
     },
   },
   ["generator"] = {
@@ -1542,10 +1549,10 @@ return {
     text = "Random numbers with a counter of their own: each call of the same arguments gives the next numbers.",
   },
   ["generator:rand"] = {
-    signature = "generator:rand(shape, [opts])",
+    signature = "generator:rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
     params = {
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1553,12 +1560,12 @@ return {
     },
   },
   ["generator:randint"] = {
-    signature = "generator:randint(low, high, shape, [opts])",
+    signature = "generator:randint(low, high, [shape], [opts])",
     text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
     params = {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, itself included" },
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1566,10 +1573,10 @@ return {
     },
   },
   ["generator:randn"] = {
-    signature = "generator:randn(shape, [opts])",
+    signature = "generator:randn([shape], [opts])",
     text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
     params = {
-      { name = "shape", type = "integer...", text = "or one list; none: a number" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
       { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
     },
     returns = {
@@ -1663,7 +1670,7 @@ return {
     signature = "model:eval()",
     text = "No dropout from here on, in d.record too. (Outside of d.record there never is.)",
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.model", text = "self" },
     },
   },
   ["model:freeze"] = {
@@ -1673,7 +1680,7 @@ return {
       { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
     },
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.model", text = "self" },
     },
   },
   ["model:load"] = {
@@ -1683,7 +1690,7 @@ return {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "table|nil", text = "self nil with a message, and nothing changed, where they don't fit" },
+      { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, where they don't fit" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -1694,7 +1701,7 @@ return {
       { name = "state", type = "table<string, any>" },
     },
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.model", text = "self" },
     },
   },
   ["model:parameters"] = {
@@ -1727,7 +1734,7 @@ return {
     signature = "model:train()",
     text = "Dropout again, in d.record.",
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.model", text = "self" },
     },
   },
   ["model:unfreeze"] = {
@@ -1737,7 +1744,7 @@ return {
       { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
     },
     returns = {
-      { type = "table", text = "self" },
+      { type = "diffusion.model", text = "self" },
     },
   },
   ["oracle"] = {
@@ -1768,10 +1775,10 @@ return {
     signature = "oracle:log_prob(x)",
     text = "ln p(x) for each row.",
     params = {
-      { name = "x", type = "any", text = "{B, D}" },
+      { name = "x", type = "diffusion.tensor", text = "{B, D}" },
     },
     returns = {
-      { type = "any", text = "{B}" },
+      { type = "diffusion.tensor", text = "{B}" },
     },
   },
   ["oracle:posterior_mean"] = {
@@ -1794,7 +1801,7 @@ return {
       { name = "options", type = "table?", text = "{seed=}", optional = true },
     },
     returns = {
-      { type = "any", text = "x {n, D}" },
+      { type = "diffusion.tensor", text = "x {n, D}" },
     },
   },
   ["process"] = {
@@ -1817,7 +1824,7 @@ return {
       { name = "o", type = "{seed: integer}", optional = true },
     },
     returns = {
-      { type = "fun(): integer|nil, any, any" },
+      { type = "function", text = "iterator of t, xt, eps" },
     },
   },
   ["process:clipped"] = {
@@ -1842,7 +1849,7 @@ return {
     text = "A prediction of one kind as another. Fails where x_t holds no signal and the value says nothing of x_0 (eps or score at zero terminal SNR).",
     params = {
       { name = "value", type = "number|diffusion.tensor" },
-      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t:", text = "number|number[]|diffusion.tensor} kinds \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
+      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}", text = "kinds \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -1980,10 +1987,16 @@ return {
   ["run:clone"] = {
     signature = "run:clone()",
     text = "An independent copy: x, the solver's history, its place and its noise counter.",
+    returns = {
+      { type = "diffusion.run" },
+    },
   },
   ["run:finish"] = {
     signature = "run:finish()",
     text = "Takes the steps that are left; returns x.",
+    returns = {
+      { type = "diffusion.tensor" },
+    },
   },
   ["schedule"] = {
     signature = "schedule",
@@ -2084,7 +2097,8 @@ return {
       { name = "o", type = "table", text = "{what = \"log_snr\", file = \"schedule.png\", ...}", optional = true },
     },
     returns = {
-      { type = "boolean|nil", text = "ok, string? message" },
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["schedule:posterior_variance"] = {
@@ -2474,7 +2488,7 @@ return {
       { name = "shape", type = "integer|integer[]", text = "numbers or one list" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "a window; writing to it is an error" },
+      { type = "diffusion.tensor", text = "a window, in which many places are one number in memory" },
     },
   },
   ["tensor:fill_"] = {

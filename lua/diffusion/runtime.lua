@@ -3,22 +3,31 @@ local core = require "diffusion.core"
 
 local runtime = {}
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit.
----@return table {live, peak, pooled, limit, blocks}
-function runtime.memory() return core.memory() end
+local function mebibytes(bytes) return ("%.1f MiB"):format(bytes / 2 ^ 20) end
+
+local Memory = {}
+
+function Memory.__tostring(m)
+  return ("%s in use, %s at most, %s kept for reuse, limit %s"):format(mebibytes(m.live),
+    mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
+end
+
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).
+---@return table memory {live, peak, pooled, limit, blocks}
+---@usage print(d.memory())
+function runtime.memory() return setmetatable(core.memory(), Memory) end
 
 --- What runs here, in a few lines.
 ---@return string
 function runtime.info()
   local isa, all = core.isa()
-  local m = core.memory()
+  local m = runtime.memory()
   return table.concat({
     ("%s, %s; %s"):format("diffusion 0.1.0", core.real == "f64" and "double (verification build)"
       or "float", _VERSION),
     ("kernels %s (this machine has %s)"):format(isa, table.concat(all, ", ")),
     ("threads %d, precision %s"):format(core.threads(), core.precision()),
-    ("memory %.1f MiB in use, %.1f MiB at most, %.1f MiB kept for reuse"):format(
-      m.live / 2 ^ 20, m.peak / 2 ^ 20, m.pooled / 2 ^ 20),
+    "memory " .. tostring(m),
   }, "\n")
 end
 

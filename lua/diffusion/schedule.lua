@@ -189,7 +189,8 @@ end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
 ---@param o? table {what = "log_snr", file = "schedule.png", ...}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function Schedule:plot(o) return require("diffusion.plot").schedules({ self }, o) end
 
 --- A table of plain values from which schedule.from_config makes the same schedule again;
@@ -205,7 +206,8 @@ end
 
 --- The schedule that a config describes.
 ---@param config table
----@return diffusion.schedule|nil, string|nil message
+---@return diffusion.schedule|nil schedule nil with a message where it describes none
+---@return string|nil message
 function schedule.from_config(config)
   if type(config) ~= "table" then return nil, "the schedule's description is no table" end
   if not config.ln_signal then

@@ -14,6 +14,10 @@ local trainer = {}
 local Trainer = { __name = "diffusion.trainer" }
 Trainer.__index = Trainer
 
+function Trainer:__tostring()
+  return ("trainer: %s; %s"):format(tostring(self.batches), tostring(self.opt))
+end
+
 local rules = {
   model = { "any", required = true },
   objective = { "function", required = true },
@@ -32,7 +36,7 @@ local rules = {
 ---  -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to,
 ---  save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
 ---  function(step, loss), quiet = false}
----@return table trainer with :run()
+---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
   if o.checkpoint then

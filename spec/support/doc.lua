@@ -26,68 +26,63 @@ end
 
 local readers = {}
 
+function readers.text(entry, text) entry.text = text end
+
 function readers.param(entry, rest)
   local name, more = rest:match "^(%S+)%s*(.*)$"
   local kind, text = split_type(more)
   local optional = name:sub(-1) == "?" or kind:sub(-1) == "?" or kind:find "|nil" ~= nil
-  local item = { name = name:gsub("%?$", ""), type = kind, text = text, optional = optional or nil }
-  entry.params[#entry.params + 1] = item
-  return item
+  entry.params[#entry.params + 1] = {
+    name = name:gsub("%?$", ""), type = kind, text = text, optional = optional or nil,
+  }
 end
 
 readers["return"] = function(entry, rest)
   local kind, text = split_type(rest)
-  local item = { type = kind, text = text }
-  entry.returns[#entry.returns + 1] = item
-  return item
+  entry.returns[#entry.returns + 1] = { type = kind, text = text }
 end
 
-function readers.usage(entry, rest)
-  entry.usage = { text = rest, sep = "\n" }
-  return entry.usage
-end
+function readers.usage(entry, rest) entry.usage = rest end
 
 -- What is an error, said in the text.
 local function read_error(entry, rest)
-  entry.text = ("%s An error %s"):format(entry.text, rest):gsub("^ ", "")
-  return entry
+  entry.text = ("%s An error %s."):format(entry.text, rest:gsub("%.$", "")):gsub("^ ", "")
 end
 readers.error, readers.raise = read_error, read_error
 
-function readers.class(entry, rest)
-  entry.class = rest:match "^%S+"
-  return entry
-end
+function readers.class(entry, rest) entry.class = rest:match "^%S+" end
 
 function readers.field(entry, rest)
   local name, more = rest:match "^(%S+)%s*(.*)$"
   local kind, text = split_type(more)
-  local item = { name = name, type = kind, text = text }
-  entry.fields[#entry.fields + 1] = item
-  return item
+  entry.fields[#entry.fields + 1] = { name = name, type = kind, text = text }
 end
 
 function readers.operator(entry, rest)
   entry.operators = entry.operators or {}
   entry.operators[#entry.operators + 1] = rest
-  return { text = "" }
+end
+
+-- A comment's lines as its text and its tags, each with the lines that go on with it.
+local function tags_of(lines)
+  local list = { { lines = {} } }
+  for _, line in ipairs(lines) do
+    local tag, rest = line:match "^@(%w+)%s*(.*)$"
+    if tag then list[#list + 1] = { name = tag, lines = { rest } }
+    else table.insert(list[#list].lines, line) end
+  end
+  return list
 end
 
 local function parse(lines, where)
   local entry = { text = "", params = {}, returns = {}, fields = {} }
-  local into = entry
-  for _, line in ipairs(lines) do
-    local tag, rest = line:match "^@(%w+)%s*(.*)$"
-    if tag then
-      local reader = readers[tag] or error(("%s: no tag @%s here"):format(where, tag), 0)
-      into = reader(entry, rest)
-    else
-      local sep = into.sep or " "
-      line = sep == " " and line:match "^%s*(.-)%s*$" or line
-      into.text = into.text == "" and line or into.text .. sep .. line
+  for _, tag in ipairs(tags_of(lines)) do
+    local reader = readers[tag.name or "text"] or error(("%s: no tag @%s here"):format(where, tag.name), 0)
+    if tag.name ~= "usage" then
+      for i, line in ipairs(tag.lines) do tag.lines[i] = line:match "^%s*(.-)%s*$" end
     end
+    reader(entry, table.concat(tag.lines, tag.name == "usage" and "\n" or " "))
   end
-  if entry.usage then entry.usage = entry.usage.text end
   return entry
 end
 
@@ -413,13 +408,22 @@ local function parameter_names(e)
   return names
 end
 
-local function define_class(out, e)
+-- How a thing is called, as LuaLS writes it.
+local function overload(call)
+  local params, returns = {}, {}
+  for i, p in ipairs(call.params) do params[i] = p.name .. (p.optional and "?: " or ": ") .. p.type end
+  for i, r in ipairs(call.returns) do returns[i] = r.type end
+  return ("---@overload fun(%s): %s"):format(table.concat(params, ", "), table.concat(returns, ", "))
+end
+
+local function define_class(out, e, call)
   out[#out + 1] = ""
   comment(out, e.text)
   out[#out + 1] = "---@class " .. e.class
   for _, f in ipairs(e.params) do
     out[#out + 1] = ("---@field %s %s %s"):format(f.name, f.type, f.text):gsub("%s+$", "")
   end
+  if call then out[#out + 1] = overload(call) end
   for _, operator in ipairs(e.operators or {}) do out[#out + 1] = "---@operator " .. operator end
   out[#out + 1] = ("local %s = {}"):format(e.name)
 end
@@ -429,7 +433,7 @@ local function define(out, e)
   comment(out, e.text)
   tags(out, e)
   if e.is_function then
-    out[#out + 1] = ("function %s(%s) end"):format(e.name:gsub("%(%)$", ":__call"), parameter_names(e))
+    out[#out + 1] = ("function %s(%s) end"):format(e.name, parameter_names(e))
   else
     out[#out + 1] = ("%s = {}"):format(e.name)
   end
@@ -440,9 +444,14 @@ end
 ---@return string
 function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
-    "-- public; change those.", "", "---@class diffusion", "local d = {}" }
-  for _, e in ipairs(entries) do if e.class then define_class(out, e) end end
-  for _, e in ipairs(entries) do if not e.class then define(out, e) end end
+    "-- public; change those.", "", "---@class diffusion", "---@field _VERSION string",
+    "local d = {}" }
+  local calls = {}
+  for _, e in ipairs(entries) do calls[e.name] = e end
+  for _, e in ipairs(entries) do if e.class then define_class(out, e, calls[e.name .. "()"]) end end
+  for _, e in ipairs(entries) do
+    if not e.class and not e.name:find "%(%)$" then define(out, e) end
+  end
   out[#out + 1] = "\nreturn d\n"
   return table.concat(out, "\n")
 end

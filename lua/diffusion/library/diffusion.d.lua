@@ -3,6 +3,7 @@
 -- public; change those.
 
 ---@class diffusion
+---@field _VERSION string
 local d = {}
 
 --- AdamW over what was trainable when it was made.
@@ -18,6 +19,7 @@ local adamw = {}
 ---@field steps integer how many there will be
 ---@field size integer examples in a batch
 ---@field seed integer of the order and the flips
+---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
 --- What a run is made of and the file that it is kept in.
@@ -28,6 +30,7 @@ local checkpoint = {}
 --- A running average of a model's values, and a denoiser as the model is.
 ---@class diffusion.ema
 ---@field updates integer how often it has moved; can be set
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local ema = {}
 
 --- Random numbers with a counter of their own: each call of the same arguments gives the next
@@ -52,6 +55,7 @@ local layer = {}
 --- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local model = {}
 
 --- A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.
@@ -75,6 +79,7 @@ local process = {}
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
+---@overload fun(): table|nil
 local run = {}
 
 --- A noise schedule: x_t = signal(t) x_0 + noise(t) eps.
@@ -113,7 +118,7 @@ local trainer = {}
 
 --- Copies a state in: the moments of every parameter it moves, and nothing else.
 ---@param state table as of state()
----@return table self
+---@return diffusion.adamw self
 function adamw:load_state(state) end
 
 --- What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name as
@@ -130,14 +135,8 @@ function adamw:state() end
 function adamw:step(options) end
 
 --- Drops the gradients that have gathered.
----@return table self
+---@return diffusion.adamw self
 function adamw:zero() end
-
---- The next batch; nil when there is none left.
----@return integer|nil step counting from 1
----@return diffusion.tensor|nil x0 [B,...] floats
----@return diffusion.tensor|nil class i64 [B], 1..classes; nil where the set has none
-function batches:__call() end
 
 --- Goes on from a state: the batches that follow are those that would have followed.
 ---@param state table of `state()`
@@ -157,13 +156,14 @@ function checkpoint:load() end
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
 ---@param extra? table? plain values to remember, found in .extra after load
----@return true|nil done, string? message
+---@return true|nil done nil with a message where it fails
+---@return string|nil message
 function checkpoint:save(extra) end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
----@param models table a model, or a list of models
+---@param models diffusion.model|diffusion.model[]
 ---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
----@return table opt fields lr (of the next step; may be set), steps, skipped
+---@return diffusion.adamw
 function d.adamw(models, options) end
 
 --- first, first + step, ... up to last, both ends included.
@@ -181,7 +181,7 @@ function d.cat(list, dim) end
 
 --- What a run is made of, and the file that it is kept in.
 ---@param options table {path, model, opt, ema, batches}
----@return table checkpoint :load() and :save{...}
+---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
 --- The mean of -ln softmax(x)[class].
@@ -280,9 +280,9 @@ function d.data.toy.swiss_roll(n, options) end
 --- A running average of a model's values, begun as a copy: a denoiser like the model. Give it
 --- to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r =
 --- decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
----@param of table a model
+---@param of diffusion.model
 ---@param options? table? {decay = 0.9995, in [0, 1), warmup = true}
----@return table ema callable (xt, t, {class=}); field updates
+---@return diffusion.ema
 function d.ema(of, options) end
 
 --- The identity matrix.
@@ -499,8 +499,8 @@ function d.load(path) end
 --- A model file (model:save) as a network with its values, and its process (nil if it has
 --- none).
 ---@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@return table|nil model nil with a message where it isn't a good model file
----@return any process or the message
+---@return diffusion.model|nil model nil with a message where it isn't a good model file
+---@return diffusion.process|string|nil process or the message
 function d.load_model(path) end
 
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
@@ -530,8 +530,8 @@ function d.lr.warmup_cosine(options) end
 ---@param seed integer
 function d.manual_seed(seed) end
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit.
----@return table {live, peak, pooled, limit, blocks}
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).
+---@return table memory {live, peak, pooled, limit, blocks}
 function d.memory() end
 
 --- An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
@@ -545,23 +545,23 @@ d.metric = {}
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
 --- only for equal distributions. Pairs of a sample with itself are left out, so the estimate
 --- is unbiased and may be slightly negative.
----@param x any samples {n, ...}, n >= 2
----@param y any samples {m, ...}, m >= 2
+---@param x diffusion.tensor samples {n, ...}, n >= 2
+---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@return number
 function d.metric.energy(x, y) end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
 --- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
 --- upwards for few samples: compare only equal numbers.
----@param x any features {n, D}
----@param y any features {m, D}
+---@param x diffusion.tensor features {n, D}
+---@param y diffusion.tensor features {m, D}
 ---@return number
 function d.metric.frechet(x, y) end
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
 --- distribution functions.
----@param x any samples {n} or {n, 1}
----@param y any samples {m} or {m, 1}
+---@param x diffusion.tensor samples {n} or {n, 1}
+---@param y diffusion.tensor samples {m} or {m, 1}
 ---@return number
 function d.metric.wasserstein1(x, y) end
 
@@ -575,7 +575,7 @@ function d.mix(c1, x1, ...) end
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
 ---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
----@return table model
+---@return diffusion.model
 function d.mlp(options) end
 
 --- The mean of (a - b)^2.
@@ -592,32 +592,32 @@ d.nn = {}
 --- residual connection is yours: x + attention(norm(x)).
 ---@param width integer
 ---@param options? table? {heads = 1, init = of the last product, "usual" or "zero"}
----@return table layer parts qkv and out
+---@return diffusion.layer layer, parts qkv and out
 function d.nn.attention(width, options) end
 
 --- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? table? {kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
----@return table layer fields weight {out, kernel, kernel, inp}, bias {out}
+---@return diffusion.layer layer, fields weight {out, kernel, kernel, inp}, bias {out}
 function d.nn.conv(inp, out, options) end
 
 --- A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
 ---@param options? table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
----@return table layer part conv
+---@return diffusion.layer layer, part conv
 function d.nn.downsample(inp, out, options) end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
 ---@param drop? number|nil the share set to 0, in [0, 1); 0.5 if nil
----@return table layer
+---@return diffusion.layer
 function d.nn.dropout(drop) end
 
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
 ---@param n integer rows
 ---@param width integer
----@return table layer field weight {n, width}, standard normal at first
+---@return diffusion.layer layer, field weight {n, width}, standard normal at first
 function d.nn.embedding(n, width) end
 
 --- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu,
@@ -627,7 +627,7 @@ d.nn.gelu = {}
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
 ---@param options? table? {groups = as in nn.norm_conv, tiny = 1e-5}
----@return table layer fields weight, bias {channels}
+---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
 --- An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward`
@@ -641,14 +641,14 @@ function d.nn.guest(forward, backward) end
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
 ---@param options? table? {tiny = 1e-5}
----@return table layer fields weight, bias {width}
+---@return diffusion.layer layer, fields weight, bias {width}
 function d.nn.layer_norm(width, options) end
 
 --- y = x w^T + b over the last dimension: ..., inp -> ..., out.
 ---@param inp integer
 ---@param out integer
 ---@param options? table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
----@return table layer fields weight {out, inp}, bias {out}
+---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function d.nn.linear(inp, out, options) end
 
 --- n parts made by `make(i)`, read as list[i]; their names are numbers.
@@ -661,7 +661,7 @@ function d.nn.list(n, make) end
 --- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
 ---@param root any a layer or a module
 ---@param config? table|nil what config() returns; stock networks give it
----@return table model
+---@return diffusion.model
 function d.nn.model(root, config) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
@@ -676,13 +676,13 @@ function d.nn.module(name, builder) end
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", drop = 0}
----@return table layer parts norm and conv
+---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
 --- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
 --- tensor that is trained.
----@param tensor any
----@return table layer
+---@param tensor diffusion.tensor
+---@return diffusion.layer
 function d.nn.parameter(tensor) end
 
 --- A layer or module whose inner values aren't kept for the way back but computed again; the
@@ -697,7 +697,7 @@ function d.nn.recompute(part) end
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? table? {embed = width of e or nil for none, drop = 0, groups =}
----@return table layer parts one, two, embed, skip
+---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
 --- Parts called one after the other; plain functions may stand among them. What is between two
@@ -712,7 +712,7 @@ d.nn.silu = {}
 --- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
 ---@param width integer even
 ---@param options? table? {max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
----@return table layer
+---@return diffusion.layer
 function d.nn.sinusoid(width, options) end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) +
@@ -720,14 +720,14 @@ function d.nn.sinusoid(width, options) end
 ---@param inp integer width of the sinusoid, even
 ---@param width integer of the result
 ---@param options? table? {classes = 0}
----@return table layer parts sinusoid, one, two, class
+---@return diffusion.layer layer, parts sinusoid, one, two, class
 function d.nn.time_embed(inp, width, options) end
 
 --- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
 ---@param options? table? {times = 2}
----@return table layer part conv
+---@return diffusion.layer layer, part conv
 function d.nn.upsample(inp, out, options) end
 
 --- Runs `fn` with nothing recorded.
@@ -754,12 +754,12 @@ d.oracle = {}
 
 --- A Gaussian.
 ---@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
----@return table oracle
+---@return diffusion.oracle
 function d.oracle.gaussian(options) end
 
 --- A mixture of K isotropic Gaussians.
 ---@param options table {means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}
----@return table oracle
+---@return diffusion.oracle
 function d.oracle.mixture(options) end
 
 --- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where
@@ -769,22 +769,26 @@ d.plot = {}
 --- Curves y(x), one a series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
 ---@param options? table? {file, title, width, height, xlabel, ylabel, logy}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function d.plot.lines(series, options) end
 
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options? table? {file = "x.png" or "x.svg", title, width, height}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function d.plot.points(series, options) end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
 ---@param options? table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function d.plot.schedules(schedules, options) end
 
---- Prints a table with its keys in order, four levels deep, tensors in a line each.
+--- Prints a table with its keys in order, four levels deep, tensors and models in a line each;
+--- what isn't a plain table as print does.
 ---@param t any
 function d.pp(t) end
 
@@ -805,7 +809,7 @@ function d.process(o) end
 function d.profile(fn, ...) end
 
 --- Uniform numbers in (0, 1).
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor
 function d.rand(shape, opts) end
@@ -813,14 +817,14 @@ function d.rand(shape, opts) end
 --- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
 ---@param low integer
 ---@param high integer >= low, itself included
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor i64
 function d.randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
 --- of a seed has the same bits in any batch.
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor
 function d.randn(shape, opts) end
@@ -840,7 +844,7 @@ function d.record(fn, ...) end
 
 --- Samples: `steps{...}:finish()`.
 ---@param options table as of sampler.steps
----@return any x tensor {n, ...}
+---@return diffusion.tensor x {n, ...}
 function d.sample(options) end
 
 --- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
@@ -858,12 +862,12 @@ function d.sampler.names() end
 
 --- Samples: `steps{...}:finish()`.
 ---@param options table as of sampler.steps
----@return any x tensor {n, ...}
+---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
----@return table run callable; run.x readable and writable; run:clone(), run:finish()
+---@return diffusion.run
 function d.sampler.steps(options) end
 
 --- Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed
@@ -901,7 +905,8 @@ function d.schedule.from_beta(source, o) end
 
 --- The schedule that a config describes.
 ---@param config table
----@return diffusion.schedule|nil, string|nil message
+---@return diffusion.schedule|nil schedule nil with a message where it describes none
+---@return string|nil message
 function d.schedule.from_config(config) end
 
 --- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
@@ -968,14 +973,14 @@ function d.threads(n) end
 
 --- A training run.
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}
----@return table trainer with :run()
+---@return diffusion.trainer
 function d.trainer(options) end
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention where asked for and in the middle, predicting C channels. Other H and W may be
 --- run too, if the levels divide them.
 ---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}
----@return table model
+---@return diffusion.model
 function d.unet(options) end
 
 --- a where the mask isn't 0, else b.
@@ -991,20 +996,13 @@ function d.where(mask, a, b) end
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
 
---- The model as it is on the average: the values are exchanged around the call.
----@param xt diffusion.tensor {B, ...}
----@param t number|number[]|diffusion.tensor
----@param options? {class: integer|integer[]|diffusion.tensor}
----@return diffusion.tensor
-function ema:__call(xt, t, options) end
-
 --- The config of the model whose average it is.
 ---@return table
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`.
 ---@param state table<string, any>
----@return table self
+---@return diffusion.ema self
 function ema:load_state(state) end
 
 --- The averages by name, as windows on them: what model:save takes as `weights`.
@@ -1013,11 +1011,11 @@ function ema:state() end
 
 --- Moves the average towards the model's values now, for those who don't give it to an
 --- optimiser.
----@return table self
+---@return diffusion.ema self
 function ema:update() end
 
 --- Uniform numbers in (0, 1).
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor
 function generator:rand(shape, opts) end
@@ -1025,14 +1023,14 @@ function generator:rand(shape, opts) end
 --- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
 ---@param low integer
 ---@param high integer >= low, itself included
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor i64
 function generator:randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
 --- of a seed has the same bits in any batch.
----@param shape integer... or one list; none: a number
+---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
 ---@return diffusion.tensor
 function generator:randn(shape, opts) end
@@ -1056,14 +1054,6 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
---- What the network says of xt at level t. Networks for other uses are called as their forward
---- wants it.
----@param xt diffusion.tensor {B, ...}
----@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor} classes from 1; 0 or nil: none
----@return diffusion.tensor as xt: what its process's `predict` names
-function model:__call(xt, t, options) end
-
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua is known by its name only: {kind = "module", name = "net"}; its
 --- constructor builds it.
@@ -1076,24 +1066,24 @@ function model:config() end
 function model:count() end
 
 --- No dropout from here on, in d.record too. (Outside of d.record there never is.)
----@return table self
+---@return diffusion.model self
 function model:eval() end
 
 --- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that
 --- have gathered in the model are let go of.
 ---@param pattern? string|nil Lua's; all if nil
----@return table self
+---@return diffusion.model self
 function model:freeze(pattern) end
 
 --- Reads the values of a model file into this model.
 ---@param path string
----@return table|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
 ---@return string|nil message
 function model:load(path) end
 
 --- Copies values in, by name: every parameter, of the same shape, and nothing else.
 ---@param state table<string, any>
----@return table self
+---@return diffusion.model self
 function model:load_state(state) end
 
 --- Iterates over names and parameters in order: `for name, p in model:parameters() do`. A
@@ -1114,12 +1104,12 @@ function model:save(path, options) end
 function model:state() end
 
 --- Dropout again, in d.record.
----@return table self
+---@return diffusion.model self
 function model:train() end
 
 --- Undoes freeze.
 ---@param pattern? string|nil Lua's; all if nil
----@return table self
+---@return diffusion.model self
 function model:unfreeze(pattern) end
 
 --- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts,
@@ -1133,8 +1123,8 @@ function oracle:denoiser(process) end
 function oracle:entropy() end
 
 --- ln p(x) for each row.
----@param x any {B, D}
----@return any {B}
+---@param x diffusion.tensor {B, D}
+---@return diffusion.tensor {B}
 function oracle:log_prob(x) end
 
 --- The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the
@@ -1148,13 +1138,13 @@ function oracle:posterior_mean(x, a, s) end
 --- n samples.
 ---@param n integer
 ---@param options? table? {seed=}
----@return any x {n, D}
+---@return diffusion.tensor x {n, D}
 function oracle:sample(n, options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
 ---@param o? {seed: integer}
----@return fun(): integer|nil, any, any
+---@return function iterator of t, xt, eps
 function process:chain(x0, o) end
 
 --- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
@@ -1245,14 +1235,12 @@ function process:q_step(x, t, eps) end
 ---@return number
 function process:step_variance(t, s) end
 
---- One step; nil when there is none left.
----@return table|nil step {i, n, t, s, xt, x, x0, eps}
-function run:__call() end
-
 --- An independent copy: x, the solver's history, its place and its noise counter.
+---@return diffusion.run
 function run:clone() end
 
 --- Takes the steps that are left; returns x.
+---@return diffusion.tensor
 function run:finish() end
 
 --- alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
@@ -1302,7 +1290,8 @@ function schedule:noise(t) end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
 ---@param o? table {what = "log_snr", file = "schedule.png", ...}
----@return boolean|nil ok, string? message
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
 function schedule:plot(o) end
 
 --- The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).
@@ -1514,7 +1503,7 @@ function tensor:exp() end
 
 --- Sizes of 1, and missing leading dimensions, repeated without a copy.
 ---@param shape integer|integer[] numbers or one list
----@return diffusion.tensor a window; writing to it is an error
+---@return diffusion.tensor a window, in which many places are one number in memory
 function tensor:expand(shape) end
 
 --- Writes one number to every element.

@@ -3,8 +3,8 @@ local pairs_of = require "diffusion.metric.pairs"
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
 --- only for equal distributions. Pairs of a sample with itself are left out, so the
 --- estimate is unbiased and may be slightly negative.
----@param x any samples {n, ...}, n >= 2
----@param y any samples {m, ...}, m >= 2
+---@param x diffusion.tensor samples {n, ...}, n >= 2
+---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@return number
 local function energy(x, y)
   x, y = pairs_of.rows("energy", x, y)

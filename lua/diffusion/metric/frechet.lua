@@ -19,8 +19,8 @@ end
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
 --- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
 --- upwards for few samples: compare only equal numbers.
----@param x any features {n, D}
----@param y any features {m, D}
+---@param x diffusion.tensor features {n, D}
+---@param y diffusion.tensor features {m, D}
 ---@return number
 local function frechet(x, y)
   x, y = pairs_of.rows("frechet", x, y)

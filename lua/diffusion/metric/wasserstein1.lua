@@ -3,8 +3,8 @@ local pairs_of = require "diffusion.metric.pairs"
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their
 --- empirical distribution functions.
----@param x any samples {n} or {n, 1}
----@param y any samples {m} or {m, 1}
+---@param x diffusion.tensor samples {n} or {n, 1}
+---@param y diffusion.tensor samples {m} or {m, 1}
 ---@return number
 local function wasserstein1(x, y)
   x, y = pairs_of.rows("wasserstein1", x, y)

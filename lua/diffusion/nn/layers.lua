@@ -51,7 +51,7 @@ end
 ---@param inp integer
 ---@param out integer
 ---@param options table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
----@return table layer fields weight {out, inp}, bias {out}
+---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function layers.linear(inp, out, options)
   local o = opts.check("linear", options, { bias = bias_rule, init = init_rule }, 3)
   return make("linear", {
@@ -65,7 +65,7 @@ end
 ---@param out integer channels out
 ---@param options table? {kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left,
 ---  right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
----@return table layer fields weight {out, kernel, kernel, inp}, bias {out}
+---@return diffusion.layer layer, fields weight {out, kernel, kernel, inp}, bias {out}
 function layers.conv(inp, out, options)
   return make("conv", conv_options("conv", inp, out, options, {
     kernel = { "integer", default = 3, min = 1 }, stride = { "integer", default = 1, min = 1 },
@@ -79,7 +79,7 @@ end
 ---@param out integer channels out
 ---@param options table? those of nn.conv and {groups = largest divisor of inp of at most 32
 ---  that leaves 4 channels each, act = "silu" or "none", drop = 0}
----@return table layer parts norm and conv
+---@return diffusion.layer layer, parts norm and conv
 function layers.norm_conv(inp, out, options)
   local o = conv_options("norm_conv", inp, out, options, {
     kernel = { "integer", default = 3, min = 1 }, stride = { "integer", default = 1, min = 1 },
@@ -93,7 +93,7 @@ end
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
 ---@param options table? {groups = as in nn.norm_conv, tiny = 1e-5}
----@return table layer fields weight, bias {channels}
+---@return diffusion.layer layer, fields weight, bias {channels}
 function layers.group_norm(channels, options)
   local o = opts.check("group_norm", options, { groups = groups_rule, tiny = tiny_rule }, 2)
   o.inp = whole("group_norm", 1, "channels", channels)
@@ -103,7 +103,7 @@ end
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
 ---@param options table? {tiny = 1e-5}
----@return table layer fields weight, bias {width}
+---@return diffusion.layer layer, fields weight, bias {width}
 function layers.layer_norm(width, options)
   local o = opts.check("layer_norm", options, { tiny = tiny_rule }, 2)
   o.inp = whole("layer_norm", 1, "width", width)
@@ -114,7 +114,7 @@ end
 --- residual connection is yours: x + attention(norm(x)).
 ---@param width integer
 ---@param options table? {heads = 1, init = of the last product, "usual" or "zero"}
----@return table layer parts qkv and out
+---@return diffusion.layer layer, parts qkv and out
 function layers.attention(width, options)
   local o = opts.check("attention", options,
     { heads = { "integer", default = 1, min = 1 }, init = init_rule }, 2)
@@ -126,7 +126,7 @@ end
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
 ---@param n integer rows
 ---@param width integer
----@return table layer field weight {n, width}, standard normal at first
+---@return diffusion.layer layer, field weight {n, width}, standard normal at first
 function layers.embedding(n, width)
   return make("embedding", {
     inp = whole("embedding", 1, "rows", n), out = whole("embedding", 2, "width", width),
@@ -139,7 +139,7 @@ end
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options table? {embed = width of e or nil for none, drop = 0, groups =}
----@return table layer parts one, two, embed, skip
+---@return diffusion.layer layer, parts one, two, embed, skip
 function layers.res_block(inp, out, options)
   local o = conv_options("res_block", inp, out, options,
     { embed = { "integer", min = 1 }, drop = drop_rule, groups = groups_rule, tiny = tiny_rule })
@@ -151,7 +151,7 @@ end
 ---@param inp integer channels in
 ---@param out integer|nil channels out, inp if nil
 ---@param options table? {times = 2}
----@return table layer part conv
+---@return diffusion.layer layer, part conv
 function layers.upsample(inp, out, options)
   return make("upsample", conv_options("upsample", inp, out or inp, options,
     { times = { "integer", default = 2, min = 1 } }))
@@ -161,7 +161,7 @@ end
 ---@param inp integer channels in
 ---@param out integer|nil channels out, inp if nil
 ---@param options table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
----@return table layer part conv
+---@return diffusion.layer layer, part conv
 function layers.downsample(inp, out, options)
   return make("downsample", conv_options("downsample", inp, out or inp, options,
     { pad = { "integer|table" } }))
@@ -171,7 +171,7 @@ end
 ---@param width integer even
 ---@param options table? {max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies
 ---  max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
----@return table layer
+---@return diffusion.layer
 function layers.sinusoid(width, options)
   local o = opts.check("sinusoid", options, {
     max_period = { "number", default = 10000, above = 0 }, shift = { "number", default = 0 },
@@ -183,7 +183,7 @@ end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
 ---@param drop number|nil the share set to 0, in [0, 1); 0.5 if nil
----@return table layer
+---@return diffusion.layer
 function layers.dropout(drop)
   if type(drop or 0.5) ~= "number" then
     opts.fail("bad argument #1 to 'dropout' (a number expected, got a %s)", type(drop))
@@ -196,7 +196,7 @@ end
 ---@param inp integer width of the sinusoid, even
 ---@param width integer of the result
 ---@param options table? {classes = 0}
----@return table layer parts sinusoid, one, two, class
+---@return diffusion.layer layer, parts sinusoid, one, two, class
 function layers.time_embed(inp, width, options)
   local o = opts.check("time_embed", options, { classes = { "integer", default = 0, min = 0 } }, 3)
   return make("time_embed", {
@@ -213,8 +213,8 @@ layers.gelu = core.layer.gelu()
 
 --- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
 --- tensor that is trained.
----@param tensor any
----@return table layer
+---@param tensor diffusion.tensor
+---@return diffusion.layer
 function layers.parameter(tensor)
   if not core.is_tensor(tensor) then
     opts.fail("bad argument #1 to 'parameter' (tensor expected, got %s)", opts.kind(tensor))

@@ -137,7 +137,7 @@ end
 
 --- Copies values in, by name: every parameter, of the same shape, and nothing else.
 ---@param state table<string, any>
----@return table self
+---@return diffusion.model self
 function Model:load_state(state)
   local trouble = model.mismatch(self:parameters(), state)
   if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
@@ -164,7 +164,7 @@ end
 
 --- Reads the values of a model file into this model.
 ---@param path string
----@return table|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
 ---@return string|nil message
 function Model:load(path)
   local tensors, message = container.read(path, "model")
@@ -193,12 +193,12 @@ end
 --- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients
 --- that have gathered in the model are let go of.
 ---@param pattern string|nil Lua's; all if nil
----@return table self
+---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
 
 --- Undoes freeze.
 ---@param pattern string|nil Lua's; all if nil
----@return table self
+---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
 -- ---- dropout ---------------------------------------------------------------------------
@@ -209,11 +209,11 @@ local function set_eval(m, on)
 end
 
 --- No dropout from here on, in d.record too. (Outside of d.record there never is.)
----@return table self
+---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
 --- Dropout again, in d.record.
----@return table self
+---@return diffusion.model self
 function Model:train() return set_eval(self, false) end
 
 -- ---- what it is ------------------------------------------------------------------------
@@ -244,7 +244,7 @@ end
 --- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
 ---@param root any a layer or a module
 ---@param config table|nil what config() returns; stock networks give it
----@return table model
+---@return diffusion.model
 function model.model(root, config)
   if not core.is_layer(root) and not module.is_module(root) then
     opts.fail("bad argument #1 to 'model' (a layer or a module expected, got %s)", opts.kind(root))

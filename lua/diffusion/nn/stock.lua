@@ -23,7 +23,7 @@ local mlp_rules = {
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
 ---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
----@return table model
+---@return diffusion.model
 function stock.mlp(options) return build("mlp", opts.check("mlp", options, mlp_rules)) end
 
 local unet_rules = {
@@ -59,7 +59,7 @@ end
 ---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
 ---  blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0,
 ---  dropout = 0, heads = 1, groups = as in nn.norm_conv}
----@return table model
+---@return diffusion.model
 function stock.unet(options)
   local o = opts.check("unet", options, unet_rules)
   o.image = whole_list("image", o.image, 3)
@@ -69,7 +69,7 @@ end
 
 --- The network of a config (see model:config), with first values.
 ---@param config table
----@return table|nil model nil for a network composed in Lua
+---@return diffusion.model|nil model nil for a network composed in Lua
 ---@return string|nil message why
 function stock.from_config(config)
   local o = {}

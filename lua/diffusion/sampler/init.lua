@@ -122,12 +122,14 @@ function Run.__call(run)
 end
 
 --- Takes the steps that are left; returns x.
+---@return diffusion.tensor
 function Run.finish(run)
   while run() do end -- luacheck: ignore 542
   return run.x
 end
 
 --- An independent copy: x, the solver's history, its place and its noise counter.
+---@return diffusion.run
 function Run.clone(run)
   local copy = {}
   for k, v in pairs(run) do copy[k] = v end
@@ -222,7 +224,7 @@ end
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" |
 ---  "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" |
 ---  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
----@return table run callable; run.x readable and writable; run:clone(), run:finish()
+---@return diffusion.run
 function sampler.steps(options)
   local o = opts.check("steps", options, rules)
   local seed = o.seed or core.random_seed()
@@ -243,7 +245,7 @@ end
 
 --- Samples: `steps{...}:finish()`.
 ---@param options table as of sampler.steps
----@return any x tensor {n, ...}
+---@return diffusion.tensor x {n, ...}
 function sampler.sample(options) return sampler.steps(options):finish() end
 
 return sampler
