@@ -100,6 +100,32 @@ function grid.leading(source, N) return (by_formula("leading", source, N)) end
 ---@return diffusion.grid
 function grid.linspace(source, N) return (by_formula("linspace", source, N)) end
 
+--- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
+--- al. 2022, eq. 5), as real times; one step is sigma_max.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {rho: number, sigma_min: number, sigma_max: number} rho = 7; the schedule's ends
+---@return diffusion.grid
+function grid.karras(source, N, o)
+  local schedule, T = source_of("grid.karras", source)
+  if not schedule then opts.fail "grid.karras: a schedule or a process is needed, for its sigmas" end
+  if math.type(N) ~= "integer" or N < 1 then
+    opts.fail("bad argument #2 to 'grid.karras' (a number of steps from 1 expected, got %s)", tostring(N))
+  end
+  o = opts.check("grid.karras", o, {
+    rho = { "number", default = 7, above = 0 }, sigma_min = { "number", default = schedule:sigma(1) },
+    sigma_max = { "number", default = schedule:sigma(T) },
+  }, 3)
+  local high, low, times = o.sigma_max ^ (1 / o.rho), o.sigma_min ^ (1 / o.rho), {}
+  for i = 1, N do
+    local sigma = (high + (N == 1 and 0 or (i - 1) / (N - 1)) * (low - high)) ^ o.rho
+    local t = schedule:level_of_sigma(math.max(o.sigma_min, math.min(o.sigma_max, sigma)))
+    local whole = math.floor(t + 0.5) -- an integer that rounding has missed
+    times[i] = math.abs(t - whole) < 1e-9 * T and whole or t
+  end
+  return made("karras", times, T, schedule)
+end
+
 --- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param times number[] real levels where the schedule has them

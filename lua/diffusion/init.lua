@@ -31,7 +31,7 @@ local home = {
 -- Names that are a file's whole table.
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
-  plot = true, data = true, image = true,
+  plot = true, data = true, image = true, check = true,
 }
 
 local function load(name)

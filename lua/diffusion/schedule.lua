@@ -177,6 +177,95 @@ function schedule.from_log_snr(source, o) return (from("log_snr", source, o, fro
 ---@return diffusion.schedule
 function schedule.from_sigma(source, o) return (from("sigma", source, o, sigma_rules)) end
 
+-- ==== the continuous ones, at T levels =====================================================
+
+-- ln(1 - e^x) for x < 0, exact for small x too.
+local function log1mexp(x) return x > -1e-5 and math.log(-x) + x / 2 or math.log(1 - math.exp(x)) end
+
+-- From the first level to the last as 0..1; a schedule of one level is its last.
+local function way(t, T) return T == 1 and 1 or (t - 1) / (T - 1) end
+
+local sigma_ends = function(low, high, rest)
+  local rules = { T = steps, sigma_min = { "number", default = low, above = 0 },
+                  sigma_max = { "number", default = high, above = 0 } }
+  for k, v in pairs(rest or {}) do rules[k] = v end
+  return rules
+end
+
+-- What each is made from (a key of core.schedule_from), and its function of (u, t, T).
+local continuous = {
+  vp = {
+    rules = { T = steps, beta_min = { "number", default = 0.1, above = 0 },
+              beta_max = { "number", default = 20, above = 0 } },
+    key = "log_snr",
+    make = function(o)
+      return function(u)
+        local ln_alpha_bar = -u * u * (o.beta_max - o.beta_min) / 2 - u * o.beta_min
+        return ln_alpha_bar - log1mexp(ln_alpha_bar)
+      end
+    end,
+  },
+  ve = {
+    rules = sigma_ends(0.02, 100), key = "sigma_ve",
+    make = function(o)
+      return function(_, t, T) return o.sigma_min * (o.sigma_max / o.sigma_min) ^ way(t, T) end
+    end,
+  },
+  edm = {
+    rules = sigma_ends(0.002, 80, { rho = { "number", default = 7, above = 0 } }), key = "sigma_ve",
+    make = function(o)
+      local low, high = o.sigma_min ^ (1 / o.rho), o.sigma_max ^ (1 / o.rho)
+      return function(_, t, T) return (low + way(t, T) * (high - low)) ^ o.rho end
+    end,
+  },
+}
+
+local function by_function(name, given)
+  local what, form = "schedule." .. name, continuous[name]
+  local o = opts.check(what, given, form.rules)
+  local f, values = form.make(o), {}
+  for t = 1, o.T do values[t] = f(t / o.T, t, o.T) end
+  o.name = name
+  local s, message = core.schedule_from(name, form.key, values, 1, f)
+  return made(what, o, s, message)
+end
+
+--- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
+--- (Song et al. 2021, score SDE, eq. 33).
+---@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@return diffusion.schedule
+function schedule.vp(o) return (by_function("vp", o)) end
+
+--- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
+--- 2021, score SDE, eq. 31).
+---@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@return diffusion.schedule
+function schedule.ve(o) return (by_function("ve", o)) end
+
+--- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
+---@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@return diffusion.schedule
+function schedule.edm(o) return (by_function("edm", o)) end
+
+local flow_rules = { T = steps, shift = { "number", default = 1, above = 0 } }
+
+--- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
+---@param o? {T: integer, shift: number} T = 1000, shift = 1
+---@return diffusion.schedule
+function schedule.flow(o)
+  o = opts.check("schedule.flow", o, flow_rules)
+  local ln_a, ln_s = {}, {}
+  for t = 1, o.T do
+    local w = t / o.T
+    w = o.shift * w / (1 + (o.shift - 1) * w)
+    ln_a[t], ln_s[t] = t == o.T and -math.huge or math.log(1 - w), math.log(w)
+  end
+  o.name = "flow"
+  local s, message = core.schedule_columns("flow", ln_a, ln_s, false)
+  return (made("schedule.flow", o, s, message))
+end
+
 -- ==== methods beside the core's ============================================================
 
 --- The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024,
@@ -204,6 +293,8 @@ function Schedule:config()
   return { name = self.name, vp = self:is_vp(), ln_signal = ln_a, ln_noise = ln_s }
 end
 
+local function is_name(name) return (named[name] or continuous[name] or name == "flow") and true end
+
 --- The schedule that a config describes.
 ---@param config table
 ---@return diffusion.schedule|nil schedule nil with a message where it describes none
@@ -211,10 +302,11 @@ end
 function schedule.from_config(config)
   if type(config) ~= "table" then return nil, "the schedule's description is no table" end
   if not config.ln_signal then
-    if not named[config.name] then return nil, opts.unknown("schedule", config.name, schedule.names()) end
+    local make = schedule[config.name]
+    if not is_name(config.name) then return nil, opts.unknown("schedule", config.name, schedule.names()) end
     local o = {}
     for key, value in pairs(config) do if key ~= "name" then o[key] = value end end
-    local ok, s = pcall(by_name, config.name, o)
+    local ok, s = pcall(make, o)
     if ok then return s end
     return nil, s
   end
@@ -227,8 +319,9 @@ end
 --- The names of schedules, sorted.
 ---@return string[]
 function schedule.names()
-  local names = {}
+  local names = { "flow" }
   for name in pairs(named) do names[#names + 1] = name end
+  for name in pairs(continuous) do names[#names + 1] = name end
   table.sort(names)
   return names
 end

@@ -49,6 +49,18 @@ end
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
+--- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
+---@param which string|function|table a name, a function, or {name, eta = ...}
+---@param denoise function
+---@param process diffusion.process
+---@param step_opts table {mix =, mix_noise =}, as samplers are given them
+---@return function step (x, {t, s}, history) -> x
+function sampler.step(which, denoise, process, step_opts)
+  local _, make, options = resolve(which)
+  for k, v in pairs(step_opts) do options[k] = v end
+  return make(denoise, process, options)
+end
+
 local Run = {}
 Run.__index = function(run, name)
   if name == "x" then return rawget(run, "_x") end
