@@ -2,24 +2,11 @@
 -- committed.
 local doc = require "spec.support.doc"
 local d = require "diffusion"
+local printed = require "spec.support.printed"
 
 local function read(path)
   local f <close> = assert(io.open(path))
   return f:read "a"
-end
-
--- What print writes while fn runs.
-local function printed(fn, ...)
-  local lines, real = {}, print
-  _G.print = function(...)
-    local parts = {}
-    for i, v in ipairs { ... } do parts[i] = tostring(v) end
-    lines[#lines + 1] = table.concat(parts, "\t")
-  end
-  local ok, message = pcall(fn, ...)
-  _G.print = real
-  assert(ok, message)
-  return table.concat(lines, "\n")
 end
 
 describe("documentation", function()

@@ -1,19 +1,7 @@
 -- What a stranger sees at a prompt: everything that the library makes says what it is, in a
 -- few lines, and nothing says an address.
 local d = require "diffusion"
-
-local function printed(fn, ...)
-  local lines, real = {}, print
-  _G.print = function(...)
-    local parts = {}
-    for i, v in ipairs { ... } do parts[i] = tostring(v) end
-    lines[#lines + 1] = table.concat(parts, "\t")
-  end
-  local ok, message = pcall(fn, ...)
-  _G.print = real
-  assert(ok, message)
-  return table.concat(lines, "\n")
-end
+local printed = require "spec.support.printed"
 
 describe("printing", function()
   local process = d.process { schedule = d.schedule.cosine {}, predict = "v" }

@@ -50,7 +50,7 @@ end
 
 local function prompt(d)
   _G.d = d
-  print(d._VERSION)
+  print(d)
   while true do
     local chunk, message = read_chunk()
     if chunk then answer(xpcall(chunk, trace))

@@ -10,6 +10,10 @@ local gradient = {}
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
+---@usage local model = d.mlp{ hidden = 16, depth = 1 }
+---local loss = d.record(function(x) return model(x, 1):square():mean() end, d.randn(8, 2))
+---loss:backward()
+---for name, p in model:parameters() do print(name, p.grad:norm():item()) end
 function gradient.record(fn, ...)
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)
@@ -54,6 +58,7 @@ end
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
+---@usage print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value
 function gradient.grad(fn, ...)
   local record <close> = core.record_open "inputs"
   local wanted, args = {}, table.pack(...)
@@ -95,6 +100,7 @@ function Guard.__close(guard) core.scope_close(guard.depth) end
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
+---@usage print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())
 function gradient.scope(fn, ...)
   local guard <close> = gradient.guard()
   return guard:keep(fn(...))

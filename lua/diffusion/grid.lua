@@ -86,6 +86,7 @@ end
 ---@param source diffusion.process|diffusion.schedule|integer what to walk, or its T
 ---@param N integer number of steps, 1..T
 ---@return diffusion.grid
+---@usage print(d.grid.trailing(d.schedule.cosine{}, 5))
 function grid.trailing(source, N) return (by_formula("trailing", source, N)) end
 
 --- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al. 2021).

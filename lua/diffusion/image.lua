@@ -161,6 +161,7 @@ end
 ---@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
 ---@param options table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type
+---@usage print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])
 function image.grid(x, options)
   local o = opts.check("grid", options,
     { columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 } }, 2)
@@ -273,6 +274,7 @@ end
 --- letters (no colours, NO_COLOR, or not a terminal at all).
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
 ---@param options table|nil as image.draw
+---@usage d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })
 function image.show(x, options)
   io.stdout:write(image.draw(x, options))
 end

@@ -141,6 +141,9 @@ local meta = { __index = Process, __name = "diffusion.process", __tostring = tos
 --- posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for
 --- [-r, r], or "dynamic"
 ---@return diffusion.process
+---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
+---local xt, eps = p:q_sample(d.randn(8, 2), 500)
+---print(p:explain(500))
 local function new(o)
   local p = opts.check("process", o, rules)
   p.T = p.schedule.T

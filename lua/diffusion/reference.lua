@@ -117,6 +117,7 @@ return {
     returns = {
       { type = "diffusion.adamw" },
     },
+    example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal opt = d.adamw(model, { lr = d.lr.warmup_cosine{ peak = 1e-3, warmup = 10, total = 100 }, clip = 1 })\nd.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()\nprint(opt:step())",
   },
   ["d.arange"] = {
     signature = "d.arange(first, last, [step])",
@@ -243,6 +244,7 @@ return {
     returns = {
       { type = "diffusion.set" },
     },
+    example = "local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }\nprint(set)",
   },
   ["d.data.toy"] = {
     signature = "d.data.toy",
@@ -369,6 +371,7 @@ return {
     returns = {
       { type = "any", text = "... one gradient for each float tensor, then what fn returned, detached" },
     },
+    example = "print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value",
   },
   ["d.gradcheck"] = {
     signature = "d.gradcheck(fn, inputs, [opts])",
@@ -430,6 +433,7 @@ return {
     returns = {
       { type = "diffusion.grid" },
     },
+    example = "print(d.grid.trailing(d.schedule.cosine{}, 5))",
   },
   ["d.guidance"] = {
     signature = "d.guidance",
@@ -445,6 +449,7 @@ return {
     returns = {
       { type = "function", text = "denoiser" },
     },
+    example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })\nprint(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = \"i64\" }) }):std():item())",
   },
   ["d.help"] = {
     signature = "d.help([what])",
@@ -505,6 +510,7 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type" },
     },
+    example = "print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])",
   },
   ["d.image.info"] = {
     signature = "d.image.info(path)",
@@ -561,6 +567,7 @@ return {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]" },
       { name = "options", type = "table|nil", text = "as image.draw", optional = true },
     },
+    example = "d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })",
   },
   ["d.image.to_bytes"] = {
     signature = "d.image.to_bytes(x)",
@@ -715,6 +722,7 @@ return {
     returns = {
       { type = "function", text = "step -> rate" },
     },
+    example = "local rate = d.lr.warmup_cosine{ peak = 1e-3, warmup = 100, total = 1000 }\nprint(rate(1), rate(100), rate(1000))",
   },
   ["d.manual_seed"] = {
     signature = "d.manual_seed(seed)",
@@ -752,6 +760,7 @@ return {
     returns = {
       { type = "number" },
     },
+    example = "print(d.metric.energy(d.randn(500, 2), d.randn(500, 2)))",
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y)",
@@ -797,6 +806,7 @@ return {
     returns = {
       { type = "diffusion.model" },
     },
+    example = "local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }\nprint(model(d.randn(8, 2), 500))",
   },
   ["d.mse"] = {
     signature = "d.mse(a, b, [over])",
@@ -951,6 +961,7 @@ return {
     returns = {
       { type = "function", text = "constructor (...) -> module" },
     },
+    example = "local nn = d.nn\nlocal Twice = nn.module(\"twice\", function(m, width)\n m.inner = nn.linear(width, width)\n function m:forward(x) return self.inner(self.inner(x)):silu() end\nend)\nprint(nn.model(Twice(4)))",
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
@@ -1005,6 +1016,7 @@ return {
     returns = {
       { type = "table", text = "module" },
     },
+    example = "local nn = d.nn\nlocal net = nn.model(nn.sequence(nn.linear(2, 8), nn.silu, nn.linear(8, 1)))\nprint(net(d.randn(3, 2)))",
   },
   ["d.nn.silu"] = {
     signature = "d.nn.silu",
@@ -1065,6 +1077,7 @@ return {
     returns = {
       { type = "function", text = "objective (model, x0, {class=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
     },
+    example = "local process = d.process{ schedule = d.schedule.cosine{}, predict = \"v\" }\nlocal loss_of = d.objective{ process = process, weighting = { \"min_snr\", gamma = 5 } }\nlocal loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))\nprint(loss:item(), seen.t)",
   },
   ["d.ones"] = {
     signature = "d.ones(shape, [opts])",
@@ -1100,6 +1113,7 @@ return {
     returns = {
       { type = "diffusion.oracle" },
     },
+    example = "local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }\nlocal p = d.process{ schedule = d.schedule.cosine{}, predict = \"x0\" }\nlocal x = d.sample{ model = oracle:denoiser(p), process = p, shape = { 1000, 1 }, steps = 20, seed = 1 }\nprint(d.metric.wasserstein1(x, oracle:sample(1000, { seed = 2 })))",
   },
   ["d.plot"] = {
     signature = "d.plot",
@@ -1168,6 +1182,7 @@ return {
     returns = {
       { type = "diffusion.process" },
     },
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"v\", clip = 1 }\nlocal xt, eps = p:q_sample(d.randn(8, 2), 500)\nprint(p:explain(500))",
   },
   ["d.profile"] = {
     signature = "d.profile(fn, ...)",
@@ -1236,6 +1251,7 @@ return {
     returns = {
       { type = "any", text = "... what fn returns" },
     },
+    example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal loss = d.record(function(x) return model(x, 1):square():mean() end, d.randn(8, 2))\nloss:backward()\nfor name, p in model:parameters() do print(name, p.grad:norm():item()) end",
   },
   ["d.sample"] = {
     signature = "d.sample(options)",
@@ -1246,6 +1262,7 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
     },
+    example = "local model, process = d.load_model \"digits\"\nd.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })",
   },
   ["d.sampler"] = {
     signature = "d.sampler",
@@ -1267,6 +1284,7 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
     },
+    example = "local model, process = d.load_model \"digits\"\nd.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })",
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
@@ -1277,6 +1295,7 @@ return {
     returns = {
       { type = "diffusion.run" },
     },
+    example = "local model, process = d.load_model \"digits\"\nlocal run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }\nfor step in run do print(step.i, step.t, step.s, step.x0:std():item()) end\nd.image.show(run.x)",
   },
   ["d.save"] = {
     signature = "d.save(path, tensors, [metadata])",
@@ -1304,6 +1323,7 @@ return {
     returns = {
       { type = "diffusion.schedule" },
     },
+    example = "print(d.schedule.cosine{ T = 1000 })",
   },
   ["d.schedule.from_alpha_bar"] = {
     signature = "d.schedule.from_alpha_bar(source, [o])",
@@ -1315,6 +1335,7 @@ return {
     returns = {
       { type = "diffusion.schedule" },
     },
+    example = "print(d.schedule.from_alpha_bar(function(u) return (1 - u) ^ 3 end, { T = 1000, max_beta = 0.999 }))",
   },
   ["d.schedule.from_beta"] = {
     signature = "d.schedule.from_beta(source, [o])",
@@ -1369,6 +1390,7 @@ return {
     returns = {
       { type = "diffusion.schedule" },
     },
+    example = "local s = d.schedule.linear{ T = 1000 }\nprint(s:alpha_bar(500), s:snr(500), s:prior_kl())",
   },
   ["d.schedule.names"] = {
     signature = "d.schedule.names()",
@@ -1417,6 +1439,7 @@ return {
     returns = {
       { type = "any", text = "... what fn returns" },
     },
+    example = "print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())",
   },
   ["d.stack"] = {
     signature = "d.stack(list, [dim])",
@@ -1470,6 +1493,7 @@ return {
     returns = {
       { type = "diffusion.model" },
     },
+    example = "print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })",
   },
   ["d.where"] = {
     signature = "d.where(mask, a, b)",
@@ -2187,6 +2211,7 @@ return {
     returns = {
       { type = "diffusion.batches" },
     },
+    example = "for step, x0, class in d.data.digits():batches{ size = 64, steps = 3 } do print(step, x0:std():item()) end",
   },
   ["tensor"] = {
     signature = "tensor",

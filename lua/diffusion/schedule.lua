@@ -67,6 +67,8 @@ end
 --- ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with
 --- rescale = false they are taken as they stand
 ---@return diffusion.schedule
+---@usage local s = d.schedule.linear{ T = 1000 }
+---print(s:alpha_bar(500), s:snr(500), s:prior_kl())
 function schedule.linear(o) return (by_name("linear", o)) end
 
 --- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.
@@ -83,6 +85,7 @@ function schedule.sigmoid_beta(o) return (by_name("sigmoid_beta", o)) end
 ---@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from
 --- vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
 ---@return diffusion.schedule
+---@usage print(d.schedule.cosine{ T = 1000 })
 function schedule.cosine(o) return (by_name("cosine", o)) end
 
 --- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
@@ -162,6 +165,7 @@ function schedule.from_beta(source, o) return (from("beta", source, o, from_rule
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
 ---@param o? {T: integer, name: string, max_beta: number}
 ---@return diffusion.schedule
+---@usage print(d.schedule.from_alpha_bar(function(u) return (1 - u) ^ 3 end, { T = 1000, max_beta = 0.999 }))
 function schedule.from_alpha_bar(source, o) return (from("alpha_bar", source, o, from_rules)) end
 
 --- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.

@@ -312,9 +312,8 @@ end
 -- ==== collecting ===========================================================================
 
 --- Everything public: entries in order of their names, and the names that have none.
----@return table[] entries { name, signature, text, params, returns, usage, file }
+---@return table[] entries { name, signature, text, params, returns, usage, ... }
 ---@return string[] missing
----@return table classes by name
 function doc.collect()
   local found, entries, missing, seen = read_all(), {}, {}, {}
   for _, item in ipairs(public(require "diffusion")) do
@@ -466,8 +465,8 @@ local function html_items(out, items)
   if #items == 0 then return end
   out[#out + 1] = "<dl>"
   for _, p in ipairs(items) do
-    out[#out + 1] = ("<dt>%s <i>%s</i></dt><dd>%s</dd>"):format(escaped(p.name or "&rarr;"):gsub("&amp;", "&"),
-      escaped(p.type or ""), escaped(p.text or ""))
+    out[#out + 1] = ("<dt>%s <i>%s</i></dt><dd>%s</dd>"):format(p.name and escaped(p.name) or "&rarr;",
+      escaped(p.type), escaped(p.text))
   end
   out[#out + 1] = "</dl>"
 end

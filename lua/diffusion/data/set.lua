@@ -141,6 +141,7 @@ local RULES = {
 ---@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from
 ---manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
 ---@return diffusion.batches
+---@usage for step, x0, class in d.data.digits():batches{ size = 64, steps = 3 } do print(step, x0:std():item()) end
 function Set:batches(options)
   local o = opts.check("batches", options, RULES)
   if o.steps and o.epochs then opts.fail("batches: steps and epochs both given; name one") end
@@ -180,6 +181,8 @@ end
 ---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor
 ---or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
 ---@return diffusion.set
+---@usage local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }
+---print(set)
 function set.new(options)
   local o = opts.check("set", options, {
     x = { "tensor", required = true }, class = { "tensor|table" }, classes = { "integer", min = 1 },

@@ -6,6 +6,7 @@ local pairs_of = require "diffusion.metric.pairs"
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@return number
+---@usage print(d.metric.energy(d.randn(500, 2), d.randn(500, 2)))
 local function energy(x, y)
   x, y = pairs_of.rows("energy", x, y)
   local n, m = x:size(1), y:size(1)

@@ -24,6 +24,8 @@ local mlp_rules = {
 --- embedding.
 ---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
 ---@return diffusion.model
+---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
+---print(model(d.randn(8, 2), 500))
 function stock.mlp(options) return build("mlp", opts.check("mlp", options, mlp_rules)) end
 
 local unet_rules = {
@@ -60,6 +62,7 @@ end
 ---  blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0,
 ---  dropout = 0, heads = 1, groups = as in nn.norm_conv}
 ---@return diffusion.model
+---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
 function stock.unet(options)
   local o = opts.check("unet", options, unet_rules)
   o.image = whole_list("image", o.image, 3)

@@ -237,6 +237,10 @@ end
 ---  "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" |
 ---  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
 ---@return diffusion.run
+---@usage local model, process = d.load_model "digits"
+---local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
+---for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
+---d.image.show(run.x)
 function sampler.steps(options)
   local o = opts.check("steps", options, rules)
   local seed = o.seed or core.random_seed()
@@ -258,6 +262,8 @@ end
 --- Samples: `steps{...}:finish()`.
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
+---@usage local model, process = d.load_model "digits"
+---d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
 function sampler.sample(options) return sampler.steps(options):finish() end
 
 return sampler
