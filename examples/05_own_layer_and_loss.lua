@@ -9,7 +9,8 @@ local nn = d.nn
 local softsign = nn.guest(
   function(x) return x / (1 + x:abs()) end,
   function(dy, _, x) return dy / (1 + x:abs()):square() end)
-print("softsign's gradient", d.gradcheck(softsign, { d.randn(3, 4) }))
+local right, off = d.gradcheck(softsign, { d.randn(3, 4) })
+print(("softsign's gradient by differences: %s, off by %.0e"):format(right and "right" or "wrong", off))
 
 local Block = nn.module("block", function(m, channels, width)
   m.one = nn.norm_conv(channels, channels, { kernel = 3 }) -- group norm, silu, convolution
@@ -63,5 +64,5 @@ end
 
 local x = d.sample { model = model, process = process, shape = { 40, 8, 8, 1 },
                      sampler = "dpmpp_2m", steps = 20, seed = 3 }
-d.image.save("own_network.png", d.image.grid(x, { columns = 10 }))
+d.image.save("own_network.png", d.image.grid(x, { columns = 10, scale = 6 }))
 d.image.show(x, { columns = 10 })

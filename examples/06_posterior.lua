@@ -40,4 +40,5 @@ local oracle = d.oracle.gaussian { mean = 0, std = 0.5 }
 local denoise = oracle:denoiser(process)
 local x = d.sample { model = denoise, process = process, shape = { 20000, 1 }, sampler = "ddpm",
                      steps = 1000, seed = 1 }
-print(("variance of 20,000 samples: %.4f; exact for this sampler: 0.2461"):format(x:var():item()))
+print(("variance of 20,000 samples: %.4f; exact for this sampler: 0.2461, give or take 0.0025 by chance")
+  :format(x:var():item()))

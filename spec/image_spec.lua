@@ -158,6 +158,8 @@ describe("a grid", function()
     assert.same({ 92, 122, 3 }, image.grid(core.zeros(12, 28, 28, 3), { columns = 4 }):shape())
     assert.same({ 2, 2, 1 }, image.grid(core.zeros(4, 1, 1, 1), { pad = 0 }):shape())
     assert.equal(-1, image.grid(core.zeros(1, 1, 1, 1)):min():item())
+    assert.same({ { { 1 }, { 1 }, { 2 }, { 2 }, { 3 }, { 3 } }, { { 1 }, { 1 }, { 2 }, { 2 }, { 3 }, { 3 } } },
+      image.grid(x, { columns = 3, pad = 0, scale = 2 }):totable())
   end)
 
   it("refuses what is no batch", function()

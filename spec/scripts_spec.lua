@@ -25,18 +25,9 @@ setup(function()
 end)
 teardown(function() child.remove(folder) end)
 
--- Runs a script after replacing {text, text, ...} in it, each of which must be there.
 local function run(name, replaced)
-  local text = assert(child.read("spec/fixtures/scripts/" .. name))
-  for i = 1, #replaced, 2 do
-    local before = text
-    text = text:gsub(replaced[i]:gsub("%p", "%%%0"), (replaced[i + 1]:gsub("%%", "%%%%")))
-    assert(text ~= before, ("%s has no %q"):format(name, replaced[i]))
-  end
-  child.write(at(name), text)
-  local out, code = child.run(name, { folder = folder, env = "DIFFUSION_DATA=" .. child.quote(folder) })
-  assert(code == 0, out)
-  return out
+  return child.shortened("spec/fixtures/scripts/" .. name, folder, replaced,
+    "DIFFUSION_DATA=" .. child.quote(folder))
 end
 
 local function shows(out, ...)

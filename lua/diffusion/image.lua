@@ -159,13 +159,17 @@ end
 
 --- Pictures side by side in one, row by row; what is left over, and the seams, are black.
 ---@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
----@param options table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each
----@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type
+---@param options table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the
+---grid along a pixel's side, for pictures too small to see
+---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled
 ---@usage print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])
 function image.grid(x, options)
-  local o = opts.check("grid", options,
-    { columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 } }, 2)
+  local o = opts.check("grid", options, {
+    columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 },
+    scale = { "integer", default = 1, min = 1 },
+  }, 2)
   check_picture("grid", x, 4, 4)
+  if o.scale > 1 then x = x:repeat_each(o.scale, 2):repeat_each(o.scale, 3) end
   local B, H, W, C = table.unpack(x:shape())
   if B == 0 then opts.fail("grid: no pictures in %s", opts.shape_text(x)) end
   local columns = o.columns or math.ceil(math.sqrt(B))

@@ -55,7 +55,7 @@ local function run(lines, o)
     return nil, missing
   end
   local aside = o.file and o.file .. ".part"
-  local head = { terminal(o), aside and "set output " .. quoted(aside) or "" }
+  local head = { terminal(o), "set termoption noenhanced", aside and "set output " .. quoted(aside) or "" }
   if o.title then head[#head + 1] = "set title " .. quoted(o.title) end
   local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
   local pipe = assert(io.popen("gnuplot 2>&1", "w"))

@@ -505,10 +505,10 @@ return {
     text = "Pictures side by side in one, row by row; what is left over, and the seams, are black.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each", optional = true },
+      { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type" },
+      { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled" },
     },
     example = "print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])",
   },

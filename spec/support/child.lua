@@ -56,4 +56,25 @@ function child.run(script, options)
   return text, what == "signal" and "signal " .. code or code
 end
 
+--- Runs a script's text in a folder after replacing {text, text, ...} in it, each of which
+--- must be there; it must succeed. Gives what it wrote.
+---@param path string
+---@param folder string
+---@param replaced string[] what is there, what stands for it, in turn
+---@param env string? as child.command's
+---@return string
+function child.shortened(path, folder, replaced, env)
+  local text = assert(child.read(path))
+  for i = 1, #replaced, 2 do
+    local before = text
+    text = text:gsub(replaced[i]:gsub("%p", "%%%0"), (replaced[i + 1]:gsub("%%", "%%%%")))
+    assert(text ~= before, ("%s has no %q"):format(path, replaced[i]))
+  end
+  local copy = folder .. "/" .. path:match "[^/]+$"
+  child.write(copy, text)
+  local out, code = child.run(copy, { folder = folder, env = env })
+  assert(code == 0, out)
+  return out
+end
+
 return child

@@ -403,8 +403,8 @@ function d.image.draw(x, options) end
 
 --- Pictures side by side in one, row by row; what is left over, and the seams, are black.
 ---@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
----@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each
----@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type
+---@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see
+---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled
 function d.image.grid(x, options) end
 
 --- What a picture file says of itself, without decoding it.

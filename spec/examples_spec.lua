@@ -1,0 +1,61 @@
+-- The lessons run, shortened, and write their pictures; what they print is what they say.
+local d = require "diffusion"
+local child = dofile "spec/support/child.lua"
+
+local folder
+setup(function() folder = child.folder() end)
+teardown(function() child.remove(folder) end)
+
+local function lesson(name, replaced)
+  return child.shortened("examples/" .. name .. ".lua", folder, replaced)
+end
+
+local function is_picture(name)
+  local x, message = d.image.load(folder .. "/" .. name)
+  assert(x, message)
+  assert(x:std():item() > 0, name .. " is empty")
+end
+
+describe("lesson", function()
+  it("1: schedules and the forward process", function()
+    local out = lesson("01_schedules", { "2000", "400" })
+    local walked, leapt = out:match "variance (%d%.%d+), in one leap (%d%.%d+)"
+    assert.near(tonumber(leapt), tonumber(walked), 0.05)
+    is_picture "schedules.png"
+    is_picture "forward.png"
+  end)
+
+  it("2: the swiss roll", function()
+    local out = lesson("02_swiss_roll", { "steps = 4000", "steps = 40", "step % 500", "step % 20",
+      "shape = { 2000, 2 }", "shape = { 300, 2 }", "steps = 50", "steps = 10" })
+    assert.truthy(out:find "step   40   loss %d")
+    is_picture "swiss_roll.png"
+    is_picture "reverse_roll.png"
+  end)
+
+  it("4: a schedule of one's own", function()
+    local out = lesson("04_own_schedule", { "20000", "500", "{ 5, 20, 80 }", "{ 3, 9 }" })
+    assert.truthy(out:find "alpha_bar must fall with t")
+    assert.truthy(out:find "cubic +9 steps   distance %d")
+    is_picture "own_schedule.png"
+  end)
+
+  it("5: a layer and a loss of one's own", function()
+    local out = lesson("05_own_layer_and_loss", { "steps = 1000", "steps = 10", "step % 200", "step % 5",
+      "{ 40, 8, 8, 1 }", "{ 4, 8, 8, 1 }", "steps = 20", "steps = 3" })
+    assert.truthy(out:find "by differences: right")
+    assert.truthy(out:find "step   10   loss %d")
+    is_picture "own_network.png"
+  end)
+
+  it("6: the posterior against Bayes", function()
+    local out = lesson("06_posterior", { "20000", "100", "steps = 1000", "steps = 20" })
+    local rows = 0
+    for m, M, v, V in out:gmatch "\n *%d+ +%d+ +(%S+) +(%S+) +(%S+) +(%S+)" do
+      assert.near(tonumber(m), tonumber(M), 1e-9)
+      assert.near(1, tonumber(v) / tonumber(V), 1e-8)
+      rows = rows + 1
+    end
+    assert.equal(4, rows)
+  end)
+end)

@@ -1,0 +1,56 @@
+-- A norm that writes a convolution's operand (PLANES) gives what the norm in rows and the
+-- convolution give apart, backward too; at each precision both are what doubles say.
+local d = require "diffusion"
+local child = dofile "spec/support/child.lua"
+local products = require "spec.support.products"
+local values = require "spec.support.planes_values"
+
+local single = require("diffusion.core").real == "f32"
+
+local function in_double()
+  local text, code = child.run("spec/support/planes_values.lua", { env = "DIFFUSION_PRECISION=double" })
+  assert(code == 0, text)
+  local out = {}
+  for key, line in text:gmatch "(%S+)\t([^\n]*)" do
+    out[key] = {}
+    for word in line:gmatch "%S+" do table.insert(out[key], tonumber(word)) end
+  end
+  return out
+end
+
+-- What a precision promises, with room for the norm and for sums that nearly cancel.
+local most = { highest = 1e-5, high = 1e-5, medium = 1e-2 }
+
+describe("a norm that writes a convolution's operand", function()
+  local before = d.precision()
+  after_each(function() d.precision(before) end)
+
+  it("gives what norm, silu and convolution give in turn, and all their gradients", function()
+    for _, row in ipairs(products.promised) do
+      d.precision(row.name)
+      for k, case in ipairs(values.cases) do
+        local apart, together = values.by_ops(case), values.by_layer(case)
+        for name, list in pairs(apart) do
+          local off = products.distance(list, together[name])
+          assert(off < products.tiny, ("case %d at %s: %s is off by %.2g"):format(k, row.name, name, off))
+        end
+      end
+    end
+  end)
+
+  it("is what doubles say, as near as the precision promises", function()
+    local expected = in_double()
+    for _, row in ipairs(products.promised) do
+      d.precision(row.name)
+      local worst = 0
+      for k, case in ipairs(values.cases) do
+        for name, list in pairs(values.by_layer(case)) do
+          local off = products.distance(expected[("%d.%s"):format(k, name)], list)
+          worst = math.max(worst, off)
+          assert(off < most[row.name], ("case %d at %s: %s is off by %.2g"):format(k, row.name, name, off))
+        end
+      end
+      assert(worst >= row.least and (single or row.name == "medium" or worst < 1e-12))
+    end
+  end)
+end)
