@@ -142,6 +142,23 @@ return {
       { type = "diffusion.tensor" },
     },
   },
+  ["d.check"] = {
+    signature = "d.check",
+    text = "Samplers held against theory: the order at which one converges, measured on a distribution whose best denoiser is known.",
+  },
+  ["d.check.order"] = {
+    signature = "d.check.order(sampler, oracle, [options])",
+    text = "How fast a deterministic sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the order seen between the last two.",
+    params = {
+      { name = "sampler", type = "string|function|table", text = "as of d.sample" },
+      { name = "oracle", type = "any", text = "a distribution of d.oracle" },
+      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, exact = 4000 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+    },
+    returns = {
+      { type = "number", text = "order" },
+      { type = "table", text = "rows { {steps, error, order}, ... }: error is the root mean square" },
+    },
+  },
   ["d.checkpoint"] = {
     signature = "d.checkpoint(options)",
     text = "What a run is made of, and the file that it is kept in.",
@@ -389,6 +406,18 @@ return {
   ["d.grid"] = {
     signature = "d.grid",
     text = "d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first, that hangs together (each s is the next t) and ends at s = 0; one definition for every sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.",
+  },
+  ["d.grid.karras"] = {
+    signature = "d.grid.karras(source, N, [o])",
+    text = "Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et al. 2022, eq. 5), as real times; one step is sigma_max.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule" },
+      { name = "N", type = "integer", text = "number of steps" },
+      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number}", text = "rho = 7; the schedule's ends", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
   },
   ["d.grid.leading"] = {
     signature = "d.grid.leading(source, N)",
@@ -1286,6 +1315,19 @@ return {
     },
     example = "local model, process = d.load_model \"digits\"\nd.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })",
   },
+  ["d.sampler.step"] = {
+    signature = "d.sampler.step(which, denoise, process, step_opts)",
+    text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
+    params = {
+      { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
+      { name = "denoise", type = "function" },
+      { name = "process", type = "diffusion.process" },
+      { name = "step_opts", type = "table", text = "{mix =, mix_noise =}, as samplers are given them" },
+    },
+    returns = {
+      { type = "function", text = "step (x, {t, s}, history) -> x" },
+    },
+  },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
@@ -1324,6 +1366,26 @@ return {
       { type = "diffusion.schedule" },
     },
     example = "print(d.schedule.cosine{ T = 1000 })",
+  },
+  ["d.schedule.edm"] = {
+    signature = "d.schedule.edm([o])",
+    text = "a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).",
+    params = {
+      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number, rho: number}", text = "T = 1000, 0.002, 80, 7", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.flow"] = {
+    signature = "d.schedule.flow([o])",
+    text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).",
+    params = {
+      { name = "o", type = "{T: integer, shift: number}", text = "T = 1000, shift = 1", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
   },
   ["d.schedule.from_alpha_bar"] = {
     signature = "d.schedule.from_alpha_bar(source, [o])",
@@ -1424,6 +1486,26 @@ return {
     text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.",
     params = {
       { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.ve"] = {
+    signature = "d.schedule.ve([o])",
+    text = "The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
+    params = {
+      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number}", text = "T = 1000, 0.02, 100", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.vp"] = {
+    signature = "d.schedule.vp([o])",
+    text = "The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 (Song et al. 2021, score SDE, eq. 33).",
+    params = {
+      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "T = 1000, 0.1, 20", optional = true },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -1998,7 +2080,7 @@ return {
       { name = "x", type = "diffusion.tensor", text = "where it stands; written to, it goes on from there, history forgotten" },
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
-      { name = "seed", type = "integer" },
+      { name = "seed", type = "integer", text = "The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps." },
     },
   },
   ["run()"] = {

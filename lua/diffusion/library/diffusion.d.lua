@@ -78,7 +78,7 @@ local process = {}
 ---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
 ---@field i integer steps taken
 ---@field grid diffusion.grid
----@field seed integer
+---@field seed integer The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
 ---@overload fun(): table|nil
 local run = {}
 
@@ -178,6 +178,19 @@ function d.arange(first, last, step) end
 ---@param dim? integer 1 if not given
 ---@return diffusion.tensor
 function d.cat(list, dim) end
+
+--- Samplers held against theory: the order at which one converges, measured on a distribution
+--- whose best denoiser is known.
+d.check = {}
+
+--- How fast a deterministic sampler's error falls with the number of steps, uniform in ln
+--- sigma: prints a table, and returns the order seen between the last two.
+---@param sampler string|function|table as of d.sample
+---@param oracle any a distribution of d.oracle
+---@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, exact = 4000 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@return number order
+---@return table rows { {steps, error, order}, ... }: error is the root mean square
+function d.check.order(sampler, oracle, options) end
 
 --- What a run is made of, and the file that it is kept in.
 ---@param options table {path, model, opt, ema, batches}
@@ -332,6 +345,14 @@ function d.gradcheck(fn, inputs, opts) end
 --- that hangs together (each s is the next t) and ends at s = 0; one definition for every
 --- sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.
 d.grid = {}
+
+--- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
+--- al. 2022, eq. 5), as real times; one step is sigma_max.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {rho: number, sigma_min: number, sigma_max: number} rho = 7; the schedule's ends
+---@return diffusion.grid
+function d.grid.karras(source, N, o) end
 
 --- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al.
 --- 2021).
@@ -865,6 +886,14 @@ function d.sampler.names() end
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
+--- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+---@param which string|function|table a name, a function, or {name, eta = ...}
+---@param denoise function
+---@param process diffusion.process
+---@param step_opts table {mix =, mix_noise =}, as samplers are given them
+---@return function step (x, {t, s}, history) -> x
+function d.sampler.step(which, denoise, process, step_opts) end
+
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
 ---@return diffusion.run
@@ -889,6 +918,17 @@ d.schedule = {}
 ---@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
 ---@return diffusion.schedule
 function d.schedule.cosine(o) end
+
+--- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
+---@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@return diffusion.schedule
+function d.schedule.edm(o) end
+
+--- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
+---@param o? {T: integer, shift: number} T = 1000, shift = 1
+---@return diffusion.schedule
+function d.schedule.flow(o) end
 
 --- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
 --- function answers for itself, unless max_beta had to change it.
@@ -944,6 +984,18 @@ function d.schedule.sigmoid(o) end
 ---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
 ---@return diffusion.schedule
 function d.schedule.sigmoid_beta(o) end
+
+--- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
+--- 2021, score SDE, eq. 31).
+---@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@return diffusion.schedule
+function d.schedule.ve(o) end
+
+--- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
+--- (Song et al. 2021, score SDE, eq. 33).
+---@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@return diffusion.schedule
+function d.schedule.vp(o) end
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned
 --- directly): memory is free at once, not when the collector comes.
