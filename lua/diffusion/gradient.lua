@@ -11,9 +11,9 @@ local gradient = {}
 ---@param ... any its arguments
 ---@return any ... what fn returns
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
----local loss = d.record(function(x) return model(x, 1):square():mean() end, d.randn(8, 2))
----loss:backward()
----for name, p in model:parameters() do print(name, p.grad:norm():item()) end
+--- local loss = d.record(function(x) return model(x, 1):square():mean() end, d.randn(8, 2))
+--- loss:backward()
+--- for name, p in model:parameters() do print(name, p.grad:norm():item()) end
 function gradient.record(fn, ...)
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)

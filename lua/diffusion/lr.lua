@@ -52,7 +52,7 @@ end
 ---@param options table {peak=, warmup=, total=, floor = 0}
 ---@return function step -> rate
 ---@usage local rate = d.lr.warmup_cosine{ peak = 1e-3, warmup = 100, total = 1000 }
----print(rate(1), rate(100), rate(1000))
+--- print(rate(1), rate(100), rate(1000))
 function lr.warmup_cosine(options)
   local rules = { peak = peak, total = total, warmup = warmup, floor = floor }
   return warming(half_cosine, opts.check("warmup_cosine", options, rules))

@@ -58,9 +58,9 @@ end
 ---@return function objective (model, x0, {class=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
----local loss_of = d.objective{ process = process, weighting = { "min_snr", gamma = 5 } }
----local loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))
----print(loss:item(), seen.t)
+--- local loss_of = d.objective{ process = process, weighting = { "min_snr", gamma = 5 } }
+--- local loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))
+--- print(loss:item(), seen.t)
 local function objective(options)
   local o = opts.check("objective", options, rules)
   local process, schedule = o.process, o.process.schedule

@@ -305,9 +305,9 @@ end
 ---  parameters whose names match (the first that does; "1.name" in a list of models)}
 ---@return diffusion.adamw
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
----local opt = d.adamw(model, { lr = d.lr.warmup_cosine{ peak = 1e-3, warmup = 10, total = 100 }, clip = 1 })
----d.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()
----print(opt:step())
+--- local opt = d.adamw(model, { lr = d.lr.warmup_cosine{ peak = 1e-3, warmup = 10, total = 100 }, clip = 1 })
+--- d.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()
+--- print(opt:step())
 function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
   models = list_of(models, model.is_model)

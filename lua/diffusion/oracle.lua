@@ -130,9 +130,9 @@ end
 ---  of K, equal if absent}
 ---@return diffusion.oracle
 ---@usage local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }
----local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
----local x = d.sample{ model = oracle:denoiser(p), process = p, shape = { 1000, 1 }, steps = 20, seed = 1 }
----print(d.metric.wasserstein1(x, oracle:sample(1000, { seed = 2 })))
+--- local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
+--- local x = d.sample{ model = oracle:denoiser(p), process = p, shape = { 1000, 1 }, steps = 20, seed = 1 }
+--- print(d.metric.wasserstein1(x, oracle:sample(1000, { seed = 2 })))
 function oracle.mixture(options)
   local o = opts.check("mixture", options, { means = { "table|tensor", required = true },
     std = { "number|table", required = true }, weights = { "table" } })

@@ -142,8 +142,8 @@ local meta = { __index = Process, __name = "diffusion.process", __tostring = tos
 --- [-r, r], or "dynamic"
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
----local xt, eps = p:q_sample(d.randn(8, 2), 500)
----print(p:explain(500))
+--- local xt, eps = p:q_sample(d.randn(8, 2), 500)
+--- print(p:explain(500))
 local function new(o)
   local p = opts.check("process", o, rules)
   p.T = p.schedule.T

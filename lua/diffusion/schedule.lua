@@ -68,7 +68,7 @@ end
 --- rescale = false they are taken as they stand
 ---@return diffusion.schedule
 ---@usage local s = d.schedule.linear{ T = 1000 }
----print(s:alpha_bar(500), s:snr(500), s:prior_kl())
+--- print(s:alpha_bar(500), s:snr(500), s:prior_kl())
 function schedule.linear(o) return (by_name("linear", o)) end
 
 --- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.

@@ -182,7 +182,7 @@ end
 ---or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
 ---@return diffusion.set
 ---@usage local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }
----print(set)
+--- print(set)
 function set.new(options)
   local o = opts.check("set", options, {
     x = { "tensor", required = true }, class = { "tensor|table" }, classes = { "integer", min = 1 },

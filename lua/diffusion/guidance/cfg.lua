@@ -28,8 +28,8 @@ local function level(t) return core.is_tensor(t) and t:max():item() or type(t) =
 ---  only for low <= t <= high}
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
----local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })
----print(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = "i64" }) }):std():item())
+--- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })
+--- print(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = "i64" }) }):std():item())
 local function cfg(model, options)
   local o = opts.check("cfg", options, rules, 2)
   return function(xt, t, model_opts)

@@ -52,11 +52,11 @@ end
 ---@param builder function (m, ...) fills m; returns nothing
 ---@return function constructor (...) -> module
 ---@usage local nn = d.nn
----local Twice = nn.module("twice", function(m, width)
----  m.inner = nn.linear(width, width)
----  function m:forward(x) return self.inner(self.inner(x)):silu() end
----end)
----print(nn.model(Twice(4)))
+--- local Twice = nn.module("twice", function(m, width)
+---   m.inner = nn.linear(width, width)
+---   function m:forward(x) return self.inner(self.inner(x)):silu() end
+--- end)
+--- print(nn.model(Twice(4)))
 function module.module(name, builder)
   if type(name) ~= "string" or type(builder) ~= "function" then
     opts.fail("bad arguments to 'module' (a name and a function (m, ...) expected)")
@@ -98,8 +98,8 @@ local function sequence_forward(m, x) return gradient.scope(run_in_order, m, x) 
 ---@param ... any layers, modules or functions of one tensor
 ---@return table module
 ---@usage local nn = d.nn
----local net = nn.model(nn.sequence(nn.linear(2, 8), nn.silu, nn.linear(8, 1)))
----print(net(d.randn(3, 2)))
+--- local net = nn.model(nn.sequence(nn.linear(2, 8), nn.silu, nn.linear(8, 1)))
+--- print(net(d.randn(3, 2)))
 function module.sequence(...)
   local m = new "sequence"
   for i, part in ipairs(table.pack(...)) do

@@ -25,7 +25,7 @@ local mlp_rules = {
 ---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
 ---@return diffusion.model
 ---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
----print(model(d.randn(8, 2), 500))
+--- print(model(d.randn(8, 2), 500))
 function stock.mlp(options) return build("mlp", opts.check("mlp", options, mlp_rules)) end
 
 local unet_rules = {

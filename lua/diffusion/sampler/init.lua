@@ -43,12 +43,6 @@ local function resolve(which)
   return which, make, options
 end
 
---- A sampler on its way: run() takes a step, `for step in run do` all that are left.
----@class diffusion.run
----@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
----@field i integer steps taken
----@field grid diffusion.grid
----@field seed integer
 --- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function
@@ -61,6 +55,12 @@ function sampler.step(which, denoise, process, step_opts)
   return make(denoise, process, options)
 end
 
+--- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+---@class diffusion.run
+---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field i integer steps taken
+---@field grid diffusion.grid
+---@field seed integer
 local Run = {}
 Run.__index = function(run, name)
   if name == "x" then return rawget(run, "_x") end
@@ -238,9 +238,9 @@ end
 ---  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"
----local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
----for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
----d.image.show(run.x)
+--- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
+--- for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
+--- d.image.show(run.x)
 function sampler.steps(options)
   local o = opts.check("steps", options, rules)
   local seed = o.seed or core.random_seed()
@@ -263,7 +263,7 @@ end
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
----d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
+--- d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
 function sampler.sample(options) return sampler.steps(options):finish() end
 
 return sampler
