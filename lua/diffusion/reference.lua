@@ -990,7 +990,7 @@ return {
     returns = {
       { type = "function", text = "constructor (...) -> module" },
     },
-    example = "local nn = d.nn\nlocal Twice = nn.module(\"twice\", function(m, width)\n m.inner = nn.linear(width, width)\n function m:forward(x) return self.inner(self.inner(x)):silu() end\nend)\nprint(nn.model(Twice(4)))",
+    example = "local nn = d.nn\nlocal Twice = nn.module(\"twice\", function(m, width)\n  m.inner = nn.linear(width, width)\n  function m:forward(x) return self.inner(self.inner(x)):silu() end\nend)\nprint(nn.model(Twice(4)))",
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
@@ -1317,7 +1317,7 @@ return {
   },
   ["d.sampler.step"] = {
     signature = "d.sampler.step(which, denoise, process, step_opts)",
-    text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
+    text = "The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.",
     params = {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
       { name = "denoise", type = "function" },
@@ -2080,7 +2080,7 @@ return {
       { name = "x", type = "diffusion.tensor", text = "where it stands; written to, it goes on from there, history forgotten" },
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
-      { name = "seed", type = "integer", text = "The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps." },
+      { name = "seed", type = "integer" },
     },
   },
   ["run()"] = {

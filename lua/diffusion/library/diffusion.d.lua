@@ -78,7 +78,7 @@ local process = {}
 ---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
 ---@field i integer steps taken
 ---@field grid diffusion.grid
----@field seed integer The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
+---@field seed integer
 ---@overload fun(): table|nil
 local run = {}
 
@@ -886,7 +886,7 @@ function d.sampler.names() end
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
---- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+--- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function
 ---@param process diffusion.process
