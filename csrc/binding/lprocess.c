@@ -238,7 +238,7 @@ static int l_posterior(lua_State *L) {
 }
 
 /*** Process:posterior_coefficients
-** The same as coefficients: N(c0 x_0 + ct x_t, variance).
+** The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.
 ** @param t number|number[]|diffusion.tensor
 ** @param s? number|number[]|diffusion.tensor t - 1 if not given
 ** @return number|diffusion.tensor c0

@@ -281,14 +281,15 @@ static int l_prior_kl(lua_State *L) {
 }
 
 /*** Schedule:is_vp
-** @return boolean whether a^2 + s^2 = 1 at every level */
+** Is a^2 + s^2 = 1 at every level?
+** @return boolean */
 static int l_is_vp(lua_State *L) {
   lua_pushboolean(L, dfl_schedule(L, 1)->vp);
   return 1;
 }
 
 /*** Schedule:columns
-** The two columns of t = 1..T.
+** The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.
 ** @return number[] ln_a
 ** @return number[] ln_s */
 static int l_columns(lua_State *L) {

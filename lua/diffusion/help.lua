@@ -168,7 +168,7 @@ function help.text(what)
   local kind = opts.kind(what)
   if rawequal(what, package.loaded["diffusion"]) then return overview() end
   if reference[kind] then return entry_text(kind) end
-  return ("a %s, of which nothing is written here; d.help() lists what there is"):format(kind)
+  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(kind)
 end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the

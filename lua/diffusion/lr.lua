@@ -20,7 +20,7 @@ local function warming(shape, o)
   end
 end
 
---- The same at every step, after a linear warm-up.
+--- One rate for every step, after a linear warm-up.
 ---@param options table {peak=, warmup = 0 steps}
 ---@return function step -> rate
 function lr.constant(options)
@@ -48,7 +48,8 @@ function lr.cosine(options)
   return warming(half_cosine, o)
 end
 
---- The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.
+--- A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine
+--- from peak to floor at step `total`.
 ---@param options table {peak=, warmup=, total=, floor = 0}
 ---@return function step -> rate
 ---@usage local rate = d.lr.warmup_cosine{ peak = 1e-3, warmup = 100, total = 1000 }

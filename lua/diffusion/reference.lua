@@ -470,7 +470,7 @@ return {
   },
   ["d.guidance.cfg"] = {
     signature = "d.guidance.cfg(model, options)",
-    text = "A guided denoiser.",
+    text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6).",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "options", type = "table", text = "{scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}" },
@@ -714,7 +714,7 @@ return {
   },
   ["d.lr.constant"] = {
     signature = "d.lr.constant(options)",
-    text = "The same at every step, after a linear warm-up.",
+    text = "One rate for every step, after a linear warm-up.",
     params = {
       { name = "options", type = "table", text = "{peak=, warmup = 0 steps}" },
     },
@@ -744,7 +744,7 @@ return {
   },
   ["d.lr.warmup_cosine"] = {
     signature = "d.lr.warmup_cosine(options)",
-    text = "The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.",
+    text = "A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine from peak to floor at step `total`.",
     params = {
       { name = "options", type = "table", text = "{peak=, warmup=, total=, floor = 0}" },
     },
@@ -1284,7 +1284,7 @@ return {
   },
   ["d.sample"] = {
     signature = "d.sample(options)",
-    text = "Samples: `steps{...}:finish()`.",
+    text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
       { name = "options", type = "table", text = "as of sampler.steps" },
     },
@@ -1306,7 +1306,7 @@ return {
   },
   ["d.sampler.sample"] = {
     signature = "d.sampler.sample(options)",
-    text = "Samples: `steps{...}:finish()`.",
+    text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
       { name = "options", type = "table", text = "as of sampler.steps" },
     },
@@ -2001,7 +2001,7 @@ return {
   },
   ["process:posterior_coefficients"] = {
     signature = "process:posterior_coefficients(t, [s])",
-    text = "The same as coefficients: N(c0 x_0 + ct x_t, variance).",
+    text = "The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor" },
       { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
@@ -2146,7 +2146,7 @@ return {
   },
   ["schedule:columns"] = {
     signature = "schedule:columns()",
-    text = "The two columns of t = 1..T.",
+    text = "The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.",
     returns = {
       { type = "number[]", text = "ln_a" },
       { type = "number[]", text = "ln_s" },
@@ -2161,9 +2161,9 @@ return {
   },
   ["schedule:is_vp"] = {
     signature = "schedule:is_vp()",
-    text = "",
+    text = "Is a^2 + s^2 = 1 at every level?",
     returns = {
-      { type = "boolean", text = "whether a^2 + s^2 = 1 at every level" },
+      { type = "boolean" },
     },
   },
   ["schedule:level_of_sigma"] = {

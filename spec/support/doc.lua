@@ -318,7 +318,7 @@ function doc.collect()
   local found, entries, missing, seen = read_all(), {}, {}, {}
   for _, item in ipairs(public(require "diffusion")) do
     local entry = entry_of(item, found)
-    if not entry or entry.text == "" and #entry.returns == 0 then
+    if not entry or entry.text == "" then
       missing[#missing + 1] = item.name
     elseif not (item.kind == "tensor" and found.c["d." .. item.name:sub(8)]) and not seen[item.name] then
       seen[item.name] = true

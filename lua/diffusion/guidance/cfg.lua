@@ -22,7 +22,8 @@ end
 
 local function level(t) return core.is_tensor(t) and t:max():item() or type(t) == "table" and t[1] or t end
 
---- A guided denoiser.
+--- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
+--- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided
 ---  only for low <= t <= high}

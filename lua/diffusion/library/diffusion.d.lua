@@ -382,7 +382,8 @@ function d.grid.trailing(source, N) end
 --- Guidance: functions from denoisers to a denoiser.
 d.guidance = {}
 
---- A guided denoiser.
+--- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
+--- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
@@ -527,7 +528,7 @@ function d.load_model(path) end
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
 d.lr = {}
 
---- The same at every step, after a linear warm-up.
+--- One rate for every step, after a linear warm-up.
 ---@param options table {peak=, warmup = 0 steps}
 ---@return function step -> rate
 function d.lr.constant(options) end
@@ -542,7 +543,8 @@ function d.lr.cosine(options) end
 ---@return function step -> rate
 function d.lr.linear(options) end
 
---- The same after a linear warm-up of `warmup` steps, the first of which has peak/warmup.
+--- A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine
+--- from peak to floor at step `total`.
 ---@param options table {peak=, warmup=, total=, floor = 0}
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
@@ -863,7 +865,7 @@ function d.randperm(n, opts) end
 ---@return any ... what fn returns
 function d.record(fn, ...) end
 
---- Samples: `steps{...}:finish()`.
+--- Draws samples: d.sampler.steps{...}:finish().
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
 function d.sample(options) end
@@ -881,7 +883,7 @@ d.sampler = {}
 ---@return string[]
 function d.sampler.names() end
 
---- Samples: `steps{...}:finish()`.
+--- Draws samples: d.sampler.steps{...}:finish().
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
@@ -1240,7 +1242,7 @@ function process:explain(t, s) end
 ---@return number|diffusion.tensor variance a number where t is, else {B}
 function process:posterior(x0, xt, t, s) end
 
---- The same as coefficients: N(c0 x_0 + ct x_t, variance).
+--- The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return number|diffusion.tensor c0
@@ -1312,7 +1314,7 @@ function schedule:alpha_bar(t) end
 ---@return number|diffusion.tensor
 function schedule:beta(t, s) end
 
---- The two columns of t = 1..T.
+--- The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.
 ---@return number[] ln_a
 ---@return number[] ln_s
 function schedule:columns() end
@@ -1322,7 +1324,8 @@ function schedule:columns() end
 ---@return table
 function schedule:config() end
 
----@return boolean whether a^2 + s^2 = 1 at every level
+--- Is a^2 + s^2 = 1 at every level?
+---@return boolean
 function schedule:is_vp() end
 
 --- The t, real in general, at which s/a = sigma.

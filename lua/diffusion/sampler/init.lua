@@ -259,7 +259,7 @@ function sampler.steps(options)
   return run
 end
 
---- Samples: `steps{...}:finish()`.
+--- Draws samples: d.sampler.steps{...}:finish().
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
