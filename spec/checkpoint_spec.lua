@@ -157,7 +157,12 @@ describe("a model file", function()
       function(facts) facts.process.schedule.name = "nosuch" end,
       function(facts) facts.process.schedule.T = -1 end,
       function(facts) facts.process.predict = "future" end,
-    } do says({ at "lying" }, d.load_model(lying(change))) end
+    } do
+      local path = lying(change)
+      local model, message = d.load_model(path)
+      says({ path }, model, message)
+      assert.is_nil(message:find "%.lua") -- no line of Lua is at fault
+    end
     assert(d.load_model(lying(function() end)))
   end)
 

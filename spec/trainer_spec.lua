@@ -143,6 +143,24 @@ describe("a loss that is no number", function()
       "the model's output is finite")
   end)
 
+  it("of the gradient alone is let pass, but not for long", function()
+    local broken, calls = d.nn.guest(function(x) return x * 1 end, function(dy) return dy / 0 end), 0
+    local function stop_after(count)
+      local o = parts(30)
+      o.objective = function(m, x0)
+        calls = calls + 1
+        local y = m(x0, 1)
+        return (calls <= count and broken(y) or y):square():mean()
+      end
+      calls = 0
+      return o
+    end
+    local o = stop_after(9)
+    assert.equal(30, assert(d.trainer(o):run()).step)
+    assert.same({ 21, 9 }, { o.opt.steps, o.opt.skipped })
+    named(fault_of(stop_after(10)), "10 steps in a row", "step 10", "the gradient of 'gate.bias'")
+  end)
+
   it("without details is still told", function()
     local model = parts(1).model
     local function objective(m, x0) return (m(x0, 1) * 0 + math.huge):sum() end

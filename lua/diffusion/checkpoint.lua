@@ -13,9 +13,9 @@ local checkpoint = {}
 
 local function build(path, config)
   if type(config) ~= "table" then return nil, ("%s: no network is described inside"):format(path) end
-  local ok, m, message = pcall(stock.from_config, config)
-  if ok and m then return m end
-  return nil, ("%s: %s"):format(path, ok and message or m)
+  local m, message = opts.try(stock.from_config, config)
+  if not m then return nil, ("%s: %s"):format(path, message) end
+  return m
 end
 
 -- Is there a file, not a folder, that can be read?

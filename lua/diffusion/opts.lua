@@ -37,6 +37,17 @@ end
 ---@return any ...
 function opts.relay(fn, ...) return settle(pcall(fn, ...)) end
 
+local function excused(fine, ...)
+  if fine then return ... end
+  return nil, (tostring((...)):gsub("^[^\n]-:%d+: ", "", 1))
+end
+
+--- Calls a function on what a file says. What it refuses is nil and a message: the user's
+--- line is not at fault.
+---@param fn any
+---@return any ... what fn returns, or nil and its message
+function opts.try(fn, ...) return excused(pcall(fn, ...)) end
+
 --- What a value is to the library: "integer", "number", "string", "tensor", "process", ...
 ---@param value any
 ---@return string kind the metatable's name without "diffusion.", or Lua's type

@@ -171,12 +171,10 @@ local function from_config(config)
   if type(config) ~= "table" then return nil, "the process's description is no table" end
   local s, message = require("diffusion.schedule").schedule.from_config(config.schedule)
   if not s then return nil, message end
-  local ok, p = pcall(new, {
+  return opts.try(new, {
     schedule = s, predict = config.predict, variance = config.variance, clip = config.clip,
     sigma_data = config.sigma_data,
   })
-  if ok then return p end
-  return nil, p
 end
 
 return { process = new, process_from_config = from_config }

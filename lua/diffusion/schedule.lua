@@ -310,14 +310,9 @@ function schedule.from_config(config)
     if not is_name(config.name) then return nil, opts.unknown("schedule", config.name, schedule.names()) end
     local o = {}
     for key, value in pairs(config) do if key ~= "name" then o[key] = value end end
-    local ok, s = pcall(make, o)
-    if ok then return s end
-    return nil, s
+    return opts.try(make, o)
   end
-  local ok, s, message = pcall(core.schedule_columns, config.name, config.ln_signal, config.ln_noise,
-    config.vp)
-  if ok then return s, message end
-  return nil, s
+  return opts.try(core.schedule_columns, config.name, config.ln_signal, config.ln_noise, config.vp)
 end
 
 --- The names of schedules, sorted.

@@ -89,6 +89,30 @@ local function diagnose(self, step, value, details, class)
     what, step, levels_text(details), where), 0)
 end
 
+-- How many steps in a row the optimiser may refuse for a gradient that is no number.
+local PATIENCE = 10
+
+-- Where the gradient stops being numbers, nearest to the loss: the last of the parameters.
+local function sick_gradient(model)
+  local last
+  for name, p in model:parameters() do
+    if p.grad and not p.grad:isfinite():all() then last = name end
+  end
+  return last
+end
+
+-- The optimiser's step, which changes nothing where the gradient is no number.
+local function careful_step(self, state, step)
+  local name = state.refused + 1 == PATIENCE and sick_gradient(self.model)
+  local norm = self.opt:step()
+  state.refused = norm - norm == 0 and 0 or state.refused + 1
+  if state.refused == PATIENCE then
+    error(("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
+      .. "the loss is one; look at the gradient of '%s'"):format(PATIENCE, step, tostring(name)), 0)
+  end
+  return norm
+end
+
 -- ==== the loop ================================================================================
 
 local LOG_HEAD = "step,loss,lr,norm\n"
@@ -119,7 +143,7 @@ local function open_log(self)
   return f
 end
 
-local function one_step(self, step, x0, class)
+local function one_step(self, state, step, x0, class)
   local lr = self.opt.lr
   local loss, details = gradient.record(self.objective, self.model, x0, { class = class })
   local value = loss:item()
@@ -127,7 +151,7 @@ local function one_step(self, step, x0, class)
     diagnose(self, step, value, details, class)
   end
   loss:backward()
-  return value, lr, self.opt:step()
+  return value, lr, careful_step(self, state, step)
 end
 
 local function save(self, step, loss)
@@ -138,7 +162,7 @@ end
 
 local function whole_step(self, log, bar, state, step, x0, class)
   local depth <close> = gradient.guard() -- luacheck: ignore 211
-  local loss, lr, norm = one_step(self, step, x0, class)
+  local loss, lr, norm = one_step(self, state, step, x0, class)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
   if log then log:write(("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
   if bar then bar:update(step, ("loss %.4f"):format(state.loss), x0:size(1)) end
@@ -188,7 +212,8 @@ function Trainer:run()
   local resumed, why = resume(self)
   if resumed == nil then return nil, why end
   local from = self.batches.step
-  local state, began = { done = from, loss = resumed and tonumber(self.keep.extra.loss) or nil }, core.clock()
+  local before = resumed and tonumber(self.keep.extra.loss) or nil
+  local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
   local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
   local fine, fault = pcall(take_steps, coroutine.create(steps), self, log, bar, state)
