@@ -154,6 +154,8 @@ describe("conv2d", function()
       message(d.zeros(3, 3), d.zeros(4, 3, 3, 16)), 1, true)
     assert.matches("conv2d: the kernel of w [4,7,7,16] is larger than x [1,4,4,16], padded to 6 x 6",
       message(d.zeros(1, 4, 4, 16), d.zeros(4, 7, 7, 16), nil, { pad = 1 }), 1, true)
+    assert.matches("conv2d: w is [0,3,3,16], but K and C are at least 1",
+      message(x, d.zeros(0, 3, 3, 16)), 1, true)
     assert.matches("conv2d: add is [1] but the result [8,28,28,4]",
       message(x, d.zeros(4, 1, 1, 16), nil, { add = d.zeros(1) }), 1, true)
     assert.matches("conv2d: the stride is 0, but at least 1",

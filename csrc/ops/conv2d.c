@@ -15,6 +15,10 @@ static bool check_operands(const df_tensor *x, const df_tensor *w, const df_tens
     return df_fail(DF_MISUSE, "conv2d: w is %s, but weights are K, R, S, C",
                    df_tensor_text(w)),
            false;
+  if (ws[0] < 1 || ws[3] < 1)
+    return df_fail(DF_MISUSE, "conv2d: w is %s, but K and C are at least 1",
+                   df_tensor_text(w)),
+           false;
   if (xs[3] != ws[3])
     return df_fail(DF_MISUSE, "conv2d: w is %s but x %s has %td channels, not %td",
                    df_tensor_text(w), df_tensor_text(x), xs[3], ws[3]),
