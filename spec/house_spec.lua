@@ -1,5 +1,6 @@
 -- The rules of the house hold for the project, and each of them can be broken.
 local house = dofile "spec/support/house.lua"
+local lengths = dofile "spec/support/lengths.lua"
 
 local function faults(files) return table.concat(house.check(files), "\n") end
 
@@ -68,6 +69,42 @@ describe("the house", function()
   broken("a long function", {
     ["csrc/ops/mix.c"] = "void df_mix(void) {\n" .. ("  work();\n"):rep(59) .. "}\n",
   }, "csrc/ops/mix.c:1: df_mix is 61 lines long")
+
+  broken("a long file", {
+    ["csrc/ops/mix.c"] = ("int x;\n"):rep(601),
+  }, "csrc/ops/mix.c is 601 lines long")
+
+  it("has short functions: half under 12 lines, nine in ten under 30", function()
+    local under12, under30, count = lengths.shares(house.read())
+    assert(count > 1000, count .. " functions found")
+    assert(under12 >= 0.5, ("under 12 lines: %.3f"):format(under12))
+    assert(under30 >= 0.9, ("under 30 lines: %.3f"):format(under30))
+  end)
+
+  it("counts the lines of functions by their braces", function()
+    local text = [[
+#define LOOP(n) \
+  for (int i = 0; i < n; i++) {
+static const int table[] = {
+  1, 2,
+};
+int one(void) { return '{'; } /* { */
+
+static int *two(int a,
+                int b) {
+  const char *s = "}\"}";
+  if (a) {
+    b = 1;
+  }
+  return f(s);
+}
+typedef struct { int x; } three;
+enum { FOUR };
+void five(void) {}
+]]
+    assert.same({ { name = "one", line = 6, lines = 1 }, { name = "two", line = 8, lines = 8 },
+      { name = "five", line = 18, lines = 1 } }, lengths.functions(text))
+  end)
 
   it("lets comments and long kernels be", function()
     assert.equal("", faults{

@@ -1,12 +1,7 @@
 -- Arithmetic, reductions and order against plain Lua, identities and known values.
 local d = require "diffusion"
 local core = require "diffusion.core"
-
-local function fails(sentence, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert(tostring(message):find(sentence, 1, true), ("%q isn't in %q"):format(sentence, message))
-end
+local fails = require "spec.support.fails"
 
 local function same(want, got) assert.same(want, got:totable()) end
 local function close(want, got, rtol) assert.allclose(want, got, { rtol = rtol or 2e-6, atol = 2e-6 }) end

@@ -1,12 +1,7 @@
 -- Modules composed in Lua, and models: names, order, sharing, freezing, state, printing.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 local nn = d.nn
-
-local function fails(sentence, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_truthy(message:find(sentence, 1, true), message)
-end
 
 local function names(model)
   local out = {}

@@ -1,13 +1,8 @@
 -- Layers and stock networks: first values, shapes, errors, bits, memory.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local fails = require "spec.support.fails"
 local nn = d.nn
-
-local function fails(sentence, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_truthy(message:find(sentence, 1, true), message)
-end
 
 local function bits(x) return x:contiguous():bytes() end
 
@@ -112,7 +107,7 @@ describe("a layer", function()
   end)
 
   it("refuses sizes that make no sense, at the user's line", function()
-    fails("nn_spec.lua:", nn.linear, 0, 3)
+    fails("nn_spec.lua:", function() nn.linear(0, 3) end)
     fails("width in: a whole number of 1 or more expected, got 0", nn.linear, 0, 3)
     fails("unknown option 'krenel'; did you mean 'kernel'?", nn.conv, 1, 2, { krenel = 3 })
     fails("3 heads don't divide a width of 4", nn.attention, 4, { heads = 3 })

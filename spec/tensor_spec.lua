@@ -2,6 +2,7 @@
 -- the errors say.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local fails = require "spec.support.fails"
 
 local function count(...) -- 1, 2, 3, ... in this shape
   local shape = { ... }
@@ -13,12 +14,6 @@ end
 local function same(want, got) assert.same(want, got:totable()) end
 
 -- Integers and floats of one value are one number here.
-local function fails(sentence, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert(tostring(message):find(sentence, 1, true), ("%q isn't in %q"):format(sentence, message))
-end
-
 describe("a window", function()
   it("shares memory with its tensor", function()
     local x = count(2, 3)

@@ -1,4 +1,5 @@
-/* The last failure of each thread. */
+/* The last failure of each thread. A sentence is built in place and never allocated, so
+** that running out of memory can be told too. */
 #include "base/error.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* The only threads of the library. */
+/* The only threads of the library. Work is cut into chunks by its size alone, so that
+** results never depend on how many threads there are. */
 #ifndef df_pool_h
 #define df_pool_h
 

@@ -111,12 +111,12 @@ static int l_crc(lua_State *L) {
 /* ==== tensors on files =================================================================== */
 
 /* The tensor that file:tensor asks for, once its arguments have been checked. */
-typedef struct Wanted {
+typedef struct wanted {
   const df_kind *kind;
   df_shape shape;
   df_int count;
   uint8_t *window;
-} Wanted;
+} wanted;
 
 static df_code too_large(lua_State *L, int arg) {
   return df_fail(DF_WORLD, "a shape of %d dimensions, or too large for a tensor",
@@ -138,7 +138,7 @@ static df_code read_shape(lua_State *L, int arg, df_shape *shape) {
 }
 
 /* arguments: file, kind, shape, offset, exact (the tensor ends where the file does) */
-static df_code read_wanted(lua_State *L, Wanted *w) {
+static df_code read_wanted(lua_State *L, wanted *w) {
   df_map *m = dfl_file(L, 1);
   w->kind = df_kind_find(luaL_checkstring(L, 2));
   luaL_argcheck(L, w->kind, 2, "no such kind of number");
@@ -156,7 +156,7 @@ static df_code read_wanted(lua_State *L, Wanted *w) {
 }
 
 /* A window on the file itself, which it keeps open. */
-static df_tensor *on_file(df_map *m, const Wanted *w) {
+static df_tensor *on_file(df_map *m, const wanted *w) {
   size_t bytes = (size_t)w->count * (size_t)w->kind->bytes;
   df_storage *s = df_storage_around(w->window, bytes, df_map_release, df_map_retain(m));
   if (!s) {
@@ -169,7 +169,7 @@ static df_tensor *on_file(df_map *m, const Wanted *w) {
 }
 
 static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
-  Wanted w = { 0 };
+  wanted w = { 0 };
   if (read_wanted(L, &w) != DF_OK) return NULL;
   bool aligned = (uintptr_t)w.window % (uintptr_t)w.kind->bytes == 0;
   if (aligned && !w.kind->widen && w.count > 0)
@@ -180,7 +180,7 @@ static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
 }
 
 static int l_tensor(lua_State *L) {
-  Wanted w = { 0 };
+  wanted w = { 0 };
   if (read_wanted(L, &w) != DF_OK) return dfl_nil(L);
   return dfl_run(L, make_tensor);
 }

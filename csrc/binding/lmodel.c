@@ -108,16 +108,14 @@ static int l_set_trainable(lua_State *L) {
   return 0;
 }
 
-static int l_forget(lua_State *L) {
-  df_home_forget(dfl_home(L, 1));
-  return 0;
-}
-
 static const luaL_Reg methods[] = {
-  { "count", l_count },         { "elements", l_elements },
-  { "name", l_name },           { "value", l_value },
-  { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
-  { "forget", l_forget },       { NULL, NULL },
+  { "count", l_count },
+  { "elements", l_elements },
+  { "name", l_name },
+  { "value", l_value },
+  { "trainable", l_trainable },
+  { "set_trainable", l_set_trainable },
+  { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

@@ -1,4 +1,5 @@
-/* Boxes that the files on networks share. */
+/* Boxes that the files on networks share: how a home or a layer is taken from, and given
+** to, Lua. */
 #ifndef dfl_model_h
 #define dfl_model_h
 

@@ -80,12 +80,6 @@ static int l_memory_limit(lua_State *L) {
   return 0;
 }
 
-static int l_memory_trim(lua_State *L) {
-  (void)L;
-  df_memory_trim();
-  return 0;
-}
-
 static int l_memory_reset_peak(lua_State *L) {
   (void)L;
   df_memory_reset_peak();
@@ -208,7 +202,6 @@ static const luaL_Reg functions[] = {
   { "isa", l_isa },
   { "memory", l_memory },
   { "memory_limit", l_memory_limit },
-  { "memory_trim", l_memory_trim },
   { "memory_reset_peak", l_memory_reset_peak },
   { "pool", l_pool },
   { "clock", l_clock },

@@ -1,4 +1,5 @@
-/* The gradient of a convolution's weights. */
+/* The gradient of a convolution's weights. Its cut is by shape, and partial sums are
+** folded in order. */
 #ifndef df_conv_weight_h
 #define df_conv_weight_h
 

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "base/pool.h"
-
 static df_int lead(df_int W) { return W + 2; } /* pixels before, and behind the last */
 
 df_image df_image_rows(const df_real *x, df_int B, df_int H, df_int W, df_int C) {
@@ -38,28 +36,4 @@ void df_operand_clear(df_real *planes, df_int B, df_int H, df_int W, df_int C) {
     zero(df_operand_line(planes, H, W, C, n, H), (W + 1) * C);
   }
   zero(df_operand_line(planes, H, W, C, B, 0), lead(W) * C);
-}
-
-typedef struct packing {
-  df_real *planes;
-  const df_real *x;
-  df_int H, W, C;
-} packing;
-
-static void pack_lines(void *context, df_int begin, df_int end) {
-  const packing *p = context;
-  df_int run = p->W * p->C;
-  for (df_int i = begin; i < end; i++) {
-    df_real *to = df_operand_line(p->planes, p->H, p->W, p->C, i / p->H, i % p->H);
-    memcpy(to, p->x + i * run, (size_t)run * sizeof *to);
-  }
-}
-
-#define PACK_GRAIN 16384 /* reals of a chunk */
-
-void df_operand_pack(df_real *planes, const df_real *x, df_int B, df_int H, df_int W,
-                     df_int C) {
-  packing p = { planes, x, H, W, C };
-  df_operand_clear(planes, B, H, W, C);
-  df_parallel(B * H, PACK_GRAIN / (W * C + 1) + 1, pack_lines, &p);
 }

@@ -33,8 +33,4 @@ void df_operand_clear(df_real *planes, df_int B, df_int H, df_int W, df_int C);
 df_real *df_operand_line(df_real *planes, df_int H, df_int W, df_int C, df_int n,
                          df_int h);
 
-/* The whole operand from ROWS, over the pool. */
-void df_operand_pack(df_real *planes, const df_real *x, df_int B, df_int H, df_int W,
-                     df_int C);
-
 #endif

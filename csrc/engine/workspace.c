@@ -1,4 +1,5 @@
-/* Pieces of scratch, handed out by flags. */
+/* Pieces of scratch, handed out by flags. A task takes the first free piece and gives it
+** back; there are as many as tasks that can run at once. */
 #include "engine/workspace.h"
 
 #include "base/alloc.h"

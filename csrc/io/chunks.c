@@ -1,4 +1,5 @@
-/* Walking and writing PNG chunks. */
+/* Walking and writing PNG chunks. Numbers in them are big-endian; a checksum covers type
+** and data. */
 #include "io/chunks.h"
 
 #include <string.h>

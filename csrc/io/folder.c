@@ -1,4 +1,5 @@
-/* Listing folders. */
+/* Listing folders, through POSIX. Names come in the order of their bytes, whatever the
+** file system gives. */
 #include "io/folder.h"
 
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* The names in a folder. */
+/* The names in a folder, sorted: the same pictures in the same order on every machine. */
 #ifndef df_folder_h
 #define df_folder_h
 

@@ -1,4 +1,4 @@
-/* Inflation by zlib. */
+/* Inflation by zlib, whose header nothing else names. Checksums come from it too. */
 #include "io/gzip.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Reading IDX, plain or gzipped. */
+/* Reading IDX, plain or gzipped. What the header claims is held against the size of
+** the file before room is made for it. */
 #include "io/idx.h"
 
 #include <stdio.h>
@@ -8,20 +9,20 @@
 #include "io/gzip.h"
 
 /* Where the bytes come from. */
-typedef struct Source {
+typedef struct source {
   const uint8_t *at;
   size_t left;
   df_inflate *z; /* NULL: plain */
-} Source;
+} source;
 
-static int source_open(Source *s, const void *file, size_t bytes) {
-  *s = (Source){ .at = file, .left = bytes };
+static int source_open(source *s, const void *file, size_t bytes) {
+  *s = (source){ .at = file, .left = bytes };
   if (!df_is_gzip(file, bytes)) return DF_OK;
   s->z = df_inflate_open(file, bytes, false);
   return s->z ? DF_OK : DF_MEMORY;
 }
 
-static int source_read(Source *s, void *y, size_t n) {
+static int source_read(source *s, void *y, size_t n) {
   if (s->z) return df_inflate_read(s->z, y, n);
   if (n > s->left)
     return df_fail(DF_WORLD, "idx: cut short, %zu bytes wanted and %zu left", n, s->left);
@@ -39,7 +40,7 @@ static const char *sizes_text(const df_idx *x, char *text, size_t n) {
   return text;
 }
 
-static int read_sizes(df_idx *x, Source *s) {
+static int read_sizes(df_idx *x, source *s) {
   uint8_t b[4];
   x->count = 1;
   for (int k = 0; k < x->ndim; k++) {
@@ -54,7 +55,7 @@ static int read_sizes(df_idx *x, Source *s) {
   return DF_OK;
 }
 
-static int read_header(df_idx *x, Source *s) {
+static int read_header(df_idx *x, source *s) {
   uint8_t magic[4];
   if (source_read(s, magic, 4) != DF_OK) return DF_WORLD;
   if (magic[0] || magic[1])
@@ -80,7 +81,7 @@ static int check_count(const df_idx *x, size_t bytes, bool gzipped) {
 }
 
 int df_idx_measure(df_idx *x, const void *file, size_t bytes) {
-  Source s;
+  source s;
   if (source_open(&s, file, bytes) != DF_OK) return df_error_code();
   int code = read_header(x, &s);
   if (code == DF_OK) code = check_count(x, bytes, s.z != NULL);
@@ -90,7 +91,7 @@ int df_idx_measure(df_idx *x, const void *file, size_t bytes) {
 
 int df_idx_read(uint8_t *y, const df_idx *x, const void *file, size_t bytes) {
   uint8_t header[4 + 4 * DF_IDX_DIMS];
-  Source s;
+  source s;
   if (source_open(&s, file, bytes) != DF_OK) return df_error_code();
   int code = source_read(&s, header, x->header);
   if (code == DF_OK) code = source_read(&s, y, x->count);

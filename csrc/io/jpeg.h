@@ -4,7 +4,6 @@
 
 #include "io/picture.h"
 
-bool df_jpeg_is_built_in(void);
 int df_jpeg_measure(df_picture *p, const void *file, size_t bytes);
 int df_jpeg_read(uint8_t *pixels, const df_picture *p, const void *file, size_t bytes);
 

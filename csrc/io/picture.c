@@ -1,4 +1,5 @@
-/* Which decoder a picture wants. */
+/* Which decoder a picture wants, by its first bytes; and how many pixels a file of its
+** size can hold. */
 #include "io/picture.h"
 
 #include <string.h>

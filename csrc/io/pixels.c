@@ -1,4 +1,5 @@
-/* Pixels: channels, sizes, batches. */
+/* Pixels: channels, sizes, batches. A resized picture is computed in floats, along one axis,
+** then the other, and rounded once. */
 #include "io/pixels.h"
 
 #include <math.h>
@@ -42,13 +43,13 @@ void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n) {
 
 /* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other --------- */
 
-typedef struct Taps {
+typedef struct taps {
   df_int from, count; /* inputs [from, from + count) */
-} Taps;
+} taps;
 
 /* The taps of output j, and their weights (summing to 1): a triangle around the place of
 ** j among the inputs, half as wide as `reach`. */
-static Taps taps_of(float *weight, df_int j, df_int n, double scale, double reach) {
+static taps taps_of(float *weight, df_int j, df_int n, double scale, double reach) {
   double centre = ((double)j + 0.5) * scale - 0.5, total = 0;
   df_int from = df_max(0, (df_int)ceil(centre - reach));
   df_int end = df_min(n, (df_int)floor(centre + reach) + 1);
@@ -59,7 +60,7 @@ static Taps taps_of(float *weight, df_int j, df_int n, double scale, double reac
   }
   for (df_int i = from; i < end; i++)
     weight[i - from] = (float)((double)weight[i - from] / total);
-  return (Taps){ from, end - from };
+  return (taps){ from, end - from };
 }
 
 /* y: h x w x C from x: H x w x C of floats, H -> h; `weight` has room for the taps. */
@@ -68,7 +69,7 @@ static void shrink_rows(float *y, df_int h, const float *x, df_int H, df_int lin
   double scale = (double)H / (double)h, reach = fmax(1, scale);
   memset(y, 0, (size_t)(h * line) * sizeof *y);
   for (df_int j = 0; j < h; j++) {
-    Taps t = taps_of(weight, j, H, scale, reach);
+    taps t = taps_of(weight, j, H, scale, reach);
     for (df_int k = 0; k < t.count; k++) {
       const float *row = x + (t.from + k) * line;
       for (df_int i = 0; i < line; i++) y[j * line + i] += weight[k] * row[i];
@@ -98,8 +99,8 @@ static void round_bytes(uint8_t *y, const float *x, df_int n) {
 int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pitch,
                      df_int H, df_int W, int C) {
   df_int room = df_max(df_max(W * H, w * H), h * w) * C;
-  df_int taps = 2 * df_max(H, W) + 4;
-  float *a = df_alloc((size_t)(2 * room + taps) * sizeof *a);
+  df_int most = 2 * df_max(H, W) + 4;
+  float *a = df_alloc((size_t)(2 * room + most) * sizeof *a);
   if (!a) return DF_MEMORY;
   float *b = a + room, *weight = b + room;
   load_turned(a, x, pitch, H, W, C);      /* W, H, C */

@@ -15,11 +15,11 @@
 
 #define WRITE_MOST ((size_t)1 << 30) /* bytes of one write(), which may refuse more */
 
-typedef struct Aside {
+typedef struct aside {
   char target[PATH_MAX];    /* the file itself, links followed */
   char path[PATH_MAX + 32]; /* what is written meanwhile */
   int file;
-} Aside;
+} aside;
 
 static int world(const char *what) {
   return df_fail(DF_WORLD, "%s: %s", what, strerror(errno));
@@ -27,7 +27,7 @@ static int world(const char *what) {
 
 /* Opens a file of a name that nobody has, in the target's folder: a rename works only
 ** within one file system. */
-static int open_aside(Aside *a, const char *path) {
+static int open_aside(aside *a, const char *path) {
   if (!realpath(path, a->target)) {
     if (strlen(path) >= sizeof a->target)
       return df_fail(DF_WORLD, "the name is too long");
@@ -54,7 +54,7 @@ static int write_part(int file, const df_part *p) {
   return DF_OK;
 }
 
-static int write_aside(const Aside *a, const df_part *part, size_t parts) {
+static int write_aside(const aside *a, const df_part *part, size_t parts) {
   struct stat old;
   if (stat(a->target, &old) == 0 && fchmod(a->file, old.st_mode & 07777) != 0)
     return world("fchmod");
@@ -76,7 +76,7 @@ static void sync_folder(const char *target) {
 }
 
 int df_write_file(const char *path, const df_part *part, size_t parts) {
-  Aside a;
+  aside a;
   if (open_aside(&a, path) != DF_OK) return DF_WORLD;
   int code = write_aside(&a, part, parts);
   if (close(a.file) != 0 && code == DF_OK) code = world("close");

@@ -1,4 +1,5 @@
-/* Attention with heads. */
+/* Attention with heads. Only q, k and v are kept; the engine computes the probabilities
+** again on the way back. */
 #include "engine/engine.h"
 
 #include "ops/op.h"

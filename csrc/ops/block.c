@@ -1,4 +1,5 @@
-/* Gathering and scattering blocks. */
+/* Gathering and scattering blocks: positions of elements are walked, not divided out, and
+** what lies together already is not copied. */
 #include "ops/block.h"
 
 #include <string.h>

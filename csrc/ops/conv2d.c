@@ -1,4 +1,4 @@
-/* Two-dimensional convolution. */
+/* Two-dimensional convolution. Shapes are checked here; ops/taps calls the engine. */
 #include "engine/conv_tap.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"

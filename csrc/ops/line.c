@@ -11,7 +11,9 @@
 
 /* ==== bringing together ============================================================= */
 
-df_tensor *df_lines(df_tape *tape, df_tensor *x, unsigned dims, df_int *length) {
+/* x as dense reals with `dims` (0: all) behind the others; *length elements make a line */
+static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
+                               df_int *length) {
   int order[DF_DIMS], n = 0;
   if (!x) return NULL;
   if (!dims) dims = (1u << x->shape.ndim) - 1;
@@ -68,7 +70,7 @@ static df_tensor *fold(df_tape *tape, const df_op *op, df_tensor *x, unsigned di
                        bool keep, df_task *task) {
   df_shape shape;
   df_int length;
-  df_tensor *lines = df_lines(tape, x, dims, &length);
+  df_tensor *lines = gather_lines(tape, x, dims, &length);
   if (!lines) return NULL;
   df_reduced_shape(&x->shape, dims ? dims : (1u << x->shape.ndim) - 1, keep, &shape);
   df_tensor *y = df_result(tape, &shape);
@@ -186,7 +188,7 @@ df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
                      bool smallest) {
   df_shape shape;
   df_int length;
-  df_tensor *lines = df_lines(tape, x, dims, &length);
+  df_tensor *lines = gather_lines(tape, x, dims, &length);
   if (!lines) return NULL;
   if (length == 0)
     return df_fail_null(DF_MISUSE, "argmax: %s has no elements there", df_tensor_text(x));

@@ -1,11 +1,9 @@
-/* Lines: the elements along one or several dimensions, brought to lie together. */
+/* One dimension brought to lie together, behind the others, and put back: what sorting
+** and running sums work along. */
 #ifndef df_line_h
 #define df_line_h
 
 #include "ops/tape.h"
-
-/* x as dense reals with `dims` (0: all) behind the others; *length elements make a line */
-df_tensor *df_lines(df_tape *tape, df_tensor *x, unsigned dims, df_int *length);
 
 /* dimension dim becomes the last; and back */
 df_tensor *df_to_last(df_tape *tape, df_tensor *x, int dim);

@@ -1,4 +1,4 @@
-/* The life of nodes and slots. */
+/* The life of nodes and slots: who holds which tensor, and until when. */
 #include "ops/record.h"
 
 #include <stdlib.h>

@@ -44,8 +44,6 @@ static const struct {
   [DF_FLOW] = { "flow", flow_line }, [DF_EDM] = { "edm", edm_line },
 };
 
-const char *df_target_name(df_target target) { return targets[target].name; }
-
 bool df_target_find(const char *name, df_target *target) {
   for (int i = 0; i < DF_TARGETS; i++) {
     if (strcmp(name, targets[i].name) != 0) continue;

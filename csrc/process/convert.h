@@ -20,7 +20,6 @@ typedef struct df_affine {
   double value, xt; /* to = value * from + xt * x_t */
 } df_affine;
 
-const char *df_target_name(df_target target);
 bool df_target_find(const char *name, df_target *target);
 
 /* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0.

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-double df_ln1mexp(double x) {
+/* ln(1 - e^x), x <= 0, without cancellation */
+static double ln1mexp(double x) {
   const double ln_half = -0.69314718055994531;
   return x > ln_half ? log(-expm1(x)) : log1p(-exp(x));
 }
@@ -20,7 +21,7 @@ df_level df_level_vp(double lambda) {
 }
 
 df_level df_level_alpha_bar(double ln_ab) {
-  return (df_level){ 0.5 * ln_ab, 0.5 * df_ln1mexp(ln_ab) };
+  return (df_level){ 0.5 * ln_ab, 0.5 * ln1mexp(ln_ab) };
 }
 
 df_level df_level_ve(double sigma) { return (df_level){ 0, log(sigma) }; }

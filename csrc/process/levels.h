@@ -9,8 +9,6 @@ typedef struct df_level {
   double ln_a, ln_s; /* of signal and noise; never both -infinity */
 } df_level;
 
-double df_ln1mexp(double x); /* ln(1 - e^x), x <= 0, without cancellation */
-
 df_level df_level_clean(void);               /* level 0: a = 1, s = 0 */
 df_level df_level_vp(double lambda);         /* a^2 + s^2 = 1 with ln(a/s) = lambda */
 df_level df_level_alpha_bar(double ln_ab);   /* the same from ln alpha_bar = 2 ln a */

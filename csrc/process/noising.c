@@ -1,4 +1,4 @@
-/* The moments of q(x_t | x_s). */
+/* The moments of q(x_t | x_s), from the two columns alone; s = 0 is the closed form. */
 #include "process/noising.h"
 
 #include <math.h>

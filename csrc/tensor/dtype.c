@@ -1,4 +1,4 @@
-/* Names and sizes of the types of elements. */
+/* Names and sizes of the types of elements, one row each. */
 #include "tensor/dtype.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* The types of elements. */
+/* The types of elements: reals, whole numbers, and the 16 bits in which weights may be
+** kept. */
 #ifndef df_dtype_h
 #define df_dtype_h
 

@@ -1,4 +1,4 @@
-/* Shapes. */
+/* Shapes: how many elements, which strides, what two broadcast to, how they print. */
 #include "tensor/shape.h"
 
 #include <stdio.h>

@@ -50,12 +50,6 @@ void df_storage_release(df_storage *s) {
   free(s);
 }
 
-void df_storage_exchange(df_storage *a, df_storage *b) {
-  df_body *body = a->body;
-  a->body = b->body;
-  b->body = body;
-}
-
 static df_pack *seek(df_body *b, const void *kind, df_int offset, df_int extra) {
   for (df_pack *p = b->packs; p; p = p->next)
     if (p->kind == kind && p->offset == offset && p->extra == extra) return p;

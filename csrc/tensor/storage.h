@@ -37,7 +37,6 @@ df_storage *df_storage_around(void *data, size_t bytes, void (*release)(void *),
                               void *owner);
 df_storage *df_storage_retain(df_storage *s);
 void df_storage_release(df_storage *s);
-void df_storage_exchange(df_storage *a, df_storage *b); /* swaps the bodies */
 
 /* The packed operand of this window, or NULL if there is none of this version. */
 void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra);

@@ -1,4 +1,4 @@
-/* Windows on storage. */
+/* Windows on storage: views share bytes and count their holders. */
 #include "tensor/tensor.h"
 
 #include <stdlib.h>

@@ -32,7 +32,7 @@ end
 -- Labels from 0 as classes from 1.
 local function as_classes(x, path, n, names)
   if x:dim() ~= 1 or x:size(1) ~= n then
-    return nil, ("%s: labels [%s] for %d images"):format(path, table.concat(x:shape(), ","), n)
+    return nil, ("%s: labels %s for %d images"):format(path, opts.shape_text(x), n)
   end
   if names and n > 0 and x:max():item() >= #names then
     return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)

@@ -1,6 +1,7 @@
 --- How tensors and tables look at a prompt: a header with shape and moments, then a corner
 -- of the numbers, never more than a screen.
 local core = require "diffusion.core"
+local opts = require "diffusion.opts"
 
 local edge, width = 3, 6 -- numbers shown at each end of a long dimension; what is long
 
@@ -75,7 +76,7 @@ end
 local function tensor_text(x)
   local whole = x:dtype() == "i64" or x:dtype() == "u8"
   if x:dim() == 0 then return number_text(x:item(), whole) end
-  local head = ("tensor %s [%s]"):format(x:dtype(), table.concat(x:shape(), ","))
+  local head = ("tensor %s %s"):format(x:dtype(), opts.shape_text(x))
   if x:numel() == 0 then return head .. "  empty" end
   if x:numel() > width then head = head .. moments(x) end
   local lines = corner(plane(x), whole)
@@ -95,7 +96,7 @@ local function sorted(t)
 end
 
 local function value_text(v)
-  if core.is_tensor(v) then return ("tensor %s [%s]"):format(v:dtype(), table.concat(v:shape(), ",")) end
+  if core.is_tensor(v) then return ("tensor %s %s"):format(v:dtype(), opts.shape_text(v)) end
   if type(v) == "function" then return "function" end
   return type(v) == "string" and ("%q"):format(v) or tostring(v):match "[^\n]*"
 end

@@ -1,5 +1,7 @@
 -- The rules of the house. A file names files of its own room or of a floor below, and never
 -- in a circle; each outside header has one door; functions and files are short.
+local lengths = dofile "spec/support/lengths.lua"
+
 local M = {}
 
 local floor = {
@@ -26,8 +28,6 @@ local door = {   -- by base name, however the header is found
   ["setjmp.h"] = {}, ["omp.h"] = {},
 }
 local outcast = { "abort", "exit", "_exit", "printf", "fprintf", "puts", "perror", "setjmp", "longjmp" }
-
-local longest_file, longest_function = 600, 60
 
 local function room(path)
   return path:match "^csrc/[^/]+" or path:match "^lua/diffusion" or path:match "^[^/]+"
@@ -105,21 +105,6 @@ local function circles(graph, order, fault)
   for _, path in ipairs(order) do walk(path, path) end
 end
 
--- A function of clang-format's layout: from the last line that begins in column 1 to a
--- brace alone in column 1.
-local function lengths(path, text, fault)
-  local number, first, name = 0, nil, nil
-  for line in text:gmatch "([^\n]*)\n" do
-    number = number + 1
-    if line:find "^[%a_]" and not line:find ":$" then first, name = number, line:match "([%w_]+)%(" end
-    if line == "}" and first and number - first >= longest_function
-      and not path:find "^csrc/kernels/" and not path:find "^csrc/engine/" then
-      fault("%s:%d: %s is %d lines long", path, first, name or "a function", number - first + 1)
-    end
-  end
-  if number > longest_file then fault("%s is %d lines long", path, number) end
-end
-
 local function manners(path, text, fault)
   local code = without_comments(path, text)
   for _, word in ipairs(outcast) do
@@ -140,7 +125,7 @@ function M.check(files)
     graph[path] = (lua and requires or includes)(files, path, fault)
     for _, name in ipairs(graph[path]) do arrow(path, name, fault) end
     if not lua then
-      lengths(path, files[path], fault)
+      lengths.check(path, files[path], fault)
       manners(path, files[path], fault)
     end
   end

@@ -1,4 +1,4 @@
-/* Other number formats, and transposition. */
+/* Other number formats, and transposition: what moves numbers without computing. */
 #include "kernels/vec.h"
 
 static void round_bf16(df_real *y, const df_real *x, df_int n) {

@@ -147,7 +147,7 @@ function Set:batches(options)
   if o.steps and o.epochs then opts.fail("batches: steps and epochs both given; name one") end
   if self.n == 0 and o.steps ~= 0 then opts.fail("batches: the set is empty") end
   if o.flip and self.x:dim() ~= 4 then
-    opts.fail("batches: flip is for images [n,H,W,C], x is [%s]", table.concat(self.x:shape(), ","))
+    opts.fail("batches: flip is for images [n,H,W,C], x is %s", opts.shape_text(self.x))
   end
   local total = o.steps and o.steps * o.size or math.floor((o.epochs or 1) * self.n)
   return setmetatable({
@@ -167,7 +167,7 @@ local set = {}
 
 local function check_class(class, n, classes)
   if class:dim() ~= 1 or class:size(1) ~= n then
-    opts.fail("set: class is [%s] for %d examples", table.concat(class:shape(), ","), n)
+    opts.fail("set: class is %s for %d examples", opts.shape_text(class), n)
   end
   if n == 0 then return classes or 0 end
   local low, high = class:min():item(), math.tointeger(class:max():item())
@@ -189,8 +189,8 @@ function set.new(options)
     names = { "table" }, name = { "string", default = "set" },
   })
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
-    opts.fail("set: x is %s [%s]; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
-      table.concat(o.x:shape(), ","))
+    opts.fail("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
+      opts.shape_text(o.x))
   end
   local class, classes = o.class, nil
   if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end

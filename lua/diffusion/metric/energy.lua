@@ -1,3 +1,5 @@
+-- The energy distance, from mean distances of pairs. It needs no features and no training,
+-- and sees every difference between distributions.
 local pairs_of = require "diffusion.metric.pairs"
 
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero

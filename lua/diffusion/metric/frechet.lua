@@ -1,3 +1,5 @@
+-- The Frechet distance between the Gaussians of two sets, all in tensors. The root of a
+-- product of covariances is taken of its symmetric form.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"

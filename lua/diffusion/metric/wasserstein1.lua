@@ -1,3 +1,5 @@
+-- The Wasserstein-1 distance on the line, where sorting solves the transport. Sets may
+-- differ in size.
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
 

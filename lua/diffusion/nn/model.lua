@@ -42,8 +42,7 @@ local function for_each_sample(what, value, B, dtype)
   end
   if value:dim() == 0 then value = value:expand(B) end
   if value:dim() ~= 1 or value:size(1) ~= B then
-    opts.fail("model: %s has the shape [%s], but x has %d samples", what,
-      table.concat(value:shape(), ","), B)
+    opts.fail("model: %s has the shape %s, but x has %d samples", what, opts.shape_text(value), B)
   end
   return dtype == "i64" and value:dtype() ~= "i64" and value:to "i64" or value
 end
@@ -110,8 +109,6 @@ function Model:state()
   return out
 end
 
-local function shape_text(x) return "[" .. table.concat(x:shape(), ",") .. "]" end
-
 --- What keeps a state from being that of a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor
 ---@param state table<string, any>
@@ -121,9 +118,9 @@ function model.mismatch(parameters, state)
   for name, p in parameters do
     known[name], names[#names + 1] = true, name
     local x = state[name]
-    if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, shape_text(p)) end
-    if shape_text(x) ~= shape_text(p) then
-      return ("state: '%s' is %s, but the model's is %s"):format(name, shape_text(x), shape_text(p))
+    if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, opts.shape_text(p)) end
+    if opts.shape_text(x) ~= opts.shape_text(p) then
+      return ("state: '%s' is %s, but the model's is %s"):format(name, opts.shape_text(x), opts.shape_text(p))
     end
   end
   for name in pairs(state) do
