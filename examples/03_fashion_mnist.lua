@@ -23,10 +23,11 @@ local process = d.process { schedule = d.schedule.cosine { T = 1000 }, predict =
 
 -- 3. The network, its average, its optimiser. About three epochs fit into the time.
 d.manual_seed(0)
-local levels = H >= 28 and { 1, 2, 2 } or { 1, 2 }
-local model = d.unet { image = { H, W, 1 }, channels = 16, mult = levels, blocks = 1,
-                       attention = { 4 }, classes = train.classes }
-local batches = train:batches { size = 64, steps = H >= 28 and 2900 or 1500, flip = H >= 28, seed = 3 }
+local size = H >= 28 and { channels = 16, mult = { 1, 2, 2 }, attention = { 4 }, steps = 2900, flip = true }
+  or { channels = 32, mult = { 1, 2 }, attention = { 2 }, steps = 2500, flip = false }
+local model = d.unet { image = { H, W, 1 }, channels = size.channels, mult = size.mult, blocks = 1,
+                       attention = size.attention, classes = train.classes }
+local batches = train:batches { size = 64, steps = size.steps, flip = size.flip, seed = 3 }
 local ema = d.ema(model, { decay = 0.999 })
 local opt = d.adamw(model, {
   lr = d.lr.warmup_cosine { peak = 2e-3, warmup = 100, total = batches.steps }, clip = 1, ema = ema,
