@@ -57,6 +57,7 @@ typedef struct row {
 /* The box comes before the layer: nothing is lost where Lua's memory is short. */
 static int l_make(lua_State *L) {
   const row *r = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 1);
   layer_box *b = new_box(L);
   b->layer = r->build(L);
   return b->layer ? 1 : dfl_raise(L);
