@@ -12,7 +12,8 @@
 
 /* One mix: coefficients of up to two arguments, and of noise. At DFL_PLAN. */
 typedef struct plan {
-  int terms, arg[2]; /* stack indices of numbers or tensors */
+  const char *name, *of[2]; /* as messages say: the method, its terms */
+  int terms, arg[2];        /* stack indices of numbers or tensors */
   double *c[2];
   df_int n;            /* coefficients of each term */
   const double *noise; /* coefficients of fresh noise, written to `eps`; NULL: none */
@@ -60,6 +61,14 @@ static void check_samples(lua_State *L, const df_tensor *x, int t_arg,
   luaL_argerror(L, t_arg, lua_tostring(L, -1));
 }
 
+static void check_shapes(lua_State *L, const plan *p) {
+  if (p->terms < 2) return;
+  const df_tensor *a = dfl_tensor(L, p->arg[0]), *b = dfl_tensor(L, p->arg[1]);
+  if (!df_shape_equal(&a->shape, &b->shape))
+    luaL_error(L, "%s: %s is %s, but %s is %s", p->name, p->of[1], df_tensor_text(b),
+               p->of[0], df_tensor_text(a));
+}
+
 /* Runs the plan and leaves its result in `slot`. */
 static void run_plan(lua_State *L, const dfl_levels *v, int t_arg, int slot) {
   const plan *p = lua_touserdata(L, DFL_PLAN);
@@ -70,6 +79,7 @@ static void run_plan(lua_State *L, const dfl_levels *v, int t_arg, int slot) {
     lua_pushnumber(L, y);
   } else {
     check_samples(L, dfl_tensor(L, p->arg[0]), t_arg, v);
+    check_shapes(L, p);
     dfl_run(L, mix_plan);
   }
   lua_replace(L, slot);
@@ -127,6 +137,7 @@ static int sample(lua_State *L, const dfl_levels *v, uint32_t step) {
     df_transition q = df_transition_between(v->t[i], v->s[i]);
     p->c[0][i] = q.factor, p->c[1][i] = sqrt(q.variance);
   }
+  p->name = step ? "q_step" : "q_sample", p->of[0] = "x", p->of[1] = "eps";
   place_eps(L, p, step);
   run_plan(L, v, 3, 4);
   return results(L, 2);
@@ -232,6 +243,7 @@ static int l_posterior(lua_State *L) {
     df_posterior q = df_posterior_between(v->t[i], v->s[i]);
     p->c[0][i] = q.c0, p->c[1][i] = q.ct;
   }
+  p->name = "posterior", p->of[0] = "x0", p->of[1] = "xt";
   run_plan(L, v, 4, 4);
   posterior_column(L, v, variance_of, 5);
   return results(L, 2);
@@ -327,9 +339,12 @@ static int l_convert(lua_State *L) {
   lua_getfield(L, 3, "to");
   df_target from = target_of(L, 6), to = target_of(L, 7);
   if (from == to) return lua_pushvalue(L, 2), 1;
+  luaL_argcheck(L, !lua_isnil(L, 4), 3, "option 'xt' is missing");
+  luaL_argcheck(L, !lua_isnil(L, 5), 3, "option 't' is missing");
   const dfl_levels *v = begin(L, 5, DFL_NO_S, DFL_S_CLEAN);
   plan *p = new_plan(L, v->n, 2, 2, 4);
   fill_conversion(L, p, v, from, to);
+  p->name = "convert", p->of[0] = "the value", p->of[1] = "xt";
   run_plan(L, v, 5, 5);
   return results(L, 1);
 }

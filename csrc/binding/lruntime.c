@@ -18,7 +18,8 @@
 static int l_threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
     lua_Integer n = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, n >= 1 && n <= 256, 1, "1 to 256 threads");
+    if (n < 1 || n > 256)
+      luaL_argerror(L, 1, lua_pushfstring(L, "1 to 256 threads, got %I", n));
     df_threads_set((int)n);
   }
   lua_pushinteger(L, df_threads());
@@ -33,8 +34,15 @@ static int l_threads(lua_State *L) {
 static int l_precision(lua_State *L) {
   static const char *const names[] = { "highest", "high", "medium", NULL };
   df_tape *tape = dfl_tape(L);
-  if (!lua_isnoneornil(L, 1))
-    df_tape_set_precision(tape, (df_precision)luaL_checkoption(L, 1, NULL, names));
+  if (!lua_isnoneornil(L, 1)) {
+    const char *wanted = luaL_checkstring(L, 1);
+    int i = 0;
+    while (names[i] && strcmp(wanted, names[i]) != 0) i++;
+    if (!names[i])
+      luaL_argerror(
+          L, 1, lua_pushfstring(L, "no '%s'; there are highest, high, medium", wanted));
+    df_tape_set_precision(tape, (df_precision)i);
+  }
   lua_pushstring(L, names[df_tape_precision(tape)]);
   return 1;
 }

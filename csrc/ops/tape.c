@@ -356,9 +356,8 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
   df_record *r = df_record_of(tape, loss);
   if (!r)
     return df_fail(DF_MISUSE,
-                   "backward: %s doesn't depend on anything that was recorded; "
-                   "compute it in d.record",
-                   df_tensor_text(loss));
+                   "backward: the loss doesn't depend on anything that was recorded; "
+                   "compute it in d.record");
   if (r->walked)
     return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
                               "{keep=true} to all but the last backward of one record");

@@ -98,9 +98,9 @@ end
 
 local rules = {
   path = { "string", required = true },
-  model = { "any", required = true },
-  opt = { "any" },
-  ema = { "any" },
+  model = { "model", required = true },
+  opt = { "adamw" },
+  ema = { "ema" },
   batches = { "any" },
 }
 

@@ -2,8 +2,15 @@
 -- The tape itself is C (csrc/ops/tape.h); this file gives it its Lua words. Each opens a
 -- record with <close>, so an error inside leaves nothing open.
 local core = require "diffusion.core"
+local opts = require "diffusion.opts"
 
 local gradient = {}
+
+local function check_function(name, fn)
+  local meta = debug.getmetatable(fn)
+  if type(fn) == "function" or type(meta) == "table" and meta.__call then return end
+  opts.fail("%s: a function expected, got %s; d.%s(fn, ...) calls fn(...)", name, opts.kind(fn), name)
+end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
 --- walk it. Like pcall: function, arguments.
@@ -15,6 +22,7 @@ local gradient = {}
 --- loss:backward()
 --- for name, p in model:parameters() do print(name, p.grad:norm():item()) end
 function gradient.record(fn, ...)
+  check_function("record", fn)
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)
 end
@@ -24,6 +32,7 @@ end
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function gradient.no_grad(fn, ...)
+  check_function("no_grad", fn)
   local record <close> = core.record_open "off" -- luacheck: ignore 211
   return fn(...)
 end
@@ -60,6 +69,7 @@ end
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
 ---@usage print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value
 function gradient.grad(fn, ...)
+  check_function("grad", fn)
   local record <close> = core.record_open "inputs"
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
@@ -102,6 +112,7 @@ function Guard.__close(guard) core.scope_close(guard.depth) end
 ---@return any ... what fn returns
 ---@usage print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())
 function gradient.scope(fn, ...)
+  check_function("scope", fn)
   local guard <close> = gradient.guard()
   return guard:keep(fn(...))
 end
@@ -180,14 +191,14 @@ end
 --- Holds the gradient of the sum of `fn(...)` against central differences.
 ---@param fn function of the inputs, to a tensor
 ---@param inputs table of tensors (others are passed on)
----@param opts table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@param options table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
-function gradient.gradcheck(fn, inputs, opts)
-  opts = opts or {}
+function gradient.gradcheck(fn, inputs, options)
+  local o = options or {}
   local double = core.real == "f64"
-  local step = opts.step or (double and 1e-5 or 1e-2)
-  local tolerance = opts.tolerance or (double and 1e-6 or 1e-2)
+  local step = o.step or (double and 1e-5 or 1e-2)
+  local tolerance = o.tolerance or (double and 1e-6 or 1e-2)
   local found = table.pack(gradient.grad(function(...) return fn(...):sum() end,
     table.unpack(inputs)))
   local worst, k = 0, 0

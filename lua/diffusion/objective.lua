@@ -67,6 +67,9 @@ local function objective(options)
   local weigh, weigh_opts = resolve(o.weighting)
   local convert = factor[process.predict]
   return function(model, x0, given)
+    if not core.is_tensor(x0) then
+      opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.kind(x0))
+    end
     local B = x0:size(1)
     local t = core.randint(1, process.T, { B })
     local xt, eps = process:q_sample(x0, t)

@@ -220,7 +220,7 @@ end
 
 local group_rules = {
   pattern = { "string", required = true },
-  lr = { "number|function" },
+  lr = { "number|function", min = 0 },
   weight_decay = { "number", min = 0 },
 }
 
@@ -257,7 +257,7 @@ local function core_averages(given, models)
 end
 
 local adamw_rules = {
-  lr = { "number|function", default = 1e-3 },
+  lr = { "number|function", default = 1e-3, min = 0 },
   betas = { "table", default = { 0.9, 0.999 } },
   tiny = { "number", default = 1e-8, above = 0 },
   weight_decay = { "number", default = 0, min = 0 },

@@ -67,6 +67,9 @@ local function run(lines, o)
 end
 
 local function rows_of(x)
+  if not core.is_tensor(x) then
+    opts.fail("plot: a series is {name, tensor {n,2}}, got %s for the tensor", opts.kind(x))
+  end
   if x:dim() ~= 2 or x:size(2) ~= 2 then
     opts.fail("plot: points are {n,2}, got %s", opts.shape_text(x))
   end
@@ -80,9 +83,15 @@ end
 ---@return string|nil message
 function plot.points(series, options)
   local o = opts.check("points", options, rules, 2)
+  if opts.kind(series) ~= "table" then
+    opts.fail("plot: a list of series expected, got %s", opts.kind(series))
+  end
   if #series == 0 then opts.fail "plot: no series to draw" end
   local lines, low, high = {}, math.huge, -math.huge
   for i, s in ipairs(series) do
+    if type(s) ~= "table" then
+      opts.fail("plot: series %d must be {name, tensor {n,2}}, got %s", i, opts.kind(s))
+    end
     block(lines, "d" .. i, rows_of(s[2]))
     low, high = math.min(low, s[2]:min():item()), math.max(high, s[2]:max():item())
   end

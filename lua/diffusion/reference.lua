@@ -391,12 +391,12 @@ return {
     example = "print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value",
   },
   ["d.gradcheck"] = {
-    signature = "d.gradcheck(fn, inputs, [opts])",
+    signature = "d.gradcheck(fn, inputs, [options])",
     text = "Holds the gradient of the sum of `fn(...)` against central differences.",
     params = {
       { name = "fn", type = "function", text = "of the inputs, to a tensor" },
       { name = "inputs", type = "table", text = "of tensors (others are passed on)" },
-      { name = "opts", type = "table?", text = "{step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}", optional = true },
+      { name = "options", type = "table?", text = "{step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}", optional = true },
     },
     returns = {
       { type = "boolean", text = "ok" },

@@ -209,8 +209,8 @@ function header.read(file)
     if size < 8 then fail("file holds %d bytes, not even a header's length", size) end
     local length = ("<i8"):unpack(file:text(0, 8))
     if length < 0 or length > MOST then
-      fail("header says %s bytes, more than the %s allowed", length < 0 and "2^63 or more" or commas(length),
-        commas(MOST))
+      fail("not such a file, by its first 8 bytes: a header of %s bytes, more than the %s allowed",
+        length < 0 and "2^63 or more" or commas(length), commas(MOST))
     end
     if length > size - 8 then fail("header says %s bytes, file holds %s", commas(length), commas(size)) end
     local tensors, metadata = read_header(file:text(8, length))

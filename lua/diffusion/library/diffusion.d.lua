@@ -336,10 +336,10 @@ function d.grad(fn, ...) end
 --- Holds the gradient of the sum of `fn(...)` against central differences.
 ---@param fn function of the inputs, to a tensor
 ---@param inputs table of tensors (others are passed on)
----@param opts? table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@param options? table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
-function d.gradcheck(fn, inputs, opts) end
+function d.gradcheck(fn, inputs, options) end
 
 --- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first,
 --- that hangs together (each s is the next t) and ends at s = 0; one definition for every

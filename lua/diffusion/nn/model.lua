@@ -33,12 +33,15 @@ function model.home(m) return facts[m].home end
 
 -- A number, a list or a tensor as a tensor {B}; `what` is its name.
 local function for_each_sample(what, value, B, dtype)
+  if dtype == "i64" and type(value) == "number" and not math.tointeger(value) then
+    opts.fail("model: %s must be a whole number, got %g", what, value)
+  end
   if type(value) == "number" then return core.full({ B }, value, { dtype = dtype }) end
   if type(value) == "table" and not getmetatable(value) then
     value = core.tensor(value, { dtype = dtype })
   end
   if not core.is_tensor(value) then
-    opts.fail("model: %s is a %s; a number, a list or a tensor expected", what, opts.kind(value))
+    opts.fail("model: %s must be a number, a list or a tensor, got %s", what, opts.kind(value))
   end
   if value:dim() == 0 then value = value:expand(B) end
   if value:dim() ~= 1 or value:size(1) ~= B then
@@ -65,9 +68,12 @@ function meta.__call(m, x, t, options, ...)
   local own = facts[m]
   if not core.is_tensor(x) then
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
-    opts.fail("model: x is a %s, not a tensor", opts.kind(x))
+    opts.fail("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", opts.kind(x))
   end
   local B = x:dim() > 0 and x:size(1) or 1
+  if t == nil and (own.config.kind == "mlp" or own.config.kind == "unet") then
+    opts.fail "model: t is missing; its arguments are (xt, t, {class=})"
+  end
   if t ~= nil then t = for_each_sample("t", t, B, core.real) end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}

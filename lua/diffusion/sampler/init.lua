@@ -80,6 +80,12 @@ local function denoiser(run)
   local process, model, model_opts = run.process, run.model, run.model_opts
   return function(x, t)
     local out = model(x, t, model_opts)
+    if not core.is_tensor(out) then
+      opts.fail("sampler: the model must answer a tensor, got %s", opts.kind(out))
+    end
+    if opts.shape_text(out) ~= opts.shape_text(x) then
+      opts.fail("sampler: the model gave %s for xt %s", opts.shape_text(out), opts.shape_text(x))
+    end
     local x0, eps = process:estimate(out, x, t)
     run.believed = { x0 = x0, eps = eps }
     return x0, eps
@@ -208,6 +214,8 @@ local function make_grid(o)
   if not make then
     opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" }))
   end
+  local T = o.process.T
+  if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
   return from_signal(o.process, make(o.process.schedule, o.steps or o.process.T))
 end
 

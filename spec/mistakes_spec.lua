@@ -1,0 +1,84 @@
+-- Mistakes of a first evening: each is answered at the line that made it, by a sentence with
+-- the numbers and in the user's words.
+local d = require "diffusion"
+local nn = d.nn
+
+local p = d.process { schedule = d.schedule.linear { T = 100 } }
+local mlp = d.mlp { dim = 2, hidden = 16, depth = 1 }
+local unet = d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 }, blocks = 1, classes = 3 }
+local x, picture = d.randn(4, 2), d.randn(2, 8, 8, 1)
+local moons = d.data.toy.moons(10)
+
+local function sample(o)
+  local options = { model = mlp, process = p, shape = { 4, 2 }, steps = 2 }
+  for k, v in pairs(o) do options[k] = v end
+  d.sample(options)
+end
+
+local mistakes = {
+  { "shapes [2,3] and [4,5] don't fit", function() d.randn(2, 3):add(d.randn(4, 5)) end },
+  { "[2,3] has 6 elements, [4,2] would have 8", function() d.randn(2, 3):reshape(4, 2) end },
+  { "no type 'float32'; there are f32", function() x:to "float32" end },
+  { "dimension 3 of a tensor [4,2], which has 2", function() x:mean(3) end },
+  { "[4,2] has 8 elements, not one", function() x:item() end },
+  { "unknown option 'chanels'; did you mean 'channels'?", function() d.unet { image = { 8, 8, 1 }, chanels = 8 } end },
+  { "image [30,30] can't be halved 2 times", function() d.unet { image = { 30, 30, 1 }, mult = { 1, 2, 2 } } end },
+  { "sample 2 is of class 4, but this network knows 1..3", function() unet(picture, 5, { class = { 1, 4 } }) end },
+  { "class must be a whole number, got 1.5", function() unet(picture, 5, { class = 1.5 }) end },
+  { "made without classes", function() mlp(x, 5, { class = 1 }) end },
+  { "xt must be a tensor, got integer", function() mlp(5, x) end },
+  { "t is missing", function() unet(picture) end },
+  { "t has the shape [2], but x has 4 samples", function() mlp(x, { 1, 2 }) end },
+  { "x is [2,8,8,3], but this network takes [B,H,W,1]", function() unet(d.randn(2, 8, 8, 3), 3) end },
+  { "t must be in 1..100, got 0", function() p:q_sample(x, 0) end },
+  { "t must be in 1..100, got 101", function() p:q_sample(x, 101) end },
+  { "q_sample: eps is [3,2], but x is [4,2]", function() p:q_sample(x, 5, d.randn(3, 2)) end },
+  { "call with a colon", function() p.q_sample(x, 5) end },
+  { "below t = 3 (later time first), got 5", function() p:posterior(x, x, 3, 5) end },
+  { "posterior: xt is [2,8,8,1], but x0 is [4,2]", function() p:posterior(x, picture, 3) end },
+  { "option 'xt' is missing", function() p:convert(x, { from = "eps", to = "x0", t = 3 }) end },
+  { "unknown value 'epsilon'", function() d.process { schedule = p.schedule, predict = "epsilon" } end },
+  { "beta[6] = 1", function() d.schedule.linear { T = 10 } end },
+  { "steps must be in 1..T = 100, got 200", function() sample { steps = 200 } end },
+  { "unknown sampler 'ddmi'; did you mean 'ddim'?", function() sample { sampler = "ddmi" } end },
+  { "the model gave [3,3] for xt [4,2]", function() sample { model = function() return d.zeros(3, 3) end } end },
+  { "the model must answer a tensor, got integer", function() sample { model = function() return 1 end } end },
+  { "nn.model(root) packs a network", function() nn.linear(2, 3)(x) end },
+  { "w is [3,3] but x [4,2] has 2 features", function() nn.model(nn.linear(3, 3))(x) end },
+  { "compute it in d.record", function() d.mse(mlp(x, 3), x):backward() end },
+  { "take its mean() or sum()", function() d.record(mlp, x, 3):backward() end },
+  { "record: a function expected, got tensor", function() d.record(d.mse(x, x)) end },
+  { "x0 must be a tensor, got model", function() d.objective { process = p }(x, mlp) end },
+  { "number or function in [0, inf) expected, got -1", function() d.adamw(mlp, { lr = -1 }) end },
+  { "option 'size' is missing", function() moons:batches {} end },
+  { "model expected, got tensor", function() d.checkpoint { path = "a", model = x } end },
+  { "1 to 256 threads, got 0", function() d.threads(0) end },
+  { "no 'low'; there are highest, high, medium", function() d.precision "low" end },
+  { "class 2 is 4, outside 1..3", function() d.cross_entropy(d.randn(2, 3), d.tensor { 1, 4 }) end },
+  { "series 1 must be {name, tensor {n,2}}, got string", function() d.plot.points({ "a", x }, { file = "a.png" }) end },
+  { "d.image.grid makes one of many", function() d.image.save("a.png", picture) end },
+}
+
+describe("a mistake", function()
+  for _, row in ipairs(mistakes) do
+    it("is answered: " .. row[1], function()
+      local fine, message = pcall(row[2])
+      assert.is_false(fine)
+      assert(message:find("mistakes_spec.lua:%d+: "), message)
+      assert(message:find(row[1], 1, true), message)
+      assert.is_nil(message:find("lua/diffusion", 1, true))
+    end)
+  end
+
+  it("with a file is nil and a sentence", function()
+    local path = os.tmpname()
+    assert(d.image.save(path, picture:narrow(1, 1, 1)))
+    for _, load in ipairs { d.load, d.load_model } do
+      local value, message = load(path)
+      assert.is_nil(value)
+      assert.truthy(message:find("not such a file, by its first 8 bytes", 1, true))
+      assert.is_nil((load "/nowhere/a.safetensors"))
+    end
+    os.remove(path)
+  end)
+end)
