@@ -125,6 +125,7 @@ sanitize stress:
 specs-sanitized:
 	@$(IN_TREE) DIFFUSION_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
 	  ASAN_OPTIONS=allocator_may_return_null=1 \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0 \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
 CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))

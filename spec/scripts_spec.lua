@@ -3,9 +3,6 @@
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 
--- Plots need a program that may be missing, and that leaks where leaks are found.
-local has_gnuplot = os.execute "gnuplot --version >/dev/null 2>&1"
-
 local folder
 local function at(name) return folder .. "/" .. name end
 
@@ -44,12 +41,16 @@ local function is_picture(name)
   assert(d.image.load(at(name)))
 end
 
+local function is_plot(name)
+  if child.has "gnuplot" then is_picture(name) end
+end
+
 describe("the script", function()
   it("a: a swiss roll", function()
     local out = run("a_swiss_roll.lua", { "steps = 4000", "steps = 40", "step % 500", "step % 10",
       "{ 2000, 2 }", "{ 200, 2 }", "(1, 1, 2000)", "(1, 1, 200)" })
     shows(out, "^10\t%d+%.%d+\n20\t%d+%.%d+\n30\t.-\n40\t", "energy distance\t0%.%d+\n$")
-    if has_gnuplot then is_picture "swiss_roll.png" end
+    is_plot "swiss_roll.png"
   end)
 
   local fashion = { "6000", "12", "warmup = 200", "warmup = 3", "size = 64", "size = 8", "step % 500", "step % 5",
@@ -73,7 +74,7 @@ describe("the script", function()
     local out = run("c_schedules.lua", { "10000", "500" })
     shows(out, "cubic", "alpha_bar_T %d", "prior KL %d.- bits/dim\nquadratic beta", "\nlinear\t0%.%d+\ncosine\t0%.%d+\n"
       .. "cubic\t0%.%d+\n$")
-    if has_gnuplot then is_picture "schedules.png" end
+    is_plot "schedules.png"
   end)
 
   it("d: a network of one's own", function()

@@ -33,6 +33,11 @@ local function rooted(path)
   end))
 end
 
+--- Is this program here? Plots need one that may be missing.
+function child.has(program)
+  return os.execute(("command -v %s >/dev/null"):format(child.quote(program))) == true
+end
+
 --- The command that runs a script with this process's modules.
 ---@param script string path
 ---@param options table? {folder to run in, arguments = list, env = "NAME=value ..."}
