@@ -160,6 +160,9 @@ describe("conv2d", function()
       message(x, d.zeros(4, 1, 1, 16), nil, { add = d.zeros(1) }), 1, true)
     assert.matches("conv2d: the stride is 0, but at least 1",
       message(x, d.zeros(4, 1, 1, 16), nil, { stride = 0 }), 1, true)
+    for _, pad in ipairs { { math.maxinteger, 1, 1, 1 }, { 0, math.maxinteger, 0, 0 }, { 0, 0, 0, 1 << 40 } } do
+      assert.matches("is too large", message(x, d.zeros(4, 1, 1, 16), nil, { pad = pad }), 1, true)
+    end
     assert.matches("unknown option 'strides'", message(x, x, nil, { strides = 1 }), 1, true)
   end)
 end)

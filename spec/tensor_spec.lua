@@ -17,7 +17,7 @@ local function same(want, got) assert.same(want, got:totable()) end
 describe("a window", function()
   it("shares memory with its tensor", function()
     local x = count(2, 3)
-    local views = { x:view(6), x:reshape(3, 2), x:t(), x:narrow(2, 1, 2), x:select(1, 2), x:expand(2, 2, 3),
+    local views = { x:view(6), x:reshape(3, 2), x:t(), x:narrow(2, 1, 2), x:select(1, 2), x:expand(1, 2, 3),
       x:unsqueeze(1), x:flatten(), x:detach(), x[2] }
     local before = x:version()
     for _, view in ipairs(views) do
@@ -176,6 +176,58 @@ describe("an index", function()
     local sum = 0
     for _, v in d.tensor { 1, 2, 3 }:iter() do sum = sum + v end
     assert.equal(6, sum)
+  end)
+end)
+
+describe("many places that are one number", function()
+  local wide, why
+  before_each(function()
+    wide = d.zeros(1):expand(100000)
+    why = "many places of the expanded [100000] are one number in memory"
+  end)
+
+  it("aren't written to", function()
+    for _, name in ipairs { "add_", "sub_", "mul_", "div_", "fill_", "copy_" } do
+      fails(name == "fill_" and "copy: " .. why or why, wide[name], wide, 1)
+    end
+    fails(why, wide.zero_, wide)
+    fails("the expanded [3]", function() d.zeros(2):expand(3, 2)[{ {}, 1 }] = d.zeros(3) end)
+    fails("the expanded [5]", function() wide[{ { 1, 5 } }] = 1 end)
+    assert.equal(0, wide:sum():item())
+  end)
+
+  it("are written to once they are copied, and where there is one place", function()
+    assert.equal(100000, wide:clone():add_(1):sum():item())
+    assert.equal(2, d.ones(1):expand(1, 1):add_(1):item())
+    local y = d.zeros(2, 3)
+    same({ { 1, 1, 1 }, { 2, 2, 2 } }, y:copy_(count(2, 1):expand(2, 3)))
+  end)
+end)
+
+describe("sizes that no machine has", function()
+  local max = math.maxinteger
+
+  it("are a sentence where a tensor is made", function()
+    for e = 50, 62 do
+      local ok, message = pcall(d.zeros, 1 << e)
+      assert.is_false(ok)
+      assert.is_truthy(message:find "not enough memory" or message:find "too large", message)
+    end
+    fails("too large", d.zeros, 0, 1 << 40, 1 << 40)
+    fails("too large", d.zeros(1, 1).expand, d.zeros(1, 1), 1 << 40, 1 << 40)
+    fails("too large", function() return d.zeros(1):expand(1 << 62) + 1 end)
+    fails("too large", function() return d.zeros(1, 1):expand(1 << 40, 1) + d.zeros(1):expand(1 << 40) end)
+  end)
+
+  it("are a sentence where a tensor grows", function()
+    local long = d.zeros(1):expand(1 << 62)
+    fails("cat: dimension 1 of [4611686018427387904] would become too large", d.cat, { long, long })
+    fails("repeat_each: dimension 1 of [4] would become too large", d.ones(4).repeat_each, d.ones(4), max)
+    for _, margins in ipairs { { max, max }, { max, 0 }, { 0, max } } do
+      fails("pad: dimension 1 of [4] would become too large", d.ones(4).pad, d.ones(4), { margins })
+    end
+    local image = d.zeros(1, 1, 1, 1):expand(1, 1 << 60, 1, 1)
+    fails("upsample: [1,1152921504606846976,1,1] times 64 is too large", image.upsample, image, 64)
   end)
 end)
 

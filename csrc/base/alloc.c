@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #define CLASSES    200
+#define BLOCK_MAX  ((size_t)1 << 48) /* no machine has more: class 168 */
 #define POOLED_MAX ((size_t)1 << 30) /* beyond this a freed block goes back at once */
 
 #ifdef __SANITIZE_ADDRESS__
@@ -33,7 +34,7 @@ static df_memory now;
 static int class_of(size_t bytes, size_t *rounded) {
   size_t base = 64;
   int class = 0;
-  while (base * 2 <= bytes && class < CLASSES - 8) base *= 2, class += 4;
+  while (base * 2 <= bytes) base *= 2, class += 4;
   size_t quarter = base / 4;
   size_t over = bytes > base ? (bytes - base + quarter - 1) / quarter : 0;
   *rounded = base + over * quarter;
@@ -64,11 +65,10 @@ static block *fresh(size_t rounded, int class) {
 
 void *df_alloc(size_t bytes) {
   size_t rounded;
-  if (bytes > PTRDIFF_MAX / 2) bytes = PTRDIFF_MAX / 2; /* fails below, no overflow */
-  int class = class_of(bytes, &rounded);
+  int class = class_of(bytes < BLOCK_MAX ? bytes : BLOCK_MAX, &rounded);
   if (EXACT) rounded = bytes;
   pthread_mutex_lock(&lock);
-  bool over = now.limit && now.live + rounded > now.limit;
+  bool over = bytes > BLOCK_MAX || (now.limit && now.live + rounded > now.limit);
   block *b = over ? NULL : take(class);
   pthread_mutex_unlock(&lock);
   if (!b && !over) b = fresh(rounded, class);

@@ -5,6 +5,11 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
+static df_tensor *too_large(const char *name, const df_tensor *x, int dim) {
+  return df_fail_null(DF_MISUSE, "%s: dimension %d of %s would become too large", name,
+                      dim + 1, df_tensor_text(x));
+}
+
 /* ==== cat =========================================================================== */
 
 typedef struct cut {
@@ -57,7 +62,9 @@ static df_code check_cat(df_tensor *const *x, int n, int dim) {
 df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim) {
   if (check_cat(x, n, dim) != DF_OK) return NULL;
   df_shape shape = x[0]->shape;
-  for (int i = 1; i < n; i++) shape.size[dim] += x[i]->shape.size[dim];
+  for (int i = 1; i < n; i++)
+    if (__builtin_add_overflow(shape.size[dim], x[i]->shape.size[dim], &shape.size[dim]))
+      return too_large("cat", x[0], dim);
   df_tensor *y = df_scope_own(tape, df_tensor_new(x[0]->dtype, &shape));
   df_int at = 0;
   for (int i = 0; y && i < n; at += x[i]->shape.size[dim], i++) {
@@ -134,7 +141,8 @@ df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim) {
   if (!wide) return NULL;
   df_shape many = wide->shape, shape = x->shape;
   many.size[dim + 1] = times;
-  shape.size[dim] *= times;
+  if (__builtin_mul_overflow(shape.size[dim], times, &shape.size[dim]))
+    return too_large("repeat_each", x, dim);
   return df_view(tape, df_clone(tape, df_expand(tape, wide, &many)), &shape);
 }
 
@@ -167,7 +175,9 @@ df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_in
   df_shape shape = x->shape;
   margin m = { .shape = x->shape };
   for (int i = 0; i < shape.ndim; i++) {
-    shape.size[i] += before[i] + after[i];
+    if (__builtin_add_overflow(shape.size[i], before[i], &shape.size[i])
+        || __builtin_add_overflow(shape.size[i], after[i], &shape.size[i]))
+      return too_large("pad", x, i);
     m.before[i] = before[i];
   }
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &shape));

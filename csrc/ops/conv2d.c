@@ -30,15 +30,30 @@ static bool check_operands(const df_tensor *x, const df_tensor *w, const df_tens
   return true;
 }
 
+#define PADDED_MAX (1 << 30) /* lines or columns */
+
+static bool check_padding(const df_tensor *x, const df_conv_opts *o) {
+  const df_int pad[4] = { o->top, o->bottom, o->left, o->right };
+  for (int i = 0; i < 4; i++) {
+    if (pad[i] < 0)
+      return df_fail(DF_MISUSE, "conv2d: padding {%td,%td,%td,%td} can't be negative",
+                     pad[0], pad[1], pad[2], pad[3]),
+             false;
+    if (pad[i] > PADDED_MAX || x->shape.size[1 + i / 2] > PADDED_MAX)
+      return df_fail(DF_MISUSE,
+                     "conv2d: x %s with padding {%td,%td,%td,%td} is too large",
+                     df_tensor_text(x), pad[0], pad[1], pad[2], pad[3]),
+             false;
+  }
+  return true;
+}
+
 static bool check_opts(const df_tensor *x, const df_tensor *w, const df_conv_opts *o) {
   const df_int *xs = x->shape.size, *ws = w->shape.size;
+  if (!check_padding(x, o)) return false;
   df_int H = xs[1] + o->top + o->bottom, W = xs[2] + o->left + o->right;
   if (o->stride < 1)
     return df_fail(DF_MISUSE, "conv2d: the stride is %td, but at least 1", o->stride),
-           false;
-  if (o->top < 0 || o->bottom < 0 || o->left < 0 || o->right < 0)
-    return df_fail(DF_MISUSE, "conv2d: padding {%td,%td,%td,%td} can't be negative",
-                   o->top, o->bottom, o->left, o->right),
            false;
   if (ws[1] < 1 || ws[2] < 1 || ws[1] > DF_TAPS_MAX)
     return df_fail(DF_MISUSE, "conv2d: a kernel of w %s has 1 to %d lines and a pixel",

@@ -91,7 +91,11 @@ df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times) {
   static const df_op op = { "upsample", upsample_backward };
   if (!x || check("upsample", x, times) != DF_OK) return NULL;
   const df_int *n = x->shape.size;
-  df_shape shape = { 4, { n[0], n[1] * times, n[2] * times, n[3] } };
+  df_shape shape = { 4, { n[0], 0, 0, n[3] } };
+  if (__builtin_mul_overflow(n[1], times, &shape.size[1])
+      || __builtin_mul_overflow(n[2], times, &shape.size[2]))
+    return df_fail_null(DF_MISUSE, "upsample: %s times %td is too large",
+                        df_tensor_text(x), times);
   pair p = { .c = 1, .H = n[1], .W = n[2], .C = n[3], .times = times };
   return forward(tape, &op, spread_rows, x, &shape, p);
 }

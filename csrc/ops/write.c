@@ -19,9 +19,22 @@ static df_tensor *apart(df_tape *tape, const df_tensor *y, df_tensor *x) {
   return df_clone(tape, x);
 }
 
+/* True where several places of y are one number in memory, as expand makes them. */
+static bool repeats(const df_tensor *y) {
+  for (int i = 0; i < y->shape.ndim; i++)
+    if (y->shape.size[i] > 1 && y->stride[i] == 0) return true;
+  return false;
+}
+
 static df_code check(df_tape *tape, const char *name, const df_tensor *y, df_tensor *x) {
   df_shape both;
   if (df_may_write(tape, name, y, 1, &x) != DF_OK) return DF_MISUSE;
+  if (repeats(y))
+    return df_fail(
+        DF_MISUSE,
+        "%s: many places of the expanded %s are one number in memory and can't "
+        "be written to; clone() it first",
+        name, df_tensor_text(y));
   if (!df_shape_broadcast(&y->shape, &x->shape, &both)
       || !df_shape_equal(&both, &y->shape))
     return df_fail(DF_MISUSE, "%s: %s doesn't stretch to %s", name, df_tensor_text(x),

@@ -5,9 +5,12 @@
 
 df_int df_shape_count(const df_shape *s) {
   df_int n = 1;
-  for (int i = 0; i < s->ndim; i++)
-    if (s->size[i] < 0 || __builtin_mul_overflow(n, s->size[i], &n)) return -1;
-  return n;
+  bool none = false;
+  for (int i = 0; i < s->ndim; i++) {
+    none = none || s->size[i] == 0;
+    if (s->size[i] < 0 || __builtin_mul_overflow(n, df_max(s->size[i], 1), &n)) return -1;
+  }
+  return none ? 0 : n;
 }
 
 bool df_shape_equal(const df_shape *a, const df_shape *b) {
@@ -19,7 +22,7 @@ bool df_shape_equal(const df_shape *a, const df_shape *b) {
 
 void df_shape_strides(const df_shape *s, df_int *stride) {
   df_int step = 1;
-  for (int i = s->ndim - 1; i >= 0; i--) stride[i] = step, step *= s->size[i];
+  for (int i = s->ndim - 1; i >= 0; i--) stride[i] = step, step *= df_max(s->size[i], 1);
 }
 
 bool df_shape_broadcast(const df_shape *a, const df_shape *b, df_shape *out) {

@@ -11,7 +11,7 @@ typedef struct df_shape {
   df_int size[DF_DIMS];
 } df_shape;
 
-df_int df_shape_count(const df_shape *s); /* elements; -1 where it overflows */
+df_int df_shape_count(const df_shape *s); /* elements; -1: sizes too large */
 bool df_shape_equal(const df_shape *a, const df_shape *b);
 void df_shape_strides(const df_shape *s, df_int *stride); /* dense, last fastest */
 

@@ -62,7 +62,7 @@ bool df_tensor_is_dense(const df_tensor *x) {
   df_int step = 1;
   for (int i = x->shape.ndim - 1; i >= 0; i--) {
     if (x->shape.size[i] != 1 && x->stride[i] != step) return false;
-    step *= x->shape.size[i];
+    step *= df_max(x->shape.size[i], 1);
   }
   return true;
 }
@@ -108,6 +108,9 @@ df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape) {
   df_int stride[DF_DIMS];
   if (!df_shape_broadcast(&x->shape, shape, &both) || !df_shape_equal(&both, shape))
     return df_fail_null(DF_MISUSE, "expand: %s doesn't stretch to %s", df_tensor_text(x),
+                        df_shape_text(shape));
+  if (df_shape_count(shape) < 0)
+    return df_fail_null(DF_MISUSE, "expand: a tensor of shape %s is too large",
                         df_shape_text(shape));
   int lead = shape->ndim - x->shape.ndim;
   for (int i = 0; i < shape->ndim; i++) {
