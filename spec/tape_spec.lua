@@ -177,7 +177,70 @@ describe("a record", function()
   end)
 end)
 
+describe("second derivatives", function()
+  local function refused(fn)
+    local message = message_of(function() d.record(fn) end)
+    assert.truthy(message:find("no second derivatives", 1, true), message)
+    assert.is_false(core.recording())
+  end
+
+  it("through a closure are refused, not dropped", function()
+    local model = nn.model(Vector(2))
+    local x = d.tensor { 1, 2 }
+    refused(function()
+      local y = model(x):square()
+      local g = d.grad(function(v) return (v * v * y):sum() end, x)
+      return (g * g):sum()
+    end)
+  end)
+
+  it("of a gradient penalty too, and of the value beside the gradient", function()
+    local model = nn.model(Vector(2))
+    local x = d.tensor { 1, 2 }
+    refused(function()
+      local g = d.grad(function(v) return model(v):square():sum() end, x)
+      return model(x):sum() + (g * g):sum()
+    end)
+    refused(function()
+      local _, value = d.grad(function(v) return model(v):square():sum() end, x)
+      return model(x):sum() + value
+    end)
+  end)
+
+  it("aren't meant where the gradient is detached", function()
+    local model = nn.model(Vector(2))
+    local loss = d.record(function()
+      local g = d.grad(function(v) return model(v):square():sum() end, d.tensor { 1, 2 })
+      return model(g:detach()):sum()
+    end)
+    loss:backward()
+    for _, p in model:parameters() do assert.same({ 2, 16 }, p.grad:totable()) end
+  end)
+end)
+
 describe("a guest", function()
+  it("may return the same buffer again", function()
+    local buffer = d.zeros(1)
+    local copy = nn.guest(function(x) return x * 1 end, function(dy) return buffer:copy_(dy) end)
+    local gx, gy = d.grad(function(x, y) return (copy(x) * 2 + copy(y) * 5):sum() end,
+      d.ones(1), d.ones(1))
+    assert.equal(2, gx:item())
+    assert.equal(5, gy:item())
+  end)
+
+  it("can't walk the record that is walking it", function()
+    local model = nn.model(Vector(2))
+    local loss
+    local odd = nn.guest(function(x) return x * 1 end, function(dy)
+      loss:backward { keep = true }
+      return dy
+    end)
+    loss = d.record(function() return odd(model(d.ones(2))):sum() end)
+    local message = message_of(function() loss:backward() end)
+    assert.truthy(message:find("being walked", 1, true), message)
+  end)
+
+
   local cube = nn.guest(function(x) return x * x * x, x:clone() end,
     function(dy, kept) return dy * kept * kept * 3 end)
 
@@ -235,7 +298,55 @@ describe("recomputation", function()
   end)
 end)
 
+describe("recomputation and the optimiser", function()
+  it("counts one walk, however often a shared layer is used", function()
+    local function norm(again)
+      d.manual_seed(1)
+      local Net = nn.module("net", function(m)
+        m.layer = nn.linear(4, 4)
+        local use = again and gradient.recompute(function(x) return m.layer(x) end) or function(x) return m.layer(x) end
+        function m:forward(x) return use(use(use(x))) end -- luacheck: ignore 212
+      end)
+      local model = nn.model(Net())
+      local opt = d.adamw(model, { lr = 1e-3 })
+      d.record(function() return model(d.ones(2, 4)):square():mean() end):backward()
+      return opt:step()
+    end
+    assert.near(norm(false), norm(true), 1e-6)
+  end)
+
+  it("puts the random counters back after an error", function()
+    local fail = false
+    local fn = gradient.recompute(function(x)
+      if fail then error "boom" end
+      return x * d.randn(3)
+    end)
+    local model = nn.model(Vector(3))
+    local loss = d.record(function() return fn(model(d.ones(3))):sum() end)
+    d.randn(1)
+    local before = core.random_state()
+    fail = true
+    assert.is_false(pcall(function() loss:backward() end))
+    assert.same(before, core.random_state())
+  end)
+end)
+
 describe("d.scope", function()
+  it("within another lets go of what isn't its result", function()
+    local before = core.memory().live
+    d.scope(function()
+      for i = 1, 5 do
+        d.scope(function()
+          local x = d.zeros(1 << 18)
+          return x:sum()
+        end)
+        assert.is_true(core.memory().live < before + (1 << 19), "inner scope " .. i)
+      end
+    end)
+    assert.is_true(core.memory().live < before + (1 << 12))
+  end)
+
+
   it("keeps its results and frees the rest at once", function()
     local inner
     local y = d.scope(function()
@@ -284,6 +395,32 @@ describe("memory", function()
       assert.is_true(core.memory().peak <= limit)
     end)
   end
+
+  -- Fills memory with garbage up to a limit of `mib` more than what lives.
+  local function with_garbage(mib, fn)
+    collectgarbage()
+    collectgarbage()
+    d.memory_limit(core.memory().live + (mib << 20))
+    local ok, message = pcall(fn)
+    d.memory_limit(0)
+    assert.is_true(ok, message)
+  end
+
+  it("is found for numbers, for walks and steps when only garbage is in the way", function()
+    local model = nn.model(Vector(1 << 16))
+    local opt = d.adamw(model, { lr = 1e-3 })
+    local x, hog = d.ones(1 << 16), nil
+    with_garbage(16, function()
+      for _ = 1, 30 do
+        local loss = d.record(function() return (model(x) + 1):square():mean() end)
+        for _ = 1, 20 do hog = d.zeros(1 << 17) end
+        loss:backward()
+        hog = hog + 1
+        opt:step()
+      end
+    end)
+    assert.equal(1, hog[1])
+  end)
 
   it("says what was asked for when there is none", function()
     d.memory_limit(core.memory().live + (8 << 20))

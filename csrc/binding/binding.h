@@ -41,6 +41,9 @@ void dfl_ops(lua_State *L, const dfl_op *rows);
 void dfl_methods(lua_State *L, const luaL_Reg *rows);
 void dfl_functions(lua_State *L, const luaL_Reg *rows);
 
+/* A full collection; true, so that the caller remembers. */
+bool dfl_collect_now(lua_State *L);
+
 /* A full collection where the soft limit is passed (always under DF_STRESS). Every entry
 ** of the binding that allocates tensors calls it first; the trampoline does. */
 void dfl_collect(lua_State *L);

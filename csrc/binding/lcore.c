@@ -27,18 +27,25 @@ int dfl_nil(lua_State *L) {
 
 #define SOFT_LIMIT ((size_t)256 << 20)
 
-static size_t soft_base(void) {
-  size_t limit = df_memory_now().limit;
-  return limit && limit / 2 < SOFT_LIMIT ? limit / 2 : SOFT_LIMIT;
+/* Where to collect next, with so much alive: at twice that, and where there is a limit
+** half way to it at the latest, so that garbage is never all that stands in the way. */
+static size_t soft_limit(void) {
+  df_memory m = df_memory_now();
+  size_t soft = 2 * m.live > SOFT_LIMIT ? 2 * m.live : SOFT_LIMIT;
+  if (!m.limit) return soft;
+  size_t half = m.live < m.limit ? m.live + (m.limit - m.live) / 2 : m.limit;
+  return half < soft ? half : soft;
 }
 
-/* After a collection the soft limit is twice what lives on. Two rounds: a box that a
-** finaliser brought back goes in the second. */
 static void collect(lua_State *L, dfl_state *s) {
   if (!lua_gc(L, LUA_GCISRUNNING)) return;
   lua_gc(L, LUA_GCCOLLECT);
-  size_t base = soft_base(), live = df_memory_now().live;
-  s->soft_limit = 2 * live > base ? 2 * live : base;
+  s->soft_limit = soft_limit();
+}
+
+bool dfl_collect_now(lua_State *L) {
+  collect(L, dfl_context(L));
+  return true;
 }
 
 void dfl_collect(lua_State *L) {
@@ -46,9 +53,10 @@ void dfl_collect(lua_State *L) {
 #ifdef DF_STRESS
   lua_gc(L, LUA_GCCOLLECT);
 #endif
-  size_t base = soft_base();
-  if (s->soft_limit < base) s->soft_limit = base;
-  if (df_memory_now().live > s->soft_limit) collect(L, s);
+  df_memory m = df_memory_now();
+  if (m.limit != s->limit || s->soft_limit == 0) /* a new limit: garbage may be over it */
+    s->limit = m.limit, s->soft_limit = m.limit ? m.limit / 2 : SOFT_LIMIT;
+  if (m.live > s->soft_limit) collect(L, s);
 }
 
 /* ==== the trampoline ================================================================== */

@@ -113,31 +113,32 @@ static df_tensor *from_number(lua_State *L, df_tape *tape, int arg, df_dtype dty
   return x;
 }
 
-df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg) {
-  df_tensor *x = NULL;
-  switch (lua_type(L, arg)) {
-  case LUA_TNUMBER: x = from_number(L, tape, arg, DF_REAL); break;
-  case LUA_TTABLE: x = from_table(L, tape, arg, DF_REAL); break;
-  default: return dfl_tensor(L, arg);
-  }
+/* A tensor, number or table as a dense tensor of a type; the tensor itself if it will do. */
+static df_tensor *operand(lua_State *L, df_tape *tape, int arg, df_dtype dtype,
+                          bool any) {
+  if (lua_type(L, arg) == LUA_TNUMBER) return from_number(L, tape, arg, dtype);
+  if (lua_type(L, arg) == LUA_TTABLE) return from_table(L, tape, arg, dtype);
+  df_tensor *given = dfl_tensor(L, arg);
+  if (any || (given->dtype == dtype && df_tensor_is_dense(given))) return given;
+  df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, &given->shape));
+  if (x) df_tensor_copy(x, given);
+  return x;
+}
+
+/* Where memory is short: a collection, and once more. */
+static df_tensor *surely(lua_State *L, df_tape *tape, int arg, df_dtype dtype, bool any) {
+  df_tensor *x = operand(L, tape, arg, dtype, any);
+  if (!x && dfl_collect_now(L)) x = operand(L, tape, arg, dtype, any);
   if (!x) dfl_raise(L);
   return x;
 }
 
+df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg) {
+  return surely(L, tape, arg, DF_REAL, true);
+}
+
 df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg) {
-  df_tensor *x = NULL;
-  switch (lua_type(L, arg)) {
-  case LUA_TNUMBER: x = from_number(L, tape, arg, DF_I64); break;
-  case LUA_TTABLE: x = from_table(L, tape, arg, DF_I64); break;
-  default: {
-    df_tensor *given = dfl_tensor(L, arg);
-    if (given->dtype == DF_I64 && df_tensor_is_dense(given)) return given;
-    x = df_scope_own(tape, df_tensor_new(DF_I64, &given->shape));
-    if (x) df_tensor_copy(x, given);
-  }
-  }
-  if (!x) dfl_raise(L);
-  return x;
+  return surely(L, tape, arg, DF_I64, false);
 }
 
 const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
@@ -149,9 +150,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   *n = df_shape_count(&shape);
   double *out = lua_newuserdatauv(L, (size_t)*n * sizeof *out + 1, 0);
   if (x) {
-    dense = df_scope_own(dfl_tape(L), df_tensor_new(DF_F64, &shape));
-    if (!dense) dfl_raise(L);
-    df_tensor_copy(dense, x);
+    dense = surely(L, dfl_tape(L), arg, DF_F64, false);
     memcpy(out, df_tensor_data(dense), (size_t)*n * sizeof *out);
   } else if (lua_type(L, arg) == LUA_TTABLE) {
     for (df_int i = 0; i < *n; i++) {

@@ -154,7 +154,7 @@ static df_code deliver(lua_State *L, df_node *node, int i, int at) {
   if (!g)
     return df_fail(DF_MISUSE, "backward of a guest: gradient %d is a %s, not a tensor",
                    i + 1, luaL_typename(L, at));
-  return df_sink_pass(node, i, df_dense(tape, g));
+  return df_sink_pass(node, i, df_dense(tape, df_clone(tape, g))); /* theirs may change */
 }
 
 /* Calls backward(dy, kept, ...) of a guest, with nothing recorded. The list of the guest
@@ -185,7 +185,14 @@ static df_code walk(lua_State *L, df_record *record, bool keep) {
   df_tape *tape = dfl_tape(L);
   df_node *guest = NULL;
   df_code code;
-  while ((code = df_walk_on(tape, record, keep, &guest)) == DF_GUEST) {
+  bool collected = false;
+  for (;;) {
+    code = df_walk_on(tape, record, keep, &guest);
+    if (code == DF_MEMORY && !collected) {
+      collected = dfl_collect_now(L);
+      continue;
+    }
+    if (code != DF_GUEST) break;
     if (!dfl_push_record(L, record)) return df_fail(DF_MISUSE, "a record without owner");
     lua_getiuservalue(L, -1, 1);
     lua_rawgeti(L, -1, guest->y);
@@ -196,6 +203,7 @@ static df_code walk(lua_State *L, df_record *record, bool keep) {
       return code;
     }
   }
+  if (code != DF_OK) df_walk_give_up(record);
   return code;
 }
 
@@ -231,16 +239,25 @@ static int l_is_recorded_by(lua_State *L) {
   return 1;
 }
 
+/* record:value(x) -> x as it leaves the record */
+static int l_value(lua_State *L) {
+  record_box *b = check_record(L, 1);
+  df_tape *tape = dfl_tape(L);
+  df_tensor *y = df_record_value(tape, b->record, dfl_tensor(L, 2));
+  if (!y) return dfl_raise(L);
+  dfl_push(L, y);
+  df_scope_close(tape, 0);
+  return 1;
+}
+
 static int l_recording(lua_State *L) {
   lua_pushboolean(L, df_tape_recording(dfl_tape(L)));
   return 1;
 }
 
 static const luaL_Reg record_methods[] = {
-  { "close", l_close },
-  { "want", l_want },
-  { "gradient", l_gradient },
-  { NULL, NULL },
+  { "close", l_close }, { "want", l_want }, { "gradient", l_gradient },
+  { "value", l_value }, { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {

@@ -101,24 +101,37 @@ void dfl_unscope(lua_State *L, int index) {
   }
 }
 
-/* (depth, results...): what was made in the scope and isn't among the results is let go
-** of; results belong to the scope outside. */
-static int l_scope_close(lua_State *L) {
-  dfl_state *s = dfl_context(L);
-  int depth = (int)luaL_checkinteger(L, 1);
-  if (depth > s->depth) return 0; /* closed already */
-  s->depth = depth - 1;
-  for (int i = 2; i <= lua_gettop(L); i++) {
-    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
-    if (!b || b->depth < depth) continue;
-    unlink_box(s, b);
-    link_box(s, b);
-  }
+/* Lets go of all boxes that were made at this depth or deeper. */
+static void free_boxes(dfl_state *s, int depth) {
   while (s->newest && s->newest->depth >= depth) {
     dfl_box *b = s->newest;
     unlink_box(s, b);
     df_tensor_release(b->tensor);
     b->tensor = NULL;
+  }
+}
+
+#define ESCAPING (-1) /* the depth of a result while the others are let go of */
+
+/* (depth, results...): what was made in the scope and isn't among the results is let go
+** of; results belong to the scope outside. */
+static int l_scope_close(lua_State *L) {
+  dfl_state *s = dfl_context(L);
+  int depth = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
+  if (depth > s->depth) return 0; /* closed already */
+  s->depth = depth - 1;
+  for (int i = 2; i <= top; i++) {
+    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
+    if (!b || b->depth < depth) continue;
+    unlink_box(s, b);
+    b->depth = ESCAPING;
+  }
+  free_boxes(s, depth);
+  for (int i = 2; i <= top; i++) {
+    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
+    if (!b || b->depth != ESCAPING) continue;
+    b->depth = 0;
+    link_box(s, b);
   }
   return 0;
 }

@@ -13,9 +13,10 @@ typedef struct dfl_box {
 
 typedef struct dfl_state {
   df_tape *tape;
-  size_t soft_limit;
-  int depth;       /* open scopes */
-  dfl_box *newest; /* of the boxes made in them */
+  size_t soft_limit; /* collect when more is alive */
+  size_t limit;      /* the hard limit that it was reckoned from */
+  int depth;         /* open scopes */
+  dfl_box *newest;   /* of the boxes made in them */
 } dfl_state;
 
 dfl_state *dfl_context(lua_State *L);

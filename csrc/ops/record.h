@@ -18,6 +18,8 @@ struct df_record {
   uint64_t walk; /* tells apart the walks of all records */
   bool leaves;   /* trainable parameters are wanted */
   bool walking, walked, at_guest;
+  bool touched; /* the node being undone has opened a sink: it can't be undone again */
+  bool depends; /* a record around it follows a value used here: no second derivatives */
   df_node **nodes;
   size_t n_nodes, nodes_room;
   df_slot *slots;

@@ -50,7 +50,10 @@ df_code df_sink_open(df_node *node, int i, df_sink *sink) {
   *sink = (df_sink){ NULL, 0 };
   if (!df_wants(node, i)) return DF_OK;
   df_slot *s = &node->record->slots[node->slot[i]];
-  return s->parameter ? leaf_sink(s, node->record->walk, sink) : slot_sink(s, sink);
+  df_code code =
+      s->parameter ? leaf_sink(s, node->record->walk, sink) : slot_sink(s, sink);
+  if (code == DF_OK) node->record->touched = true;
+  return code;
 }
 
 static df_int slot_count(const df_node *node, int i) {
@@ -75,8 +78,9 @@ df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
                    node->op->name, df_tensor_text(g), i + 1, df_shape_text(&s->shape));
   if (!s->parameter && !s->arrived) {
     s->grad = df_tensor_on(g->storage, g->dtype, &s->shape, g->offset);
-    s->arrived = s->grad != NULL;
-    return s->grad ? DF_OK : DF_MEMORY;
+    if (!s->grad) return DF_MEMORY;
+    s->arrived = node->record->touched = true;
+    return DF_OK;
   }
   df_sink sink;
   df_code code = df_sink_open(node, i, &sink);

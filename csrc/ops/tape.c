@@ -191,11 +191,20 @@ static df_code refuse_stale(const df_tape *tape, const df_note *note) {
     if (x && x->record && !x->leaf && !serial_is_open(tape, x->record))
       return df_fail(
           DF_MISUSE,
-          "%s: argument %d %s was computed in an earlier record, through which "
-          "no gradient flows; detach() it, or compute it in this one",
+          "%s: argument %d %s was computed in an earlier record, or is a gradient, and "
+          "no gradient flows through it (there are no second derivatives); detach() it, "
+          "or compute it in this record",
           note->op->name, i + 1, df_tensor_text(x));
   }
   return DF_OK;
+}
+
+/* Does the record around the innermost one follow an operand? */
+static bool followed_outside(const df_tape *tape, const df_note *note) {
+  const df_record *outer = tape->depth > 1 ? tape->stack[tape->depth - 2] : NULL;
+  for (int i = 0; outer && i < note->n; i++)
+    if (note->x[i] && df_record_tracks(outer, note->x[i])) return true;
+  return false;
 }
 
 static double seconds(void) {
@@ -272,6 +281,7 @@ df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
   df_record *r = innermost(tape);
   if (!y || !r) return y;
   if (refuse_stale(tape, &note) != DF_OK) return NULL;
+  if (!r->leaves) r->depends = r->depends || followed_outside(tape, &note);
   if (!note.always && !df_tracked(tape, note.n, note.x)) return y;
   return df_record_add(r, y, &note) == DF_OK ? y : NULL;
 }
@@ -339,9 +349,11 @@ df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest)
   while (record->at > 0) {
     df_node *node = record->nodes[record->at - 1];
     df_code code = DF_OK;
+    record->touched = false;
     if (record->slots[node->y].arrived) code = visit(tape, record, node);
     if (code == DF_GUEST) *guest = node;
-    else if (code != DF_OK) df_walk_give_up(record);
+    else if (code != DF_OK && (code != DF_MEMORY || record->touched))
+      df_walk_give_up(record);
     if (code != DF_OK) return code;
     df_slot_clear(&record->slots[node->y]);
     record->at--;
@@ -350,6 +362,14 @@ df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest)
   record->walking = false;
   record->walked = !keep;
   return DF_OK;
+}
+
+/* A walk within another (a guest that recomputes) belongs to it: what it gathers isn't
+** another micro-batch. */
+static uint64_t walk_of(df_tape *tape) {
+  for (const df_record *r = tape->records; r; r = r->next)
+    if (r->at_guest) return r->walk;
+  return ++tape->serial;
 }
 
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
@@ -366,18 +386,27 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
                    "backward: a loss has one element, this is %s; take its "
                    "mean() or sum()",
                    df_tensor_text(loss));
+  if (r->at_guest)
+    return df_fail(DF_MISUSE, "backward: called by the backward of a guest of the same "
+                              "record, which is being walked");
   if (r->walking) df_record_reset(r);
-  return df_record_seed(r, loss->slot, g, ++tape->serial);
+  return df_record_seed(r, loss->slot, g, walk_of(tape));
 }
 
 df_tensor *df_walk_gradient(const df_node *guest) {
   return guest->record->slots[guest->y].grad;
 }
 
+df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x) {
+  df_tensor *y = df_scope_own(tape, df_tensor_window(x, &x->shape, x->stride, x->offset));
+  if (y && record->depends) y->record = record->serial;
+  return y;
+}
+
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x) {
   df_tensor *g = NULL;
   if (x->record == record->serial) g = record->slots[x->slot].grad;
-  if (g) return df_scope_own(tape, df_tensor_retain(g));
+  if (g) return df_record_value(tape, record, g);
   g = df_result(tape, &x->shape);
   if (g) memset(df_tensor_data(g), 0, (size_t)df_tensor_count(g) * sizeof(df_real));
   return g;

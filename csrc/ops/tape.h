@@ -109,12 +109,17 @@ bool df_record_is_open(const df_tape *tape, const df_record *record);
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 
-/* Walks to the end: DF_OK. DF_GUEST: *guest is a node to be undone by the caller (its
+/* Walks to the end: DF_OK. DF_MEMORY where the walk can go on from where it is once there
+** is memory, if the caller calls again (else df_walk_give_up). DF_GUEST: *guest is a node to be undone by the caller (its
 ** gradient is df_walk_gradient), who then calls again. Without `keep` nodes are let go of
 ** on the way, and a second walk is refused. */
 df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest);
 df_tensor *df_walk_gradient(const df_node *guest);
 void df_walk_give_up(df_record *record); /* after a guest that failed */
+
+/* x as a value that leaves the record: a constant; but where a record around this one
+** follows something that was used here, one that refuses to be used there. */
+df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x);
 
 /* The gradient of a wanted tensor after the walk, owned by the scope; zeros if nothing
 ** arrived; NULL where memory is short. */

@@ -6,10 +6,10 @@ local opts = require "diffusion.opts"
 
 local gradient = {}
 
-local function check_function(name, fn)
+local function check_callable(name, fn)
   local meta = debug.getmetatable(fn)
-  if type(fn) == "function" or type(meta) == "table" and meta.__call then return end
-  opts.fail("%s: a function expected, got %s; d.%s(fn, ...) calls fn(...)", name, opts.kind(fn), name)
+  if type(fn) == "function" or type(meta) == "table" and rawget(meta, "__call") then return end
+  opts.fail("%s: a function expected, got %s", name, opts.kind(fn))
 end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
@@ -22,7 +22,7 @@ end
 --- loss:backward()
 --- for name, p in model:parameters() do print(name, p.grad:norm():item()) end
 function gradient.record(fn, ...)
-  check_function("record", fn)
+  check_callable("record", fn)
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)
 end
@@ -32,22 +32,13 @@ end
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function gradient.no_grad(fn, ...)
-  check_function("no_grad", fn)
+  check_callable("no_grad", fn)
   local record <close> = core.record_open "off" -- luacheck: ignore 211
   return fn(...)
 end
 
 local function is_float(x)
   return core.is_tensor(x) and x:dtype() ~= "i64" and x:dtype() ~= "u8"
-end
-
--- (n, ...) -> the last of `...` detached where they are tensors
-local function detached(...)
-  local out = table.pack(...)
-  for i = 1, out.n do
-    if core.is_tensor(out[i]) then out[i] = out[i]:detach() end
-  end
-  return table.unpack(out, 1, out.n)
 end
 
 -- Gradients of the tensors among `inputs` after a walk, in order.
@@ -69,12 +60,12 @@ end
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
 ---@usage print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value
 function gradient.grad(fn, ...)
-  check_function("grad", fn)
+  check_callable("grad", fn)
   local record <close> = core.record_open "inputs"
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
-      wanted[i] = record:want(args[i])
+      wanted[i] = opts.relay(record.want, record, args[i])
       args[i] = wanted[i]
     end
   end
@@ -82,13 +73,15 @@ function gradient.grad(fn, ...)
   record:close()
   local loss = results[1]
   if not core.is_tensor(loss) then
-    error(("grad: the function returned a %s, not a tensor"):format(type(loss)), 2)
+    opts.fail("grad: the function returned a %s, not a tensor", opts.kind(loss))
   end
-  if core.is_recorded_by(loss, record) then loss:backward() end
+  if core.is_recorded_by(loss, record) then opts.relay(loss.backward, loss) end
   local out, k = gradients_of(record, wanted, args.n)
-  local values = table.pack(detached(table.unpack(results, 1, results.n)))
-  table.move(values, 1, values.n, k + 1, out)
-  return table.unpack(out, 1, k + values.n)
+  for i = 1, results.n do
+    local value = results[i]
+    out[k + i] = core.is_tensor(value) and record:value(value) or value
+  end
+  return table.unpack(out, 1, k + results.n)
 end
 
 local Guard = {}
@@ -112,7 +105,7 @@ function Guard.__close(guard) core.scope_close(guard.depth) end
 ---@return any ... what fn returns
 ---@usage print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())
 function gradient.scope(fn, ...)
-  check_function("scope", fn)
+  check_callable("scope", fn)
   local guard <close> = gradient.guard()
   return guard:keep(fn(...))
 end
@@ -125,18 +118,26 @@ end
 ---@param backward function
 ---@return function
 function gradient.guest(forward, backward)
+  check_callable("nn.guest", forward)
+  check_callable("nn.guest", backward)
   return function(...)
     local y, kept = gradient.no_grad(forward, ...)
     if not core.is_tensor(y) then
-      error(("guest: forward returned a %s, not a tensor"):format(type(y)), 2)
+      opts.fail("guest: forward returned a %s, not a tensor", opts.kind(y))
     end
-    return core.note_guest(y, false, backward, kept, ...)
+    return opts.relay(core.note_guest, y, false, backward, kept, ...)
   end
 end
 
+-- The random counters as they are now, put back when the value closes.
+local Counters = {}
+Counters.__index = Counters
+function Counters.kept() return setmetatable({ state = core.random_state() }, Counters) end
+function Counters.__close(counters) core.set_random_state(counters.state) end
+
 -- The backward of a recomputed function: run it again, recorded, and walk that.
 local function walk_again(dy, kept, ...)
-  local now = core.random_state()
+  local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
   local record <close> = core.record_open "leaves"
   local wanted, args = {}, table.pack(...)
@@ -148,7 +149,6 @@ local function walk_again(dy, kept, ...)
   end
   local y = kept.fn(table.unpack(args, 1, args.n))
   record:close()
-  core.set_random_state(now)
   y:backward(nil, dy)
   local out = {}
   for i = 1, args.n do out[i] = wanted[i] and record:gradient(wanted[i]) end
@@ -160,6 +160,7 @@ end
 ---@param fn function
 ---@return function
 function gradient.recompute(fn)
+  check_callable("nn.recompute", fn)
   return function(...)
     if not core.recording() then return fn(...) end
     local kept = { fn = fn, random = core.random_state() }
