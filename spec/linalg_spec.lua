@@ -1,6 +1,7 @@
 -- d.linalg: factors that multiply back, solutions that solve, and sentences where there
 -- are none.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 
 local tiny = d.zeros(1):dtype() == "f64" and 1e-12 or 1e-5
 
@@ -113,5 +114,31 @@ describe("solve", function()
       "singular: pivot 2 is 0")
     assert.error_matches(function() d.linalg.solve(eye(3), { 1, 2 }) end,
       "b must be %[3%] or %[3,m%], it is %[2%]")
+  end)
+end)
+
+describe("a recorded operand", function()
+  it("of a step without a gradient is a sentence, not a gradient of zeros", function()
+    for name, f in pairs {
+      solve = function(a) return d.linalg.solve(a, d.ones(2)):sum() end,
+      cholesky = function(a) return d.linalg.cholesky(a):sum() end,
+      eigh = function(a) return d.linalg.eigh(a):sum() end,
+    } do
+      fails(name .. " has no gradient, but [2,2] is being recorded; detach() it", d.grad, f, d.eye(2))
+    end
+    fails("solve has no gradient, but [2] is", d.grad, function(b)
+      return d.linalg.solve(d.eye(2), b):sum()
+    end, d.ones(2))
+    local s = d.schedule.linear { T = 10 }
+    fails("no gradient flows through these numbers, but the tensor [2] is being recorded", d.grad,
+      function(t) return s:snr(t):sum() end, d.ones(2))
+    fails("sinusoid has no gradient", d.grad, function(t)
+      return require("diffusion.core").layer.sinusoid { width = 4 }(t):sum()
+    end, d.ones(2))
+  end)
+
+  it("that is detached is a constant", function()
+    local g = d.grad(function(a) return (a * d.linalg.cholesky(a:detach())):sum() end, d.eye(2) * 4)
+    assert.same({ { 2, 0 }, { 0, 2 } }, g:totable())
   end)
 end)

@@ -230,3 +230,19 @@ describe("a stock network", function()
     assert.is_truthy(message:find("composed in Lua", 1, true))
   end)
 end)
+
+describe("core.layer", function()
+  it("answers wrong arguments with sentences", function()
+    local unet = core.layer.unet
+    fails("table expected, got nil", unet)
+    fails("table expected, got number", unet, 5)
+    fails("'image' must be a list of whole numbers, got a number", unet, { image = 5 })
+    fails("'mult' must be whole numbers, entry 2 is a string", unet, { image = { 8, 8, 1 }, mult = { 1, "a" } })
+    for name, make in pairs(core.layer) do
+      for _, what in ipairs { 5, "x", true, { inp = "x" }, { {} }, { inp = -1, out = -1, width = 0 / 0 } } do
+        local ok, message = pcall(make, what)
+        assert(ok or not tostring(message):find("attempt to", 1, true), name .. ": " .. tostring(message))
+      end
+    end
+  end)
+end)

@@ -11,9 +11,15 @@
 static _Thread_local df_code last_code;
 static _Thread_local char last_text[TEXT_MAX];
 
+/* What printf shows of a NaN's sign says nothing to anybody. */
+static void drop_signs(char *text) {
+  for (char *at = text; (at = strstr(at, "-nan"));) memmove(at, at + 1, strlen(at));
+}
+
 static void record(df_code code, const char *format, va_list arguments) {
   char text[TEXT_MAX]; /* the arguments may point into last_text */
   vsnprintf(text, sizeof text, format, arguments);
+  drop_signs(text);
   memcpy(last_text, text, sizeof text);
   last_code = code;
 }

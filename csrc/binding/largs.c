@@ -3,6 +3,18 @@
 
 #include "binding/binding.h"
 
+/* A value in a few words, for messages: a number or string itself, else what it is. */
+static const char *briefly(lua_State *L, int index) {
+  const df_tensor *x = dfl_test(L, index);
+  if (x) return lua_pushfstring(L, "a tensor %s", df_tensor_text(x));
+  if (lua_type(L, index) == LUA_TNUMBER
+      && lua_tonumber(L, index) != lua_tonumber(L, index))
+    return "nan";
+  bool itself = lua_isstring(L, index) || lua_isboolean(L, index);
+  return itself ? luaL_tolstring(L, index, NULL)
+                : lua_pushfstring(L, "a %s", luaL_typename(L, index));
+}
+
 static df_int size_at(lua_State *L, int index, int arg) {
   int whole;
   lua_Integer n = lua_tointegerx(L, index, &whole);
@@ -11,7 +23,7 @@ static df_int size_at(lua_State *L, int index, int arg) {
                   lua_pushfstring(L,
                                   "a size must be a whole number of 0 or more, "
                                   "got %s",
-                                  luaL_tolstring(L, index, NULL)));
+                                  briefly(L, index)));
   return (df_int)n;
 }
 
@@ -58,7 +70,7 @@ static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
   if (!whole || d == 0 || d > n || d < -n)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "dimension %s of a tensor %s, which has %d",
-                                  luaL_tolstring(L, index, NULL), df_tensor_text(x), n));
+                                  briefly(L, index), df_tensor_text(x), n));
   return (int)(d > 0 ? d - 1 : d + n);
 }
 
@@ -116,7 +128,7 @@ df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise) 
   if (!whole)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "option '%s': a whole number expected, got %s", name,
-                                  luaL_tolstring(L, -1, NULL)));
+                                  briefly(L, -1)));
   lua_pop(L, 1);
   return (df_int)n;
 }
@@ -126,7 +138,7 @@ double dfl_field_number(lua_State *L, int arg, const char *name, double otherwis
   if (lua_type(L, -1) != LUA_TNUMBER)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "option '%s': a number expected, got %s", name,
-                                  luaL_tolstring(L, -1, NULL)));
+                                  briefly(L, -1)));
   double x = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return x;

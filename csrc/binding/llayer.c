@@ -182,23 +182,30 @@ static df_layer *make_mlp(lua_State *L) {
   return df_mlp(&o);
 }
 
-/* A list of whole numbers, at most `most`; returns how many. */
+/* A list of whole numbers, at most `most`; returns how many. No list: none. */
 static int whole_list(lua_State *L, const char *name, df_int *list, int most) {
-  lua_getfield(L, 1, name);
-  lua_Integer n = luaL_len(L, -1);
+  int kind = lua_getfield(L, 1, name);
+  if (kind != LUA_TTABLE && kind != LUA_TNIL)
+    luaL_error(L, "unet: '%s' must be a list of whole numbers, got a %s", name,
+               lua_typename(L, kind));
+  int n = kind == LUA_TNIL ? 0 : (int)lua_rawlen(L, -1), whole = 1;
   if (n > most)
-    luaL_error(L, "unet: '%s' has %I entries, at most %d are possible", name, n, most);
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_geti(L, -1, i);
-    list[i - 1] = (df_int)luaL_checkinteger(L, -1);
+    luaL_error(L, "unet: '%s' has %d entries, at most %d are possible", name, n, most);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);
+    list[i - 1] = (df_int)lua_tointegerx(L, -1, &whole);
+    if (!whole)
+      luaL_error(L, "unet: '%s' must be whole numbers, entry %d is a %s", name, i,
+                 luaL_typename(L, -1));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return (int)n;
+  return n;
 }
 
 static df_layer *make_unet(lua_State *L) {
   df_int image[3] = { 0 };
+  luaL_checktype(L, 1, LUA_TTABLE);
   whole_list(L, "image", image, 3);
   df_unet_opts o = { .H = image[0], .W = image[1], .C = image[2] };
   o.channels = whole(L, "channels", 0);

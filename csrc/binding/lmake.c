@@ -144,6 +144,12 @@ df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg) {
 const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   df_shape shape = { .ndim = 0 };
   df_tensor *x = dfl_test(L, arg), *dense = x;
+  if (x && df_tracked(dfl_tape(L), 1, &x))
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L,
+                                  "no gradient flows through these numbers, but the "
+                                  "tensor %s is being recorded; detach() it",
+                                  df_tensor_text(x)));
   if (x) shape = x->shape;
   else if (lua_type(L, arg) == LUA_TTABLE)
     shape = (df_shape){ 1, { (df_int)lua_rawlen(L, arg) } };
@@ -161,7 +167,8 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
       lua_pop(L, 1);
     }
   } else {
-    out[0] = luaL_checknumber(L, arg);
+    luaL_checktype(L, arg, LUA_TNUMBER); /* no string, however numeric */
+    out[0] = lua_tonumber(L, arg);
   }
   return out;
 }

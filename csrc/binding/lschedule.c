@@ -63,7 +63,8 @@ static void refuse(lua_State *L, int arg, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  luaL_argerror(L, arg, text);
+  df_fail(DF_MISUSE, "%s", text);
+  luaL_argerror(L, arg, df_error_text());
 }
 
 static void check_t(lua_State *L, int arg, double t, double least) {

@@ -128,6 +128,10 @@ static df_code check_waves(const df_tensor *t, const df_sinusoid_opts *opts) {
 df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts) {
   static const df_op op = { "sinusoid", NULL };
   if (!t || check_waves(t, opts) != DF_OK) return NULL;
+  if (df_tracked(tape, 1, &t))
+    return df_fail_null(
+        DF_MISUSE, "sinusoid has no gradient, but t %s is being recorded; detach() it",
+        df_tensor_text(t));
   df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
   df_shape shape = { 2, { t->shape.size[0], opts->width } };
   df_tensor *y = df_result(tape, &shape);

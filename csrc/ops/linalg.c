@@ -40,6 +40,13 @@ static df_code check_symmetric(const char *name, const df_tensor *a) {
   return DF_OK;
 }
 
+/* What is computed of a tracked value would count as a constant: say so instead. */
+static df_code check_constant(const df_tape *tape, const char *name, df_tensor *x) {
+  if (!df_tracked(tape, 1, &x)) return DF_OK;
+  return df_fail(DF_MISUSE, "%s has no gradient, but %s is being recorded; detach() it",
+                 name, df_tensor_text(x));
+}
+
 /* x copied to doubles, owned by the scope */
 static df_tensor *doubles(df_tape *tape, const df_tensor *x) {
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_F64, &x->shape));
@@ -47,13 +54,14 @@ static df_tensor *doubles(df_tape *tape, const df_tensor *x) {
   return y;
 }
 
-static df_tensor *square(df_tape *tape, const char *name, const df_tensor *a) {
-  if (!a || check_square(name, a) != DF_OK) return NULL;
+static df_tensor *square(df_tape *tape, const char *name, df_tensor *a) {
+  if (!a || check_square(name, a) != DF_OK || check_constant(tape, name, a) != DF_OK)
+    return NULL;
   df_tensor *y = doubles(tape, a);
   return y && check_finite(name, "a", y) == DF_OK ? y : NULL;
 }
 
-static df_tensor *symmetric(df_tape *tape, const char *name, const df_tensor *a) {
+static df_tensor *symmetric(df_tape *tape, const char *name, df_tensor *a) {
   df_tensor *y = square(tape, name, a);
   return y && check_symmetric(name, y) == DF_OK ? y : NULL;
 }
@@ -113,6 +121,7 @@ df_tensor *df_solve(df_tape *tape, df_tensor *a, df_tensor *b) {
   static const df_op op = { "solve", NULL };
   df_tensor *left = square(tape, "solve", a);
   if (!left || !b || check_right(left, b) != DF_OK) return NULL;
+  if (check_constant(tape, "solve", b) != DF_OK) return NULL;
   df_int n = left->shape.size[0], m = b->shape.ndim == 2 ? b->shape.size[1] : 1, pivot;
   bool turn = b->shape.ndim == 2;
   left = transposed(tape, left);

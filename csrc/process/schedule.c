@@ -77,10 +77,11 @@ df_code df_source_level(df_source kind, double value, df_level *out) {
   return DF_OK;
 }
 
-/* `most` is what larger numbers become. */
+/* `most` is what larger numbers become; below 1 it is the user's own limit, at which a
+** number may be infinite. */
 static df_code check(const source *from, const double *value, df_int t, df_int T,
                      double most) {
-  double x = value[t - 1] > most ? most : value[t - 1];
+  double x = most < 1 && value[t - 1] > most ? most : value[t - 1];
   bool inside = x > from->low && x < from->high;
   if (!inside && !(x == from->end && t == T))
     return df_fail(DF_MISUSE,

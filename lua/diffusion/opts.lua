@@ -20,7 +20,7 @@ end
 --- Raises a sentence at the user's line. Arguments are those of string.format.
 ---@param format string
 function opts.fail(format, ...)
-  error(format:format(...), users_level())
+  error((format:format(...):gsub("%-nan", "nan")), users_level())
 end
 
 local function settle(fine, ...)
