@@ -226,6 +226,15 @@ describe("a checkpoint", function()
     assert.same({ false }, { a_run(at "none"):load() })
   end)
 
+  it("that can't be read isn't gone: nil and a message", function()
+    assert(io.open(at "plain", "w")):close()
+    for _, path in ipairs { at "plain" .. "/run", at(("x"):rep(300)) } do
+      local loaded, message = a_run(path):load()
+      assert.is_nil(loaded)
+      assert.is_truthy(message:find(path, 1, true))
+    end
+  end)
+
   it("holds everything that a run goes on from", function()
     local run, train, parts = a_run(at "run")
     train(3)

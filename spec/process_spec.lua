@@ -174,6 +174,15 @@ describe("q", function()
     assert.equal(25, n)
   end)
 
+  it("steps: each sample has the noise of its own t, whatever else is in the batch", function()
+    local x = d.zeros(3, 4)
+    local function eps(at, t) return select(2, p:q_step(at, t, { seed = 1 })) end
+    local first, second = eps(x, { 5, 7, 9 }), eps(x, { 8, 9, 9 })
+    assert.is_false(first[2]:equal(second[2]))
+    assert.is_true(first[3]:equal(second[3]))
+    for k, t in ipairs { 5, 7, 9 } do assert.is_true(first[k]:equal(eps(x, t)[k])) end
+  end)
+
   it("has the chain's moments: variance and mean of many x_T", function()
     local small = d.process{ schedule = d.schedule.linear{ T = 30, beta_end = 0.003 } }
     local last

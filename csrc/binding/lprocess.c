@@ -18,7 +18,8 @@ typedef struct plan {
   df_int n;            /* coefficients of each term */
   const double *noise; /* coefficients of fresh noise, written to `eps`; NULL: none */
   df_random key;
-  int eps; /* stack index of its box */
+  uint32_t *step; /* NULL, or of each sample, for q_step with a seed */
+  int eps;        /* stack index of its box */
 } plan;
 
 static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
@@ -45,7 +46,7 @@ static df_tensor *mix_plan(lua_State *L, df_tape *tape) {
   for (int i = 0; i < p->terms; i++)
     term[i] = (df_term){ dfl_tensor(L, p->arg[i]), p->c[i], p->n };
   if (!p->noise) return df_mix(tape, term, p->terms, NULL);
-  df_noise noise = { p->noise, p->n, p->key, dfl_tensor(L, p->eps) };
+  df_noise noise = { p->noise, p->n, p->key, p->step, dfl_tensor(L, p->eps) };
   return df_mix(tape, term, p->terms, &noise);
 }
 
@@ -108,19 +109,28 @@ static df_tensor *like_x(lua_State *L, df_tape *tape) {
   return df_result(tape, &dfl_tensor(L, 2)->shape);
 }
 
-/* The key of fresh noise: the seed's in the options at 4, or this state's next. */
-static df_random noise_key(lua_State *L, uint32_t step) {
-  if (!lua_istable(L, 4) || lua_getfield(L, 4, "seed") == LUA_TNIL)
-    return df_tape_draw(dfl_tape(L), DF_STREAM_TRAIN);
+/* The key of fresh noise: the seed's in the options at 4, or this state's next. Of a
+** seed, `at` (not NULL) gives each sample the noise of its own t. */
+static void set_key(lua_State *L, plan *p, const double *at) {
+  if (!lua_istable(L, 4) || lua_getfield(L, 4, "seed") == LUA_TNIL) {
+    p->key = df_tape_draw(dfl_tape(L), DF_STREAM_TRAIN);
+    return;
+  }
   if (!lua_isinteger(L, -1)) luaL_argerror(L, 4, "option 'seed': an integer expected");
-  return (df_random){ (uint64_t)lua_tointeger(L, -1), DF_STREAM_NOISE, 0, step };
+  p->key = (df_random){ (uint64_t)lua_tointeger(L, -1), DF_STREAM_NOISE, 0, 0 };
+  if (!at) return;
+  p->key.step = (uint32_t)at[0];
+  if (p->n == 1) return;
+  p->step = lua_newuserdatauv(L, (size_t)p->n * sizeof *p->step, 0);
+  lua_replace(L, 4); /* the seed has been read */
+  for (df_int i = 0; i < p->n; i++) p->step[i] = (uint32_t)at[i];
 }
 
 /* Puts eps in slot 5: what the user gave, a number drawn, or a box that the mix fills. */
-static void place_eps(lua_State *L, plan *p, uint32_t step) {
+static void place_eps(lua_State *L, plan *p, const double *at) {
   if (is_number(L, 4) || dfl_test(L, 4)) {
     lua_pushvalue(L, 4);
-  } else if (p->key = noise_key(L, step), is_number(L, 2)) {
+  } else if (set_key(L, p, at), is_number(L, 2)) {
     lua_pushnumber(L, one_normal(&p->key));
   } else {
     dfl_run(L, like_x);
@@ -130,15 +140,16 @@ static void place_eps(lua_State *L, plan *p, uint32_t step) {
   lua_settop(L, DFL_PLAN);
 }
 
-/* x at 2, t at 3; eps, options or nothing at 4; the levels are read. -> xt, eps */
-static int sample(lua_State *L, const dfl_levels *v, uint32_t step) {
+/* x at 2, t at 3; eps, options or nothing at 4; the levels are read; `at` as set_key has
+** it. -> xt, eps */
+static int sample(lua_State *L, const dfl_levels *v, const double *at) {
   plan *p = new_plan(L, v->n, 2, 2, 5);
   for (df_int i = 0; i < v->n; i++) {
     df_transition q = df_transition_between(v->t[i], v->s[i]);
     p->c[0][i] = q.factor, p->c[1][i] = sqrt(q.variance);
   }
-  p->name = step ? "q_step" : "q_sample", p->of[0] = "x", p->of[1] = "eps";
-  place_eps(L, p, step);
+  p->name = at ? "q_step" : "q_sample", p->of[0] = "x", p->of[1] = "eps";
+  place_eps(L, p, at);
   run_plan(L, v, 3, 4);
   return results(L, 2);
 }
@@ -165,7 +176,7 @@ static int l_q_sample(lua_State *L) {
   check_noise(L, options);
   if (lua_istable(L, 4)) lua_getfield(L, 4, "from");
   const dfl_levels *v = begin(L, 3, 5, DFL_S_CLEAN);
-  return sample(L, v, 0);
+  return sample(L, v, NULL);
 }
 
 /*** Process:q_step
@@ -180,7 +191,7 @@ static int l_q_step(lua_State *L) {
   static const char *const options[] = { "seed", NULL };
   check_noise(L, options);
   const dfl_levels *v = begin(L, 3, 5, DFL_S_PREVIOUS);
-  return sample(L, v, (uint32_t)v->at[0]);
+  return sample(L, v, v->at);
 }
 
 static double factor_of(df_transition q) { return q.factor; }
@@ -289,15 +300,7 @@ static int l_posterior_log_variance(lua_State *L) {
   return results(L, 1);
 }
 
-/* ==== conversion ===================================================================== */
-
-static df_target target_of(lua_State *L, int arg) {
-  df_target target;
-  if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
-    luaL_error(L, "convert: from and to must be eps, x0, v, score, flow or edm, got %s",
-               luaL_tolstring(L, arg, NULL));
-  return target;
-}
+/* ==== targets and conversion ===================================================================== */
 
 /* The data's standard deviation, for edm: a field of the process, 0.5 where it has none. */
 static double sigma_data(lua_State *L) {
@@ -305,6 +308,46 @@ static double sigma_data(lua_State *L) {
   double d = luaL_optnumber(L, -1, 0.5);
   lua_pop(L, 1);
   return d;
+}
+
+/* What the process predicts. */
+static df_target predicted(lua_State *L) {
+  df_target target = DF_TARGETS;
+  if (lua_getfield(L, 1, "predict") != LUA_TSTRING
+      || !df_target_find(lua_tostring(L, -1), &target))
+    luaL_argerror(L, 1, "a process of d.process expected: it says what is predicted");
+  lua_pop(L, 1);
+  return target;
+}
+
+/*** Process:target
+** What the network should answer, given all: the target that `predict` names, straight
+** from x_0 and eps, so also at zero terminal SNR.
+** @param x0 number|diffusion.tensor
+** @param eps number|diffusion.tensor the noise in x_t, as q_sample returns it
+** @param t number|number[]|diffusion.tensor in 1..T, one or B
+** @return number|diffusion.tensor target */
+static int l_target(lua_State *L) {
+  const dfl_levels *v = begin(L, 4, DFL_NO_S, DFL_S_CLEAN);
+  df_target target = predicted(L);
+  if (target == DF_EPS) return lua_pushvalue(L, 3), 1;
+  double d = sigma_data(L);
+  plan *p = new_plan(L, v->n, 2, 2, 3);
+  for (df_int i = 0; i < v->n; i++) {
+    df_line c = df_target_line(v->t[i], target, d);
+    p->c[0][i] = c.x0, p->c[1][i] = c.eps;
+  }
+  p->name = "target", p->of[0] = "x0", p->of[1] = "eps";
+  run_plan(L, v, 4, 5);
+  return results(L, 1);
+}
+
+static df_target target_of(lua_State *L, int arg) {
+  df_target target;
+  if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
+    luaL_error(L, "convert: from and to must be eps, x0, v, score, flow or edm, got %s",
+               luaL_tolstring(L, arg, NULL));
+  return target;
 }
 
 static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_target from,
@@ -356,6 +399,7 @@ static const luaL_Reg methods[] = {
   { "posterior", l_posterior },
   { "posterior_coefficients", l_posterior_coefficients },
   { "posterior_log_variance", l_posterior_log_variance },
+  { "target", l_target },
   { "convert", l_convert },
   { NULL, NULL },
 };

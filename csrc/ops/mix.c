@@ -26,6 +26,7 @@ static df_real coefficient(const double *c, bool each, df_int sample) {
 static void draw(const mix *m, df_real *eps, df_int sample, df_int first, df_int n) {
   df_random key = m->noise->key;
   key.sample += (uint32_t)sample;
+  if (m->noise->step) key.step = m->noise->step[sample];
   df_kernel()->normal(eps, first, n, &key);
   if (m->eps) memcpy(m->eps + sample * m->row + first, eps, (size_t)n * sizeof *eps);
 }

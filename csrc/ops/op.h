@@ -54,8 +54,9 @@ typedef struct df_term {
 typedef struct df_noise {
   const double *c;
   df_int n;
-  df_random key;  /* sample k of the batch draws with key.sample + k */
-  df_tensor *eps; /* NULL, or where eps itself is written */
+  df_random key;        /* sample k of the batch draws with key.sample + k */
+  const uint32_t *step; /* NULL, or sample k draws with step[k] for key.step */
+  df_tensor *eps;       /* NULL, or where eps itself is written */
 } df_noise;
 
 #define DF_TERMS_MAX 16

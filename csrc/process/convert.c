@@ -4,40 +4,36 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct line {
-  double x0, eps; /* x0 * x_0 + eps * eps */
-} line;
-
-static line eps_line(double a, double s, double d) {
+static df_line eps_line(double a, double s, double d) {
   (void)a, (void)s, (void)d;
-  return (line){ 0, 1 };
+  return (df_line){ 0, 1 };
 }
-static line x0_line(double a, double s, double d) {
+static df_line x0_line(double a, double s, double d) {
   (void)a, (void)s, (void)d;
-  return (line){ 1, 0 };
+  return (df_line){ 1, 0 };
 }
-static line v_line(double a, double s, double d) {
+static df_line v_line(double a, double s, double d) {
   (void)d;
-  return (line){ -s, a };
+  return (df_line){ -s, a };
 }
-static line score_line(double a, double s, double d) {
+static df_line score_line(double a, double s, double d) {
   (void)a, (void)d;
-  return (line){ 0, -1 / s };
+  return (df_line){ 0, -1 / s };
 }
-static line flow_line(double a, double s, double d) {
+static df_line flow_line(double a, double s, double d) {
   (void)a, (void)s, (void)d;
-  return (line){ -1, 1 };
+  return (df_line){ -1, 1 };
 }
 /* With sigma = s/a: c_skip = d^2 / (sigma^2 + d^2), c_out = sigma d / sqrt(sigma^2 + d^2);
 ** F = (x_0 - c_skip (x_0 + sigma eps)) / c_out, written so that a may be 0. */
-static line edm_line(double a, double s, double d) {
+static df_line edm_line(double a, double s, double d) {
   double root = sqrt(s * s + d * d * a * a);
-  return (line){ s / (d * root), -d * a / root };
+  return (df_line){ s / (d * root), -d * a / root };
 }
 
 static const struct {
   const char *name;
-  line (*line)(double a, double s, double sigma_data);
+  df_line (*line)(double a, double s, double sigma_data);
 } targets[DF_TARGETS] = {
   [DF_EPS] = { "eps", eps_line },    [DF_X0] = { "x0", x0_line },
   [DF_V] = { "v", v_line },          [DF_SCORE] = { "score", score_line },
@@ -53,12 +49,17 @@ bool df_target_find(const char *name, df_target *target) {
   return false;
 }
 
+df_line df_target_line(df_level t, df_target target, double sigma_data) {
+  return targets[target].line(df_level_signal(t), df_level_noise(t), sigma_data);
+}
+
 df_code df_convert_at(df_level t, df_target from, df_target to, double sigma_data,
                       df_affine *out) {
   *out = (df_affine){ 1, 0 };
   if (from == to) return DF_OK;
   double a = df_level_signal(t), s = df_level_noise(t);
-  line f = targets[from].line(a, s, sigma_data), g = targets[to].line(a, s, sigma_data);
+  df_line f = df_target_line(t, from, sigma_data);
+  df_line g = df_target_line(t, to, sigma_data);
   double det = f.x0 * s - f.eps * a;
   if (det == 0)
     return df_fail(DF_MISUSE,

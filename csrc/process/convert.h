@@ -20,10 +20,17 @@ typedef struct df_affine {
   double value, xt; /* to = value * from + xt * x_t */
 } df_affine;
 
+typedef struct df_line {
+  double x0, eps; /* x0 * x_0 + eps * eps */
+} df_line;
+
+/* What the target is made of. sigma_data is the data's standard deviation, which only edm
+** asks for. */
+df_line df_target_line(df_level t, df_target target, double sigma_data);
+
 bool df_target_find(const char *name, df_target *target);
 
-/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0.
-** sigma_data is the data's standard deviation, which only edm asks for. */
+/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0. */
 df_code df_convert_at(df_level t, df_target from, df_target to, double sigma_data,
                       df_affine *out);
 

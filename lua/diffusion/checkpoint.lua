@@ -171,18 +171,22 @@ local function trouble_of(self, tensors, facts)
   return lost and ("%s aren't in it"):format(lost) or trouble
 end
 
+-- true; false where there is no such file; nil and a message where it can't be known, as
+-- what can't be read isn't gone and must not be written over.
 local function exists(path)
-  local f = io.open(path, "rb")
-  if f then f:close() end
-  return f ~= nil
+  local f <close>, message, code = io.open(path, "rb")
+  if f then return true end
+  if code == 2 then return false end -- ENOENT
+  return nil, message
 end
 
 --- Goes on from the file, if there is one.
 ---@return boolean|nil loaded true; false where there is no file; nil and a message, with
----  nothing changed, where the file isn't of this run
+---  nothing changed, where the file can't be read or isn't of this run
 ---@return string|nil message
 function Checkpoint:load()
-  if not exists(self.path) then return false end
+  local there, why = exists(self.path)
+  if not there then return there, why end
   local tensors, facts = container.read(self.path, "checkpoint")
   if not tensors then return nil, facts end
   local trouble = trouble_of(self, tensors, facts)

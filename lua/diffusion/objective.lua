@@ -1,6 +1,6 @@
 --- What a denoiser is trained to do: draw t and eps, noise, predict, and weigh the error.
 -- A weighting is a function of SNR, written once for the error of x0; since for one error
--- |x0 - x0'|^2 = |eps - eps'|^2 / SNR = s^2 |v - v'|^2, the weight on another target
+-- |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and likewise for any target, the weight on it
 -- follows (Hang et al. 2023, section 3.3, for min-SNR).
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
@@ -12,12 +12,13 @@ local weighting = {
   min_snr = function(snr, o) return snr:clamp(nil, o.gamma or 5) end,
 }
 
--- From the weight on x0 to the weight on what is predicted: w_target = w_x0 * factor(snr).
+-- From the weight on x0 to the weight on what is predicted: w_target = w_x0 * factor(snr,
+-- sigma_data, s). With P x0 + Q eps predicted, factor = 1 / (P - Q a/s)^2.
 local factor = {
   x0 = function() return 1 end,
   eps = function(snr) return 1 / snr end,
-  v = function(snr) return 1 / (snr + 1) end,
-  score = function(snr) return 1 / (snr * (snr + 1)) end,
+  v = function(snr, _, s) return 1 / (s * (snr + 1)) ^ 2 end,
+  score = function(snr, _, s) return s ^ 2 / snr end,
   flow = function(snr) return 1 / (1 + snr:sqrt()) ^ 2 end,
   -- c_out^2 = sigma^2 d^2 / (sigma^2 + d^2) with sigma^2 = 1/SNR (Karras et al. 2022, table 1)
   edm = function(snr, d) return d ^ 2 / (1 + snr * d ^ 2) end,
@@ -52,6 +53,18 @@ local function dropped(class, B, p)
   return class * keep
 end
 
+local least_snr = 1e-37 -- 1/SNR of less is no float32
+
+-- Where x_t holds no signal, an error of eps says nothing of x0, on which weights stand.
+local function check_signal(process)
+  local predict, T = process.predict, process.T
+  if predict ~= "eps" and predict ~= "score" then return end
+  local snr = process.schedule:snr(T)
+  if snr >= least_snr then return end
+  opts.fail("objective: the SNR at t = %d is %g, so %s can't be weighed there; predict v, x0 or flow", T,
+    snr, predict)
+end
+
 --- A loss for `d.record`: t uniform in 1..T, eps standard normal.
 ---@param options table {process, weighting = "simple" | "min_snr" | {"min_snr", gamma = 5} |
 ---  function(snr) -> weight on the error of x0, drop_class = share of classes hidden}
@@ -66,6 +79,7 @@ local function objective(options)
   local process, schedule = o.process, o.process.schedule
   local weigh, weigh_opts = resolve(o.weighting)
   local convert = factor[process.predict]
+  check_signal(process)
   return function(model, x0, given)
     if not core.is_tensor(x0) then
       opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.kind(x0))
@@ -73,10 +87,10 @@ local function objective(options)
     local B = x0:size(1)
     local t = core.randint(1, process.T, { B })
     local xt, eps = process:q_sample(x0, t)
-    local target = process:convert(eps, { from = "eps", to = process.predict, xt = xt, t = t })
+    local target = process:target(x0, eps, t)
     local out = model(xt, t, { class = dropped(given and given.class, B, o.drop_class) })
     local snr = schedule:snr(t)
-    local weight = weigh(snr, weigh_opts) * convert(snr, process.sigma_data)
+    local weight = weigh(snr, weigh_opts) * convert(snr, process.sigma_data, schedule:noise(t))
     local per_sample = weight * core.ops.mse(out, target, "sample")
     return per_sample:mean(), { t = t, eps = eps, xt = xt, per_sample = per_sample }
   end

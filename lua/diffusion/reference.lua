@@ -92,7 +92,7 @@ return {
     signature = "checkpoint:load()",
     text = "Goes on from the file, if there is one.",
     returns = {
-      { type = "boolean|nil", text = "loaded true; false where there is no file; nil and a message, with nothing changed, where the file isn't of this run" },
+      { type = "boolean|nil", text = "loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -2071,6 +2071,18 @@ return {
     },
     returns = {
       { type = "number" },
+    },
+  },
+  ["process:target"] = {
+    signature = "process:target(x0, eps, t)",
+    text = "What the network should answer, given all: the target that `predict` names, straight from x_0 and eps, so also at zero terminal SNR.",
+    params = {
+      { name = "x0", type = "number|diffusion.tensor" },
+      { name = "eps", type = "number|diffusion.tensor", text = "the noise in x_t, as q_sample returns it" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T, one or B" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "target" },
     },
   },
   ["run"] = {

@@ -149,7 +149,7 @@ function batches:load_state(state) end
 function batches:state() end
 
 --- Goes on from the file, if there is one.
----@return boolean|nil loaded true; false where there is no file; nil and a message, with nothing changed, where the file isn't of this run
+---@return boolean|nil loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run
 ---@return string|nil message
 function checkpoint:load() end
 
@@ -1288,6 +1288,14 @@ function process:q_step(x, t, eps) end
 ---@param s number
 ---@return number
 function process:step_variance(t, s) end
+
+--- What the network should answer, given all: the target that `predict` names, straight from
+--- x_0 and eps, so also at zero terminal SNR.
+---@param x0 number|diffusion.tensor
+---@param eps number|diffusion.tensor the noise in x_t, as q_sample returns it
+---@param t number|number[]|diffusion.tensor in 1..T, one or B
+---@return number|diffusion.tensor target
+function process:target(x0, eps, t) end
 
 --- An independent copy: x, the solver's history, its place and its noise counter.
 ---@return diffusion.run
