@@ -236,7 +236,7 @@ describe("impossible schedules", function()
   end
 
   it("show the step and its numbers", function()
-    says("schedule.linear: beta must be in %(0, 1%), or 1 at t = T = 10, but beta%[6%] = 1 "
+    says("schedule.linear: beta must be in %(0, 1%), or 1 at t = T = 10, but beta%[6%] = 1.1155"
       .. ".*multiplied by 1000/T = 100",
       S.linear, { T = 10, beta_end = 0.02 })
     says("beta%[3%] = 0$", S.from_beta, { 0.1, 0.2, 0, 0.3 })
@@ -274,6 +274,8 @@ describe("impossible schedules", function()
 end)
 
 describe("what a schedule is told", function()
+  local function says(sentence, ...) assert.matches(sentence, message(...)) end
+
   it("is judged before any limit, and shown as it was", function()
     says("but beta%[2%] = 2.5", S.from_beta, { 0.1, 2.5 })
     says("but beta%[2%] = nan", S.from_beta, { 0.1, 0 / 0 })
@@ -283,9 +285,9 @@ describe("what a schedule is told", function()
   end)
 
   it("as a level is a number, not a string, and no nan", function()
-    local s = S.linear { T = 10 }
+    local s = S.linear { T = 100 }
     says("number expected, got string", s.snr, s, "5")
     says("number expected, got string", s.beta, s, 5, "4")
-    says("t must be in 0..10, got nan", s.snr, s, 0 / 0)
+    says("t must be in 0..100, got nan", s.snr, s, 0 / 0)
   end)
 end)
