@@ -8,7 +8,7 @@ describe("d.check.order", function()
 
   for name, least in pairs { ddim = 0.97, dpmpp_2m = 1.95 } do
     it(("of %s is at least %.2f"):format(name, least), function()
-      local order, rows = d.check.order(name, mixture, { quiet = true, samples = 16, exact = 2000 })
+      local order, rows = d.check.order(name, mixture, { quiet = true, samples = 8, exact = 500 })
       assert.is_true(order >= least and order < least + 0.2, ("order %.3f"):format(order))
       assert.equal(4, #rows)
     end)
@@ -28,7 +28,7 @@ describe("d.check.order", function()
           -0.25 * gain, before)
       end
     end
-    local order = d.check.order(halved, mixture, { quiet = true, samples = 16, exact = 2000 })
+    local order = d.check.order(halved, mixture, { quiet = true, samples = 8, exact = 500 })
     assert.is_true(order < 1.2, ("order %.3f"):format(order))
   end)
 end)
