@@ -83,6 +83,17 @@ describe("cross entropy", function()
     assert.near(0, d.cross_entropy({ { 1000, -1000 } }, { 1 }):item(), 1e-6)
   end)
 
+  it("has softmax less one at the class for its slope, however large the logits", function()
+    for _, base in ipairs { 0, 1000, -30000 } do
+      local above, x, sum = { 0, 1.5, -2.25, 0.75 }, {}, 0
+      for i, v in ipairs(above) do x[i], sum = base + v, sum + math.exp(v) end
+      local g = d.grad(function(x_) return d.cross_entropy(x_, { 2 }) end, d.tensor { x })
+      for i, v in ipairs(above) do
+        assert.near(math.exp(v) / sum - (i == 2 and 1 or 0), g[{ 1, i }], 2e-7)
+      end
+    end
+  end)
+
   it("names the class that there isn't", function()
     assert.error_matches(function() d.cross_entropy(d.zeros(2, 3), { 1, 4 }) end,
       "class 2 is 4, outside 1%.%.3")

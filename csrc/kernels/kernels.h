@@ -81,9 +81,9 @@ typedef struct df_kernels {
   /* s1[c] += sum_r (x - shift[c]);  s2[c] += sum_r (x - shift[c])^2 */
   void (*moments)(df_real *s1, df_real *s2, const df_real *x, const df_real *shift,
                   df_int rows, df_int C);
-  /* y = x * scale[c] + shift[c]; in place allowed */
-  void (*norm_rows)(df_real *y, const df_real *x, const df_real *scale,
-                    const df_real *shift, df_int rows, df_int C);
+  /* y = (x - centre[c]) * scale[c] + shift[c]; in place allowed */
+  void (*norm_rows)(df_real *y, const df_real *x, const df_real *centre,
+                    const df_real *scale, const df_real *shift, df_int rows, df_int C);
   /* s1[c] += sum_r dz;  s2[c] += sum_r dz x */
   void (*norm_back_moments)(df_real *s1, df_real *s2, const df_real *dz, const df_real *x,
                             df_int rows, df_int C);

@@ -2,6 +2,7 @@
 ** than the last is turned there and back. */
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/line.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 
@@ -85,17 +86,13 @@ df_tensor *df_softmax(df_tape *tape, df_tensor *x, int dim) {
 
 /* ==== log softmax: y_i = x_i - ln sum_j e^x_j ======================================= */
 
-/* The largest is taken off first: nothing is lost where x is large. */
 static void log_softmax_rows(void *context, df_int begin, df_int end) {
   const rows *r = context;
-  const df_kernels *k = df_kernel();
+  df_real c[2];
   for (df_int i = begin; i < end; i++) {
     const df_real *x = r->x + i * r->n;
-    df_real *y = r->to + i * r->n;
-    df_real top = k->max(x, r->n), low = -top;
-    df_real rest = (df_real)((double)top - k->logsumexp(x, r->n));
-    k->add(y, x, 1, &low, 0, r->n);
-    k->add(y, y, 1, &rest, 0, r->n);
+    df_log_shares_of(x, r->n, c);
+    df_log_shares(r->to + i * r->n, x, c, r->n);
   }
 }
 

@@ -145,16 +145,28 @@ static void logsumexp_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* e^(x - y), the softmax */
+void df_log_shares_of(const df_real *line, df_int n, df_real c[2]) {
+  df_real top = df_kernel()->max(line, n);
+  c[0] = -top;
+  c[1] = (df_real)((double)top - df_kernel()->logsumexp(line, n));
+}
+
+void df_log_shares(df_real *y, const df_real *x, const df_real c[2], df_int n) {
+  df_kernel()->add(y, x, 1, &c[0], 0, n);
+  df_kernel()->add(y, y, 1, &c[1], 0, n);
+}
+
+/* The softmax. */
 static void logsumexp_slopes(void *context, df_int begin, df_int end) {
   const job *j = context;
   const df_kernels *k = df_kernel();
   const df_real one = 1;
-  df_real share[1024];
+  df_real share[1024], c[2];
   for (df_int i = begin; i < end; i++)
     for (df_int at = 0; at < j->length; at += 1024) {
       df_int n = df_min(1024, j->length - at), from = i * j->length + at;
-      k->sub(share, j->x + from, 1, j->y + i, 0, n);
+      if (at == 0) df_log_shares_of(j->x + from, j->length, c);
+      df_log_shares(share, j->x + from, c, n);
       k->exp(share, share, n);
       k->product(j->to + from, j->beta, j->dy[i], share, 1, &one, 0, n);
     }

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/line.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 
@@ -206,15 +207,16 @@ static void entropy_rows(void *context, df_int begin, df_int end) {
 static void entropy_back_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   const df_kernels *k = df_kernel();
-  df_real p[BLOCK];
+  df_real p[BLOCK], c[2];
   const df_real *term = p;
   for (df_int i = begin; i < end; i++) {
     const df_real *x = e->x + i * e->n;
-    df_real *dx = e->to + i * e->n, low = (df_real)-k->logsumexp(x, e->n);
+    df_real *dx = e->to + i * e->n;
+    df_log_shares_of(x, e->n, c);
     df_real dy = e->per_sample ? e->dy[i] : e->dy[0] / (df_real)e->B;
     for (df_int j = 0; j < e->n; j += BLOCK) {
       df_int n = df_min(BLOCK, e->n - j);
-      k->add(p, x + j, 1, &low, 0, n);
+      df_log_shares(p, x + j, c, n);
       k->exp(p, p, n);
       k->mix(dx + j, e->beta, &dy, &term, 1, n);
     }

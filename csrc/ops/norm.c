@@ -26,8 +26,17 @@ typedef struct stages {
 } stages;
 
 /* The coefficients of one image's channels: C each. */
-typedef enum row { SCALE, SHIFT, HAT_SCALE, HAT_SHIFT, OF_DZ, OF_HAT, CONSTANT } row;
-#define ROWS 7
+typedef enum row {
+  CENTRE,
+  SCALE,
+  SHIFT,
+  HAT_SCALE,
+  HAT_SHIFT,
+  OF_DZ,
+  OF_HAT,
+  CONSTANT
+} row;
+#define ROWS 8
 
 struct norm {
   df_norm_opts opts;
@@ -37,7 +46,8 @@ struct norm {
   df_int span, parts;
   const stages *stages;
   const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
-  df_real *mean, *rstd;     /* B, G */
+  df_real *mean, *rest;     /* B, G: the mean is their sum, as digits may be many */
+  df_real *rstd;            /* B, G */
   df_real *y;
   const df_real *dy;
   df_real *dx, beta;
@@ -163,56 +173,70 @@ static double *fold(norm *n, df_int image) {
 
 /* ==== forward ============================================================================ */
 
-static void no_preparation(const norm *n, df_int image) { (void)n, (void)image; }
+/* Each channel's sums are about a guess of its mean: the middle one of three pixels, which
+** a single pixel far off doesn't move. */
+static void guess_centres(const norm *n, df_int image) {
+  const df_real *x = n->x + image * n->P * n->C, *a = x + n->P / 4 * n->C,
+                *b = x + n->P / 2 * n->C, *c = x + n->P * 3 / 4 * n->C;
+  df_real *centre = table(n, image, CENTRE, 0);
+  for (df_int i = 0; i < n->C; i++) {
+    df_real low = a[i] < b[i] ? a[i] : b[i], high = a[i] < b[i] ? b[i] : a[i];
+    centre[i] = c[i] < low ? low : c[i] > high ? high : c[i];
+  }
+}
 
-/* Sums of x and x^2 about the image's first pixel. */
+/* Sums of x and x^2 about the centres. */
 static void gather_moments(norm *n, df_int image, df_int part) {
+  const df_real *centre = table(n, image, CENTRE, 0);
   const df_real *first = n->x + image * n->P * n->C;
   df_real *run = runs(n, image, part);
   df_int end = df_min((part + 1) * n->span, n->P);
   clear(n, image, part);
   for (df_int at = part * n->span; at < end; at += RUN) {
-    df_kernel()->moments(run, run + n->C, first + at * n->C, first, df_min(RUN, end - at),
-                         n->C);
+    df_kernel()->moments(run, run + n->C, first + at * n->C, centre,
+                         df_min(RUN, end - at), n->C);
     flush(n, image, part);
   }
 }
 
 /* Mean and variance of channels [c, end): within each channel, and between them. */
-static double group_variance(const norm *n, const double *s, const df_real *first,
+static double group_variance(const norm *n, const double *s, const df_real *centre,
                              df_int c, df_int end, double *mean) {
   double P = (double)n->P, total = 0, spread = 0;
-  for (df_int i = c; i < end; i++) total += (double)first[i] + s[i] / P;
+  for (df_int i = c; i < end; i++) total += (double)centre[i] + s[i] / P;
   *mean = total / (double)(end - c);
   for (df_int i = c; i < end; i++) {
-    double off = (double)first[i] + s[i] / P - *mean;
+    double off = (double)centre[i] + s[i] / P - *mean;
     spread += s[n->C + i] - s[i] * s[i] / P + P * off * off;
   }
   return fmax(spread, 0) / (P * (double)(end - c));
 }
 
-/* y = x scale + shift; and for the backward the same without w and b. */
+/* y = (x - centre) scale + shift; and for the backward the same without w and b. The
+** centre is the mean's first digits, so no more than its others are in the shift. */
 static void fill_table(const norm *n, df_int image) {
   df_int G = n->opts.groups, D = n->C / G;
   for (df_int c = 0; c < n->C; c++) {
-    double mean = (double)n->mean[image * G + c / D];
+    double rest = (double)n->rest[image * G + c / D];
     double rstd = (double)n->rstd[image * G + c / D];
     double scale = n->w ? (double)n->w[c] * rstd : rstd;
     double b = n->b ? (double)n->b[c] : 0;
+    *table(n, image, CENTRE, c) = n->mean[image * G + c / D];
     *table(n, image, SCALE, c) = (df_real)scale;
-    *table(n, image, SHIFT, c) = (df_real)(b - mean * scale);
+    *table(n, image, SHIFT, c) = (df_real)(b - rest * scale);
     *table(n, image, HAT_SCALE, c) = (df_real)rstd;
-    *table(n, image, HAT_SHIFT, c) = (df_real)(-mean * rstd);
+    *table(n, image, HAT_SHIFT, c) = (df_real)(-rest * rstd);
   }
 }
 
 static void settle_moments(norm *n, df_int image) {
-  const df_real *first = n->x + image * n->P * n->C;
+  const df_real *centre = table(n, image, CENTRE, 0);
   df_int G = n->opts.groups, D = n->C / G;
   const double *s = fold(n, image);
   for (df_int g = 0; g < G; g++) {
-    double mean, v = group_variance(n, s, first, g * D, (g + 1) * D, &mean);
+    double mean, v = group_variance(n, s, centre, g * D, (g + 1) * D, &mean);
     n->mean[image * G + g] = (df_real)mean;
+    n->rest[image * G + g] = (df_real)(mean - (double)(df_real)mean);
     n->rstd[image * G + g] = (df_real)(1 / sqrt(v + n->opts.tiny));
   }
   fill_table(n, image);
@@ -240,8 +264,9 @@ static void apply_block(norm *n, const block *k) {
   const df_kernels *kernel = df_kernel();
   df_real own[BLOCK], *y = n->opts.form == DF_PLANES ? own : n->y + place(n, k);
   df_int count = k->rows * k->cols;
-  kernel->norm_rows(y, n->x + place(n, k), table(n, k->image, SCALE, k->c),
-                    table(n, k->image, SHIFT, k->c), k->rows, k->cols);
+  kernel->norm_rows(y, n->x + place(n, k), table(n, k->image, CENTRE, k->c),
+                    table(n, k->image, SCALE, k->c), table(n, k->image, SHIFT, k->c),
+                    k->rows, k->cols);
   if (n->opts.silu) kernel->silu(y, y, count);
   if (n->opts.keep < 1) {
     df_random key = image_key(n, k->image);
@@ -274,12 +299,14 @@ static void undo_block(const norm *n, const block *k, undone *u) {
     u->g = u->dropped;
   }
   if (n->opts.silu) {
-    kernel->norm_rows(u->h, x, table(n, k->image, SCALE, k->c),
-                      table(n, k->image, SHIFT, k->c), k->rows, k->cols);
+    kernel->norm_rows(u->h, x, table(n, k->image, CENTRE, k->c),
+                      table(n, k->image, SCALE, k->c), table(n, k->image, SHIFT, k->c),
+                      k->rows, k->cols);
     kernel->silu_back(u->dz, 0, u->g, u->h, count);
     u->g = u->dz;
   }
-  kernel->norm_rows(u->h, x, table(n, k->image, HAT_SCALE, k->c),
+  kernel->norm_rows(u->h, x, table(n, k->image, CENTRE, k->c),
+                    table(n, k->image, HAT_SCALE, k->c),
                     table(n, k->image, HAT_SHIFT, k->c), k->rows, k->cols);
 }
 
@@ -355,7 +382,7 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   n.x = df_tensor_reals(node->keep[0]);
   n.mean = df_tensor_reals(node->keep[1]);
-  n.rstd = n.mean + n.B * n.opts.groups;
+  n.rest = n.mean + n.B * n.opts.groups, n.rstd = n.rest + n.B * n.opts.groups;
   n.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   n.b = node->keep[3] ? df_tensor_reals(node->keep[3]) : NULL;
   n.dy = df_tensor_reals(dy), n.dx = s.to, n.beta = s.beta;
@@ -404,7 +431,7 @@ static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          const df_norm_opts *opts) {
   static const df_op op = { "group_norm", group_norm_backward };
-  static const stages forward = { no_preparation, gather_moments, settle_moments,
+  static const stages forward = { guess_centres, gather_moments, settle_moments,
                                   apply_part };
   df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
                        b ? df_dense(tape, b) : NULL };
@@ -415,14 +442,15 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   n.P = df_tensor_count(of[0]) / n.B / n.C;
   n.W = opts->form == DF_PLANES ? of[0]->shape.size[2] : n.P;
   cut(&n);
-  df_shape kept = { 3, { 2, n.B, opts->groups } };
+  df_shape kept = { 3, { 3, n.B, opts->groups } };
   df_tensor *y = of_form(tape, &of[0]->shape, opts->form),
             *statistics = df_result(tape, &kept);
   if (!y || !statistics || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   n.x = df_tensor_reals(of[0]), n.y = df_tensor_reals(y);
   n.w = w ? df_tensor_reals(of[1]) : NULL, n.b = b ? df_tensor_reals(of[2]) : NULL;
-  n.mean = df_tensor_reals(statistics), n.rstd = n.mean + n.B * opts->groups;
+  n.mean = df_tensor_reals(statistics), n.rest = n.mean + n.B * opts->groups;
+  n.rstd = n.rest + n.B * opts->groups;
   run(&n);
   df_free(n.sum);
   df_tensor *keep[4] = { of[0], statistics, of[1], of[2] };

@@ -18,6 +18,9 @@ typedef struct reducer {
   void (*rows)(df_real *y, const df_real *x, df_int rows, df_int C, df_int ld);
   double (*join)(double a, double b);
   const struct reducer *again; /* what folds its results */
+  /* NULL, or y, n elements `step` apart folded in reals, made right where those fail */
+  double (*mend)(double y, const df_real *x, df_int n, df_int step);
+  double (*finish)(double y); /* NULL, or done to what is folded */
 } reducer;
 
 static double plus(double a, double b) { return a + b; }
@@ -27,6 +30,13 @@ static double smaller(double a, double b) { return a < b || a != a ? a : b; }
 static double line_sum(const df_real *x, df_int n) { return df_kernel()->sum(x, n); }
 static double line_squares(const df_real *x, df_int n) {
   return df_kernel()->sum_squares(x, n);
+}
+/* Squares of floats from 1e-19 down and from 1e19 up are none. */
+static double mend_squares(double y, const df_real *x, df_int n, df_int step) {
+  if (y > 1e-25 && y < 1e35) return y;
+  y = 0;
+  for (df_int i = 0; i < n; i++) y += (double)x[i * step] * (double)x[i * step];
+  return y;
 }
 static double line_max(const df_real *x, df_int n) { return df_kernel()->max(x, n); }
 static double line_min(const df_real *x, df_int n) { return df_kernel()->min(x, n); }
@@ -45,10 +55,13 @@ static void rows_min(df_real *y, const df_real *x, df_int rows, df_int C, df_int
   for (df_int r = 0; r < rows; r++) df_kernel()->minimum(y, y, 1, x + r * ld, 1, C);
 }
 
-static const reducer summing = { 0, line_sum, rows_sum, plus, &summing };
-static const reducer squaring = { 0, line_squares, rows_squares, plus, &summing };
-static const reducer maximal = { -INFINITY, line_max, rows_max, larger, &maximal };
-static const reducer minimal = { INFINITY, line_min, rows_min, smaller, &minimal };
+static const reducer summing = { 0, line_sum, rows_sum, plus, &summing, NULL, NULL };
+static const reducer rooting = { 0,        line_squares, rows_squares, plus,
+                                 &rooting, mend_squares, sqrt };
+static const reducer maximal = { -INFINITY, line_max, rows_max, larger,
+                                 &maximal,  NULL,     NULL };
+static const reducer minimal = { INFINITY, line_min, rows_min, smaller,
+                                 &minimal, NULL,     NULL };
 
 /* ==== one pass: x is P, M, C; M goes ================================================ */
 
@@ -66,7 +79,7 @@ typedef struct pass {
 } pass;
 
 static void emit(const pass *s, df_int at, double value) {
-  df_real y = (df_real)value * s->scale;
+  df_real y = (df_real)(s->r->finish ? s->r->finish(value) : value) * s->scale;
   s->to[at] = s->beta == 0 ? y : s->beta * s->to[at] + y;
 }
 
@@ -74,7 +87,10 @@ static void fold_lines(void *context, df_int begin, df_int end) {
   const pass *s = context;
   for (df_int i = begin; i < end; i++) {
     df_int p = i / s->parts, first = i % s->parts * s->rows;
-    double v = s->r->line(s->x + p * s->M + first, df_min(s->rows, s->M - first));
+    const df_real *x = s->x + p * s->M + first;
+    df_int n = df_min(s->rows, s->M - first);
+    double v = s->r->line(x, n);
+    if (s->r->mend) v = s->r->mend(v, x, n, 1);
     if (s->partial) s->partial[i] = v;
     else emit(s, p, v);
   }
@@ -88,10 +104,13 @@ static void fold_rows(void *context, df_int begin, df_int end) {
     df_int n = df_min(s->columns, s->C - c), rows = df_min(s->rows, s->M - first);
     df_real y[DF_BLOCK];
     for (df_int k = 0; k < n; k++) y[k] = (df_real)s->r->start;
-    s->r->rows(y, s->x + (p * s->M + first) * s->C + c, rows, n, s->C);
-    for (df_int k = 0; k < n; k++)
-      if (s->partial) s->partial[at * s->C + c + k] = y[k];
-      else emit(s, p * s->C + c + k, y[k]);
+    const df_real *x = s->x + (p * s->M + first) * s->C + c;
+    s->r->rows(y, x, rows, n, s->C);
+    for (df_int k = 0; k < n; k++) {
+      double v = s->r->mend ? s->r->mend(y[k], x + k, rows, s->C) : (double)y[k];
+      if (s->partial) s->partial[at * s->C + c + k] = v;
+      else emit(s, p * s->C + c + k, v);
+    }
   }
 }
 
@@ -226,8 +245,6 @@ static df_tensor *reduce(df_tape *tape, const reduction *row, df_tensor *x, unsi
   df_note note = { .op = &row->op, .n = 1, .x = &x, .keep = kept };
   note.kept = row->r == &summing ? 0 : 2;
   note.data = &d, note.size = sizeof d;
-  if (row->r == &squaring)
-    df_kernel()->sqrt(df_tensor_reals(y), df_tensor_reals(y), df_tensor_count(y));
   return df_tape_note(tape, y, note);
 }
 
@@ -276,7 +293,7 @@ static df_code norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_pass(node, 0, g) : df_error_code();
 }
 
-static const reduction norm_row = { { "norm", norm_backward }, &squaring };
+static const reduction norm_row = { { "norm", norm_backward }, &rooting };
 
 df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return reduce(tape, &norm_row, x, dims, keep, 1);

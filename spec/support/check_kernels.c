@@ -328,7 +328,7 @@ static void check_norm(df_int rows, df_int C) {
   table->sum_rows(s[0], x, rows, used, C), scalar->sum_rows(s[1], x, rows, used, C);
   compare("sum_rows", s[0], s[1], used, sums), guarded("sum_rows", s[0], used);
   poison(y);
-  table->norm_rows(y, x, a, b, rows, C), scalar->norm_rows(ref, x, a, b, rows, C);
+  table->norm_rows(y, x, dz, a, b, rows, C), scalar->norm_rows(ref, x, dz, a, b, rows, C);
   compare("norm_rows", y, ref, n, each), guarded("norm_rows", y, n);
   for (int beta = 0; beta < 2; beta++) {
     poison(y), poison(ref);

@@ -18,12 +18,13 @@ static void moments(df_real *s1, df_real *s2, const df_real *x, const df_real *s
     }
 }
 
-static void norm_rows(df_real *y, const df_real *x, const df_real *scale,
-                      const df_real *shift, df_int rows, df_int C) {
+static void norm_rows(df_real *y, const df_real *x, const df_real *centre,
+                      const df_real *scale, const df_real *shift, df_int rows, df_int C) {
   for (df_int r = 0; r < rows; r++, y += C, x += C)
     for (df_int c = 0; c < C; c += VL) {
       df_int n = C - c;
-      vstore(y + c, vfma(vload(x + c, n), vload(scale + c, n), vload(shift + c, n)), n);
+      V v = vsub(vload(x + c, n), vload(centre + c, n));
+      vstore(y + c, vfma(v, vload(scale + c, n), vload(shift + c, n)), n);
     }
 }
 
