@@ -353,18 +353,17 @@ describe("a reduction", function()
       end
       close(5, long:norm():item() / unit)
       close(5, long:reshape(3, 100, 200):norm { 1, 3 }:norm():item() / unit)
-      local x = d.tensor { 3 * unit, 4 * unit }
-      close({ 0.6, 0.8 }, (d.grad(function(x_) return x_:norm() end, x)))
+      close({ 0.6, 0.8 }, (d.grad(function(v) return v:norm() end, d.tensor { 3 * unit, 4 * unit })))
     end
   end)
 
   it("has softmax for logsumexp's slope, however large x is", function()
     local above = { 0, 1.5, -2.25, 0.75 }
     for _, base in ipairs { 0, 1000, -30000 } do
-      local x, e, sum = {}, {}, 0
-      for i, v in ipairs(above) do x[i], e[i], sum = base + v, math.exp(v), sum + math.exp(v) end
-      for i = 1, #e do e[i] = e[i] / sum end
-      close(e, (d.grad(function(x_) return x_:logsumexp() end, d.tensor(x))))
+      local logits, share, total = {}, {}, 0
+      for i, v in ipairs(above) do logits[i], share[i], total = base + v, math.exp(v), total + math.exp(v) end
+      for i = 1, #share do share[i] = share[i] / total end
+      close(share, (d.grad(function(v) return v:logsumexp() end, d.tensor(logits))))
     end
   end)
 
