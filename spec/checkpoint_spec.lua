@@ -235,6 +235,25 @@ describe("a checkpoint", function()
     end
   end)
 
+  it("holds rates that were set, where they are numbers", function()
+    local model = mlp()
+    local function run_of(lr, bias)
+      local opt = d.adamw(model, { lr = lr, groups = { { pattern = "bias", lr = bias }, { pattern = "out" } } })
+      return d.checkpoint { path = at "rates", model = model, opt = opt }, opt
+    end
+    local run, opt = run_of(0.1, 0.2)
+    opt.lr = 0.025
+    assert(run:save())
+    local other, resumed = run_of(0.5, function() return 0.75 end)
+    assert.is_true(other:load())
+    assert.equal(0.025, resumed.lr)
+    assert.same({ 0.025, false, false }, resumed:state().lr)
+    local scheduled, own = run_of(function() return 0.75 end, 0.5)
+    assert.is_true(scheduled:load())
+    assert.equal(0.75, own.lr)
+    assert.same({ false, 0.2, false }, own:state().lr)
+  end)
+
   it("holds everything that a run goes on from", function()
     local run, train, parts = a_run(at "run")
     train(3)

@@ -86,6 +86,19 @@ describe("batches", function()
     assert.not_same(a, b)
   end)
 
+  it("go on from one d.scope to the next", function()
+    local function all(scope)
+      local out = {}
+      local walk = numbered(20):batches { size = 5, steps = 8, seed = 1 }
+      for _ = 1, 8 do
+        local _, x0 = scope(walk)
+        out[#out + 1] = x0:bytes()
+      end
+      return table.concat(out)
+    end
+    assert.equal(all(function(f) return f() end), all(d.scope))
+  end)
+
   it("go on where they were left, by step or by state", function()
     local set = numbered(23)
     local function new(seed) return set:batches { size = 4, steps = 20, seed = seed } end

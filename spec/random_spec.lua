@@ -98,6 +98,28 @@ describe("randn and rand", function()
 end)
 
 describe("counters", function()
+  -- 1 where one is a function of the other that rises or falls; |r| < 4/sqrt(n) where they
+  -- are independent.
+  local function correlation(a, b)
+    local x, y = a - a:mean(), b - b:mean()
+    return ((x * y):mean() / ((x * x):mean() * (y * y):mean()):sqrt()):item()
+  end
+
+  it("of a kind share nothing with another kind of the same seed", function()
+    local n = 4096
+    local u = d.rand(n, { seed = 5 })
+    -- what Box and Muller (1958) would make of the same words: the radius of each pair
+    local radius = (u:log() * -2):sqrt():reshape(n // 2, 2):select(2, 1)
+    local z = d.randn(n, { seed = 5 }):reshape(n // 2, 2)
+    local length = (z * z):sum(2):sqrt()
+    local whole = d.randint(0, 1 << 30, { n }, { seed = 5 }):to(core.real)
+    assert.is_true(math.abs(correlation(radius, length)) < 4 / math.sqrt(n / 2))
+    assert.is_true(math.abs(correlation(u, whole)) < 4 / math.sqrt(n))
+    d.manual_seed(5)
+    assert.is_true(u:equal(d.rand(n)))
+    assert.is_true(u:equal(d.generator { seed = 5 }:rand(n)))
+  end)
+
   it("go on from manual_seed, and start where {seed=} does", function()
     d.manual_seed(7)
     local first, second = d.randn(9):bytes(), d.randn(9):bytes()

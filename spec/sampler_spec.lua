@@ -193,6 +193,35 @@ describe("a run", function()
     assert.is_true(run:finish():allclose(fresh:finish(), { atol = 1e-6 }))
   end)
 
+  it("goes on from one d.scope to the next", function()
+    for _, name in ipairs(d.sampler.names()) do
+      local run = run_of { sampler = name }
+      for _ = 1, 4 do d.scope(function() run() end) end
+      assert.is_true(run:finish():equal(run_of { sampler = name }:finish()), name)
+      d.scope(function() run.x = d.ones(5, 2) end)
+      assert.equal(10, run.x:sum():item())
+    end
+  end)
+
+  it("starts where eps says something of x0, and shows it, unless grid or init is given", function()
+    local blind = d.process { schedule = d.schedule.cosine(), predict = "eps" }
+    local function grid_of(o)
+      local run = run_of { process = blind, steps = 1000, grid = o.grid, init = o.init }
+      return run.grid, tostring(run)
+    end
+    local grid, text = grid_of {}
+    local dropped, first = 1000 - #grid, grid[1][1]
+    assert.is_true(dropped > 0 and math.floor(first) + 1 == #grid)
+    assert.near(-5.1, blind.schedule:log_snr(first) / 2, 1e-6)
+    assert.is_truthy(text:find(("sampler dpmpp_2m  %d steps"):format(#grid), 1, true))
+    assert.is_truthy(text:find(("grid trailing from t = %.6g, since before it SNR < 3.7e-05: %d of 1000 steps")
+      :format(first, #grid), 1, true), text)
+    for _, o in ipairs { { grid = "trailing" }, { grid = d.grid.trailing(blind, 1000) },
+                         { init = d.zeros(5, 2) } } do
+      assert.same(d.grid.trailing(blind, 1000):times(), grid_of(o):times())
+    end
+  end)
+
   it("shows levels and beliefs at each step", function()
     local step = run_of()()
     assert.equal(1, step.i)
@@ -200,6 +229,12 @@ describe("a run", function()
     assert.equal(180, step.s)
     local a, s = p.schedule:signal(200), p.schedule:noise(200)
     assert.is_true((a * step.x0 + s * step.eps):allclose(step.xt, { atol = 1e-5 }))
+  end)
+
+  it("an oracle's samples of one seed share no noise with those of the next", function()
+    local normal = d.oracle.mixture { means = { { 0, 0 } }, std = 1 }
+    local x, y = normal:sample(2000, { seed = 1 }), d.randn({ 2000, 2 }, { seed = 2 })
+    assert.is_true(math.abs((x * y):mean():item()) < 4 / math.sqrt(4000))
   end)
 
   it("draws from the oracle's distribution", function()

@@ -19,6 +19,14 @@ typedef enum df_stream {
   DF_STREAM_NOISE    /* q_sample and q_step with a seed */
 } df_stream;
 
+/* Kinds of draw, added to DF_STREAM_USER: of one seed, too, they share no numbers. */
+typedef enum df_draw {
+  DF_DRAW_NORMAL = 0,
+  DF_DRAW_UNIFORM = 1 << 8,
+  DF_DRAW_WHOLE = 2 << 8,
+  DF_DRAW_ORDER = 3 << 8
+} df_draw;
+
 typedef struct df_random {
   uint64_t seed;
   uint32_t stream, sample, step;

@@ -24,11 +24,12 @@ typedef struct source {
   df_random key;
 } source;
 
-static df_random user_key(uint64_t seed, uint32_t step) {
-  return (df_random){ .seed = seed, .stream = DF_STREAM_USER, .step = step };
+static df_random user_key(uint64_t seed, df_draw draw, uint32_t step) {
+  uint32_t stream = DF_STREAM_USER + (uint32_t)draw;
+  return (df_random){ .seed = seed, .stream = stream, .step = step };
 }
 
-static source source_at(lua_State *L, int arg) {
+static source source_at(lua_State *L, int arg, df_draw draw) {
   static const char *const names[] = { "seed", "generator", NULL };
   source s = { .generator = NULL };
   dfl_fields(L, arg, names);
@@ -36,12 +37,12 @@ static source source_at(lua_State *L, int arg) {
   if (lua_getfield(L, arg, "generator") != LUA_TNIL) {
     s.generator = luaL_testudata(L, -1, GENERATOR);
     luaL_argcheck(L, s.generator, arg, "option 'generator': one of d.generator expected");
-    s.key = user_key(s.generator->seed, s.generator->step);
+    s.key = user_key(s.generator->seed, draw, s.generator->step);
     s.keyed = !s.generator->torch;
   }
   if (lua_getfield(L, arg, "seed") != LUA_TNIL) {
     luaL_argcheck(L, !s.generator, arg, "either seed or generator, not both");
-    s.key = user_key((uint64_t)dfl_field_int(L, arg, "seed", 0), 0);
+    s.key = user_key((uint64_t)dfl_field_int(L, arg, "seed", 0), draw, 0);
     s.keyed = true;
   }
   lua_pop(L, 2);
@@ -82,10 +83,10 @@ typedef df_tensor *philox_draw(df_tape *tape, const df_shape *shape,
                                const df_random *key);
 typedef void torch_draw(df_torch_rng *g, df_real *y, df_int n);
 
-static df_tensor *reals(lua_State *L, df_tape *tape, philox_draw *philox,
+static df_tensor *reals(lua_State *L, df_tape *tape, df_draw draw, philox_draw *philox,
                         torch_draw *torch) {
   df_shape shape;
-  source s = source_at(L, shape_or_none(L, 1, &shape));
+  source s = source_at(L, shape_or_none(L, 1, &shape), draw);
   /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
   if (!torch_of(&s)) return counted(&s, philox(tape, &shape, key_of(&s)));
   df_tensor *y = df_result(tape, &shape);
@@ -94,18 +95,18 @@ static df_tensor *reals(lua_State *L, df_tape *tape, philox_draw *philox,
 }
 
 static df_tensor *make_randn(lua_State *L, df_tape *tape) {
-  return reals(L, tape, df_randn, df_torch_normal);
+  return reals(L, tape, DF_DRAW_NORMAL, df_randn, df_torch_normal);
 }
 
 static df_tensor *make_rand(lua_State *L, df_tape *tape) {
-  return reals(L, tape, df_rand, df_torch_uniform);
+  return reals(L, tape, DF_DRAW_UNIFORM, df_rand, df_torch_uniform);
 }
 
 static df_tensor *make_randint(lua_State *L, df_tape *tape) {
   df_shape shape;
   int64_t low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
   luaL_argcheck(L, low <= high, 2, "the interval is empty");
-  source s = source_at(L, shape_or_none(L, 3, &shape));
+  source s = source_at(L, shape_or_none(L, 3, &shape), DF_DRAW_WHOLE);
   if (!torch_of(&s)) return counted(&s, df_randint(tape, &shape, low, high, key_of(&s)));
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   uint64_t range = (uint64_t)high - (uint64_t)low + 1;
@@ -116,7 +117,7 @@ static df_tensor *make_randint(lua_State *L, df_tape *tape) {
 static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0 && n <= UINT32_MAX, 1, "a count of 0 or more expected");
-  source s = source_at(L, 2);
+  source s = source_at(L, 2, DF_DRAW_ORDER);
   if (!torch_of(&s)) return counted(&s, df_randperm(tape, (df_int)n, key_of(&s)));
   df_shape shape = { 1, { (df_int)n } };
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));

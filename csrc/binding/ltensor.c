@@ -113,6 +113,13 @@ static void free_boxes(dfl_state *s, int depth) {
 
 #define ESCAPING (-1) /* the depth of a result while the others are let go of */
 
+/* unscope(x) -> x, a tensor that something outside the open scopes goes on holding */
+static int l_unscope(lua_State *L) {
+  dfl_unscope(L, 1);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* (depth, results...): what was made in the scope and isn't among the results is let go
 ** of; results belong to the scope outside. */
 static int l_scope_close(lua_State *L) {
@@ -241,6 +248,7 @@ static const luaL_Reg functions[] = {
   { "is_tensor", l_is_tensor },
   { "scope_open", l_scope_open },
   { "scope_close", l_scope_close },
+  { "unscope", l_unscope },
   { NULL, NULL },
 };
 

@@ -7,8 +7,11 @@
 
 #define PART 16384 /* elements of a chunk; whole blocks of four words */
 
-static df_random own_key(df_tape *tape, const df_random *key) {
-  return key ? *key : df_tape_draw(tape, DF_STREAM_USER);
+static df_random own_key(df_tape *tape, const df_random *key, df_draw draw) {
+  if (key) return *key;
+  df_random next = df_tape_draw(tape, DF_STREAM_USER);
+  next.stream += (uint32_t)draw;
+  return next;
 }
 
 /* `rows` samples of n elements, sample k keyed by key.sample + k. */
@@ -61,7 +64,7 @@ static void normal_part(const fill *f, df_int at, df_int first, df_int n,
 
 df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key) {
   static const df_op op = { "randn", NULL };
-  fill f = { .part = normal_part, .key = own_key(tape, key) };
+  fill f = { .part = normal_part, .key = own_key(tape, key, DF_DRAW_NORMAL) };
   return numbers(tape, &op, shape, f);
 }
 
@@ -72,7 +75,7 @@ static void uniform_part(const fill *f, df_int at, df_int first, df_int n,
 
 df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key) {
   static const df_op op = { "rand", NULL };
-  fill f = { .part = uniform_part, .key = own_key(tape, key) };
+  fill f = { .part = uniform_part, .key = own_key(tape, key, DF_DRAW_UNIFORM) };
   return numbers(tape, &op, shape, f);
 }
 
@@ -123,7 +126,7 @@ df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t
   if (!y) return NULL;
   fill f = { .part = whole_part, .y = df_tensor_data(y), .low = low };
   f.range = (uint64_t)high - (uint64_t)low + 1;
-  f.key = own_key(tape, key);
+  f.key = own_key(tape, key, DF_DRAW_WHOLE);
   run(&f, shape);
   return df_tape_note(tape, y, (df_note){ .op = &op });
 }
@@ -135,7 +138,7 @@ df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key) {
   df_shape shape = { 1, { n } };
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   if (!y) return NULL;
-  df_random own = own_key(tape, key);
+  df_random own = own_key(tape, key, DF_DRAW_ORDER);
   drawn d = { .key = &own, .block = -1 };
   int64_t *at = df_tensor_data(y);
   for (df_int i = 0; i < n; i++) at[i] = i + 1;

@@ -128,7 +128,7 @@ function Checkpoint:save(extra)
     local state = self.opt:state()
     put(tensors, "first", state.first)
     put(tensors, "second", state.second)
-    facts.opt = { steps = state.steps, skipped = state.skipped }
+    facts.opt = { steps = state.steps, skipped = state.skipped, lr = state.lr }
   end
   if self.batches then facts.batches = self.batches:state() end
   return container.write(self.path, "checkpoint", tensors, facts)
@@ -202,7 +202,7 @@ function Checkpoint:load()
   end
   if self.opt then
     self.opt:load_state { first = take(tensors, "first"), second = take(tensors, "second"),
-                          steps = facts.opt.steps, skipped = facts.opt.skipped }
+                          steps = facts.opt.steps, skipped = facts.opt.skipped, lr = facts.opt.lr }
   end
   core.set_random_state(facts.random)
   self.extra = type(facts.extra) == "table" and facts.extra or {}

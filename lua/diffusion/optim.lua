@@ -174,12 +174,14 @@ function Adamw:zero()
   return self
 end
 
---- What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name
---- as windows on the optimiser's own.
+--- What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by
+--- name as windows on the optimiser's own; lr a list of the groups', false where it is a
+--- function or the first group's.
 ---@return table
 function Adamw:state()
   local own = optimisers[self]
-  local out = { steps = own.core:steps(), skipped = own.skipped, first = {}, second = {} }
+  local out = { steps = own.core:steps(), skipped = own.skipped, lr = {}, first = {}, second = {} }
+  for i, group in ipairs(own.groups) do out.lr[i] = type(group.lr) == "number" and group.lr end
   for i = 1, own.core:slices() do
     local _, first, second = own.core:moments(i)
     out.first[own.names[i]], out.second[own.names[i]] = first, second
@@ -196,7 +198,8 @@ local function named(names, list)
   end
 end
 
---- Copies a state in: the moments of every parameter it moves, and nothing else.
+--- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
+--- are numbers go on as they were; functions stay those that this optimiser was given.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
@@ -210,6 +213,11 @@ function Adamw:load_state(state)
   end
   own.core:steps(state.steps)
   own.skipped = state.skipped or 0
+  local rates = type(state.lr) == "table" and state.lr or {}
+  for i, group in ipairs(own.groups) do
+    local lr = rates[i]
+    if type(group.lr) == "number" and type(lr) == "number" then group.lr = lr end
+  end
   return self
 end
 

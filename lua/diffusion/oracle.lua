@@ -149,7 +149,6 @@ end
 
 --- n samples, components drawn by weight.
 function Mixture:sample(n, options)
-  local seed = options and options.seed
   local u = core.rand({ n }, options):totable()
   local index = {}
   for i = 1, n do
@@ -161,7 +160,7 @@ function Mixture:sample(n, options)
     index[i] = k
   end
   local which = core.tensor(index, { dtype = "i64" })
-  local z = core.randn({ n, self.D }, seed and { seed = seed + 1 } or options)
+  local z = core.randn({ n, self.D }, options)
   return self.means:index(1, which) + z * core.tensor(self.std):index(1, which):unsqueeze(2)
 end
 

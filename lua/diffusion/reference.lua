@@ -12,7 +12,7 @@ return {
   },
   ["adamw:load_state"] = {
     signature = "adamw:load_state(state)",
-    text = "Copies a state in: the moments of every parameter it moves, and nothing else.",
+    text = "Copies a state in: the moments of every parameter it moves, and nothing else. Rates that are numbers go on as they were; functions stay those that this optimiser was given.",
     params = {
       { name = "state", type = "table", text = "as of state()" },
     },
@@ -22,7 +22,7 @@ return {
   },
   ["adamw:state"] = {
     signature = "adamw:state()",
-    text = "What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name as windows on the optimiser's own.",
+    text = "What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by name as windows on the optimiser's own; lr a list of the groups', false where it is a function or the first group's.",
     returns = {
       { type = "table" },
     },
@@ -1332,7 +1332,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | list of t, seed, class, guidance = scale, on_step}" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
     },
     returns = {
       { type = "diffusion.run" },

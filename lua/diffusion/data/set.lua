@@ -28,12 +28,13 @@ local function places(b, step)
   return list
 end
 
--- Of an epoch the whole order is made at once and kept for the next step.
+-- Of an epoch the whole order is made at once and kept for the next step, which may be in
+-- another d.scope.
 local function epoch_table(b, kind, epoch)
   local kept = b._kept[kind]
   if not kept or kept.epoch ~= epoch then
     local make = kind == "order" and core.data_order or core.data_flips
-    kept = { epoch = epoch, values = make(b.n, b.seed, epoch) }
+    kept = { epoch = epoch, values = core.unscope(make(b.n, b.seed, epoch)) }
     b._kept[kind] = kept
   end
   return kept.values

@@ -116,13 +116,15 @@ local tensor = {}
 ---@class diffusion.trainer
 local trainer = {}
 
---- Copies a state in: the moments of every parameter it moves, and nothing else.
+--- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
+--- are numbers go on as they were; functions stay those that this optimiser was given.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function adamw:load_state(state) end
 
---- What a resumed run needs: {steps =, skipped =, first =, second =}, the moments by name as
---- windows on the optimiser's own.
+--- What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by
+--- name as windows on the optimiser's own; lr a list of the groups', false where it is a
+--- function or the first group's.
 ---@return table
 function adamw:state() end
 
@@ -897,7 +899,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, step_opts) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
 ---@return diffusion.run
 function d.sampler.steps(options) end
 

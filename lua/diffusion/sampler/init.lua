@@ -71,7 +71,7 @@ end
 Run.__newindex = function(run, name, value)
   if name ~= "x" then return rawset(run, name, value) end
   if not core.is_tensor(value) then opts.fail("run.x: a tensor expected, got a %s", type(value)) end
-  rawset(run, "_x", value)
+  rawset(run, "_x", core.unscope(value))
   rawset(run, "history", {})
 end
 
@@ -120,8 +120,8 @@ local function advance(run, pair)
   local x = run.step(xt, pair, run.history)
   if x == xt then x = xt:clone() end
   local believed = run.believed
-  local out = tensors_of(run.history, { x, believed.x0, believed.eps })
-  depth:keep(table.unpack(out))
+  depth:keep(x, believed.x0, believed.eps)
+  for _, own in ipairs(tensors_of(run.history, { x })) do core.unscope(own) end
   rawset(run, "_x", x)
   return { i = pair.i, n = #run.grid, t = pair.t, s = pair.s, xt = xt, x = x,
            x0 = believed.x0, eps = believed.eps }
@@ -193,7 +193,8 @@ end
 
 -- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at
 -- the end of the cosine schedule by 20,000). Unless x0 is clipped, such a process starts
--- where lambda is -5.1 (as DPM-Solver's own code does): x_t is pure noise there too.
+-- where lambda is -5.1 (as DPM-Solver's own code does): x_t is pure noise there too. Where
+-- the user chose the grid or x, it stays.
 local function from_signal(process, grid)
   local schedule, blind = process.schedule, process.predict == "eps" or process.predict == "score"
   if process.clip or not blind or schedule:log_snr(grid[1][1]) / 2 >= least_lambda then return grid end
@@ -203,7 +204,10 @@ local function from_signal(process, grid)
     if t < first then times[#times + 1] = t end
   end
   if #times > #grid then table.remove(times, 2) end
-  return grids.list(schedule, times)
+  local from = grids.list(schedule, times)
+  from.name = ("%s from t = %.6g, since before it SNR < %.2g"):format(grid.name, first,
+    math.exp(2 * least_lambda))
+  return from
 end
 
 local function make_grid(o)
@@ -216,7 +220,8 @@ local function make_grid(o)
   end
   local T = o.process.T
   if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
-  return from_signal(o.process, make(o.process.schedule, o.steps or o.process.T))
+  local grid = make(o.process.schedule, o.steps or o.process.T)
+  return o.grid and grid or o.init and grid or from_signal(o.process, grid)
 end
 
 -- x at the first level: noise of the marginal's scale, or what the user gives.
@@ -243,7 +248,10 @@ end
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" |
 ---  "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}
+---  "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}. Where
+---  neither grid nor init is given and the process predicts eps or score unclipped, the
+---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
+---  print(run) shows them
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
