@@ -90,3 +90,37 @@ describe("the kernels", function()
     end
   end)
 end)
+
+describe("the environment", function()
+  local script
+  before_each(function()
+    script = os.tmpname()
+    child.write(script, 'local d = require "diffusion" print(d.threads())')
+  end)
+  after_each(function() os.remove(script) end)
+
+  local function said(env)
+    local text, code = child.run(script, { env = env })
+    return code == 0, text
+  end
+
+  it("that names what there isn't is a sentence at require", function()
+    for env, sentence in pairs {
+      ["DIFFUSION_PRECISION=single DIFFUSION_ISA=avx1024"] = "DIFFUSION_ISA=avx1024: this machine has scalar",
+      ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: a whole number from 1 on expected",
+      ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: a whole number from 1 on expected",
+      ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: a whole number from 1 on expected",
+    } do
+      local fine, text = said(env)
+      assert.is_false(fine)
+      assert.is_truthy(text:find(sentence, 1, true), text)
+    end
+  end)
+
+  it("is followed where it is right", function()
+    local fine, text = said "DIFFUSION_ISA=scalar DIFFUSION_THREADS=3"
+    assert.is_true(fine, text)
+    assert.equal("3\n", text)
+    assert.is_true(said "DIFFUSION_ISA= DIFFUSION_THREADS=")
+  end)
+end)

@@ -149,6 +149,19 @@ describe("a function of two numbers", function()
     same({ 0.5, 1, 1.5 }, i * 0.5)
   end)
 
+  it("refuses whole numbers that reals would round", function()
+    local limit = 1 << (core.real == "f64" and 53 or 24)
+    local x = d.tensor({ limit + 1, limit, 3 }, { dtype = "i64" })
+    for _, name in ipairs { "max", "min", "neg", "sort", "sum", "argmax" } do
+      fails(("from %d on, %s rounds whole numbers"):format(limit, core.real), x[name], x)
+    end
+    assert.equal(limit, x:to(core.real):max():item())
+    local below = x - 2
+    assert.equal(limit - 1, below:max():item())
+    same({ 1, limit - 2, limit - 1 }, below:sort())
+    same({ limit + 2, limit + 1, 4 }, x + d.tensor(1, { dtype = "i64" }))
+  end)
+
   it("says which shapes don't fit", function()
     fails("add: shapes [2,3] and [2] don't fit", function() return d.zeros(2, 3) + d.zeros(2) end)
     fails("tensor", function() return d.zeros(2) + "1" end)

@@ -179,6 +179,28 @@ describe("an index", function()
   end)
 end)
 
+describe("a range", function()
+  local max, min = math.maxinteger, math.mininteger
+
+  it("of whole numbers is exact, however large they are", function()
+    local big = 1 << 60
+    same({ big, big + 1, big + 2 }, d.arange(big, big + 2))
+    same({ big + 2, big + 1, big }, d.arange(big + 2, big, -1))
+    same({ max - 1, max }, d.arange(max - 1, max))
+    same({ min, -1, max - 1 }, d.arange(min, max, max))
+    same({ max, -1 }, d.arange(max, min, min))
+    same({ 1, 4, 7 }, d.arange(1, 9, 3))
+    assert.same({ 0 }, d.arange(3, 1):shape())
+    assert.same({ 0 }, d.arange(max, min):shape())
+    fails("too many elements", d.arange, min, max)
+    fails("a step other than 0", d.arange, 1, 2, 0)
+  end)
+
+  it("of real numbers has both ends", function()
+    assert.allclose({ 0, 0.1, 0.2, 0.3 }, d.arange(0, 0.3, 0.1), { rtol = 2e-7 })
+  end)
+end)
+
 describe("many places that are one number", function()
   local wide, why
   before_each(function()
@@ -287,6 +309,16 @@ describe("a copy of any type", function()
     assert.equal(1 + 2 ^ -10, d.tensor { 1 + 2 ^ -10 + 2 ^ -13 }:to "f16"[1])
     assert.equal(2 ^ 53 + 1 | 0, d.tensor({ 2 ^ 53 + 1 | 0 }, { dtype = "i64" }):clone()[1])
     fails("no type 'float'", d.zeros(1).to, d.zeros(1), "float")
+  end)
+
+  it("saturates where whole numbers end", function()
+    local wide = { 0 / 0, 1 / 0, -1 / 0, 1e300, -1e300, 2 ^ 63, -2 ^ 63, 2 ^ 62, -7.9 }
+    local max, min = math.maxinteger, math.mininteger
+    for _, dtype in ipairs { "f64", "f32" } do
+      local limit = dtype == "f32" and 1e38 or 1e300
+      wide[4], wide[5] = limit, -limit
+      same({ 0, max, min, max, min, max, min, 1 << 62, -7 }, d.tensor(wide, { dtype = dtype }):to "i64")
+    end
   end)
 
   it("copies large windows as small ones", function()

@@ -34,7 +34,7 @@ static struct pool {
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
 static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER; /* one region at a time */
-static atomic_int wanted;                                /* threads, 0: not asked yet */
+static atomic_int wanted;                                /* threads, 0: not set yet */
 static atomic_ullong regions, split;
 
 static inline void relax(void) {
@@ -65,12 +65,21 @@ static int allowed(void) {
   return most > 0 && most < count ? most : count;
 }
 
-int df_threads(void) {
-  int count = atomic_load(&wanted);
-  if (count > 0) return count;
+df_code df_threads_choose(void) {
   const char *text = getenv("DIFFUSION_THREADS");
-  count = text ? atoi(text) : 0;
-  df_threads_set(count > 0 ? count : allowed());
+  if (atomic_load(&wanted) > 0) return DF_OK;
+  if (!text || !*text) return df_threads_set(allowed()), DF_OK;
+  char *end;
+  long count = strtol(text, &end, 10);
+  if (*end || count < 1)
+    return df_fail(DF_MISUSE, "DIFFUSION_THREADS=%s: a whole number from 1 on expected",
+                   text);
+  df_threads_set(count < THREADS_MAX ? (int)count : THREADS_MAX);
+  return DF_OK;
+}
+
+int df_threads(void) {
+  if (atomic_load(&wanted) == 0) df_threads_set(allowed());
   return atomic_load(&wanted);
 }
 

@@ -4,6 +4,7 @@
 #define df_pool_h
 
 #include "base/base.h"
+#include "base/error.h"
 
 /* Works items [begin, end) of a region; whatever it needs is behind `context`. */
 typedef void df_task(void *context, df_int begin, df_int end);
@@ -14,6 +15,9 @@ typedef void df_task(void *context, df_int begin, df_int end);
 ** that calls df_parallel, a second Lua state) means that the caller works alone. */
 void df_parallel(df_int n, df_int grain, df_task *task, void *context);
 
+/* If none are set yet: as DIFFUSION_THREADS says, or DF_MISUSE with a sentence; else as many
+** as CPUs are allowed. */
+df_code df_threads_choose(void);
 int df_threads(void);           /* how many threads work, the caller among them */
 void df_threads_set(int count); /* clamped to 1..256 */
 

@@ -1,7 +1,9 @@
 /* luaopen: the state's context, the trampoline that runs ops, and the tables that the Lua
 ** side finds in "diffusion.core". */
 #include "base/alloc.h"
+#include "base/pool.h"
 #include "binding/binding.h"
+#include "kernels/kernels.h"
 #include "binding/state.h"
 
 static const char context_key; /* its address names the context in the registry */
@@ -169,6 +171,7 @@ EXPORT int luaopen_here(lua_State *L);
 
 EXPORT int luaopen_here(lua_State *L) {
   luaL_checkversion(L);
+  if (df_kernels_choose(NULL) != DF_OK || df_threads_choose() != DF_OK) dfl_raise(L);
   make_context(L);
   make_core(L);
   dfl_open_tensor(L);

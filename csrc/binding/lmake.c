@@ -228,19 +228,36 @@ static df_tensor *make_full(lua_State *L, df_tape *tape) {
   return filled(L, tape, &shape, 3, luaL_checknumber(L, 2));
 }
 
+#define RANGE_MAX 1000000000000000 /* elements */
+
+/* Through unsigned: neither the span nor a step need fit otherwise. */
+static df_tensor *whole_range(lua_State *L, df_tape *tape) {
+  lua_Integer first = lua_tointeger(L, 1), last = lua_tointeger(L, 2);
+  lua_Integer step = luaL_optinteger(L, 3, 1);
+  luaL_argcheck(L, step != 0, 3, "a step other than 0 expected");
+  uint64_t from = (uint64_t)first, to = (uint64_t)last, by = (uint64_t)step;
+  uint64_t steps = step > 0 ? (to - from) / by : (from - to) / (0 - by);
+  bool none = step > 0 ? last < first : last > first;
+  luaL_argcheck(L, none || steps < RANGE_MAX, 2, "too many elements");
+  df_shape shape = { 1, { none ? 0 : (df_int)steps + 1 } };
+  df_tensor *x = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
+  for (df_int i = 0; x && i < shape.size[0]; i++)
+    ((int64_t *)df_tensor_data(x))[i] = (int64_t)(from + (uint64_t)i * by);
+  return x;
+}
+
 static df_tensor *make_arange(lua_State *L, df_tape *tape) {
-  bool whole = lua_isinteger(L, 1) && lua_isinteger(L, 2)
-               && (lua_isnoneornil(L, 3) || lua_isinteger(L, 3));
+  bool whole = lua_isinteger(L, 1) && lua_isinteger(L, 2);
+  if (whole && (lua_isnoneornil(L, 3) || lua_isinteger(L, 3)))
+    return whole_range(L, tape);
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
   double step = luaL_optnumber(L, 3, 1);
   luaL_argcheck(L, step != 0 && isfinite(step), 3, "a step other than 0 expected");
   double count = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;
-  luaL_argcheck(L, count < 1e15, 2, "too many elements");
-  df_shape shape = { 1, { count > 0 ? (df_int)count : 0 } };
-  df_tensor *x = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &shape));
-  for (df_int i = 0; x && i < shape.size[0]; i++)
-    if (whole) ((int64_t *)df_tensor_data(x))[i] = (int64_t)(first + (double)i * step);
-    else df_tensor_reals(x)[i] = (df_real)(first + (double)i * step);
+  luaL_argcheck(L, count < RANGE_MAX, 2, "too many elements");
+  df_tensor *x = df_result(tape, &(df_shape){ 1, { count > 0 ? (df_int)count : 0 } });
+  for (df_int i = 0; x && i < x->shape.size[0]; i++)
+    df_tensor_reals(x)[i] = (df_real)(first + (double)i * step);
   return x;
 }
 

@@ -156,7 +156,7 @@ typedef struct df_kernels {
 } df_kernels;
 
 /* The table in use: the best that the processor and the OS allow, or what DIFFUSION_ISA
-** names (a name that isn't here is the best again: df_kernels_choose(NULL) at start tells
+** names (for a name that isn't here the best: df_kernels_choose(NULL) at start has told
 ** the user). Complete: every entry is set. */
 const df_kernels *df_kernel(void);
 

@@ -1,4 +1,5 @@
 /* Conversions between types of elements; the loops are kernels, by way of reals. */
+#include <math.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
@@ -30,12 +31,19 @@ static void from_reals(df_dtype to, void *y, const df_real *x, df_int n) {
   }
 }
 
+/* As the kernel to_i64: NaN is 0, and what doesn't fit the nearest that does. */
+static int64_t whole_of(double x) {
+  const double end = 9223372036854775808.0;
+  if (isnan(x)) return 0;
+  return x >= end ? INT64_MAX : x < -end ? INT64_MIN : (int64_t)x;
+}
+
 /* Wide types must not pass through float: they would lose digits. */
 static bool wide(df_dtype to, void *y, df_dtype from, const void *x, df_int n) {
   if (from == DF_I64 && to == DF_F64) {
     for (df_int i = 0; i < n; i++) ((double *)y)[i] = (double)((const int64_t *)x)[i];
   } else if (from == DF_F64 && to == DF_I64) {
-    for (df_int i = 0; i < n; i++) ((int64_t *)y)[i] = (int64_t)((const double *)x)[i];
+    for (df_int i = 0; i < n; i++) ((int64_t *)y)[i] = whole_of(((const double *)x)[i]);
   } else {
     return false;
   }

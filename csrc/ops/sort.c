@@ -142,7 +142,8 @@ df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **i
                         x->shape.size[dim], dim + 1, df_tensor_text(x));
   df_tensor *y = df_sort(tape, x, dim, true, &at);
   y = df_dense(tape, df_narrow(tape, y, dim, 0, k));
-  if (y && index) *index = df_clone(tape, df_narrow(tape, at, dim, 0, k));
+  if (y && index && !(*index = df_clone(tape, df_narrow(tape, at, dim, 0, k))))
+    return NULL;
   return y;
 }
 

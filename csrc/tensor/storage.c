@@ -61,21 +61,28 @@ void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra)
   return p && p->version == s->body->version ? p->data : NULL;
 }
 
+static df_pack *add_pack(df_body *b, const void *kind, df_int offset, df_int extra) {
+  df_pack *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->next = b->packs, p->kind = kind, p->offset = offset, p->extra = extra;
+  return b->packs = p;
+}
+
 void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
                    size_t bytes) {
   df_pack *p = seek(s->body, kind, offset, extra);
-  if (p) { /* stale, and of the same size: the window hasn't changed */
+  if (p && p->bytes == bytes) { /* stale */
     p->version = s->body->version;
     return p->data;
   }
   void *data = df_alloc(bytes);
   if (!data) return NULL;
-  p = malloc(sizeof *p);
+  if (!p) p = add_pack(s->body, kind, offset, extra);
   if (!p) {
     df_free(data);
     return df_fail_null(DF_MEMORY, "not enough memory for packed weights");
   }
-  *p = (df_pack){ s->body->packs, kind, offset, extra, s->body->version, data };
-  s->body->packs = p;
-  return data;
+  df_free(p->data);
+  p->version = s->body->version, p->bytes = bytes;
+  return p->data = data;
 }

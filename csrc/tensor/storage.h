@@ -1,6 +1,6 @@
 /* Counted memory behind tensors: a handle on a body {data, bytes, version, packs}. Every
 ** write bumps the version, so stale packed operands and writes to values that a tape has
-** kept are caught by one counter; exchanging two bodies swaps a model's weights. */
+** kept are caught by one counter. */
 #ifndef df_storage_h
 #define df_storage_h
 
@@ -13,6 +13,7 @@ typedef struct df_pack {
   df_int offset;    /* of the packed window, in elements */
   df_int extra;     /* tells apart packs of one window */
   uint64_t version;
+  size_t bytes;
   void *data;
 } df_pack;
 
