@@ -246,3 +246,23 @@ describe("core.layer", function()
     end
   end)
 end)
+
+describe("a model", function()
+  local plain = d.mlp { dim = 2, hidden = 8, depth = 1 }
+  local x = d.randn({ 2, 2 }, { seed = 1 })
+
+  it("made without classes takes class 0, none", function()
+    assert.same(plain(x, 5):totable(), plain(x, 5, { class = 0 }):totable())
+    assert.same(plain(x, 5):totable(), plain(x, 5, { class = { 0, 0 } }):totable())
+    fails("made without classes", plain, x, 5, { class = { 0, 1 } })
+  end)
+
+  it("wants whole classes and levels that are numbers", function()
+    fails("whole number, got 1.5", plain, x, 5, { class = 1.5 })
+    fails("class must be whole numbers, but number 2 is 1.5", plain, x, 5, { class = { 1, 1.5 } })
+    fails("class must be whole numbers", plain, x, 5, { class = d.tensor { 1, 1.5 } })
+    fails("t is nan", plain, x, 0 / 0)
+    fails("t holds a nan", plain, x, { 1, 0 / 0 })
+    fails("got string", plain, x, "5")
+  end)
+end)

@@ -1,6 +1,7 @@
 -- What networks are trained to do: targets against their definitions, also where x_t holds
 -- no signal; one error weighs the same whatever is predicted; the errors.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 
 local tiny = os.getenv "DIFFUSION_PRECISION" == "double" and 1e-13 or 1e-6
 local kinds = { "eps", "x0", "v", "score", "flow", "edm" }
@@ -50,7 +51,8 @@ describe("a target", function()
 
   it("names what doesn't fit", function()
     local p = d.process { schedule = schedules.vp, predict = "v" }
-    assert.error_matches(function() p:target(d.zeros(2, 3), d.zeros(2, 4), 1) end, "target: eps is %[2,4%], but x0 is %[2,3%]")
+    assert.error_matches(function() p:target(d.zeros(2, 3), d.zeros(2, 4), 1) end,
+      "target: eps is %[2,4%], but x0 is %[2,3%]")
     assert.error_matches(function() p:target(d.zeros(2, 3), d.zeros(2, 3), 11) end, "1%.%.10")
   end)
 end)
@@ -104,5 +106,22 @@ describe("an objective", function()
           "SNR at t = 10 is 0.*" .. kind .. ".*predict v, x0 or flow")
       end
     end
+  end)
+end)
+
+describe("an objective that is called amiss", function()
+  local p = d.process { schedule = d.schedule.linear { T = 100 } }
+  local loss_of, m = d.objective { process = p }, d.mlp { dim = 2, hidden = 8, depth = 1 }
+
+  it("says what is missing", function()
+    fails("x0 must be a tensor, got nil", loss_of, m)
+    fails("x0 must be a tensor, got 5", loss_of, m, 5)
+    fails("x0 [0,2] holds no samples", loss_of, m, d.zeros(0, 2))
+    fails("unknown option 'clas'; did you mean 'class'?", loss_of, m, d.zeros(2, 2), { clas = 1 })
+    local dropping = d.objective { process = p, drop_class = 0.5 }
+    fails("number 2 is 1.5", dropping, m, d.zeros(2, 2), { class = { 1, 1.5 } })
+    fails("(0, inf) expected, got 0", d.objective,
+      { process = p, weighting = { "min_snr", gamma = 0 } })
+    fails("did you mean 'gamma'?", d.objective, { process = p, weighting = { "min_snr", gama = 5 } })
   end)
 end)

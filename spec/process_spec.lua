@@ -1,6 +1,7 @@
 -- The process: q and its posterior against quadrature and known numbers, respacing,
 -- conversions, tensors against numbers, and the errors.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 
 local p = d.process{ schedule = d.schedule.linear() }
 local double = os.getenv "DIFFUSION_PRECISION" == "double"
@@ -384,5 +385,28 @@ describe("grids", function()
     local text = tostring(d.grid.trailing(p, 2))
     assert.matches("grid trailing: 2 of 1000 steps", text)
     assert.matches("1000 %-> 500 +4.0358e%-05 +0.078587 +157.41 +3.4241", text)
+  end)
+end)
+
+describe("a process", function()
+  local q = d.process { schedule = d.schedule.linear { T = 100 } }
+
+  it("never changes, nor do its schedule and grids", function()
+    fails("a process never changes, so its 'predict' can't be written", function() q.predict = "zzz" end)
+    fails("a process never changes", function() q.own = 1 end)
+    fails("a schedule never changes, so its 'T'", function() q.schedule.T = 5 end)
+    fails("a grid never changes", function() d.grid.trailing(q, 5)[1] = { 3, 0 } end)
+    assert.equal("eps", q.predict)
+    assert.equal(5, #d.grid.trailing(q, 5))
+  end)
+
+  it("is asked for what there is, or says so at the user's line", function()
+    fails("process_spec.lua", function() local text = q:explain(0) return text end)
+    fails("t must be in 1..100, got 0", q.explain, q, 0)
+    fails("below t = 1.5 (later time first), got 1.7", q.explain, q, 1.5, 1.7)
+    fails("got '5'", q.explain, q, "5")
+    fails("a number or a tensor expected, got nil", q.chain, q)
+    fails("number in (0, inf), or one of dynamic expected, got -1", d.process, { schedule = q.schedule, clip = -1 })
+    fails("number expected, got string", q.q_sample, q, 1, "5")
   end)
 end)

@@ -2,6 +2,7 @@
 -- are computed without drawing a single number, and held against exact values. Then the run
 -- object: stepping, cloning, changing x, and the same bits alone or in a batch.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 local core = require "diffusion.core"
 local families = {
   ddpm = require "diffusion.sampler.ddpm",
@@ -362,5 +363,76 @@ describe("metrics", function()
     local ok, text = pcall(d.metric.energy, d.zeros(3, 2), d.zeros(3, 4))
     assert.is_false(ok)
     assert.truthy(text:find("samples of 2 and of 4 numbers", 1, true), text)
+  end)
+end)
+
+describe("a sampler that is asked amiss", function()
+  local S = d.schedule
+  local p = d.process { schedule = S.linear { T = 100 } }
+  local model = d.mlp { dim = 2, hidden = 8, depth = 2 }
+  local function run(o, process)
+    local all = { model = model, process = process or p, shape = { 4, 2 }, steps = 5, seed = 1 }
+    for k, v in pairs(o) do all[k] = v end
+    return d.sampler.steps(all)
+  end
+
+  it("says so at the user's line", function()
+    fails("valid: karras, leading, linspace, trailing", run, { grid = "zzz" })
+    fails("init: " .. core.real .. " [4,2] expected, got a tensor [3,2]", run, { init = d.zeros(3, 2) })
+    fails("got a tensor [4,2] of u8", run, { init = d.zeros({ 4, 2 }, { dtype = "u8" }) })
+    fails("0 or more, got -1", run, { shape = { -1, 2 } })
+    fails("sampler_spec.lua", function() local r = run { shape = { -1, 2 } } return r end)
+    fails("'shape' is empty", run, { shape = {} })
+    fails("option 'class'", run, { class = false })
+    fails("number 2 is 1.5", run, { class = { 1, 1.5, 1, 1 } })
+    fails("unknown option 'etta'; did you mean 'eta'?", run, { sampler = { "ddim", etta = 1 } })
+    fails("[0, inf) expected, got -1", run, { sampler = { "ddim", eta = -1 } })
+    fails("unknown option 'eta'", run, { sampler = { "ddpm", eta = 1 } })
+  end)
+
+  it("or about what is written to a run", function()
+    local r = run {}
+    fails("run.x: " .. core.real .. " [4,2] expected, got a tensor [2,2]", function() r.x = d.zeros(2, 2) end)
+    fails("not its 'y'", function() r.y = 5 end)
+    r.x:free()
+    assert.matches("x is a freed tensor", tostring(r))
+    fails("expected, got a freed tensor", r)
+    r.x = d.zeros(4, 2)
+    r()
+  end)
+
+  it("gives karras the steps that were asked for, where eps is unclipped", function()
+    local cosine = d.process { schedule = S.cosine { T = 100 } }
+    local grid = run({ grid = "karras" }, cosine).grid
+    assert.equal(5, #grid)
+  end)
+
+  it("refuses eps where x_T holds no signal, and tells the way", function()
+    local zero = S.cosine { T = 100 }:rescale_zero_terminal_snr()
+    fails("predict v or x0", run, {}, d.process { schedule = zero })
+    fails("predict v or x0", run, { sampler = "ddpm" }, d.process { schedule = zero, clip = 1 })
+    run({}, d.process { schedule = zero, predict = "v" })
+    run({ grid = { 90, 50 } }, d.process { schedule = zero })
+  end)
+
+  it("names the denoiser where it returns no x", function()
+    for text, f in pairs {
+      ["returned nil"] = function() end, ["returned a tensor [1]"] = function() return d.zeros(1) end,
+    } do
+      fails("the denoiser " .. text .. " for xt [4,2]", run { model = f })
+      fails("the denoiser " .. text .. " for xt [4,2]", d.objective { process = p }, f, d.zeros(4, 2))
+    end
+  end)
+
+  it("takes class 0 for none", function()
+    assert(run({ class = 0 }):finish():equal(run({}):finish()))
+  end)
+
+  it("wants variances of a variance function", function()
+    for text, v in pairs { ["-1"] = -1, ["nan"] = 0 / 0, ["'x'"] = "x", ["nil"] = false } do
+      local bad = d.process { schedule = p.schedule, variance = function() return v or nil end }
+      fails("the variance function gave " .. text .. " at t = ", run({ sampler = "ddpm" }, bad).finish,
+        run({ sampler = "ddpm" }, bad))
+    end
   end)
 end)

@@ -270,3 +270,13 @@ describe("a training run", function()
     ends_the_same "anywhere"
   end)
 end)
+
+describe("a trainer of a network without classes", function()
+  it("takes a labelled set", function()
+    local model = d.mlp { hidden = 8, depth = 1 }
+    local set = d.data.set { x = d.randn(8, 2), class = { 1, 2, 1, 2, 1, 2, 1, 2 } }
+    local report = d.trainer { model = model, objective = d.objective { process = process },
+      opt = d.adamw(model), batches = set:batches { size = 4, steps = 2 }, quiet = true }:run()
+    assert.equal(2, report.step)
+  end)
+end)

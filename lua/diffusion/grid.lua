@@ -41,13 +41,13 @@ local function tostring_grid(g)
   return table.concat(lines, "\n")
 end
 
-local meta = { __index = Grid, __name = "diffusion.grid", __tostring = tostring_grid }
+local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
 
 -- Times, falling, to steps; the last goes to 0.
 local function made(name, times, T, schedule)
   local g = { name = name, T = T, schedule = schedule }
   for i, t in ipairs(times) do g[i] = { t, times[i + 1] or 0 } end
-  return setmetatable(g, meta)
+  return opts.sealed(g, Grid, meta)
 end
 
 --- The times t of the steps, without the final 0.
@@ -151,4 +151,4 @@ function grid.list(source, times)
   return made("list", list, T, schedule)
 end
 
-return { grid = grid }
+return { grid = grid, made = made }

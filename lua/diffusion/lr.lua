@@ -13,6 +13,11 @@ local function progress(step, o)
   return math.min(1, math.max(0, (step - o.warmup) / math.max(1, o.total - o.warmup)))
 end
 
+local function within_total(name, o)
+  if o.warmup > o.total then opts.fail("%s: warmup = %d is more than total = %d steps", name, o.warmup, o.total) end
+  return o
+end
+
 local function warming(shape, o)
   return function(step)
     if step <= o.warmup then return o.peak * step / o.warmup end
@@ -34,7 +39,7 @@ end
 ---@return function step -> rate
 function lr.linear(options)
   local o = opts.check("linear", options, { peak = peak, total = total, warmup = warmup, floor = floor })
-  return warming(function(u) return 1 - u end, o)
+  return warming(function(u) return 1 - u end, within_total("linear", o))
 end
 
 local function half_cosine(u) return (1 + math.cos(math.pi * u)) / 2 end
@@ -56,7 +61,7 @@ end
 --- print(rate(1), rate(100), rate(1000))
 function lr.warmup_cosine(options)
   local rules = { peak = peak, total = total, warmup = warmup, floor = floor }
-  return warming(half_cosine, opts.check("warmup_cosine", options, rules))
+  return warming(half_cosine, within_total("warmup_cosine", opts.check("warmup_cosine", options, rules)))
 end
 
 return lr

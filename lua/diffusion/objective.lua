@@ -5,11 +5,13 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
+local own_rules = { simple = {}, min_snr = { gamma = { "number", default = 5, above = 0 } } }
+
 local weighting = {
   -- Ho et al. 2020, eq. 14: the plain error of eps
   simple = function(snr) return snr end,
   -- Hang et al. 2023, eq. 8: min(SNR, gamma) on x0
-  min_snr = function(snr, o) return snr:clamp(nil, o.gamma or 5) end,
+  min_snr = function(snr, o) return snr:clamp(nil, o.gamma) end,
 }
 
 -- From the weight on x0 to the weight on what is predicted: w_target = w_x0 * factor(snr,
@@ -30,12 +32,15 @@ table.sort(names)
 
 local function resolve(which)
   local options = {}
-  if type(which) == "table" then options, which = which, which[1] end
+  if type(which) == "table" then
+    for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
+    which = which[1]
+  end
   if type(which) == "function" then return which, options end
   if not weighting[which] then
     opts.fail("objective: %s", opts.unknown("weighting", which, names))
   end
-  return weighting[which], options
+  return weighting[which], opts.check(which, options, own_rules[which])
 end
 
 local rules = {
@@ -44,10 +49,14 @@ local rules = {
   drop_class = { "number", default = 0, min = 0, max = 1 },
 }
 
+local call_rules = { class = { "number|table|tensor" } }
+
 -- Each class is hidden (0: none) with probability p.
 local function dropped(class, B, p)
   if class == nil or p == 0 then return class end
-  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if type(class) == "table" then
+    class = core.tensor(opts.whole_numbers("objective: class", class), { dtype = "i64" })
+  end
   if type(class) == "number" then class = core.full({ B }, class, { dtype = "i64" }) end
   local keep = core.rand(B):ge(p):to "i64"
   return class * keep
@@ -82,13 +91,15 @@ local function objective(options)
   check_signal(process)
   return function(model, x0, given)
     if not core.is_tensor(x0) then
-      opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.kind(x0))
+      opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.shown(x0))
     end
-    local B = x0:size(1)
+    local B = x0:dim() > 0 and x0:size(1) or 0
+    if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
+    local class = opts.check("objective", given, call_rules, 3).class
     local t = core.randint(1, process.T, { B })
     local xt, eps = process:q_sample(x0, t)
     local target = process:target(x0, eps, t)
-    local out = model(xt, t, { class = dropped(given and given.class, B, o.drop_class) })
+    local out = opts.answer("objective", model(xt, t, { class = dropped(class, B, o.drop_class) }), xt)
     local snr = schedule:snr(t)
     local weight = weigh(snr, weigh_opts) * convert(snr, process.sigma_data, schedule:noise(t))
     local per_sample = weight * core.ops.mse(out, target, "sample")

@@ -26,6 +26,8 @@ end
 local function settle(fine, ...)
   if fine then return ... end
   local message = ...
+  -- through pcall the core doesn't know by which name it was called
+  if type(message) == "string" then message = message:match "^bad argument #%-?%d+ to '%?' %((.*)%)$" or message end
   local placed = type(message) ~= "string" or message:find "^[^\n]-:%d+: "
   error(message, placed and 0 or users_level())
 end
@@ -110,7 +112,7 @@ end
 function opts.unknown(what, word, names)
   local near = opts.nearest(tostring(word), names)
   return ("unknown %s '%s'%s valid: %s"):format(what, tostring(word),
-    near and ("; did you mean '%s'?"):format(near) or ";", table.concat(names, ", "))
+    near and ("; did you mean '%s'?"):format(near) or ";", #names > 0 and table.concat(names, ", ") or "none")
 end
 
 local function shown(value)
@@ -142,8 +144,9 @@ local function has_type(value, types)
 end
 
 local function expected(rule)
-  if rule.one_of then return "one of " .. table.concat(rule.one_of, ", ") end
-  return rule[1]:gsub("|", " or ") .. range_text(rule)
+  local one_of = rule.one_of and "one of " .. table.concat(rule.one_of, ", ")
+  if not rule[1] then return one_of end
+  return rule[1]:gsub("|", " or ") .. range_text(rule) .. (one_of and ", or " .. one_of or "")
 end
 
 local function is_valid(value, rule)
@@ -169,6 +172,63 @@ local function checked(where, name, value, rule)
     opts.fail("%s (option '%s': %s expected, got %s)", where, name, expected(rule), shown(value))
   end
   return rule[1] == "integer" and math.tointeger(value) or value
+end
+
+--- A value as messages show it: numbers and strings themselves, tensors by their shape.
+---@param value any
+---@return string
+function opts.shown(value)
+  if opts.kind(value) == "tensor" then
+    local fine, text = pcall(opts.shape_text, value)
+    return fine and "a tensor " .. text or "a freed tensor"
+  end
+  return shown(value)
+end
+
+--- Takes a list of whole numbers.
+---@param what string "model: class"
+---@param list any[]
+---@return any[] list
+function opts.whole_numbers(what, list)
+  for i, v in ipairs(list) do
+    if type(v) ~= "number" or not math.tointeger(v) then
+      opts.fail("%s must be whole numbers, but number %d is %s", what, i, opts.shown(v))
+    end
+  end
+  return list
+end
+
+--- Takes what a user's denoiser returned: a tensor of xt's shape, or a sentence.
+---@param where string who asked it
+---@param out any
+---@param xt any
+---@return any out
+function opts.answer(where, out, xt)
+  if opts.kind(out) ~= "tensor" or opts.shape_text(out) ~= opts.shape_text(xt) then
+    opts.fail("%s: the denoiser returned %s for xt %s; a tensor of the same shape expected", where,
+      opts.shown(out), opts.shape_text(xt))
+  end
+  return out
+end
+
+--- A table that shows fields and refuses to have them written.
+---@param fields table
+---@param methods table
+---@param meta table {__name =, __tostring =, ...}
+---@return table
+function opts.sealed(fields, methods, meta)
+  local own = { __index = setmetatable(fields, { __index = methods }), __len = function() return #fields end }
+  for key, value in pairs(meta) do own[key] = value end
+  own.__methods, own.__newindex = methods, opts.refuse_write
+  return setmetatable({}, own)
+end
+
+--- __newindex of what never changes.
+---@param object any
+---@param key any
+function opts.refuse_write(object, key)
+  local kind = opts.kind(object)
+  opts.fail("a %s never changes, so its '%s' can't be written; make another %s", kind, tostring(key), kind)
 end
 
 --- Checks a table of options against rules and returns a new table with the defaults in.

@@ -59,13 +59,23 @@ local variances = {
   fixed_large = function(p, t, s) return select(2, p:q_moments(0, t, s)) end,
 }
 
+-- What a user's function says, if it is a variance.
+local function variance_of(f, t, s)
+  local v = f(t, s)
+  if type(v) ~= "number" or not (v >= 0 and v < math.huge) then
+    opts.fail("process: the variance function gave %s at t = %g, s = %g; a finite number of 0 or more expected",
+      opts.shown(v), t, s)
+  end
+  return v
+end
+
 --- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
 ---@param t number
 ---@param s number
 ---@return number
 function Process:step_variance(t, s)
   if s == 0 then return 0 end
-  if type(self.variance) == "function" then return self.variance(t, s) end
+  if type(self.variance) == "function" then return variance_of(self.variance, t, s) end
   return variances[self.variance](self, t, s)
 end
 
@@ -77,12 +87,15 @@ end
 ---@return function iterator of t, xt, eps
 function Process:chain(x0, o)
   o = opts.check("chain", o, { seed = { "integer" } }, 2)
+  if type(x0) ~= "number" and not core.is_tensor(x0) then
+    opts.fail("bad argument #1 to 'chain' (a number or a tensor expected, got %s)", opts.shown(x0))
+  end
   local t, x = 0, x0
   return function()
     if t == self.T then return nil end
     t = t + 1
     local eps
-    x, eps = self:q_step(x, t, o.seed and { seed = o.seed } or nil)
+    x, eps = opts.relay(self.q_step, self, x, t, o.seed and { seed = o.seed } or nil)
     return t, x, eps
   end
 end
@@ -92,9 +105,16 @@ end
 ---@param s? integer t - 1 if not given
 ---@return string
 function Process:explain(t, s)
+  if type(t) ~= "number" or not (t >= 1 and t <= self.T) then
+    opts.fail("bad argument #1 to 'explain' (t must be in 1..%d, got %s)", self.T, opts.shown(t))
+  end
   s = s or t - 1
+  if type(s) ~= "number" or not (s >= 0 and s < t) then
+    opts.fail("bad argument #2 to 'explain' (s must be in 0..t and below t = %g (later time first), got %s)",
+      t, opts.shown(s))
+  end
   local levels = self.schedule
-  local c0, ct, variance = self:posterior_coefficients(t, s)
+  local c0, ct, variance = opts.relay(self.posterior_coefficients, self, t, s)
   local factor, fresh = self:q_moments(1, t, s)
   local a, n = levels:signal(t), levels:noise(t)
   local lines = {
@@ -132,7 +152,7 @@ local rules = {
   clip = { "number", one_of = { "dynamic" }, above = 0 },
 }
 
-local meta = { __index = Process, __name = "diffusion.process", __tostring = tostring_process }
+local meta = { __name = "diffusion.process", __tostring = tostring_process }
 
 --- A process: a schedule, and how the reverse step is parametrised.
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
@@ -147,7 +167,7 @@ local meta = { __index = Process, __name = "diffusion.process", __tostring = tos
 local function new(o)
   local p = opts.check("process", o, rules)
   p.T = p.schedule.T
-  return setmetatable(p, meta)
+  return opts.sealed(p, Process, meta)
 end
 
 --- Plain values from which process_from_config makes the same process again, for files.

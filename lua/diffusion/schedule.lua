@@ -11,6 +11,7 @@ local opts = require "diffusion.opts"
 ---@field name string
 local Schedule = core.schedule_meta.methods
 core.schedule_meta.__methods = Schedule -- for prompts and help
+core.schedule_meta.__newindex = opts.refuse_write
 local schedule = {}
 
 -- How each schedule was asked for, so that it can be asked for again: see config.

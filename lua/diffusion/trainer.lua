@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
+local networks = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
 local progress = require "diffusion.progress"
 
@@ -144,6 +145,7 @@ local function open_log(self)
 end
 
 local function one_step(self, state, step, x0, class)
+  if not networks.takes_class(self.model) then class = nil end -- a labelled set, an unconditional network
   local lr = self.opt.lr
   local loss, details = gradient.record(self.objective, self.model, x0, { class = class })
   local value = loss:item()

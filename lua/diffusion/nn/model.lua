@@ -29,16 +29,33 @@ function model.is_model(value) return getmetatable(value) == meta end
 ---@return any
 function model.home(m) return facts[m].home end
 
+--- Can a network be told classes? Of those composed in Lua only they know.
+---@param m any
+---@return boolean
+function model.takes_class(m) return not (model.is_model(m) and facts[m].config.classes == 0) end
+
 -- ---- the call --------------------------------------------------------------------------
+
+-- Classes are whole numbers, levels are numbers.
+local function checked_values(what, value, dtype)
+  if dtype == "i64" and value:dtype() ~= "i64" then
+    if not value:eq(value:floor()):all() then opts.fail("model: %s must be whole numbers", what) end
+    return value:to "i64"
+  end
+  if dtype ~= "i64" and value:ne(value):any() then opts.fail("model: %s holds a nan", what) end
+  return value
+end
 
 -- A number, a list or a tensor as a tensor {B}; `what` is its name.
 local function for_each_sample(what, value, B, dtype)
   if dtype == "i64" and type(value) == "number" and not math.tointeger(value) then
     opts.fail("model: %s must be a whole number, got %g", what, value)
   end
+  if value ~= value then opts.fail("model: %s is nan", what) end
   if type(value) == "number" then return core.full({ B }, value, { dtype = dtype }) end
   if type(value) == "table" and not getmetatable(value) then
-    value = core.tensor(value, { dtype = dtype })
+    if dtype == "i64" then opts.whole_numbers("model: " .. what, value) end
+    value = opts.relay(core.tensor, value, { dtype = dtype })
   end
   if not core.is_tensor(value) then
     opts.fail("model: %s must be a number, a list or a tensor, got %s", what, opts.kind(value))
@@ -47,10 +64,16 @@ local function for_each_sample(what, value, B, dtype)
   if value:dim() ~= 1 or value:size(1) ~= B then
     opts.fail("model: %s has the shape %s, but x has %d samples", what, opts.shape_text(value), B)
   end
-  return dtype == "i64" and value:dtype() ~= "i64" and value:to "i64" or value
+  return checked_values(what, value, dtype)
 end
 
-local call_rules = { class = { "any" } }
+-- What a network is told of classes: nothing where 0 means none to one that knows none.
+local function told(own, class)
+  if class and own.config.classes == 0 and class:eq(0):all() then return nil end
+  return class
+end
+
+local call_rules = { class = { "number|table|tensor" } }
 
 local function call_layer(layer, x, t, class)
   if class ~= nil then return opts.relay(layer, x, t, class) end
@@ -77,7 +100,7 @@ function meta.__call(m, x, t, options, ...)
   if t ~= nil then t = for_each_sample("t", t, B, core.real) end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
-    return call_layer(own.root, x, t, o.class and for_each_sample("class", o.class, B, "i64"))
+    return call_layer(own.root, x, t, told(own, o.class and for_each_sample("class", o.class, B, "i64")))
   end
   if type(options) == "table" and options.class ~= nil then
     local copy = {}

@@ -8,7 +8,7 @@
 --                     the run's own counter, so sample k doesn't depend on its batch
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local grids = require("diffusion.grid").grid
+local grids = require "diffusion.grid"
 local cfg = require "diffusion.guidance.cfg"
 local gradient = require "diffusion.gradient"
 
@@ -19,6 +19,9 @@ local families = {
   ddim = require "diffusion.sampler.ddim",
   dpmpp_2m = require "diffusion.sampler.dpmpp_2m",
 }
+
+-- What may stand beside a name, as in {"ddim", eta = 1}.
+local own_rules = { ddpm = {}, ddim = { eta = { "number", min = 0 } }, dpmpp_2m = {} }
 
 local names = {}
 for name in pairs(families) do names[#names + 1] = name end
@@ -40,7 +43,7 @@ local function resolve(which)
   if type(which) == "function" then return "function", which, options end
   local make = families[which]
   if not make then opts.fail("sampler: %s", opts.unknown("sampler", which, names)) end
-  return which, make, options
+  return which, make, opts.check(which, options, own_rules[which])
 end
 
 --- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
@@ -67,11 +70,22 @@ Run.__index = function(run, name)
   return Run[name]
 end
 
+-- x as samplers take it: living reals, of the shape that is wanted if one is.
+local function check_x(what, x, shape)
+  local shown = opts.shown(x)
+  local here = core.is_tensor(x) and shown ~= "a freed tensor"
+  if not here or x:dtype() ~= core.real or x:dim() == 0 or shape and opts.shape_text(x) ~= shape then
+    opts.fail("%s: %s %s expected, got %s%s", what, core.real, shape or "[B,...]", shown,
+      here and " of " .. x:dtype() or "")
+  end
+  return x
+end
+
 -- Writing x forgets the solver's history: it belongs to another trajectory.
 Run.__newindex = function(run, name, value)
-  if name ~= "x" then return rawset(run, name, value) end
-  if not core.is_tensor(value) then opts.fail("run.x: a tensor expected, got a %s", type(value)) end
-  rawset(run, "_x", core.unscope(value))
+  if name == "on_step" then return rawset(run, name, value) end
+  if name ~= "x" then opts.fail("a run's x and on_step can be written, not its '%s'", tostring(name)) end
+  rawset(run, "_x", core.unscope(check_x("run.x", value, run.shape)))
   rawset(run, "history", {})
 end
 
@@ -79,13 +93,7 @@ end
 local function denoiser(run)
   local process, model, model_opts = run.process, run.model, run.model_opts
   return function(x, t)
-    local out = model(x, t, model_opts)
-    if not core.is_tensor(out) then
-      opts.fail("sampler: the model must answer a tensor, got %s", opts.kind(out))
-    end
-    if opts.shape_text(out) ~= opts.shape_text(x) then
-      opts.fail("sampler: the model gave %s for xt %s", opts.shape_text(out), opts.shape_text(x))
-    end
+    local out = opts.answer("sampler", model(x, t, model_opts), x)
     local x0, eps = process:estimate(out, x, t)
     run.believed = { x0 = x0, eps = eps }
     return x0, eps
@@ -131,6 +139,7 @@ end
 ---@return table|nil step {i, n, t, s, xt, x, x0, eps}
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
+  check_x("run.x", run.x, run.shape)
   local i = run.i + 1
   local pair = { i = i, t = run.grid[i][1], s = run.grid[i][2] }
   local step = gradient.no_grad(advance, run, pair)
@@ -160,8 +169,8 @@ function Run.clone(run)
 end
 
 function Run.__tostring(run)
-  return ("sampler %s  %d steps, %d done  x %s\n%s"):format(run.name, #run.grid, run.i,
-    opts.shape_text(run.x), run.grid)
+  return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(run.name, #run.grid, run.i,
+    opts.shown(run.x), run.grid)
 end
 Run.__name, Run.__methods = "diffusion.run", Run
 
@@ -173,7 +182,7 @@ local rules = {
   steps = { "integer", min = 1 },
   grid = { "any" },
   seed = { "integer" },
-  class = { "any" },
+  class = { "integer|table|tensor" },
   guidance = { "number" },
   init = { "tensor" },
   on_step = { "function" },
@@ -204,33 +213,48 @@ local function from_signal(process, grid)
     if t < first then times[#times + 1] = t end
   end
   if #times > #grid then table.remove(times, 2) end
-  local from = grids.list(schedule, times)
-  from.name = ("%s from t = %.6g, since before it SNR < %.2g"):format(grid.name, first,
+  local name = ("%s from t = %.6g, since before it SNR < %.2g"):format(grid.name, first,
     math.exp(2 * least_lambda))
-  return from
+  return grids.made(name, times, grid.T, schedule)
+end
+
+-- At a level without any signal eps says nothing of x0, clipped or not.
+local function check_start(process, t)
+  local predict = process.predict
+  if (predict == "eps" or predict == "score") and process.schedule:snr(t) == 0 then
+    opts.fail("sampler: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0, or "
+      .. "give a grid that starts lower", t, predict)
+  end
 end
 
 local function make_grid(o)
   local kind = o.grid or "trailing"
-  if opts.kind(kind) == "grid" then return kind end
-  if type(kind) == "table" then return grids.list(o.process.schedule, kind) end
-  local make = type(kind) == "string" and grids[kind]
+  if opts.kind(kind) == "grid" or type(kind) == "table" then
+    local own = opts.kind(kind) == "grid" and kind or grids.grid.list(o.process.schedule, kind)
+    check_start(o.process, own[1][1])
+    return own
+  end
+  local make = type(kind) == "string" and grids.grid[kind]
   if not make then
-    opts.fail("sampler: %s", opts.unknown("grid", kind, { "trailing", "leading", "linspace" }))
+    opts.fail("sampler: %s", opts.unknown("grid", kind, { "karras", "leading", "linspace", "trailing" }))
   end
   local T = o.process.T
   if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
-  local grid = make(o.process.schedule, o.steps or o.process.T)
+  local grid = make(o.process.schedule, o.steps or T)
+  check_start(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid)
 end
 
 -- x at the first level: noise of the marginal's scale, or what the user gives.
 local function start(o, seed, grid)
-  if o.init then return o.init:clone() end
+  if o.init then
+    return check_x("sampler: init", o.init, o.shape and "[" .. table.concat(o.shape, ",") .. "]"):clone()
+  end
   if not o.shape then opts.fail("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
+  if #o.shape == 0 then opts.fail("sampler: option 'shape' is empty; {count, ...} expected") end
   local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
-  return core.mix_noise(scale, seed, stream_start, 0, 0, core.zeros(o.shape))
+  return core.mix_noise(scale, seed, stream_start, 0, 0, opts.relay(core.zeros, o.shape))
 end
 
 -- Classes as a tensor, checked against the batch; a number stands for all.
@@ -238,7 +262,7 @@ local function classes(class, x)
   if class == nil then return nil end
   local B = x:size(1)
   if type(class) == "number" then return core.full({ B }, class, { dtype = "i64" }) end
-  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if type(class) == "table" then class = core.tensor(opts.whole_numbers("sampler: class", class), { dtype = "i64" }) end
   if class:dim() ~= 1 or class:size(1) ~= B then
     opts.fail("sampler: class %s for a batch of %d", opts.shape_text(class), B)
   end
@@ -269,7 +293,7 @@ function sampler.steps(options)
   local run = setmetatable({}, Run)
   local fields = { name = name, make = make, sampler_options = sampler_options,
     model = model, model_opts = { class = class }, process = o.process, grid = grid, i = 0,
-    seed = seed, draws = 0, history = {}, on_step = o.on_step, _x = x }
+    seed = seed, draws = 0, history = {}, on_step = o.on_step, shape = opts.shape_text(x), _x = x }
   for k, v in pairs(fields) do rawset(run, k, v) end
   rawset(run, "step", make_step(run))
   return run
