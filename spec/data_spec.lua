@@ -89,9 +89,9 @@ describe("batches", function()
   it("go on from one d.scope to the next", function()
     local function all(scope)
       local out = {}
-      local walk = numbered(20):batches { size = 5, steps = 8, seed = 1 }
+      local batches = numbered(20):batches { size = 5, steps = 8, seed = 1 }
       for _ = 1, 8 do
-        local _, x0 = scope(walk)
+        local _, x0 = scope(batches)
         out[#out + 1] = x0:bytes()
       end
       return table.concat(out)

@@ -118,6 +118,9 @@ local function unpacked(file, e)
   local front = text_at(file, e.offset, 30)
   if front:sub(1, 4) ~= LOCAL then fail("entry %q isn't at byte %d", e.name, e.offset) end
   local n, n_extra = ("<I2I2"):unpack(front, 27)
+  if text_at(file, e.offset + 30, n) ~= e.name then
+    fail("entry %q has another name at byte %d", e.name, e.offset)
+  end
   local from = e.offset + 30 + n + n_extra
   local part, message
   if e.method == 0 then part, message = file:part(from, e.bytes)
