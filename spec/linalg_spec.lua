@@ -3,7 +3,7 @@
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 
-local tiny = d.zeros(1):dtype() == "f64" and 1e-12 or 1e-5
+local tiny = d.zeros(1):dtype() == "f64" and 1e-12 or 2e-6
 
 local function product(a, b)
   local c = {}
