@@ -65,7 +65,8 @@ static df_pack *add_pack(df_body *b, const void *kind, df_int offset, df_int ext
   df_pack *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->next = b->packs, p->kind = kind, p->offset = offset, p->extra = extra;
-  return b->packs = p;
+  b->packs = p;
+  return p;
 }
 
 void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
