@@ -233,20 +233,31 @@ describe("group norm", function()
 end)
 
 describe("layer norm", function()
-  it("is (x - mean) / sqrt(variance + eps) w + b in each row", function()
-    for _, shape in ipairs { { 5 }, { 3, 7 }, { 2, 3, 20001 }, { 700, 40 } } do
+  it("is (x - mean) / sqrt(variance + eps) w + b in each row, far from the origin too", function()
+    local most = double and 1e-11 or 2e-6 -- the reference rounds its own mean, of up to 1e4
+    for i, shape in ipairs { { 5 }, { 3, 7 }, { 2, 3, 20001 }, { 700, 40 } } do
       local C = shape[#shape]
-      local x = d.randn(shape, { seed = 18 }) * 2 + 100
+      local x = d.randn(shape, { seed = 18 }) * 2 + 10 ^ i
       local w, b = d.randn({ C }, { seed = 19 }), d.randn({ C }, { seed = 20 })
-      local v, wv, bv, expected = flat(x), flat(w), flat(b), {}
+      local k = d.randn(shape, { seed = 27 })
+      local v, wv, bv, kv, expected, slope = flat(x), flat(w), flat(b), flat(k), {}, {}
       for first = 0, #v - 1, C do
-        local at = {}
+        local at, up, along = {}, 0, 0
         for c = 1, C do at[c] = first + c end
         local mean, variance = mean_and_variance(v, at)
         local rstd = 1 / math.sqrt(variance + 1e-5)
-        for c, i in ipairs(at) do expected[i] = (v[i] - mean) * rstd * wv[c] + bv[c] end
+        for c, p in ipairs(at) do
+          local h = (v[p] - mean) * rstd
+          expected[p] = h * wv[c] + bv[c]
+          up, along = up + kv[p] * wv[c] / C, along + kv[p] * wv[c] * h / C
+        end
+        for c, p in ipairs(at) do
+          slope[p] = rstd * (kv[p] * wv[c] - up - (v[p] - mean) * rstd * along)
+        end
       end
-      assert.is_true(distance(expected, flat(layer_norm(x, w, b))) < (double and 1e-12 or 2e-6))
+      assert.is_true(distance(expected, flat(layer_norm(x, w, b))) < most)
+      local dx = d.grad(function(x_) return (layer_norm(x_, w, b) * k):sum() end, x)
+      assert.is_true(distance(slope, flat(dx)) < most)
     end
   end)
 

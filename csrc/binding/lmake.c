@@ -236,8 +236,8 @@ static df_tensor *whole_range(lua_State *L, df_tape *tape) {
   lua_Integer step = luaL_optinteger(L, 3, 1);
   luaL_argcheck(L, step != 0, 3, "a step other than 0 expected");
   uint64_t from = (uint64_t)first, to = (uint64_t)last, by = (uint64_t)step;
-  uint64_t steps = step > 0 ? (to - from) / by : (from - to) / (0 - by);
-  bool none = step > 0 ? last < first : last > first;
+  bool down = step < 0, none = down ? last > first : last < first;
+  uint64_t span = down ? from - to : to - from, steps = span / (down ? 0 - by : by);
   luaL_argcheck(L, none || steps < RANGE_MAX, 2, "too many elements");
   df_shape shape = { 1, { none ? 0 : (df_int)steps + 1 } };
   df_tensor *x = df_scope_own(tape, df_tensor_new(DF_I64, &shape));

@@ -32,10 +32,19 @@ static df_int part_end(const layer *l, df_int part) {
   return df_min((part + 1) * l->span, l->rows);
 }
 
+/* y = x - mean, and less its own mean: what a mean far above the deviation lost when it was
+** rounded. */
+static void centre(df_real *y, const df_real *x, df_real mean, df_int C) {
+  const df_kernels *k = df_kernel();
+  df_real low = -mean;
+  k->add(y, x, 1, &low, 0, C);
+  low = (df_real)(-k->sum(y, C) / (double)C);
+  k->add(y, y, 1, &low, 0, C);
+}
+
 /* h = (x - mean) rstd */
 static void hat(df_real *h, const df_real *x, df_real mean, df_real rstd, df_int C) {
-  const df_real low = -mean;
-  df_kernel()->add(h, x, 1, &low, 0, C);
+  centre(h, x, mean, C);
   df_kernel()->mul(h, h, 1, &rstd, 0, C);
 }
 
@@ -46,8 +55,8 @@ static void forward_row(layer *l, df_int row) {
   df_int C = l->C;
   const df_real *x = l->x + row * C;
   df_real *y = l->y + row * C;
-  df_real mean = (df_real)(k->sum(x, C) / (double)C), low = -mean;
-  k->add(y, x, 1, &low, 0, C);
+  df_real mean = (df_real)(k->sum(x, C) / (double)C);
+  centre(y, x, mean, C);
   df_real rstd = (df_real)(1 / sqrt(k->sum_squares(y, C) / (double)C + l->tiny));
   k->mul(y, y, 1, &rstd, 0, C);
   if (l->w) k->mul(y, y, 1, l->w, 1, C);
