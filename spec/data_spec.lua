@@ -331,3 +331,34 @@ describe("sets from files", function()
     assert.equal(2, flat.n)
   end)
 end)
+
+describe("NumPy's files as sets", function()
+  after_each(forge.clean)
+  local six = ("<ffffff"):pack(1, 2, 3, 4, 5, 6)
+
+  it("are examples, alone or with their classes", function()
+    local set = assert(data.npy(forge.file(forge.npy("<f4", "(3, 2)", six))))
+    assert.equal(3, set.n)
+    assert.is_nil(set.class)
+    local step, x0 = set:batches { size = 3, shuffle = false }()
+    assert.same({ 1, { { 1, 2 }, { 3, 4 }, { 5, 6 } } }, { step, x0:totable() })
+    local images = assert(data.npy(forge.file(forge.npy("|u1", "(2, 1, 3)", "abcdef"))))
+    assert.same({ 2, 1, 3, 1 }, images.x:shape())
+    for name, first in pairs { class = 1, labels = 2, y = 2 } do
+      local both = assert(data.npy(forge.file(forge.zip {
+        { "x.npy", forge.npy("<f4", "(3, 2)", six) },
+        { name .. ".npy", forge.npy("<i8", "(3,)", ("<i8i8i8"):pack(1, 2, 1)) } }, ".npz")))
+      assert.same({ first, first + 1, first }, both.class:totable())
+    end
+  end)
+
+  it("say what they hold where it isn't evident", function()
+    local set, message = data.npy(forge.file(forge.zip {
+      { "b.npy", forge.npy("<f4", "(3, 2)", six) }, { "a.npy", forge.npy("<f4", "(3, 2)", six) } }, ".npz"))
+    assert.is_nil(set)
+    assert.matches("none of its arrays is named x, images, data; there are a, b, which d.data.arrays reads", message)
+    set, message = data.npy(forge.file(forge.npy("|u1", "(2, 3)", "abcdef")))
+    assert.is_nil(set)
+    assert.matches("u8 %[2,3%]", message)
+  end)
+end)

@@ -23,8 +23,8 @@ local formats = {
   ["idx.gz"] = { read = idx, file = forge.gzip(forge.idx({ 2, 3, 2 }, "abcdefghijkl")), checked = true },
   png = { read = image.load, file = forge.png(2, 8, 2, { "abcdef", "ghijkl" }, forge.chunk("tEXt", "a\0b")),
     checked = true },
-  npy = { read = data.npy, file = forge.npy("<f4", "(2, 2)", f32(1, 2, 3, 4)) },
-  npz = { read = data.npy, ending = ".npz", checked = true, file = forge.zip {
+  npy = { read = data.arrays, file = forge.npy("<f4", "(2, 2)", f32(1, 2, 3, 4)) },
+  npz = { read = data.arrays, ending = ".npz", checked = true, file = forge.zip {
     { "a.npy", forge.npy("<f4", "(2,)", f32(1, 2)) }, { "b.npy", forge.npy("|u1", "(3,)", "xyz"), true } } },
   safetensors = { read = d.load, file = forge.safetensors(
     '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'

@@ -229,23 +229,23 @@ describe("NumPy's files", function()
 
   it("are read in all three versions", function()
     for version = 1, 3 do
-      local x = assert(data.npy(forge.file(forge.npy("<f4", "(2, 3)", six, { version = version }))))
+      local x = assert(data.arrays(forge.file(forge.npy("<f4", "(2, 3)", six, { version = version }))))
       assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, x:totable())
       assert.equal("f32", x:dtype())
     end
   end)
 
   it("come out right from Fortran's order", function()
-    local x = assert(data.npy(forge.file(forge.npy("<f4", "(3, 2)", six, { fortran = true }))))
+    local x = assert(data.arrays(forge.file(forge.npy("<f4", "(3, 2)", six, { fortran = true }))))
     assert.same({ { 1, 4 }, { 2, 5 }, { 3, 6 } }, x:totable())
   end)
 
   it("have shapes () and (n,), and many types", function()
     local function read(descr, shape, bytes)
-      local x = assert(data.npy(forge.file(forge.npy(descr, shape, bytes))))
+      local x = assert(data.arrays(forge.file(forge.npy(descr, shape, bytes))))
       return x:totable(), x:dtype()
     end
-    assert.equal(2.5, assert(data.npy(forge.file(forge.npy("<f8", "()", ("<d"):pack(2.5))))):item())
+    assert.equal(2.5, assert(data.arrays(forge.file(forge.npy("<f8", "()", ("<d"):pack(2.5))))):item())
     assert.same({ { 1, 2 }, "u8" }, { read("|u1", "(2,)", "\1\2") })
     assert.same({ { 1, 0 }, "u8" }, { read("|b1", "(2,)", "\1\0") })
     assert.same({ { -7 }, "i64" }, { read("<i8", "(1,)", ("<i8"):pack(-7)) })
@@ -258,7 +258,7 @@ describe("NumPy's files", function()
     local path = forge.file(forge.zip {
       { "x.npy", forge.npy("<f4", "(6,)", six) }, { "y.npy", forge.npy("|u1", "(3,)", "\1\2\3"), true },
     }, ".npz")
-    local arrays = assert(data.npy(path))
+    local arrays = assert(data.arrays(path))
     assert.same({ 1, 2, 3, 4, 5, 6 }, arrays.x:totable())
     assert.same({ 1, 2, 3 }, arrays.y:totable())
   end)

@@ -107,6 +107,7 @@ describe("the environment", function()
   it("that names what there isn't is a sentence at require", function()
     for env, sentence in pairs {
       ["DIFFUSION_PRECISION=single DIFFUSION_ISA=avx1024"] = "DIFFUSION_ISA=avx1024: this machine has scalar",
+      ["DIFFUSION_PRECISION=duble"] = "DIFFUSION_PRECISION is 'duble'",
       ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: a whole number from 1 on expected",
       ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: a whole number from 1 on expected",
       ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: a whole number from 1 on expected",

@@ -83,3 +83,73 @@ describe("a mistake", function()
     os.remove(path)
   end)
 end)
+
+describe("at the user's line,", function()
+  local function answered(sentence, f)
+    local fine, message = pcall(f)
+    assert.is_false(fine, sentence)
+    assert(message:find("mistakes_spec.lua:%d+: "), message)
+    assert(message:find(sentence, 1, true), message)
+  end
+
+  it("paths are strings", function()
+    for text, path in pairs { ["a path expected, got nil"] = false, ["a path expected, got table"] = {} } do
+      path = path or nil
+      for _, f in ipairs {
+        function() return (d.load(path)) end, function() return (d.save(path, {})) end,
+        function() return (mlp:load(path)) end, function() return (mlp:save(path)) end,
+        function() return (d.image.load(path)) end, function() return (d.image.info(path)) end,
+        function() return (d.image.save(path, picture:narrow(1, 1, 1))) end,
+        function() return (d.data.idx(path)) end, function() return (d.data.npy(path)) end,
+        function() return (d.data.arrays(path)) end, function() return (d.data.folder(path)) end,
+        function() return (d.data.cifar10(path)) end,
+      } do answered(text, f) end
+    end
+  end)
+
+  it("models, pictures, plots and walks take what they can use", function()
+    answered("model or ema expected, got 5", function() return (mlp:save("q", { weights = 5 })) end)
+    answered("a pattern of Lua's expected, got '['", function() return (mlp:freeze "[") end)
+    answered("no pixels in [0,2,1]", function() return (d.image.save("e.png", d.zeros(0, 2, 1))) end)
+    answered("a list of series expected, got nil", function() return (d.plot.points()) end)
+    answered("a list of series expected, got nil", function() return (d.plot.lines()) end)
+    answered("series 1 must be {name, numbers}", function() return (d.plot.lines { { "a", { 1, "x" } } }) end)
+    answered("entry 1 is 5, not a schedule", function() return (d.plot.schedules { 5 }) end)
+    for text, step in pairs { ["got 'x'"] = "x", ["got -1"] = -1, ["got 1.5"] = 1.5 } do
+      local batches = moons:batches { size = 2 }
+      batches.step = step
+      answered(text, function() return (batches()) end)
+    end
+  end)
+
+  it("oracles ask for numbers, tensors and processes", function()
+    for _, o in ipairs { d.oracle.gaussian { mean = { 0, 0 }, std = 1 },
+                         d.oracle.mixture { means = { { 1, 2 }, { 3, 4 } }, std = 1 } } do
+      answered("0 or more expected, got nil", function() return (o:sample()) end)
+      answered("0 or more expected, got -1", function() return (o:sample(-1)) end)
+      answered("unknown option 'sed'", function() return (o:sample(1, { sed = 1 })) end)
+      answered("x must be a tensor, got 5", function() return (o:log_prob(5)) end)
+      answered("a process expected, got 5", function() return (o:denoiser(5)) end)
+      answered("x must be a tensor, got 5", function() return (o:denoiser(p)(5, 3)) end)
+    end
+    answered("ragged table", function() return (d.oracle.mixture { means = { { 1, 2 }, { 1 } }, std = 1 }) end)
+  end)
+end)
+
+describe("what can't be shown whole", function()
+  it("is shown in part", function()
+    local freed = d.zeros(2)
+    freed:free()
+    assert.equal("tensor (freed)", tostring(freed))
+    local endless = tostring(d.zeros(1):expand(1000000, 1000000))
+    assert.matches("%[1000000,1000000%]\n", endless)
+    assert.is_nil(endless:find "mean")
+  end)
+
+  it("as a plot in no folder is nil and a message", function()
+    if not require "spec.support.child".has "gnuplot" then return end
+    local ok, message = d.plot.points({ { "a", x } }, { file = "nodir/p.png" })
+    assert.is_nil(ok)
+    assert.matches("nodir/p.png.part: No such file or directory", message)
+  end)
+end)

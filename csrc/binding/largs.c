@@ -10,7 +10,7 @@ static const char *briefly(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER
       && lua_tonumber(L, index) != lua_tonumber(L, index))
     return "nan";
-  bool itself = lua_isstring(L, index) || lua_isboolean(L, index);
+  bool itself = lua_isstring(L, index) || lua_isboolean(L, index) || lua_isnil(L, index);
   return itself ? luaL_tolstring(L, index, NULL)
                 : lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }

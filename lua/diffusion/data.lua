@@ -61,6 +61,8 @@ end
 ---@return string|nil message
 function data.idx(images, labels, options)
   local o = opts.check("idx", options, { names = { "table" } }, 3)
+  opts.path("idx", images)
+  if labels ~= nil then opts.path("idx", labels, 2) end
   return idx_set(images, images, labels, o.names)
 end
 
@@ -136,6 +138,7 @@ end
 ---@return string|nil message
 function data.cifar10(dir, options)
   local o = opts.check("cifar10", options, SPLIT, 2)
+  opts.path("cifar10", dir)
   local images, labels = {}, {}
   for k = 1, o.split == "train" and 5 or 1 do
     local path = o.split == "train" and ("%s/data_batch_%d.bin"):format(dir, k) or dir .. "/test_batch.bin"
@@ -149,15 +152,48 @@ function data.cifar10(dir, options)
   return set.new { x = core.ops.cat(images, 1), class = class, names = CIFAR, name = "cifar10" }
 end
 
---- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name.
----`d.data.set{ x = d.data.npy "x.npy" }` makes a set of one.
+-- ---- NumPy -------------------------------------------------------------------------------
+
+--- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
 ---@param path string
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
 ---integers are widened to i64, bool to u8); nil with a message
 ---@return string|nil message
-function data.npy(path)
-  if path:find "%.npz$" then return npy.load_all(path) end
+function data.arrays(path)
+  if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path) end
   return npy.load(path)
+end
+
+-- How examples, classes from 1 and labels from 0 are named in .npz files.
+local EXAMPLES, CLASSES, LABELS = { "x", "images", "data" }, { "class" }, { "labels", "label", "y" }
+
+local function first_of(arrays, names)
+  for _, name in ipairs(names) do if arrays[name] then return arrays[name] end end
+end
+
+local function unnamed(path, arrays)
+  local names = {}
+  for name in pairs(arrays) do names[#names + 1] = name end
+  table.sort(names)
+  return ("%s: none of its arrays is named %s; there are %s, which d.data.arrays reads"):format(path,
+    table.concat(EXAMPLES, ", "), #names > 0 and table.concat(names, ", ") or "none")
+end
+
+--- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
+--- data, and if it has them their class (from 1) or their labels, label or y (from 0).
+---@param path string
+---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
+---@return string|nil message
+function data.npy(path)
+  local arrays, message = data.arrays(opts.path("npy", path))
+  if not arrays then return nil, message end
+  if core.is_tensor(arrays) then arrays = { x = arrays } end
+  local x, class, labels = first_of(arrays, EXAMPLES), first_of(arrays, CLASSES), first_of(arrays, LABELS)
+  if not x then return nil, unnamed(path, arrays) end
+  if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
+  local made, why = opts.try(set.new, { x = x, class = class or labels and labels:to "i64" + 1, name = path })
+  if not made then return nil, ("%s: %s"):format(path, why) end
+  return made
 end
 
 return data

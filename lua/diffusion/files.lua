@@ -43,6 +43,7 @@ end
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function files.save(path, tensors, metadata)
+  opts.path("save", path)
   check_tensors(tensors)
   check_metadata(metadata)
   local list, parts = {}, {}
@@ -70,7 +71,7 @@ end
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function files.load(path)
-  local file, message = core.map(path)
+  local file, message = core.map(opts.path("load", path))
   if not file then return nil, message end
   local list, metadata = header.read(file)
   if not list then return nil, ("%s: %s"):format(path, metadata) end

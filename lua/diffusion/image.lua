@@ -72,6 +72,7 @@ end
 ---@return string|nil message
 function image.load(path, options)
   local o = opts.check("load", options, { channels = { "integer", min = 1, max = 3 } }, 2)
+  opts.path("load", path)
   if o.channels == 2 then opts.fail("load: channels are 1 (grey) or 3 (RGB), got 2") end
   local x, message = image.read(path, o.channels)
   if not x then return nil, message end
@@ -95,6 +96,7 @@ end
 ---@return table|nil info { height, width, channels, format, text = {key = value} }; nil with a message
 ---@return string|nil message
 function image.info(path)
+  opts.path("info", path)
   return with_file(path, function(file)
     local height, width, channels, format = core.picture_info(file)
     if not height then return nil, width end
@@ -149,6 +151,7 @@ function image.save(path, x, options)
       opts.shape_text(x))
   end
   if x:dim() == 4 then x = x:select(1, 1) end
+  if x:numel() == 0 then opts.fail("save: no pixels in %s", opts.shape_text(x)) end
   local png = core.png_write(to_bytes(x))
   local parts = { png:sub(1, HEAD), table.unpack(text_parts(o.text or {})) }
   parts[#parts + 1] = png:sub(HEAD + 1)

@@ -1,6 +1,11 @@
 --- diffusion: denoising diffusion models in Lua over a C core. Everything is in the table
 --- that this file returns; parts load when they are first used.
-local double = os.getenv "DIFFUSION_PRECISION" == "double"
+local wanted = os.getenv "DIFFUSION_PRECISION" or "single"
+local double = wanted == "double"
+if not (double or wanted == "single" or wanted == "") then
+  error(("DIFFUSION_PRECISION is '%s'; double picks the verification build, single or nothing the usual one"
+    ):format(wanted), 0)
+end
 local function part(name) return require(("diffusion.%s"):format(name)) end
 if double then package.loaded["diffusion.core"] = part "core64" end
 local core = require "diffusion.core"

@@ -185,6 +185,18 @@ function opts.shown(value)
   return shown(value)
 end
 
+--- Raises unless a path is a string.
+---@param name string the function's name, as the user writes it
+---@param path any
+---@param argument integer|nil which argument it is, 1 if not given
+---@return string path
+function opts.path(name, path, argument)
+  if type(path) ~= "string" then
+    opts.fail("bad argument #%d to '%s' (a path expected, got %s)", argument or 1, name, opts.shown(path))
+  end
+  return path
+end
+
 --- Takes a list of whole numbers.
 ---@param what string "model: class"
 ---@param list any[]

@@ -65,8 +65,16 @@ function oracle.gaussian(options)
     values = values, vectors = vectors }, Gaussian)
 end
 
+local function check_count(n)
+  if type(n) ~= "number" or not math.tointeger(n) or n < 0 then
+    opts.fail("bad argument #1 to 'sample' (a whole number of 0 or more expected, got %s)", opts.shown(n))
+  end
+  return n
+end
+
 -- x as rows {B, D}, and how to go back.
 local function rows_of(x, D)
+  if not core.is_tensor(x) then opts.fail("oracle: x must be a tensor, got %s", opts.shown(x)) end
   if x:numel() % D ~= 0 or x:dim() < 1 or x:numel() // math.max(1, x:size(1)) ~= D then
     opts.fail("oracle: x %s for a distribution of dimension %d", opts.shape_text(x), D)
   end
@@ -78,7 +86,7 @@ end
 ---@param options table? {seed=}
 ---@return diffusion.tensor x {n, D}
 function Gaussian:sample(n, options)
-  local z = core.randn({ n, self.D }, options)
+  local z = opts.relay(core.randn, { check_count(n), self.D }, options)
   return (z * self.values:sqrt()):matmul(self.vectors:t()) + self.mean
 end
 
@@ -136,7 +144,7 @@ end
 function oracle.mixture(options)
   local o = opts.check("mixture", options, { means = { "table|tensor", required = true },
     std = { "number|table", required = true }, weights = { "table" } })
-  local means = core.is_tensor(o.means) and o.means or core.tensor(o.means)
+  local means = core.is_tensor(o.means) and o.means or opts.relay(core.tensor, o.means)
   if means:dim() ~= 2 then opts.fail("oracle: means must be {K,D}, got %s", opts.shape_text(means)) end
   local K = means:size(1)
   local std = as_list(o.std, K, "std")
@@ -149,7 +157,7 @@ end
 
 --- n samples, components drawn by weight.
 function Mixture:sample(n, options)
-  local u = core.rand({ n }, options):totable()
+  local u = opts.relay(core.rand, { check_count(n) }, options):totable()
   local index = {}
   for i = 1, n do
     local k, left = 1, u[i] - self.weights[1]
@@ -234,6 +242,9 @@ end
 ---@param process diffusion.process
 ---@return function denoiser
 local function denoiser(self, process)
+  if opts.kind(process) ~= "process" then
+    opts.fail("bad argument #1 to 'denoiser' (a process expected, got %s)", opts.shown(process))
+  end
   local schedule = process.schedule
   return function(xt, t)
     local x = rows_of(xt, self.D)

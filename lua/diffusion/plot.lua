@@ -35,8 +35,22 @@ local function terminal(o)
 end
 
 -- A list of numbers from a list or a tensor of one dimension.
-local function numbers(v)
-  return core.is_tensor(v) and v:to(core.real):totable() or v
+local function numbers(v, i)
+  if core.is_tensor(v) and v:dim() == 1 then return v:to(core.real):totable() end
+  local fine = type(v) == "table"
+  for _, y in ipairs(fine and v or {}) do fine = fine and type(y) == "number" end
+  if not fine then
+    opts.fail("plot: series %d must be {name, numbers} or {name, y, x}, lists or tensors [n], got %s", i, opts.shown(v))
+  end
+  return v
+end
+
+local function check_series(series)
+  if type(series) ~= "table" then opts.fail("plot: a list of series expected, got %s", opts.shown(series)) end
+  if #series == 0 then opts.fail "plot: no series to draw" end
+  for i, s in ipairs(series) do
+    if type(s) ~= "table" then opts.fail("plot: series %d is %s, not {name, ...}", i, opts.shown(s)) end
+  end
 end
 
 local function block(out, name, rows)
@@ -54,14 +68,20 @@ local function run(lines, o)
     io.stderr:write(missing, "\n")
     return nil, missing
   end
-  local aside = o.file and o.file .. ".part"
-  local head = { terminal(o), "set termoption noenhanced", aside and "set output " .. quoted(aside) or "" }
+  local aside, window = o.file and o.file .. ".part", terminal(o)
+  local opened, why = true, nil
+  if aside then opened, why = io.open(aside, "w") end
+  if not opened then return nil, ("plot: %s"):format(why) end
+  if aside then opened:close() end
+  local head = { window, "set termoption noenhanced", aside and "set output " .. quoted(aside) or "" }
   if o.title then head[#head + 1] = "set title " .. quoted(o.title) end
   local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
-  local pipe = assert(io.popen("gnuplot 2>&1", "w"))
+  local quiet = window:find "^set term dumb" and "2>/dev/null" or ">/dev/null 2>&1"
+  local pipe = assert(io.popen("gnuplot " .. quiet, "w"))
   pipe:write(script, "unset output\n")
   local ok = pipe:close()
   if ok and aside then ok = os.rename(aside, o.file) end
+  if not ok and aside then os.remove(aside) end
   if not ok then return nil, ("plot: gnuplot failed to draw %s"):format(o.file or "the plot") end
   return true
 end
@@ -95,7 +115,7 @@ function plot.points(series, options)
     block(lines, "d" .. i, rows_of(s[2]))
     low, high = math.min(low, s[2]:min():item()), math.max(high, s[2]:max():item())
   end
-  local margin = 0.05 * (high - low)
+  local margin = high > low and 0.05 * (high - low) or 1
   lines[#lines + 1] = "unset key\nset size ratio -1"
   lines[#lines + 1] = ("set xrange [%g:%g]\nset yrange [%g:%g]"):format(low - margin,
     high + margin, low - margin, high + margin)
@@ -119,10 +139,10 @@ function plot.lines(series, options)
     logy = { "boolean" } }, { __index = rules })
   for k, v in pairs(rules) do line_rules[k] = v end
   local o = opts.check("lines", options, line_rules, 2)
-  if #series == 0 then opts.fail "plot: no series to draw" end
+  check_series(series)
   local lines, curves = { "set grid lc rgb '#dddddd'" }, {}
   for i, s in ipairs(series) do
-    local y, x, rows = numbers(s[2]), s[3] and numbers(s[3]), {}
+    local y, x, rows = numbers(s[2], i), s[3] and numbers(s[3], i), {}
     for k = 1, #y do rows[k] = { x and x[k] or k, y[k] } end
     block(lines, "d" .. i, rows)
     curves[i] = ("$d%d with lines lw 2 title %s"):format(i, quoted(s[1]))
@@ -151,7 +171,11 @@ function plot.schedules(schedules, options)
   o.what = nil
   o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or what
   local series = {}
+  if type(schedules) ~= "table" then
+    opts.fail("plot: a list of schedules expected, got %s", opts.shown(schedules))
+  end
   for i, s in ipairs(schedules) do
+    if opts.kind(s) ~= "schedule" then opts.fail("plot: entry %d is %s, not a schedule", i, opts.shown(s)) end
     local y, u = {}, {}
     for t = 1, s.T do
       local v = s[what](s, t)

@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
+local countable = 2 ^ 26 -- elements; beyond, an expanded tensor's moments may not fit memory
 local edge, width = 3, 6 -- numbers shown at each end of a long dimension; what is long
 
 local function number_text(v, whole)
@@ -74,11 +75,12 @@ local function plane(x)
 end
 
 local function tensor_text(x)
+  if opts.shown(x) == "a freed tensor" then return "tensor (freed)" end
   local whole = x:dtype() == "i64" or x:dtype() == "u8"
   if x:dim() == 0 then return number_text(x:item(), whole) end
   local head = ("tensor %s %s"):format(x:dtype(), opts.shape_text(x))
   if x:numel() == 0 then return head .. "  empty" end
-  if x:numel() > width then head = head .. moments(x) end
+  if x:numel() > width and x:numel() <= countable then head = head .. moments(x) end
   local lines = corner(plane(x), whole)
   if plane(x):dim() > 2 then lines[#lines + 1] = "  (the first of its planes)" end
   return head .. "\n" .. table.concat(lines, "\n")

@@ -185,6 +185,17 @@ return {
     signature = "d.data",
     text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets made of one's own tensors. What can't be read is nil and a message.",
   },
+  ["d.data.arrays"] = {
+    signature = "d.data.arrays(path)",
+    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.data.cifar10"] = {
     signature = "d.data.cifar10(dir, [options])",
     text = "CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.",
@@ -243,12 +254,12 @@ return {
   },
   ["d.data.npy"] = {
     signature = "d.data.npy(path)",
-    text = "NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. `d.data.set{ x = d.data.npy \"x.npy\" }` makes a set of one.",
+    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0).",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message" },
+      { type = "diffusion.set|nil", text = "set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },

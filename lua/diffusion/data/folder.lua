@@ -74,6 +74,7 @@ return function(dir, options)
     size = { "integer|table", min = 1, max = 65535 },
     channels = { "integer", default = 3, min = 1, max = 3 },
   }, 2)
+  opts.path("folder", dir)
   if o.channels == 2 then opts.fail("folder: channels are 1 (grey) or 3 (RGB), got 2") end
   local size = type(o.size) == "table" and o.size or { o.size, o.size }
   local list, names = find_pictures(dir)

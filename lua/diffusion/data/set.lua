@@ -73,6 +73,9 @@ end
 ---@return diffusion.tensor|nil x0 [B,...] floats
 ---@return diffusion.tensor|nil class i64 [B], 1..classes; nil where the set has none
 function Batches:__call()
+  if not (math.type(self.step) and math.tointeger(self.step) and self.step >= 0) then
+    opts.fail("batches: step must be a whole number of 0 or more, got %s", opts.shown(self.step))
+  end
   if self.step >= self.steps then return nil end
   self.step = self.step + 1
   local list = places(self, self.step)

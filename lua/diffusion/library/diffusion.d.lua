@@ -210,6 +210,12 @@ function d.cross_entropy(x, class, over) end
 --- sets made of one's own tensors. What can't be read is nil and a message.
 d.data = {}
 
+--- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
+---@param path string
+---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message
+---@return string|nil message
+function d.data.arrays(path) end
+
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
 ---@param options? table|nil split = "train" or "test"
@@ -245,10 +251,10 @@ function d.data.folder(dir, options) end
 ---@return string|nil message
 function d.data.idx(images, labels, options) end
 
---- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. `d.data.set{ x
---- = d.data.npy "x.npy" }` makes a set of one.
+--- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
+--- data, and if it has them their class (from 1) or their labels, label or y (from 0).
 ---@param path string
----@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message
+---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.npy(path) end
 

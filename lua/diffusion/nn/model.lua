@@ -173,7 +173,7 @@ end
 
 -- ---- files -----------------------------------------------------------------------------
 
-local save_rules = { process = { "process" }, weights = { "any" } }
+local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
 --- Writes the model as one file: its values (or an average's), what it is, and the process
 --- it was trained for.
@@ -204,6 +204,9 @@ end
 
 local function set_trainable(m, method, pattern, on)
   local home, found = facts[m].home, false
+  if pattern ~= nil and not (type(pattern) == "string" and pcall(string.find, "", pattern)) then
+    opts.fail("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, opts.shown(pattern))
+  end
   for i = 1, home:count() do
     if not pattern or home:name(i):find(pattern) then
       found = true
