@@ -80,6 +80,9 @@ int dfl_dim(lua_State *L, int arg, const df_tensor *x);       /* 1..n, -n..-1 ->
 unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or nil */
 df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
 bool dfl_flag(lua_State *L, int arg); /* absent: false */
+/* A value in a few words, for messages: a number or string itself, else what it is. May
+** push. */
+const char *dfl_briefly(lua_State *L, int index);
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
 
 /* Fields of an options table at arg (absent table: all defaults). */

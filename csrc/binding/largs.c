@@ -3,8 +3,7 @@
 
 #include "binding/binding.h"
 
-/* A value in a few words, for messages: a number or string itself, else what it is. */
-static const char *briefly(lua_State *L, int index) {
+const char *dfl_briefly(lua_State *L, int index) {
   const df_tensor *x = dfl_test(L, index);
   if (x) return lua_pushfstring(L, "a tensor %s", df_tensor_text(x));
   if (lua_type(L, index) == LUA_TNUMBER
@@ -23,7 +22,7 @@ static df_int size_at(lua_State *L, int index, int arg) {
                   lua_pushfstring(L,
                                   "a size must be a whole number of 0 or more, "
                                   "got %s",
-                                  briefly(L, index)));
+                                  dfl_briefly(L, index)));
   return (df_int)n;
 }
 
@@ -70,7 +69,7 @@ static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
   if (!whole || d == 0 || d > n || d < -n)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "dimension %s of a tensor %s, which has %d",
-                                  briefly(L, index), df_tensor_text(x), n));
+                                  dfl_briefly(L, index), df_tensor_text(x), n));
   return (int)(d > 0 ? d - 1 : d + n);
 }
 
@@ -128,7 +127,7 @@ df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise) 
   if (!whole)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "option '%s': a whole number expected, got %s", name,
-                                  briefly(L, -1)));
+                                  dfl_briefly(L, -1)));
   lua_pop(L, 1);
   return (df_int)n;
 }
@@ -138,7 +137,7 @@ double dfl_field_number(lua_State *L, int arg, const char *name, double otherwis
   if (lua_type(L, -1) != LUA_TNUMBER)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "option '%s': a number expected, got %s", name,
-                                  briefly(L, -1)));
+                                  dfl_briefly(L, -1)));
   double x = lua_tonumber(L, -1);
   lua_pop(L, 1);
   return x;

@@ -15,7 +15,10 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
   for (int i = 0; i < n; i++) {
     if (list) lua_rawgeti(L, 2, i + 1);
     else lua_pushvalue(L, i + 2);
-    lua_Integer size = luaL_checkinteger(L, -1);
+    int whole;
+    lua_Integer size = lua_tointegerx(L, -1, &whole);
+    if (!whole)
+      luaL_error(L, "size %d must be a whole number, got %s", i + 1, dfl_briefly(L, -1));
     lua_pop(L, 1);
     if (size < -1 || (size == -1 && open >= 0))
       luaL_error(L, "size %d is %I; a size is 0 or more, and one of them may be -1",

@@ -141,7 +141,7 @@ function grid.list(source, times)
   if #list == 0 then opts.fail("grid.list: at least one time in 1..T = %d expected", T) end
   for i, t in ipairs(list) do
     if type(t) ~= "number" or not (t > 0 and t <= T) then
-      opts.fail("grid.list: times must be in 1..T = %d, but number %d is %s", T, i, tostring(t))
+      opts.fail("grid.list: times must be in 1..T = %d, but number %d is %s", T, i, opts.shown(t))
     end
     if i > 1 and t >= list[i - 1] then
       opts.fail("grid.list: times must fall, but number %d, %g, is followed by %g", i - 1, list[i - 1], t)

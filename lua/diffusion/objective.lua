@@ -93,6 +93,7 @@ local function objective(options)
     if not core.is_tensor(x0) then
       opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.shown(x0))
     end
+    opts.denoiser("objective", model)
     local B = x0:dim() > 0 and x0:size(1) or 0
     if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
     local class = opts.check("objective", given, call_rules, 3).class

@@ -210,6 +210,16 @@ function opts.whole_numbers(what, list)
   return list
 end
 
+--- Raises unless a denoiser can be called.
+---@param where string who is to call it
+---@param model any
+function opts.denoiser(where, model)
+  local meta = debug.getmetatable(model)
+  if type(model) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    opts.fail("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s", where, opts.shown(model))
+  end
+end
+
 --- Takes what a user's denoiser returned: a tensor of xt's shape, or a sentence.
 ---@param where string who asked it
 ---@param out any

@@ -283,6 +283,7 @@ end
 --- d.image.show(run.x)
 function sampler.steps(options)
   local o = opts.check("steps", options, rules)
+  opts.denoiser("sampler", o.model)
   local seed = o.seed or core.random_seed()
   local grid = make_grid(o)
   local x = start(o, seed, grid)
