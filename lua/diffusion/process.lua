@@ -4,7 +4,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
---- A schedule, and how the reverse step is parametrised.
+--- A schedule, and how the reverse step is parametrised; it never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer

@@ -1343,7 +1343,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | \"karras\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -1923,7 +1923,7 @@ return {
   },
   ["process"] = {
     signature = "process",
-    text = "A schedule, and how the reverse step is parametrised.",
+    text = "A schedule, and how the reverse step is parametrised; it never changes.",
     params = {
       { name = "schedule", type = "diffusion.schedule" },
       { name = "T", type = "integer" },

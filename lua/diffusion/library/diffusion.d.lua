@@ -63,7 +63,7 @@ local model = {}
 ---@field D integer its dimension
 local oracle = {}
 
---- A schedule, and how the reverse step is parametrised.
+--- A schedule, and how the reverse step is parametrised; it never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer
@@ -905,7 +905,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, step_opts) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
