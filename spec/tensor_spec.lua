@@ -14,6 +14,14 @@ end
 local function same(want, got) assert.same(want, got:totable()) end
 
 -- Integers and floats of one value are one number here.
+describe("reshape", function()
+  it("refuses sizes whose product is no number of this machine", function()
+    local ok, message = pcall(function() return d.ones(4):reshape { 1 << 32, 1 << 32, -1 } end)
+    assert.is_false(ok)
+    assert.truthy(message:find("too large", 1, true), message)
+  end)
+end)
+
 describe("a window", function()
   it("shares memory with its tensor", function()
     local x = count(2, 3)

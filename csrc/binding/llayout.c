@@ -24,7 +24,8 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
       luaL_error(L, "size %d is %I; a size is 0 or more, and one of them may be -1",
                  i + 1, size);
     if (size == -1) open = i;
-    else rest *= size;
+    else if (__builtin_mul_overflow(rest, size, &rest))
+      luaL_error(L, "a tensor of so many elements is too large");
     shape->size[i] = size;
   }
   if (open < 0) return;
