@@ -63,7 +63,7 @@ void df_ema_update(df_ema *e) {
   df_real rate = (df_real)df_ema_rate(e);
   update_task u = { e->values->body->data, rate, 1 - rate, e->home->values->body->data };
   df_parallel(e->home->count, PIECE, update_piece, &u);
-  e->values->body->version++;
+  df_storage_touch(e->values);
   e->updates++;
 }
 

@@ -203,13 +203,13 @@ static df_update constants(const df_optim *o, const df_step *step, double scale)
 static void apply(df_optim *o, const df_step *step, double scale) {
   step_task t = { o, step, constants(o, step, scale) };
   df_parallel(o->pieces, GRAIN, update_pieces, &t);
-  for (int i = 0; i < o->homes; i++) o->home[i]->values->body->version++;
+  for (int i = 0; i < o->homes; i++) df_storage_touch(o->home[i]->values);
   for (int i = 0; i < step->emas; i++) {
-    step->ema[i]->values->body->version++;
+    df_storage_touch(step->ema[i]->values);
     step->ema[i]->updates++;
   }
-  o->m->body->version++;
-  o->v->body->version++;
+  df_storage_touch(o->m);
+  df_storage_touch(o->v);
   o->steps++;
 }
 

@@ -25,17 +25,26 @@ static df_int fingerprint(const df_conv *c) {
   return (df_int)mixed;
 }
 
+/* Room for packed weights. Those that are learnt change before their next use, so theirs
+** is the scope's; others keep it until they are written to. */
+static df_real *room_for(df_tape *tape, df_tensor *w, const df_conv *c, const layout *how,
+                         bool learnt) {
+  df_shape shape = { .ndim = 1, .size = { how->size(c) } };
+  if (!learnt)
+    return df_pack_make(w->storage, how, w->offset, fingerprint(c),
+                        (size_t)shape.size[0] * sizeof(df_real));
+  df_tensor *scratch = df_result(tape, &shape);
+  return scratch ? df_tensor_reals(scratch) : NULL;
+}
+
 static const df_real *packed(df_tape *tape, df_tensor *w, const df_conv *c,
-                             const layout *how) {
+                             const layout *how, bool learnt) {
   if (!df_tensor_is_dense(w)) w = df_dense(tape, w);
   if (!w) return NULL;
-  df_int extra = fingerprint(c);
-  df_real *found = df_pack_find(w->storage, how, w->offset, extra);
+  df_real *found = df_pack_find(w->storage, how, w->offset, fingerprint(c));
   if (found) return found;
   df_tensor *reals = df_dense(tape, w);
-  if (!reals) return NULL;
-  size_t bytes = (size_t)how->size(c) * sizeof(df_real);
-  found = df_pack_make(w->storage, how, w->offset, extra, bytes);
+  found = reals ? room_for(tape, w, c, how, learnt) : NULL;
   if (found) how->pack(found, df_tensor_reals(reals), c);
   return found;
 }
@@ -46,7 +55,7 @@ static df_image image_of(const df_tensor *x, const df_conv *c) {
 
 df_tensor *df_taps_forward(df_tape *tape, df_tensor *y, const df_tensor *x, df_tensor *w,
                            const df_tensor *b, const df_tensor *add, const df_conv *c) {
-  const df_real *weights = packed(tape, w, c, &forward);
+  const df_real *weights = packed(tape, w, c, &forward, df_tracked(tape, 1, &w));
   if (!weights) return NULL;
   df_image image = image_of(x, c);
   df_code code =
@@ -76,7 +85,7 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   df_sink dx;
   if (df_sink_open(node, 0, &dx) != DF_OK) return df_error_code();
   if (!dx.to) return DF_OK;
-  const df_real *weights = packed(tape, node->keep[1], c, &back);
+  const df_real *weights = packed(tape, node->keep[1], c, &back, df_wants(node, 1));
   if (!weights) return DF_MEMORY;
   return df_conv_data(c, dx.to, dx.beta != 0, df_tensor_reals(dy), weights);
 }

@@ -1,5 +1,6 @@
-/* What linear and conv2d share: both are the engine's convolution, of packed weights that
-** are kept in the body of the weights' storage for as long as nobody writes to it. */
+/* What linear and conv2d share: both are the engine's convolution, of packed weights. Of
+** weights that aren't learnt they are kept, in the body of the weights' storage, for as
+** long as nobody writes to it. */
 #ifndef df_taps_h
 #define df_taps_h
 

@@ -50,40 +50,26 @@ void df_storage_release(df_storage *s) {
   free(s);
 }
 
-static df_pack *seek(df_body *b, const void *kind, df_int offset, df_int extra) {
-  for (df_pack *p = b->packs; p; p = p->next)
-    if (p->kind == kind && p->offset == offset && p->extra == extra) return p;
-  return NULL;
+void df_storage_touch(df_storage *s) {
+  s->body->version++;
+  drop_packs(s->body);
 }
 
 void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra) {
-  df_pack *p = seek(s->body, kind, offset, extra);
-  return p && p->version == s->body->version ? p->data : NULL;
-}
-
-static df_pack *add_pack(df_body *b, const void *kind, df_int offset, df_int extra) {
-  df_pack *p = calloc(1, sizeof *p);
-  if (!p) return NULL;
-  p->next = b->packs, p->kind = kind, p->offset = offset, p->extra = extra;
-  b->packs = p;
-  return p;
+  for (df_pack *p = s->body->packs; p; p = p->next)
+    if (p->kind == kind && p->offset == offset && p->extra == extra) return p->data;
+  return NULL;
 }
 
 void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
                    size_t bytes) {
-  df_pack *p = seek(s->body, kind, offset, extra);
-  if (p && p->bytes == bytes) { /* stale */
-    p->version = s->body->version;
-    return p->data;
-  }
   void *data = df_alloc(bytes);
-  if (!data) return NULL;
-  if (!p) p = add_pack(s->body, kind, offset, extra);
+  df_pack *p = data ? malloc(sizeof *p) : NULL;
   if (!p) {
     df_free(data);
-    return df_fail_null(DF_MEMORY, "not enough memory for packed weights");
+    return data ? df_fail_null(DF_MEMORY, "not enough memory for packed weights") : NULL;
   }
-  df_free(p->data);
-  p->version = s->body->version, p->bytes = bytes;
-  return p->data = data;
+  *p = (df_pack){ s->body->packs, kind, offset, extra, data };
+  s->body->packs = p;
+  return data;
 }

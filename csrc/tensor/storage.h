@@ -1,19 +1,17 @@
 /* Counted memory behind tensors: a handle on a body {data, bytes, version, packs}. Every
-** write bumps the version, so stale packed operands and writes to values that a tape has
-** kept are caught by one counter. */
+** write bumps the version, which tells a tape that a value it kept was written to, and
+** lets go of the packed operands. */
 #ifndef df_storage_h
 #define df_storage_h
 
 #include "base/base.h"
 
-/* A packed operand (an engine's own layout of some weights), valid for one version. */
+/* A packed operand (an engine's own layout of some weights), there until the next write. */
 typedef struct df_pack {
   struct df_pack *next;
   const void *kind; /* the address of something that stands for the layout */
   df_int offset;    /* of the packed window, in elements */
   df_int extra;     /* tells apart packs of one window */
-  uint64_t version;
-  size_t bytes;
   void *data;
 } df_pack;
 
@@ -38,11 +36,12 @@ df_storage *df_storage_around(void *data, size_t bytes, void (*release)(void *),
                               void *owner);
 df_storage *df_storage_retain(df_storage *s);
 void df_storage_release(df_storage *s);
+void df_storage_touch(df_storage *s); /* it was written to */
 
-/* The packed operand of this window, or NULL if there is none of this version. */
+/* The packed operand of this window, or NULL if there is none. */
 void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra);
 
-/* Room for one, taking the place of a stale one; NULL if memory is short. */
+/* Room for one where there is none; NULL if memory is short. */
 void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
                    size_t bytes);
 

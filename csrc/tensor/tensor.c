@@ -75,7 +75,7 @@ df_real *df_tensor_reals(const df_tensor *x) { return df_tensor_data(x); }
 
 uint64_t df_tensor_version(const df_tensor *x) { return x->storage->body->version; }
 
-void df_tensor_touch(df_tensor *x) { x->storage->body->version++; }
+void df_tensor_touch(df_tensor *x) { df_storage_touch(x->storage); }
 
 const char *df_tensor_text(const df_tensor *x) { return df_shape_text(&x->shape); }
 
