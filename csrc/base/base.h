@@ -16,6 +16,14 @@ typedef double df_real;
 typedef float df_real;
 #endif
 
+/* How products are computed (d.precision): IEEE single precision; 1e-5 relative L2 or
+** better; operands rounded to bf16, added in single precision. */
+typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
+
+/* How images lie. ROWS: as a tensor's strides say. PLANES: a convolution's operand, whose
+** layout only engine/operand knows. */
+typedef enum df_form { DF_ROWS, DF_PLANES } df_form;
+
 #define DF_ALIGN 64 /* bytes; a cache line, and the widest vector */
 
 static inline df_int df_min(df_int a, df_int b) { return a < b ? a : b; }

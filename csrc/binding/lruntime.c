@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "base/pool.h"
 #include "binding/binding.h"
+#include "engine/conv.h"
 #include "kernels/kernels.h"
 
 /*** d.threads
@@ -54,6 +55,22 @@ static int l_isa(lua_State *L) {
   lua_pushstring(L, df_kernel()->name);
   lua_newtable(L);
   const char *const *names = df_kernels_names();
+  for (int i = 0; names[i]; i++) {
+    lua_pushstring(L, names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
+}
+
+/* algorithm([name]) -> the one that convolutions are forced to where it can, or nil, and a
+** list of all; "best" lets go */
+static int l_algorithm(lua_State *L) {
+  const char *wanted = luaL_optstring(L, 1, NULL);
+  bool best = wanted && strcmp(wanted, "best") == 0;
+  if (wanted && df_conv_force(best ? NULL : wanted) != DF_OK) return dfl_raise(L);
+  lua_pushstring(L, df_conv_forced());
+  lua_newtable(L);
+  const char *const *names = df_conv_names();
   for (int i = 0; names[i]; i++) {
     lua_pushstring(L, names[i]);
     lua_rawseti(L, -2, i + 1);
@@ -207,6 +224,7 @@ static int l_profile_stop(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "threads", l_threads },
   { "precision", l_precision },
+  { "algorithm", l_algorithm },
   { "isa", l_isa },
   { "memory", l_memory },
   { "memory_limit", l_memory_limit },

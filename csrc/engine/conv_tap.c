@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/conv_weight.h"
 #include "engine/gemm.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -57,7 +58,8 @@ static bool within(df_int first, df_int last, df_int size, df_int zeros) {
 }
 
 static bool readable(const pass *p) {
-  df_int z = p->x.zeros, down = (p->P - 1) * p->stride, right = (p->Q - 1) * p->stride;
+  df_int z = p->x.form == DF_PLANES, down = (p->P - 1) * p->stride,
+         right = (p->Q - 1) * p->stride;
   return !p->round && within(-p->top, down + p->R - 1 - p->top, p->x.H, z)
          && within(-p->left, right + p->S - 1 - p->left, p->x.W, z);
 }
@@ -142,34 +144,19 @@ static df_code run(pass *p) {
 
 /* ==== forward ======================================================================= */
 
-bool df_conv_is_product(const df_conv *c, const df_image *x) {
-  return c->R == 1 && c->S == 1 && c->stride == 1 && c->top == 0 && c->left == 0
-         && c->P == c->H && c->Q == c->W && !x->zeros;
+static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
+
+static size_t bytes(const df_conv *c) {
+  return (size_t)df_packed_size(c->R * c->S * c->C, c->K) * sizeof(df_real);
 }
 
-df_int df_conv_packed(const df_conv *c) {
-  return df_packed_size(c->R * c->S * c->C, c->K);
-}
-
-void df_conv_pack(df_real *packed, const df_real *w, const df_conv *c) {
+static void pack(void *packed, const df_real *w, const df_conv *c) {
   df_int n = c->R * c->S * c->C;
-  df_pack_weights(packed, w, n, 1, c->K, n, c->round);
+  df_pack_weights(packed, w, n, 1, c->K, n, rounds(c));
 }
 
-df_code df_conv_forward(const df_conv *c, df_real *y, const df_image *x,
-                        const df_real *packed, const df_real *bias, const df_real *add) {
-  if (df_conv_is_product(c, x)) {
-    df_rows r = { .m = c->B * c->H * c->W,
-                  .C = c->C,
-                  .K = c->K,
-                  .x = x->at,
-                  .packed = packed,
-                  .y = y,
-                  .bias = bias,
-                  .add = add,
-                  .round = c->round };
-    return df_rows_run(&r);
-  }
+static df_code forward(const df_conv *c, df_real *y, const df_image *x,
+                       const void *packed, const df_real *bias, const df_real *add) {
   pass p = { .x = *x,
              .R = c->R,
              .S = c->S,
@@ -186,7 +173,7 @@ df_code df_conv_forward(const df_conv *c, df_real *y, const df_image *x,
              .image = c->P * c->Q * c->K,
              .bias = bias,
              .add = add,
-             .round = c->round };
+             .round = rounds(c) };
   return run(&p);
 }
 
@@ -211,14 +198,14 @@ static df_int phase_packed(const df_conv *c, const phase *v, const phase *h) {
   return df_packed_size(v->taps * h->taps * c->K, c->C);
 }
 
-df_int df_conv_back_packed(const df_conv *c) {
+static size_t back_bytes(const df_conv *c) {
   df_int size = 0;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
     phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
     phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
     size += phase_packed(c, &v, &h);
   }
-  return size;
+  return (size_t)size * sizeof(df_real);
 }
 
 /* Taps in the order in which dy is read, channels K, columns C. */
@@ -235,15 +222,16 @@ static void pack_phase(df_real *packed, const df_real *w, const df_conv *c,
                            c->R * c->S * c->C, df_min(kernel->panel, c->C - first), 1);
     }
   df_int size = phase_packed(c, v, h);
-  if (c->round) kernel->round_bf16(packed, packed, size);
+  if (rounds(c)) kernel->round_bf16(packed, packed, size);
 }
 
-void df_conv_back_pack(df_real *packed, const df_real *w, const df_conv *c) {
+static void back_pack(void *packed, const df_real *w, const df_conv *c) {
+  df_real *to = packed;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
     phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
     phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
-    pack_phase(packed, w, c, &v, &h);
-    packed += phase_packed(c, &v, &h);
+    pack_phase(to, w, c, &v, &h);
+    to += phase_packed(c, &v, &h);
   }
 }
 
@@ -255,21 +243,11 @@ static void clear_phase(const pass *p) {
         zero(p->y + n * p->image + i * p->line + j * p->pixel, p->K);
 }
 
-df_code df_conv_data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
-                     const df_real *packed) {
+static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
+                    const void *packed) {
+  const df_real *w = packed;
   df_int C = c->C, st = c->stride;
-  df_image from = df_image_rows(dy, c->B, c->P, c->Q, c->K);
-  if (df_conv_is_product(c, &from)) {
-    df_rows r = { .m = c->B * c->H * c->W,
-                  .C = c->K,
-                  .K = C,
-                  .x = dy,
-                  .packed = packed,
-                  .y = dx,
-                  .accumulate = accumulate,
-                  .round = c->round };
-    return df_rows_run(&r);
-  }
+  df_image from = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K);
   for (df_int i = 0; i < st * st; i++) {
     phase v = phase_of(i / st, c->R, st, c->top, c->H);
     phase h = phase_of(i % st, c->S, st, c->left, c->W);
@@ -279,7 +257,7 @@ df_code df_conv_data(const df_conv *c, df_real *dx, bool accumulate, const df_re
                .stride = 1,
                .top = v.before,
                .left = h.before,
-               .packed = packed,
+               .packed = w,
                .P = v.count,
                .Q = h.count,
                .K = C,
@@ -288,11 +266,34 @@ df_code df_conv_data(const df_conv *c, df_real *dx, bool accumulate, const df_re
                .line = st * c->W * C,
                .image = c->H * c->W * C,
                .accumulate = accumulate,
-               .round = c->round };
-    packed += phase_packed(c, &v, &h);
+               .round = rounds(c) };
+    w += phase_packed(c, &v, &h);
     bool met = v.taps > 0 && h.taps > 0;
     if (!met && !accumulate) clear_phase(&p);
     if (met && run(&p) != DF_OK) return DF_MEMORY;
   }
   return DF_OK;
 }
+
+/* ==== the algorithm ================================================================= */
+
+/* A tap is a constant offset where the zeros that it reads lie around the image: one. */
+static df_form form(const df_conv *c) {
+  bool even = c->top == 1 && c->left == 1 && c->P == c->H && c->Q == c->W;
+  return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PLANES : DF_ROWS;
+}
+
+static bool can(const df_conv *c, df_direction d, df_form x) {
+  (void)c, (void)d;
+  return x == DF_ROWS || x == DF_PLANES;
+}
+
+static bool pays(const df_conv *c, df_direction d) {
+  (void)c, (void)d;
+  return true;
+}
+
+const df_algorithm df_conv_taps = {
+  "taps",  form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, df_conv_weight
+};

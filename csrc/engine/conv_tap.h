@@ -5,36 +5,9 @@
 #ifndef df_conv_tap_h
 #define df_conv_tap_h
 
-#include "base/error.h"
-#include "engine/operand.h"
+#include "engine/conv.h"
 
-/* y[n,p,q,k] = sum_rsc x[n, p stride + r - top, q stride + s - left, c] w[k,r,s,c]
-**   x: B, H, W, C    w: K, R, S, C (R <= DF_TAPS_MAX)    y: B, P, Q, K */
-typedef struct df_conv {
-  df_int B, H, W, C;
-  df_int K, R, S, stride, top, left;
-  df_int P, Q;
-  bool round; /* operands to bf16 */
-} df_conv;
-
-/* A 1 x 1 kernel on plain rows is one product of matrices. */
-bool df_conv_is_product(const df_conv *c, const df_image *x);
-
-/* Weights packed for the forward: size in reals, and the packing. */
-df_int df_conv_packed(const df_conv *c);
-void df_conv_pack(df_real *packed, const df_real *w, const df_conv *c);
-
-/* y = conv(x) + bias + add; bias (K) and add (as y) may be NULL. All dense but x. */
-df_code df_conv_forward(const df_conv *c, df_real *y, const df_image *x,
-                        const df_real *packed, const df_real *bias, const df_real *add);
-
-/* Weights packed for the backward to x. */
-df_int df_conv_back_packed(const df_conv *c);
-void df_conv_back_pack(df_real *packed, const df_real *w, const df_conv *c);
-
-/* dx (B, H, W, C, dense) = or += the gradient through y to x. */
-df_code df_conv_data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
-                     const df_real *packed);
+extern const df_algorithm df_conv_taps;
 
 /* How B images of P lines of Q pixels are cut into blocks of some 256 pixels: lines of
 ** one image, or whole images. By shape alone. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/conv_tap.h"
 #include "engine/gemm.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -66,7 +67,7 @@ static void turn_block(const gradient *g, df_real *to, const df_block *b) {
   df_int pixels = flat_pixels(g, b->images, b->lines);
   if (g->flat) df_kernel()->transpose(to, g->channel, x, c->C, pixels, c->C);
   else turn_lines(g, to, b);
-  if (!c->round) return;
+  if (c->precision != DF_MEDIUM) return;
   for (df_int i = 0; i < c->C; i++) {
     df_real *row = to + i * g->channel;
     df_kernel()->round_bf16(row, row, g->flat ? pixels : g->channel);
@@ -85,7 +86,7 @@ static void add_block(const gradient *g, df_real *room, df_real *dw, bool first,
   turn_block(g, room, b);
   for (df_int j = k; j < to; j += kernel->panel)
     df_pack_panel(packed + (j - k) * pixels, dy + j, pixels, c->K,
-                  df_min(kernel->panel, c->K - j), 1, c->round);
+                  df_min(kernel->panel, c->K - j), 1, c->precision == DF_MEDIUM);
   for (df_int t = 0; t < taps; t++)
     tap[t] = t / b->lines * g->image + t % b->lines * c->stride * g->line;
   for (df_int rs = 0; rs < c->R * c->S; rs++) {
@@ -138,7 +139,7 @@ static void fold_items(void *context, df_int begin, df_int end) {
 
 /* True if every tap of every output reads pixels of x, or zeros that lie around them. */
 static bool is_flat(const df_conv *c, const df_image *x) {
-  return x->zeros && c->stride == 1 && c->top <= 1 && c->left <= 1
+  return x->form == DF_PLANES && c->stride == 1 && c->top <= 1 && c->left <= 1
          && c->P + c->R - c->top <= c->H + 2 && c->Q + c->S - c->left <= c->W + 2;
 }
 
@@ -178,25 +179,8 @@ static df_code run(gradient *g) {
   return DF_OK;
 }
 
-/* A 1 x 1 kernel on plain rows: dw = dy^T x. */
-static df_code one_product(const df_conv *c, df_real *dw, bool accumulate,
-                           const df_image *x, const df_real *dy) {
-  df_product p = { .m = c->K,
-                   .n = c->C,
-                   .k = c->B * c->P * c->Q,
-                   .batch = 1,
-                   .a = { dy, c->K, true, 0 },
-                   .b = { x->at, c->C, false, 0 },
-                   .c = dw,
-                   .ldc = c->C,
-                   .accumulate = accumulate,
-                   .round = c->round };
-  return df_gemm(&p);
-}
-
 df_code df_conv_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                        const df_real *dy) {
-  if (df_conv_is_product(c, x)) return one_product(c, dw, accumulate, x, dy);
   gradient g = { .c = *c,
                  .x = x,
                  .dy = dy,

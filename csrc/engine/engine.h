@@ -2,13 +2,14 @@
 ** sizes, cuts its work by shape alone, and gives the same bits on any number of threads.
 **
 **   product                  algorithm                                         file
-**   conv forward             taps: R taps of S C adjacent reals, own `rows`    conv_tap
-**   conv backward to x       the same with turned weights, a pass for each     conv_tap
+**   conv, each direction     the first of a list that can and pays             conv
+**     taps                   R taps of S C adjacent reals, own `rows`; to x    conv_tap
+**                            the same with turned weights, a pass for each
 **                            phase of the stride
-**   conv backward to w       own `rows` over pixels, x turned, dy as weights   conv_weight
-**   1 x 1 conv, linear       own `rows` on the plain rows                      gemm
-**   their backward to w,     blocks of 112 x 128 x 256 through own `rows`,     gemm
-**   matmul                   or OpenBLAS where kernels are scalar (core64)
+**     taps to w              own `rows` over pixels, x turned, dy as weights   conv_weight
+**     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
+**   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`,     gemm
+**                            or OpenBLAS where kernels are scalar (core64)
 **   attention                own `rows` and softmax on blocks of 64 queries    attention
 **
 ** Measured on one core of an AMD Zen 5 (AVX-512, Debian's OpenBLAS 0.3.21, which runs its
@@ -30,8 +31,7 @@
 #define df_engine_h
 
 #include "engine/attention.h"
-#include "engine/conv_tap.h"
-#include "engine/conv_weight.h"
+#include "engine/conv.h"
 #include "engine/gemm.h"
 #include "engine/operand.h"
 

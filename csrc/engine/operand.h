@@ -1,36 +1,45 @@
-/* Images as a convolution reads them: plain rows of pixels, or PLANES, the form in which
-** a tap of a 3x3 kernel is a constant offset. Only operand.c knows how PLANES lie. */
+/* Images as a convolution reads them: plain rows of pixels, or a form of its own, written
+** by the op before it. Only operand.c knows how such forms lie; a new one is a word of
+** df_form, its lines in operand.c, and the algorithms that read it. */
 #ifndef df_operand_h
 #define df_operand_h
 
 #include "base/base.h"
 
-/* A batch of images to read from. Channels are adjacent, pixels of a line C apart. */
+/* A batch of images to read from. In ROWS and PLANES channels are adjacent reals, pixels
+** of a line C apart. In PLANES a pixel left and right of each line and a line above and
+** below each image may be read, and are zero. */
 typedef struct df_image {
   const df_real *at; /* the first pixel of image 0 */
+  df_form form;
   df_int B, H, W, C;
   df_int line, image; /* reals from a line, an image, to the next */
-  bool zeros;         /* a pixel left and right of each line and a line above and below
-                      ** each image may be read, and are zero */
 } df_image;
 
-/* ROWS: B, H, W, C dense. */
-df_image df_image_rows(const df_real *x, df_int B, df_int H, df_int W, df_int C);
-/* PLANES, written as below. */
-df_image df_image_planes(const df_real *planes, df_int B, df_int H, df_int W, df_int C);
+/* B images of H, W, C that begin at x: dense, or an operand as below. */
+df_image df_image_of(df_form form, const df_real *x, df_int B, df_int H, df_int W,
+                     df_int C);
 
 static inline const df_real *df_image_line(const df_image *x, df_int n, df_int h) {
   return x->at + n * x->image + h * x->line;
 }
 
-/* Reals that B images in PLANES take, the zeros around them among these. */
-df_int df_operand_size(df_int B, df_int H, df_int W, df_int C);
+/* An operand to be written: B images of H, W, C in a form that isn't ROWS. */
+typedef struct df_operand {
+  df_form form;
+  df_real *at;
+  df_int B, H, W, C;
+} df_operand;
 
-/* Zeroes what is around the pixels: once, by whoever writes an operand. */
-void df_operand_clear(df_real *planes, df_int B, df_int H, df_int W, df_int C);
+/* Reals that it takes, what is around the pixels among these. */
+df_int df_operand_size(const df_operand *o);
 
-/* Where line h of image n is written: W pixels of C channels, adjacent. */
-df_real *df_operand_line(df_real *planes, df_int H, df_int W, df_int C, df_int n,
-                         df_int h);
+/* Writes what is around the pixels: once, by whoever makes an operand. */
+void df_operand_clear(const df_operand *o);
+
+/* Channels [c, c + channels) of `pixels` pixels of image n, from the one at h W + w on:
+** x is pixels x channels, dense. */
+void df_operand_put(const df_operand *o, df_int n, df_int pixel, df_int pixels, df_int c,
+                    df_int channels, const df_real *x);
 
 #endif

@@ -19,26 +19,17 @@ static const df_layer *part(const df_layer *l, int i) { return l->part[i].layer;
 
 enum { NORM, CONV };
 
-/* What the convolution takes without packing: PLANES for 3x3 with one zero around. The
-** verification build keeps to the plain form, and the other is held against it. */
-static df_form form_for(const df_layer_opts *o) {
-  const df_conv_opts *c = &o->conv;
-  bool even = c->top == 1 && c->bottom == 1 && c->left == 1 && c->right == 1;
-  bool planes = o->kernel == 3 && c->stride == 1 && even && DF_REAL == DF_F32;
-  return planes ? DF_PLANES : DF_ROWS;
-}
-
 static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
-  const df_layer *norm = part(l, NORM);
+  const df_layer *norm = part(l, NORM), *conv = part(l, CONV);
   df_norm_opts o = norm->o.norm;
   o.silu = l->o.norm.silu;
   o.keep = df_layer_drops(tape, l) ? l->o.norm.keep : 1;
-  o.form = form_for(&l->o);
+  o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
   df_tensor *h = df_group_norm(tape, x[0], norm->weight->value, norm->bias->value, &o);
   if (!h && norm->path) df_error_prefix("%s: ", norm->path);
   df_tensor *const to_conv[] = { h, x[1] };
-  return df_layer_call(tape, part(l, CONV), to_conv, 2);
+  return df_layer_call(tape, conv, to_conv, 2);
 }
 
 static void describe_norm_conv(const df_layer *l, char *text, size_t size) {

@@ -1,5 +1,5 @@
 /* Two-dimensional convolution. Shapes are checked here; ops/taps calls the engine. */
-#include "engine/conv_tap.h"
+#include "engine/conv.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/taps.h"
@@ -80,10 +80,17 @@ static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor 
                 .stride = o->stride,
                 .top = o->top,
                 .left = o->left,
-                .round = df_tape_precision(tape) == DF_MEDIUM };
+                .precision = df_tape_precision(tape) };
   c.P = (c.H + o->top + o->bottom - c.R) / c.stride + 1;
   c.Q = (c.W + o->left + o->right - c.S) / c.stride + 1;
   return c;
+}
+
+df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
+                       const df_conv_opts *opts) {
+  if (x->shape.ndim != 4 || w->shape.ndim != 4) return DF_ROWS;
+  df_conv c = conv_of(tape, x, w, opts);
+  return df_conv_form(&c);
 }
 
 static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {

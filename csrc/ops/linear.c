@@ -43,7 +43,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
                 .stride = 1,
                 .P = 1,
                 .Q = m,
-                .round = df_tape_precision(tape) == DF_MEDIUM };
+                .precision = df_tape_precision(tape) };
   df_tensor *operand[] = { x, w, b };
   df_tensor *keep[] = { df_tracked(tape, 1, &w) ? x : NULL,
                         df_tracked(tape, 1, &x) ? w : NULL };

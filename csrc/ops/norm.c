@@ -41,14 +41,15 @@ typedef enum row {
 struct norm {
   df_norm_opts opts;
   df_random key;     /* of the dropout */
-  df_int B, P, C, W; /* images, pixels of one, channels, pixels of a line */
+  df_int B, P, C;    /* images, pixels of one, channels */
   df_int rows, cols; /* of a block: some rows of all channels, or a piece of one row */
   df_int span, parts;
   const stages *stages;
   const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
   df_real *mean, *rest;     /* B, G: the mean is their sum, as digits may be many */
   df_real *rstd;            /* B, G */
-  df_real *y;
+  df_real *y;               /* dense, or NULL: */
+  df_operand operand;       /* what the next convolution reads */
   const df_real *dy;
   df_real *dx, beta;
   double *sum;    /* B, parts, 2, C; part 0 ends as the image's sums */
@@ -248,21 +249,9 @@ static df_random image_key(const norm *n, df_int image) {
   return key;
 }
 
-/* Pixels of a block into the lines of the next convolution's operand. */
-static void store_lines(const norm *n, const block *k, const df_real *y) {
-  for (df_int done = 0; done < k->rows;) {
-    df_int h = (k->pixel + done) / n->W, w = (k->pixel + done) % n->W;
-    df_int pixels = df_min(n->W - w, k->rows - done);
-    df_real *to = df_operand_line(n->y, n->P / n->W, n->W, n->C, k->image, h);
-    memcpy(to + w * n->C + k->c, y + done * k->cols,
-           (size_t)(pixels * k->cols) * sizeof *y);
-    done += pixels;
-  }
-}
-
 static void apply_block(norm *n, const block *k) {
   const df_kernels *kernel = df_kernel();
-  df_real own[BLOCK], *y = n->opts.form == DF_PLANES ? own : n->y + place(n, k);
+  df_real own[BLOCK], *y = n->y ? n->y + place(n, k) : own;
   df_int count = k->rows * k->cols;
   kernel->norm_rows(y, n->x + place(n, k), table(n, k->image, CENTRE, k->c),
                     table(n, k->image, SCALE, k->c), table(n, k->image, SHIFT, k->c),
@@ -272,7 +261,7 @@ static void apply_block(norm *n, const block *k) {
     df_random key = image_key(n, k->image);
     kernel->dropout(y, y, n->opts.keep, k->pixel * n->C + k->c, count, &key);
   }
-  if (n->opts.form == DF_PLANES) store_lines(n, k, y);
+  if (!n->y) df_operand_put(&n->operand, k->image, k->pixel, k->rows, k->c, k->cols, y);
 }
 
 static void apply_part(norm *n, df_int image, df_int part) {
@@ -417,7 +406,7 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
   if (!(opts->keep >= 0 && opts->keep <= 1))
     return df_fail(DF_MISUSE, "group_norm: the share dropped must be in [0, 1], got %g",
                    1 - opts->keep);
-  if (opts->form == DF_PLANES && x->shape.ndim != 4)
+  if (opts->form != DF_ROWS && x->shape.ndim != 4)
     return df_fail(DF_MISUSE, "group_norm: images are [B,H,W,C], x is %s",
                    df_tensor_text(x));
   df_code code = check_channels("w", w, x, C);
@@ -425,7 +414,7 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
 }
 
 static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
-  return form == DF_PLANES ? df_planes_new(tape, shape) : df_result(tape, shape);
+  return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
 }
 
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
@@ -440,14 +429,15 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   norm n = { .opts = *opts, .B = of[0]->shape.size[0], .stages = &forward };
   n.C = of[0]->shape.size[of[0]->shape.ndim - 1];
   n.P = df_tensor_count(of[0]) / n.B / n.C;
-  n.W = opts->form == DF_PLANES ? of[0]->shape.size[2] : n.P;
   cut(&n);
   df_shape kept = { 3, { 3, n.B, opts->groups } };
   df_tensor *y = of_form(tape, &of[0]->shape, opts->form),
             *statistics = df_result(tape, &kept);
   if (!y || !statistics || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
-  n.x = df_tensor_reals(of[0]), n.y = df_tensor_reals(y);
+  n.x = df_tensor_reals(of[0]);
+  if (y->form == DF_ROWS) n.y = df_tensor_reals(y);
+  else n.operand = df_planes_operand(y);
   n.w = w ? df_tensor_reals(of[1]) : NULL, n.b = b ? df_tensor_reals(of[2]) : NULL;
   n.mean = df_tensor_reals(statistics), n.rest = n.mean + n.B * opts->groups;
   n.rstd = n.rest + n.B * opts->groups;

@@ -191,11 +191,15 @@ typedef struct df_conv_opts {
 
 /* Cross-correlation: y[n,h,w,k] = b[k] + sum_rsc x[n, h stride + r - top, w stride + s -
 ** left, c] w[k,r,s,c] + add[n,h,w,k].
-**   x: B, H, W, C (ROWS or PLANES)   w: K, R, S, C   b: K or NULL   add: as y, or NULL
+**   x: B, H, W, C (any form)   w: K, R, S, C   b: K or NULL   add: as y, or NULL
 ** keeps x (as the operand it was) and w. fails: channels differ; a kernel larger than the
 ** padded image. */
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                      df_tensor *add, const df_conv_opts *opts);
+
+/* The form in which it wants an x of this shape, from an op that can write it so. */
+df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
+                       const df_conv_opts *opts);
 
 /* ==== attention.c ======================================================================== */
 

@@ -19,8 +19,6 @@ typedef struct df_tape df_tape;
 typedef struct df_record df_record;
 typedef struct df_node df_node;
 
-typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
-
 df_tape *df_tape_new(void);
 void df_tape_free(df_tape *tape);
 

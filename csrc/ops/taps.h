@@ -4,11 +4,11 @@
 #ifndef df_taps_h
 #define df_taps_h
 
-#include "engine/conv_tap.h"
+#include "engine/conv.h"
 #include "ops/tape.h"
 
 /* y = conv(x, w) + b + add; b and add may be NULL. y, b and add are dense reals, x is too
-** or in PLANES; w of any float type. Returns y, or NULL. */
+** or in a form that df_conv_form wished for; w of any float type. Returns y, or NULL. */
 df_tensor *df_taps_forward(df_tape *tape, df_tensor *y, const df_tensor *x, df_tensor *w,
                            const df_tensor *b, const df_tensor *add, const df_conv *c);
 

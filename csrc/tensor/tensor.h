@@ -7,14 +7,10 @@
 #include "tensor/shape.h"
 #include "tensor/storage.h"
 
-/* ROWS: what the strides say. PLANES: a convolution's operand, whose layout only
-** engine/operand knows; its shape is still B, H, W, C. PLANES never reaches Lua. */
-typedef enum df_form { DF_ROWS, DF_PLANES } df_form;
-
 typedef struct df_tensor {
   int refs;
   df_dtype dtype;
-  df_form form;
+  df_form form; /* in all but ROWS the shape is B, H, W, C; these never reach Lua */
   df_shape shape;
   df_int stride[DF_DIMS]; /* in elements */
   df_int offset;          /* in elements */

@@ -1,0 +1,85 @@
+/* The three products of a 1 x 1 kernel: y = x w^T, dx = dy w, dw = dy^T x. */
+#include "engine/conv_rows.h"
+
+#include "engine/gemm.h"
+
+static df_form form(const df_conv *c) {
+  (void)c;
+  return DF_ROWS;
+}
+
+static bool can(const df_conv *c, df_direction d, df_form x) {
+  (void)d;
+  return c->R == 1 && c->S == 1 && c->stride == 1 && c->top == 0 && c->left == 0
+         && c->P == c->H && c->Q == c->W && x == DF_ROWS;
+}
+
+static bool pays(const df_conv *c, df_direction d) {
+  (void)c, (void)d;
+  return true;
+}
+
+static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
+
+static size_t bytes(const df_conv *c) {
+  return (size_t)df_packed_size(c->C, c->K) * sizeof(df_real);
+}
+
+static void pack(void *packed, const df_real *w, const df_conv *c) {
+  df_pack_weights(packed, w, c->C, 1, c->K, c->C, rounds(c));
+}
+
+static df_code forward(const df_conv *c, df_real *y, const df_image *x,
+                       const void *packed, const df_real *bias, const df_real *add) {
+  df_rows r = { .m = c->B * c->H * c->W,
+                .C = c->C,
+                .K = c->K,
+                .x = x->at,
+                .packed = packed,
+                .y = y,
+                .bias = bias,
+                .add = add,
+                .round = rounds(c) };
+  return df_rows_run(&r);
+}
+
+static size_t back_bytes(const df_conv *c) {
+  return (size_t)df_packed_size(c->K, c->C) * sizeof(df_real);
+}
+
+static void back_pack(void *packed, const df_real *w, const df_conv *c) {
+  df_pack_weights(packed, w, c->K, c->C, c->C, 1, rounds(c));
+}
+
+static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
+                    const void *packed) {
+  df_rows r = { .m = c->B * c->H * c->W,
+                .C = c->K,
+                .K = c->C,
+                .x = dy,
+                .packed = packed,
+                .y = dx,
+                .accumulate = accumulate,
+                .round = rounds(c) };
+  return df_rows_run(&r);
+}
+
+static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
+                      const df_real *dy) {
+  df_product p = { .m = c->K,
+                   .n = c->C,
+                   .k = c->B * c->P * c->Q,
+                   .batch = 1,
+                   .a = { dy, c->K, true, 0 },
+                   .b = { x->at, c->C, false, 0 },
+                   .c = dw,
+                   .ldc = c->C,
+                   .accumulate = accumulate,
+                   .round = rounds(c) };
+  return df_gemm(&p);
+}
+
+const df_algorithm df_conv_rows = {
+  "rows",  form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, weight
+};
