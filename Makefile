@@ -6,7 +6,9 @@
 #   make check-kernels   every kernel of every instruction set here against scalar;
 #                   make check-neon: NEON's, cross-compiled, under qemu
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
-#   make bench      how fast the products run, beside OpenBLAS
+#   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
+#                   ONLY=pattern: those whose names match; README.md says what more
+#   make peers      PyTorch for it, in a virtual environment: build/peers
 #   make doc        d.help's texts, LuaLS definitions and build/doc/index.html, from comments
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
@@ -110,7 +112,18 @@ test:
 	@$(IN_TREE) $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
 bench: all
-	@for f in spec/bench/*.lua; do $(IN_TREE) $(LUA) $$f || exit 1; done
+	@$(IN_TREE) LUA=$(LUA) PEERS=$(PEERS) $(LUA) spec/bench/run.lua
+
+# the peer, for `make bench` alone; the second index has a PyTorch without CUDA
+PEERS     ?= $(BUILD)/peers
+PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 packaging==26.3
+
+peers:
+	@{ python3 -m venv $(PEERS) \
+	  && $(PEERS)/bin/pip install --quiet --disable-pip-version-check --retries 1 \
+	    --extra-index-url https://download.pytorch.org/whl/cpu $(PEER_PIPS); } \
+	  || { rm -rf $(PEERS); \
+	       echo "no torch==2.13.0 can be had here; make bench leaves its columns blank"; }
 
 doc: all
 	@$(IN_TREE) $(LUA) spec/support/doc.lua
@@ -180,5 +193,5 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all always check-kernels check-neon clean demo deps doc install install-command \
-        install-module lint sanitize specs-sanitized stress test
+.PHONY: all always bench check-kernels check-neon clean demo deps doc install \
+        install-command install-module lint peers sanitize specs-sanitized stress test

@@ -1,0 +1,42 @@
+--- Multiplications and additions of a network's forward for one image, by the shapes of its
+-- parameters: 2 for each weight at each place where it works.
+local flops = {}
+
+-- The level at whose size a layer of the UNet works, by its name; nil: once an image.
+local function level_of(name, levels)
+  if name:find "^time%." or name:find "%.embed%." then return nil end
+  local way, level = name:match "^(%a+)%.(%d+)%."
+  if not way then return name:find "^mid%." and levels or 1 end
+  level = math.tointeger(level)
+  if name:find "%.shrink%." then return level + 1 end
+  if name:find "%.grow%." then return level - 1 end
+  return level
+end
+
+local function weight_work(name, size, config)
+  local weights = 1
+  for _, n in ipairs(size) do weights = weights * n end
+  local level = level_of(name, #config.mult)
+  if not level then return 2 * weights end
+  local pixels = config.image[1] * config.image[2] // 4 ^ (level - 1)
+  local work = 2 * weights * pixels
+  -- scores and their sums of values: tokens^2 numbers, C multiplications each
+  if name:find "attention%.qkv" then work = work + 4 * pixels ^ 2 * size[2] end
+  return work
+end
+
+--- FLOPs of one image, or of one point of an MLP.
+---@param model diffusion.model
+---@return number
+function flops.forward(model)
+  local config, work = model:config(), 0
+  for name, p in model:parameters() do
+    local size = p:shape()
+    if name:find "weight$" and #size > 1 and not name:find "class" then
+      work = work + (config.mult and weight_work(name, size, config) or 2 * p:numel())
+    end
+  end
+  return work
+end
+
+return flops

@@ -1,0 +1,86 @@
+--- The networks of the workloads, with values under which no layer is silent, and what they
+-- say and how their gradients are on given inputs: what the peer is held against.
+local d = require "diffusion"
+local words = require "words"
+local flops = require "flops"
+
+local network = {}
+
+local makers = {}
+
+function makers.unet(w)
+  return d.unet {
+    image = w.image, channels = math.tointeger(w.channels), mult = words.numbers(w.mult),
+    blocks = math.tointeger(w.blocks), attention = words.numbers(w.attention),
+    classes = math.tointeger(w.classes), dropout = tonumber(w.dropout),
+  }
+end
+
+function makers.mlp(w)
+  return d.mlp { dim = w.image[1], hidden = math.tointeger(w.hidden), depth = math.tointeger(w.depth) }
+end
+
+-- Layers that begin at zero would hide all that is before them.
+local function awaken(model)
+  local state = {}
+  for name, p in model:parameters() do
+    local silent = p:abs():max():item() == 0
+    state[name] = silent and d.randn(p:shape()) * 0.02 or p
+  end
+  model:load_state(state)
+end
+
+--- The network that a workload describes.
+function network.make(w)
+  local model = makers[w.net](w)
+  awaken(model)
+  return model
+end
+
+--- { batch, sizes of an image ... }
+function network.shape(w, batch) return { batch, table.unpack(w.image) } end
+
+--- Classes of a batch, or nil where the network knows none.
+function network.classes(w, batch)
+  local classes = math.tointeger(w.classes)
+  return classes > 0 and d.randint(1, classes, { batch }) or nil
+end
+
+local process = {
+  eps = { predict = "eps", weighting = "simple" },
+  min_snr = { predict = "v", weighting = "min_snr" },
+}
+
+--- The process, and the name of the weighting, of a workload's objective.
+function network.process(w)
+  local o = process[w.objective]
+  return d.process { schedule = d.schedule.linear { T = 1000 }, predict = o.predict, clip = 1 }, o.weighting
+end
+
+--- Parameters, and FLOPs of a forward of the batch.
+function network.facts(w, model)
+  return { parameters = model:count(), flops = w.batch * flops.forward(model) }
+end
+
+--- Weights, inputs, outputs and, where asked for, the gradients of mean(out * probe), all
+--- with dropout off.
+function network.answers(w, model, with_gradients)
+  local batch = math.min(w.batch, 4)
+  local out = { xt = d.randn(network.shape(w, batch)), probe = d.randn(network.shape(w, batch)),
+                t = d.randint(1, 1000, { batch }):to "f32", class = network.classes(w, batch) }
+  model:eval()
+  local function loss()
+    out.out = model(out.xt, out.t, { class = out.class })
+    return (out.out * out.probe):mean()
+  end
+  if with_gradients then d.record(loss):backward() else loss() end
+  model:train()
+  out.out = out.out:detach()
+  for name, p in model:parameters() do
+    out["weight." .. name] = p
+    if with_gradients then out["gradient." .. name] = p.grad end
+  end
+  return out
+end
+
+return network

@@ -1,0 +1,35 @@
+--- What a workload is, as words `key=value`: so the driver tells both workers, and so they
+-- answer. Lists are written 32,32,3.
+local words = {}
+
+--- "a=1 b=2,3" or { "a=1", "b=2,3" } -> { a = "1", b = "2,3" }
+function words.parse(given)
+  if type(given) == "table" then given = table.concat(given, " ") end
+  local out = {}
+  for key, value in given:gmatch "(%w+)=(%S*)" do out[key] = value end
+  return out
+end
+
+local function written(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local out = {}
+  for i, v in ipairs(value) do out[i] = tostring(v) end
+  return table.concat(out, ",")
+end
+
+--- The other way, in the order of the alphabet.
+function words.format(t)
+  local out = {}
+  for key, value in pairs(t) do out[#out + 1] = key .. "=" .. written(value) end
+  table.sort(out)
+  return table.concat(out, " ")
+end
+
+--- "32,32,3" -> { 32, 32, 3 }
+function words.numbers(text)
+  local out = {}
+  for number in (text or ""):gmatch "[^,]+" do out[#out + 1] = math.tointeger(number) or tonumber(number) end
+  return out
+end
+
+return words
