@@ -201,13 +201,13 @@ static int l_profile_start(lua_State *L) {
   return 0;
 }
 
-/* -> list of {name, backward, seconds, calls} */
+/* -> list of {name, backward, seconds, calls, kept} */
 static int l_profile_stop(lua_State *L) {
   const df_profile_row *rows;
   int n = df_profile_stop(dfl_tape(L), &rows);
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     lua_pushstring(L, rows[i].name);
     lua_setfield(L, -2, "name");
     lua_pushboolean(L, rows[i].backward);
@@ -216,6 +216,7 @@ static int l_profile_stop(lua_State *L) {
     lua_setfield(L, -2, "seconds");
     lua_pushinteger(L, rows[i].calls);
     lua_setfield(L, -2, "calls");
+    set_number(L, "kept", rows[i].kept);
     lua_rawseti(L, -2, i + 1);
   }
   return 1;

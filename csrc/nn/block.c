@@ -170,8 +170,9 @@ df_layer *df_attention_layer(const df_layer_opts *o) {
 
 static df_tensor *attention_block_forward(df_tape *tape, const df_layer *l,
                                           df_tensor *const *x) {
-  df_tensor *h = df_layer_of(tape, part(l, 0), x[0]);
-  return df_add(tape, x[0], df_layer_of(tape, part(l, 1), h));
+  df_tensor *h = x[0] ? as_tokens(tape, x[0]) : NULL;
+  h = df_layer_of(tape, part(l, 1), df_layer_of(tape, part(l, 0), h));
+  return h ? df_add(tape, x[0], df_reshape(tape, h, &x[0]->shape)) : NULL;
 }
 
 static const df_kind attention_block = { "attention_block", 1, 1, attention_block_forward,

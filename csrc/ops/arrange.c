@@ -27,6 +27,28 @@ static df_code cat_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
+static df_tensor *join(df_tape *tape, df_tensor *const *x, int n, int dim) {
+  df_shape shape = x[0]->shape;
+  for (int i = 1; i < n; i++)
+    if (__builtin_add_overflow(shape.size[dim], x[i]->shape.size[dim], &shape.size[dim]))
+      return too_large("cat", x[0], dim);
+  df_tensor *y = df_scope_own(tape, df_tensor_new(x[0]->dtype, &shape));
+  df_int at = 0;
+  for (int i = 0; y && i < n; at += x[i]->shape.size[dim], i++) {
+    df_tensor *to = df_tensor_narrow(y, dim, at, x[i]->shape.size[dim]);
+    if (!to) return NULL;
+    df_tensor_copy(to, x[i]);
+    df_tensor_release(to);
+  }
+  return y;
+}
+
+/* What is put together is mostly kept by others too. */
+static df_tensor *cat_remake(df_tape *tape, df_node *node) {
+  const cut *c = node->data;
+  return join(tape, node->keep, node->kept, c->dim);
+}
+
 static const df_op cat_op = { "cat", cat_backward };
 
 static df_tensor *note_cat(df_tape *tape, df_tensor *y, df_tensor *const *x, int n,
@@ -36,7 +58,8 @@ static df_tensor *note_cat(df_tape *tape, df_tensor *y, df_tensor *const *x, int
   if (!c) return NULL;
   c->dim = dim;
   for (int i = 0; i < n; i++) c->size[i] = x[i]->shape.size[dim];
-  df_note note = { .op = &cat_op, .n = n, .x = x, .data = c, .size = size };
+  df_note note = { .op = &cat_op, .n = n, .x = x, .kept = n, .keep = x };
+  note.data = c, note.size = size, note.remake = cat_remake;
   y = df_tape_note(tape, y, note);
   df_free(c);
   return y;
@@ -61,18 +84,7 @@ static df_code check_cat(df_tensor *const *x, int n, int dim) {
 
 df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim) {
   if (check_cat(x, n, dim) != DF_OK) return NULL;
-  df_shape shape = x[0]->shape;
-  for (int i = 1; i < n; i++)
-    if (__builtin_add_overflow(shape.size[dim], x[i]->shape.size[dim], &shape.size[dim]))
-      return too_large("cat", x[0], dim);
-  df_tensor *y = df_scope_own(tape, df_tensor_new(x[0]->dtype, &shape));
-  df_int at = 0;
-  for (int i = 0; y && i < n; at += x[i]->shape.size[dim], i++) {
-    df_tensor *to = df_tensor_narrow(y, dim, at, x[i]->shape.size[dim]);
-    if (!to) return NULL;
-    df_tensor_copy(to, x[i]);
-    df_tensor_release(to);
-  }
+  df_tensor *y = join(tape, x, n, dim);
   return y ? note_cat(tape, y, x, n, dim) : NULL;
 }
 

@@ -18,7 +18,7 @@
 
 typedef struct norm norm;
 
-typedef struct stages {
+typedef struct stages { /* gather and settle may be NULL */
   void (*prepare)(const norm *n, df_int image);
   void (*gather)(norm *n, df_int image, df_int part);
   void (*settle)(norm *n, df_int image);
@@ -99,12 +99,13 @@ static void prepare_images(void *context, df_int begin, df_int end) {
 
 static void gather_parts(void *context, df_int begin, df_int end) {
   norm *n = context;
-  for (df_int i = begin; i < end; i++) n->stages->gather(n, i / n->parts, i % n->parts);
+  for (df_int i = begin; n->stages->gather && i < end; i++)
+    n->stages->gather(n, i / n->parts, i % n->parts);
 }
 
 static void settle_images(void *context, df_int begin, df_int end) {
   norm *n = context;
-  for (df_int i = begin; i < end; i++) n->stages->settle(n, i);
+  for (df_int i = begin; n->stages->settle && i < end; i++) n->stages->settle(n, i);
 }
 
 static void apply_parts(void *context, df_int begin, df_int end) {
@@ -363,25 +364,50 @@ static df_code sum_images(const norm *n, df_node *node, int operand, int which) 
   return DF_OK;
 }
 
-static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
-  static const stages back = { fill_table, gather_back, settle_back, apply_back };
-  (void)tape;
+/* The norm of a node: its numbers, and pointers to what it keeps. */
+static norm kept_by(const df_node *node, const stages *how) {
   norm n = *(const norm *)node->data;
-  df_sink s;
-  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   n.x = df_tensor_reals(node->keep[0]);
   n.mean = df_tensor_reals(node->keep[1]);
   n.rest = n.mean + n.B * n.opts.groups, n.rstd = n.rest + n.B * n.opts.groups;
   n.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   n.b = node->keep[3] ? df_tensor_reals(node->keep[3]) : NULL;
+  n.stages = how;
+  return n;
+}
+
+static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  static const stages back = { fill_table, gather_back, settle_back, apply_back };
+  (void)tape;
+  norm n = kept_by(node, &back);
+  df_sink s;
+  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   n.dy = df_tensor_reals(dy), n.dx = s.to, n.beta = s.beta;
-  n.stages = &back;
   if (!workspace(&n)) return DF_MEMORY;
   run(&n);
   df_code code = sum_images(&n, node, 1, 1);
   if (code == DF_OK) code = sum_images(&n, node, 2, 0);
   df_free(n.sum);
   return code;
+}
+
+/* ==== the result again =================================================================== */
+
+static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
+  return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
+}
+
+/* The last stage alone. A result is as large as x and mostly a convolution's operand, so
+** that keeping it too would double what a network keeps. */
+static df_tensor *group_norm_remake(df_tape *tape, df_node *node) {
+  static const stages again = { fill_table, NULL, NULL, apply_part };
+  norm n = kept_by(node, &again);
+  df_tensor *y = of_form(tape, &node->keep[0]->shape, n.opts.form);
+  if (!y || !workspace(&n)) return NULL;
+  n.y = df_tensor_reals(y);
+  run(&n);
+  df_free(n.sum);
+  return y;
 }
 
 /* ==== the op ============================================================================= */
@@ -413,10 +439,6 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
   return code == DF_OK ? check_channels("b", b, x, C) : code;
 }
 
-static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
-  return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
-}
-
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          const df_norm_opts *opts) {
   static const df_op op = { "group_norm", group_norm_backward };
@@ -445,6 +467,6 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   df_free(n.sum);
   df_tensor *keep[4] = { of[0], statistics, of[1], of[2] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 4, .keep = keep };
-  note.data = &n, note.size = sizeof n;
+  note.data = &n, note.size = sizeof n, note.remake = group_norm_remake;
   return df_tape_note(tape, y, note);
 }

@@ -22,9 +22,9 @@ static int add_slot(df_record *r, const df_shape *shape, df_tensor *parameter) {
     r->slots = grown;
     r->slots_room = more;
   }
-  r->slots[r->n_slots] = (df_slot){ .wanted = true,
-                                    .shape = *shape,
-                                    .parameter = df_tensor_retain(parameter) };
+  r->slots[r->n_slots] = (df_slot){
+    .wanted = true, .shape = *shape, .parameter = df_tensor_retain(parameter), .maker = -1
+  };
   return (int)r->n_slots++;
 }
 
@@ -40,9 +40,21 @@ static void free_node(df_node *node) {
   free(node);
 }
 
+/* The slot of a value that the walk will make again, or -1: x is to be kept. */
+static int remade(const df_record *r, const df_tensor *x) {
+  return x && x->record == r->serial && r->slots[x->slot].maker >= 0 ? x->slot : -1;
+}
+
+static void keep(df_node *node, int i, df_tensor *x) {
+  node->made[i] = remade(node->record, x);
+  if (!x || node->made[i] >= 0) return;
+  node->keep[i] = df_tensor_retain(x);
+  node->version[i] = df_tensor_version(x);
+}
+
 /* A node and its lists in one block. */
 static df_node *new_node(df_record *r, const df_note *note) {
-  size_t slots = (size_t)note->n * sizeof(int), keeps = (size_t)note->kept;
+  size_t keeps = (size_t)note->kept, slots = ((size_t)note->n + keeps) * sizeof(int);
   size_t head = (sizeof(df_node) + slots + 15) / 16 * 16;
   size_t lists = keeps * (sizeof(df_tensor *) + sizeof(uint64_t));
   size_t body = (head + lists + 15) / 16 * 16;
@@ -52,15 +64,14 @@ static df_node *new_node(df_record *r, const df_note *note) {
   node->record = r;
   node->n = note->n;
   node->slot = (int *)(node + 1);
+  node->made = node->slot + note->n;
+  node->remake = note->remake;
   node->kept = note->kept;
   node->keep = (df_tensor **)((char *)node + head);
   node->version = (uint64_t *)(node->keep + keeps);
   node->data = (char *)node + body;
   if (note->size) memcpy(node->data, note->data, note->size);
-  for (int i = 0; i < note->kept; i++) {
-    node->keep[i] = df_tensor_retain(note->keep[i]);
-    if (note->keep[i]) node->version[i] = df_tensor_version(note->keep[i]);
-  }
+  for (int i = 0; i < note->kept; i++) keep(node, i, note->keep[i]);
   return node;
 }
 
@@ -95,6 +106,7 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   }
   y->record = r->serial;
   y->slot = node->y = slot;
+  if (note->remake) r->slots[slot].maker = (long)r->n_nodes;
   r->nodes[r->n_nodes++] = node;
   return DF_OK;
 }
@@ -129,7 +141,8 @@ void df_record_drop(df_record *r, size_t index) {
 
 void df_slot_clear(df_slot *s) {
   df_tensor_release(s->grad);
-  s->grad = NULL;
+  df_tensor_release(s->value);
+  s->grad = s->value = NULL;
   s->arrived = false;
 }
 
@@ -146,14 +159,65 @@ void df_record_clear(df_record *r) {
   free(r->slots);
 }
 
+/* ==== what a node keeps =========================================================== */
+
 df_code df_node_check(const df_node *node) {
   for (int i = 0; i < node->kept; i++) {
     const df_tensor *x = node->keep[i];
-    if (x && df_tensor_version(x) != node->version[i])
+    if (x && node->made[i] < 0 && df_tensor_version(x) != node->version[i])
       return df_fail(DF_MISUSE,
                      "backward of %s: a value %s that it needs was written to in place "
                      "after it was used",
                      node->op->name, df_tensor_text(x));
   }
   return DF_OK;
+}
+
+/* The value of a slot, retained by it; NULL: failed. */
+static df_tensor *make_again(df_tape *tape, df_record *r, int slot) {
+  df_node *maker = r->nodes[r->slots[slot].maker];
+  if (!r->slots[slot].value && df_node_fill(tape, maker) == DF_OK) {
+    r->slots[slot].value = df_tensor_retain(maker->remake(tape, maker));
+    df_node_empty(maker);
+  }
+  return r->slots[slot].value;
+}
+
+df_code df_node_fill(df_tape *tape, df_node *node) {
+  df_code code = df_node_check(node);
+  for (int i = 0; i < node->kept && code == DF_OK; i++) {
+    if (node->made[i] < 0) continue;
+    node->keep[i] = df_tensor_retain(make_again(tape, node->record, node->made[i]));
+    if (!node->keep[i]) code = df_error_code();
+  }
+  if (code != DF_OK) df_node_empty(node);
+  return code;
+}
+
+void df_node_empty(df_node *node) {
+  for (int i = 0; i < node->kept; i++) {
+    if (node->made[i] < 0) continue;
+    df_tensor_release(node->keep[i]);
+    node->keep[i] = NULL;
+  }
+}
+
+static bool keeps(const df_node *node, int n, const df_storage *s) {
+  for (int i = 0; i < n; i++)
+    if (node->keep[i] && node->keep[i]->storage == s) return true;
+  return false;
+}
+
+size_t df_record_kept(const df_record *r, size_t index) {
+  const df_node *node = r->nodes[index];
+  size_t bytes = 0;
+  for (int i = 0; i < node->kept; i++) {
+    if (!node->keep[i] || node->keep[i]->leaf) continue;
+    const df_storage *s = node->keep[i]->storage;
+    bool known = keeps(node, i, s);
+    for (size_t j = 0; j < index && !known; j++)
+      known = keeps(r->nodes[j], r->nodes[j]->kept, s);
+    if (!known) bytes += s->body->bytes;
+  }
+  return bytes;
 }

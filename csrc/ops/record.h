@@ -11,6 +11,8 @@ typedef struct df_slot {
   df_shape shape;
   df_tensor *grad;      /* dense; may be shared with other slots until written to */
   df_tensor *parameter; /* retained; its leaf takes the gradient */
+  long maker;           /* the node that made the value and can make it again, or -1 */
+  df_tensor *value;     /* made again, until the walk has passed the maker */
 } df_slot;
 
 struct df_record {
@@ -42,5 +44,10 @@ void df_slot_clear(df_slot *s);
 
 /* Fails if a kept value was written to since. */
 df_code df_node_check(const df_node *node);
+/* Makes kept values that aren't there again, and lets go of them. */
+df_code df_node_fill(df_tape *tape, df_node *node);
+void df_node_empty(df_node *node);
+/* Bytes that node `index` keeps and none before it does. */
+size_t df_record_kept(const df_record *r, size_t index);
 
 #endif

@@ -61,15 +61,13 @@ static df_code check(const char *name, const df_tensor *x, df_int times) {
   return DF_OK;
 }
 
-static df_tensor *forward(df_tape *tape, const df_op *op, df_task *task, df_tensor *x,
+static df_tensor *resized(df_tape *tape, df_task *task, const df_tensor *x,
                           const df_shape *shape, pair p) {
-  x = df_dense(tape, x);
-  df_tensor *y = x ? df_result(tape, shape) : NULL;
+  df_tensor *y = df_result(tape, shape);
   if (!y) return NULL;
   p.from = df_tensor_reals(x), p.to = df_tensor_reals(y);
   run(&p, shape->size[0], task);
-  df_note note = { .op = op, .n = 1, .x = &x, .data = &p, .size = sizeof p };
-  return df_tape_note(tape, y, note);
+  return y;
 }
 
 static df_code undo(df_node *node, df_tensor *dy, df_task *task) {
@@ -87,17 +85,31 @@ static df_code upsample_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return undo(node, dy, gather_rows);
 }
 
+static df_shape larger(const pair *p, df_int B) {
+  return (df_shape){ 4, { B, p->H * p->times, p->W * p->times, p->C } };
+}
+
+static df_tensor *upsample_remake(df_tape *tape, df_node *node) {
+  const pair *p = node->data;
+  df_shape shape = larger(p, node->keep[0]->shape.size[0]);
+  return resized(tape, spread_rows, node->keep[0], &shape, *p);
+}
+
 df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times) {
   static const df_op op = { "upsample", upsample_backward };
-  if (!x || check("upsample", x, times) != DF_OK) return NULL;
+  if (!(x = df_dense(tape, x)) || check("upsample", x, times) != DF_OK) return NULL;
   const df_int *n = x->shape.size;
-  df_shape shape = { 4, { n[0], 0, 0, n[3] } };
-  if (__builtin_mul_overflow(n[1], times, &shape.size[1])
-      || __builtin_mul_overflow(n[2], times, &shape.size[2]))
+  df_int unused;
+  if (__builtin_mul_overflow(n[1], times, &unused)
+      || __builtin_mul_overflow(n[2], times, &unused))
     return df_fail_null(DF_MISUSE, "upsample: %s times %td is too large",
                         df_tensor_text(x), times);
   pair p = { .c = 1, .H = n[1], .W = n[2], .C = n[3], .times = times };
-  return forward(tape, &op, spread_rows, x, &shape, p);
+  df_shape shape = larger(&p, n[0]);
+  df_tensor *y = resized(tape, spread_rows, x, &shape, p);
+  df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &x };
+  note.data = &p, note.size = sizeof p, note.remake = upsample_remake;
+  return df_tape_note(tape, y, note);
 }
 
 static df_code avg_pool_backward(df_tape *tape, df_node *node, df_tensor *dy) {
@@ -107,7 +119,7 @@ static df_code avg_pool_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times) {
   static const df_op op = { "avg_pool", avg_pool_backward };
-  if (!x || check("avg_pool", x, times) != DF_OK) return NULL;
+  if (!(x = df_dense(tape, x)) || check("avg_pool", x, times) != DF_OK) return NULL;
   const df_int *n = x->shape.size;
   if (n[1] % times || n[2] % times)
     return df_fail_null(DF_MISUSE,
@@ -116,5 +128,7 @@ df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times) {
   df_shape shape = { 4, { n[0], n[1] / times, n[2] / times, n[3] } };
   pair p = { .H = n[1] / times, .W = n[2] / times, .C = n[3], .times = times };
   p.c = 1 / (df_real)(times * times);
-  return forward(tape, &op, gather_rows, x, &shape, p);
+  df_tensor *y = resized(tape, gather_rows, x, &shape, p);
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &p, .size = sizeof p };
+  return df_tape_note(tape, y, note);
 }

@@ -213,20 +213,31 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The time since the last op ended goes to this one. */
-static void profile(df_tape *tape, const char *name, bool backward) {
-  double now = seconds();
+/* The row of an op; the last one is for all that find no room. */
+static df_profile_row *row_of(df_tape *tape, const char *name, bool backward) {
   int i = 0;
   while (i < tape->profiled
          && (tape->profile[i].name != name || tape->profile[i].backward != backward))
     i++;
-  if (i < PROFILED) {
-    if (i == tape->profiled)
-      tape->profile[tape->profiled++] = (df_profile_row){ name, backward, 0, 0 };
-    tape->profile[i].seconds += now - tape->since;
-    tape->profile[i].calls++;
-  }
+  if (i == PROFILED) return &tape->profile[PROFILED - 1];
+  if (i == tape->profiled)
+    tape->profile[tape->profiled++] = (df_profile_row){ name, backward, 0, 0, 0 };
+  return &tape->profile[i];
+}
+
+/* The time since the last op ended goes to this one. */
+static void profile(df_tape *tape, const char *name, bool backward) {
+  double now = seconds();
+  df_profile_row *row = row_of(tape, name, backward);
+  row->seconds += now - tape->since;
+  row->calls++;
   tape->since = now;
+}
+
+static void profile_kept(df_tape *tape, const df_record *r) {
+  for (size_t i = 0; i < r->n_nodes; i++)
+    if (r->nodes[i])
+      row_of(tape, r->nodes[i]->op->name, false)->kept += df_record_kept(r, i);
 }
 
 void df_profile_start(df_tape *tape) {
@@ -323,7 +334,9 @@ static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
   df_code code = df_tape_push(tape, NULL);
   if (code != DF_OK) return code;
   size_t mark = df_scope_open(tape);
-  code = node->op->backward(tape, node, dy);
+  code = df_node_fill(tape, node);
+  if (code == DF_OK) code = node->op->backward(tape, node, dy);
+  df_node_empty(node);
   df_scope_close(tape, mark);
   df_tape_pop(tape);
   if (tape->profiling) profile(tape, node->op->name, true);
@@ -332,8 +345,6 @@ static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
 
 /* DF_GUEST at the first visit of a guest, DF_OK at the second. */
 static df_code visit(df_tape *tape, df_record *record, df_node *node) {
-  df_code code = df_node_check(node);
-  if (code != DF_OK) return code;
   if (node->op->backward) return undo(tape, node, record->slots[node->y].grad);
   record->at_guest = !record->at_guest;
   return record->at_guest ? DF_GUEST : DF_OK;
@@ -390,6 +401,7 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
     return df_fail(DF_MISUSE, "backward: called by the backward of a guest of the same "
                               "record, which is being walked");
   if (r->walking) df_record_reset(r);
+  if (tape->profiling) profile_kept(tape, r);
   return df_record_seed(r, loss->slot, g, walk_of(tape));
 }
 

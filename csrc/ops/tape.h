@@ -50,6 +50,9 @@ typedef struct df_op {
   df_code (*backward)(df_tape *tape, df_node *node, df_tensor *dy);
 } df_op;
 
+/* The result of a node, computed again with the same bits from what it keeps; or NULL. */
+typedef df_tensor *df_remake(df_tape *tape, df_node *node);
+
 struct df_node {
   const df_op *op;
   df_record *record;
@@ -57,7 +60,9 @@ struct df_node {
   int n, *slot;     /* operands; a slot is -1 where no gradient is wanted */
   int kept;         /* what backward needs */
   df_tensor **keep; /* retained; NULL entries are fine */
+  int *made; /* the slot of a kept value that is there only while it is read, or -1 */
   uint64_t *version;
+  df_remake *remake;
   void *data; /* a copy of the op's own numbers */
 };
 
@@ -68,6 +73,9 @@ typedef struct df_note {
   df_tensor *const *x;
   int kept; /* tensors that backward reads */
   df_tensor *const *keep;
+  /* NULL, or how the walk gets at y again: other nodes don't keep it. For results that are
+  ** cheaper to make than to keep. */
+  df_remake *remake;
   const void *data; /* copied */
   size_t size;
   bool always; /* noted while recording even if no operand is tracked */
@@ -143,6 +151,7 @@ typedef struct df_profile_row {
   bool backward;
   double seconds;
   long calls;
+  size_t kept; /* bytes that nodes of this op were the first to keep for the walk back */
 } df_profile_row;
 void df_profile_start(df_tape *tape);
 /* Stops; rows stay valid until the next start. */

@@ -31,7 +31,8 @@ function runtime.info()
   }, "\n")
 end
 
---- Where the time of `fn` goes, op by op, forward and backward: printed, most first.
+--- Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps
+--- for the way back: printed, most time first.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -42,12 +43,13 @@ function runtime.profile(fn, ...)
   local rows, total = core.profile_stop(), core.clock() - began
   if not results[1] then error(results[2], 0) end
   table.sort(rows, function(a, b) return a.seconds > b.seconds end)
-  print(("%-24s %9s %7s %8s"):format("op", "ms", "calls", "share"))
+  print(("%-24s %9s %7s %8s %9s"):format("op", "ms", "calls", "share", "kept MiB"))
   local told = 0
   for _, row in ipairs(rows) do
     told = told + row.seconds
-    print(("%-24s %9.2f %7d %7.1f%%"):format(row.name .. (row.backward and " back" or ""),
-      row.seconds * 1e3, row.calls, 100 * row.seconds / total))
+    local kept = row.kept > 0 and ("%9.2f"):format(row.kept / 2 ^ 20) or ""
+    print(("%-24s %9.2f %7d %7.1f%% %s"):format(row.name .. (row.backward and " back" or ""),
+      row.seconds * 1e3, row.calls, 100 * row.seconds / total, kept))
   end
   print(("%-24s %9.2f %7s %7.1f%%"):format("between ops, after them", (total - told) * 1e3, "",
     100 * (total - told) / total))
