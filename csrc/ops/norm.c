@@ -397,6 +397,12 @@ static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
   return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
 }
 
+static void aim(norm *n, const df_tensor *y) {
+  n->y = NULL;
+  if (y->form == DF_ROWS) n->y = df_tensor_reals(y);
+  else n->operand = df_planes_operand(y);
+}
+
 /* The last stage alone. A result is as large as x and mostly a convolution's operand, so
 ** that keeping it too would double what a network keeps. */
 static df_tensor *group_norm_remake(df_tape *tape, df_node *node) {
@@ -404,7 +410,7 @@ static df_tensor *group_norm_remake(df_tape *tape, df_node *node) {
   norm n = kept_by(node, &again);
   df_tensor *y = of_form(tape, &node->keep[0]->shape, n.opts.form);
   if (!y || !workspace(&n)) return NULL;
-  n.y = df_tensor_reals(y);
+  aim(&n, y);
   run(&n);
   df_free(n.sum);
   return y;
@@ -458,8 +464,7 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   if (!y || !statistics || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   n.x = df_tensor_reals(of[0]);
-  if (y->form == DF_ROWS) n.y = df_tensor_reals(y);
-  else n.operand = df_planes_operand(y);
+  aim(&n, y);
   n.w = w ? df_tensor_reals(of[1]) : NULL, n.b = b ? df_tensor_reals(of[2]) : NULL;
   n.mean = df_tensor_reals(statistics), n.rest = n.mean + n.B * opts->groups;
   n.rstd = n.rest + n.B * opts->groups;
