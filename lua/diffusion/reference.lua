@@ -1226,7 +1226,7 @@ return {
   },
   ["d.profile"] = {
     signature = "d.profile(fn, ...)",
-    text = "Where the time of `fn` goes, op by op, forward and backward: printed, most first.",
+    text = "Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps for the way back: printed, most time first.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },

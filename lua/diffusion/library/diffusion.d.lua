@@ -833,7 +833,8 @@ function d.precision(name) end
 ---@return diffusion.process
 function d.process(o) end
 
---- Where the time of `fn` goes, op by op, forward and backward: printed, most first.
+--- Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps for
+--- the way back: printed, most time first.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
