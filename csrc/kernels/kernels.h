@@ -18,7 +18,8 @@
 /* y[i] = f(x[i]); in place allowed. */
 typedef void df_unary(df_real *y, const df_real *x, df_int n);
 
-/* dx[i] = beta dx[i] + dy[i] f'(.); k is what the forward kept: x, or y where noted. */
+/* dx[i] = beta dx[i] + dy[i] f'(.); k is what the forward kept: x, or y where noted; dx
+** == dy allowed where beta == 0. */
 typedef void df_unary_back(df_real *dx, df_real beta, const df_real *dy, const df_real *k,
                            df_int n);
 
@@ -78,19 +79,21 @@ typedef struct df_kernels {
   void (*sum_rows)(df_real *y, const df_real *x, df_int rows, df_int C, df_int ld);
 
   /* -- norm.h: x is rows x C, dense ------------------------------------------------- */
-  /* s1[c] += sum_r (x - shift[c]);  s2[c] += sum_r (x - shift[c])^2 */
-  void (*moments)(df_real *s1, df_real *s2, const df_real *x, const df_real *shift,
+  /* s1[c] += sum_r (x - centre[c]);  s2[c] += sum_r (x - centre[c])^2 */
+  void (*moments)(df_real *s1, df_real *s2, const df_real *x, const df_real *centre,
                   df_int rows, df_int C);
   /* y = (x - centre[c]) * scale[c] + shift[c]; in place allowed */
   void (*norm_rows)(df_real *y, const df_real *x, const df_real *centre,
                     const df_real *scale, const df_real *shift, df_int rows, df_int C);
-  /* s1[c] += sum_r dz;  s2[c] += sum_r dz x */
+  /* s1[c] += sum_r dz;  s2[c] += sum_r dz (x - centre[c]) */
   void (*norm_back_moments)(df_real *s1, df_real *s2, const df_real *dz, const df_real *x,
-                            df_int rows, df_int C);
-  /* dx = beta dx + dz a[c] + x b[c] + c0[c] */
+                            const df_real *centre, df_int rows, df_int C);
+  /* dx = beta dx + dz scale[c] + (x - centre[c]) slope[c] + shift[c]; dx == dz allowed
+  ** where beta == 0 */
   void (*norm_back_rows)(df_real *dx, df_real beta, const df_real *dz, const df_real *x,
-                         const df_real *a, const df_real *b, const df_real *c0,
-                         df_int rows, df_int C);
+                         const df_real *centre, const df_real *scale,
+                         const df_real *slope, const df_real *shift, df_int rows,
+                         df_int C);
 
   /* -- softmax.h: one row of n ------------------------------------------------------ */
   void (*softmax)(df_real *y, const df_real *x, df_real scale, df_int n);

@@ -15,6 +15,7 @@
 **   vlt vle veq visnan -> M;  vfirst(n): the first n lanes;  vselect(m, a, b): m ? a : b
 **   vexp vlog vsin vcos vtanh verf verfc: relative error below 2e-6 in float, right at 0,
 **     infinities, NaN, denormal and huge arguments; libm's own in vec_scalar.h
+**   vexp_near(a): vexp where |a| <= 104
 **   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
 **   vsum(v) -> double: the lanes added in a fixed order
 **   vload_f16 vstore_f16 vload_bf16 vstore_bf16 vround_bf16: half to even, NaN stays NaN

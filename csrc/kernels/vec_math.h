@@ -18,16 +18,18 @@ static inline __attribute__((always_inline)) V polynomial(V x, const float *c, i
   return s;
 }
 
-/* x = k ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r) */
-static inline V vexp(V x) {
-  static const float p[] = { 5.000000101e-01f, 1.666651289e-01f, 4.166618725e-02f,
-                             8.369598204e-03f, 1.395171933e-03f };
-  x = vmin(vset1(89.0f), vmax(vset1(-104.0f), x)); /* NaN stays; beyond: inf and 0 */
+/* |x| <= 104: x = k ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r P(r) */
+static inline V vexp_near(V x) {
+  static const float p[] = { 9.999997020e-01f, 4.999914765e-01f, 1.666763872e-01f,
+                             4.189816117e-02f, 8.290272206e-03f };
   V k = vround(vmul(x, vset1(1.44269504f)));
   V r = vfma(k, vset1(-0.693145752f), x); /* ln 2 in two parts, k times the first exact */
   r = vfma(k, vset1(-1.42860677e-06f), r);
-  V e = vadd(vfma(vmul(r, r), polynomial(r, p, 5), r), vset1(1.0f));
-  return vscale(e, k);
+  return vscale(vfma(r, polynomial(r, p, 5), vset1(1.0f)), k);
+}
+
+static inline V vexp(V x) { /* NaN stays; beyond: inf and 0 */
+  return vexp_near(vmin(vset1(89.0f), vmax(vset1(-104.0f), x)));
 }
 
 /* x = 2^k (1 + f), 1 + f in [sqrt 1/2, sqrt 2); ln(1 + f) = f - f^2/2 + f^3 P(f) */

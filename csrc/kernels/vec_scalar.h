@@ -44,6 +44,7 @@ static inline M vfirst(df_int n) { return n > 0; }
 static inline V vselect(M m, V a, V b) { return m ? a : b; }
 
 static inline V vexp(V a) { return exp(a); }
+static inline V vexp_near(V a) { return exp(a); }
 static inline V vlog(V a) { return log(a); }
 static inline V vsin(V a) { return sin(a); }
 static inline V vcos(V a) { return cos(a); }

@@ -101,7 +101,8 @@ static void backward_part(const layer *l, df_int part) {
   memset(some, 0, (size_t)C * 2 * sizeof *some);
   for (df_int row = part * l->span, done = 1; row < end; row++, done++) {
     hat(h, l->x + row * C, l->mean[row], l->rstd[row], C);
-    df_kernel()->norm_back_moments(some, some + C, l->dy + row * C, h, 1, C);
+    df_kernel()->add(some, some, 1, l->dy + row * C, 1, C);
+    df_kernel()->product(some + C, 1, 1, l->dy + row * C, 1, h, 1, C);
     if (l->dx) backward_row(l, row, h, h + C);
     if (done % RUN == 0) flush(sum, some, 2 * C);
   }

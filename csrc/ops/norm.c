@@ -26,17 +26,8 @@ typedef struct stages { /* gather and settle may be NULL */
 } stages;
 
 /* The coefficients of one image's channels: C each. */
-typedef enum row {
-  CENTRE,
-  SCALE,
-  SHIFT,
-  HAT_SCALE,
-  HAT_SHIFT,
-  OF_DZ,
-  OF_HAT,
-  CONSTANT
-} row;
-#define ROWS 8
+typedef enum row { CENTRE, SCALE, SHIFT, SLOPE, CONSTANT } row;
+#define ROWS 5
 
 struct norm {
   df_norm_opts opts;
@@ -214,8 +205,8 @@ static double group_variance(const norm *n, const double *s, const df_real *cent
   return fmax(spread, 0) / (P * (double)(end - c));
 }
 
-/* y = (x - centre) scale + shift; and for the backward the same without w and b. The
-** centre is the mean's first digits, so no more than its others are in the shift. */
+/* y = (x - centre) scale + shift. The centre is the mean's first digits, so no more than
+** its others are in the shift. */
 static void fill_table(const norm *n, df_int image) {
   df_int G = n->opts.groups, D = n->C / G;
   for (df_int c = 0; c < n->C; c++) {
@@ -226,8 +217,6 @@ static void fill_table(const norm *n, df_int image) {
     *table(n, image, CENTRE, c) = n->mean[image * G + c / D];
     *table(n, image, SCALE, c) = (df_real)scale;
     *table(n, image, SHIFT, c) = (df_real)(b - rest * scale);
-    *table(n, image, HAT_SCALE, c) = (df_real)rstd;
-    *table(n, image, HAT_SHIFT, c) = (df_real)(-rest * rstd);
   }
 }
 
@@ -271,42 +260,41 @@ static void apply_part(norm *n, df_int image, df_int part) {
 
 /* ==== backward =========================================================================== */
 
-/* With h the normalised x and z = h w + b: dz, from dy through dropout and silu, and h. */
-typedef struct undone {
-  df_real h[BLOCK], dz[BLOCK], dropped[BLOCK];
-  const df_real *g; /* dz, or dy itself where nothing follows */
-} undone;
-
-static void undo_block(const norm *n, const block *k, undone *u) {
+/* With h the normalised x and z = h w + b: dz, from dy through dropout and silu, in `to`,
+** or dy itself where nothing follows. */
+static const df_real *undo_block(const norm *n, const block *k, df_real *to) {
   const df_kernels *kernel = df_kernel();
-  const df_real *x = n->x + place(n, k);
+  df_real z[BLOCK];
+  const df_real *g = n->dy + place(n, k);
   df_int count = k->rows * k->cols;
-  u->g = n->dy + place(n, k);
   if (n->opts.keep < 1) {
     df_random key = image_key(n, k->image);
     df_int first = k->pixel * n->C + k->c;
-    kernel->dropout(u->dropped, u->g, n->opts.keep, first, count, &key);
-    u->g = u->dropped;
+    kernel->dropout(to, g, n->opts.keep, first, count, &key);
+    g = to;
   }
-  if (n->opts.silu) {
-    kernel->norm_rows(u->h, x, table(n, k->image, CENTRE, k->c),
-                      table(n, k->image, SCALE, k->c), table(n, k->image, SHIFT, k->c),
-                      k->rows, k->cols);
-    kernel->silu_back(u->dz, 0, u->g, u->h, count);
-    u->g = u->dz;
-  }
-  kernel->norm_rows(u->h, x, table(n, k->image, CENTRE, k->c),
-                    table(n, k->image, HAT_SCALE, k->c),
-                    table(n, k->image, HAT_SHIFT, k->c), k->rows, k->cols);
+  if (!n->opts.silu) return g;
+  kernel->norm_rows(z, n->x + place(n, k), table(n, k->image, CENTRE, k->c),
+                    table(n, k->image, SCALE, k->c), table(n, k->image, SHIFT, k->c),
+                    k->rows, k->cols);
+  kernel->silu_back(to, 0, g, z, count);
+  return to;
 }
 
-/* Sums of dz and dz h. */
+/* Where dx is written first, not added to, it holds dz between the two passes: making dz
+** is most of the work (three quarters of it with silu, more with dropout). */
+static bool holds_dz(const norm *n) {
+  return n->dx && n->beta == 0 && (n->opts.silu || n->opts.keep < 1);
+}
+
+/* Sums of dz and dz (x - centre). */
 static void gather_back_block(norm *n, const block *k) {
-  undone u;
+  df_real own[BLOCK];
   df_int part = k->pixel / n->span;
   df_real *run = runs(n, k->image, part) + k->c;
-  undo_block(n, k, &u);
-  df_kernel()->norm_back_moments(run, run + n->C, u.g, u.h, k->rows, k->cols);
+  const df_real *dz = undo_block(n, k, holds_dz(n) ? n->dx + place(n, k) : own);
+  df_kernel()->norm_back_moments(run, run + n->C, dz, n->x + place(n, k),
+                                 table(n, k->image, CENTRE, k->c), k->rows, k->cols);
   df_int done = k->pixel % n->span / n->rows + 1; /* blocks of this part */
   if (k->c + k->cols == n->C && done % df_max(RUN / n->rows, 1) == 0)
     flush(n, k->image, part);
@@ -318,32 +306,34 @@ static void gather_back(norm *n, df_int image, df_int part) {
   flush(n, image, part);
 }
 
-/* dx = rstd (dz w - mean(dz w) - h mean(dz w h)), means over the group */
+/* dx = rstd (dz w - mean(dz w) - h mean(dz w h)), means over the group, with
+** h = (x - centre - rest) rstd; the second sums become those of dz h, which dw is. */
 static void settle_back(norm *n, df_int image) {
   df_int G = n->opts.groups, D = n->C / G;
-  const double *s = fold(n, image);
+  double *s = fold(n, image), size = (double)(n->P * D);
   for (df_int g = 0; g < G; g++) {
-    double rstd = (double)n->rstd[image * G + g], a = 0, b = 0;
+    double rstd = (double)n->rstd[image * G + g], rest = (double)n->rest[image * G + g];
+    double a = 0, b = 0;
     for (df_int c = g * D; c < (g + 1) * D; c++) {
       double w = n->w ? (double)n->w[c] : 1;
+      s[n->C + c] = rstd * (s[n->C + c] - rest * s[c]);
       a += w * s[c], b += w * s[n->C + c];
     }
-    double size = (double)(n->P * D);
+    double slope = -rstd * rstd * b / size;
     for (df_int c = g * D; c < (g + 1) * D; c++) {
-      *table(n, image, OF_DZ, c) = *table(n, image, SCALE, c);
-      *table(n, image, OF_HAT, c) = (df_real)(-rstd * b / size);
-      *table(n, image, CONSTANT, c) = (df_real)(-rstd * a / size);
+      *table(n, image, SLOPE, c) = (df_real)slope;
+      *table(n, image, CONSTANT, c) = (df_real)(-rstd * a / size - rest * slope);
     }
   }
 }
 
 static void apply_back_block(norm *n, const block *k) {
-  undone u;
-  undo_block(n, k, &u);
-  df_kernel()->norm_back_rows(n->dx + place(n, k), n->beta, u.g, u.h,
-                              table(n, k->image, OF_DZ, k->c),
-                              table(n, k->image, OF_HAT, k->c),
-                              table(n, k->image, CONSTANT, k->c), k->rows, k->cols);
+  df_real own[BLOCK], *dx = n->dx + place(n, k);
+  const df_real *dz = holds_dz(n) ? dx : undo_block(n, k, own);
+  df_kernel()->norm_back_rows(
+      dx, n->beta, dz, n->x + place(n, k), table(n, k->image, CENTRE, k->c),
+      table(n, k->image, SCALE, k->c), table(n, k->image, SLOPE, k->c),
+      table(n, k->image, CONSTANT, k->c), k->rows, k->cols);
 }
 
 static void apply_back(norm *n, df_int image, df_int part) {

@@ -2,26 +2,22 @@
 ** formula would meet 0 inf: all limits are reached long before. */
 #include "kernels/vec.h"
 
-/* 1 / (1 + e^-x) and 1 / (1 + e^x), both without cancellation. */
-static inline V sigmoid_pair(V x, V *other) {
-  V e = vexp(vneg(vabs(x))), d = vadd(vset1(1), e);
-  V large = vdiv(vset1(1), d), small = vdiv(e, d);
-  M negative = vlt(x, vset1(0));
-  *other = vselect(negative, large, small);
-  return vselect(negative, small, large);
-}
-
 static inline V within(V x, df_real bound) { /* NaN stays */
   return vmin(vset1(bound), vmax(vset1(-bound), x));
 }
 
+/* Without cancellation on either side. */
 static inline V sigmoid_of(V x) {
-  V other;
-  return sigmoid_pair(x, &other);
+  V e = vexp_near(vmax(vset1(-104), vneg(vabs(x))));
+  V large = vdiv(vset1(1), vadd(vset1(1), e));
+  return vselect(vlt(x, vset1(0)), vmul(e, large), large);
 }
+/* The plain formula, a third faster than x sigmoid(x): below -88 float's e^-x is infinite,
+** and -1e-36 becomes 0. */
 static inline V silu_of(V x) {
-  x = vmax(vset1(-1000), x);
-  return vmul(x, sigmoid_of(x));
+  x = vmax(vset1(-104), x);
+  V e = vexp_near(vneg(vmin(vset1(104), x)));
+  return vdiv(x, vadd(vset1(1), e));
 }
 static inline V relu_of(V x) { return vmax(vset1(0), x); }
 static inline V gelu_of(V x) { /* x Phi(x) = x erfc(-x / sqrt 2) / 2 */
@@ -31,11 +27,10 @@ static inline V gelu_of(V x) { /* x Phi(x) = x erfc(-x / sqrt 2) / 2 */
 }
 
 static inline V sigmoid_slope(V dy, V y) { return vmul(dy, vmul(y, vsub(vset1(1), y))); }
-static inline V silu_slope(V dy, V x) { /* s (1 + x (1 - s)) */
-  V other;
-  x = within(x, 1000);
-  V s = sigmoid_pair(x, &other);
-  return vmul(dy, vmul(s, vfma(x, other, vset1(1))));
+static inline V silu_slope(V dy, V x) { /* s (1 + x (1 - s)), 1 - s = e^-x s */
+  x = within(x, 80);
+  V e = vexp_near(vneg(x)), s = vdiv(vset1(1), vadd(vset1(1), e));
+  return vmul(dy, vmul(s, vfma(x, vmul(e, s), vset1(1))));
 }
 static inline V relu_slope(V dy, V y) { return vselect(vlt(vset1(0), y), dy, vset1(0)); }
 static inline V tanh_slope(V dy, V y) {
