@@ -1,0 +1,104 @@
+--- The best that PyTorch can do at a workload: variants by the words of peer/setting.py fight
+-- one another in turns, and the winner of each fight meets the next.
+local duel = require "duel"
+
+local search = {}
+
+local first = { train = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,nhwc,malloc", "compile,nchw,malloc" } }
+first.sample = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,freeze,nhwc,malloc", "compile,freeze,nchw,malloc" }
+
+-- What may be added to the winner of those: words, and the word they need.
+local more = { train = { foreach = "", implicit = "medium" },
+               sample = { wrapper = "compile", autotune = "compile", implicit = "medium" } }
+
+local function additions(w, winner)
+  local out = {}
+  for word, needs in pairs(more[w.task]) do
+    local fits = needs == w.precision or needs ~= "medium" and winner:find(needs, 1, true)
+    if fits then out[#out + 1] = winner .. "," .. word end
+  end
+  table.sort(out)
+  return out
+end
+
+-- A worker that has taken two steps, or nil where PyTorch can't do that.
+local function begin(start, w, variant)
+  w.variant = variant
+  local worker = start(w, "peer-" .. variant:gsub(",", "-"))
+  local fine, why = pcall(function()
+    worker:ask "time 1"
+    worker:ask "time 1"
+  end)
+  if fine then return worker end
+  print(("  %s can't be: %s"):format(variant, why:match "[^\n]*$"))
+end
+
+-- The champion or, where it is faster, a challenger; the other one ends.
+local function meet(champion, challenger, rounds)
+  local results = duel.fight({ champion.worker, challenger.worker }, rounds, 0.25)
+  print(("  %-36s %9.2f ms   %-36s %9.2f ms"):format(champion.variant, results[1].seconds * 1e3,
+    challenger.variant, results[2].seconds * 1e3))
+  local better = results[2].seconds < results[1].seconds
+  local loser = better and champion or challenger
+  loser.worker:close()
+  return better and challenger or champion
+end
+
+--- The best variant of a workload.
+---@param w table
+---@param start function (w, name) -> worker
+---@param rounds integer of a fight
+---@return string variant
+function search.best(w, start, rounds)
+  local champion
+  local function try(variant)
+    local worker = begin(start, w, variant)
+    local challenger = worker and { worker = worker, variant = variant }
+    champion = champion and challenger and meet(champion, challenger, rounds) or champion or challenger
+  end
+  for _, variant in ipairs(first[w.task]) do try(variant) end
+  for _, variant in ipairs(additions(w, champion.variant)) do try(variant) end
+  champion.worker:close()
+  return champion.variant
+end
+
+local function line_of(f, pattern)
+  for line in f:lines() do
+    local found = line:match(pattern)
+    if found then return found end
+  end
+  return "unknown"
+end
+
+-- What was measured with, and where.
+local function versions(python)
+  local ask <close> = io.popen(python .. " -c 'import torch; print(torch.__version__, torch.__config__.show())' 2>&1")
+  local torch = ask:read "l":match "%S+"
+  local onednn = line_of(ask, "MKL%-DNN (%S+)")
+  local cpu <close> = assert(io.open "/proc/cpuinfo")
+  return { torch = torch, onednn = onednn, cpu = line_of(cpu, "model name%s*:%s*(.*)") }
+end
+
+local function write_table(f, name, t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  f:write("  ", name, " = {\n")
+  for _, key in ipairs(keys) do f:write(("    [%q] = %q,\n"):format(key, t[key])) end
+  f:write "  },\n"
+end
+
+--- Writes spec/bench/peer.lua anew.
+---@param path string
+---@param best table<string, string> variants by workload
+---@param python string
+function search.write(path, best, python)
+  local f <close> = assert(io.open(path, "w"))
+  f:write("--- How PyTorch runs each workload best on the machine where `make bench BENCH=search` last\n",
+    "-- wrote this file: layout and the like, by the words of peer/setting.py.\nreturn {\n")
+  write_table(f, "versions", versions(python))
+  write_table(f, "best", best)
+  f:write "}\n"
+end
+
+return search

@@ -1,0 +1,17 @@
+--- What the environment asks of a run of the benchmarks.
+local function set(name, default)
+  local value = os.getenv(name)
+  return value and value ~= "" and value or default
+end
+
+return {
+  mode = set("BENCH", "full"), -- or quick, or search
+  only = set "ONLY",           -- a pattern of names
+  rounds = math.tointeger(set("ROUNDS", 7)),
+  threads = set("DIFFUSION_THREADS", "2"),
+  isa = set "DIFFUSION_ISA",
+  variant = set "VARIANT", -- of the peer, instead of the recorded one
+  lua = set("LUA", "lua5.4"),
+  peers = set("PEERS", "build/peers"),
+  folder = set("DIFFUSION_BUILD", "build") .. "/bench", -- for what is passed between workers
+}

@@ -1,0 +1,37 @@
+--- The worker of each side for a workload, with the environment that it needs.
+local settings = require "settings"
+local side = require "side"
+
+local here = arg[0]:match "^(.*)/" or "."
+local sides = { python = settings.peers .. "/bin/python" }
+
+local function exists(path)
+  local f = io.open(path)
+  return f and f:close() or false
+end
+
+sides.has_peer = exists(sides.python)
+os.execute("mkdir -p '" .. settings.folder .. "'")
+
+--- Ours, of w.threads threads.
+function sides.ours(w, name)
+  local environ = { DIFFUSION_THREADS = w.threads }
+  if settings.isa == "avx2" then environ.OPENBLAS_CORETYPE = "Haswell" end
+  return side.start(name or "ours", settings.lua .. " " .. here .. "/ours.lua", environ, w, settings.folder)
+end
+
+-- glibc gives large blocks back to the system at every free unless told otherwise, and what
+-- comes again is a page fault for every 4 KiB: a third of a small network's step.
+local malloc = { MALLOC_TRIM_THRESHOLD_ = "4000000000", MALLOC_MMAP_THRESHOLD_ = "4000000000",
+                 MALLOC_TOP_PAD_ = "67108864" }
+
+--- PyTorch, as w.variant says. OMP_WAIT_POLICY stays unset: libgomp's threads then spin for
+-- a millisecond or so and sleep; "passive" would cost it time at each parallel region.
+function sides.peer(w, name)
+  local environ = { OMP_NUM_THREADS = w.threads, TORCHINDUCTOR_CACHE_DIR = settings.folder .. "/inductor" }
+  if settings.isa == "avx2" then environ.ATEN_CPU_CAPABILITY, environ.ONEDNN_MAX_CPU_ISA = "avx2", "AVX2" end
+  if w.variant:find "malloc" then for key, value in pairs(malloc) do environ[key] = value end end
+  return side.start(name or "peer", sides.python .. " " .. here .. "/peer/worker.py", environ, w, settings.folder)
+end
+
+return sides
