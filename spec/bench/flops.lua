@@ -1,5 +1,7 @@
 --- Multiplications and additions of a network's forward for one image, by the shapes of its
 -- parameters: 2 for each weight at each place where it works.
+local words = require "words"
+
 local flops = {}
 
 -- The level at whose size a layer of the UNet works, by its name; nil: once an image.
@@ -13,12 +15,12 @@ local function level_of(name, levels)
   return level
 end
 
-local function weight_work(name, size, config)
+local function weight_work(name, size, w, levels)
   local weights = 1
   for _, n in ipairs(size) do weights = weights * n end
-  local level = level_of(name, #config.mult)
+  local level = level_of(name, levels)
   if not level then return 2 * weights end
-  local pixels = config.image[1] * config.image[2] // 4 ^ (level - 1)
+  local pixels = w.image[1] * w.image[2] // 4 ^ (level - 1)
   local work = 2 * weights * pixels
   -- scores and their sums of values: tokens^2 numbers, C multiplications each
   if name:find "attention%.qkv" then work = work + 4 * pixels ^ 2 * size[2] end
@@ -27,13 +29,14 @@ end
 
 --- FLOPs of one image, or of one point of an MLP.
 ---@param model diffusion.model
+---@param w table the workload: its image and levels
 ---@return number
-function flops.forward(model)
-  local config, work = model:config(), 0
+function flops.forward(model, w)
+  local levels, work = #words.numbers(w.mult), 0
   for name, p in model:parameters() do
     local size = p:shape()
     if name:find "weight$" and #size > 1 and not name:find "class" then
-      work = work + (config.mult and weight_work(name, size, config) or 2 * p:numel())
+      work = work + (levels > 0 and weight_work(name, size, w, levels) or 2 * p:numel())
     end
   end
   return work

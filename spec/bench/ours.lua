@@ -1,19 +1,11 @@
 --- Our worker: makes the task that its arguments describe and does what it is told, a line
--- at a time: time N, export FILE, facts, memory.
+-- at a time: time N, export FILE, compare FILE, facts, memory.
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 
 local words = require "words"
 local d = require "diffusion"
 local core = require "diffusion.core"
-
-local w = words.parse(arg)
-w.image = words.numbers(w.image)
-w.batch = math.tointeger(w.batch)
-d.threads(math.tointeger(w.threads))
-d.precision(w.precision)
-d.manual_seed(0)
-local task = require("ours." .. w.task)(w)
 
 local function status(name)
   for line in io.lines "/proc/self/status" do
@@ -22,6 +14,16 @@ local function status(name)
   end
   return 0
 end
+
+local imported = status "VmRSS"
+
+local w = words.parse(arg)
+w.image = words.numbers(w.image)
+w.batch = w.batch and math.tointeger(w.batch)
+d.threads(math.tointeger(w.threads))
+d.precision(w.precision)
+d.manual_seed(0)
+local task = require("ours." .. w.task)(w)
 
 local commands = {}
 
@@ -44,10 +46,12 @@ function commands.export(path)
   return { done = 1 }
 end
 
+function commands.compare(path) return task.compare(assert(d.load(path))) end
+
 function commands.facts() return task.facts() end
 
 function commands.memory()
-  return { resident = status "VmRSS", peak = status "VmHWM", tensors = d.memory().peak }
+  return { imported = imported, peak = status "VmHWM", tensors = d.memory().peak }
 end
 
 for line in io.lines() do

@@ -8,5 +8,6 @@ return {
   },
   best = {
     ["mlp.sample1.high"] = "compile,freeze,nchw,malloc,wrapper",
+    ["small.train.high"] = "nhwc,malloc",
   },
 }

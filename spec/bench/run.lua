@@ -4,10 +4,14 @@ local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 
 local agree = require "agree"
+local costs = require "costs"
 local duel = require "duel"
+local memory = require "memory"
 local search = require "search"
 local settings = require "settings"
 local sides = require "sides"
+local start = require "start"
+local words = require "words"
 local workloads = require "workloads"
 local recorded = require "peer"
 
@@ -18,26 +22,41 @@ local function best_variant(w)
   return settings.variant or best[key_of(w)] or best[w.name] or "nhwc,malloc"
 end
 
-local function say(w, results, foreign)
+local function line(w, ours, peer)
+  print(("bench %s %.3f %s %s"):format(key_of(w), ours, peer and ("%.3f"):format(peer) or "-",
+    peer and ("%.2f"):format(peer / ours) or "-"))
+  costs.note(w.name, ours, peer)
+end
+
+local ways = {}
+
+-- By turns, in ms.
+function ways.duel(w)
+  local both = { sides.ours(w), sides.opponent(w) }
+  if both[2] then agree.check(w, both[1], both[2]) end
+  local results, foreign = duel.fight(both, settings.rounds, 0.25)
+  for _, one in ipairs(both) do one:close() end
   local ours, peer = results[1], results[2]
   print(("  ours %.3f to %.3f"):format(ours.low * 1e3, ours.high * 1e3)
-    .. (peer and (", peer %.3f to %.3f (%s)"):format(peer.low * 1e3, peer.high * 1e3, w.variant) or "")
+    .. (peer and (", peer %.3f to %.3f (%s)"):format(peer.low * 1e3, peer.high * 1e3,
+      w.against and words.format(w.against) or w.variant) or "")
     .. (", %d rounds, others took %.0f %% of the machine"):format(settings.rounds, 100 * foreign))
-  print(("bench %s %.3f %s %s"):format(w.name, ours.seconds * 1e3,
-    peer and ("%.3f"):format(peer.seconds * 1e3) or "-",
-    peer and ("%.2f"):format(peer.seconds / ours.seconds) or "-"))
+  line(w, ours.seconds * 1e3, peer and peer.seconds * 1e3)
 end
 
-local function measure(w)
-  w.variant = best_variant(w)
-  local both = { sides.ours(w), sides.has_peer and sides.peer(w) or nil }
-  if sides.has_peer then agree.check(w, both[1], both[2]) end
-  say(w, duel.fight(both, settings.rounds, 0.25))
-  for _, one in ipairs(both) do one:close() end
+-- In MiB. The peer's allocator gives back what it can: that costs it time, not memory.
+function ways.memory(w)
+  w.variant = w.variant:gsub(",?malloc", "")
+  line(w, memory.measure(w))
 end
+
+-- In ms of a whole process.
+function ways.start(w) line(w, start.measure(w)) end
+
+function ways.script(w) os.execute(settings.lua .. " " .. here .. "/" .. w.name .. ".lua") end
 
 local function find_best(w)
-  if not sides.has_peer or w.task ~= "train" and w.task ~= "sample" then return end
+  if not sides.has_peer or w.way ~= "duel" or w.against or not search.knows(w.task) then return end
   print(w.name)
   recorded.best[key_of(w)] = search.best(w, sides.peer, 3)
   search.write(here .. "/peer.lua", recorded.best, sides.python)
@@ -52,7 +71,9 @@ end
 
 if not sides.has_peer then print "PyTorch isn't here (`make peers` gets it), so there is nothing to compare with" end
 for _, w in ipairs(workloads) do
-  w.threads = w.threads or settings.threads
-  if wanted(w) then (settings.mode == "search" and find_best or measure)(w) end
+  w.threads = settings.threads
+  w.variant = best_variant(w)
+  if wanted(w) then (settings.mode == "search" and find_best or ways[w.way])(w) end
 end
+costs.report()
 os.exit(not agree.failed, true)

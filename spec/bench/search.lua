@@ -7,9 +7,15 @@ local search = {}
 local first = { train = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,nhwc,malloc", "compile,nchw,malloc" } }
 first.sample = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,freeze,nhwc,malloc", "compile,freeze,nchw,malloc" }
 
+first.op = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" }
+
 -- What may be added to the winner of those: words, and the word they need.
 local more = { train = { foreach = "", implicit = "medium" },
-               sample = { wrapper = "compile", autotune = "compile", implicit = "medium" } }
+               sample = { wrapper = "compile", autotune = "compile", implicit = "medium" },
+               op = { implicit = "medium" } }
+
+--- Is there anything to choose at such a task?
+function search.knows(task) return first[task] ~= nil end
 
 local function additions(w, winner)
   local out = {}

@@ -34,4 +34,14 @@ function sides.peer(w, name)
   return side.start(name or "peer", sides.python .. " " .. here .. "/peer/worker.py", environ, w, settings.folder)
 end
 
+--- Whom ours meets: PyTorch, or ourselves with the fields of w.against changed; nil where
+-- there is no PyTorch.
+function sides.opponent(w)
+  if not w.against then return sides.has_peer and sides.peer(w) or nil end
+  local other = {}
+  for key, value in pairs(w) do other[key] = value end
+  for key, value in pairs(w.against) do other[key] = value end
+  return sides.ours(other, "other")
+end
+
 return sides

@@ -17,10 +17,13 @@ local function written(value)
   return table.concat(out, ",")
 end
 
---- The other way, in the order of the alphabet.
+--- The other way, in the order of the alphabet; tables with names in them aren't told.
 function words.format(t)
   local out = {}
-  for key, value in pairs(t) do out[#out + 1] = key .. "=" .. written(value) end
+  for key, value in pairs(t) do
+    local told = type(value) ~= "table" or next(value) == nil or value[1] ~= nil
+    if told then out[#out + 1] = key .. "=" .. written(value) end
+  end
   table.sort(out)
   return table.concat(out, " ")
 end

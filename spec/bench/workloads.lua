@@ -1,15 +1,16 @@
---- What is measured. A workload is {name, task, ...}: its fields are what both workers are
--- told. One that `asks` for a word runs only where ONLY has it; `quick` ones are BENCH=quick.
+--- What is measured. A workload is {name, way, task, ...}: its fields are what both workers
+-- are told. One that `asks` for a word runs only where ONLY has it; `quick` ones are those of
+-- BENCH=quick; `against` says what differs on the other side where that is ourselves.
 local networks = {
   cifar = { net = "unet", image = { 32, 32, 3 }, channels = 128, mult = { 1, 2, 2, 2 }, blocks = 2,
-            attention = { 2 }, classes = 0, dropout = 0.1, objective = "eps", train = 16 },
+            attention = { 2 }, classes = 0, dropout = 0.1, objective = "eps", batch = 16 },
   small = { net = "unet", image = { 32, 32, 3 }, channels = 64, mult = { 1, 2, 4 }, blocks = 2,
-            attention = { 4 }, classes = 0, dropout = 0.1, objective = "eps", train = 16 },
+            attention = { 4 }, classes = 0, dropout = 0.1, objective = "eps", batch = 16 },
   grey = { net = "unet", image = { 28, 28, 1 }, channels = 64, mult = { 1, 2, 4 }, blocks = 2,
-           attention = { 4 }, classes = 0, dropout = 0.1, objective = "eps", train = 16 },
+           attention = { 4 }, classes = 0, dropout = 0.1, objective = "eps", batch = 16 },
   demo = { net = "unet", image = { 28, 28, 1 }, channels = 16, mult = { 1, 2, 2 }, blocks = 1,
-           attention = { 4 }, classes = 10, dropout = 0, objective = "min_snr", train = 64 },
-  mlp = { net = "mlp", image = { 2 }, hidden = 128, depth = 4, classes = 0, objective = "eps", train = 256 },
+           attention = { 4 }, classes = 10, dropout = 0, objective = "min_snr", batch = 64 },
+  mlp = { net = "mlp", image = { 2 }, hidden = 128, depth = 4, classes = 0, objective = "eps", batch = 256 },
 }
 local order = { "cifar", "small", "grey", "demo", "mlp" }
 
@@ -20,12 +21,11 @@ local quick = {
 
 local list = {}
 
--- A workload of a network: its description and what is more to it.
+-- A workload: a network's description, or {}, and what more there is to it.
 local function add(name, network, more)
-  local w = { name = name, quick = quick[name] }
-  for key, value in pairs(networks[network]) do w[key] = value end
+  local w = { name = name, quick = quick[name] or false, way = "duel", precision = "high" }
+  for key, value in pairs(network) do w[key] = value end
   for key, value in pairs(more) do w[key] = value end
-  w.train = nil
   list[#list + 1] = w
 end
 
@@ -36,16 +36,88 @@ local function add_precisions(name, network, more)
   end
 end
 
-for _, n in ipairs(order) do
-  add_precisions(n .. ".train", n, { task = "train", batch = networks[n].train })
-end
+-- ---- networks: training, sampling, memory ------------------------------------------------
+
+for _, n in ipairs(order) do add_precisions(n .. ".train", networks[n], { task = "train" }) end
 for _, n in ipairs(order) do
   for _, batch in ipairs { 16, 1 } do
-    add_precisions(n .. ".sample" .. batch, n, { task = "sample", batch = batch })
+    add_precisions(n .. ".sample" .. batch, networks[n], { task = "sample", batch = batch })
   end
 end
-for _, n in ipairs(order) do
-  add(n .. ".ddim50.high", n, { task = "ddim", batch = 1, precision = "high" })
+for _, n in ipairs(order) do add(n .. ".ddim50.high", networks[n], { task = "ddim", batch = 1, steps = 50 }) end
+for _, n in ipairs(order) do add("memory." .. n .. ".train.high", networks[n], { way = "memory", task = "train" }) end
+for _, n in ipairs { "cifar", "small", "grey", "mlp" } do
+  add("threads." .. n .. ".train.high", networks[n], { task = "train", against = { threads = "1" } })
+end
+for _, n in ipairs { "demo", "small" } do
+  local composed = { task = "train", net = "composed", against = { net = "unet" } }
+  add("composed." .. n .. ".train.high", networks[n], composed)
+  composed.way = "memory"
+  add("memory.composed." .. n .. ".train.high", networks[n], composed)
+end
+
+-- ---- single ops --------------------------------------------------------------------------
+
+local function add_op(name, more)
+  for _, way in ipairs { "forward", "both" } do
+    more.task, more.direction = "op", way
+    add(("op.%s.%s.high"):format(name, way), {}, more)
+    more.asks = "medium"
+    add(("op.%s.%s.medium"):format(name, way), { precision = "medium" }, more)
+    more.asks = nil
+  end
+end
+
+-- images, channels in and out, side, kernel: DDPM's, a Fashion-MNIST network's, Stable Diffusion's
+for _, s in ipairs {
+  { 16, 128, 128, 32, 3 }, { 16, 256, 128, 32, 3 }, { 16, 256, 256, 16, 3 }, { 16, 512, 256, 16, 3 },
+  { 16, 256, 256, 8, 3 }, { 16, 256, 256, 4, 3 }, { 16, 512, 256, 8, 3 }, { 64, 256, 256, 16, 3 },
+  { 16, 256, 256, 16, 1 }, { 16, 256, 128, 32, 1 }, { 64, 32, 32, 28, 3 }, { 64, 64, 64, 28, 3 },
+  { 64, 64, 64, 14, 3 }, { 64, 128, 128, 14, 3 }, { 64, 128, 128, 7, 3 }, { 64, 256, 256, 7, 3 },
+  { 1, 256, 256, 16, 3 }, { 1, 256, 256, 4, 3 }, { 1, 320, 320, 64, 3 }, { 1, 640, 640, 32, 3 },
+  { 1, 1280, 1280, 16, 3 }, { 2, 1280, 1280, 8, 3 },
+} do
+  local n, c, k, h, r = table.unpack(s)
+  add_op(("conv%d.%dx%dto%dat%d"):format(r, n, c, k, h), { op = "conv", n = n, c = c, k = k, h = h, r = r })
+end
+for _, s in ipairs { { 16, 128, 32 }, { 16, 256, 16 }, { 16, 256, 8 }, { 16, 64, 28 }, { 2, 320, 64 } } do
+  add_op(("norm.%dx%dat%d"):format(table.unpack(s)), { op = "norm", n = s[1], c = s[2], h = s[3] })
+end
+for _, s in ipairs {
+  { 16, 256, 1, 256 }, { 16, 256, 4, 64 }, { 1, 1024, 8, 80 }, { 1, 4096, 8, 40 }, { 1, 4096, 1, 320 },
+} do
+  local n, tokens, heads, width = table.unpack(s)
+  add_op(("attention.%dx%dtokens%dheadsof%d"):format(n, tokens, heads, width),
+    { op = "attention", n = n, tokens = tokens, heads = heads, width = width })
+end
+
+local function add_pass(name, network, more)
+  more.task, more.pass = "pass", name:match "^%a+"
+  add("op." .. name, network, more)
+end
+
+add_pass("adamw", networks.cifar, {})
+for _, n in ipairs { 49152, 2 ^ 20, 2 ^ 24 } do add_pass(("randn.%d"):format(n), {}, { n = n // 1 | 0 }) end
+add_pass("noising", {}, { n = 2 ^ 20 | 0, batch = 16 })
+add_pass("gather", {}, { n = 60000, batch = 64 })
+
+-- ---- start -------------------------------------------------------------------------------
+
+add("start.require", {}, { way = "start", what = "require" })
+add("start.sample", {}, { way = "start", what = "sample" })
+
+-- ---- costs, and scripts ------------------------------------------------------------------
+
+local base = { net = "unet", image = { 32, 32, 3 }, channels = 32, mult = { 1, 2, 4 }, blocks = 2, attention = { 4 },
+               classes = 0, dropout = 0, objective = "eps", task = "sample", batch = 4, asks = "cost" }
+
+for _, n in ipairs { 1, 2, 4, 8, 16, 32 } do add("cost.batch." .. n, base, { batch = n }) end
+for _, n in ipairs { 16, 32, 48, 64 } do add("cost.side." .. n, base, { image = { n, n, 3 } }) end
+for _, n in ipairs { 16, 32, 64, 96, 128 } do add("cost.channels." .. n, base, { channels = n }) end
+for _, n in ipairs { 10, 20, 50 } do add("cost.steps." .. n, base, { task = "ddim", steps = n, batch = 1 }) end
+
+for _, name in ipairs { "profile", "product" } do
+  add(name, {}, { way = "script", asks = name })
 end
 
 return list

@@ -1,4 +1,4 @@
---- A whole run of DDIM in 50 steps.
+--- A whole run of DDIM in w.steps steps.
 local d = require "diffusion"
 local network = require "ours.network"
 
@@ -9,7 +9,7 @@ return function(w)
 
   function task.step()
     d.sample { model = model, process = process, shape = network.shape(w, w.batch), sampler = "ddim",
-               steps = 50, class = class, seed = 1 }
+               steps = math.tointeger(w.steps), class = class, seed = 1 }
   end
 
   function task.answers() return network.answers(w, model, false) end

@@ -2,19 +2,23 @@
 -- say and how their gradients are on given inputs: what the peer is held against.
 local d = require "diffusion"
 local words = require "words"
+local composed = require "ours.composed"
 local flops = require "flops"
 
 local network = {}
 
 local makers = {}
 
-function makers.unet(w)
-  return d.unet {
+local function unet_options(w)
+  return {
     image = w.image, channels = math.tointeger(w.channels), mult = words.numbers(w.mult),
     blocks = math.tointeger(w.blocks), attention = words.numbers(w.attention),
     classes = math.tointeger(w.classes), dropout = tonumber(w.dropout),
   }
 end
+
+function makers.unet(w) return d.unet(unet_options(w)) end
+function makers.composed(w) return composed(unet_options(w)) end
 
 function makers.mlp(w)
   return d.mlp { dim = w.image[1], hidden = math.tointeger(w.hidden), depth = math.tointeger(w.depth) }
@@ -59,15 +63,16 @@ end
 
 --- Parameters, and FLOPs of a forward of the batch.
 function network.facts(w, model)
-  return { parameters = model:count(), flops = w.batch * flops.forward(model) }
+  return { parameters = model:count(), flops = w.batch * flops.forward(model, w) }
 end
 
 --- Weights, inputs, outputs and, where asked for, the gradients of mean(out * probe), all
---- with dropout off.
-function network.answers(w, model, with_gradients)
+--- with dropout off; on the inputs `given` by another's answers, or on new ones.
+function network.answers(w, model, with_gradients, given)
   local batch = math.min(w.batch, 4)
-  local out = { xt = d.randn(network.shape(w, batch)), probe = d.randn(network.shape(w, batch)),
-                t = d.randint(1, 1000, { batch }):to "f32", class = network.classes(w, batch) }
+  given = given or { xt = d.randn(network.shape(w, batch)), probe = d.randn(network.shape(w, batch)),
+                     t = d.randint(1, 1000, { batch }):to "f32", class = network.classes(w, batch) }
+  local out = { xt = given.xt, probe = given.probe, t = given.t, class = given.class }
   model:eval()
   local function loss()
     out.out = model(out.xt, out.t, { class = out.class })
@@ -81,6 +86,23 @@ function network.answers(w, model, with_gradients)
     if with_gradients then out["gradient." .. name] = p.grad end
   end
   return out
+end
+
+-- The largest difference relative to the largest; NaN where there is one.
+local function gap(a, b) return ((a - b):abs():max() / b:abs():max()):item() end
+
+--- Takes over the weights of such answers, and how far from theirs ours are.
+---@return table {outputs, gradients}
+function network.compare(w, model, theirs)
+  local state, worst = {}, 0
+  for name in model:parameters() do state[name] = theirs["weight." .. name] end
+  model:load_state(state)
+  local ours = network.answers(w, model, theirs.probe ~= nil, theirs)
+  for name in model:parameters() do
+    local off = gap(ours["gradient." .. name], theirs["gradient." .. name])
+    if not (off <= worst) then worst = off end
+  end
+  return { outputs = gap(ours.out, theirs.out), gradients = worst }
 end
 
 return network

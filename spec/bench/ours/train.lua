@@ -21,6 +21,7 @@ return function(w)
   end
 
   function task.answers() return network.answers(w, model, true) end
+  function task.compare(theirs) return network.compare(w, model, theirs) end
   function task.facts() return network.facts(w, model) end
   return task
 end

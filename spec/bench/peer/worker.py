@@ -57,7 +57,7 @@ class Commands:
         return {**self.task.facts(), "version": torch.__version__}
 
     def memory(self, _):
-        return {"imported": after_import, "resident": resident("VmRSS"), "peak": resident("VmHWM")}
+        return {"imported": after_import, "peak": resident("VmHWM")}
 
 
 def main():

@@ -1,0 +1,56 @@
+--- One op of the core, forward, or forward and backward to all of its inputs.
+local d = require "diffusion"
+
+-- What each op takes, and how it is called: makers of {inputs}, function.
+local ops = {}
+
+function ops.conv(w)
+  local pad = (w.r - 1) // 2
+  local scale = 1 / math.sqrt(w.r * w.r * w.c)
+  return { d.randn(w.n, w.h, w.h, w.c), d.randn(w.k, w.r, w.r, w.c) * scale, d.randn(w.k) },
+    function(x, weight, bias) return x:conv2d(weight, bias, { pad = pad }) end
+end
+
+function ops.norm(w)
+  return { d.randn(w.n, w.h, w.h, w.c), d.randn(w.c), d.randn(w.c) },
+    function(x, weight, bias) return x:group_norm(weight, bias, { groups = 32, silu = true }) end
+end
+
+function ops.attention(w)
+  local function tokens() return d.randn(w.n, w.tokens, w.heads * w.width) end
+  return { tokens(), tokens(), tokens() },
+    function(q, k, v) return q:attention(k, v, { heads = w.heads }) end
+end
+
+-- A scalar whose gradient with respect to y is `probe`, at no cost.
+local function seen_through(probe)
+  return d.nn.guest(function() return d.zeros(1) end, function() return probe end)
+end
+
+return function(w)
+  for _, key in ipairs { "n", "c", "k", "h", "r", "tokens", "heads", "width" } do w[key] = math.tointeger(w[key]) end
+  local inputs, op = ops[w.op](w)
+  local out = op(table.unpack(inputs))
+  local probe = d.randn(out:shape())
+  local seen, task = seen_through(probe), {}
+
+  local function forward() op(table.unpack(inputs)) end
+  local function both() return d.grad(function(...) return seen(op(...)) end, table.unpack(inputs)) end
+
+  local function nothing_kept(f)
+    return function()
+      d.scope(function() f() end)
+    end
+  end
+
+  task.step = nothing_kept(w.direction == "forward" and forward or both)
+
+  function task.answers()
+    local answers, gradients = { probe = probe, out = out }, { both() }
+    for i, x in ipairs(inputs) do
+      answers["input." .. i], answers["gradient." .. i] = x, gradients[i]
+    end
+    return answers
+  end
+  return task
+end
