@@ -116,7 +116,8 @@ bench: all
 
 # the peer, for `make bench` alone; the second index has a PyTorch without CUDA
 PEERS     ?= $(BUILD)/peers
-PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 packaging==26.3
+PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
+             accelerate==1.15.0
 
 peers:
 	@{ python3 -m venv $(PEERS) \

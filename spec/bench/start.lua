@@ -14,7 +14,7 @@ local peer = sides.python .. " " .. here .. "/peer/start.py "
 -- Milliseconds of the process, and MiB that it says it has at the end.
 local function run(command)
   local began = core.clock()
-  local pipe = assert(io.popen(command))
+  local pipe = assert(io.popen(command .. " 2>" .. settings.folder .. "/start.log"))
   local resident = pipe:read "l"
   assert(pipe:close(), command)
   return (core.clock() - began) * 1e3, (tonumber(resident) or 0) / 2 ^ 20
