@@ -6,8 +6,15 @@ return {
     ["onednn"] = "v3.12.0",
     ["torch"] = "2.13.0+cpu",
   },
+  default = {
+    ["ddim"] = "compile,freeze,nhwc,malloc",
+    ["op"] = "nhwc,malloc",
+    ["pass"] = "malloc",
+    ["sample"] = "compile,freeze,nhwc,malloc",
+    ["train"] = "nhwc,malloc",
+  },
   best = {
-    ["mlp.sample1.high"] = "compile,freeze,nchw,malloc,wrapper",
+    ["small.sample1.high"] = "compile,freeze,nhwc,malloc",
     ["small.train.high"] = "nhwc,malloc",
   },
 }

@@ -11,6 +11,7 @@ local search = require "search"
 local settings = require "settings"
 local sides = require "sides"
 local start = require "start"
+local versions = require "versions"
 local words = require "words"
 local workloads = require "workloads"
 local recorded = require "peer"
@@ -19,7 +20,7 @@ local function key_of(w) return w.threads == "2" and w.name or w.name .. "@" .. 
 
 local function best_variant(w)
   local best = recorded.best
-  return settings.variant or best[key_of(w)] or best[w.name] or "nhwc,malloc"
+  return settings.variant or best[key_of(w)] or best[w.name] or recorded.default[w.task] or "nhwc,malloc"
 end
 
 local function line(w, ours, peer)
@@ -59,7 +60,7 @@ local function find_best(w)
   if not sides.has_peer or w.way ~= "duel" or w.against or not search.knows(w.task) then return end
   print(w.name)
   recorded.best[key_of(w)] = search.best(w, sides.peer, 3)
-  search.write(here .. "/peer.lua", recorded.best, sides.python)
+  search.write(here .. "/peer.lua", recorded)
 end
 
 local function wanted(w)
@@ -69,7 +70,7 @@ local function wanted(w)
   return settings.mode ~= "quick" or w.quick or false
 end
 
-if not sides.has_peer then print "PyTorch isn't here (`make peers` gets it), so there is nothing to compare with" end
+versions.print(recorded.versions)
 for _, w in ipairs(workloads) do
   w.threads = settings.threads
   w.variant = best_variant(w)

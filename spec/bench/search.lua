@@ -1,6 +1,7 @@
 --- The best that PyTorch can do at a workload: variants by the words of peer/setting.py fight
 -- one another in turns, and the winner of each fight meets the next.
 local duel = require "duel"
+local versions = require "versions"
 
 local search = {}
 
@@ -68,23 +69,6 @@ function search.best(w, start, rounds)
   return champion.variant
 end
 
-local function line_of(f, pattern)
-  for line in f:lines() do
-    local found = line:match(pattern)
-    if found then return found end
-  end
-  return "unknown"
-end
-
--- What was measured with, and where.
-local function versions(python)
-  local ask <close> = io.popen(python .. " -c 'import torch; print(torch.__version__, torch.__config__.show())' 2>&1")
-  local torch = ask:read "l":match "%S+"
-  local onednn = line_of(ask, "MKL%-DNN (%S+)")
-  local cpu <close> = assert(io.open "/proc/cpuinfo")
-  return { torch = torch, onednn = onednn, cpu = line_of(cpu, "model name%s*:%s*(.*)") }
-end
-
 local function write_table(f, name, t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
@@ -96,14 +80,14 @@ end
 
 --- Writes spec/bench/peer.lua anew.
 ---@param path string
----@param best table<string, string> variants by workload
----@param python string
-function search.write(path, best, python)
+---@param recorded table {default = by task, best = by workload}: variants
+function search.write(path, recorded)
   local f <close> = assert(io.open(path, "w"))
   f:write("--- How PyTorch runs each workload best on the machine where `make bench BENCH=search` last\n",
     "-- wrote this file: layout and the like, by the words of peer/setting.py.\nreturn {\n")
-  write_table(f, "versions", versions(python))
-  write_table(f, "best", best)
+  write_table(f, "versions", versions.peer())
+  write_table(f, "default", recorded.default)
+  write_table(f, "best", recorded.best)
   f:write "}\n"
 end
 

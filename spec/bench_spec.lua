@@ -1,0 +1,63 @@
+-- The benchmarks' own arithmetic, and that what is compared can be told to differ.
+local d = require "diffusion"
+
+describe("the benchmarks", function()
+  local path = package.path
+  local words, duel, flops, network, workloads
+
+  setup(function()
+    package.path = "spec/bench/?.lua;" .. path
+    words, duel, flops = require "words", require "duel", require "flops"
+    network, workloads = require "ours.network", require "workloads"
+  end)
+  teardown(function() package.path = path end)
+
+  -- A workload as a worker is told it.
+  local function told(name)
+    for _, w in ipairs(workloads) do
+      if w.name == name then
+        local out = words.parse(words.format(w))
+        out.image, out.batch = w.image, w.batch
+        return out
+      end
+    end
+  end
+
+  it("say a workload in words and understand them", function()
+    assert.same({ a = "1", list = "32,32,3", name = "x.y", empty = "" },
+      words.parse(words.format { a = 1, list = { 32, 32, 3 }, name = "x.y", empty = {}, untold = { b = 1 } }))
+    assert.same({ 32, 0.5 }, words.numbers "32,0.5")
+  end)
+
+  it("take the middle of what was measured", function()
+    assert.equal(3, duel.median { 5, 1, 3 })
+    assert.equal(2.5, duel.median { 4, 1, 2, 3 })
+  end)
+
+  it("count FLOPs: a network of products alone by its weights, a UNet also by its pixels", function()
+    local mlp = d.mlp { dim = 2, hidden = 4, depth = 1 }
+    -- time 4x4 twice; 2 to 4; two 4x4; out and gate 4 to 2
+    assert.equal(2 * (4 * 16 + 8 + 2 * 8), flops.forward(mlp, { mult = nil }))
+    local unet = d.unet { image = { 4, 4, 1 }, channels = 4, mult = { 1 }, blocks = 1, attention = {} }
+    local conv = function(inp, out, kernel) return 2 * 16 * inp * out * kernel ^ 2 end
+    local block = function(inp) -- to 4 channels, told the time by 16 numbers
+      return conv(inp, 4, 3) + conv(4, 4, 3) + 2 * 16 * 4 + (inp ~= 4 and conv(inp, 4, 1) or 0)
+    end
+    local attention = conv(4, 12, 1) + conv(4, 4, 1) + 4 * 16 ^ 2 * 4
+    local time = 2 * (4 * 16 + 16 * 16)
+    assert.equal(time + 2 * conv(1, 4, 3) + block(4) + 2 * block(4) + attention + 2 * block(8),
+      flops.forward(unet, { image = { 4, 4, 1 }, mult = "1" }))
+  end)
+
+  it("compose in Lua what d.unet is in C, to the bit", function()
+    local w = told "demo.train.high"
+    w.batch = 2
+    d.manual_seed(0)
+    local theirs = network.answers(w, network.make(w), true)
+    w.net = "composed"
+    local ours = network.make(w)
+    assert.same({ outputs = 0, gradients = 0 }, network.compare(w, ours, theirs))
+    theirs.out = theirs.out * 1.5
+    assert.near(1 / 3, network.compare(w, ours, theirs).outputs, 1e-6)
+  end)
+end)
