@@ -1,16 +1,19 @@
-/* Blocks by size class: four classes to every power of two, so at most a quarter of a
-** block is slack. Freed blocks wait on their class's list: without that, a loop that
-** makes and drops tensors spends its time in page faults. */
+/* Small blocks by size class (four to every power of two), each with its list of freed
+** ones; large blocks from the arena. Without keeping them, a loop that makes and drops
+** tensors spends its time in page faults. */
 #include "base/alloc.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 
-#define CLASSES    200
-#define BLOCK_MAX  ((size_t)1 << 48) /* no machine has more: class 168 */
-#define POOLED_MAX ((size_t)1 << 30) /* beyond this a freed block goes back at once */
+#define CLASSES    64
+#define LARGE      ((size_t)32 << 10) /* and beyond: the arena's, where slack would cost */
+#define BLOCK_MAX  ((size_t)1 << 48)  /* no machine has more */
+#define POOLED_MAX ((size_t)1 << 30)  /* beyond this, what is whole goes back at once */
 
 #ifdef __SANITIZE_ADDRESS__
 #define EXACT true /* no pool: ASan has to see where each block ends, and when */
@@ -18,17 +21,25 @@
 #define EXACT false
 #endif
 
-typedef struct block { /* the line before every block */
+typedef struct block { /* the line before every small block */
   struct block *next;
-  size_t bytes; /* of the class, without this header */
-  int class;
+  size_t bytes; /* of the class, without this line */
 } block;
 
-_Static_assert(sizeof(block) <= DF_ALIGN, "the header fits the line before the block");
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static block *list[CLASSES];
+static block *kept[CLASSES];
 static df_memory now;
+static size_t small_pooled, large; /* bytes on the lists; handed out by the arena */
+
+/* The line before any block ends with its class. */
+#define OF_ARENA (-1)
+_Static_assert(sizeof(block) <= DF_ALIGN - sizeof(int), "the class has room in the line");
+
+static int *class_at(void *memory) { return (int *)memory - 1; }
+
+static block *line_before(void *memory) {
+  return (block *)(void *)((char *)memory - DF_ALIGN);
+}
 
 /* The class of a size, and its bytes: 64, 80, 96, 112, 128, 160, 192, 224, 256, ... */
 static int class_of(size_t bytes, size_t *rounded) {
@@ -41,70 +52,129 @@ static int class_of(size_t bytes, size_t *rounded) {
   return class + (int)over;
 }
 
-static block *take(int class) {
-  block *b = list[class];
-  if (!b) return NULL;
-  list[class] = b->next;
-  now.pooled -= b->bytes;
-  return b;
-}
+/* ==== from the system, or from what is kept; under the lock =============================== */
 
-static void count(size_t bytes) {
-  now.live += bytes;
-  now.blocks++;
-  if (now.live > now.peak) now.peak = now.live;
-}
-
-static block *fresh(size_t rounded, int class) {
+static void *fresh(size_t bytes, int class) {
   void *memory;
-  if (posix_memalign(&memory, DF_ALIGN, DF_ALIGN + rounded) != 0) return NULL;
+  if (posix_memalign(&memory, DF_ALIGN, DF_ALIGN + bytes) != 0) return NULL;
   block *b = memory;
-  b->bytes = rounded, b->class = class;
-  return b;
+  b->bytes = bytes;
+  memory = (char *)memory + DF_ALIGN;
+  *class_at(memory) = class;
+  now.fresh++;
+  now.live += bytes;
+  return memory;
 }
+
+static void *take_small(size_t bytes) {
+  size_t rounded;
+  int class = class_of(bytes, &rounded);
+  block *b = kept[class];
+  if (!b) return fresh(rounded, class);
+  kept[class] = b->next;
+  small_pooled -= b->bytes;
+  now.live += b->bytes;
+  return (char *)b + DF_ALIGN;
+}
+
+static void *take_large(size_t bytes) {
+  size_t got, before = df_arena_touched();
+  void *memory = df_arena_take(bytes, &got);
+  if (!memory) return NULL;
+  *class_at(memory) = OF_ARENA;
+  now.fresh += df_arena_touched() > before;
+  now.live += got;
+  large += got;
+  return memory;
+}
+
+static void *take(size_t bytes) {
+  if (EXACT) return fresh(bytes, 0);
+  return bytes < LARGE ? take_small(bytes) : take_large(bytes);
+}
+
+static void trim(void) {
+  for (int class = 0; class < CLASSES; class ++)
+    for (block *b = kept[class]; b; b = kept[class]) {
+      kept[class] = b->next;
+      free(b);
+    }
+  small_pooled = 0;
+  df_arena_trim();
+}
+
+static void count_pooled(void) { now.pooled = small_pooled + df_arena_touched() - large; }
+
+/* ==== for everybody ======================================================================= */
 
 void *df_alloc(size_t bytes) {
-  size_t rounded;
-  int class = class_of(bytes < BLOCK_MAX ? bytes : BLOCK_MAX, &rounded);
-  if (EXACT) rounded = bytes;
+  void *memory = NULL;
   pthread_mutex_lock(&lock);
-  bool over = bytes > BLOCK_MAX || (now.limit && now.live + rounded > now.limit);
-  block *b = over ? NULL : take(class);
-  pthread_mutex_unlock(&lock);
-  if (!b && !over) b = fresh(rounded, class);
-  if (!b && !over) df_memory_trim(), b = fresh(rounded, class);
-  if (!b) {
-    df_memory m = df_memory_now();
-    return df_fail_null(
-        DF_MEMORY,
-        "not enough memory: %.1f MiB asked for, %.1f MiB in use, limit %.1f MiB%s",
-        (double)bytes / 1048576, (double)m.live / 1048576, (double)m.limit / 1048576,
-        m.limit ? "" : " (none set)");
+  if (bytes <= BLOCK_MAX && (!now.limit || now.live + bytes <= now.limit)) {
+    memory = take(bytes);
+    if (!memory) trim(), memory = take(bytes);
   }
-  pthread_mutex_lock(&lock);
-  count(rounded);
+  now.blocks += memory != NULL;
+  if (now.live > now.peak) now.peak = now.live;
+  df_memory m = now;
   pthread_mutex_unlock(&lock);
-  return (char *)b + DF_ALIGN;
+  if (memory) return memory;
+  return df_fail_null(
+      DF_MEMORY,
+      "not enough memory: %.1f MiB asked for, %.1f MiB in use, limit %.1f MiB%s",
+      (double)bytes / 1048576, (double)m.live / 1048576, (double)m.limit / 1048576,
+      m.limit ? "" : " (none set)");
+}
+
+void *df_alloc_zeros(size_t bytes) {
+  void *memory = df_alloc(bytes);
+  return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+bool df_room(void **list, size_t n, size_t *have, size_t width) {
+  if (n < *have) return true;
+  size_t more = *have ? *have * 2 : 64;
+  void *grown = df_alloc(more * width);
+  if (!grown) return false;
+  if (n > 0) memcpy(grown, *list, n * width);
+  df_free(*list);
+  *list = grown;
+  *have = more;
+  return true;
+}
+
+static void give_small(void *memory) {
+  block *b = line_before(memory);
+  now.live -= b->bytes;
+  if (EXACT) {
+    free(b);
+    return;
+  }
+  small_pooled += b->bytes;
+  b->next = kept[*class_at(memory)];
+  kept[*class_at(memory)] = b;
+}
+
+static void give_large(void *memory) {
+  size_t bytes = df_arena_give(memory);
+  now.live -= bytes;
+  large -= bytes;
 }
 
 void df_free(void *memory) {
   if (!memory) return;
-  block *b = (block *)((char *)memory - DF_ALIGN);
   pthread_mutex_lock(&lock);
-  now.live -= b->bytes;
+  if (*class_at(memory) == OF_ARENA) give_large(memory);
+  else give_small(memory);
   now.blocks--;
-  bool keep = !EXACT && now.pooled + b->bytes <= POOLED_MAX;
-  if (keep) {
-    now.pooled += b->bytes;
-    b->next = list[b->class];
-    list[b->class] = b;
-  }
+  count_pooled();
+  if (now.pooled > POOLED_MAX) trim();
   pthread_mutex_unlock(&lock);
-  if (!keep) free(b);
 }
 
 df_memory df_memory_now(void) {
   pthread_mutex_lock(&lock);
+  count_pooled();
   df_memory copy = now;
   pthread_mutex_unlock(&lock);
   return copy;
@@ -123,16 +193,7 @@ void df_memory_reset_peak(void) {
 }
 
 void df_memory_trim(void) {
-  for (int class = 0; class < CLASSES; class ++) {
-    pthread_mutex_lock(&lock);
-    block *b = list[class];
-    list[class] = NULL;
-    for (block *c = b; c; c = c->next) now.pooled -= c->bytes;
-    pthread_mutex_unlock(&lock);
-    while (b) {
-      block *next = b->next;
-      free(b);
-      b = next;
-    }
-  }
+  pthread_mutex_lock(&lock);
+  trim();
+  pthread_mutex_unlock(&lock);
 }

@@ -85,12 +85,13 @@ static void set_number(lua_State *L, const char *name, size_t value) {
 
 static int l_memory(lua_State *L) {
   df_memory m = df_memory_now();
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_number(L, "live", m.live);
   set_number(L, "peak", m.peak);
   set_number(L, "pooled", m.pooled);
   set_number(L, "limit", m.limit);
   set_number(L, "blocks", m.blocks);
+  set_number(L, "fresh", m.fresh);
   return 1;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
@@ -141,12 +142,12 @@ static void square_pieces(void *context, df_int begin, df_int end) {
 }
 
 static df_code gradient_norm(const df_optim *o, double *norm) {
-  norm_task t = { o, malloc((size_t)o->pieces * sizeof(double)) };
-  if (!t.partial) return df_fail(DF_MEMORY, "not enough memory for a norm");
+  norm_task t = { o, df_alloc((size_t)o->pieces * sizeof(double)) };
+  if (!t.partial) return DF_MEMORY;
   df_parallel(o->pieces, GRAIN, square_pieces, &t);
   double sum = 0;
   for (int i = 0; i < o->pieces; i++) sum += t.partial[i];
-  free(t.partial);
+  df_free(t.partial);
   *norm = sqrt(sum);
   return DF_OK;
 }

@@ -1,7 +1,6 @@
 /* Going through a plan. Each step runs in a scope of its own and the run itself holds only
 ** h and what is kept for the way up, so that outside of a record nothing else lives. */
-#include <stdlib.h>
-
+#include "base/alloc.h"
 #include "nn/unet.h"
 
 typedef struct run {
@@ -57,13 +56,13 @@ df_tensor *df_unet_run(df_tape *tape, const df_layer *unet, df_tensor *const *x)
   if (check_image(plan, x[0]) != DF_OK) return NULL;
   run r = { .tape = tape, .e = df_layer_call(tape, plan->time, x + 1, 2) };
   if (!r.e) return NULL;
-  r.kept = calloc((size_t)plan->most_kept + 1, sizeof *r.kept);
-  if (!r.kept) return df_fail_null(DF_MEMORY, "not enough memory for a unet's run");
+  r.kept = df_alloc(((size_t)plan->most_kept + 1) * sizeof(df_tensor *));
+  if (!r.kept) return NULL;
   r.h = df_tensor_retain(x[0]);
   bool fine = true;
   for (int i = 0; i < plan->steps && fine; i++) fine = take(&r, &plan->step[i]);
   while (r.n_kept > 0) df_tensor_release(r.kept[--r.n_kept]);
-  free(r.kept);
+  df_free(r.kept);
   if (!fine) df_tensor_release(r.h);
   return fine ? df_scope_own(tape, r.h) : NULL;
 }

@@ -1,9 +1,9 @@
 /* The life of nodes and slots: who holds which tensor, and until when. */
 #include "ops/record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "ops/sink.h"
 
 static bool trainable(const df_record *r, const df_tensor *x) {
@@ -15,13 +15,8 @@ bool df_record_tracks(const df_record *r, const df_tensor *x) {
 }
 
 static int add_slot(df_record *r, const df_shape *shape, df_tensor *parameter) {
-  if (r->n_slots == r->slots_room) {
-    size_t more = r->slots_room ? r->slots_room * 2 : 64;
-    df_slot *grown = realloc(r->slots, more * sizeof *grown);
-    if (!grown) return df_fail(DF_MEMORY, "not enough memory for the record"), -1;
-    r->slots = grown;
-    r->slots_room = more;
-  }
+  if (!df_room((void **)&r->slots, r->n_slots, &r->slots_room, sizeof *r->slots))
+    return -1;
   r->slots[r->n_slots] = (df_slot){
     .wanted = true, .shape = *shape, .parameter = df_tensor_retain(parameter), .maker = -1
   };
@@ -37,7 +32,7 @@ int df_record_slot(df_record *r, df_tensor *x, bool parameter) {
 
 static void free_node(df_node *node) {
   for (int i = 0; i < node->kept; i++) df_tensor_release(node->keep[i]);
-  free(node);
+  df_free(node);
 }
 
 /* The slot of a value that the walk will make again, or -1: x is to be kept. */
@@ -58,8 +53,8 @@ static df_node *new_node(df_record *r, const df_note *note) {
   size_t head = (sizeof(df_node) + slots + 15) / 16 * 16;
   size_t lists = keeps * (sizeof(df_tensor *) + sizeof(uint64_t));
   size_t body = (head + lists + 15) / 16 * 16;
-  df_node *node = calloc(1, body + note->size);
-  if (!node) return df_fail_null(DF_MEMORY, "not enough memory for the record");
+  df_node *node = df_alloc_zeros(body + note->size);
+  if (!node) return NULL;
   node->op = note->op;
   node->record = r;
   node->n = note->n;
@@ -85,21 +80,12 @@ static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   return true;
 }
 
-static bool room_for_node(df_record *r) {
-  if (r->n_nodes < r->nodes_room) return true;
-  size_t more = r->nodes_room ? r->nodes_room * 2 : 64;
-  df_node **grown = realloc(r->nodes, more * sizeof *grown);
-  if (!grown) return df_fail(DF_MEMORY, "not enough memory for the record"), false;
-  r->nodes = grown;
-  r->nodes_room = more;
-  return true;
-}
-
 df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   df_node *node = new_node(r, note);
   if (!node) return DF_MEMORY;
   int slot = -1;
-  if (room_for_node(r) && fill_slots(r, node, note)) slot = add_slot(r, &y->shape, NULL);
+  bool room = df_room((void **)&r->nodes, r->n_nodes, &r->nodes_room, sizeof *r->nodes);
+  if (room && fill_slots(r, node, note)) slot = add_slot(r, &y->shape, NULL);
   if (slot < 0) {
     free_node(node);
     return DF_MEMORY;
@@ -155,8 +141,8 @@ void df_record_clear(df_record *r) {
   df_record_rewind(r, 0);
   df_record_reset(r);
   for (size_t i = 0; i < r->n_slots; i++) df_tensor_release(r->slots[i].parameter);
-  free(r->nodes);
-  free(r->slots);
+  df_free(r->nodes);
+  df_free(r->slots);
 }
 
 /* ==== what a node keeps =========================================================== */

@@ -2,10 +2,10 @@
 #include "ops/tape.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "kernels/kernels.h"
 #include "ops/record.h"
 
@@ -31,8 +31,8 @@ struct df_tape {
 };
 
 df_tape *df_tape_new(void) {
-  df_tape *tape = calloc(1, sizeof *tape);
-  if (!tape) return df_fail_null(DF_MEMORY, "not enough memory for a tape");
+  df_tape *tape = df_alloc_zeros(sizeof *tape);
+  if (!tape) return NULL;
   tape->precision = DF_HIGH;
   return tape;
 }
@@ -42,9 +42,9 @@ void df_tape_free(df_tape *tape) {
   df_scope_close(tape, 0);
   df_tensor_release(tape->watched_leaf);
   while (tape->records) df_record_free(tape, tape->records);
-  free(tape->owned);
-  free(tape->stack);
-  free(tape);
+  df_free(tape->owned);
+  df_free(tape->stack);
+  df_free(tape);
 }
 
 df_precision df_tape_precision(const df_tape *tape) { return tape->precision; }
@@ -76,17 +76,6 @@ void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count) {
 
 /* ==== scopes ===================================================================== */
 
-/* Room for one more of `width` bytes; false: memory. */
-static bool room(void **list, size_t n, size_t *have, size_t width) {
-  if (n < *have) return true;
-  size_t more = *have ? *have * 2 : 64;
-  void *grown = realloc(*list, more * width);
-  if (!grown) return df_fail(DF_MEMORY, "not enough memory for the tape"), false;
-  *list = grown;
-  *have = more;
-  return true;
-}
-
 size_t df_scope_open(df_tape *tape) { return tape->n_owned; }
 
 void df_scope_close(df_tape *tape, size_t mark) {
@@ -101,7 +90,7 @@ df_tensor *df_scope_yield(df_tape *tape, size_t mark, df_tensor *result) {
 
 df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh) {
   if (!fresh) return NULL;
-  if (!room((void **)&tape->owned, tape->n_owned, &tape->owned_room, sizeof fresh)) {
+  if (!df_room((void **)&tape->owned, tape->n_owned, &tape->owned_room, sizeof fresh)) {
     df_tensor_release(fresh);
     return NULL;
   }
@@ -127,8 +116,8 @@ bool df_tape_training(const df_tape *tape) {
 }
 
 df_record *df_record_new(df_tape *tape, bool leaves) {
-  df_record *r = calloc(1, sizeof *r);
-  if (!r) return df_fail_null(DF_MEMORY, "not enough memory for a record");
+  df_record *r = df_alloc_zeros(sizeof *r);
+  if (!r) return NULL;
   r->serial = ++tape->serial;
   r->leaves = leaves;
   r->next = tape->records;
@@ -144,11 +133,11 @@ void df_record_free(df_tape *tape, df_record *record) {
   for (size_t i = 0; i < tape->depth; i++)
     if (tape->stack[i] == record) tape->stack[i] = NULL;
   df_record_clear(record);
-  free(record);
+  df_free(record);
 }
 
 df_code df_tape_push(df_tape *tape, df_record *record) {
-  if (!room((void **)&tape->stack, tape->depth, &tape->stack_room, sizeof record))
+  if (!df_room((void **)&tape->stack, tape->depth, &tape->stack_room, sizeof record))
     return DF_MEMORY;
   tape->stack[tape->depth++] = record;
   return DF_OK;

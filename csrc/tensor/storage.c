@@ -1,23 +1,20 @@
 /* Storage and the packed operands that ride on it. */
 #include "tensor/storage.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
-#include "base/error.h"
+
+typedef struct whole { /* a handle and its body in one block */
+  df_storage handle;
+  df_body body;
+} whole;
 
 df_storage *df_storage_around(void *data, size_t bytes, void (*release)(void *),
                               void *owner) {
-  df_storage *s = malloc(sizeof *s);
-  df_body *b = malloc(sizeof *b);
-  if (!s || !b) {
-    free(s);
-    free(b);
-    return df_fail_null(DF_MEMORY, "not enough memory for a tensor's head");
-  }
-  *b = (df_body){ .data = data, .bytes = bytes, .release = release, .owner = owner };
-  *s = (df_storage){ .refs = 1, .body = b };
-  return s;
+  whole *w = df_alloc(sizeof *w);
+  if (!w) return NULL;
+  w->body = (df_body){ .data = data, .bytes = bytes, .release = release, .owner = owner };
+  w->handle = (df_storage){ .refs = 1, .body = &w->body };
+  return &w->handle;
 }
 
 df_storage *df_storage_new(size_t bytes) {
@@ -38,7 +35,7 @@ static void drop_packs(df_body *b) {
     df_pack *p = b->packs;
     b->packs = p->next;
     df_free(p->data);
-    free(p);
+    df_free(p);
   }
 }
 
@@ -46,8 +43,7 @@ void df_storage_release(df_storage *s) {
   if (!s || --s->refs > 0) return;
   drop_packs(s->body);
   s->body->release(s->body->owner);
-  free(s->body);
-  free(s);
+  df_free(s); /* the whole */
 }
 
 void df_storage_touch(df_storage *s) {
@@ -64,10 +60,10 @@ void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra)
 void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
                    size_t bytes) {
   void *data = df_alloc(bytes);
-  df_pack *p = data ? malloc(sizeof *p) : NULL;
+  df_pack *p = data ? df_alloc(sizeof *p) : NULL;
   if (!p) {
     df_free(data);
-    return data ? df_fail_null(DF_MEMORY, "not enough memory for packed weights") : NULL;
+    return NULL;
   }
   *p = (df_pack){ s->body->packs, kind, offset, extra, data };
   s->body->packs = p;

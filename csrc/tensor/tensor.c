@@ -1,14 +1,14 @@
 /* Windows on storage: views share bytes and count their holders. */
 #include "tensor/tensor.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 static df_tensor *head(df_dtype dtype, const df_shape *shape, df_storage *storage) {
-  df_tensor *x = calloc(1, sizeof *x);
-  if (!x) return df_fail_null(DF_MEMORY, "not enough memory for a tensor's head");
+  df_tensor *x = df_alloc_zeros(sizeof *x);
+  if (!x) return NULL;
   x->refs = 1;
   x->dtype = dtype;
   x->shape = *shape;
@@ -53,7 +53,7 @@ df_tensor *df_tensor_retain(df_tensor *x) {
 void df_tensor_release(df_tensor *x) {
   if (!x || --x->refs > 0) return;
   df_storage_release(x->storage);
-  free(x);
+  df_free(x);
 }
 
 df_int df_tensor_count(const df_tensor *x) { return df_shape_count(&x->shape); }
