@@ -198,7 +198,6 @@ static df_tensor *make_gather(lua_State *L, df_tape *tape) {
       L, index->dtype == DF_I64 && index->shape.ndim == 1 && df_tensor_is_dense(index), 2,
       "a dense i64 tensor of 1 dimension expected");
   const df_int *size = x->shape.size, B = index->shape.size[0];
-  luaL_argcheck(L, size[3] <= DF_CHANNELS_MOST, 1, "too many channels");
   luaL_argcheck(L, !flip || flip->shape.size[0] == B, 3,
                 "a flip for each index expected");
   check_index(L, index, size[0]);

@@ -20,13 +20,12 @@ void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n);
 
 /* A batch of a set. y[b] = x[index[b] - 1], from right to left where flip[b] is set (flip
 ** may be NULL).   x: n, H, W, C bytes   index, flip: B   y: B, H, W, C reals in [-1, 1] */
-#define DF_CHANNELS_MOST 1024
 typedef struct df_batch {
   df_real *y;
   const uint8_t *x;
   const int64_t *index; /* 1..n, checked by the caller */
   const uint8_t *flip;
-  df_int B, H, W, C; /* C <= DF_CHANNELS_MOST */
+  df_int B, H, W, C;
 } df_batch;
 void df_pixels_gather(const df_batch *g);
 

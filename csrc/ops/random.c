@@ -5,7 +5,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-#define PART 16384 /* elements of a chunk; whole blocks of four words */
+#define PART 4096 /* elements of a chunk, 2 us of work; whole blocks of four words */
 
 static df_random own_key(df_tape *tape, const df_random *key, df_draw draw) {
   if (key) return *key;
