@@ -66,6 +66,15 @@ $(BUILD)/core/kernels/isa_%.o $(BUILD)/core64/kernels/isa_%.o: \
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 ISA_avx2   := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+knows = $(shell $(CC) $1 -E -x c /dev/null >/dev/null 2>&1 && echo yes)
+ifeq ($(call knows,-mavx512bf16),yes)
+ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
+OURS           += -DDF_HAVE_AVX512BF16
+endif
+ifeq ($(call knows,-mamx-tile -mamx-bf16),yes)
+ISA_amx := $(ISA_avx512) -mamx-tile -mamx-bf16
+OURS    += -DDF_HAVE_AMX
+endif
 endif
 
 all: $(MODULES)
@@ -147,7 +156,7 @@ CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS)
 check-kernels: $(BUILD)/check_kernels
 	@$(RUN) $<
 
-$(BUILD)/check_kernels: spec/support/check_kernels.c $(CHECKED)
+$(BUILD)/check_kernels: spec/support/check_kernels.c spec/support/check_pairs.c $(CHECKED)
 	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(LDFLAGS) -o $@ $^ -lm -lpthread
 
 NEON := BUILD=build/neon CC=aarch64-linux-gnu-gcc CFLAGS="-O2 -Werror" LDFLAGS=-static

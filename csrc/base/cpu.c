@@ -1,9 +1,15 @@
 /* The processor is asked by its feature bits, never by its model: a virtual machine may
 ** name a family that it is not. */
+#define _GNU_SOURCE
 #include "base/cpu.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define BIT(word, n) (((word) >> (n)) & 1u)
 
@@ -14,8 +20,18 @@ static unsigned long long saved_states(void) {
   return (unsigned long long)high << 32 | low;
 }
 
+/* Linux gives a process tiles' 8 KB of state when it asks, for all its threads. */
+static bool tiles_granted(void) {
+#ifdef __linux__
+  const long ask_for_state = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM */
+  return syscall(SYS_arch_prctl, ask_for_state, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+
 df_cpu df_cpu_detect(void) {
-  df_cpu cpu = { false, false, false, false };
+  df_cpu cpu = { .avx2 = false };
   unsigned a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !BIT(c, 27)) return cpu; /* no xgetbv */
   bool fma = BIT(c, 12), f16c = BIT(c, 29);
@@ -24,7 +40,10 @@ df_cpu df_cpu_detect(void) {
   cpu.avx2 = BIT(b, 5) && fma && f16c && (os & 0x6) == 0x6;
   cpu.avx512 = cpu.avx2 && BIT(b, 16) && BIT(b, 17) && BIT(b, 30) && BIT(b, 31)
                && (os & 0xe6) == 0xe6;
-  cpu.amx = cpu.avx512 && BIT(d, 22) && BIT(d, 24) && (os & 0x60000) == 0x60000;
+  bool tiles = BIT(d, 22) && BIT(d, 24) && (os & 0x60000) == 0x60000;
+  cpu.amx = cpu.avx512 && tiles && tiles_granted();
+  bool more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
+  cpu.avx512bf16 = cpu.avx512 && more && BIT(a, 5);
   return cpu;
 }
 

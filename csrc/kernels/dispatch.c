@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLES_MAX 4
+#define TABLES_MAX 5
 
 static _Atomic(const df_kernels *) chosen;
 
@@ -21,6 +21,12 @@ static void list(const df_kernels *table[TABLES_MAX + 1]) {
   df_cpu cpu = df_cpu_detect();
   if (cpu.avx2) table[n++] = &df_kernels_avx2;
   if (cpu.avx512) table[n++] = &df_kernels_avx512;
+#ifdef DF_HAVE_AVX512BF16
+  if (cpu.avx512bf16) table[n++] = &df_kernels_avx512bf16;
+#endif
+#ifdef DF_HAVE_AMX
+  if (cpu.amx) table[n++] = &df_kernels_amx;
+#endif
 #elif defined(__aarch64__)
   table[n++] = &df_kernels_neon;
 #endif

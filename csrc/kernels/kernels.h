@@ -37,8 +37,26 @@ typedef struct df_update {
   df_real ema;                    /* ema = ema_decay ema + (1 - ema_decay) w */
 } df_update;
 
+/* A product of rows of bf16 with panels of bf16, summed in reals; see pairs. */
+typedef struct df_pairs {
+  df_int m, K, C; /* rows, columns, channels of a tap: a multiple of 32 */
+  df_real *y;
+  df_int ldy;
+  const df_int *place; /* m: where row i begins in y and add, -1 for a row nobody wants;
+                       ** NULL: row i at i ldy */
+  const uint16_t *x;
+  df_int ldx, x_low; /* from a row's high plane to its low one; 0: there is none */
+  const df_int *tap; /* offsets into x */
+  df_int taps;
+  const uint16_t *w;   /* a panel: taps C / 2 pairs of channels x DF_PANEL columns x 2 */
+  df_int panel, w_low; /* to the next panel; from a panel's high plane to its low one */
+  const df_real *bias, *add;
+  bool accumulate;
+} df_pairs;
+#define DF_PANEL 32
+
 typedef struct df_kernels {
-  const char *name; /* "scalar", "avx2", "avx512", "neon" */
+  const char *name; /* "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon" */
 
   /* -- activation.h, elementwise.h: unary ------------------------------------------ */
   df_unary *neg, *abs, *sign, *floor, *round; /* round: half to even */
@@ -127,6 +145,36 @@ typedef struct df_kernels {
   ** the source is w[t st + c sc + k sk] */
   void (*pack_weights)(df_real *packed, const df_real *w, df_int taps, df_int st,
                        df_int C, df_int sc, df_int K, df_int sk);
+
+  /* -- pairs.h, tiles.h, planes.h: products of bf16 ----------------------------------- */
+  /* A real x in planes of bf16: x rounded (half to even), and in a second plane, where
+  ** there is one, what that lost, rounded. */
+
+  /* y[m][k] = [y, if accumulate] + sum over taps t, then channels c, of x[m][t][c] W[t][c][k]
+  **   + bias[k] + add; bias and add may be NULL. With low planes x W is high high +
+  ** high low + low high, all else about 2^-16 of it. Subnormal operands and sums may
+  ** count as 0. Up to 31 rows of x behind the last are read, whatever they hold. */
+  void (*pairs)(const df_pairs *p);
+  int pairs_pay; /* with so many planes at most `pairs` is faster than `rows`: 0, 1, 2 */
+
+  /* y[r][c] (pitch ldy; low: the low plane, `low` behind, 0 for none) = x[r][c], and zeros
+  ** for C <= c < wide */
+  void (*planes)(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
+                 df_int rows, df_int C, df_int wide);
+  /* The same turned: y[c][r] (c < C; r < rows, nothing else is written) */
+  void (*turn_planes)(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
+                      df_int rows, df_int C);
+  /* Panels of W[r][c] = x[r][c]: element (r, c) at
+  ** w[c / 32 panel + (r / 2 32 + c % 32) 2 + r % 2], zeros up to `tall` rows (even) and
+  ** full panels */
+  void (*pair_rows)(uint16_t *w, df_int panel, df_int low, const df_real *x, df_int ldx,
+                    df_int rows, df_int C, df_int tall);
+  /* The same of W[r][c] = x[c][r]: x is C rows of `rows` reals */
+  void (*pair_columns)(uint16_t *w, df_int panel, df_int low, const df_real *x,
+                       df_int ldx, df_int rows, df_int C, df_int tall);
+  /* The same of rows of one plane; C a multiple of 32, `rows` even */
+  void (*pair_planes)(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
+                      df_int rows, df_int C);
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,

@@ -24,7 +24,11 @@
 **   unumber(a): to V, a < 2^24
 **   R, RL lanes, rload(p), rload_n(p, n), rset1, rfma, radd, rstore(p, r, n): the vector
 **     of the rows kernel, V save in vec_scalar.h
-**   MR, NR: rows and vectors of R in a register block */
+**   MR, NR: rows and vectors of R in a register block
+**   P: RL pairs of bf16; pload(p) full, pset1(p): one pair in all; rdot(a, b, r): r plus
+**     both products of each pair; PAIR_ROWS: rows in a register block of pairs
+**   upair(a, b): bf16 of a in the lower halves of words, of b in the upper; ushl;
+**     uload16(p, n), ustore(p, u) full */
 #ifndef df_vec_h
 #define df_vec_h
 
@@ -34,6 +38,8 @@
 
 #include <math.h>
 #include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
 
 #ifndef RL
 #define RL VL
@@ -45,6 +51,29 @@ static inline void rstore(df_real *p, R r, df_int n) { vstore(p, r, n); }
 static inline R rset1(df_real a) { return vset1(a); }
 static inline R radd(R a, R b) { return vadd(a, b); }
 static inline R rfma(R a, R b, R c) { return vfma(a, b, c); }
+#endif
+
+/* Pairs of bf16 as two vectors of floats, unless the machine multiplies them as they are. */
+#ifndef HAVE_PAIRS
+typedef struct P {
+  R even, odd;
+} P;
+
+static inline P halves_of(U u) {
+  return (P){ vbits(ushl(u, 16)), vbits(uand(u, uset1(0xffff0000u))) };
+}
+static inline P pload(const uint16_t *p) { return halves_of(uload((const uint32_t *)p)); }
+static inline P pset1(const uint16_t *p) {
+  uint32_t pair;
+  memcpy(&pair, p, sizeof pair);
+  return halves_of(uset1(pair));
+}
+#endif
+#ifndef PAIR_ROWS
+#define PAIR_ROWS 4
+static inline R rdot(P a, P b, R s) {
+  return rfma(a.odd, b.odd, rfma(a.even, b.even, s));
+}
 #endif
 
 /* NaN if either is. */

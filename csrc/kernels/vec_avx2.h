@@ -83,6 +83,7 @@ static inline U ulanes(void) { return _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0); 
 static inline U uload(const uint32_t *p) {
   return _mm256_loadu_si256((const __m256i *)p);
 }
+static inline void ustore(uint16_t *p, U a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline U umul(U a, uint32_t k, U *high) {
   U factor = uset1(k), even = _mm256_mul_epu32(a, factor);
   U odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);

@@ -74,6 +74,7 @@ static inline U ulanes(void) {
   return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 }
 static inline U uload(const uint32_t *p) { return _mm512_loadu_si512(p); }
+static inline void ustore(uint16_t *p, U a) { _mm512_storeu_si512(p, a); }
 static inline U umul(U a, uint32_t k, U *high) {
   U factor = uset1(k), even = _mm512_mul_epu32(a, factor);
   U odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), factor);

@@ -150,6 +150,7 @@ static inline U upper_half(V v) {
   U quiet = ushr(ubits(vadd(v, v)), 16); /* an addition quiets it and keeps its sign */
   return ubits(vselect(visnan(v), vbits(quiet), vbits(rounded)));
 }
+static inline U upair(V a, V b) { return uxor(upper_half(a), ushl(upper_half(b), 16)); }
 static inline V vround_bf16(V v) { return vbits(ushl(upper_half(v), 16)); }
 static inline V vload_bf16(const uint16_t *p, df_int n) {
   return vbits(ushl(uload16(p, n), 16));

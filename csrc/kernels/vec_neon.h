@@ -88,6 +88,7 @@ static inline U uload(const uint32_t *p) { return vld1q_u32(p); }
 static inline void ustore4(uint32_t *p, U a, U b, U c, U d) {
   vst4q_u32(p, (uint32x4x4_t){ { a, b, c, d } });
 }
+static inline void ustore(uint16_t *p, U a) { vst1q_u16(p, vreinterpretq_u16_u32(a)); }
 static inline U umul(U a, uint32_t k, U *high) {
   U factor = vdupq_n_u32(k);
   U one = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(factor)));

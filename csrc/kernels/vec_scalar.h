@@ -97,8 +97,14 @@ static inline U uset1(uint32_t a) { return a; }
 static inline U uadd(U a, U b) { return a + b; }
 static inline U uxor(U a, U b) { return a ^ b; }
 static inline U ushr(U a, int k) { return a >> k; }
+static inline U ushl(U a, int k) { return a << k; }
 static inline U ulanes(void) { return 0; }
 static inline U uload(const uint32_t *p) { return *p; }
+static inline void ustore(uint16_t *p, U a) { memcpy(p, &a, sizeof a); }
+static inline U uload16(const uint16_t *p, df_int n) { return n > 0 ? *p : 0; }
+static inline U upair(V a, V b) {
+  return small_pack(a, 7, -126) | (uint32_t)small_pack(b, 7, -126) << 16;
+}
 static inline void ustore4(uint32_t *p, U a, U b, U c, U d) {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;
 }
@@ -132,6 +138,28 @@ static inline R rload_n(const df_real *p, df_int n) {
 }
 static inline void rstore(df_real *p, R r, df_int n) {
   memcpy(p, &r, (size_t)df_min(n, RL) * sizeof(df_real));
+}
+
+/* Pairs of bf16, one real to each. */
+typedef struct P {
+  R even, odd;
+} P;
+#define HAVE_PAIRS
+
+static inline df_real widened(uint16_t x) {
+  uint32_t bits = (uint32_t)x << 16;
+  float wide;
+  memcpy(&wide, &bits, sizeof wide);
+  return (df_real)wide;
+}
+static inline P pload(const uint16_t *p) {
+  P a;
+  for (int k = 0; k < RL; k++)
+    a.even[k] = widened(p[2 * k]), a.odd[k] = widened(p[2 * k + 1]);
+  return a;
+}
+static inline P pset1(const uint16_t *p) {
+  return (P){ rset1(widened(p[0])), rset1(widened(p[1])) };
 }
 
 #endif

@@ -4,6 +4,7 @@
 ** One line a table; fails where there is a fault. Needs base and kernels alone. */
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "check_pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -594,11 +595,13 @@ static void check_table(const char *name) {
   check_philox(), check_all_rows(), check_long_sum();
   check_halves("f16", false), check_halves("bf16", true);
   printf("%s: %ld checks, %ld faults\n", name, checks, faults - before);
+  faults += df_check_pairs(table);
 }
 
 int main(void) {
   df_kernels_choose("scalar");
   scalar = table = df_kernel();
   for (const char *const *name = df_kernels_names(); *name; name++) check_table(*name);
+  faults += df_check_tiles(scalar);
   return faults ? EXIT_FAILURE : EXIT_SUCCESS;
 }

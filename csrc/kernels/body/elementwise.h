@@ -2,8 +2,6 @@
 ** a function of vectors, inlined into the one loop of its kind. */
 #include "kernels/vec.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* All but the last vector are full, known so where they are compiled: a cheap f takes half
 ** the time of one loop with a test at each load and store. */
 INLINE void map(df_real *y, const df_real *x, df_int n, V f(V)) {

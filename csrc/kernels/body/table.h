@@ -1,14 +1,9 @@
-/* The bodies, and the table that they make: TABLE and NAME are the unit's own. */
-#include "kernels/body/elementwise.h"
-#include "kernels/body/activation.h"
-#include "kernels/body/reduce.h"
-#include "kernels/body/norm.h"
-#include "kernels/body/softmax.h"
-#include "kernels/body/noise.h"
-#include "kernels/body/mix.h"
-#include "kernels/body/rows.h"
-#include "kernels/body/pack.h"
-#include "kernels/body/update.h"
+/* The table that the bodies make: TABLE and NAME are the unit's own, and PAIRS where it
+** has something better than the body. */
+#ifndef PAIRS
+#define PAIRS     pairs
+#define PAIRS_PAY 0
+#endif
 
 const df_kernels TABLE = {
   .name = NAME,
@@ -84,6 +79,14 @@ const df_kernels TABLE = {
   .panel = PANEL,
   .pack_weights = pack_weights,
 
+  .pairs = PAIRS,
+  .pairs_pay = PAIRS_PAY,
+  .planes = planes,
+  .turn_planes = turn_planes,
+  .pair_rows = pair_rows,
+  .pair_columns = pair_columns,
+  .pair_planes = pair_planes,
+
   .round_bf16 = round_bf16,
   .transpose = transpose,
   .from_f32 = from_f32,
@@ -102,3 +105,8 @@ const df_kernels TABLE = {
 
   .adamw = adamw,
 };
+
+#undef TABLE
+#undef NAME
+#undef PAIRS
+#undef PAIRS_PAY

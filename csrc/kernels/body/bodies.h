@@ -1,0 +1,13 @@
+/* All bodies that a table is made of. */
+#include "kernels/body/elementwise.h"
+#include "kernels/body/activation.h"
+#include "kernels/body/reduce.h"
+#include "kernels/body/norm.h"
+#include "kernels/body/softmax.h"
+#include "kernels/body/noise.h"
+#include "kernels/body/mix.h"
+#include "kernels/body/rows.h"
+#include "kernels/body/pack.h"
+#include "kernels/body/pairs.h"
+#include "kernels/body/planes.h"
+#include "kernels/body/update.h"

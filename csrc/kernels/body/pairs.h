@@ -1,0 +1,104 @@
+/* The product of planes of bf16 in vectors: a pair of channels of a row meets the same
+** pair of all columns of a panel. Where the machine has no dot product of pairs this is
+** the contract's reference, not a fast path. */
+#include "kernels/vec.h"
+
+/* y of mr rows from `row` on x NR vectors from column k + at on, all constants but the
+** places where this is inlined; n columns are left. */
+INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int row,
+                       const uint16_t *w, df_int k, df_int n) {
+  R s[PAIR_ROWS][NR];
+  df_int to[PAIR_ROWS], left[NR];
+  for (int j = 0; j < NR; j++) left[j] = df_max(0, n - j * RL);
+  for (int i = 0; i < mr; i++) {
+    to[i] = (p->place ? p->place[row + i] : (row + i) * p->ldy) + k;
+    for (int j = 0; j < NR; j++)
+      s[i][j] = p->accumulate ? rload_n(p->y + to[i] + j * RL, left[j]) : rset1(0);
+  }
+  const df_int ldx = p->ldx, x_low = p->x_low, w_low = p->w_low;
+  for (df_int t = 0; t < p->taps; t++) {
+    const uint16_t *x = p->x + row * ldx + p->tap[t];
+    for (df_int c = 0; c < p->C; c += 2, w += 2 * DF_PANEL) {
+      P b[NR], low[NR];
+      for (int j = 0; j < NR; j++) {
+        b[j] = pload(w + 2 * j * RL);
+        if (twice) low[j] = pload(w + w_low + 2 * j * RL);
+      }
+      for (int i = 0; i < mr; i++) {
+        P a = pset1(x + i * ldx + c);
+        for (int j = 0; j < NR; j++) s[i][j] = rdot(a, b[j], s[i][j]);
+        if (!twice) continue;
+        P rest = pset1(x + x_low + i * ldx + c);
+        for (int j = 0; j < NR; j++) s[i][j] = rdot(rest, b[j], rdot(a, low[j], s[i][j]));
+      }
+    }
+  }
+  for (int i = 0; i < mr; i++)
+    for (int j = 0; j < NR; j++) {
+      R v = s[i][j];
+      if (p->bias) v = radd(v, rload_n(p->bias + k + j * RL, left[j]));
+      if (p->add) v = radd(v, rload_n(p->add + to[i] + j * RL, left[j]));
+      rstore(p->y + to[i] + j * RL, v, left[j]);
+    }
+}
+
+/* A height known only when running becomes a constant. */
+#define PAIRS_OF(h)                                                                      \
+  case h:                                                                                \
+    if (h <= PAIR_ROWS)                                                                  \
+      pair_block(h < PAIR_ROWS ? h : PAIR_ROWS, twice, p, row, w, k, n);                 \
+    return
+
+INLINE void pair_block_of(int mr, const bool twice, const df_pairs *p, df_int row,
+                          const uint16_t *w, df_int k, df_int n) {
+  switch (mr) {
+    PAIRS_OF(1);
+    PAIRS_OF(2);
+    PAIRS_OF(3);
+    PAIRS_OF(4);
+    PAIRS_OF(5);
+    PAIRS_OF(6);
+    PAIRS_OF(7);
+    PAIRS_OF(8);
+    PAIRS_OF(9);
+    PAIRS_OF(10);
+    PAIRS_OF(11);
+    PAIRS_OF(12);
+    PAIRS_OF(13);
+    PAIRS_OF(14);
+  }
+}
+
+static void pair_rows_of(int mr, const df_pairs *p, df_int row, const uint16_t *w,
+                         df_int k, df_int n) {
+  if (p->x_low) pair_block_of(mr, true, p, row, w, k, n);
+  else pair_block_of(mr, false, p, row, w, k, n);
+}
+
+/* A row from `row` on that is wanted, and then one that isn't. */
+static df_int wanted_row(const df_pairs *p, df_int row) {
+  while (p->place && row < p->m && p->place[row] < 0) row++;
+  return row;
+}
+static df_int unwanted_row(const df_pairs *p, df_int row) {
+  if (!p->place) return p->m;
+  while (row < p->m && p->place[row] >= 0) row++;
+  return row;
+}
+
+/* Runs of wanted rows in blocks of equal height, a panel at a time. */
+static void pairs(const df_pairs *p) {
+  for (df_int k = 0; k < p->K; k += NR * RL) {
+    const uint16_t *w = p->w + k / DF_PANEL * p->panel + k % DF_PANEL * 2;
+    df_int row = wanted_row(p, 0);
+    while (row < p->m) {
+      df_int end = unwanted_row(p, row), m = end - row;
+      df_int blocks = df_ceil_div(m, PAIR_ROWS);
+      for (df_int b = 0; b < blocks; b++) {
+        df_int from = b * m / blocks, to = (b + 1) * m / blocks;
+        pair_rows_of((int)(to - from), p, row + from, w, k, p->K - k);
+      }
+      row = wanted_row(p, end);
+    }
+  }
+}

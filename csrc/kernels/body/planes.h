@@ -1,0 +1,112 @@
+/* Reals as planes of bf16, as the products of pairs.h read them: rows, turned rows, and
+** panels of pairs. */
+#include "kernels/vec.h"
+
+/* What rounding to bf16 loses. */
+INLINE V rest_of(V v) { return vsub(v, vround_bf16(v)); }
+
+static void row_planes(uint16_t *y, df_int low, const df_real *x, df_int C, df_int wide) {
+  for (df_int c = 0; c < C; c += VL) {
+    V v = vload(x + c, C - c);
+    vstore_bf16(y + c, v, C - c);
+    if (low) vstore_bf16(y + low + c, rest_of(v), C - c);
+  }
+  memset(y + C, 0, (size_t)(wide - C) * sizeof *y);
+  if (low) memset(y + low + C, 0, (size_t)(wide - C) * sizeof *y);
+}
+
+static void planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
+                   df_int rows, df_int C, df_int wide) {
+  for (df_int r = 0; r < rows; r++) row_planes(y + r * ldy, low, x + r * ldx, C, wide);
+}
+
+/* -- turned --------------------------------------------------------------------------- */
+
+/* n words of four rows: y[i ldy ...] gets word i of each, the rows' first `count` halves. */
+INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_int count) {
+  uint32_t part[4 * VL];
+  ustore4(part, w[0], w[1], w[2], w[3]);
+  for (df_int i = 0; i < n; i++)
+    if (count == 8) memcpy(y + i * ldy, part + 4 * i, 16);
+    else memcpy(y + i * ldy, part + 4 * i, (size_t)count * sizeof *y);
+}
+
+/* Eight rows: pairs of them are words, and words are what is turned. */
+static void turn_planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
+                        df_int rows, df_int C) {
+  for (df_int r = 0; r < rows; r += 8)
+    for (df_int c = 0; c < C; c += VL) {
+      df_int count = df_min(8, rows - r), n = df_min(VL, C - c);
+      U high[4], rest[4];
+      for (df_int j = 0; j < 4; j++) {
+        const df_real *a = x + (r + df_min(2 * j, count - 1)) * ldx + c;
+        const df_real *b = x + (r + df_min(2 * j + 1, count - 1)) * ldx + c;
+        V v = vload(a, n), w = vload(b, n);
+        high[j] = upair(v, w);
+        rest[j] = low ? upair(rest_of(v), rest_of(w)) : high[j];
+      }
+      scatter_words(y + c * ldy + r, ldy, high, n, count);
+      if (low) scatter_words(y + c * ldy + low + r, ldy, rest, n, count);
+    }
+}
+
+/* -- panels ---------------------------------------------------------------------------- */
+
+/* One pair of rows, `n` columns of it, as words of a panel; b NULL: zeros. */
+INLINE void pair_words(uint16_t *w, df_int low, const df_real *a, const df_real *b,
+                       df_int n) {
+  for (df_int k = 0; k < DF_PANEL; k += VL) {
+    df_int left = df_max(0, n - k);
+    V v = a ? vload(a + k, left) : vset1(0), u = b ? vload(b + k, left) : vset1(0);
+    ustore(w + 2 * k, upair(v, u));
+    if (low) ustore(w + low + 2 * k, upair(rest_of(v), rest_of(u)));
+  }
+}
+
+static void pair_rows(uint16_t *w, df_int panel, df_int low, const df_real *x, df_int ldx,
+                      df_int rows, df_int C, df_int tall) {
+  for (df_int c = 0; c < C; c += DF_PANEL, w += panel)
+    for (df_int r = 0; r < tall; r += 2) {
+      const df_real *a = r < rows ? x + r * ldx + c : NULL;
+      const df_real *b = r + 1 < rows ? x + (r + 1) * ldx + c : NULL;
+      pair_words(w + r * DF_PANEL, low, a, b, C - c);
+    }
+}
+
+#define COLUMN 64 /* reals of a column worked at a time, a multiple of two vectors */
+
+/* Four columns' stretches of bf16, as words, turned into a panel. */
+INLINE void turn_stretch(uint16_t *w, uint16_t half[4][COLUMN], df_int tall) {
+  for (df_int r = 0; r < tall; r += 2 * VL) {
+    U word[4];
+    for (df_int j = 0; j < 4; j++) word[j] = uload((const uint32_t *)(half[j] + r));
+    scatter_words(w + r * DF_PANEL, 2 * DF_PANEL, word, df_min(VL, (tall - r) / 2), 8);
+  }
+}
+
+static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x,
+                         df_int ldx, df_int rows, df_int C, df_int tall) {
+  df_int columns = df_ceil_div(C, DF_PANEL) * DF_PANEL;
+  for (df_int c = 0; c < columns; c += 4)
+    for (df_int r = 0; r < tall; r += COLUMN) {
+      _Alignas(DF_ALIGN) uint16_t both[2][4][COLUMN];
+      df_int n = df_max(0, df_min(COLUMN, rows - r)), far = both[1][0] - both[0][0];
+      uint16_t *to = w + c / DF_PANEL * panel + (r / 2 * DF_PANEL + c % DF_PANEL) * 2;
+      for (df_int j = 0; j < 4; j++)
+        row_planes(both[0][j], low ? far : 0, x + (c + j) * ldx + r, c + j < C ? n : 0,
+                   COLUMN);
+      turn_stretch(to, both[0], df_min(COLUMN, tall - r));
+      if (low) turn_stretch(to + low, both[1], df_min(COLUMN, tall - r));
+    }
+}
+
+static void pair_planes(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
+                        df_int rows, df_int C) {
+  for (df_int c = 0; c < C; c += DF_PANEL, w += panel)
+    for (df_int r = 0; r < rows; r += 2)
+      for (df_int k = 0; k < DF_PANEL; k += VL) {
+        const uint16_t *a = x + r * ldx + c + k;
+        U high = ushl(uload16(a + ldx, VL), 16);
+        ustore(w + (r * DF_PANEL + 2 * k), uxor(uload16(a, VL), high));
+      }
+}
