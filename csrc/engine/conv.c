@@ -6,8 +6,11 @@
 
 #include "engine/conv_rows.h"
 #include "engine/conv_tap.h"
+#include "engine/conv_tile.h"
 
 static const df_algorithm *const list[] = {
+  /* bf16 at 2 to 10 times the rate of reals, where the machine multiplies it. */
+  &df_conv_tiles,
   /* A 1 x 1 kernel is one product of matrices: nothing is shifted, nothing padded. */
   &df_conv_rows,
   /* Can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
@@ -25,7 +28,9 @@ static const df_algorithm *choose(const df_conv *c, df_direction d, const df_for
     const df_algorithm *a = list[i];
     if (a->can(c, d, x ? *x : a->form(c)) && a->pays(c, d)) return a;
   }
-  return list[COUNT - 1];
+  int last = COUNT - 1; /* of a form that its own algorithm alone reads, it though slow */
+  while (last > 0 && x && !list[last]->can(c, d, *x)) last--;
+  return list[last];
 }
 
 const df_algorithm *df_conv_choose(const df_conv *c, df_direction d, df_form x) {

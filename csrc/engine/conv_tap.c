@@ -179,30 +179,23 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
 
 /* ==== backward to the data ============================================================ */
 
-/* Along one dimension: the outputs i with (i + before) mod stride == phase, that is
-** first, first + stride, ..., read entries j0 - (taps - 1) + 0, 1, ... of dy through the
-** kernel's entries phase + stride (taps - 1), ..., phase + stride, phase. */
-typedef struct phase {
-  df_int phase, taps, first, count, before;
-} phase;
-
-static phase phase_of(df_int at, df_int kernel, df_int stride, df_int before,
-                      df_int size) {
+df_phase df_phase_of(df_int at, df_int kernel, df_int stride, df_int before,
+                     df_int size) {
   df_int first = ((at - before) % stride + stride) % stride;
   df_int taps = at < kernel ? df_ceil_div(kernel - at, stride) : 0;
   df_int count = first < size ? df_ceil_div(size - first, stride) : 0;
-  return (phase){ at, taps, first, count, taps - 1 - (first + before - at) / stride };
+  return (df_phase){ at, taps, first, count, taps - 1 - (first + before - at) / stride };
 }
 
-static df_int phase_packed(const df_conv *c, const phase *v, const phase *h) {
+static df_int phase_packed(const df_conv *c, const df_phase *v, const df_phase *h) {
   return df_packed_size(v->taps * h->taps * c->K, c->C);
 }
 
 static size_t back_bytes(const df_conv *c) {
   df_int size = 0;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
-    phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
-    phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
+    df_phase v = df_phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
+    df_phase h = df_phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
     size += phase_packed(c, &v, &h);
   }
   return (size_t)size * sizeof(df_real);
@@ -210,7 +203,7 @@ static size_t back_bytes(const df_conv *c) {
 
 /* Taps in the order in which dy is read, channels K, columns C. */
 static void pack_phase(df_real *packed, const df_real *w, const df_conv *c,
-                       const phase *v, const phase *h) {
+                       const df_phase *v, const df_phase *h) {
   const df_kernels *kernel = df_kernel();
   df_int taps = v->taps * h->taps;
   for (df_int first = 0; first < c->C; first += kernel->panel)
@@ -228,8 +221,8 @@ static void pack_phase(df_real *packed, const df_real *w, const df_conv *c,
 static void back_pack(void *packed, const df_real *w, const df_conv *c) {
   df_real *to = packed;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
-    phase v = phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
-    phase h = phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
+    df_phase v = df_phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
+    df_phase h = df_phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
     pack_phase(to, w, c, &v, &h);
     to += phase_packed(c, &v, &h);
   }
@@ -249,8 +242,8 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
   df_int C = c->C, st = c->stride;
   df_image from = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K);
   for (df_int i = 0; i < st * st; i++) {
-    phase v = phase_of(i / st, c->R, st, c->top, c->H);
-    phase h = phase_of(i % st, c->S, st, c->left, c->W);
+    df_phase v = df_phase_of(i / st, c->R, st, c->top, c->H);
+    df_phase h = df_phase_of(i % st, c->S, st, c->left, c->W);
     pass p = { .x = from,
                .R = v.taps,
                .S = h.taps,

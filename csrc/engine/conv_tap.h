@@ -24,4 +24,13 @@ typedef struct df_block {
 df_blocks df_blocks_of(df_int B, df_int P, df_int Q);
 df_block df_block_at(const df_blocks *b, df_int index);
 
+/* Backward to the data, along one dimension: the outputs i with (i + before) mod stride ==
+** phase, that is first, first + stride, ..., read entries j0 - (taps - 1) + 0, 1, ... of
+** dy through the kernel's entries phase + stride (taps - 1), ..., phase + stride, phase. */
+typedef struct df_phase {
+  df_int phase, taps, first, count, before;
+} df_phase;
+
+df_phase df_phase_of(df_int at, df_int kernel, df_int stride, df_int before, df_int size);
+
 #endif

@@ -1,54 +1,83 @@
-/* PLANES, flat and padded: pixels C apart, lines W + 1 pixels, images H + 1 lines, with
-** W + 2 zero pixels before the first. The zero pixel behind a line serves that line's
-** right and the next one's left, the zero line behind an image its bottom and the next
-** one's top, so padding costs (H + 1)(W + 1) / HW and every neighbour is one addition. */
+/* Operands are flat and padded: lines W + 1 pixels apart, images H + 1 lines, with W + 2
+** zero pixels before the first. The zero pixel behind a line serves that line's right and
+** the next one's left, the zero line behind an image its bottom and the next one's top,
+** so padding costs (H + 1)(W + 1) / HW and every neighbour is one addition. A pixel of
+** PLANES is C reals; of HALF, bf16 in a multiple of 32; of HALVES twice that. */
 #include "engine/operand.h"
 
 #include <string.h>
 
+#include "kernels/kernels.h"
+
+#define BEHIND 31 /* pixels behind the last zero that products of pairs may read */
+
 static df_int lead(df_int W) { return W + 2; } /* pixels before, and behind the last */
+
+/* Reals of a pixel. */
+static df_int depth(df_form form, df_int C) {
+  df_int halves = (df_int)(sizeof(df_real) / sizeof(uint16_t));
+  if (form == DF_HALF) return df_half_width(C) / halves;
+  if (form == DF_HALVES) return 2 * df_half_width(C) / halves;
+  return C;
+}
 
 df_image df_image_of(df_form form, const df_real *x, df_int B, df_int H, df_int W,
                      df_int C) {
-  if (form == DF_ROWS) return (df_image){ x, form, B, H, W, C, W * C, H * W * C };
-  df_int line = (W + 1) * C;
-  return (df_image){ x + lead(W) * C, form, B, H, W, C, line, (H + 1) * line };
+  if (form == DF_ROWS) return (df_image){ x, form, B, H, W, C, C, W * C, H * W * C };
+  df_int pixel = depth(form, C), line = (W + 1) * pixel;
+  const df_real *first = x + lead(W) * pixel;
+  return (df_image){ first, form, B, H, W, C, pixel, line, (H + 1) * line };
 }
 
 df_int df_operand_size(const df_operand *o) {
-  return (o->B * (o->H + 1) * (o->W + 1) + 2 * lead(o->W)) * o->C;
+  df_int pixels = o->B * (o->H + 1) * (o->W + 1) + 2 * lead(o->W);
+  if (o->form != DF_PLANES) pixels += BEHIND;
+  return pixels * depth(o->form, o->C);
 }
 
-/* Where line h of image n is: W pixels of C channels, adjacent. */
+/* Where line h of image n is. */
 static df_real *line_of(const df_operand *o, df_int n, df_int h) {
-  return o->at + (lead(o->W) + (n * (o->H + 1) + h) * (o->W + 1)) * o->C;
+  df_int pixel = lead(o->W) + (n * (o->H + 1) + h) * (o->W + 1);
+  return o->at + pixel * depth(o->form, o->C);
 }
 
 static void zero(df_real *y, df_int n) { memset(y, 0, (size_t)n * sizeof *y); }
 
 void df_operand_clear(const df_operand *o) {
-  df_int H = o->H, W = o->W, C = o->C;
-  zero(o->at, lead(W) * C);
+  df_int H = o->H, W = o->W, pixel = depth(o->form, o->C);
+  zero(o->at, lead(W) * pixel);
   for (df_int n = 0; n < o->B; n++) {
-    for (df_int h = 0; h < H; h++) zero(line_of(o, n, h) + W * C, C);
-    zero(line_of(o, n, H), (W + 1) * C);
+    for (df_int h = 0; h < H; h++) zero(line_of(o, n, h) + W * pixel, pixel);
+    zero(line_of(o, n, H), (W + 1) * pixel);
   }
-  zero(line_of(o, o->B, 0), lead(W) * C);
+  zero(line_of(o, o->B, 0), lead(W) * pixel);
 }
 
-/* All channels of some pixels of a line are one run; else each pixel's are. */
-static void put_line(const df_operand *o, df_real *to, df_int pixels, df_int channels,
-                     const df_real *x) {
+/* Channels [c, c + channels) of some pixels of a line, which begin at `to`. All channels
+** are one run of reals; else each pixel's are. */
+static void put_reals(const df_operand *o, df_real *to, df_int pixels, df_int c,
+                      df_int channels, const df_real *x) {
   df_int runs = channels == o->C ? 1 : pixels, size = pixels * channels / runs;
   for (df_int i = 0; i < runs; i++)
-    memcpy(to + i * o->C, x + i * size, (size_t)size * sizeof *x);
+    memcpy(to + i * o->C + c, x + i * size, (size_t)size * sizeof *x);
+}
+
+static void put_halves(const df_operand *o, df_real *to, df_int pixels, df_int c,
+                       df_int channels, const df_real *x) {
+  df_int plane = df_half_width(o->C), low = o->form == DF_HALVES ? plane : 0;
+  df_int wide = c + channels == o->C ? plane - c : channels;
+  uint16_t *half = (void *)to;
+  df_kernel()->planes(half + c, plane + low, low, x, channels, pixels, channels, wide);
 }
 
 void df_operand_put(const df_operand *o, df_int n, df_int pixel, df_int pixels, df_int c,
                     df_int channels, const df_real *x) {
+  df_int pitch = depth(o->form, o->C);
   for (df_int done = 0, count; done < pixels; done += count) {
     df_int h = (pixel + done) / o->W, w = (pixel + done) % o->W;
+    df_real *to = line_of(o, n, h) + w * pitch;
     count = df_min(o->W - w, pixels - done);
-    put_line(o, line_of(o, n, h) + w * o->C + c, count, channels, x + done * channels);
+    (o->form == DF_PLANES ? put_reals : put_halves)(o, to, count, c, channels,
+                                                    x + done * channels);
   }
 }

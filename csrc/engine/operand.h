@@ -6,15 +6,20 @@
 
 #include "base/base.h"
 
-/* A batch of images to read from. In ROWS and PLANES channels are adjacent reals, pixels
-** of a line C apart. In PLANES a pixel left and right of each line and a line above and
-** below each image may be read, and are zero. */
+/* A batch of images to read from. In ROWS and PLANES channels are adjacent reals. In HALF
+** they are adjacent bf16, with zeros up to df_half_width(C) of them; in HALVES as many of what
+** the first lost follow in each pixel. In all but ROWS a pixel left and right of each line
+** and a line above and below each image may be read, and are zero; in HALF and HALVES 31
+** pixels behind that, too, which hold anything. */
 typedef struct df_image {
   const df_real *at; /* the first pixel of image 0 */
   df_form form;
   df_int B, H, W, C;
-  df_int line, image; /* reals from a line, an image, to the next */
+  df_int pixel, line, image; /* reals from a pixel, a line, an image, to the next */
 } df_image;
+
+/* Channels of a plane of bf16: a multiple of 32, as products of pairs want them. */
+static inline df_int df_half_width(df_int C) { return df_ceil_div(C, 32) * 32; }
 
 /* B images of H, W, C that begin at x: dense, or an operand as below. */
 df_image df_image_of(df_form form, const df_real *x, df_int B, df_int H, df_int W,

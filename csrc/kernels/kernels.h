@@ -172,9 +172,9 @@ typedef struct df_kernels {
   /* The same of W[r][c] = x[c][r]: x is C rows of `rows` reals */
   void (*pair_columns)(uint16_t *w, df_int panel, df_int low, const df_real *x,
                        df_int ldx, df_int rows, df_int C, df_int tall);
-  /* The same of rows of one plane; C a multiple of 32, `rows` even */
+  /* The same of rows of one plane; C a multiple of 32 */
   void (*pair_planes)(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
-                      df_int rows, df_int C);
+                      df_int rows, df_int C, df_int tall);
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,

@@ -90,7 +90,7 @@ static void check_panels(df_int rows, df_int C, bool twice) {
       df_real v = r < rows && c < C ? x[r * ldx + c] : 0;
       check_half("pair_rows", rows, C, w[at], high_of(v));
       check_half("pair_columns", rows, C, again[at], high_of(v));
-      plain[r * ldp + c] = high_of(v);
+      plain[r * ldp + c] = r < rows ? high_of(v) : NOBODY;
       if (!twice) continue;
       check_half("pair_rows low", rows, C, w[at + low], low_of(v));
       check_half("pair_columns low", rows, C, again[at + low], low_of(v));
@@ -98,7 +98,7 @@ static void check_panels(df_int rows, df_int C, bool twice) {
   judge(w[panel - 1] == NOBODY && again[panel - 1] == NOBODY, "panel", rows, C, 0, 0);
   if (twice) return;
   poison(again);
-  table->pair_planes(again, panel, plain, ldp, tall, ldp);
+  table->pair_planes(again, panel, plain, ldp, rows, ldp, tall);
   judge(memcmp(again, w, (size_t)(panels * panel) * sizeof *w) == 0, "pair_planes", rows,
         C, 0, 0);
 }

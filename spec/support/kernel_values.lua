@@ -138,6 +138,30 @@ M.round_bf16 = function(n)
   d.precision(before)
   return { y }
 end
+
+-- A norm that writes a convolution's operand in bf16, and a 1 x 1 kernel, with gradients.
+M.pairs = function(n)
+  local before, forced = d.precision(), core.algorithm()
+  d.precision "medium"
+  core.algorithm "tiles"
+  local layer = nn.model(nn.norm_conv(8, 3, { groups = 2 }))
+  for _, p in layer:parameters() do p:copy_(draw(2, table.unpack(p:shape()))) end
+  local out = { layer(draw(1, 1, 3, n + 1, 8)) }
+  local w, one = draw(2, 3, 3, 3, 2), draw(3, 3, 1, 1, 2)
+  local function both(x, v, u) return ops.conv2d(x, v, nil, { pad = 1 }), ops.conv2d(x, u) end
+  local function loss(...)
+    local a, b = both(...)
+    return (a * a * b):sum()
+  end
+  for _, g in ipairs { d.grad(loss, draw(1, 1, 3, n + 1, 2), w, one) } do out[#out + 1] = g end
+  core.algorithm(forced or "best")
+  d.precision(before)
+  return out
+end
+for _, name in ipairs { "planes", "turn_planes", "pair_rows", "pair_columns", "pair_planes" } do
+  M[name] = M.pairs
+end
+
 M.transpose = function(n) return { draw(1, n, 7):t():contiguous(), draw(1, 7, n):t():contiguous() } end
 
 for _, dtype in ipairs { "f32", "f64", "f16", "bf16", "u8", "i64" } do

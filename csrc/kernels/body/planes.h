@@ -101,12 +101,13 @@ static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x
 }
 
 static void pair_planes(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
-                        df_int rows, df_int C) {
+                        df_int rows, df_int C, df_int tall) {
   for (df_int c = 0; c < C; c += DF_PANEL, w += panel)
-    for (df_int r = 0; r < rows; r += 2)
+    for (df_int r = 0; r < tall; r += 2)
       for (df_int k = 0; k < DF_PANEL; k += VL) {
         const uint16_t *a = x + r * ldx + c + k;
-        U high = ushl(uload16(a + ldx, VL), 16);
-        ustore(w + (r * DF_PANEL + 2 * k), uxor(uload16(a, VL), high));
+        U low = r < rows ? uload16(a, VL) : uset1(0);
+        U high = r + 1 < rows ? ushl(uload16(a + ldx, VL), 16) : uset1(0);
+        ustore(w + (r * DF_PANEL + 2 * k), uxor(low, high));
       }
 }

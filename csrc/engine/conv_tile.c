@@ -1,0 +1,317 @@
+/* Taps over flat rows of bf16 (flat.h): forward, and backward to the data with turned
+** weights, a pass for each phase of the stride. A 1 x 1 kernel is rows without taps. */
+#include "engine/conv_tile.h"
+
+#include "base/pool.h"
+#include "engine/flat.h"
+#include "engine/tile_weight.h"
+#include "engine/workspace.h"
+#include "kernels/kernels.h"
+
+#define ROWS_BLOCK   256 /* rows of an item of a 1 x 1 kernel */
+#define ITEMS_WANTED 8   /* enough for a few threads */
+
+/* ==== packed weights ================================================================ */
+
+/* Panels of taps x channels x DF_PANEL columns, each in one or two planes. */
+typedef struct panels {
+  df_int taps, depth, K; /* depth: channels of a tap, a multiple of 32 */
+  int planes;
+} panels;
+
+static panels panels_of(df_int taps, df_int C, df_int K, df_precision precision) {
+  return (panels){ taps, df_half_width(C), K, df_flat_planes(precision) };
+}
+
+static df_int plane_of(const panels *p) { return p->taps * p->depth * DF_PANEL; }
+static df_int low_of(const panels *p) { return p->planes == 2 ? plane_of(p) : 0; }
+static df_int panel_of(const panels *p) { return plane_of(p) * p->planes; }
+static df_int count_of(const panels *p) { return df_ceil_div(p->K, DF_PANEL); }
+static df_int halves_of(const panels *p) { return count_of(p) * panel_of(p); }
+
+typedef struct packing {
+  panels p;
+  const df_conv *c;
+  const df_real *w;
+  uint16_t *to;
+  df_phase v, h; /* backward */
+} packing;
+
+static void pack_ahead(void *context, df_int begin, df_int end) {
+  const packing *p = context;
+  df_int C = p->c->C, row = p->p.taps * C;
+  for (df_int i = begin; i < end; i++)
+    for (df_int t = 0; t < p->p.taps; t++)
+      df_kernel()->pair_columns(p->to + i * panel_of(&p->p) + t * p->p.depth * DF_PANEL,
+                                0, low_of(&p->p), p->w + i * DF_PANEL * row + t * C, row,
+                                C, df_min(DF_PANEL, p->c->K - i * DF_PANEL), p->p.depth);
+}
+
+/* Taps in the order in which dy is read, channels K, columns C. */
+static void pack_back(void *context, df_int begin, df_int end) {
+  const packing *p = context;
+  const df_conv *c = p->c;
+  for (df_int i = begin; i < end; i++)
+    for (df_int t = 0; t < p->p.taps; t++) {
+      df_int r = p->v.phase + c->stride * (p->v.taps - 1 - t / p->h.taps);
+      df_int s = p->h.phase + c->stride * (p->h.taps - 1 - t % p->h.taps);
+      df_kernel()->pair_rows(p->to + i * panel_of(&p->p) + t * p->p.depth * DF_PANEL, 0,
+                             low_of(&p->p), p->w + (r * c->S + s) * c->C + i * DF_PANEL,
+                             c->R * c->S * c->C, c->K,
+                             df_min(DF_PANEL, c->C - i * DF_PANEL), p->p.depth);
+    }
+}
+
+static panels ahead_panels(const df_conv *c) {
+  return panels_of(c->R * c->S, c->C, c->K, c->precision);
+}
+
+static size_t bytes(const df_conv *c) {
+  panels p = ahead_panels(c);
+  return (size_t)halves_of(&p) * sizeof(uint16_t);
+}
+
+static void pack(void *packed, const df_real *w, const df_conv *c) {
+  packing p = { .p = ahead_panels(c), .c = c, .w = w, .to = packed };
+  df_parallel(count_of(&p.p), 1, pack_ahead, &p);
+}
+
+/* The phase i of stride x stride, and its weights. */
+static panels back_panels(const df_conv *c, df_int i, df_phase *v, df_phase *h) {
+  *v = df_phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
+  *h = df_phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
+  return panels_of(v->taps * h->taps, c->K, c->C, c->precision);
+}
+
+static size_t back_bytes(const df_conv *c) {
+  size_t size = 0;
+  for (df_int i = 0; i < c->stride * c->stride; i++) {
+    df_phase v, h;
+    panels p = back_panels(c, i, &v, &h);
+    size += (size_t)halves_of(&p) * sizeof(uint16_t);
+  }
+  return size;
+}
+
+static void back_pack(void *packed, const df_real *w, const df_conv *c) {
+  uint16_t *to = packed;
+  for (df_int i = 0; i < c->stride * c->stride; i++) {
+    packing p = { .c = c, .w = w, .to = to };
+    p.p = back_panels(c, i, &p.v, &p.h);
+    df_parallel(count_of(&p.p), 1, pack_back, &p);
+    to += halves_of(&p.p);
+  }
+}
+
+/* ==== one pass ====================================================================== */
+
+/* y (blocks of P lines of Q pixels of K, at any pitch) from what flat says, through w. */
+typedef struct pass {
+  df_flat flat;
+  panels w;
+  const uint16_t *packed;
+  df_real *y;
+  df_int pixel, line, image; /* pitches of y, and of add */
+  const df_real *bias, *add;
+  bool accumulate;
+  df_int groups; /* of panels: a block's columns are shared out among items */
+  df_workspace room;
+} pass;
+
+/* The panels of group g, to be worked on rows that begin at y + at. */
+static df_pairs pairs_of(const pass *p, df_int g, df_int at) {
+  df_int count = count_of(&p->w), from = g * count / p->groups;
+  df_int k = from * DF_PANEL, to = (g + 1) * count / p->groups * DF_PANEL;
+  return (df_pairs){ .K = df_min(to, p->w.K) - k,
+                     .C = p->w.depth,
+                     .y = p->y + at + k,
+                     .ldx = p->flat.pixel,
+                     .x_low = p->flat.low,
+                     .taps = p->w.taps,
+                     .w = p->packed + from * panel_of(&p->w),
+                     .panel = panel_of(&p->w),
+                     .w_low = low_of(&p->w),
+                     .bias = p->bias ? p->bias + k : NULL,
+                     .add = p->add ? p->add + at + k : NULL,
+                     .accumulate = p->accumulate };
+}
+
+static df_int reals_for(df_int bytes) {
+  df_int size = (df_int)sizeof(df_real);
+  return df_ceil_div(bytes, size * 16) * 16;
+}
+
+static df_int places(const pass *p) {
+  return reals_for(df_flat_most(&p->flat) * (df_int)sizeof(df_int));
+}
+
+static void run_items(void *context, df_int begin, df_int end) {
+  pass *p = context;
+  const df_flat *f = &p->flat;
+  df_int tap[DF_TAPS_MAX];
+  df_real *piece = df_workspace_take(&p->room);
+  df_int *place = (void *)piece;
+  for (df_int t = 0; t < p->w.taps; t++)
+    tap[t] = df_flat_tap(f, t / f->S, t % f->S) * f->pixel;
+  for (df_int item = begin; item < end; item++) {
+    df_block b = df_block_at(&f->blocks, item / p->groups);
+    df_pairs r = pairs_of(p, item % p->groups, b.n * p->image + b.p * p->line);
+    df_flat_place(f, &b, place, p->pixel, p->line, p->image);
+    r.m = df_flat_count(f, &b), r.place = place, r.tap = tap;
+    r.x = df_flat_rows(f, &b, (void *)(piece + places(p)));
+    df_kernel()->pairs(&r);
+  }
+  df_workspace_give(&p->room, piece);
+}
+
+static df_code run(pass *p) {
+  df_flat_open(&p->flat);
+  df_int blocks = p->flat.blocks.count, count = count_of(&p->w);
+  if (blocks == 0 || count == 0) return DF_OK;
+  p->groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
+  df_int items = blocks * p->groups;
+  df_int copy = reals_for(df_flat_room(&p->flat) * (df_int)sizeof(uint16_t));
+  if (df_workspace_open(&p->room, places(p) + copy, items) != DF_OK) return DF_MEMORY;
+  df_parallel(items, 1, run_items, p);
+  df_workspace_close(&p->room);
+  return DF_OK;
+}
+
+/* ==== rows: a 1 x 1 kernel ========================================================== */
+
+typedef struct rows_run {
+  pass p;
+  const df_real *x;
+  df_int m, C;
+} rows_run;
+
+static void rows_items(void *context, df_int begin, df_int end) {
+  rows_run *run = context;
+  pass *p = &run->p;
+  df_int none = 0, blocks = df_ceil_div(run->m, ROWS_BLOCK);
+  df_real *piece = df_workspace_take(&p->room);
+  for (df_int item = begin; item < end; item++) {
+    df_int block = item / p->groups, row = block * run->m / blocks;
+    df_pairs r = pairs_of(p, item % p->groups, row * p->w.K);
+    r.m = (block + 1) * run->m / blocks - row, r.ldy = p->w.K;
+    r.x = (void *)piece, r.tap = &none;
+    df_kernel()->planes((void *)piece, p->flat.pixel, p->flat.low, run->x + row * run->C,
+                        run->C, r.m, run->C, p->w.depth);
+    df_kernel()->pairs(&r);
+  }
+  df_workspace_give(&p->room, piece);
+}
+
+/* p->w, packed, y, bias, add and accumulate are set. */
+static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
+  rows_run run = { .p = *p, .x = x, .m = m, .C = C };
+  df_int blocks = df_ceil_div(m, ROWS_BLOCK), count = count_of(&p->w);
+  if (m == 0 || count == 0) return DF_OK;
+  run.p.flat.pixel = p->w.depth * p->w.planes;
+  run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;
+  run.p.groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
+  df_int items = blocks * run.p.groups;
+  df_int bytes = (ROWS_BLOCK + 31) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
+  if (df_workspace_open(&run.p.room, reals_for(bytes), items) != DF_OK) return DF_MEMORY;
+  df_parallel(items, 1, rows_items, &run);
+  df_workspace_close(&run.p.room);
+  return DF_OK;
+}
+
+/* ==== the directions ================================================================ */
+
+static df_flat flat_of(const df_conv *c, const df_image *x) {
+  return (df_flat){ .x = *x,
+                    .R = c->R,
+                    .S = c->S,
+                    .stride = c->stride,
+                    .top = c->top,
+                    .left = c->left,
+                    .P = c->P,
+                    .Q = c->Q,
+                    .planes = df_flat_planes(c->precision) };
+}
+
+static df_code forward(const df_conv *c, df_real *y, const df_image *x,
+                       const void *packed, const df_real *bias, const df_real *add) {
+  pass p = { .flat = flat_of(c, x),
+             .w = ahead_panels(c),
+             .packed = packed,
+             .y = y,
+             .pixel = c->K,
+             .line = c->Q * c->K,
+             .image = c->P * c->Q * c->K,
+             .bias = bias,
+             .add = add };
+  bool plain = df_flat_is_rows(c, x->form);
+  return plain ? run_rows(&p, x->at, c->B * c->H * c->W, c->C) : run(&p);
+}
+
+/* Pixels that no output has read. */
+static void clear_pixels(const pass *p) {
+  for (df_int n = 0; n < p->flat.x.B; n++)
+    for (df_int i = 0; i < p->flat.P; i++)
+      for (df_int j = 0; j < p->flat.Q; j++)
+        for (df_int k = 0; k < p->w.K; k++)
+          p->y[n * p->image + i * p->line + j * p->pixel + k] = 0;
+}
+
+static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
+                    const void *packed) {
+  const uint16_t *w = packed;
+  df_int C = c->C, st = c->stride;
+  for (df_int i = 0; i < st * st; i++) {
+    df_phase v, h;
+    panels of = back_panels(c, i, &v, &h);
+    pass p = { .flat = { .x = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K),
+                         .R = v.taps,
+                         .S = h.taps,
+                         .stride = 1,
+                         .top = v.before,
+                         .left = h.before,
+                         .P = v.count,
+                         .Q = h.count,
+                         .planes = df_flat_planes(c->precision) },
+               .w = of,
+               .packed = w,
+               .y = dx + (v.first * c->W + h.first) * C,
+               .pixel = st * C,
+               .line = st * c->W * C,
+               .image = c->H * c->W * C,
+               .accumulate = accumulate };
+    if (df_flat_is_rows(c, DF_ROWS)) return run_rows(&p, dy, c->B * c->H * c->W, c->K);
+    w += halves_of(&of);
+    if (of.taps == 0 && !accumulate) clear_pixels(&p);
+    if (of.taps > 0 && run(&p) != DF_OK) return DF_MEMORY;
+  }
+  return DF_OK;
+}
+
+/* ==== the algorithm ================================================================= */
+
+static df_form form(const df_conv *c) {
+  bool even = c->top == 1 && c->left == 1 && c->P == c->H && c->Q == c->W;
+  bool flat = c->R == 3 && c->S == 3 && c->stride == 1 && even;
+  return !flat ? DF_ROWS : df_flat_planes(c->precision) == 2 ? DF_HALVES : DF_HALF;
+}
+
+static bool can(const df_conv *c, df_direction d, df_form x) {
+  (void)d;
+  if (df_flat_planes(c->precision) == 0 || c->R * c->S > DF_TAPS_MAX) return false;
+  df_flat f = flat_of(c, &(df_image){ .form = x, .H = c->H, .W = c->W });
+  return x == DF_ROWS || x == DF_PLANES || df_flat_direct(&f);
+}
+
+/* Channels are padded to 32, and columns too, where `rows` has panels of 16 for few; at
+** twice its rate that must not be lost again. */
+static bool pays(const df_conv *c, df_direction d) {
+  df_int C = d == DF_DATA ? c->K : c->C, K = d == DF_DATA ? c->C : c->K;
+  if (df_kernel()->pairs_pay < df_flat_planes(c->precision)) return false;
+  df_int ours = df_half_width(C) * df_half_width(K);
+  return ours < 2 * C * df_ceil_div(K, 16) * 16;
+}
+
+const df_algorithm df_conv_tiles = {
+  "tiles", form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, df_tile_weight
+};

@@ -1,0 +1,11 @@
+/* The gradient of a convolution's weights by products of bf16. */
+#ifndef df_tile_weight_h
+#define df_tile_weight_h
+
+#include "engine/conv.h"
+
+/* As `weight` of df_algorithm. */
+df_code df_tile_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
+                       const df_real *dy);
+
+#endif
