@@ -8,6 +8,7 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
+#define BLOCK_PIXELS 256 /* of an item */
 #define ROWS_BLOCK   256 /* rows of an item of a 1 x 1 kernel */
 #define ITEMS_WANTED 8   /* enough for a few threads */
 
@@ -165,7 +166,7 @@ static void run_items(void *context, df_int begin, df_int end) {
 }
 
 static df_code run(pass *p) {
-  df_flat_open(&p->flat);
+  df_flat_open(&p->flat, BLOCK_PIXELS);
   df_int blocks = p->flat.blocks.count, count = count_of(&p->w);
   if (blocks == 0 || count == 0) return DF_OK;
   p->groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));

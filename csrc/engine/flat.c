@@ -47,9 +47,19 @@ static void open_copy(df_flat *f) {
   f->phase = (f->blocks.images - 1) * f->image + (lines - 1) * f->line + f->wide;
 }
 
-void df_flat_open(df_flat *f) {
+static df_blocks blocks_of(df_int B, df_int P, df_int Q, df_int pixels) {
+  df_blocks b = { .B = B, .P = P, .images = 1, .lines = P };
+  df_int size = P * Q;
+  if (size == 0) return b;
+  if (size > pixels) b.lines = df_ceil_div(P, df_ceil_div(P, df_max(1, pixels / Q)));
+  else b.images = df_max(1, df_min(pixels / size, B));
+  b.count = df_ceil_div(B, b.images) * df_ceil_div(P, b.lines);
+  return b;
+}
+
+void df_flat_open(df_flat *f, df_int pixels) {
   df_int width = df_half_width(f->x.C);
-  f->blocks = df_blocks_of(f->x.B, f->P, f->Q);
+  f->blocks = blocks_of(f->x.B, f->P, f->Q, pixels);
   f->direct = df_flat_direct(f);
   f->pixel = width * f->planes, f->low = f->planes == 2 ? width : 0;
   if (!f->direct) {

@@ -29,7 +29,8 @@ bool df_flat_is_rows(const df_conv *c, df_form x);
 /* True if x lies as wanted, and every tap of every output is a pixel or zero in it. */
 bool df_flat_direct(const df_flat *f);
 
-void df_flat_open(df_flat *f);
+/* In blocks of about so many pixels: lines of one image, or whole images; by shape alone. */
+void df_flat_open(df_flat *f, df_int pixels);
 
 /* Rows of a block, those between its lines included; and of the largest block. */
 df_int df_flat_count(const df_flat *f, const df_block *b);

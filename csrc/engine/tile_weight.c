@@ -14,7 +14,11 @@
 
 #define PART_PIXELS  1024 /* at least so many pixels in a part, where they are cut */
 #define ITEMS_WANTED 8    /* enough for a few threads */
-#define ROWS_BLOCK   256  /* rows of a block of a 1 x 1 kernel */
+/* A block's pixels: more of them, and dw (2.4 MB where C = K = 256) passes the caches less
+** often; fewer, and a panel of pairs stays in the first. 512 is 6 % faster than 256; of a
+** 1 x 1 kernel, whose dw is small, 256 are a fifth faster than 512. */
+#define BLOCK_PIXELS 512
+#define ROWS_BLOCK   256
 #define FOLD_GRAIN   8192
 
 typedef struct gradient {
@@ -182,7 +186,7 @@ static void cut(gradient *g) {
     g->most = df_ceil_div(df_min(pixels, ROWS_BLOCK), 32) * 32;
     g->tall = g->most;
   } else {
-    df_flat_open(&g->flat);
+    df_flat_open(&g->flat, BLOCK_PIXELS);
     g->blocks = g->flat.blocks.count;
     g->most = df_ceil_div(df_flat_most(&g->flat), 32) * 32;
     g->tall = g->most + (df_flat_reach(&g->flat) + 1) / 2 * 2;
