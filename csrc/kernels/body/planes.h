@@ -86,8 +86,8 @@ INLINE void turn_stretch(uint16_t *w, uint16_t half[4][COLUMN], df_int tall) {
 
 static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x,
                          df_int ldx, df_int rows, df_int C, df_int tall) {
-  df_int columns = df_ceil_div(C, DF_PANEL) * DF_PANEL;
-  for (df_int c = 0; c < columns; c += 4)
+  df_int all = df_ceil_div(C, DF_PANEL) * DF_PANEL;
+  for (df_int c = 0; c < all; c += 4)
     for (df_int r = 0; r < tall; r += COLUMN) {
       _Alignas(DF_ALIGN) uint16_t both[2][4][COLUMN];
       df_int n = df_max(0, df_min(COLUMN, rows - r)), far = both[1][0] - both[0][0];
