@@ -4,7 +4,8 @@
 #   make demo       train on Fashion-MNIST and draw samples into demo/
 #   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
 #   make check-kernels   every kernel of every instruction set here against scalar;
-#                   make check-neon: NEON's, cross-compiled, under qemu
+#                   make check-neon: NEON's, cross-compiled, under qemu; make check-amx:
+#                   AMX's and the specs of products on any AVX-512, its instructions emulated
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
 #                   ONLY=pattern: those whose names match; README.md says what more
@@ -165,6 +166,23 @@ check-neon:
 	@.ci/deps lint
 	@$(MAKE) $(PARALLEL) $(NEON) RUN=qemu-aarch64 check-kernels
 
+AMX       := BUILD=build/amx CHECKS=-DDF_AMX_EMULATED
+AMX_SPECS := $(patsubst %,spec/%_spec.lua,product conv planes single isa determinism)
+
+check-amx:
+	@.ci/deps build test
+	@$(MAKE) $(PARALLEL) $(AMX) all build/amx/check_kernels build/amx/emulator.so
+	@LD_PRELOAD=build/amx/emulator.so build/amx/check_kernels
+	@$(MAKE) $(AMX) specs-amx
+
+specs-amx:
+	@$(IN_TREE) DIFFUSION_PRELOAD=$(CURDIR)/$(BUILD)/emulator.so \
+	  $(LUA) spec/support/run.lua $(or $(SPEC),$(AMX_SPECS)) $(ARGS)
+
+$(BUILD)/emulator.so: spec/support/amx_emulator.c
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) -O2 -mavx2 -mfma $(WARN) -fPIC -shared -o $@ $<
+
 # scratch memory is cut into arrays of several types, on purpose
 CPPCHECK := --quiet --std=c11 -j$(JOBS) -Icsrc --enable=warning,performance,portability \
             --suppress=invalidPointerCast --inline-suppr --error-exitcode=1
@@ -203,5 +221,6 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all always bench check-kernels check-neon clean demo deps doc install \
-        install-command install-module lint peers sanitize specs-sanitized stress test
+.PHONY: all always bench check-amx check-kernels check-neon clean demo deps doc install \
+        install-command install-module lint peers sanitize specs-amx specs-sanitized \
+        stress test

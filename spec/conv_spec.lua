@@ -81,13 +81,13 @@ describe("conv2d", function()
       for j, value in ipairs(flat(add)) do y[j] = y[j] + value end
 
       local options = { stride = c.stride, pad = c.pad, add = add }
-      assert.is_true(distance(y, ops.conv2d(x, w, b, options)) < products.tiny)
+      assert.is_true(distance(y, ops.conv2d(x, w, b, options)) < products.near)
       local gx, gw, gb, gadd = d.grad(function(x_, w_, b_, add_)
         options.add = add_
         return (ops.conv2d(x_, w_, b_, options) * g):sum()
       end, x, w, b, add)
-      assert.is_true(distance(dx, gx) < products.tiny)
-      assert.is_true(distance(dw, gw) < products.tiny)
+      assert.is_true(distance(dx, gx) < products.near)
+      assert.is_true(distance(dw, gw) < products.near)
       assert.is_true(distance(db, gb) < products.tiny)
       assert.allclose(g, gadd)
     end)

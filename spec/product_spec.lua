@@ -40,11 +40,11 @@ describe("linear", function()
       for r = 0, m - 1 do
         for k, value in ipairs(flat(b)) do y[r * K + k] = y[r * K + k] + value end
       end
-      assert.is_true(distance(y, ops.linear(x, w, b)) < products.tiny)
+      assert.is_true(distance(y, ops.linear(x, w, b)) < products.near)
       local dx, dw, db = d.grad(function(...) return (ops.linear(...) * g):sum() end, x, w, b)
       local G = flat(g)
-      assert.is_true(distance(product(G, flat(w), m, K, C), dx) < products.tiny)
-      assert.is_true(distance(product(transposed(G, m, K), flat(x), K, m, C), dw) < products.tiny)
+      assert.is_true(distance(product(G, flat(w), m, K, C), dx) < products.near)
+      assert.is_true(distance(product(transposed(G, m, K), flat(x), K, m, C), dw) < products.near)
       assert.is_true(distance(flat(g:sum(1)), db) < products.tiny)
     end)
   end

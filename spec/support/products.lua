@@ -7,6 +7,8 @@ local products = {}
 local double = os.getenv "DIFFUSION_PRECISION" == "double"
 products.tiny = double and 1e-13 or 2e-6 -- relative L2, one product in this build
 
+products.near = double and 1e-13 or 1e-5 -- at the default precision, which bf16 may keep
+
 --- Standard normal numbers of this shape.
 function products.draw(...) return d.randn(...) end
 
