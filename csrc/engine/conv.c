@@ -7,12 +7,14 @@
 #include "engine/conv_rows.h"
 #include "engine/conv_tap.h"
 #include "engine/conv_tile.h"
+#include "engine/conv_winograd.h"
 
 static const df_algorithm *const list[] = {
   /* bf16 at 2 to 10 times the rate of reals, where the machine multiplies it. */
   &df_conv_tiles,
   /* A 1 x 1 kernel is one product of matrices: nothing is shifted, nothing padded. */
   &df_conv_rows,
+  &df_conv_winograd,
   /* Can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
   &df_conv_taps,
 };

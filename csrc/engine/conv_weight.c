@@ -22,12 +22,12 @@ typedef struct gradient {
   df_real *dw;
   bool accumulate;
   df_blocks blocks;
-  df_int parts, groups;    /* of blocks; of panels of K */
-  bool flat;               /* x is turned as it lies, zeros and all, in one go */
-  df_int column, line;     /* pixels of a phase of a turned line; of all its phases */
-  df_int image, channel;   /* from an image, a channel, to the next */
-  df_real *partial;        /* parts x (R S C) x K */
-  df_workspace room, fold; /* turned x, packed dy | two blocks of rows */
+  df_int parts, groups;  /* of blocks; of panels of K */
+  bool flat;             /* x is turned as it lies, zeros and all, in one go */
+  df_int column, line;   /* pixels of a phase of a turned line; of all its phases */
+  df_int image, channel; /* from an image, a channel, to the next */
+  df_real *partial;      /* parts x (R S C) x K */
+  df_workspace room;     /* turned x, packed dy */
 } gradient;
 
 /* One line of x, turned: pixel j stride + f - left at [c][f][j] for the phases f. */
@@ -117,24 +117,41 @@ static void run_items(void *context, df_int begin, df_int end) {
   df_workspace_give(&g->room, room);
 }
 
-/* Blocks of rows of the partials are summed, turned, and become columns of dw. */
+typedef struct fold {
+  df_real *dw; /* K x rows */
+  bool accumulate;
+  const df_real *partial; /* parts x rows x K */
+  df_int parts, rows, K;
+  df_workspace room; /* two blocks of rows */
+} fold;
+
 static void fold_items(void *context, df_int begin, df_int end) {
-  gradient *g = context;
+  fold *f = context;
   const df_kernels *kernel = df_kernel();
-  df_int K = g->c.K, rows = g->c.R * g->c.S * g->c.C;
-  df_real *sum = df_workspace_take(&g->fold), *turned = sum + FOLD_ROWS * K;
+  df_int K = f->K, rows = f->rows;
+  df_real *sum = df_workspace_take(&f->room), *turned = sum + FOLD_ROWS * K;
   for (df_int item = begin; item < end; item++) {
     df_int row = item * FOLD_ROWS, n = df_min(FOLD_ROWS, rows - row);
-    df_fold(sum, false, g->partial + row * K, g->parts, rows * K, n * K);
-    if (!g->accumulate) {
-      kernel->transpose(g->dw + row, rows, sum, K, n, K);
+    df_fold(sum, false, f->partial + row * K, f->parts, rows * K, n * K);
+    if (!f->accumulate) {
+      kernel->transpose(f->dw + row, rows, sum, K, n, K);
       continue;
     }
     kernel->transpose(turned, FOLD_ROWS, sum, K, n, K);
     for (df_int k = 0; k < K; k++)
-      df_fold(g->dw + k * rows + row, true, turned + k * FOLD_ROWS, 1, 0, n);
+      df_fold(f->dw + k * rows + row, true, turned + k * FOLD_ROWS, 1, 0, n);
   }
-  df_workspace_give(&g->fold, sum);
+  df_workspace_give(&f->room, sum);
+}
+
+df_code df_weight_fold(df_real *dw, bool accumulate, const df_real *partial, df_int parts,
+                       df_int rows, df_int K) {
+  fold f = { dw, accumulate, partial, parts, rows, K, .room = { 0 } };
+  df_int items = df_ceil_div(rows, FOLD_ROWS);
+  if (df_workspace_open(&f.room, 2 * FOLD_ROWS * K, items) != DF_OK) return DF_MEMORY;
+  df_parallel(items, 1, fold_items, &f);
+  df_workspace_close(&f.room);
+  return DF_OK;
 }
 
 /* True if every tap of every output reads pixels of x, or zeros that lie around them. */
@@ -169,14 +186,11 @@ static df_code run(gradient *g) {
   df_int panel = df_kernel()->panel, panels = df_ceil_div(c->K, panel);
   df_int pixels = g->blocks.images * g->blocks.lines * c->Q, items = g->parts * g->groups;
   df_int reals = turned_size(g) + pixels * panels * panel;
-  df_int folds = df_ceil_div(c->R * c->S * c->C, FOLD_ROWS);
   if (df_workspace_open(&g->room, reals, items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, run_items, g);
   df_workspace_close(&g->room);
-  if (df_workspace_open(&g->fold, 2 * FOLD_ROWS * c->K, folds) != DF_OK) return DF_MEMORY;
-  df_parallel(folds, 1, fold_items, g);
-  df_workspace_close(&g->fold);
-  return DF_OK;
+  return df_weight_fold(g->dw, g->accumulate, g->partial, g->parts, c->R * c->S * c->C,
+                        c->K);
 }
 
 df_code df_conv_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,

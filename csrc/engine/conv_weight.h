@@ -9,4 +9,9 @@
 df_code df_conv_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                        const df_real *dy);
 
+/* dw (K x rows) = or += the transpose of the sum of `parts` (rows x K), in their order:
+** partial gradients, taps by channels down, outputs across. */
+df_code df_weight_fold(df_real *dw, bool accumulate, const df_real *partial, df_int parts,
+                       df_int rows, df_int K);
+
 #endif

@@ -140,6 +140,10 @@ typedef struct df_kernels {
                df_int taps, const df_real *packed, const df_real *bias,
                const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
                df_int K);
+  /* y (m x K, pitch ldy) = or += sum over c of x[c ldx + m] * W[c][k], packed as above */
+  void (*rows_turned)(df_real *y, df_int ldy, const df_real *x, df_int ldx,
+                      const df_real *packed, bool accumulate, df_int m, df_int C,
+                      df_int K);
   df_int panel; /* columns of a panel of packed weights */
   /* packed: ceil(K/panel) panels of taps x C x panel, zero beyond K; element (t, c, k) of
   ** the source is w[t st + c sc + k sk] */
@@ -175,6 +179,26 @@ typedef struct df_kernels {
   /* The same of rows of one plane; C a multiple of 32 */
   void (*pair_planes)(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                       df_int rows, df_int C, df_int tall);
+
+  /* -- winograd.h: F(4 x 4, 3 x 3), whose matrices A, B, G are explained there ---------- */
+  /* Each of n channels by itself. Values at the 36 points lie a plane apart, so do the 9
+  ** taps of weights; pixels of a tile are where 36 or 16 pointers or offsets say.
+  ** v = B^T x B from 6 x 6 pixels */
+  void (*winograd_inputs)(df_real *v, df_int plane, const df_real *const *x, df_int n);
+  /* u = G w G^T; w may be the last 9 planes of u */
+  void (*winograd_weights)(df_real *u, df_int plane, const df_real *w, df_int tap,
+                           df_int n);
+  /* y[at[q]...] = or += A^T m A + bias + add[at[q]...]; bias and add may be NULL; a pixel
+  ** at -1 isn't written */
+  void (*winograd_outputs)(df_real *y, const df_int *at, const df_real *m, df_int plane,
+                           const df_real *bias, const df_real *add, bool accumulate,
+                           df_int n);
+  /* z = A dy A^T from 4 x 4 pixels */
+  void (*winograd_outputs_back)(df_real *z, df_int plane, const df_real *const *dy,
+                                df_int n);
+  /* dw = G^T s G */
+  void (*winograd_weights_back)(df_real *dw, df_int tap, const df_real *s, df_int plane,
+                                df_int n);
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,

@@ -131,6 +131,23 @@ M.pack_weights = function(n) -- on the way back
   local w = draw(2, n + 1, 3, 3, 4)
   return slope(function(x) return ops.conv2d(x, w, nil, { pad = 1 }) end, draw(1, 1, 3, 3, 4))
 end
+-- A convolution by tiles, with its gradients: of n + 1 channels, and to as many.
+local function by_tiles(C, K)
+  core.algorithm "winograd"
+  local x, w, g = draw(1, 1, 5, 3, C), draw(2, K, 3, 3, C), draw(3, 1, 5, 3, K)
+  local function f(a, b) return ops.conv2d(a, b, nil, { pad = 1 }) end
+  local dx, dw = d.grad(function(a, b) return (f(a, b) * g):sum() end, x, w)
+  local y = f(x, w)
+  core.algorithm "best"
+  return { y, dx, dw }
+end
+M.winograd_inputs = function(n) return by_tiles(n + 1, 3) end
+M.winograd_outputs_back = M.winograd_inputs
+M.rows_turned = M.winograd_inputs
+M.winograd_outputs = function(n) return by_tiles(3, n + 1) end
+M.winograd_weights = M.winograd_outputs
+M.winograd_weights_back = M.winograd_outputs
+
 M.round_bf16 = function(n)
   local before = d.precision()
   d.precision "medium"

@@ -6,7 +6,7 @@
 
 /* What a register block needs besides its own place. */
 typedef struct job {
-  df_int ldy, ldx, ldadd, taps, C;
+  df_int ldy, ldx, step, ldadd, taps, C;
   const df_int *tap;
   bool accumulate;
 } job;
@@ -24,7 +24,7 @@ INLINE void block(const int mr, const int nr, const job *j, df_real *y, const df
       R b[NR];
       for (int k = 0; k < nr; k++) b[k] = rload(w + k * RL);
       for (int i = 0; i < mr; i++) {
-        R a = rset1(p[i * j->ldx + c]);
+        R a = rset1(p[i * j->ldx + c * j->step]);
         for (int k = 0; k < nr; k++) s[i][k] = rfma(a, b[k], s[i][k]);
       }
     }
@@ -86,13 +86,28 @@ static void rows(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_
                  df_int taps, const df_real *packed, const df_real *bias,
                  const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
                  df_int K) {
-  const job j = { ldy, ldx, ldadd, taps, C, tap, accumulate };
+  const job j = { ldy, ldx, 1, ldadd, taps, C, tap, accumulate };
   df_int blocks = df_ceil_div(m, MR);
   for (df_int k = 0; k < K; k += PANEL, packed += taps * C * PANEL)
     for (df_int b = 0; b < blocks; b++) {
       df_int r = b * m / blocks, end = (b + 1) * m / blocks;
       block_of((int)(end - r), &j, y + r * ldy + k, x + r * ldx, packed,
                bias ? bias + k : NULL, add ? add + r * ldadd + k : NULL,
+               df_min(K - k, PANEL));
+    }
+}
+
+/* The same blocks, down the columns of x. */
+static void rows_turned(df_real *y, df_int ldy, const df_real *x, df_int ldx,
+                        const df_real *packed, bool accumulate, df_int m, df_int C,
+                        df_int K) {
+  const df_int none = 0;
+  const job j = { ldy, 1, ldx, 0, 1, C, &none, accumulate };
+  df_int blocks = df_ceil_div(m, MR);
+  for (df_int k = 0; k < K; k += PANEL, packed += C * PANEL)
+    for (df_int b = 0; b < blocks; b++) {
+      df_int r = b * m / blocks, end = (b + 1) * m / blocks;
+      block_of((int)(end - r), &j, y + r * ldy + k, x + r, packed, NULL, NULL,
                df_min(K - k, PANEL));
     }
 }

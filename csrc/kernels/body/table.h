@@ -76,6 +76,7 @@ const df_kernels TABLE = {
   .dropout = dropout,
 
   .rows = rows,
+  .rows_turned = rows_turned,
   .panel = PANEL,
   .pack_weights = pack_weights,
 
@@ -86,6 +87,12 @@ const df_kernels TABLE = {
   .pair_rows = pair_rows,
   .pair_columns = pair_columns,
   .pair_planes = pair_planes,
+
+  .winograd_inputs = winograd_inputs,
+  .winograd_weights = winograd_weights,
+  .winograd_outputs = winograd_outputs,
+  .winograd_outputs_back = winograd_outputs_back,
+  .winograd_weights_back = winograd_weights_back,
 
   .round_bf16 = round_bf16,
   .transpose = transpose,

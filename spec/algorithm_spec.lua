@@ -1,0 +1,152 @@
+-- Every algorithm of convolutions against taps in double, forward and both gradients, by
+-- every instruction set; Winograd's matrices in exact arithmetic; who is chosen.
+local d = require "diffusion"
+local core = require "diffusion.core"
+local child = dofile "spec/support/child.lua"
+local values = require "spec.support.algorithm_values"
+local products = require "spec.support.products"
+
+local single = core.real == "f32"
+
+local function in_double()
+  local text, code = child.run("spec/support/algorithm_values.lua", { env = "DIFFUSION_PRECISION=double" })
+  assert(code == 0, (text:gsub("[^%g%s]+", "")))
+  local out, at, key, bytes = {}, 1, nil, nil
+  while at <= #text do
+    key, bytes, at = string.unpack("<s4s4", text, at)
+    local list = {}
+    for i = 1, #bytes // 8 do list[i] = string.unpack("<d", bytes, 8 * i - 7) end
+    out[key] = list
+  end
+  return out
+end
+
+describe("an algorithm of convolutions", function()
+  local isa, sets = core.isa()
+  local _, algorithms = core.algorithm()
+  after_each(function()
+    core.isa(isa)
+    core.algorithm "best"
+  end)
+
+  it("gives what taps give in double, by each instruction set, and so do its gradients", function()
+    local expected, bound = in_double(), single and 1e-5 or 1e-13
+    for _, set in ipairs(sets) do
+      for _, name in ipairs(algorithms) do
+        core.isa(set)
+        core.algorithm(name)
+        for k in ipairs(values.cases) do
+          for what, got in pairs(values.of(k)) do
+            local off = products.distance(expected[k .. " " .. what], got)
+            assert(off < bound, ("%s in %s, case %d: %s is off by %.2g"):format(name, set, k, what, off))
+          end
+        end
+      end
+    end
+  end)
+
+  it("has the same bits on any number of threads, and for a sample alone", function()
+    for _, name in ipairs(algorithms) do
+      core.algorithm(name)
+      for _, size in ipairs { { 12, 12, 40, 70 }, { 5, 7, 9, 3 } } do
+        local H, W, C, K = table.unpack(size)
+        local x, w, g = d.randn(7, H, W, C), d.randn(K, 3, 3, C), d.randn(7, H, W, K)
+        local function run(a, b, c)
+          return core.ops.conv2d(a, b, c, { pad = 1 })
+        end
+        products.same_on_threads(function()
+          return { run(x, w), d.grad(function(a, b) return (run(a, b) * g):sum() end, x, w) }
+        end)
+        local batch = run(x, w)
+        local dx = d.grad(function(a) return (run(a, w) * g):sum() end, x)
+        for _, k in ipairs { 1, 4, 7 } do
+          local alone, one = x:narrow(1, k, 1), g:narrow(1, k, 1)
+          assert.is_true(batch:narrow(1, k, 1):equal(run(alone, w)))
+          local da = d.grad(function(a) return (run(a, w) * one):sum() end, alone:clone())
+          assert.is_true(dx:narrow(1, k, 1):equal(da))
+        end
+      end
+    end
+  end)
+
+  it("is forced by name, or a sentence", function()
+    assert.equal("taps", (core.algorithm "taps"))
+    assert.is_nil((core.algorithm "best"))
+    local fine, message = pcall(core.algorithm, "tapes")
+    assert.is_false(fine)
+    assert.matches("algorithm tapes: there are .*taps", message)
+  end)
+end)
+
+-- ==== Winograd's matrices ================================================================
+-- Numbers (p + q sqrt 2) / 2^k are exact as pairs of doubles.
+local number = {}
+number.__index = number
+local function of(p, q) return setmetatable({ p = p, q = q or 0 }, number) end
+function number.__add(a, b) return of(a.p + b.p, a.q + b.q) end
+function number.__mul(a, b) return of(a.p * b.p + 2 * a.q * b.q, a.p * b.q + a.q * b.p) end
+
+-- 1, p, p^2 ... (n of them), and of infinity the leading one
+local function powers(point, n)
+  local row, v = {}, of(1)
+  for i = 1, n do
+    row[i] = point and v or of(i == n and 1 or 0)
+    v = point and v * point
+  end
+  return row
+end
+
+-- The product of x - p over the finite points but one.
+local function polynomial(points, but)
+  local c = { of(1) }
+  for i, p in pairs(points) do
+    if i ~= but then
+      local up = { of(0), table.unpack(c) } -- x c
+      for j, v in ipairs(c) do up[j] = up[j] + of(-1) * p * v end
+      c = up
+    end
+  end
+  return c
+end
+
+describe("Winograd's F(4, 3)", function()
+  it("by its points is a convolution, exactly", function()
+    local points = { of(0), of(0, 0.5), of(0, -0.5), of(0, 1), of(0, -1) } -- and infinity
+    -- M'(p): what the page divides G's rows by
+    local sums = { of(1), of(-1.5), of(-1.5), of(6), of(6), of(1) }
+    for i, p in ipairs(points) do
+      local at, v = of(0), of(1)
+      for _, c in ipairs(polynomial(points, i)) do at, v = at + c * v, v * p end
+      assert.same({ sums[i].p, sums[i].q }, { at.p, at.q })
+    end
+    for input = 1, 6 do
+      for output = 1, 4 do
+        for tap = 1, 3 do
+          local total = of(0)
+          for i = 1, 6 do
+            local b = polynomial(points, i)[input] or of(0)
+            local part = powers(points[i], 4)[output] * powers(points[i], 3)[tap] * b
+            total = total + part * of(6 / sums[i].p) -- six times, to stay exact
+          end
+          assert.same({ input == output + tap - 1 and 6 or 0, 0 }, { total.p, total.q })
+        end
+      end
+    end
+  end)
+
+  it("errs by a few roundings", function()
+    if not single then return end
+    local least, most = math.huge, 0
+    for _, C in ipairs { 16, 128, 640 } do
+      d.manual_seed(C)
+      local x, w = d.randn(1, 8, 8, C), d.randn(16, 3, 3, C)
+      core.algorithm "taps"
+      local plain = core.ops.conv2d(x, w, nil, { pad = 1 })
+      core.algorithm "winograd"
+      local off = products.distance(plain:flatten():totable(), core.ops.conv2d(x, w, nil, { pad = 1 }))
+      core.algorithm "best"
+      least, most = math.min(least, off), math.max(most, off)
+    end
+    assert(least > 1e-8 and most < 4e-6, ("%.2g to %.2g"):format(least, most))
+  end)
+end)
