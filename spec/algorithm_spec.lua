@@ -11,12 +11,12 @@ local single = core.real == "f32"
 local function in_double()
   local text, code = child.run("spec/support/algorithm_values.lua", { env = "DIFFUSION_PRECISION=double" })
   assert(code == 0, (text:gsub("[^%g%s]+", "")))
-  local out, at, key, bytes = {}, 1, nil, nil
+  local out, at = {}, 1
   while at <= #text do
-    key, bytes, at = string.unpack("<s4s4", text, at)
+    local key, bytes, after = string.unpack("<s4s4", text, at)
     local list = {}
     for i = 1, #bytes // 8 do list[i] = string.unpack("<d", bytes, 8 * i - 7) end
-    out[key] = list
+    out[key], at = list, after
   end
   return out
 end
