@@ -16,7 +16,8 @@ typedef enum df_stream {
   DF_STREAM_DROPOUT,
   DF_STREAM_START,   /* x_T of a sampler */
   DF_STREAM_SAMPLER, /* noise of a sampler's step */
-  DF_STREAM_NOISE    /* q_sample and q_step with a seed */
+  DF_STREAM_NOISE,   /* q_sample and q_step with a seed */
+  DF_STREAMS         /* how many */
 } df_stream;
 
 /* Kinds of draw, added to DF_STREAM_USER: of one seed, too, they share no numbers. */

@@ -178,7 +178,8 @@ static df_layer *make_mlp(lua_State *L) {
   const df_mlp_opts o = { .dim = whole(L, "dim", 0),
                           .hidden = whole(L, "hidden", 0),
                           .depth = whole(L, "depth", 0),
-                          .classes = whole(L, "classes", 0) };
+                          .classes = whole(L, "classes", 0),
+                          .recompute = dfl_field_flag(L, 1, "recompute", false) };
   return df_mlp(&o);
 }
 
@@ -216,6 +217,7 @@ static df_layer *make_unet(lua_State *L) {
   o.groups = whole(L, "groups", 0);
   o.classes = whole(L, "classes", 0);
   o.dropout = number(L, "dropout", 0);
+  o.recompute = dfl_field_flag(L, 1, "recompute", false);
   return df_unet(&o);
 }
 

@@ -51,12 +51,21 @@ static int l_open(lua_State *L) {
   return 1;
 }
 
+/* A record of parameters that was walked is of no more use: its memory is free now, not
+** when the collector comes. */
+static void let_go(lua_State *L, record_box *b) {
+  if (b->open || !b->record || !df_record_is_spent(b->record)) return;
+  df_record_free(dfl_tape(L), b->record);
+  b->record = NULL;
+}
+
 /* Stops recording; the record stays for a walk. Records close in the order that <close>
 ** gives, innermost first. */
 static int l_close(lua_State *L) {
   record_box *b = check_record(L, 1);
   if (b->open) df_tape_pop(dfl_tape(L));
   b->open = false;
+  let_go(L, b);
   return 0;
 }
 
@@ -229,6 +238,7 @@ static int l_backward(lua_State *L) {
   df_record *record = df_record_of(tape, loss);
   if (!dfl_push_record(L, record)) return luaL_error(L, "backward: its record is gone");
   if (walk(L, record, keep) != DF_OK) return dfl_raise(L);
+  let_go(L, check_record(L, -1));
   return 0;
 }
 
@@ -250,8 +260,12 @@ static int l_value(lua_State *L) {
   return 1;
 }
 
+/* -> "leaves" or "inputs", as the record that is open was opened; false: none is */
 static int l_recording(lua_State *L) {
-  lua_pushboolean(L, df_tape_recording(dfl_tape(L)));
+  df_tape *tape = dfl_tape(L);
+  bool leaves = df_tape_wants_leaves(tape);
+  if (df_tape_recording(tape)) lua_pushstring(L, leaves ? "leaves" : "inputs");
+  else lua_pushboolean(L, false);
   return 1;
 }
 

@@ -197,3 +197,36 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {
   return df_layer_call(tape, layer, &x, 1);
 }
+
+/* ==== computed again on the way back =============================================== */
+
+static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
+  const df_layer *l = layer;
+  return df_layer_call(tape, l, x, l->kind->most);
+}
+
+static void release_layer(void *layer) { df_layer_release(layer); }
+
+/* The value of one parameter; they all live in one home. */
+static df_tensor *any_value(const df_layer *layer) {
+  df_tensor *value = layer->weight ? layer->weight->value : NULL;
+  for (int i = 0; i < layer->parts && !value; i++)
+    value = any_value(layer->part[i].layer);
+  return value;
+}
+
+df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,
+                               int n) {
+  df_tensor *keep[DF_INPUTS + 1] = { NULL };
+  int most = layer->kind->most;
+  if (!x[0] || !df_tape_recording(tape)) return df_layer_call(tape, layer, x, n);
+  for (int i = 0; i < n; i++) keep[i] = x[i];
+  keep[most] = any_value(layer);
+  const df_stretch s = { .run = run_layer,
+                         .what = df_layer_retain((df_layer *)layer),
+                         .release = release_layer,
+                         .n = most,
+                         .kept = most + 1 };
+  size_t mark = df_scope_open(tape);
+  return df_scope_yield(tape, mark, df_recompute(tape, &s, keep));
+}

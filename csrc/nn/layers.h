@@ -32,6 +32,7 @@ typedef struct df_layer_opts {
   df_int classes;      /* 0: none */
   double keep;         /* dropout: the share that stays */
   bool bias;           /* linear, conv: has one */
+  bool recompute;      /* a network: its blocks are computed again on the way back */
   bool zero;           /* starts at zero, so that a block starts as the identity */
   const void *network; /* a network's own plan; freed with the layer by free() */
 } df_layer_opts;
@@ -73,6 +74,10 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
                          int n);
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer,
                        df_tensor *x); /* one input */
+/* The same as df_layer_call, but of what is inside nothing is kept for the way back: it is
+** computed again there. */
+df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,
+                               int n);
 
 const df_layer *df_layer_part(const df_layer *layer, const char *name); /* or NULL */
 /* "conv(1 -> 32, kernel 3)" */

@@ -16,6 +16,11 @@ static df_tensor *block_forward(df_tape *tape, const df_layer *l, df_tensor *con
   return df_add(tape, x[0], h);
 }
 
+static df_tensor *block_call(df_tape *tape, const df_layer *l, df_tensor *const *x,
+                             bool recompute) {
+  return recompute ? df_layer_recomputed(tape, l, x, 2) : df_layer_call(tape, l, x, 2);
+}
+
 static void describe_block(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td", l->o.in);
 }
@@ -47,7 +52,8 @@ static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const
   df_tensor *e = df_layer_call(tape, l->part[TIME].layer, x + 1, 2);
   df_tensor *h = df_layer_of(tape, l->part[INP].layer, x[0]);
   for (int i = 0; i < blocks->parts && e; i++)
-    h = df_layer_call(tape, blocks->part[i].layer, (df_tensor *const[]){ h, e }, 2);
+    h = block_call(tape, blocks->part[i].layer, (df_tensor *const[]){ h, e },
+                   l->o.recompute);
   if (!e) return NULL;
   h = df_layer_of(tape, l->part[LAST_NORM].layer, h);
   h = df_layer_of(tape, l->part[OUT].layer, h);
@@ -71,7 +77,9 @@ static df_layer *blocks_of(const df_mlp_opts *o) {
 df_layer *df_mlp(const df_mlp_opts *o) {
   if (df_at_least_one("mlp", "dim", o->dim) || df_at_least_one("mlp", "depth", o->depth))
     return NULL;
-  const df_layer_opts own = { .in = o->dim, .width = o->hidden, .classes = o->classes };
+  const df_layer_opts own = {
+    .in = o->dim, .width = o->hidden, .classes = o->classes, .recompute = o->recompute
+  };
   df_layer *l = df_layer_new(&mlp, &own);
   if (!l) return NULL;
   df_layer_add(l, df_time_embed_layer(o->hidden, o->hidden, o->classes), "time");

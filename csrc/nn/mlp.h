@@ -9,6 +9,7 @@ typedef struct df_mlp_opts {
   df_int hidden;  /* width, even */
   df_int depth;   /* blocks */
   df_int classes; /* 0: none */
+  bool recompute; /* blocks keep their inputs alone for the way back */
 } df_mlp_opts;
 
 /* xt: B, dim   t: B   class: B or NULL  ->  B, dim

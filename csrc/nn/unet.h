@@ -18,6 +18,7 @@ typedef struct df_unet_opts {
   df_int heads, groups; /* groups 0: df_groups_for */
   df_int classes;       /* 0: none */
   double dropout;
+  bool recompute; /* blocks keep their inputs alone for the way back */
 } df_unet_opts;
 
 /* xt: B, H, W, C   t: B   class: B or NULL  ->  B, H, W, C */
@@ -29,6 +30,7 @@ df_layer *df_unet(const df_unet_opts *o);
 typedef struct df_unet_step {
   const df_layer *layer;
   bool pop, push, embeds; /* embeds: takes the embedding as well */
+  bool recompute;
 } df_unet_step;
 
 typedef struct df_unet_plan {

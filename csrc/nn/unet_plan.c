@@ -101,7 +101,7 @@ static void add_block(draft *d, df_layer *parent, const char *name, df_int out,
   o.norm.groups = d->o->groups;
   o.width = 4 * d->o->channels;
   o.keep = 1 - d->o->dropout;
-  step.embeds = true;
+  step.embeds = true, step.recompute = d->o->recompute;
   add_step(d, parent, df_res_block_layer(&o), name, step);
 }
 
@@ -109,7 +109,8 @@ static void add_attention(draft *d, df_layer *parent, const char *name, bool pus
   df_layer_opts o = { .in = d->channels, .out = d->channels, .heads = d->o->heads };
   if (d->unet->failed) return;
   o.norm = (df_norm_opts){ .groups = d->o->groups, .tiny = 1e-5 };
-  add_step(d, parent, df_attention_block_layer(&o), name, (df_unet_step){ .push = push });
+  const df_unet_step step = { .push = push, .recompute = d->o->recompute };
+  add_step(d, parent, df_attention_block_layer(&o), name, step);
 }
 
 /* `n` residual blocks at a level, each with attention behind it where the level has it. */

@@ -33,7 +33,9 @@ static bool take(run *r, const df_unet_step *step) {
   if (step->pop && !join_kept(r)) return false;
   df_tensor *const x[] = { r->h, r->e };
   size_t mark = df_scope_open(r->tape);
-  df_tensor *y = df_layer_call(r->tape, step->layer, x, step->embeds ? 2 : 1);
+  int n = step->embeds ? 2 : 1;
+  df_tensor *y = step->recompute ? df_layer_recomputed(r->tape, step->layer, x, n)
+                                 : df_layer_call(r->tape, step->layer, x, n);
   if (!advance(r, mark, y)) return false;
   if (step->push) r->kept[r->n_kept++] = df_tensor_retain(y);
   return true;

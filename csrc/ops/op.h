@@ -201,6 +201,23 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
 df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
                        const df_conv_opts *opts);
 
+/* ==== recompute.c ======================================================================== */
+
+#define DF_STRETCH_INPUTS 4
+
+/* A part of a network: y = run(what, x), x the first n of what it keeps. */
+typedef struct df_stretch {
+  df_tensor *(*run)(df_tape *tape, void *what, df_tensor *const *x);
+  void *what;
+  void (*release)(void *what); /* called once, when it isn't needed any more */
+  int n, kept; /* inputs, at most DF_STRETCH_INPUTS; with the parameters behind */
+} df_stretch;
+
+/* What run computes, of which nothing inside is kept for the way back: there it is computed
+** a second time, with the same random numbers and bits. keep: the inputs (NULL is fine),
+** then a parameter of each home that is read from, so that a write there is noticed. */
+df_tensor *df_recompute(df_tape *tape, const df_stretch *stretch, df_tensor *const *keep);
+
 /* ==== attention.c ======================================================================== */
 
 /* softmax(q k^T / sqrt(D)) v in each head (Vaswani et al. 2017, eq. 1).

@@ -31,6 +31,7 @@ int df_record_slot(df_record *r, df_tensor *x, bool parameter) {
 }
 
 static void free_node(df_node *node) {
+  if (node->release) node->release(node->data);
   for (int i = 0; i < node->kept; i++) df_tensor_release(node->keep[i]);
   df_free(node);
 }
@@ -61,6 +62,7 @@ static df_node *new_node(df_record *r, const df_note *note) {
   node->slot = (int *)(node + 1);
   node->made = node->slot + note->n;
   node->remake = note->remake;
+  node->release = note->release;
   node->kept = note->kept;
   node->keep = (df_tensor **)((char *)node + head);
   node->version = (uint64_t *)(node->keep + keeps);
@@ -87,6 +89,7 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   bool room = df_room((void **)&r->nodes, r->n_nodes, &r->nodes_room, sizeof *r->nodes);
   if (room && fill_slots(r, node, note)) slot = add_slot(r, &y->shape, NULL);
   if (slot < 0) {
+    node->release = NULL; /* it is the caller's still */
     free_node(node);
     return DF_MEMORY;
   }

@@ -19,6 +19,7 @@ struct df_record {
   uint64_t serial;
   uint64_t walk; /* tells apart the walks of all records */
   bool leaves;   /* trainable parameters are wanted */
+  bool asked;    /* gradients of some tensors will be asked for after the walk */
   bool walking, walked, at_guest;
   bool touched; /* the node being undone has opened a sink: it can't be undone again */
   bool depends; /* a record around it follows a value used here: no second derivatives */

@@ -8,14 +8,13 @@
 #include "base/alloc.h"
 #include "kernels/kernels.h"
 #include "ops/record.h"
+#include "ops/sink.h"
 
-#define STREAMS  8
 #define PROFILED 128
 
 struct df_tape {
   df_precision precision;
-  uint64_t seed;
-  uint32_t drawn[STREAMS];
+  df_counters random;
   df_tensor **owned; /* by the open scopes, oldest first */
   size_t n_owned, owned_room;
   df_record **stack; /* records being recorded, innermost last; NULL: not recording */
@@ -56,22 +55,29 @@ void df_tape_set_precision(df_tape *tape, df_precision precision) {
 /* ==== random counters ============================================================ */
 
 void df_tape_seed(df_tape *tape, uint64_t seed) {
-  tape->seed = seed;
-  memset(tape->drawn, 0, sizeof tape->drawn);
+  tape->random.seed = seed;
+  memset(tape->random.drawn, 0, sizeof tape->random.drawn);
 }
 
-uint64_t df_tape_seeded(const df_tape *tape) { return tape->seed; }
+uint64_t df_tape_seeded(const df_tape *tape) { return tape->random.seed; }
 
 df_random df_tape_draw(df_tape *tape, df_stream stream) {
-  return (df_random){ tape->seed, (uint32_t)stream, 0, tape->drawn[stream]++ };
+  return (df_random){ tape->random.seed, (uint32_t)stream, 0,
+                      tape->random.drawn[stream]++ };
 }
 
 uint32_t df_tape_drawn(const df_tape *tape, df_stream stream) {
-  return tape->drawn[stream];
+  return tape->random.drawn[stream];
 }
 
 void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count) {
-  tape->drawn[stream] = count;
+  tape->random.drawn[stream] = count;
+}
+
+df_counters df_tape_counters(const df_tape *tape) { return tape->random; }
+
+void df_tape_set_counters(df_tape *tape, df_counters counters) {
+  tape->random = counters;
 }
 
 /* ==== scopes ===================================================================== */
@@ -108,6 +114,10 @@ static df_record *innermost(const df_tape *tape) {
 }
 
 bool df_tape_recording(const df_tape *tape) { return innermost(tape) != NULL; }
+
+bool df_tape_wants_leaves(const df_tape *tape) {
+  return df_tape_recording(tape) && innermost(tape)->leaves;
+}
 
 bool df_tape_training(const df_tape *tape) {
   for (size_t i = 0; i < tape->depth; i++)
@@ -160,11 +170,20 @@ bool df_record_is_open(const df_tape *tape, const df_record *record) {
   return false;
 }
 
+bool df_record_is_spent(const df_record *record) {
+  return record->walked && !record->asked;
+}
+
 bool df_tracked(const df_tape *tape, int n, df_tensor *const *x) {
   const df_record *r = innermost(tape);
   for (int i = 0; r && i < n; i++)
     if (x[i] && df_record_tracks(r, x[i])) return true;
   return false;
+}
+
+bool df_is_learnt(const df_tape *tape, df_tensor *w) {
+  bool trained = w->leaf && w->leaf->trainable && df_tape_training(tape);
+  return trained || df_tracked(tape, 1, &w);
 }
 
 static bool serial_is_open(const df_tape *tape, uint64_t serial) {
@@ -223,7 +242,10 @@ static void profile(df_tape *tape, const char *name, bool backward) {
   tape->since = now;
 }
 
+/* A record walked within the walk of another holds only what it was given. */
 static void profile_kept(df_tape *tape, const df_record *r) {
+  for (const df_record *other = tape->records; other; other = other->next)
+    if (other->walking) return;
   for (size_t i = 0; i < r->n_nodes; i++)
     if (r->nodes[i])
       row_of(tape, r->nodes[i]->op->name, false)->kept += df_record_kept(r, i);
@@ -312,6 +334,7 @@ df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x) {
         "grad: an argument %s depends on what another record follows, and there "
         "are no second derivatives; detach() it",
         df_tensor_text(x));
+  record->asked = true;
   int slot = df_record_slot(record, x, false);
   return slot < 0 ? df_error_code() : DF_OK;
 }
@@ -374,11 +397,11 @@ static uint64_t walk_of(df_tape *tape) {
 
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
   df_record *r = df_record_of(tape, loss);
-  if (!r)
+  if (!r && !loss->record)
     return df_fail(DF_MISUSE,
                    "backward: the loss doesn't depend on anything that was recorded; "
                    "compute it in d.record");
-  if (r->walked)
+  if (!r || r->walked)
     return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
                               "{keep=true} to all but the last backward of one record");
   if (!g && df_tensor_count(loss) != 1)
@@ -392,6 +415,17 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
   if (r->walking) df_record_reset(r);
   if (tape->profiling) profile_kept(tape, r);
   return df_record_seed(r, loss->slot, g, walk_of(tape));
+}
+
+df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tensor *g) {
+  df_node *guest;
+  df_code code = df_walk_start(tape, y, g);
+  df_record *inner = df_record_of(tape, y);
+  if (code == DF_OK) inner->walk = node->record->walk;
+  if (code == DF_OK) code = df_walk_on(tape, inner, false, &guest);
+  if (code == DF_GUEST)
+    code = df_fail(DF_MISUSE, "backward: a function in Lua within what is recomputed");
+  return code;
 }
 
 df_tensor *df_walk_gradient(const df_node *guest) {
@@ -417,14 +451,12 @@ df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor 
 
 df_mark df_tape_mark(const df_tape *tape) {
   const df_record *r = innermost(tape);
-  df_mark m = { .scope = tape->n_owned, .nodes = r ? r->n_nodes : 0 };
-  memcpy(m.drawn, tape->drawn, sizeof m.drawn);
-  return m;
+  return (df_mark){ tape->n_owned, r ? r->n_nodes : 0, tape->random };
 }
 
 void df_tape_rewind(df_tape *tape, const df_mark *mark) {
   df_record *r = innermost(tape);
   df_scope_close(tape, mark->scope);
-  memcpy(tape->drawn, mark->drawn, sizeof tape->drawn);
+  tape->random = mark->counters;
   if (r) df_record_rewind(r, mark->nodes);
 }

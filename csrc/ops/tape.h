@@ -31,6 +31,13 @@ uint64_t df_tape_seeded(const df_tape *tape);
 df_random df_tape_draw(df_tape *tape, df_stream stream); /* the next key of a stream */
 uint32_t df_tape_drawn(const df_tape *tape, df_stream stream); /* keys drawn so far */
 void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count);
+/* The seed and all counters at once, to draw the same numbers a second time. */
+typedef struct df_counters {
+  uint64_t seed;
+  uint32_t drawn[DF_STREAMS];
+} df_counters;
+df_counters df_tape_counters(const df_tape *tape);
+void df_tape_set_counters(df_tape *tape, df_counters counters);
 
 /* -- scopes ---------------------------------------------------------------------------- */
 size_t df_scope_open(df_tape *tape);
@@ -64,6 +71,7 @@ struct df_node {
   uint64_t *version;
   df_remake *remake;
   void *data; /* a copy of the op's own numbers */
+  void (*release)(void *data);
 };
 
 /* What an op notes of itself. */
@@ -78,7 +86,8 @@ typedef struct df_note {
   df_remake *remake;
   const void *data; /* copied */
   size_t size;
-  bool always; /* noted while recording even if no operand is tracked */
+  void (*release)(void *data); /* NULL, or called when the node goes */
+  bool always;                 /* noted while recording even if no operand is tracked */
 } df_note;
 
 /* True if a result of these operands will be noted: keep what backward needs. */
@@ -94,9 +103,12 @@ df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, 
                      df_tensor *const *x);
 
 bool df_tape_recording(const df_tape *tape);
+bool df_tape_wants_leaves(const df_tape *tape); /* recording, and parameters are wanted */
 /* True inside d.record, where parameters are wanted, no_grad within it included: dropout
 ** drops there only, and a recomputed value drops what it dropped before. */
 bool df_tape_training(const df_tape *tape);
+/* True of weights that are being trained, and so change before their next use. */
+bool df_is_learnt(const df_tape *tape, df_tensor *w);
 
 /* Records: opened with or without parameters as wanted leaves; `want` adds a tensor (a
 ** fresh window, so that others of the same storage stay constants). NULL stops recording
@@ -110,6 +122,8 @@ void df_tape_pop(df_tape *tape);
 /* The record that knows x and is still there, or NULL. */
 df_record *df_record_of(const df_tape *tape, const df_tensor *x);
 bool df_record_is_open(const df_tape *tape, const df_record *record);
+/* Walked, and no tensor was wanted whose gradient is still to be asked for. */
+bool df_record_is_spent(const df_record *record);
 
 /* -- walking backwards ------------------------------------------------------------------ */
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
@@ -121,6 +135,8 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 ** on the way, and a second walk is refused. */
 df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest);
 df_tensor *df_walk_gradient(const df_node *guest);
+/* Walks another record, that of y, from gradient g, as a part of undoing `node`. */
+df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tensor *g);
 void df_walk_give_up(df_record *record); /* after a guest that failed */
 
 /* x as a value that leaves the record: a constant; but where a record around this one
@@ -134,7 +150,7 @@ df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor 
 /* -- going back after a failure ----------------------------------------------------------- */
 typedef struct df_mark {
   size_t scope, nodes;
-  uint32_t drawn[8];
+  df_counters counters;
 } df_mark;
 df_mark df_tape_mark(const df_tape *tape);
 void df_tape_rewind(df_tape *tape, const df_mark *mark);

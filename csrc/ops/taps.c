@@ -49,7 +49,7 @@ static df_image image_of(const df_tensor *x, const df_conv *c) {
 df_tensor *df_taps_forward(df_tape *tape, df_tensor *y, const df_tensor *x, df_tensor *w,
                            const df_tensor *b, const df_tensor *add, const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
-  const void *weights = packed(tape, w, c, &a->ahead, df_tracked(tape, 1, &w));
+  const void *weights = packed(tape, w, c, &a->ahead, df_is_learnt(tape, w));
   if (!weights) return NULL;
   df_image image = image_of(x, c);
   df_code code =

@@ -139,7 +139,7 @@ function Counters.__close(counters) core.set_random_state(counters.state) end
 local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
-  local record <close> = core.record_open "leaves"
+  local record <close> = core.record_open(kept.kind)
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
@@ -162,8 +162,9 @@ end
 function gradient.recompute(fn)
   check_callable("nn.recompute", fn)
   return function(...)
-    if not core.recording() then return fn(...) end
-    local kept = { fn = fn, random = core.random_state() }
+    local kind = core.recording()
+    if not kind then return fn(...) end
+    local kept = { fn = fn, kind = kind, random = core.random_state() }
     local y = gradient.no_grad(fn, ...)
     return core.note_guest(y, true, walk_again, kept, ...)
   end

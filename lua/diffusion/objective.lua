@@ -3,6 +3,7 @@
 -- |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and likewise for any target, the weight on it
 -- follows (Hang et al. 2023, section 3.3, for min-SNR).
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 
 local own_rules = { simple = {}, min_snr = { gamma = { "number", default = 5, above = 0 } } }
@@ -97,6 +98,7 @@ local function objective(options)
     local B = x0:dim() > 0 and x0:size(1) or 0
     if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
     local class = opts.check("objective", given, call_rules, 3).class
+    local guard <close> = gradient.guard()
     local t = core.randint(1, process.T, { B })
     local xt, eps = process:q_sample(x0, t)
     local target = process:target(x0, eps, t)
@@ -104,7 +106,8 @@ local function objective(options)
     local snr = schedule:snr(t)
     local weight = weigh(snr, weigh_opts) * convert(snr, process.sigma_data, schedule:noise(t))
     local per_sample = weight * core.ops.mse(out, target, "sample")
-    return per_sample:mean(), { t = t, eps = eps, xt = xt, per_sample = per_sample }
+    local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample)
+    return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample }
   end
 end
 
