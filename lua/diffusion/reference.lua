@@ -841,7 +841,7 @@ return {
     signature = "d.mlp([options])",
     text = "A denoiser for points {B, dim}: residual blocks of two products, told the time by an embedding.",
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}", optional = true },
+      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1581,7 +1581,7 @@ return {
     signature = "d.unet(options)",
     text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention where asked for and in the middle, predicting C channels. Other H and W may be run too, if the levels divide them.",
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}" },
     },
     returns = {
       { type = "diffusion.model" },

@@ -605,7 +605,7 @@ function d.mix(c1, x1, ...) end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0}
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -1042,7 +1042,7 @@ function d.trainer(options) end
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention where asked for and in the middle, predicting C channels. Other H and W may be
 --- run too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv}
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 function d.unet(options) end
 
