@@ -5,26 +5,24 @@ local versions = require "versions"
 
 local search = {}
 
-local first = { train = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,nhwc,malloc", "compile,nchw,malloc" } }
-first.sample = { "nhwc,malloc", "nchw,malloc", "nhwc", "compile,freeze,nhwc,malloc", "compile,freeze,nchw,malloc" }
+local first = {
+  train = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" },
+  sample = { "nhwc,malloc", "compile,freeze,nhwc,malloc", "compile,freeze,nchw,malloc" },
+  op = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" },
+  pass = { "malloc", "foreach,malloc", "compile,malloc" },
+}
 
-first.op = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" }
-
--- What may be added to the winner of those: words, and the word they need.
-local more = { train = { foreach = "", implicit = "medium" },
-               sample = { wrapper = "compile", autotune = "compile", implicit = "medium" },
-               op = { implicit = "medium" } }
+-- What may be added to the winner of those where it is compiled. (autotune, and going without
+-- malloc, gained nothing where they were tried; bf16 inside of oneDNN instead of autocast is
+-- no other arithmetic without AMX.)
+local more = { sample = { "wrapper" } }
 
 --- Is there anything to choose at such a task?
 function search.knows(task) return first[task] ~= nil end
 
 local function additions(w, winner)
   local out = {}
-  for word, needs in pairs(more[w.task]) do
-    local fits = needs == w.precision or needs ~= "medium" and winner:find(needs, 1, true)
-    if fits then out[#out + 1] = winner .. "," .. word end
-  end
-  table.sort(out)
+  for _, word in ipairs(winner:find "compile" and more[w.task] or {}) do out[#out + 1] = winner .. "," .. word end
   return out
 end
 

@@ -1,5 +1,5 @@
-"""How PyTorch is used: the words of `variant` are nhwc, compile, autotune, freeze, foreach,
-malloc (set by the driver) and implicit (bf16 inside of oneDNN instead of autocast)."""
+"""How PyTorch is used: the words of `variant` are nhwc or nchw, compile, freeze, wrapper,
+autotune, foreach, and malloc, which is the driver's. Precision "medium" is bf16 autocast."""
 import contextlib
 
 import torch
@@ -12,9 +12,6 @@ class Setting:
         self.variant = set(w["variant"].split(","))
         self.medium = w["precision"] == "medium"
         self.format = torch.channels_last if "nhwc" in self.variant else torch.contiguous_format
-        if self.medium and "implicit" in self.variant:
-            torch.backends.mkldnn.conv.fp32_precision = "bf16"
-            torch.backends.mkldnn.matmul.fp32_precision = "bf16"
 
     def has(self, word):
         return word in self.variant
@@ -27,7 +24,7 @@ class Setting:
         return x.to(memory_format=self.format) if x.dim() == 4 else x
 
     def autocast(self):
-        if self.medium and not self.has("implicit"):
+        if self.medium:
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
