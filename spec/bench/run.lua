@@ -3,6 +3,7 @@
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 
+local core = require "diffusion.core"
 local agree = require "agree"
 local costs = require "costs"
 local duel = require "duel"
@@ -70,6 +71,7 @@ local function wanted(w)
   return settings.mode ~= "quick" or w.quick or false
 end
 
+local began = core.clock()
 versions.print(recorded.versions)
 for _, w in ipairs(workloads) do
   w.threads = settings.threads
@@ -77,4 +79,5 @@ for _, w in ipairs(workloads) do
   if wanted(w) then (settings.mode == "search" and find_best or ways[w.way])(w) end
 end
 costs.report()
+print(("%.0f s in all"):format(core.clock() - began))
 os.exit(not agree.failed, true)
