@@ -71,6 +71,7 @@ local function wanted(w)
   return settings.mode ~= "quick" or w.quick or false
 end
 
+io.stdout:setvbuf "line"
 local began = core.clock()
 versions.print(recorded.versions)
 for _, w in ipairs(workloads) do
