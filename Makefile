@@ -131,7 +131,7 @@ PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
 
 peers:
 	@{ python3 -m venv $(PEERS) \
-	  && $(PEERS)/bin/pip install --quiet --disable-pip-version-check --retries 1 \
+	  && $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1 \
 	    --extra-index-url https://download.pytorch.org/whl/cpu $(PEER_PIPS); } \
 	  || { rm -rf $(PEERS); \
 	       echo "no torch==2.13.0 can be had here; make bench leaves its columns blank"; }
