@@ -35,6 +35,7 @@ local function begin(start, w, variant)
     worker:ask "time 1"
   end)
   if fine then return worker end
+  worker:close()
   print(("  %s can't be: %s"):format(variant, why:match "[^\n]*$"))
 end
 
