@@ -1,66 +1,65 @@
-/* Attention by blocks of queries: the scores of a block against all keys stay in cache,
-** between two products of our own kernel. Forward, a task is a block of one head of one
-** sample; backward it is the whole head, since all its queries add to dk and dv. */
+/* Attention by panels of queries. Scores are computed turned, keys in rows and queries in
+** columns: then a panel of 32 queries (AVX-512) is a dense matrix that is softmaxed without
+** sums across vectors, and then, as it lies, the packed operand of the next product. */
 #include "engine/attention.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "engine/gemm.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-#define QUERIES 64 /* of a block */
-
-/* One head of one sample. */
-typedef struct head {
-  const df_real *q, *k, *v, *dy;
-  df_real *y, *dq, *dk, *dv;
-} head;
+#define QUERIES  64  /* of a block of the backward; all kernels' panels divide it */
+#define KEYS     256 /* of a tile of the backward: its scores stay in the first caches */
+#define PART     512 /* keys that the backward of one head gives to a thread, at least */
+#define PARTS    4
+#define FORWARDS 256 /* queries of an item of the forward, for which v is turned once */
 
 typedef struct attend {
   df_attend a;
-  head all;
-  df_int width; /* heads D, from a token to the next */
+  df_attend_kept in;
+  df_real *y, *softmax, *dq, *dk, *dv;
+  df_real *partial; /* of dq: parts, then as dq; NULL where there is one part */
+  df_int width;     /* heads D, from a token to the next where dense */
+  df_int parts, panel;
   df_real scale;
   df_workspace room;
 } attend;
 
-static attend attend_of(const df_attend *a, head all) {
+static attend attend_of(const df_attend *a, const df_attend_kept *in) {
   return (attend){ .a = *a,
-                   .all = all,
+                   .in = *in,
                    .width = a->heads * a->D,
+                   .panel = df_kernel()->panel,
                    .scale = (df_real)(1 / sqrt((double)a->D)) };
 }
 
-static df_real *moved(df_real *p, df_int by) { return p ? p + by : NULL; }
+/* ==== one head ====================================================================== */
 
-static head head_at(const attend *t, df_int index) {
-  const df_attend *a = &t->a;
-  df_int b = index / a->heads, at = index % a->heads * a->D;
-  df_int n = b * a->N * t->width + at, m = b * a->M * t->width + at;
-  const head *h = &t->all;
-  return (head){ .q = h->q + n,
-                 .k = h->k + m,
-                 .v = h->v + m,
-                 .dy = h->dy + n,
-                 .y = moved(h->y, n),
-                 .dq = moved(h->dq, n),
-                 .dk = moved(h->dk, m),
-                 .dv = moved(h->dv, m) };
+typedef struct head {
+  df_int sample, index; /* of the batch, in the sample */
+} head;
+
+/* Token i of this head. */
+static const df_real *token(const attend *t, df_tokens x, head h, df_int i) {
+  return x.at + h.sample * x.sample + i * x.token + h.index * t->a.D;
 }
 
-/* C x K packed, element (c, k) at w[c sc + k sk] */
-static df_real *pack(const attend *t, df_real **room, const df_real *w, df_int C,
-                     df_int sc, df_int K, df_int sk) {
-  df_real *packed = *room;
-  df_int panel = df_kernel()->panel;
-  *room += df_packed_size(C, K);
-  for (df_int k = 0; k < K; k += panel)
-    df_pack_panel(packed + k * C, w + k * sk, C, sc, df_min(panel, K - k), sk,
-                  t->a.round);
-  return packed;
+/* The same of a dense array of `count` tokens a sample. */
+static df_int dense(const attend *t, head h, df_int count, df_int i) {
+  return (h.sample * count + i) * t->width + h.index * t->a.D;
 }
+
+/* Where `softmax` has its pair of numbers of query i: one here, one N further. */
+static df_int pair(const attend *t, head h, df_int i) {
+  return (h.sample * t->a.heads + h.index) * 2 * t->a.N + i;
+}
+
+/* Pitch of turned tokens: lines a power of two apart would share a few sets of a cache. */
+static df_int pitch_of(df_int n) { return df_ceil_div(n, 16) * 16 + 16; }
 
 static df_real *claim(df_real **room, df_int reals) {
   df_real *at = *room;
@@ -68,7 +67,7 @@ static df_real *claim(df_real **room, df_int reals) {
   return at;
 }
 
-/* y (m x K) = or += x (m x C) W */
+/* y (m x K) = or += x (m x C) W, C the same in each tap */
 static void product(df_real *y, df_int ldy, const df_real *x, df_int ldx,
                     const df_real *packed, bool accumulate, df_int m, df_int C,
                     df_int K) {
@@ -76,125 +75,277 @@ static void product(df_real *y, df_int ldy, const df_real *x, df_int ldx,
   df_kernel()->rows(y, ldy, x, ldx, &none, 1, packed, NULL, NULL, 0, accumulate, m, C, K);
 }
 
-/* n tokens of one head, as the products want them: where they are, or rounded copies. */
-static const df_real *tokens(const attend *t, df_real *copy, const df_real *x, df_int n,
-                             df_int *ld) {
-  *ld = t->a.round ? t->a.D : t->width;
-  for (df_int i = 0; i < n && t->a.round; i++)
-    df_kernel()->round_bf16(copy + i * t->a.D, x + i * t->width, t->a.D);
-  return t->a.round ? copy : x;
+/* Queries as columns: ceil(n / panel) panels of D x panel, zeros beyond n. */
+static void pack_columns(const attend *t, df_real *packed, const df_real *x, df_int ld,
+                         df_int n) {
+  for (df_int i = 0; i < n; i += t->panel)
+    df_pack_panel(packed + i * t->a.D, x + i * ld, t->a.D, 1, df_min(t->panel, n - i), ld,
+                  t->a.round);
 }
 
-/* p (n x M) = softmax(scale q k^T) for n queries */
-static void probabilities(const attend *t, df_real *p, const df_real *q, df_int ldq,
-                          const df_real *packed_k, df_int n) {
-  df_int M = t->a.M;
-  product(p, M, q, ldq, packed_k, false, n, t->a.D, M);
-  for (df_int i = 0; i < n; i++) df_kernel()->softmax(p + i * M, p + i * M, t->scale, M);
+/* y (D x n, pitch ldy) = n tokens, turned */
+static void turn(const attend *t, df_real *y, df_int ldy, const df_real *x, df_int ld,
+                 df_int n) {
+  const df_kernels *kernel = df_kernel();
+  kernel->transpose(y, ldy, x, ld, n, t->a.D);
+  for (df_int d = 0; d < t->a.D && t->a.round; d++)
+    kernel->round_bf16(y + d * ldy, y + d * ldy, n);
 }
 
-static void round_block(const attend *t, df_real *p, df_int n) {
-  if (t->a.round) df_kernel()->round_bf16(p, p, n * t->a.M);
+/* n tokens, as the products want them: where they are, or rounded copies. */
+static const df_real *in_rows(const attend *t, df_real *copy, const df_real *x,
+                              df_int *ld, df_int n) {
+  if (!t->a.round) return x;
+  for (df_int i = 0; i < n; i++)
+    df_kernel()->round_bf16(copy + i * t->a.D, x + i * *ld, t->a.D);
+  *ld = t->a.D;
+  return copy;
+}
+
+static void round_scores(const attend *t, df_real *p, df_int n) {
+  if (t->a.round) df_kernel()->round_bf16(p, p, n);
+}
+
+static head head_of(const attend *t, df_int index) {
+  return (head){ index / t->a.heads, index % t->a.heads };
 }
 
 /* ==== forward ======================================================================= */
 
-static df_int forward_room(const df_attend *a) {
-  return df_packed_size(a->D, a->M) + df_packed_size(a->M, a->D)
-         + QUERIES * (a->M + a->D);
+/* Of one item: v turned, then for each panel its queries, scores, and its y turned. */
+static df_int forward_room(const attend *t) {
+  const df_attend *a = &t->a;
+  return a->D * pitch_of(a->M) + 2 * a->D * t->panel + a->M * t->panel + 2 * t->panel
+         + (a->round ? a->M * a->D : 0);
+}
+
+typedef struct operands {
+  const df_real *keys, *values; /* M x D with pitch ld; D x M */
+  df_int ld;
+} operands;
+
+/* n queries from `from` on, a panel at most. */
+static void forward_panel(const attend *t, head h, const operands *o, df_int from,
+                          df_int n, df_real *room) {
+  const df_kernels *kernel = df_kernel();
+  df_int D = t->a.D, M = t->a.M, C = t->panel, at = pair(t, h, from);
+  df_real *queries = claim(&room, D * C), *p = claim(&room, M * C);
+  df_real *turned = claim(&room, D * C), *top = claim(&room, C), *share = claim(&room, C);
+  df_real *y = t->y + dense(t, h, t->a.N, from);
+  pack_columns(t, queries, token(t, t->in.q, h, from), t->in.q.token, n);
+  product(p, C, o->keys, o->ld, queries, false, M, D, C);
+  kernel->softmax_columns(p, top, share, t->scale, M, C);
+  memcpy(t->softmax + at, top, (size_t)n * sizeof *top);
+  memcpy(t->softmax + at + t->a.N, share, (size_t)n * sizeof *share);
+  round_scores(t, p, M * C);
+  product(turned, C, o->values, pitch_of(M), p, false, D, M, C);
+  kernel->transpose(y, t->width, turned, C, D, n);
+  for (df_int i = 0; i < n; i++, y += t->width) kernel->mul(y, y, 1, share + i, 0, D);
 }
 
 static void forward_items(void *context, df_int begin, df_int end) {
   attend *t = context;
   const df_attend *a = &t->a;
-  df_int blocks = df_ceil_div(a->N, QUERIES), ldq;
+  df_int each = df_ceil_div(a->N, FORWARDS);
   df_real *piece = df_workspace_take(&t->room);
   for (df_int item = begin; item < end; item++) {
-    df_int from = item % blocks * QUERIES, n = df_min(QUERIES, a->N - from);
-    head h = head_at(t, item / blocks);
-    df_real *room = piece;
-    df_real *keys = pack(t, &room, h.k, a->D, 1, a->M, t->width);
-    df_real *values = pack(t, &room, h.v, a->M, t->width, a->D, 1);
-    df_real *p = claim(&room, QUERIES * a->M);
-    const df_real *q = tokens(t, room, h.q + from * t->width, n, &ldq);
-    probabilities(t, p, q, ldq, keys, n);
-    round_block(t, p, n);
-    product(h.y + from * t->width, t->width, p, a->M, values, false, n, a->M, a->D);
+    head h = head_of(t, item / each);
+    df_int from = item % each * FORWARDS, to = df_min(from + FORWARDS, a->N);
+    df_real *room = piece, *values = claim(&room, a->D * pitch_of(a->M));
+    df_real *copy = claim(&room, a->round ? a->M * a->D : 0);
+    operands o = { .values = values, .ld = t->in.k.token };
+    turn(t, values, pitch_of(a->M), token(t, t->in.v, h, 0), t->in.v.token, a->M);
+    o.keys = in_rows(t, copy, token(t, t->in.k, h, 0), &o.ld, a->M);
+    for (; from < to; from += t->panel)
+      forward_panel(t, h, &o, from, df_min(t->panel, to - from), room);
   }
   df_workspace_give(&t->room, piece);
 }
 
-df_code df_attend_forward(const df_attend *a, df_real *y, const df_real *q,
-                          const df_real *k, const df_real *v) {
-  attend t = attend_of(a, (head){ .q = q, .k = k, .v = v, .dy = q, .y = y });
-  df_int items = a->B * a->heads * df_ceil_div(a->N, QUERIES);
+df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
+                          df_tokens k, df_tokens v) {
+  attend t = attend_of(a, &(df_attend_kept){ .q = q, .k = k, .v = v });
+  df_int items = a->B * a->heads * df_ceil_div(a->N, FORWARDS);
+  t.y = y, t.softmax = softmax;
   if (items == 0) return DF_OK;
-  if (df_workspace_open(&t.room, forward_room(a), items) != DF_OK) return DF_MEMORY;
+  if (df_workspace_open(&t.room, forward_room(&t), items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, forward_items, &t);
   df_workspace_close(&t.room);
   return DF_OK;
 }
 
-/* ==== backward ====================================================================== */
+/* ==== backward ======================================================================
+** y = p v, p = softmax(s), s = scale q k^T; so dv = p^T dy, dp = dy v^T,
+** ds = scale p (dp - sum(dp p)) with sum(dp p) = sum(dy y), dq = ds k, dk = ds^T q. An item
+** is a part of the keys of one head: it alone adds to their dk and dv, and where a head has
+** several parts each has its own dq, added up in order in the end. */
 
-static df_int backward_room(const df_attend *a) {
-  return 2 * df_packed_size(a->D, a->M) + df_packed_size(a->M, a->D) + 3 * QUERIES * a->M
-         + 2 * QUERIES * a->D + df_packed_size(QUERIES, a->D);
+/* A block of queries; all with panels of `panel` queries, zeros beyond n. */
+typedef struct block {
+  df_int from, n, panels;
+  df_real *queries, *slopes;   /* columns: q and dy, panels of D x panel */
+  df_real *q, *dy;             /* weights: panels of taps x panel x panel */
+  df_real *top, *share, *mean; /* of each query */
+  df_real *p, *ds;             /* panels of KEYS x panel */
+  df_real *dq;                 /* turned: panels of D x panel */
+  df_int tap[QUERIES];         /* where each panel of p and ds begins */
+} block;
+
+static df_int weights_size(const attend *t) {
+  return df_ceil_div(t->a.D, t->panel) * t->panel * QUERIES;
 }
 
-/* to (M x D) += p^T x for a block of n queries: dv from p and dy, dk from ds and q */
-static void add_turned(const attend *t, df_real *to, const df_real *p, const df_real *x,
-                       df_int n, df_real *room) {
-  df_real *turned = claim(&room, QUERIES * t->a.M); /* M x n */
-  df_kernel()->transpose(turned, QUERIES, p, t->a.M, n, t->a.M);
-  df_real *packed = pack(t, &room, x, n, t->width, t->a.D, 1);
-  product(to, t->width, turned, QUERIES, packed, true, t->a.M, n, t->a.D);
+static df_int backward_room(const attend *t) {
+  df_int D = t->a.D;
+  return D * pitch_of(t->a.M / t->parts + 1) + 3 * D * QUERIES + 2 * weights_size(t)
+         + 3 * QUERIES + 2 * KEYS * QUERIES + 2 * KEYS * D + D * t->panel + D;
 }
 
-/* y = p v, p = softmax(s), s = scale q k^T; so dv = p^T dy, dp = dy v^T,
-** ds = scale p (dp - sum(dp p)), dq = ds k, dk = ds^T q. */
-static void head_backward(const attend *t, const head *h, df_real *room) {
-  const df_attend *a = &t->a;
-  df_int ldq, ldy, M = a->M, D = a->D;
-  df_real *keys = pack(t, &room, h->k, D, 1, M, t->width);
-  df_real *values = pack(t, &room, h->v, D, 1, M, t->width);
-  df_real *keys_back = pack(t, &room, h->k, M, t->width, D, 1);
-  df_real *p = claim(&room, QUERIES * M), *ds = claim(&room, QUERIES * M);
-  df_real *copy_q = claim(&room, QUERIES * D), *copy_dy = claim(&room, QUERIES * D);
-  for (df_int from = 0; from < a->N; from += QUERIES) {
-    df_int n = df_min(QUERIES, a->N - from), at = from * t->width;
-    const df_real *q = tokens(t, copy_q, h->q + at, n, &ldq);
-    const df_real *dy = tokens(t, copy_dy, h->dy + at, n, &ldy);
-    probabilities(t, p, q, ldq, keys, n);
-    product(ds, M, dy, ldy, values, false, n, D, M);
-    for (df_int i = 0; i < n; i++)
-      df_kernel()->softmax_back(ds + i * M, 0, ds + i * M, p + i * M, t->scale, M);
-    round_block(t, p, n);
-    round_block(t, ds, n);
-    if (h->dv) add_turned(t, h->dv, p, h->dy + at, n, room);
-    if (h->dk) add_turned(t, h->dk, ds, h->q + at, n, room);
-    if (h->dq) product(h->dq + at, t->width, ds, M, keys_back, true, n, M, D);
+static void claim_block(const attend *t, block *b, df_real **room) {
+  df_int columns = t->a.D * QUERIES;
+  b->queries = claim(room, columns), b->slopes = claim(room, columns);
+  b->dq = claim(room, columns);
+  b->q = claim(room, weights_size(t)), b->dy = claim(room, weights_size(t));
+  b->top = claim(room, QUERIES), b->share = claim(room, QUERIES);
+  b->mean = claim(room, QUERIES);
+  b->p = claim(room, KEYS * QUERIES), b->ds = claim(room, KEYS * QUERIES);
+  for (df_int i = 0; i < QUERIES / t->panel; i++) b->tap[i] = i * KEYS * t->panel;
+}
+
+/* The n tokens of a block as weights, `panels` taps of panel x D, zeros beyond n. */
+static void pack_weights(const attend *t, df_real *packed, const df_real *x, df_int ld,
+                         const block *b) {
+  df_int all = b->panels * t->panel, size = all * t->panel;
+  for (df_int k = 0; k < t->a.D; k += t->panel, packed += size) {
+    df_pack_panel(packed, x + k, b->n, ld, df_min(t->panel, t->a.D - k), 1, t->a.round);
+    memset(packed + b->n * t->panel, 0,
+           (size_t)((all - b->n) * t->panel) * sizeof *packed);
+  }
+}
+
+static void fill_block(const attend *t, head h, block *b, df_int from) {
+  df_int N = t->a.N, D = t->a.D, at = pair(t, h, from), first = dense(t, h, N, from);
+  const df_real *q = token(t, t->in.q, h, from), *dy = t->in.dy + first;
+  b->from = from, b->n = df_min(QUERIES, N - from);
+  b->panels = df_ceil_div(b->n, t->panel);
+  pack_columns(t, b->queries, q, t->in.q.token, b->n);
+  pack_columns(t, b->slopes, dy, t->width, b->n);
+  if (t->dk) pack_weights(t, b->q, q, t->in.q.token, b);
+  if (t->dv) pack_weights(t, b->dy, dy, t->width, b);
+  memset(b->top, 0, 3 * QUERIES * sizeof *b->top); /* share and mean with it */
+  memcpy(b->top, t->in.softmax + at, (size_t)b->n * sizeof *b->top);
+  memcpy(b->share, t->in.softmax + at + N, (size_t)b->n * sizeof *b->share);
+  for (df_int i = 0; i < b->n; i++)
+    b->mean[i] =
+        (df_real)df_kernel()->dot(dy + i * t->width, t->in.y + first + i * t->width, D);
+}
+
+/* m keys of a part, from `from` on. */
+typedef struct tile {
+  df_int from, m;
+  const df_real *k, *v; /* m x D */
+  df_int ldk, ldv;
+  const df_real *turned; /* of k: D x m, pitch ldt */
+  df_int ldt;
+} tile;
+
+/* p and ds of a tile's keys and a block's queries, panel by panel. */
+static void score_tile(const attend *t, const block *b, const tile *k) {
+  const df_kernels *kernel = df_kernel();
+  df_int D = t->a.D, C = t->panel;
+  for (df_int i = 0; i < b->panels; i++) {
+    df_real *p = b->p + b->tap[i], *ds = b->ds + b->tap[i];
+    product(p, C, k->k, k->ldk, b->queries + i * C * D, false, k->m, D, C);
+    kernel->softmax_again(p, b->top + i * C, b->share + i * C, t->scale, k->m, C);
+    product(ds, C, k->v, k->ldv, b->slopes + i * C * D, false, k->m, D, C);
+    kernel->softmax_back_columns(ds, p, b->mean + i * C, t->scale, k->m, C);
+    round_scores(t, p, k->m * C);
+    round_scores(t, ds, k->m * C);
+  }
+}
+
+/* to (m x D, of the dense tokens) += scores (m x n) weights (n x D) */
+static void add_keys(const attend *t, df_real *to, const df_real *scores,
+                     const df_real *weights, const block *b, df_int m) {
+  df_kernel()->rows(to, t->width, scores, t->panel, b->tap, b->panels, weights, NULL,
+                    NULL, 0, true, m, t->panel, t->a.D);
+}
+
+static void work_tile(const attend *t, head h, const block *b, const tile *k,
+                      bool first) {
+  df_int D = t->a.D, C = t->panel, at = dense(t, h, t->a.M, k->from);
+  score_tile(t, b, k);
+  if (t->dv) add_keys(t, t->dv + at, b->p, b->dy, b, k->m);
+  if (t->dk) add_keys(t, t->dk + at, b->ds, b->q, b, k->m);
+  for (df_int i = 0; i < b->panels && t->dq; i++)
+    product(b->dq + i * C * D, C, k->turned, k->ldt, b->ds + b->tap[i], !first, D, k->m,
+            C);
+}
+
+/* dq of a block: into the part's own, or added to dq itself. `line` is a panel x D. */
+static void put_queries(const attend *t, head h, const block *b, df_int part,
+                        df_real *line) {
+  const df_kernels *kernel = df_kernel();
+  df_int D = t->a.D, C = t->panel, at = dense(t, h, t->a.N, b->from);
+  df_real *mine = t->partial ? t->partial + part * t->a.B * t->a.N * t->width : NULL;
+  for (df_int i = 0; i < b->n; i += C, at += C * t->width) {
+    df_int n = df_min(C, b->n - i);
+    if (mine) kernel->transpose(mine + at, t->width, b->dq + i * D, C, D, n);
+    else kernel->transpose(line, D, b->dq + i * D, C, D, n);
+    for (df_int j = 0; j < n && !mine; j++) {
+      df_real *to = t->dq + at + j * t->width;
+      kernel->add(to, to, 1, line + j * D, 1, D);
+    }
+  }
+}
+
+/* Keys [from, end) of a head against all its queries. */
+static void work_part(const attend *t, head h, df_int part, df_real *room) {
+  df_int M = t->a.M, D = t->a.D, from = part * M / t->parts,
+         end = (part + 1) * M / t->parts, ld = t->in.k.token;
+  block b;
+  claim_block(t, &b, &room);
+  df_real *turned = claim(&room, D * pitch_of(end - from)),
+          *line = claim(&room, D * t->panel);
+  df_real *copy_k = claim(&room, KEYS * D), *copy_v = claim(&room, KEYS * D);
+  if (t->dq)
+    turn(t, turned, pitch_of(end - from), token(t, t->in.k, h, from), ld, end - from);
+  for (df_int query = 0; query < t->a.N; query += QUERIES) {
+    fill_block(t, h, &b, query);
+    for (df_int key = from; key < end; key += KEYS) {
+      tile k = { key, df_min(KEYS, end - key), .ldk = ld, .ldv = t->in.v.token };
+      k.k = in_rows(t, copy_k, token(t, t->in.k, h, key), &k.ldk, k.m);
+      k.v = in_rows(t, copy_v, token(t, t->in.v, h, key), &k.ldv, k.m);
+      k.turned = turned + (key - from), k.ldt = pitch_of(end - from);
+      work_tile(t, h, &b, &k, key == from);
+    }
+    if (t->dq) put_queries(t, h, &b, part, line);
   }
 }
 
 static void backward_items(void *context, df_int begin, df_int end) {
   attend *t = context;
   df_real *piece = df_workspace_take(&t->room);
-  for (df_int item = begin; item < end; item++) {
-    head h = head_at(t, item);
-    head_backward(t, &h, piece);
-  }
+  for (df_int item = begin; item < end; item++)
+    work_part(t, head_of(t, item / t->parts), item % t->parts, piece);
   df_workspace_give(&t->room, piece);
 }
 
 df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real *dv,
-                           const df_real *dy, const df_real *q, const df_real *k,
-                           const df_real *v) {
-  attend t = attend_of(a, (head){ q, k, v, dy, NULL, dq, dk, dv });
-  df_int items = a->B * a->heads;
-  if (items == 0 || a->N == 0) return DF_OK;
-  if (df_workspace_open(&t.room, backward_room(a), items) != DF_OK) return DF_MEMORY;
-  df_parallel(items, 1, backward_items, &t);
-  df_workspace_close(&t.room);
-  return DF_OK;
+                           const df_attend_kept *kept) {
+  attend t = attend_of(a, kept);
+  df_int size = a->B * a->N * t.width;
+  if (size == 0) return DF_OK;
+  t.dq = dq, t.dk = dk, t.dv = dv;
+  t.parts = df_max(1, df_min(PARTS, a->M / PART));
+  if (t.dq && t.parts > 1
+      && !(t.partial = df_alloc((size_t)(t.parts * size) * sizeof(df_real))))
+    return DF_MEMORY;
+  df_int items = a->B * a->heads * t.parts;
+  df_code code = df_workspace_open(&t.room, backward_room(&t), items);
+  if (code == DF_OK) df_parallel(items, 1, backward_items, &t);
+  if (code == DF_OK && t.partial) df_fold(dq, true, t.partial, t.parts, size, size);
+  if (code == DF_OK) df_workspace_close(&t.room);
+  df_free(t.partial);
+  return code;
 }

@@ -11,14 +11,26 @@ typedef struct df_attend {
   bool round; /* operands of products to bf16 */
 } df_attend;
 
-df_code df_attend_forward(const df_attend *a, df_real *y, const df_real *q,
-                          const df_real *k, const df_real *v);
+/* Tokens to read: thirds of one projection, say. The heads D reals of one are adjacent. */
+typedef struct df_tokens {
+  const df_real *at;
+  df_int token, sample; /* reals from a token to the next, from a sample to the next */
+} df_tokens;
 
-/* Adds to dq, dk and dv (NULL: not wanted), which may be one and the same where q, k and
-** v are. The probabilities are computed again instead of kept: they cost one product in six,
-** but B heads N M reals to keep, 600 MB for four heads on a batch of 64 at 28 x 28. */
+/* y is dense; so is `softmax`, what the backward needs to have the probabilities again:
+** the largest score and one over the sum of each query.   softmax: B, heads, 2, N */
+df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
+                          df_tokens k, df_tokens v);
+
+typedef struct df_attend_kept {
+  df_tokens q, k, v;
+  const df_real *y, *softmax, *dy;
+} df_attend_kept;
+
+/* Adds to dq, dk and dv (dense; NULL: not wanted), which may be one and the same where q, k
+** and v are. The probabilities are computed again instead of kept: they cost one product in
+** five, but B heads N M reals to keep, 600 MB for four heads on a batch of 64 at 28 x 28. */
 df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real *dv,
-                           const df_real *dy, const df_real *q, const df_real *k,
-                           const df_real *v);
+                           const df_attend_kept *kept);
 
 #endif

@@ -10,7 +10,8 @@
 **     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
 **   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`,     gemm
 **                            or OpenBLAS where kernels are scalar (core64)
-**   attention                own `rows` and softmax on blocks of 64 queries    attention
+**   attention                own `rows` and a softmax of columns, by panels of   attention
+**                            queries
 **
 ** Measured on one core of an AMD Zen 5 (AVX-512, Debian's OpenBLAS 0.3.21, which runs its
 ** Haswell kernels there), GF/s of 2 B P Q K R S C operations, batch 16, 3 x 3 kernels:

@@ -120,6 +120,16 @@ typedef struct df_kernels {
                        df_real scale, df_int n);   /* scale y (dy - sum(dy y)); dx == dy
                                                    ** allowed */
   double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
+  /* Attention's: p is rows x C, dense, a softmax in each column but for its share:
+  ** p = e^(scale p - top[c]), top the largest of the column, share = 1 / sum */
+  void (*softmax_columns)(df_real *p, df_real *top, df_real *share, df_real scale,
+                          df_int rows, df_int C);
+  /* the same from what it left, and whole: p = e^(scale p - top[c]) share[c] */
+  void (*softmax_again)(df_real *p, const df_real *top, const df_real *share,
+                        df_real scale, df_int rows, df_int C);
+  /* dx = scale p (dx - mean[c]), mean = sum(dy p) of the column */
+  void (*softmax_back_columns)(df_real *dx, const df_real *p, const df_real *mean,
+                               df_real scale, df_int rows, df_int C);
 
   /* -- noise.h: element e of a key is the same whatever `first` and n of the call ------ */
   void (*uniform)(df_real *y, df_int first, df_int n, const df_random *key); /* (0, 1) */

@@ -1,5 +1,5 @@
-/* Attention with heads. Only q, k and v are kept; the engine computes the probabilities
-** again on the way back. */
+/* Attention with heads. The probabilities aren't kept; the engine computes them again on
+** the way back, from the largest score and the sum of each query. */
 #include "engine/engine.h"
 
 #include "ops/op.h"
@@ -24,43 +24,51 @@ static bool check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
   return true;
 }
 
+/* What is read where it lies: thirds of one projection are three windows on it. */
+static df_tensor *readable(df_tape *tape, df_tensor *x) {
+  return x->dtype == DF_REAL && x->form == DF_ROWS && x->stride[2] == 1
+             ? x
+             : df_dense(tape, x);
+}
+
+static df_tokens tokens_of(const df_tensor *x) {
+  return (df_tokens){ df_tensor_reals(x), x->stride[1], x->stride[0] };
+}
+
 static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   df_sink to[3];
   for (int i = 0; i < 3; i++)
     if (df_sink_open_parts(node, i, &to[i]) != DF_OK) return df_error_code();
-  return df_attend_backward(node->data, to[0].to, to[1].to, to[2].to, df_tensor_reals(dy),
-                            df_tensor_reals(node->keep[0]),
-                            df_tensor_reals(node->keep[1]),
-                            df_tensor_reals(node->keep[2]));
+  df_tensor *const *keep = node->keep;
+  const df_attend_kept kept = { tokens_of(keep[0]),       tokens_of(keep[1]),
+                                tokens_of(keep[2]),       df_tensor_reals(keep[3]),
+                                df_tensor_reals(keep[4]), df_tensor_reals(dy) };
+  return df_attend_backward(node->data, to[0].to, to[1].to, to[2].to, &kept);
 }
 
-static const df_op op = { "attention", backward };
+static const df_op op = { .name = "attention", .backward = backward };
 
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads) {
   if (!q || !k || !v || !check(q, k, v, heads)) return NULL;
-  q = df_dense(tape, q), k = df_dense(tape, k), v = df_dense(tape, v);
+  q = readable(tape, q), k = readable(tape, k), v = readable(tape, v);
   df_tensor *y = q && k && v ? df_result(tape, &q->shape) : NULL;
   if (!y) return NULL;
-  df_int width = q->shape.size[2];
-  df_attend a = { .B = q->shape.size[0],
-                  .N = q->shape.size[1],
-                  .M = k->shape.size[1],
-                  .heads = heads,
-                  .D = width / heads,
-                  .round = df_tape_precision(tape) == DF_MEDIUM };
-  if (df_attend_forward(&a, df_tensor_reals(y), df_tensor_reals(q), df_tensor_reals(k),
-                        df_tensor_reals(v))
-      != DF_OK)
+  const df_int *size = q->shape.size;
+  df_attend a = {
+    size[0], size[1],         k->shape.size[1],
+    heads,   size[2] / heads, .round = df_tape_precision(tape) == DF_MEDIUM
+  };
+  df_shape pairs = { 4, { a.B, heads, 2, a.N } };
+  df_tensor *softmax = df_result(tape, &pairs);
+  if (!softmax
+      || df_attend_forward(&a, df_tensor_reals(y), df_tensor_reals(softmax), tokens_of(q),
+                           tokens_of(k), tokens_of(v))
+             != DF_OK)
     return NULL;
-  df_tensor *operand[] = { q, k, v };
-  return df_tape_note(tape, y,
-                      (df_note){ .op = &op,
-                                 .n = 3,
-                                 .x = operand,
-                                 .kept = 3,
-                                 .keep = operand,
-                                 .data = &a,
-                                 .size = sizeof a });
+  df_tensor *operand[] = { q, k, v, y, softmax };
+  df_note note = { .op = &op, .n = 3, .x = operand, .kept = 5, .keep = operand };
+  note.data = &a, note.size = sizeof a;
+  return df_tape_note(tape, y, note);
 }

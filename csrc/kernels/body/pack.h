@@ -5,25 +5,35 @@ static void round_bf16(df_real *y, const df_real *x, df_int n) {
   map(y, x, n, vround_bf16);
 }
 
-/* Four rows by VL columns: interleaved, a column's four numbers lie side by side. */
+#define BLOCK_ROWS 16 /* of x that are transposed at a time: a line of y */
+
+/* Up to BLOCK_ROWS by VL: rows are interleaved by fours, so that four numbers of a column
+** lie side by side, and then a line of y is written from four such pieces. */
+INLINE void transpose_block(df_real *y, df_int ldy, const df_real *x, df_int ldx,
+                            df_int rows, df_int C) {
+  df_real part[BLOCK_ROWS / 4][4 * VL];
+  for (df_int r = 0; r < rows; r += 4) {
+    V v[4];
+    for (df_int j = 0; j < 4; j++) v[j] = vload(x + df_min(r + j, rows - 1) * ldx, C);
+    vstore4(part[r / 4], v[0], v[1], v[2], v[3]);
+  }
+  for (df_int c = 0; c < C; c++, y += ldy) {
+    df_int r = 0;
+    for (; r + 4 <= rows; r += 4) memcpy(y + r, part[r / 4] + 4 * c, 4 * sizeof *y);
+    for (; r < rows; r++) y[r] = part[r / 4][4 * c + r % 4];
+  }
+}
+
+/* By 16 rows, all their columns: what comes from memory is read as it lies. */
 static void transpose(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
                       df_int C) {
-  for (df_int c0 = 0; c0 < C; c0 += VL)
-    for (df_int r0 = 0; r0 < rows; r0 += 4) {
-      df_real part[4 * VL], *to = y + c0 * ldy + r0;
-      df_int height = df_min(4, rows - r0), width = df_min(VL, C - c0);
-      V v[4];
-      for (df_int j = 0; j < 4; j++) {
-        const df_real *from = x + (r0 + df_min(j, height - 1)) * ldx + c0;
-        v[j] = vload(from, width);
-      }
-      vstore4(part, v[0], v[1], v[2], v[3]);
-      if (height == 4)
-        for (df_int c = 0; c < width; c++)
-          memcpy(to + c * ldy, part + 4 * c, 4 * sizeof *y);
-      else
-        for (df_int c = 0; c < width; c++)
-          for (df_int r = 0; r < height; r++) to[c * ldy + r] = part[4 * c + r];
+  for (df_int r = 0; r < rows; r += BLOCK_ROWS)
+    for (df_int c = 0; c < C; c += VL) {
+      df_int m = df_min(BLOCK_ROWS, rows - r), n = df_min(VL, C - c);
+      df_real *to = y + c * ldy + r;
+      const df_real *from = x + r * ldx + c;
+      if (m == BLOCK_ROWS && n == VL) transpose_block(to, ldy, from, ldx, BLOCK_ROWS, VL);
+      else transpose_block(to, ldy, from, ldx, m, n);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Softmax of one row, what undoes it, and the logarithm of its sum. */
+/* Softmax of one row, what undoes it, and the logarithm of its sum; and attention's, whose
+** rows lie in columns: many at once, with no sum across a vector. */
 #include "kernels/vec.h"
 
 /* y = e^(scale x - top); in place allowed. */
@@ -46,4 +47,59 @@ static double logsumexp(const df_real *x, df_int n) {
   }
   /* cppcheck-suppress invalidFunctionArg; a finite top is a term, of 1 */
   return (double)top + log(total);
+}
+
+/* ---- a softmax in each column of rows x C ---------------------------------------------- */
+
+/* e^(scale x - top), where that is 0 or less, but for rounding. */
+static inline V below_top(V factor, V x, V top) {
+  return vexp_near(vmax(vset1(-104), vfma(factor, x, vneg(top))));
+}
+
+static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real scale,
+                            df_int rows, df_int C) {
+  V factor = vset1(scale);
+  for (df_int c = 0; c < C; c += VL) {
+    df_int n = C - c;
+    V most = vset1(-(df_real)INFINITY), total = vset1(0);
+    for (df_int r = 0; r < rows; r++)
+      most = vmax(vmul(factor, vload(p + r * C + c, n)), most);
+    for (df_int r = 0; r < rows;) {
+      V part = vset1(0);
+      for (df_int end = df_min(rows, r + STRETCH_ROWS); r < end; r++) {
+        V e = below_top(factor, vload(p + r * C + c, n), most);
+        part = vadd(part, e);
+        vstore(p + r * C + c, e, n);
+      }
+      total = vadd(total, part);
+    }
+    vstore(top + c, most, n);
+    vstore(share + c, vdiv(vset1(1), total), n);
+  }
+}
+
+static void softmax_again(df_real *p, const df_real *top, const df_real *share,
+                          df_real scale, df_int rows, df_int C) {
+  V factor = vset1(scale);
+  for (df_int c = 0; c < C; c += VL) {
+    df_int n = C - c;
+    V most = vload(top + c, n), one = vload(share + c, n);
+    for (df_int r = 0; r < rows; r++) {
+      V e = below_top(factor, vload(p + r * C + c, n), most);
+      vstore(p + r * C + c, vmul(e, one), n);
+    }
+  }
+}
+
+static void softmax_back_columns(df_real *dx, const df_real *p, const df_real *mean,
+                                 df_real scale, df_int rows, df_int C) {
+  V factor = vset1(scale);
+  for (df_int c = 0; c < C; c += VL) {
+    df_int n = C - c;
+    V middle = vload(mean + c, n);
+    for (df_int r = 0; r < rows; r++) {
+      V d = vsub(vload(dx + r * C + c, n), middle);
+      vstore(dx + r * C + c, vmul(vmul(factor, vload(p + r * C + c, n)), d), n);
+    }
+  }
 }

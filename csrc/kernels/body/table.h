@@ -69,6 +69,9 @@ const df_kernels TABLE = {
 
   .softmax = softmax,
   .softmax_back = softmax_back,
+  .softmax_columns = softmax_columns,
+  .softmax_again = softmax_again,
+  .softmax_back_columns = softmax_back_columns,
   .logsumexp = logsumexp,
 
   .uniform = uniform,
