@@ -11,18 +11,20 @@
 
 /* The same, with products of pairs from the units that know how. */
 #ifdef DF_HAVE_AVX512BF16
-#define TABLE     df_kernels_avx512bf16
-#define NAME      "avx512bf16"
-#define PAIRS     df_pairs_avx512bf16
-#define PAIRS_PAY 1
+#define TABLE      df_kernels_avx512bf16
+#define NAME       "avx512bf16"
+#define PAIRS      df_pairs_avx512bf16
+#define PAIRS_STEP 2
+#define PAIRS_PAY  1
 #include "kernels/body/table.h"
 #endif
 
 #ifdef DF_HAVE_AMX
-#define TABLE     df_kernels_amx
-#define NAME      "amx"
-#define PAIRS     df_pairs_amx
-#define PAIRS_PAY 2
+#define TABLE      df_kernels_amx
+#define NAME       "amx"
+#define PAIRS      df_pairs_amx
+#define PAIRS_STEP 32
+#define PAIRS_PAY  2
 #include "kernels/body/table.h"
 #endif
 

@@ -39,7 +39,7 @@ typedef struct df_update {
 
 /* A product of rows of bf16 with panels of bf16, summed in reals; see pairs. */
 typedef struct df_pairs {
-  df_int m, K, C; /* rows, columns, channels of a tap: a multiple of 32 */
+  df_int m, K, C; /* rows, columns, channels of a tap: a multiple of pairs_step */
   df_real *y;
   df_int ldy;
   const df_int *place; /* m: where row i begins in y and add, -1 for a row nobody wants;
@@ -48,7 +48,9 @@ typedef struct df_pairs {
   df_int ldx, x_low; /* from a row's high plane to its low one; 0: there is none */
   const df_int *tap; /* offsets into x */
   df_int taps;
-  const uint16_t *w;   /* a panel: taps C / 2 pairs of channels x DF_PANEL columns x 2 */
+  const uint16_t
+      *w; /* a panel: C / 2 pairs of channels x DF_PANEL columns x 2, each tap */
+  const df_int *w_tap; /* where taps begin in a panel; NULL: one behind the other */
   df_int panel, w_low; /* to the next panel; from a panel's high plane to its low one */
   const df_real *bias, *add;
   bool accumulate;
@@ -169,6 +171,7 @@ typedef struct df_kernels {
   ** high low + low high, all else about 2^-16 of it. Subnormal operands and sums may
   ** count as 0. Up to 31 rows of x behind the last are read, whatever they hold. */
   void (*pairs)(const df_pairs *p);
+  df_int pairs_step; /* 2, or 32 */
   int pairs_pay; /* with so many planes at most `pairs` is faster than `rows`: 0, 1, 2 */
 
   /* y[r][c] (pitch ldy; low: the low plane, `low` behind, 0 for none) = x[r][c], and zeros

@@ -107,7 +107,7 @@ static void check_panels(df_int rows, df_int C, bool twice) {
 
 typedef struct job {
   df_int m, K, C, taps;
-  bool twice, bias, add, accumulate, holes;
+  bool twice, bias, add, accumulate, holes, apart; /* apart: taps of w in another order */
 } job;
 
 static double one_sum(const df_pairs *p, df_int m, df_int k, double *size) {
@@ -115,8 +115,9 @@ static double one_sum(const df_pairs *p, df_int m, df_int k, double *size) {
   double sum = 0;
   for (df_int t = 0; t < p->taps; t++)
     for (df_int c = 0; c < p->C; c++) {
-      const uint16_t *a = x + p->tap[t] + c,
-                     *b = w + ((t * p->C + c) / 2 * DF_PANEL + k % DF_PANEL) * 2 + c % 2;
+      df_int from = p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL;
+      const uint16_t *a = x + p->tap[t] + c;
+      const uint16_t *b = w + from + (c / 2 * DF_PANEL + k % DF_PANEL) * 2 + c % 2;
       double v = number(*a) * number(*b);
       if (p->x_low)
         v += number(a[p->x_low]) * number(*b) + number(*a) * number(b[p->w_low]);
@@ -145,8 +146,11 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
   static uint16_t rows[ROOM], panels[ROOM];
   static df_int place[200];
   df_int tall = j->taps * j->C, ldx = j->C * (1 + j->twice), m = j->m + 3, kept = 0;
-  df_int tap[9], panel = tall * DF_PANEL * (1 + j->twice);
-  for (df_int t = 0; t < j->taps; t++) tap[t] = t * 7 % 4 * ldx;
+  df_int tap[9], w_tap[9], panel = tall * DF_PANEL * (1 + j->twice);
+  for (df_int t = 0; t < j->taps; t++) {
+    tap[t] = t * 7 % 4 * ldx;
+    w_tap[t] = (j->taps - 1 - t) * j->C * DF_PANEL;
+  }
   fill(x, m * j->C, 3), fill(w, tall * j->K, 4), fill(bias, j->K, 5);
   fill(add, j->m * (j->K + 1), 6), fill(before, j->m * (j->K + 1), 7);
   memcpy(y, before, sizeof y);
@@ -167,6 +171,7 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
                  .tap = tap,
                  .taps = j->taps,
                  .w = panels,
+                 .w_tap = j->apart ? w_tap : NULL,
                  .panel = panel,
                  .w_low = w_low,
                  .bias = j->bias ? bias : NULL,
@@ -191,16 +196,23 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
         0);
 }
 
-static void check_products(void (*product)(const df_pairs *)) {
+static void check_products(void (*product)(const df_pairs *), df_int step) {
   static const df_int HEIGHTS[] = { 1, 2, 5, 7, 13, 14, 15, 16, 17, 29, 31, 32, 33, 50 };
   static const df_int WIDTHS[] = { 1, 3, 8, 15, 16, 17, 31, 32, 33, 40, 64 };
   for (int i = 0; i < 14; i++)
     for (int k = 0; k < 11; k++)
       for (int twice = 0; twice < 2; twice++) {
         int bits = i + k;
-        job j = { HEIGHTS[i],         WIDTHS[k], (i + k) % 3 ? 32 : 64,
-                  k % 4 == 0 ? 9 : 1, twice,     bits & 1,
-                  bits & 2,           bits & 4,  (i + 2 * k) % 5 < 2 };
+        job j = { HEIGHTS[i],
+                  WIDTHS[k],
+                  (1 + (i + k) % 3) * (step == 2 ? 14 : 32),
+                  k % 4 == 0 ? 9 : 1,
+                  twice,
+                  bits & 1,
+                  bits & 2,
+                  bits & 4,
+                  (i + 2 * k) % 5 < 2,
+                  i % 2 };
         check_product(&j, product);
       }
 }
@@ -256,7 +268,7 @@ long df_check_pairs(const df_kernels *kernels) {
     for (df_int C = 1; C < 100; C += C < 10 ? 2 : 11)
       for (int twice = 0; twice < 2; twice++)
         check_planes(rows, C, twice), check_panels(rows, C, twice);
-  check_products(table->pairs), check_precision(table->pairs);
+  check_products(table->pairs, table->pairs_step), check_precision(table->pairs);
   report(name, before);
   return faults - before;
 }
@@ -264,7 +276,7 @@ long df_check_pairs(const df_kernels *kernels) {
 long df_check_tiles(const df_kernels *kernels) {
   long before = faults;
   table = kernels, name = "tiles in plain C", checks = 0;
-  check_products(tiles), check_precision(tiles);
+  check_products(tiles, 32), check_precision(tiles);
   judge(tiles_open == 0, "tiles left open", 0, 0, tiles_open, 0);
   report(name, before);
   return faults - before;

@@ -6,7 +6,7 @@
 /* y of mr rows from `row` on x NR vectors from column k + at on, all constants but the
 ** places where this is inlined; n columns are left. */
 INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int row,
-                       const uint16_t *w, df_int k, df_int n) {
+                       const uint16_t *panel, df_int k, df_int n) {
   R s[PAIR_ROWS][NR];
   df_int to[PAIR_ROWS], left[NR];
   for (int j = 0; j < NR; j++) left[j] = df_max(0, n - j * RL);
@@ -18,6 +18,7 @@ INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int
   const df_int ldx = p->ldx, x_low = p->x_low, w_low = p->w_low;
   for (df_int t = 0; t < p->taps; t++) {
     const uint16_t *x = p->x + row * ldx + p->tap[t];
+    const uint16_t *w = panel + (p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL);
     for (df_int c = 0; c < p->C; c += 2, w += 2 * DF_PANEL) {
       P b[NR], low[NR];
       for (int j = 0; j < NR; j++) {

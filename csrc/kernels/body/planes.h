@@ -26,9 +26,13 @@ static void planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int
 INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_int count) {
   uint32_t part[4 * VL];
   ustore4(part, w[0], w[1], w[2], w[3]);
+  if (count == 8) {
+    for (df_int i = 0; i < n; i++) memcpy(y + i * ldy, part + 4 * i, 16);
+    return;
+  }
   for (df_int i = 0; i < n; i++)
-    if (count == 8) memcpy(y + i * ldy, part + 4 * i, 16);
-    else memcpy(y + i * ldy, part + 4 * i, (size_t)count * sizeof *y);
+    for (df_int j = 0; j < count; j++)
+      y[i * ldy + j] = (uint16_t)(part[4 * i + j / 2] >> j % 2 * 16);
 }
 
 /* Eight rows: pairs of them are words, and words are what is turned. */

@@ -1,8 +1,9 @@
 /* The table that the bodies make: TABLE and NAME are the unit's own, and PAIRS where it
 ** has something better than the body. */
 #ifndef PAIRS
-#define PAIRS     pairs
-#define PAIRS_PAY 0
+#define PAIRS      pairs
+#define PAIRS_STEP 2
+#define PAIRS_PAY  0
 #endif
 
 const df_kernels TABLE = {
@@ -84,6 +85,7 @@ const df_kernels TABLE = {
   .pack_weights = pack_weights,
 
   .pairs = PAIRS,
+  .pairs_step = PAIRS_STEP,
   .pairs_pay = PAIRS_PAY,
   .planes = planes,
   .turn_planes = turn_planes,
@@ -119,4 +121,5 @@ const df_kernels TABLE = {
 #undef TABLE
 #undef NAME
 #undef PAIRS
+#undef PAIRS_STEP
 #undef PAIRS_PAY

@@ -96,12 +96,12 @@ INLINE void add_products(const bool both) {
 /* With two planes the order low weights, high weights, low rows loads each tile once. */
 INLINE void sum_tiles(const tile_block *b, const bool both, const bool twice) {
   const df_pairs *p = b->p;
-  const uint16_t *w = b->w;
   df_int pitch = p->ldx * 2;
   start_sums(b, both);
   for (df_int t = 0; t < p->taps; t++) {
     const uint16_t *x = p->x + b->row[0] * p->ldx + p->tap[t];
     const uint16_t *second = p->x + b->row[1] * p->ldx + p->tap[t];
+    const uint16_t *w = b->w + (p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL);
     for (df_int c = 0; c < p->C; c += 32, w += 32 * DF_PANEL) {
       load_rows(x + c, second + c, pitch, both);
       if (twice) load_weights(w + p->w_low), add_products(both);
