@@ -14,6 +14,8 @@ static const df_algorithm *const list[] = {
   &df_conv_tiles,
   /* A 1 x 1 kernel is one product of matrices: nothing is shifted, nothing padded. */
   &df_conv_rows,
+  /* A quarter of the multiplications, at 0.55 of their rate: 2.3 times the speed of taps
+  ** (engine.h), within 1e-5. */
   &df_conv_winograd,
   /* Can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
   &df_conv_taps,

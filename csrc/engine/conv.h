@@ -29,7 +29,7 @@ typedef struct df_algorithm {
   const char *name;
   df_form (*form)(const df_conv *c); /* of x, best */
   /* By one image's shape, the precision and the instruction set, never by the batch, so
-  ** that a sample has the same bits alone. */
+  ** that a sample has the same bits alone; gradients of weights are of a batch. */
   bool (*can)(const df_conv *c, df_direction d, df_form x);
   bool (*pays)(const df_conv *c, df_direction d);
   df_packing ahead, back; /* for forward, for data */

@@ -10,28 +10,36 @@
 **                            phase of the stride
 **     taps to w              own `rows` over pixels, x turned, dy as weights   conv_weight
 **     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
+**     winograd: 3 x 3        36 products for 16 outputs of a tile, own `rows`  conv_winograd
 **   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`,     gemm
 **                            or OpenBLAS where kernels are scalar (core64)
 **   attention                own `rows` and a softmax of columns, by panels of   attention
 **                            queries
 **
-** Measured on one core of an AMD Zen 5 (AVX-512, Debian's OpenBLAS 0.3.21, which runs its
-** Haswell kernels there), GF/s of 2 B P Q K R S C operations, batch 16, 3 x 3 kernels:
+** Measured on one core of an AMD Zen 5 (Debian's OpenBLAS 0.3.21 runs its Haswell kernels
+** there), GF/s of 2 B P Q K R S C operations, 3 x 3 kernels, weights packed beforehand:
 **
-**   H = W, C = K     sgemm, same shape    forward    to x    to w
-**   28,  64                        113        240     235     198
-**   14, 128                        112        250     246     209
-**    7, 256                        118        251     248     192
+**                   sgemm,    AVX-512: taps      winograd       AVX2: taps      winograd
+**   B, H = W, C = K  its shape  to y   x    w    y    x    w    to y   x    w    y    x    w
+**   16, 28,  64        113     242  234  221   539  506  389     119  120  112  278  265  248
+**   16, 14, 128        112     249  244  219   525  482  436     118  119  112  257  252  249
+**   16, 16, 256                257  258  210   721  724  467     123  123  115  357  355  256
+**   16,  8, 256                254  255  210   606  573  464     117  117  112  315  291  293
+**   16,  7, 256        118     253  247  204   477  453  346     104  103  110  240  222  227
+**    1, 16, 256                258  246  192   433  446  228     123  120  106  238  242  160
 **
 ** Taps beat copying columns because nothing is copied: a line of the operand, padded, is
-** read in place by every tap. OpenBLAS is left for what no vector kernel of ours covers.
-** A kernel of one output or one input (first and last layer) wastes most of a register
+** read in place by every tap. Winograd's products are as fast, but a tile is transformed
+** before and after, and its weights are four times as many: packing 256 x 256 takes 0.5 ms
+** of each direction of a training step against 0.2. OpenBLAS is left for what no vector
+** kernel of ours covers. A kernel of one output or one input (first and last layer) wastes most of a register
 ** block, but costs a hundredth of a network.
 **
-** Precision: `highest` is IEEE single precision. `high` is too, save where AMX makes two
-** bf16 to a real (high high + high low + low high) pay. `medium` rounds the operands of
-** every product, forward and backward, to bf16: in convolutions and linear layers by
-** `pairs` where the machine multiplies bf16, elsewhere while reals are packed.
+** Precision: `highest` is IEEE single precision by taps. `high` is Winograd, whose errors
+** are 0.3e-6 to 3e-6 (relative L2, C of 1 to 640), or where AMX makes them pay two bf16 to
+** a real (high high + high low + low high). `medium` rounds the operands of every product,
+** forward and backward, to bf16: in convolutions and linear layers by `pairs` where the
+** machine multiplies bf16, elsewhere while reals are packed.
 **
 ** Products of bf16 on the same core (AVX512-BF16), medium, GF/s:
 **
