@@ -346,6 +346,16 @@ describe("d.scope", function()
     assert.is_true(core.memory().live < before + (1 << 12))
   end)
 
+  it("around d.grad leaves nothing of what that recorded", function()
+    local x = d.ones(1 << 18)
+    collectgarbage()
+    collectgarbage "stop"
+    local before = core.memory().live
+    d.scope(function() d.grad(function(v) return (v * v):sum() end, x) end)
+    local after = core.memory().live
+    collectgarbage "restart"
+    assert.is_true(after < before + (1 << 12))
+  end)
 
   it("keeps its results and frees the rest at once", function()
     local inner

@@ -69,6 +69,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* record:free() */
 static int l_free(lua_State *L) {
   record_box *b = check_record(L, 1);
   dfl_state *s = dfl_context(L);
@@ -271,7 +272,7 @@ static int l_recording(lua_State *L) {
 
 static const luaL_Reg record_methods[] = {
   { "close", l_close }, { "want", l_want }, { "gradient", l_gradient },
-  { "value", l_value }, { NULL, NULL },
+  { "value", l_value }, { "free", l_free }, { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {

@@ -81,6 +81,7 @@ function gradient.grad(fn, ...)
     local value = results[i]
     out[k + i] = core.is_tensor(value) and record:value(value) or value
   end
+  record:free() -- what it holds is free now, not when the collector comes
   return table.unpack(out, 1, k + results.n)
 end
 
