@@ -138,7 +138,8 @@ typedef struct df_kernels {
   /* Box-Muller: elements 4k, 4k+1 from words 0, 1 of block k (r cos, r sin with
   ** r = sqrt(-2 ln u0), angle 2 pi u1), elements 4k+2, 4k+3 from words 2, 3 */
   void (*normal)(df_real *y, df_int first, df_int n, const df_random *key);
-  /* y = x / keep where word < keep 2^32, else 0; in place */
+  /* y = x / keep where half a word < keep 2^16, else 0; in place. Elements 2k, 2k+1 have
+  ** the lower and the upper half of word k; keep is met to 2^-17. */
   void (*dropout)(df_real *y, const df_real *x, double keep, df_int first, df_int n,
                   const df_random *key);
 
