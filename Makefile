@@ -6,6 +6,7 @@
 #   make check-kernels   every kernel of every instruction set here against scalar;
 #                   make check-neon: NEON's, cross-compiled, under qemu; make check-amx:
 #                   AMX's and the specs of products on any AVX-512, its instructions emulated
+#                   (some minutes)
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
 #                   ONLY=pattern: those whose names match; README.md says what more
@@ -167,7 +168,7 @@ check-neon:
 	@$(MAKE) $(PARALLEL) $(NEON) RUN=qemu-aarch64 check-kernels
 
 AMX       := BUILD=build/amx CHECKS=-DDF_AMX_EMULATED
-AMX_SPECS := $(patsubst %,spec/%_spec.lua,product conv planes single isa determinism)
+AMX_SPECS := $(patsubst %,spec/%_spec.lua,product conv algorithm planes single isa determinism)
 
 check-amx:
 	@.ci/deps build test
