@@ -75,18 +75,18 @@ describe("matmul", function()
       d.manual_seed(i)
       local a, b, g = draw(m, k), draw(k, n), draw(m, n)
       local A, B, G = flat(a), flat(b), flat(g)
-      assert.is_true(distance(product(A, B, m, k, n), a:matmul(b)) < products.tiny)
+      assert.is_true(distance(product(A, B, m, k, n), a:matmul(b)) < products.near)
       local da, db = d.grad(function(p, q) return (p:matmul(q) * g):sum() end, a, b)
-      assert.is_true(distance(product(G, transposed(B, k, n), m, n, k), da) < products.tiny)
-      assert.is_true(distance(product(transposed(A, m, k), G, k, m, n), db) < products.tiny)
+      assert.is_true(distance(product(G, transposed(B, k, n), m, n, k), da) < products.near)
+      assert.is_true(distance(product(transposed(A, m, k), G, k, m, n), db) < products.near)
     end)
   end
 
   it("reads transposed and strided matrices", function()
     local a, b = draw(6, 5), draw(6, 7)
     local expected = product(transposed(flat(a), 6, 5), flat(b), 5, 6, 7)
-    assert.is_true(distance(expected, a:t():matmul(b)) < products.tiny)
-    assert.is_true(distance(expected, a:t():matmul(b:t():clone():t())) < products.tiny)
+    assert.is_true(distance(expected, a:t():matmul(b)) < products.near)
+    assert.is_true(distance(expected, a:t():matmul(b:t():clone():t())) < products.near)
     local da = d.grad(function(p) return p:t():matmul(b):sum() end, a)
     assert.allclose(d.ones(6, 1):mul_(b:sum(2):reshape(6, 1)):expand(6, 5), da, { rtol = 1e-5, atol = 1e-5 })
   end)
@@ -149,7 +149,7 @@ describe("attention", function()
       local q, k, v = draw(B, N, heads * D), draw(B, M, heads * D), draw(B, M, heads * D)
       local g, options = draw(B, N, heads * D), { heads = heads }
       local y = attention(q, k, v, heads)
-      assert.is_true(distance(flat(y), ops.attention(q, k, v, options)) < products.tiny)
+      assert.is_true(distance(flat(y), ops.attention(q, k, v, options)) < products.near)
       local function loss(f, o) return function(...)
         local a, b, c = ...
         return (f(a, b, c, o) * g):sum()
@@ -158,7 +158,7 @@ describe("attention", function()
       local actual = { d.grad(loss(ops.attention, options), q, k, v) }
       for j = 1, 3 do
         if N > 1 then
-          assert.is_true(distance(flat(expected[j]), actual[j]) < 3 * products.tiny)
+          assert.is_true(distance(flat(expected[j]), actual[j]) < 3 * products.near)
         else -- one token: the probabilities are 1 and q and k don't matter
           assert.allclose(expected[j], actual[j], { atol = 1e-6 })
         end
@@ -186,7 +186,7 @@ describe("attention", function()
     local dx = d.grad(function(a) return ops.attention(a, a, a):square():sum() end, x)
     local dq, dk, dv = d.grad(function(a, b, c) return ops.attention(a, b, c):square():sum() end,
       x, x:clone(), x:clone())
-    assert.is_true(distance(flat(dq + dk + dv), dx) < products.tiny)
+    assert.is_true(distance(flat(dq + dk + dv), dx) < products.near)
   end)
 
   it("says what doesn't fit", function()

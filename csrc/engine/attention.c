@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
+#include "engine/factor.h"
 #include "engine/gemm.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -21,6 +22,7 @@
 typedef struct attend {
   df_attend a;
   df_attend_kept in;
+  df_factors f;
   df_real *y, *softmax, *dq, *dk, *dv;
   df_real *partial; /* of dq: parts, then as dq; NULL where there is one part */
   df_int width;     /* heads D, from a token to the next where dense */
@@ -32,6 +34,7 @@ typedef struct attend {
 static attend attend_of(const df_attend *a, const df_attend_kept *in) {
   return (attend){ .a = *a,
                    .in = *in,
+                   .f = df_factors_of(a->precision),
                    .width = a->heads * a->D,
                    .panel = df_kernel()->panel,
                    .scale = (df_real)(1 / sqrt((double)a->D)) };
@@ -58,52 +61,10 @@ static df_int pair(const attend *t, head h, df_int i) {
   return (h.sample * t->a.heads + h.index) * 2 * t->a.N + i;
 }
 
-/* Pitch of turned tokens: lines a power of two apart would share a few sets of a cache. */
-static df_int pitch_of(df_int n) { return df_ceil_div(n, 16) * 16 + 16; }
-
 static df_real *claim(df_real **room, df_int reals) {
   df_real *at = *room;
   *room += reals;
   return at;
-}
-
-/* y (m x K) = or += x (m x C) W, C the same in each tap */
-static void product(df_real *y, df_int ldy, const df_real *x, df_int ldx,
-                    const df_real *packed, bool accumulate, df_int m, df_int C,
-                    df_int K) {
-  df_int none = 0;
-  df_kernel()->rows(y, ldy, x, ldx, &none, 1, packed, NULL, NULL, 0, accumulate, m, C, K);
-}
-
-/* Queries as columns: ceil(n / panel) panels of D x panel, zeros beyond n. */
-static void pack_columns(const attend *t, df_real *packed, const df_real *x, df_int ld,
-                         df_int n) {
-  for (df_int i = 0; i < n; i += t->panel)
-    df_pack_panel(packed + i * t->a.D, x + i * ld, t->a.D, 1, df_min(t->panel, n - i), ld,
-                  t->a.round);
-}
-
-/* y (D x n, pitch ldy) = n tokens, turned */
-static void turn(const attend *t, df_real *y, df_int ldy, const df_real *x, df_int ld,
-                 df_int n) {
-  const df_kernels *kernel = df_kernel();
-  kernel->transpose(y, ldy, x, ld, n, t->a.D);
-  for (df_int d = 0; d < t->a.D && t->a.round; d++)
-    kernel->round_bf16(y + d * ldy, y + d * ldy, n);
-}
-
-/* n tokens, as the products want them: where they are, or rounded copies. */
-static const df_real *in_rows(const attend *t, df_real *copy, const df_real *x,
-                              df_int *ld, df_int n) {
-  if (!t->a.round) return x;
-  for (df_int i = 0; i < n; i++)
-    df_kernel()->round_bf16(copy + i * t->a.D, x + i * *ld, t->a.D);
-  *ld = t->a.D;
-  return copy;
-}
-
-static void round_scores(const attend *t, df_real *p, df_int n) {
-  if (t->a.round) df_kernel()->round_bf16(p, p, n);
 }
 
 static head head_of(const attend *t, df_int index) {
@@ -112,16 +73,18 @@ static head head_of(const attend *t, df_int index) {
 
 /* ==== forward ======================================================================= */
 
-/* Of one item: v turned, then for each panel its queries, scores, and its y turned. */
+/* Of one item: v turned and k, then for each panel its queries, scores (as they are, and
+** as weights) and its y turned. */
 static df_int forward_room(const attend *t) {
   const df_attend *a = &t->a;
-  return a->D * pitch_of(a->M) + 2 * a->D * t->panel + a->M * t->panel + 2 * t->panel
-         + (a->round ? a->M * a->D : 0);
+  df_int C = t->panel;
+  return df_left_size(t->f, a->D, a->M) + df_left_size(t->f, a->M, a->D)
+         + df_right_size(t->f, a->D, C) + a->M * C + df_right_size(t->f, a->M, C)
+         + a->D * C + 2 * C;
 }
 
 typedef struct operands {
-  const df_real *keys, *values; /* M x D with pitch ld; D x M */
-  df_int ld;
+  df_left keys, values; /* M x D; D x M */
 } operands;
 
 /* n queries from `from` on, a panel at most. */
@@ -129,16 +92,17 @@ static void forward_panel(const attend *t, head h, const operands *o, df_int fro
                           df_int n, df_real *room) {
   const df_kernels *kernel = df_kernel();
   df_int D = t->a.D, M = t->a.M, C = t->panel, at = pair(t, h, from);
-  df_real *queries = claim(&room, D * C), *p = claim(&room, M * C);
-  df_real *turned = claim(&room, D * C), *top = claim(&room, C), *share = claim(&room, C);
+  df_real *p = claim(&room, M * C), *turned = claim(&room, D * C);
+  df_real *top = claim(&room, C), *share = claim(&room, C);
   df_real *y = t->y + dense(t, h, t->a.N, from);
-  pack_columns(t, queries, token(t, t->in.q, h, from), t->in.q.token, n);
-  product(p, C, o->keys, o->ld, queries, false, M, D, C);
+  df_right queries = df_right_columns(t->f, claim(&room, df_right_size(t->f, D, C)),
+                                      token(t, t->in.q, h, from), t->in.q.token, D, n);
+  df_multiply(t->f, p, C, o->keys, queries, false, M, D, C);
   kernel->softmax_columns(p, top, share, t->scale, M, C);
   memcpy(t->softmax + at, top, (size_t)n * sizeof *top);
   memcpy(t->softmax + at + t->a.N, share, (size_t)n * sizeof *share);
-  round_scores(t, p, M * C);
-  product(turned, C, o->values, pitch_of(M), p, false, D, M, C);
+  df_multiply(t->f, turned, C, o->values, df_right_panel(t->f, room, p, M), false, D, M,
+              C);
   kernel->transpose(y, t->width, turned, C, D, n);
   for (df_int i = 0; i < n; i++, y += t->width) kernel->mul(y, y, 1, share + i, 0, D);
 }
@@ -151,11 +115,12 @@ static void forward_items(void *context, df_int begin, df_int end) {
   for (df_int item = begin; item < end; item++) {
     head h = head_of(t, item / each);
     df_int from = item % each * FORWARDS, to = df_min(from + FORWARDS, a->N);
-    df_real *room = piece, *values = claim(&room, a->D * pitch_of(a->M));
-    df_real *copy = claim(&room, a->round ? a->M * a->D : 0);
-    operands o = { .values = values, .ld = t->in.k.token };
-    turn(t, values, pitch_of(a->M), token(t, t->in.v, h, 0), t->in.v.token, a->M);
-    o.keys = in_rows(t, copy, token(t, t->in.k, h, 0), &o.ld, a->M);
+    df_real *room = piece, *values = claim(&room, df_left_size(t->f, a->D, a->M));
+    df_real *keys = claim(&room, df_left_size(t->f, a->M, a->D));
+    operands o = {
+      df_left_rows(t->f, keys, token(t, t->in.k, h, 0), t->in.k.token, a->M, a->D),
+      df_left_turned(t->f, values, token(t, t->in.v, h, 0), t->in.v.token, a->D, a->M)
+    };
     for (; from < to; from += t->panel)
       forward_panel(t, h, &o, from, df_min(t->panel, to - from), room);
   }
@@ -183,44 +148,55 @@ df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_t
 /* A block of queries; all with panels of `panel` queries, zeros beyond n. */
 typedef struct block {
   df_int from, n, panels;
-  df_real *queries, *slopes;   /* columns: q and dy, panels of D x panel */
-  df_real *q, *dy;             /* weights: panels of taps x panel x panel */
-  df_real *top, *share, *mean; /* of each query */
-  df_real *p, *ds;             /* panels of KEYS x panel */
-  df_real *dq;                 /* turned: panels of D x panel */
-  df_int tap[QUERIES];         /* where each panel of p and ds begins */
+  df_right queries[QUERIES], slopes[QUERIES]; /* columns: panels of q and of dy */
+  df_right q, dy;                             /* weights: all of them, D columns */
+  df_real *top, *share, *mean;                /* of each query */
+  df_real *p, *ds;                            /* panels of KEYS x panel */
+  df_real *dq;                                /* turned: panels of D x panel */
+  df_real *columns, *weights;                 /* room for the first four */
+  df_real *left, *right;                      /* and for p and ds as operands */
 } block;
 
 static df_int weights_size(const attend *t) {
-  return df_ceil_div(t->a.D, t->panel) * t->panel * QUERIES;
+  return df_right_size(t->f, QUERIES, t->a.D);
+}
+static df_int columns_size(const attend *t) {
+  return df_right_size(t->f, t->a.D, t->panel);
+}
+static df_int keys_size(const attend *t) { return df_left_size(t->f, KEYS, t->a.D); }
+static df_int turned_size(const attend *t) {
+  return df_left_size(t->f, t->a.D, t->a.M / t->parts + 1);
 }
 
 static df_int backward_room(const attend *t) {
-  df_int D = t->a.D;
-  return D * pitch_of(t->a.M / t->parts + 1) + 3 * D * QUERIES + 2 * weights_size(t)
-         + 3 * QUERIES + 2 * KEYS * QUERIES + 2 * KEYS * D + D * t->panel + D;
+  df_int D = t->a.D, panels = QUERIES / t->panel;
+  return turned_size(t) + D * QUERIES + 2 * panels * columns_size(t) + 2 * weights_size(t)
+         + 3 * QUERIES + 2 * KEYS * QUERIES + df_left_size(t->f, KEYS, QUERIES)
+         + df_right_size(t->f, KEYS, t->panel) + 2 * keys_size(t) + D * t->panel;
 }
 
 static void claim_block(const attend *t, block *b, df_real **room) {
-  df_int columns = t->a.D * QUERIES;
-  b->queries = claim(room, columns), b->slopes = claim(room, columns);
-  b->dq = claim(room, columns);
-  b->q = claim(room, weights_size(t)), b->dy = claim(room, weights_size(t));
+  b->columns = claim(room, 2 * QUERIES / t->panel * columns_size(t));
+  b->weights = claim(room, 2 * weights_size(t));
+  b->dq = claim(room, t->a.D * QUERIES);
   b->top = claim(room, QUERIES), b->share = claim(room, QUERIES);
   b->mean = claim(room, QUERIES);
   b->p = claim(room, KEYS * QUERIES), b->ds = claim(room, KEYS * QUERIES);
-  for (df_int i = 0; i < QUERIES / t->panel; i++) b->tap[i] = i * KEYS * t->panel;
+  b->left = claim(room, df_left_size(t->f, KEYS, QUERIES));
+  b->right = claim(room, df_right_size(t->f, KEYS, t->panel));
 }
 
-/* The n tokens of a block as weights, `panels` taps of panel x D, zeros beyond n. */
-static void pack_weights(const attend *t, df_real *packed, const df_real *x, df_int ld,
-                         const block *b) {
-  df_int all = b->panels * t->panel, size = all * t->panel;
-  for (df_int k = 0; k < t->a.D; k += t->panel, packed += size) {
-    df_pack_panel(packed, x + k, b->n, ld, df_min(t->panel, t->a.D - k), 1, t->a.round);
-    memset(packed + b->n * t->panel, 0,
-           (size_t)((all - b->n) * t->panel) * sizeof *packed);
+/* n tokens as panels of columns; and as weights, zeros from n on. */
+static void pack_columns(const attend *t, df_right *to, df_real *room, const df_real *x,
+                         df_int ld, const block *b) {
+  for (df_int i = 0; i < b->panels; i++, room += columns_size(t)) {
+    df_int from = i * t->panel, n = df_min(t->panel, b->n - from);
+    to[i] = df_right_columns(t->f, room, x + from * ld, ld, t->a.D, n);
   }
+}
+static df_right pack_weights(const attend *t, df_real *room, const df_real *x, df_int ld,
+                             const block *b) {
+  return df_right_rows(t->f, room, x, ld, b->n, b->panels * t->panel, t->a.D);
 }
 
 static void fill_block(const attend *t, head h, block *b, df_int from) {
@@ -228,10 +204,11 @@ static void fill_block(const attend *t, head h, block *b, df_int from) {
   const df_real *q = token(t, t->in.q, h, from), *dy = t->in.dy + first;
   b->from = from, b->n = df_min(QUERIES, N - from);
   b->panels = df_ceil_div(b->n, t->panel);
-  pack_columns(t, b->queries, q, t->in.q.token, b->n);
-  pack_columns(t, b->slopes, dy, t->width, b->n);
-  if (t->dk) pack_weights(t, b->q, q, t->in.q.token, b);
-  if (t->dv) pack_weights(t, b->dy, dy, t->width, b);
+  df_real *more = b->columns + QUERIES / t->panel * columns_size(t);
+  pack_columns(t, b->queries, b->columns, q, t->in.q.token, b);
+  pack_columns(t, b->slopes, more, dy, t->width, b);
+  if (t->dk) b->q = pack_weights(t, b->weights, q, t->in.q.token, b);
+  if (t->dv) b->dy = pack_weights(t, b->weights + weights_size(t), dy, t->width, b);
   memset(b->top, 0, 3 * QUERIES * sizeof *b->top); /* share and mean with it */
   memcpy(b->top, t->in.softmax + at, (size_t)b->n * sizeof *b->top);
   memcpy(b->share, t->in.softmax + at + N, (size_t)b->n * sizeof *b->share);
@@ -243,10 +220,8 @@ static void fill_block(const attend *t, head h, block *b, df_int from) {
 /* m keys of a part, from `from` on. */
 typedef struct tile {
   df_int from, m;
-  const df_real *k, *v; /* m x D */
-  df_int ldk, ldv;
-  const df_real *turned; /* of k: D x m, pitch ldt */
-  df_int ldt;
+  df_left k, v;   /* m x D */
+  df_left turned; /* of k: D x m */
 } tile;
 
 /* p and ds of a tile's keys and a block's queries, panel by panel. */
@@ -254,21 +229,19 @@ static void score_tile(const attend *t, const block *b, const tile *k) {
   const df_kernels *kernel = df_kernel();
   df_int D = t->a.D, C = t->panel;
   for (df_int i = 0; i < b->panels; i++) {
-    df_real *p = b->p + b->tap[i], *ds = b->ds + b->tap[i];
-    product(p, C, k->k, k->ldk, b->queries + i * C * D, false, k->m, D, C);
+    df_real *p = b->p + i * KEYS * C, *ds = b->ds + i * KEYS * C;
+    df_multiply(t->f, p, C, k->k, b->queries[i], false, k->m, D, C);
     kernel->softmax_again(p, b->top + i * C, b->share + i * C, t->scale, k->m, C);
-    product(ds, C, k->v, k->ldv, b->slopes + i * C * D, false, k->m, D, C);
+    df_multiply(t->f, ds, C, k->v, b->slopes[i], false, k->m, D, C);
     kernel->softmax_back_columns(ds, p, b->mean + i * C, t->scale, k->m, C);
-    round_scores(t, p, k->m * C);
-    round_scores(t, ds, k->m * C);
   }
 }
 
 /* to (m x D, of the dense tokens) += scores (m x n) weights (n x D) */
-static void add_keys(const attend *t, df_real *to, const df_real *scores,
-                     const df_real *weights, const block *b, df_int m) {
-  df_kernel()->rows(to, t->width, scores, t->panel, b->tap, b->panels, weights, NULL,
-                    NULL, 0, true, m, t->panel, t->a.D);
+static void add_keys(const attend *t, df_real *to, df_real *scores, df_right weights,
+                     const block *b, df_int m) {
+  df_left x = df_left_panels(t->f, b->left, scores, KEYS * t->panel, b->panels, m);
+  df_multiply(t->f, to, t->width, x, weights, true, m, b->panels * t->panel, t->a.D);
 }
 
 static void work_tile(const attend *t, head h, const block *b, const tile *k,
@@ -277,9 +250,10 @@ static void work_tile(const attend *t, head h, const block *b, const tile *k,
   score_tile(t, b, k);
   if (t->dv) add_keys(t, t->dv + at, b->p, b->dy, b, k->m);
   if (t->dk) add_keys(t, t->dk + at, b->ds, b->q, b, k->m);
-  for (df_int i = 0; i < b->panels && t->dq; i++)
-    product(b->dq + i * C * D, C, k->turned, k->ldt, b->ds + b->tap[i], !first, D, k->m,
-            C);
+  for (df_int i = 0; i < b->panels && t->dq; i++) {
+    df_right ds = df_right_panel(t->f, b->right, b->ds + i * KEYS * C, k->m);
+    df_multiply(t->f, b->dq + i * C * D, C, k->turned, ds, !first, D, k->m, C);
+  }
 }
 
 /* dq of a block: into the part's own, or added to dq itself. `line` is a panel x D. */
@@ -302,21 +276,22 @@ static void put_queries(const attend *t, head h, const block *b, df_int part,
 /* Keys [from, end) of a head against all its queries. */
 static void work_part(const attend *t, head h, df_int part, df_real *room) {
   df_int M = t->a.M, D = t->a.D, from = part * M / t->parts,
-         end = (part + 1) * M / t->parts, ld = t->in.k.token;
+         end = (part + 1) * M / t->parts;
+  df_tokens tk = t->in.k, tv = t->in.v;
   block b;
   claim_block(t, &b, &room);
-  df_real *turned = claim(&room, D * pitch_of(end - from)),
-          *line = claim(&room, D * t->panel);
-  df_real *copy_k = claim(&room, KEYS * D), *copy_v = claim(&room, KEYS * D);
+  df_real *line = claim(&room, D * t->panel), *turned = claim(&room, turned_size(t));
+  df_real *keys = claim(&room, keys_size(t)), *values = claim(&room, keys_size(t));
+  df_left all = { 0 };
   if (t->dq)
-    turn(t, turned, pitch_of(end - from), token(t, t->in.k, h, from), ld, end - from);
+    all = df_left_turned(t->f, turned, token(t, tk, h, from), tk.token, D, end - from);
   for (df_int query = 0; query < t->a.N; query += QUERIES) {
     fill_block(t, h, &b, query);
     for (df_int key = from; key < end; key += KEYS) {
-      tile k = { key, df_min(KEYS, end - key), .ldk = ld, .ldv = t->in.v.token };
-      k.k = in_rows(t, copy_k, token(t, t->in.k, h, key), &k.ldk, k.m);
-      k.v = in_rows(t, copy_v, token(t, t->in.v, h, key), &k.ldv, k.m);
-      k.turned = turned + (key - from), k.ldt = pitch_of(end - from);
+      tile k = { key, df_min(KEYS, end - key), .turned = all };
+      k.k = df_left_rows(t->f, keys, token(t, tk, h, key), tk.token, k.m, D);
+      k.v = df_left_rows(t->f, values, token(t, tv, h, key), tv.token, k.m, D);
+      if (t->dq) k.turned = df_left_from(t->f, all, key - from);
       work_tile(t, h, &b, &k, key == from);
     }
     if (t->dq) put_queries(t, h, &b, part, line);

@@ -8,7 +8,7 @@
 /* softmax(q k^T / sqrt(D)) v in each head.   q, y: B, N, heads D    k, v: B, M, heads D */
 typedef struct df_attend {
   df_int B, N, M, heads, D;
-  bool round; /* operands of products to bf16 */
+  df_precision precision;
 } df_attend;
 
 /* Tokens to read: thirds of one projection, say. The heads D reals of one are adjacent. */

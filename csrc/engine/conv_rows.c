@@ -75,7 +75,7 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
                    .c = dw,
                    .ldc = c->C,
                    .accumulate = accumulate,
-                   .round = rounds(c) };
+                   .precision = c->precision };
   return df_gemm(&p);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/factor.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -157,6 +158,7 @@ typedef struct gemm {
   df_int down, across; /* blocks of c */
   df_int parts;        /* of k, each summed apart and folded in order */
   bool own;
+  df_factors f;
   df_real *partial; /* parts x batch x m x n */
   df_workspace room;
 } gemm;
@@ -166,36 +168,22 @@ static const df_real *element(const df_matrix *x, df_int batch, df_int row, df_i
   return x->at + batch * x->step + down * x->ld + across;
 }
 
-/* Rows of a block of a, as `rows` wants them: where they are, or copied to `room`. */
-static const df_real *rows_of(const gemm *g, df_real *room, const df_real *a, df_int m,
-                              df_int k, df_int *ld) {
-  const df_kernels *kernel = df_kernel();
-  const df_matrix *from = &g->p.a;
-  *ld = from->ld;
-  if (!from->turned && !g->p.round) return a;
-  *ld = BLOCK_K;
-  if (from->turned) kernel->transpose(room, BLOCK_K, a, from->ld, k, m);
-  for (df_int i = 0; i < m && g->p.round; i++) {
-    df_real *row = room + i * BLOCK_K;
-    kernel->round_bf16(row, from->turned ? row : a + i * from->ld, k);
-  }
-  return room;
-}
-
+/* Blocks of a and b, in pieces of BLOCK_K of the depth. */
 static void own_block(gemm *g, df_real *c, df_int ldc, bool accumulate, df_int m,
                       df_int n, df_int k, const df_real *a, const df_real *b) {
-  const df_kernels *kernel = df_kernel();
-  df_real *room = df_workspace_take(&g->room), *packed = room + BLOCK_M * BLOCK_K;
-  df_int sa = g->p.a.turned ? g->p.a.ld : 1, panel = kernel->panel, none = 0, ld;
-  df_int sk = g->p.b.turned ? 1 : g->p.b.ld, sn = g->p.b.turned ? g->p.b.ld : 1;
+  const df_matrix *from = &g->p.a, *with = &g->p.b;
+  df_real *room = df_workspace_take(&g->room);
+  df_real *packed = room + df_left_size(g->f, BLOCK_M, BLOCK_K);
   for (df_int at = 0; at < k; at += BLOCK_K) {
     df_int deep = df_min(BLOCK_K, k - at);
-    for (df_int j = 0; j < n; j += panel)
-      df_pack_panel(packed + j * deep, b + at * sk + j * sn, deep, sk,
-                    df_min(panel, n - j), sn, g->p.round);
-    const df_real *x = rows_of(g, room, a + at * sa, m, deep, &ld);
-    kernel->rows(c, ldc, x, ld, &none, 1, packed, NULL, NULL, 0, accumulate || at > 0, m,
-                 deep, n);
+    const df_real *w = b + at * (with->turned ? 1 : with->ld);
+    const df_real *x = a + at * (from->turned ? from->ld : 1);
+    df_right right = with->turned
+                         ? df_right_columns(g->f, packed, w, with->ld, deep, n)
+                         : df_right_rows(g->f, packed, w, with->ld, deep, deep, n);
+    df_left left =
+        (from->turned ? df_left_turned : df_left_rows)(g->f, room, x, from->ld, m, deep);
+    df_multiply(g->f, c, ldc, left, right, accumulate || at > 0, m, deep, n);
   }
   df_workspace_give(&g->room, room);
 }
@@ -244,9 +232,9 @@ static void fold_rows(void *context, df_int begin, df_int end) {
 static df_code run_gemm(gemm *g) {
   df_product *p = &g->p;
   df_int items = p->batch * g->parts * g->down * g->across;
-  df_int panel = df_kernel()->panel, wide = df_ceil_div(BLOCK_N, panel) * panel;
-  if (g->own && df_workspace_open(&g->room, (BLOCK_M + wide) * BLOCK_K, items) != DF_OK)
-    return DF_MEMORY;
+  df_int reals =
+      df_left_size(g->f, BLOCK_M, BLOCK_K) + df_right_size(g->f, BLOCK_K, BLOCK_N);
+  if (g->own && df_workspace_open(&g->room, reals, items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, gemm_items, g);
   if (g->own) df_workspace_close(&g->room);
   if (g->partial) df_parallel(p->batch * p->m, PACK_GRAIN / p->n + 1, fold_rows, g);
@@ -268,7 +256,8 @@ df_code df_gemm(const df_product *p) {
              .down = df_ceil_div(p->m, BLOCK_M),
              .across = df_ceil_div(p->n, BLOCK_N),
              .parts = 1 };
-  g.own = p->rowwise || p->round || strcmp(df_kernel()->name, "scalar") != 0;
+  g.f = df_factors_of(p->precision);
+  g.own = p->rowwise || g.f.round || strcmp(df_kernel()->name, "scalar") != 0;
   df_int blocks = p->batch * g.down * g.across;
   if (!p->rowwise)
     g.parts = df_max(1, df_min(df_ceil_div(DF_PARTS_MAX, blocks), p->k / PART_K));

@@ -47,7 +47,7 @@ typedef struct df_product {
   df_int ldc, stepc; /* as in df_matrix */
   bool accumulate;
   bool rowwise; /* a row of c has the same bits for any m (samples are rows) */
-  bool round;   /* a and b to bf16 */
+  df_precision precision;
 } df_product;
 df_code df_gemm(const df_product *p);
 

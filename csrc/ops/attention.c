@@ -58,7 +58,7 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
   const df_int *size = q->shape.size;
   df_attend a = {
     size[0], size[1],         k->shape.size[1],
-    heads,   size[2] / heads, .round = df_tape_precision(tape) == DF_MEDIUM
+    heads,   size[2] / heads, .precision = df_tape_precision(tape)
   };
   df_shape pairs = { 4, { a.B, heads, 2, a.N } };
   df_tensor *softmax = df_result(tape, &pairs);

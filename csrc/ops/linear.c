@@ -126,7 +126,7 @@ static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {
                      .ldc = f->k,
                      .stepc = f->m * f->k,
                      .accumulate = da.beta != 0,
-                     .round = f->round };
+                     .precision = f->precision };
     if (df_gemm(&p) != DF_OK) return df_error_code();
   }
   if (!db.to) return DF_OK;
@@ -140,7 +140,7 @@ static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {
                    .ldc = f->n,
                    .stepc = f->k * f->n,
                    .accumulate = db.beta != 0,
-                   .round = f->round };
+                   .precision = f->precision };
   return df_gemm(&p);
 }
 
@@ -156,7 +156,7 @@ static df_product product_of(const df_tape *tape, const df_tensor *a,
                    .a = matrix_of(a),
                    .b = matrix_of(b),
                    .rowwise = true,
-                   .round = df_tape_precision(tape) == DF_MEDIUM };
+                   .precision = df_tape_precision(tape) };
   for (int i = 0; i < n - 2; i++) p.batch *= a->shape.size[i];
   p.ldc = p.n, p.stepc = p.m * p.n;
   return p;
