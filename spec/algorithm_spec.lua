@@ -69,6 +69,41 @@ describe("an algorithm of convolutions", function()
     end
   end)
 
+  it("in bf16 has two planes at high, near reals, and multiplies at medium what taps round", function()
+    if not single then return end
+    local precision = d.precision()
+    local shapes = { -- B, H, W, C, K, R, options
+      { 1, 5, 7, 1, 3, 3, { pad = 1 } }, { 3, 13, 11, 31, 40, 3, { stride = 2, pad = 1 } },
+      { 2, 7, 7, 33, 65, 3, { pad = 1 } }, { 2, 4, 4, 320, 33, 3, { pad = 1 } },
+      { 1, 9, 9, 40, 8, 4, { stride = 3, pad = 2 } },
+      { 2, 5, 6, 33, 31, 1, {} }, { 1, 6, 5, 33, 7, 1, { stride = 2 } }, { 2, 30, 29, 3, 31, 3, { pad = 1 } },
+    }
+    for k, shape in ipairs(shapes) do
+      local B, H, W, C, K, R, options = table.unpack(shape)
+      local x, w = d.randn(B, H, W, C), d.randn(K, R, R, C)
+      local g = d.randn(table.unpack(core.ops.conv2d(x, w, nil, options):shape()))
+      local function by(algorithm, name)
+        core.algorithm(algorithm)
+        d.precision(name)
+        local y = core.ops.conv2d(x, w, nil, options)
+        local out = { y, d.grad(function(u, v) return (core.ops.conv2d(u, v, nil, options) * g):sum() end, x, w) }
+        d.precision(precision)
+        return out
+      end
+      for _, set in ipairs(sets) do
+        core.isa(set)
+        local reals, rounded = by("taps", "highest"), by("taps", "medium")
+        local two, one = by("tiles", "high"), by("tiles", "medium")
+        for i = 1, 3 do
+          local near = products.distance(products.flat(reals[i]), two[i])
+          assert(near > 2e-7 and near < 1e-5, ("%s, shape %d, %d: %.2g at high"):format(set, k, i, near))
+          local same = products.distance(products.flat(rounded[i]), one[i])
+          assert(same < 2e-6, ("%s, shape %d, %d: %.2g at medium"):format(set, k, i, same))
+        end
+      end
+    end
+  end)
+
   it("is forced by name, or a sentence", function()
     assert.equal("taps", (core.algorithm "taps"))
     assert.is_nil((core.algorithm "best"))
