@@ -192,8 +192,8 @@ static void run_items(void *context, df_int begin, df_int end) {
   df_workspace_give(&p->room, room);
 }
 
-#define BLOCK_TILES  28
-#define ITEMS_WANTED 8 /* enough for a few threads */
+#define BLOCK_TILES  28 /* 21 to 42 are as fast, within 5% */
+#define ITEMS_WANTED 8  /* enough for a few threads */
 
 static df_code run(pass *p) {
   df_int panels = df_ceil_div(p->K, df_kernel()->panel);

@@ -11,6 +11,7 @@
 **     taps to w              own `rows` over pixels, x turned, dy as weights   conv_weight
 **     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
 **     winograd: 3 x 3        36 products for 16 outputs of a tile, own `rows`  conv_winograd
+**     few: 1 to 3 outputs    taps as columns of one product, added shifted     conv_few
 **   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`,     gemm
 **                            or OpenBLAS where kernels are scalar (core64)
 **   attention                own `rows` and a softmax of columns, by panels of   attention
@@ -32,8 +33,12 @@
 ** read in place by every tap. Winograd's products are as fast, but a tile is transformed
 ** before and after, and its weights are four times as many: packing 256 x 256 takes 0.5 ms
 ** of each direction of a training step against 0.2. OpenBLAS is left for what no vector
-** kernel of ours covers. A kernel of one output or one input (first and last layer) wastes most of a register
-** block, but costs a hundredth of a network.
+** kernel of ours covers.
+**
+** A network's last layer, 1 or 3 outputs, leaves a register block empty: 64 images of 28 x
+** 28, 32 to 1, go at 14 forward and 11 to w by taps, 56 and 41 by columns; 16 of 32 x 32,
+** 128 to 3, at 44 and 32, and 128 and 109. Its first layer, at 80 to 120 by taps, waits
+** for memory.
 **
 ** Precision: `highest` is IEEE single precision by taps. `high` is Winograd, whose errors
 ** are 0.3e-6 to 3e-6 (relative L2, C of 1 to 640), or where AMX makes them pay two bf16 to
