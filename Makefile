@@ -158,7 +158,7 @@ CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS)
 check-kernels: $(BUILD)/check_kernels
 	@$(RUN) $<
 
-$(BUILD)/check_kernels: spec/support/check_kernels.c spec/support/check_pairs.c $(CHECKED)
+$(BUILD)/check_kernels: $(wildcard spec/support/check_*.c) $(CHECKED)
 	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(LDFLAGS) -o $@ $^ -lm -lpthread
 
 NEON := BUILD=build/neon CC=aarch64-linux-gnu-gcc CFLAGS="-O2 -Werror" LDFLAGS=-static

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 #include "check_pairs.h"
+#include "check_winograd.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -625,7 +626,7 @@ static void check_table(const char *name) {
   check_philox(), check_all_rows(), check_long_sum();
   check_halves("f16", false), check_halves("bf16", true);
   printf("%s: %ld checks, %ld faults\n", name, checks, faults - before);
-  faults += df_check_pairs(table);
+  faults += df_check_pairs(table) + df_check_winograd(table);
 }
 
 int main(void) {

@@ -1,0 +1,154 @@
+/* Holds Winograd's transforms of every table against F x F^T in double with the matrices
+** of body/winograd.h, and products down columns against sums. Part of check_kernels. */
+#include "check_winograd.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define MOST  40
+#define PLANE 53 /* from a plane to the next: a little more than MOST */
+#define ROOM  (36 * PLANE + 64)
+#define RH    0.70710678118654752440 /* the root of a half, and of two */
+#define RT    1.41421356237309504880
+
+/* B^T (6 x 6), A (6 x 4) and G (6 x 3), row by row. */
+static const double BT[36] = { 1, 0,  -2.5, 0,   1, 0, 0, -RT, -2,   RH,   1, 0,
+                               0, RT, -2,   -RH, 1, 0, 0, -RH, -0.5, RT,   1, 0,
+                               0, RH, -0.5, -RT, 1, 0, 0, 1,   0,    -2.5, 0, 1 };
+static const double A[24] = { 1, 0,   0,   0,       1, RH, 0.5, RH / 2,
+                              1, -RH, 0.5, -RH / 2, 1, RT, 2,   2 * RT,
+                              1, -RT, 2,   -2 * RT, 0, 0,  0,   1 };
+static const double G[18] = {
+  1,        0,       0,      -2 / 3.0, -2 / 3.0 * RH, -1 / 3.0, -2 / 3.0, 2 / 3.0 * RH,
+  -1 / 3.0, 1 / 6.0, RT / 6, 1 / 3.0,  1 / 6.0,       -RT / 6,  1 / 3.0,  0,
+  0,        1
+};
+
+static const df_kernels *table;
+static long checks, faults;
+
+static void judge(const char *kernel, df_int n, df_int i, df_real y, double ought) {
+  checks++;
+  if (fabs((double)y - ought) <= 4e-6 * (fabs(ought) + 4)) return;
+  if (faults++ < 20)
+    printf("%s: %s n = %td [%td] %.9g, not %.9g\n", table->name, kernel, n, i, (double)y,
+           ought);
+}
+
+static void judge_untouched(const char *kernel, df_int n, df_int i, df_real y) {
+  checks++;
+  if (isnan(y)) return;
+  if (faults++ < 20) printf("%s: %s n = %td writes [%td]\n", table->name, kernel, n, i);
+}
+
+static void fill(df_real *x, df_int n, uint32_t sample) {
+  df_random key = { 14, DF_STREAM_USER, sample, 0 };
+  table->normal(x, 0, n, &key);
+}
+
+static void poison(df_real *y, df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = (df_real)NAN;
+}
+
+/* F (to x from), element (i, j) of a matrix stored so, or of its transpose. */
+static double element(const double *f, int to, int from, bool turned, int i, int j) {
+  return turned ? f[j * to + i] : f[i * from + j];
+}
+
+/* Element (i, j) of F x F^T; x: from x from, `step` apart. */
+static double both_ways(const double *f, int to, int from, bool turned, int i, int j,
+                        const df_real *x, df_int step) {
+  double sum = 0;
+  for (int p = 0; p < from; p++)
+    for (int q = 0; q < from; q++)
+      sum += element(f, to, from, turned, i, p) * (double)x[(p * from + q) * step]
+             * element(f, to, from, turned, j, q);
+  return sum;
+}
+
+static void compare(const char *kernel, const double *f, int to, int from, bool turned,
+                    const df_real *y, const df_real *x, df_int n) {
+  for (int p = 0; p < to * to; p++)
+    for (df_int i = 0; i < PLANE; i++)
+      if (i < n)
+        judge(kernel, n, i, y[p * PLANE + i],
+              both_ways(f, to, from, turned, p / to, p % to, x + i, PLANE));
+      else judge_untouched(kernel, n, i, y[p * PLANE + i]);
+}
+
+static void check_transforms(df_int n) {
+  static df_real x[ROOM], y[ROOM];
+  const df_real *pixel[36];
+  fill(x, ROOM, (uint32_t)n);
+  for (int q = 0; q < 36; q++) pixel[q] = x + q * PLANE;
+  poison(y, ROOM), table->winograd_inputs(y, PLANE, pixel, n);
+  compare("winograd_inputs", BT, 6, 6, false, y, x, n);
+  poison(y, ROOM), table->winograd_outputs_back(y, PLANE, pixel, n);
+  compare("winograd_outputs_back", A, 6, 4, false, y, x, n);
+  poison(y, ROOM), table->winograd_weights(y, PLANE, x, PLANE, n);
+  compare("winograd_weights", G, 6, 3, false, y, x, n);
+  poison(y, ROOM), table->winograd_weights_back(y, PLANE, x, PLANE, n);
+  compare("winograd_weights_back", G, 3, 6, true, y, x, n);
+  for (int t = 0; t < 9; t++)
+    for (df_int i = 0; i < PLANE; i++) y[(27 + t) * PLANE + i] = x[t * PLANE + i];
+  for (int p = 0; p < 27; p++) poison(y + p * PLANE, PLANE);
+  table->winograd_weights(y, PLANE, y + 27 * PLANE, PLANE, n); /* in place */
+  for (int p = 0; p < 36; p++)
+    for (df_int i = 0; i < n; i++)
+      judge("winograd_weights", n, i, y[p * PLANE + i],
+            both_ways(G, 6, 3, false, p / 6, p % 6, x + i, PLANE));
+}
+
+/* Every third pixel isn't there. */
+static void check_outputs(df_int n, bool with_bias, bool with_add, bool accumulate) {
+  static df_real m[ROOM], y[ROOM], bias[MOST], add[ROOM];
+  df_int at[16];
+  fill(m, ROOM, 50), fill(bias, MOST, 51), fill(add, ROOM, 52), poison(y, ROOM);
+  for (int q = 0; q < 16; q++) at[q] = q % 3 == 2 ? -1 : (15 - q) * PLANE;
+  for (int q = 0; q < 16; q++)
+    for (df_int i = 0; accumulate && at[q] >= 0 && i < n; i++)
+      y[at[q] + i] = (df_real)0.25;
+  table->winograd_outputs(y, at, m, PLANE, with_bias ? bias : NULL, with_add ? add : NULL,
+                          accumulate, n);
+  for (int q = 0; q < 16; q++)
+    for (df_int i = 0; i < PLANE; i++) {
+      df_int place = (15 - q) * PLANE + i;
+      double ought = both_ways(A, 4, 6, true, q / 4, q % 4, m + i, PLANE);
+      if (at[q] < 0 || i >= n) {
+        judge_untouched("winograd_outputs", n, i, y[place]);
+        continue;
+      }
+      if (with_bias) ought += (double)bias[i];
+      if (with_add) ought += (double)add[place];
+      judge("winograd_outputs", n, i, y[place], ought + (accumulate ? 0.25 : 0));
+    }
+}
+
+static void check_columns(df_int m, df_int C, df_int K, bool accumulate) {
+  static df_real x[ROOM], w[ROOM], packed[4 * ROOM], y[ROOM];
+  df_int ldx = m + 2, ldy = K + 3;
+  fill(x, C * ldx, 60), fill(w, C * K, 61), poison(y, ROOM);
+  for (df_int i = 0; accumulate && i < m * K; i++) y[i / K * ldy + i % K] = (df_real)0.25;
+  table->pack_weights(packed, w, 1, 0, C, K, K, 1);
+  table->rows_turned(y, ldy, x, ldx, packed, accumulate, m, C, K);
+  for (df_int i = 0; i < m * ldy; i++) {
+    double sum = accumulate ? 0.25 : 0;
+    for (df_int c = 0; c < C && i % ldy < K; c++)
+      sum += (double)x[c * ldx + i / ldy] * (double)w[c * K + i % ldy];
+    if (i % ldy < K) judge("rows_turned", m, i, y[i], sum);
+    else judge_untouched("rows_turned", m, i, y[i]);
+  }
+}
+
+long df_check_winograd(const df_kernels *kernels) {
+  long before = faults;
+  table = kernels, checks = 0;
+  for (df_int n = 1; n <= MOST; n += n < 20 ? 1 : 7) {
+    check_transforms(n);
+    for (int i = 0; i < 8; i++) check_outputs(n, i & 1, i & 2, i & 4);
+  }
+  for (df_int m = 1; m < 32; m += 5)
+    for (df_int K = 1; K < 50; K += 12) check_columns(m, K % 7 + m, K, m % 2);
+  printf("%s: %ld checks, %ld faults\n", table->name, checks, faults - before);
+  return faults - before;
+}
