@@ -16,7 +16,7 @@ local order = { "cifar", "small", "grey", "demo", "mlp" }
 
 local quick = {
   ["small.train.high"] = true, ["demo.train.high"] = true, ["mlp.train.high"] = true,
-  ["small.sample16.high"] = true, ["small.sample1.high"] = true,
+  ["small.sample1.high"] = true,
 }
 
 local list = {}
