@@ -287,8 +287,11 @@ describe("precision", function()
     local function loss(f, o)
       return function(a, b, c) return (f(a, b, c, o) * g):sum() end
     end
+    local before = d.precision()
+    d.precision "highest"
     local y = flat(attention(q, k, v, 2))
     local expected = { d.grad(loss(attention, 2), q, k, v) }
+    d.precision(before)
     products.at_each_precision(function(row)
       products.check(row, y, ops.attention(q, k, v, { heads = 2 }))
       local actual = { d.grad(loss(ops.attention, { heads = 2 }), q, k, v) }

@@ -31,10 +31,18 @@ typedef struct attend {
   df_workspace room;
 } attend;
 
+/* Two planes of bf16 err by 4e-6 in each product; through three of them in turn and the
+** softmax, gradients would miss what high promises. So high is in reals, and so are heads
+** that would fill less than half of a block of 32. */
+static df_factors factors_of(const df_attend *a) {
+  df_factors f = df_factors_of(a->precision);
+  return (df_factors){ f.planes == 1 && a->D > 16 ? 1 : 0, f.round };
+}
+
 static attend attend_of(const df_attend *a, const df_attend_kept *in) {
   return (attend){ .a = *a,
                    .in = *in,
-                   .f = df_factors_of(a->precision),
+                   .f = factors_of(a),
                    .width = a->heads * a->D,
                    .panel = df_kernel()->panel,
                    .scale = (df_real)(1 / sqrt((double)a->D)) };

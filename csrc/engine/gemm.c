@@ -249,6 +249,15 @@ static df_code no_depth(const df_product *p) {
   return DF_OK;
 }
 
+/* bf16 comes in blocks of 32 by 32: a small product is sooner done in reals. The rows of
+** a rowwise one may be a batch, so they don't count. */
+#define SMALL 16
+static df_factors factors_of(const df_product *p) {
+  bool small = p->k < SMALL || p->n < SMALL || (!p->rowwise && p->m < SMALL);
+  df_factors f = df_factors_of(p->precision);
+  return (df_factors){ small ? 0 : f.planes, f.round };
+}
+
 df_code df_gemm(const df_product *p) {
   if (p->batch * p->m * p->n == 0) return DF_OK;
   if (p->k == 0) return no_depth(p);
@@ -256,7 +265,7 @@ df_code df_gemm(const df_product *p) {
              .down = df_ceil_div(p->m, BLOCK_M),
              .across = df_ceil_div(p->n, BLOCK_N),
              .parts = 1 };
-  g.f = df_factors_of(p->precision);
+  g.f = factors_of(p);
   g.own = p->rowwise || g.f.round || strcmp(df_kernel()->name, "scalar") != 0;
   df_int blocks = p->batch * g.down * g.across;
   if (!p->rowwise)
