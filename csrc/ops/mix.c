@@ -28,14 +28,13 @@ static void draw(const mix *m, df_real *eps, df_int sample, df_int first, df_int
   key.sample += (uint32_t)sample;
   if (m->noise->step) key.step = m->noise->step[sample];
   df_kernel()->normal(eps, first, n, &key);
-  if (m->eps) memcpy(m->eps + sample * m->row + first, eps, (size_t)n * sizeof *eps);
 }
 
 /* One block of one sample. */
 static void mix_block(const mix *m, df_int sample, df_int first, df_int n) {
-  df_real c[DF_TERMS_MAX + 1], eps[BLOCK];
-  const df_real *x[DF_TERMS_MAX + 1];
   df_int at = sample * m->row + first;
+  df_real c[DF_TERMS_MAX + 1], own[BLOCK], *eps = m->eps ? m->eps + at : own;
+  const df_real *x[DF_TERMS_MAX + 1];
   int k = m->terms;
   for (int i = 0; i < k; i++) {
     c[i] = coefficient(m->c[i], m->each[i], sample);
