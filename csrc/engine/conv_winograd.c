@@ -357,15 +357,15 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
 }
 
 /* Few channels are all transforms and no products; tiles that stick out of the image are
-** computed for nothing. Where tiles are few the transformed weights, four times as many,
-** come from far for little work: at 4 tiles (8 x 8) that is 0.5 against 0.3 ms for one
-** image of 256 channels, but 2.5 against 5.3 ms for sixteen, and of the two the batch is
-** what a training step waits for. Gradients of weights are of the whole batch. */
+** computed for nothing; a million weights are 150 MB transformed. Where tiles are few the
+** transformed weights come from far for little work: with weights out of memory one image
+** of 8 x 8, 256 channels, 4 tiles, takes the 0.5 ms of taps on two cores, sixteen take half
+** of theirs; one of 4 x 4 takes 0.34 against 0.13. Gradients of weights are of a batch. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   df_int count = df_ceil_div(P, 4) * df_ceil_div(Q, 4);
   if (c->precision != DF_HIGH || sizeof(df_real) != sizeof(float)) return false;
-  return df_min(c->C, c->K) >= 16 && count * 16 * 5 <= P * Q * 9
+  return df_min(c->C, c->K) >= 16 && c->C * c->K <= 1 << 20 && count * 16 * 5 <= P * Q * 9
          && (d == DF_WEIGHT ? c->B * count >= 48 : count >= 4);
 }
 
