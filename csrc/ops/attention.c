@@ -56,10 +56,8 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
   df_tensor *y = q && k && v ? df_result(tape, &q->shape) : NULL;
   if (!y) return NULL;
   const df_int *size = q->shape.size;
-  df_attend a = {
-    size[0], size[1],         k->shape.size[1],
-    heads,   size[2] / heads, .precision = df_tape_precision(tape)
-  };
+  df_attend a = { .B = size[0], .N = size[1], .M = k->shape.size[1], .heads = heads };
+  a.D = size[2] / heads, a.precision = df_tape_precision(tape);
   df_shape pairs = { 4, { a.B, heads, 2, a.N } };
   df_tensor *softmax = df_result(tape, &pairs);
   if (!softmax
