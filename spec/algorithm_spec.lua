@@ -4,6 +4,7 @@ local d = require "diffusion"
 local core = require "diffusion.core"
 local child = dofile "spec/support/child.lua"
 local values = require "spec.support.algorithm_values"
+local planes = require "spec.support.planes_values"
 local products = require "spec.support.products"
 
 local single = core.real == "f32"
@@ -100,8 +101,32 @@ describe("an algorithm of convolutions", function()
           local same = products.distance(products.flat(rounded[i]), one[i])
           assert(same < 2e-6, ("%s, shape %d, %d: %.2g at medium"):format(set, k, i, same))
         end
+        for i, value in ipairs(by("winograd", "medium")) do
+          local same = products.distance(products.flat(rounded[i]), value)
+          assert(same < 1e-5, ("%s, shape %d, %d: %.2g at medium by winograd"):format(set, k, i, same))
+        end
       end
     end
+  end)
+
+  it("reads what a norm wrote for it at medium as taps do", function()
+    if not single then return end
+    local precision, bf16 = d.precision(), {}
+    d.precision "medium"
+    for _, case in ipairs { { 3, 21, 17, 12, 5, 3 }, { 2, 8, 5, 40, 33, 4 }, { 1, 4, 4, 66, 64, 2 } } do
+      for _, set in ipairs(sets) do
+        core.isa(set)
+        for _, name in ipairs { "taps", "tiles", "winograd" } do
+          core.algorithm(name)
+          bf16[name] = planes.by_layer(case)
+        end
+        for what, list in pairs(bf16.taps) do
+          assert(products.distance(list, bf16.tiles[what]) < 1e-5, what)
+          assert(products.distance(list, bf16.winograd[what]) < 1e-5, what)
+        end
+      end
+    end
+    d.precision(precision)
   end)
 
   it("is forced by name, or a sentence", function()

@@ -3,6 +3,7 @@
 #include "engine/conv_tile.h"
 
 #include "base/pool.h"
+#include "engine/conv_winograd.h"
 #include "engine/flat.h"
 #include "engine/tile_weight.h"
 #include "engine/workspace.h"
@@ -303,13 +304,24 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
   return x == DF_ROWS || x == DF_PLANES || df_flat_direct(&f);
 }
 
+/* Winograd in reals, of rounded operands, does 500 to 690 GF/s where images have 16 tiles or
+** more and many channels, and the gradient of weights 410 to 460: VDPBF16PS 450 and 340,
+** tiles of AMX three times that. */
+static bool winograd_is_faster(const df_conv *c, df_direction d) {
+  df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
+  bool many = d == DF_WEIGHT || df_ceil_div(P, 4) * df_ceil_div(Q, 4) >= 16;
+  return df_kernel()->pairs_pay == 1 && many && df_min(c->C, c->K) >= 64
+         && df_conv_winograd.can(c, d, df_conv_winograd.form(c))
+         && df_conv_winograd.pays(c, d);
+}
+
 /* Channels are padded to 32, and columns too, where `rows` has panels of 16 for few; at
 ** twice its rate that must not be lost again. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int C = d == DF_DATA ? c->K : c->C, K = d == DF_DATA ? c->C : c->K;
   if (df_kernel()->pairs_pay < df_flat_planes(c->precision)) return false;
   df_int ours = df_half_width(C) * df_half_width(K);
-  return ours < 2 * C * df_ceil_div(K, 16) * 16;
+  return ours < 2 * C * df_ceil_div(K, 16) * 16 && !winograd_is_faster(c, d);
 }
 
 const df_algorithm df_conv_tiles = {

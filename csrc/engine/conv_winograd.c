@@ -22,6 +22,8 @@ static df_int odd_lines(df_int reals) {
   return (lines | 1) * line;
 }
 
+static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
+
 /* ==== weights ========================================================================== */
 
 /* For C inputs and K outputs, panels of outputs: 36 planes of C x panel each. */
@@ -42,7 +44,7 @@ typedef struct packing {
   df_real *u;
   const df_real *w; /* K, 3, 3, C */
   df_int C, K, chunks;
-  bool back;
+  bool back, round;
 } packing;
 
 /* Channels [from, from + n) of a panel: their taps are packed where the last planes will
@@ -62,6 +64,8 @@ static void pack_chunk(const packing *p, df_int panel, df_int from, df_int n) {
     else
       df_pack_panel(taps + t * plane, p->w + (first * TAPS + t) * p->C + from, n, 1,
                     columns, TAPS * p->C, false);
+  for (df_int t = 0; t < TAPS && p->round; t++)
+    kernel->round_bf16(taps + t * plane, taps + t * plane, n * width);
   kernel->winograd_weights(u, plane, taps, plane, n * width);
 }
 
@@ -81,12 +85,14 @@ static void run_packing(packing *p) {
 }
 
 static void pack(void *packed, const df_real *w, const df_conv *c) {
-  packing p = { .u = packed, .w = w, .C = c->C, .K = c->K };
+  packing p = { .u = packed, .w = w, .C = c->C, .K = c->K, .round = rounds(c) };
   run_packing(&p);
 }
 
 static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  packing p = { .u = packed, .w = w, .C = c->C, .K = c->K, .back = true };
+  packing p = {
+    .u = packed, .w = w, .C = c->C, .K = c->K, .back = true, .round = rounds(c)
+  };
   run_packing(&p);
 }
 
@@ -117,8 +123,21 @@ static void point_to(const df_real **at, const df_image *x, df_int n, df_int h, 
   for (df_int i = h; i < h + size; i++)
     for (df_int j = w; j < w + size; j++) {
       bool within = i >= 0 && i < x->H && j >= 0 && j < x->W;
-      *at++ = within ? df_image_line(x, n, i) + j * x->C : zero;
+      *at++ = within ? df_image_line(x, n, i) + j * x->pixel : zero;
     }
+}
+
+/* Where pixels aren't reals as the products want them: those of `size` pixels that are in
+** the image as reals of bf16, in `copy`. */
+static void round_pixels(const df_real **at, df_form form, int size, df_int C,
+                         const df_real *zero, df_real *copy) {
+  const df_kernels *kernel = df_kernel();
+  for (int j = 0; j < size; j++, copy += C) {
+    if (at[j] == zero) continue;
+    if (form == DF_HALF) kernel->from_bf16(copy, (const void *)at[j], C);
+    else kernel->round_bf16(copy, at[j], C);
+    at[j] = copy;
+  }
 }
 
 /* ==== forward, and to x ================================================================ */
@@ -129,7 +148,7 @@ typedef struct pass {
   const df_real *u;
   df_real *y; /* B, P, Q, K */
   const df_real *bias, *add;
-  bool accumulate;
+  bool accumulate, round;
   tiles tiles;
   df_int blocks, groups;       /* of tiles; of panels */
   df_int pitch, plane, output; /* from a tile to the next, from a point to the next, and
@@ -137,12 +156,13 @@ typedef struct pass {
   df_workspace room;           /* inputs and outputs of a block, and a pixel of zeros */
 } pass;
 
-static void transform_inputs(const pass *p, df_real *v, const df_real *zero, df_int from,
-                             df_int count) {
+static void transform_inputs(const pass *p, df_real *v, const df_real *zero,
+                             df_real *copy, df_int from, df_int count) {
   const df_real *pixel[POINTS];
   for (df_int i = 0; i < count; i++) {
     tile t = tile_at(&p->tiles, from + i);
     point_to(pixel, &p->x, t.n, t.p - p->top, t.q - p->left, 6, zero);
+    if (p->round) round_pixels(pixel, p->x.form, POINTS, p->x.C, zero, copy);
     df_kernel()->winograd_inputs(v + i * p->pitch, p->plane, pixel, p->x.C);
   }
 }
@@ -169,7 +189,7 @@ static void work_block(const pass *p, df_real *room, df_int from, df_int count,
   df_int panel = kernel->panel, none = 0, C = p->x.C, plane = weight_plane(C);
   df_real *v = room, *m = v + POINTS * p->plane, *zero = m + POINTS * p->output;
   memset(zero, 0, (size_t)C * sizeof *zero);
-  transform_inputs(p, v, zero, from, count);
+  transform_inputs(p, v, zero, zero + C, from, count);
   for (df_int i = first; i < last; i++) {
     df_int n = df_min(panel, p->K - i * panel);
     for (df_int j = 0; j < POINTS; j++)
@@ -204,7 +224,8 @@ static df_code run(pass *p) {
   p->pitch = odd_lines(p->x.C);
   p->plane = odd_lines(block * p->pitch);
   p->output = odd_lines(block * df_kernel()->panel);
-  df_int reals = POINTS * (p->plane + p->output) + p->x.C, items = p->blocks * p->groups;
+  df_int pixels = p->x.C * (p->round ? 1 + POINTS : 1); /* of zeros, and rounded ones */
+  df_int reals = POINTS * (p->plane + p->output) + pixels, items = p->blocks * p->groups;
   if (df_workspace_open(&p->room, reals, items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, run_items, p);
   df_workspace_close(&p->room);
@@ -221,6 +242,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
              .y = y,
              .bias = bias,
              .add = add,
+             .round = rounds(c),
              .tiles = tiles_of(c->B, c->P, c->Q) };
   return run(&p);
 }
@@ -234,6 +256,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
              .u = packed,
              .y = dx,
              .accumulate = accumulate,
+             .round = rounds(c),
              .tiles = tiles_of(c->B, c->H, c->W) };
   return run(&p);
 }
@@ -252,24 +275,29 @@ typedef struct gradient {
   df_real *v, *z;         /* points x tiles x C; points x panels of K x tiles x panel */
   df_real *s;             /* points x C x K: sums over tiles */
   const df_real *zero;
+  df_workspace copies; /* of a tile's pixels, rounded */
 } gradient;
 
 static void transform_items(void *context, df_int begin, df_int end) {
-  const gradient *g = context;
+  gradient *g = context;
   const df_kernels *kernel = df_kernel();
   const df_real *pixel[POINTS];
   df_int panel = kernel->panel, K = g->c.K;
+  df_real *copy = rounds(&g->c) ? df_workspace_take(&g->copies) : NULL;
   for (df_int i = begin; i < end; i++) {
     tile t = tile_at(&g->tiles, g->from + i);
     point_to(pixel, g->x, t.n, t.p - g->c.top, t.q - g->c.left, 6, g->zero);
+    if (copy) round_pixels(pixel, g->x->form, POINTS, g->c.C, g->zero, copy);
     kernel->winograd_inputs(g->v + i * g->pitch, g->inputs, pixel, g->c.C);
     point_to(pixel, &g->dy, t.n, t.p, t.q, 4, g->zero);
+    if (copy) round_pixels(pixel, DF_ROWS, 16, K, g->zero, copy);
     for (df_int k = 0; k < K; k += panel) {
       kernel->winograd_outputs_back(g->z + k * g->count + i * panel, g->outputs, pixel,
                                     df_min(panel, K - k));
       for (int j = 0; j < 16; j++) pixel[j] += panel;
     }
   }
+  if (copy) df_workspace_give(&g->copies, copy);
 }
 
 #define BLOCK_C 56
@@ -335,25 +363,29 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
   if (wide > c->K) memset(g.z, 0, (size_t)z * sizeof *g.z); /* columns of no output */
   if (g.tiles.count == 0) memset(g.s, 0, (size_t)sums * sizeof *g.s);
   g.zero = zero;
-  sum_tiles(&g, chunk);
-  df_parallel(c->C * c->K, FINISHED, finish_items, &g);
-  df_code code = df_weight_fold(dw, accumulate, g.s, 1, TAPS * c->C, c->K);
+  df_int copies = rounds(c) ? df_max(POINTS * c->C, 16 * wide) : 0;
+  df_code code = df_workspace_open(&g.copies, copies, chunk);
+  if (code == DF_OK) sum_tiles(&g, chunk);
+  if (code == DF_OK) {
+    df_workspace_close(&g.copies);
+    df_parallel(c->C * c->K, FINISHED, finish_items, &g);
+    code = df_weight_fold(dw, accumulate, g.s, 1, TAPS * c->C, c->K);
+  }
   df_workspace_close(&room);
   return code;
 }
 
 /* ==== the algorithm ==================================================================== */
 
-/* Pixels outside are one pixel of zeros, so none need lie around the image. */
-static df_form form(const df_conv *c) {
-  (void)c;
-  return DF_ROWS;
-}
+/* Pixels outside are one pixel of zeros, so none need lie around the image; but what is
+** rounded takes half the memory. */
+static df_form form(const df_conv *c) { return rounds(c) ? DF_HALF : DF_ROWS; }
 
 static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)d;
-  return c->R == 3 && c->S == 3 && c->stride == 1 && c->precision != DF_MEDIUM
-         && (x == DF_ROWS || x == DF_PLANES);
+  bool plain = x == DF_ROWS || x == DF_PLANES;
+  return c->R == 3 && c->S == 3 && c->stride == 1
+         && (plain || (x == DF_HALF && rounds(c)));
 }
 
 /* Few channels are all transforms and no products; tiles that stick out of the image are
@@ -364,7 +396,7 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
 static bool pays(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   df_int count = df_ceil_div(P, 4) * df_ceil_div(Q, 4);
-  if (c->precision != DF_HIGH || sizeof(df_real) != sizeof(float)) return false;
+  if (c->precision == DF_HIGHEST || sizeof(df_real) != sizeof(float)) return false;
   return df_min(c->C, c->K) >= 16 && c->C * c->K <= 1 << 20 && count * 16 * 5 <= P * Q * 9
          && (d == DF_WEIGHT ? c->B * count >= 48 : count >= 4);
 }

@@ -12,9 +12,10 @@
 **     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
 **     winograd: 3 x 3        36 products for 16 outputs of a tile, own `rows`  conv_winograd
 **     few: 1 to 3 outputs    taps as columns of one product, added shifted     conv_few
-**   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`,     gemm
-**                            or OpenBLAS where kernels are scalar (core64)
-**   attention                own `rows` and a softmax of columns, by panels of   attention
+**   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`     gemm, factor
+**                            or `pairs`, or OpenBLAS where kernels are scalar
+**                            (core64)
+**   attention                the same and a softmax of columns, by panels of  attention
 **                            queries
 **
 ** Measured on one core of an AMD Zen 5 (Debian's OpenBLAS 0.3.21 runs its Haswell kernels
@@ -43,17 +44,22 @@
 ** Precision: `highest` is IEEE single precision by taps. `high` is Winograd, whose errors
 ** are 0.3e-6 to 3e-6 (relative L2, C of 1 to 640), or where AMX makes them pay two bf16 to
 ** a real (high high + high low + low high). `medium` rounds the operands of every product,
-** forward and backward, to bf16: in convolutions and linear layers by `pairs` where the
-** machine multiplies bf16, elsewhere while reals are packed.
+** forward and backward, to bf16: as planes of bf16 for `pairs` where the machine multiplies
+** them, else, and in Winograd's tiles, as reals.
 **
-** Products of bf16 on the same core (AVX512-BF16), medium, GF/s:
+** Products of bf16 on the same core (AVX512-BF16), medium, GF/s, and ms of all three
+** directions with packing:
 **
-**   H = W, C = K     taps, rounding    tiles: forward    to x    to w
-**   28,  64                     209               424     386     344
-**   14, 128                     223               458     443     339
-**    7, 256                     232               464     467     296
+**                    taps,    tiles:             winograd:
+**   B, H = W, C = K  rounding  y    x    w   ms   y    x    w   ms
+**   16, 32, 128           226  475  466  364  34  639  556  448  27
+**   16, 16, 256           237  470  479  322  36  692  626  385  28
+**   64, 28,  64           209  414  385  342  29  517  444  407  25
+**   64,  7, 256           232  471  463  281  29  471  466  298  29
+**   16,  4, 256           201  338  318  352   3  369  421  156   5
+**    1, 16, 256           234  499  457  397   2  396  432  153   4
 **
-** Two planes there run at 160, two thirds of reals, so `high` leaves them alone. */
+** Two planes there run at 160, two thirds of reals, so `high` leaves them to AMX. */
 #ifndef df_engine_h
 #define df_engine_h
 
