@@ -17,9 +17,11 @@ bool df_record_tracks(const df_record *r, const df_tensor *x) {
 static int add_slot(df_record *r, const df_shape *shape, df_tensor *parameter) {
   if (!df_room((void **)&r->slots, r->n_slots, &r->slots_room, sizeof *r->slots))
     return -1;
-  r->slots[r->n_slots] = (df_slot){
-    .wanted = true, .shape = *shape, .parameter = df_tensor_retain(parameter), .maker = -1
-  };
+  r->slots[r->n_slots] = (df_slot){ .wanted = true,
+                                    .shape = *shape,
+                                    .parameter = df_tensor_retain(parameter),
+                                    .maker = -1,
+                                    .reader = -1 };
   return (int)r->n_slots++;
 }
 
@@ -42,7 +44,10 @@ static int remade(const df_record *r, const df_tensor *x) {
 }
 
 static void keep(df_node *node, int i, df_tensor *x) {
-  node->made[i] = remade(node->record, x);
+  df_record *r = node->record;
+  node->made[i] = remade(r, x);
+  if (node->made[i] >= 0 && r->slots[x->slot].reader < 0)
+    r->slots[x->slot].reader = (long)r->n_nodes;
   if (!x || node->made[i] >= 0) return;
   node->keep[i] = df_tensor_retain(x);
   node->version[i] = df_tensor_version(x);
@@ -165,10 +170,12 @@ df_code df_node_check(const df_node *node) {
 /* The value of a slot, retained by it; NULL: failed. */
 static df_tensor *make_again(df_tape *tape, df_record *r, int slot) {
   df_node *maker = r->nodes[r->slots[slot].maker];
+  size_t mark = df_scope_open(tape);
   if (!r->slots[slot].value && df_node_fill(tape, maker) == DF_OK) {
     r->slots[slot].value = df_tensor_retain(maker->remake(tape, maker));
     df_node_empty(maker);
   }
+  df_scope_close(tape, mark);
   return r->slots[slot].value;
 }
 
@@ -189,6 +196,17 @@ void df_node_empty(df_node *node) {
     df_tensor_release(node->keep[i]);
     node->keep[i] = NULL;
   }
+}
+
+void df_node_let_go(df_node *node, int i) {
+  df_record *r = node->record;
+  if (node->made[i] < 0) return;
+  df_slot *s = &r->slots[node->made[i]];
+  df_tensor_release(node->keep[i]);
+  node->keep[i] = NULL;
+  if (r->nodes[s->reader] != node) return;
+  df_tensor_release(s->value);
+  s->value = NULL;
 }
 
 static bool keeps(const df_node *node, int n, const df_storage *s) {

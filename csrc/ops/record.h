@@ -12,6 +12,7 @@ typedef struct df_slot {
   df_tensor *grad;      /* dense; may be shared with other slots until written to */
   df_tensor *parameter; /* retained; its leaf takes the gradient */
   long maker;           /* the node that made the value and can make it again, or -1 */
+  long reader;          /* the first that keeps it, and so the last of a walk; or -1 */
   df_tensor *value;     /* made again, until the walk has passed the maker */
 } df_slot;
 

@@ -74,6 +74,10 @@ struct df_node {
   void (*release)(void *data);
 };
 
+/* A backward may say that it won't read a kept value again: one that was made again for it
+** is let go of at once. */
+void df_node_let_go(df_node *node, int i);
+
 /* What an op notes of itself. */
 typedef struct df_note {
   const df_op *op;

@@ -90,5 +90,6 @@ df_code df_taps_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_conv *c = node->data;
   df_code code = to_bias(node, c, dy);
   if (code == DF_OK) code = to_weights(node, c, dy);
+  df_node_let_go(node, 0); /* x, before there is a dx */
   return code == DF_OK ? to_data(tape, node, c, dy) : code;
 }
