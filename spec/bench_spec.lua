@@ -24,8 +24,8 @@ describe("the benchmarks", function()
   end
 
   it("say a workload in words and understand them", function()
-    assert.same({ a = "1", list = "32,32,3", name = "x.y", empty = "" },
-      words.parse(words.format { a = 1, list = { 32, 32, 3 }, name = "x.y", empty = {}, untold = { b = 1 } }))
+    assert.same({ a = "1", list = "32,32,3", own_name = "x.y", empty = "" },
+      words.parse(words.format { a = 1, list = { 32, 32, 3 }, own_name = "x.y", empty = {}, untold = { b = 1 } }))
     assert.same({ 32, 0.5 }, words.numbers "32,0.5")
   end)
 

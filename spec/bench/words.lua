@@ -6,7 +6,7 @@ local words = {}
 function words.parse(given)
   if type(given) == "table" then given = table.concat(given, " ") end
   local out = {}
-  for key, value in given:gmatch "(%w+)=(%S*)" do out[key] = value end
+  for key, value in given:gmatch "([%w_]+)=(%S*)" do out[key] = value end
   return out
 end
 
