@@ -773,9 +773,9 @@ return {
   },
   ["d.memory"] = {
     signature = "d.memory()",
-    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).",
+    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and how many blocks there are, and how often memory came fresh from the system.",
     returns = {
-      { type = "table", text = "memory {live, peak, pooled, limit, blocks}" },
+      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh}" },
     },
     example = "print(d.memory())",
   },

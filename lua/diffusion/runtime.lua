@@ -12,8 +12,9 @@ function Memory.__tostring(m)
     mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
 end
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).
----@return table memory {live, peak, pooled, limit, blocks}
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
+--- how many blocks there are, and how often memory came fresh from the system.
+---@return table memory {live, peak, pooled, limit, blocks, fresh}
 ---@usage print(d.memory())
 function runtime.memory() return setmetatable(core.memory(), Memory) end
 

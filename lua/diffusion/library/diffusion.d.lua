@@ -561,8 +561,9 @@ function d.lr.warmup_cosine(options) end
 ---@param seed integer
 function d.manual_seed(seed) end
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none).
----@return table memory {live, peak, pooled, limit, blocks}
+--- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
+--- how many blocks there are, and how often memory came fresh from the system.
+---@return table memory {live, peak, pooled, limit, blocks, fresh}
 function d.memory() end
 
 --- An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
