@@ -92,22 +92,26 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
 /* ==== sinusoid (Vaswani et al. 2017, section 3.5) ======================================== */
 
 typedef struct waves {
-  const double *t;
+  const double *t, *frequency; /* B and half the width */
   df_real *y;
   const df_sinusoid_opts *opts;
 } waves;
 
+/* Angles are brought within half a turn in double, where that costs no digits; the sines
+** are then the vector kernel's, at a twentieth of the time of libm's. */
 static void wave_rows(void *context, df_int begin, df_int end) {
   const waves *w = context;
+  const df_kernels *kernel = df_kernel();
+  const double turn = 6.283185307179586477;
   df_int half = w->opts->width / 2;
-  double slowing = -log(w->opts->max_period) / ((double)half - w->opts->shift);
   for (df_int i = begin; i < end; i++) {
     df_real *first = w->y + i * 2 * half, *second = first + half;
     for (df_int k = 0; k < half; k++) {
-      double angle = w->t[i] * exp(slowing * (double)k);
-      first[k] = (df_real)(w->opts->sin_first ? sin(angle) : cos(angle));
-      second[k] = (df_real)(w->opts->sin_first ? cos(angle) : sin(angle));
+      double angle = w->t[i] * w->frequency[k];
+      second[k] = (df_real)(angle - turn * floor(angle / turn + 0.5));
     }
+    (w->opts->sin_first ? kernel->sin : kernel->cos)(first, second, half);
+    (w->opts->sin_first ? kernel->cos : kernel->sin)(second, second, half);
   }
 }
 
@@ -133,11 +137,17 @@ df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts
         DF_MISUSE, "sinusoid has no gradient, but t %s is being recorded; detach() it",
         df_tensor_text(t));
   df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
+  df_int half = opts->width / 2;
+  df_tensor *frequencies =
+      df_scope_own(tape, df_tensor_new(DF_F64, &(df_shape){ 1, { half } }));
   df_shape shape = { 2, { t->shape.size[0], opts->width } };
   df_tensor *y = df_result(tape, &shape);
-  if (!times || !y) return NULL;
+  if (!times || !frequencies || !y) return NULL;
   df_tensor_copy(times, t);
-  waves w = { df_tensor_data(times), df_tensor_reals(y), opts };
+  double *frequency = df_tensor_data(frequencies);
+  double slowing = -log(opts->max_period) / ((double)half - opts->shift);
+  for (df_int k = 0; k < half; k++) frequency[k] = exp(slowing * (double)k);
+  waves w = { df_tensor_data(times), frequency, df_tensor_reals(y), opts };
   df_parallel(shape.size[0], 2048 / opts->width + 1, wave_rows, &w);
   return df_tape_note(tape, y, (df_note){ .op = &op });
 }
