@@ -14,7 +14,11 @@ return {
     ["train"] = "nhwc,malloc",
   },
   best = {
+    ["demo.train.high"] = "nchw,malloc",
+    ["mlp.sample1.high"] = "compile,freeze,nchw,malloc,wrapper",
+    ["mlp.train.high"] = "compile,nhwc,malloc",
     ["small.sample1.high"] = "compile,freeze,nhwc,malloc",
+    ["small.sample1.medium"] = "compile,freeze,nhwc,malloc",
     ["small.train.high"] = "nhwc,malloc",
   },
 }
