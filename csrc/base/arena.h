@@ -1,6 +1,7 @@
 /* Large blocks, cut from a few segments of the system's memory and joined with their free
 ** neighbours when they come back, so that blocks of all sizes use the same room one after
-** the other. The line before a block is the arena's but for its last four bytes. Not safe from threads: alloc.c holds its lock around every call. */
+** the other. The line before a block is the arena's but for its last four bytes. Not
+** safe from threads: alloc.c holds its lock around every call. */
 #ifndef df_arena_h
 #define df_arena_h
 

@@ -222,21 +222,9 @@ static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
 
 /* ==== the directions ================================================================ */
 
-static df_flat flat_of(const df_conv *c, const df_image *x) {
-  return (df_flat){ .x = *x,
-                    .R = c->R,
-                    .S = c->S,
-                    .stride = c->stride,
-                    .top = c->top,
-                    .left = c->left,
-                    .P = c->P,
-                    .Q = c->Q,
-                    .planes = df_flat_planes(c->precision) };
-}
-
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                        const void *packed, const df_real *bias, const df_real *add) {
-  pass p = { .flat = flat_of(c, x),
+  pass p = { .flat = df_flat_of(c, x),
              .w = ahead_panels(c),
              .packed = packed,
              .y = y,
@@ -300,7 +288,7 @@ static df_form form(const df_conv *c) {
 static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)d;
   if (df_flat_planes(c->precision) == 0 || c->R * c->S > DF_TAPS_MAX) return false;
-  df_flat f = flat_of(c, &(df_image){ .form = x, .H = c->H, .W = c->W });
+  df_flat f = df_flat_of(c, &(df_image){ .form = x, .H = c->H, .W = c->W });
   return x == DF_ROWS || x == DF_PLANES || df_flat_direct(&f);
 }
 

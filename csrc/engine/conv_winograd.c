@@ -37,8 +37,8 @@ static size_t weight_bytes(df_int C, df_int K) {
 static size_t bytes(const df_conv *c) { return weight_bytes(c->C, c->K); }
 static size_t back_bytes(const df_conv *c) { return weight_bytes(c->K, c->C); }
 
-#define CHANNELS                                                                         \
-  64 /* transformed at a time: 36 x 64 x 32 reals stay in the second cache */
+/* Channels transformed at a time: 36 x 64 x 32 reals stay in the second cache. */
+#define CHANNELS 64
 
 typedef struct packing {
   df_real *u;

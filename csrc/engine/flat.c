@@ -15,6 +15,18 @@ bool df_flat_is_rows(const df_conv *c, df_form x) {
          && c->P == c->H && c->Q == c->W && x == DF_ROWS;
 }
 
+df_flat df_flat_of(const df_conv *c, const df_image *x) {
+  return (df_flat){ .x = *x,
+                    .R = c->R,
+                    .S = c->S,
+                    .stride = c->stride,
+                    .top = c->top,
+                    .left = c->left,
+                    .P = c->P,
+                    .Q = c->Q,
+                    .planes = df_flat_planes(c->precision) };
+}
+
 static bool within(df_int first, df_int last, df_int size) {
   return first >= -1 && last <= size;
 }

@@ -23,6 +23,9 @@ typedef struct df_flat {
 /* Planes that a precision asks for: 2 for high, 1 for medium, 0 where pairs can't help. */
 int df_flat_planes(df_precision precision);
 
+/* What a convolution reads of x, not yet opened. */
+df_flat df_flat_of(const df_conv *c, const df_image *x);
+
 /* A 1 x 1 kernel on plain x: pixels are rows, and nothing needs to be flat. */
 bool df_flat_is_rows(const df_conv *c, df_form x);
 

@@ -251,15 +251,7 @@ static void cut(gradient *g) {
 df_code df_tile_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                        const df_real *dy) {
   gradient g = { .c = *c, .dy = dy, .dw = dw, .accumulate = accumulate };
-  g.flat = (df_flat){ .x = *x,
-                      .R = c->R,
-                      .S = c->S,
-                      .stride = c->stride,
-                      .top = c->top,
-                      .left = c->left,
-                      .P = c->P,
-                      .Q = c->Q,
-                      .planes = df_flat_planes(c->precision) };
+  g.flat = df_flat_of(c, x);
   g.rows = df_flat_is_rows(c, x->form);
   df_int size = c->K * c->R * c->S * c->C;
   if (size == 0) return DF_OK;

@@ -163,7 +163,8 @@ typedef struct df_norm_opts {
 ** over each group of C/G channels and all pixels of one image.
 **   x: B, ..., C    w, b: C or NULL   ->  y: B, ..., C
 ** then silu and dropout, in cache. keeps x, (m, 1/sqrt(s2 + tiny)): B, G, and the key of
-** its dropout; its result is made again on the way back. fails: G doesn't divide C; w or b isn't of size C. */
+** its dropout; its result is made again on the way back. fails: G doesn't divide C; w or
+** b isn't of size C. */
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          const df_norm_opts *opts);
 
