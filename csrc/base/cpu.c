@@ -51,9 +51,10 @@ df_cpu df_cpu_detect(void) {
   cpu.avx2 = BIT(b, 5) && fma && f16c && (os & 0x6) == 0x6;
   cpu.avx512 = cpu.avx2 && BIT(b, 16) && BIT(b, 17) && BIT(b, 30) && BIT(b, 31)
                && (os & 0xe6) == 0xe6;
-  cpu.amx = cpu.avx512 && tiles_here(d, os) && tiles_granted();
+  bool tiles = tiles_here(d, os) && tiles_granted();
   bool more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
   cpu.avx512bf16 = cpu.avx512 && more && BIT(a, 5);
+  cpu.amx = cpu.avx512bf16 && tiles; /* no processor has tiles alone */
   return cpu;
 }
 

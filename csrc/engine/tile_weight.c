@@ -1,7 +1,11 @@
 /* dW as products of bf16 over pixels: dy turned (K rows of pixels) times x as pairs of
 ** pixels, a column to a channel. In flat rows a tap moves the pairs by a constant; since
 ** that may be odd, there are pairs that begin at even and at odd pixels. The pixels are
-** cut into parts, by shape, folded in order. */
+** cut into parts, by shape, folded in order.
+**
+** Sums that are added to by several blocks are kept as tiles make them, 32 channels of a
+** tap in one piece of K x 32: in dw itself rows of them lie R S C apart, each on a page of
+** its own. */
 #include "engine/tile_weight.h"
 
 #include <string.h>
@@ -14,48 +18,73 @@
 
 #define PART_PIXELS  1024 /* at least so many pixels in a part, where they are cut */
 #define ITEMS_WANTED 8    /* enough for a few threads */
-/* A block's pixels: more of them, and dw (2.4 MB where C = K = 256) passes the caches less
-** often; fewer, and a panel of pairs stays in the first. 512 is 6 % faster than 256; of a
-** 1 x 1 kernel, whose dw is small, 256 are a fifth faster than 512. */
+/* A block's pixels: more of them, and the sums (2.4 MB where C = K = 256) pass the caches
+** less often; fewer, and pairs and dy stay in the second. */
 #define BLOCK_PIXELS 512
-#define ROWS_BLOCK   256
-#define FOLD_GRAIN   8192
+#define ROWS_BLOCK   256 /* of a 1 x 1 kernel, whose sums are few */
+/* Groups of rows of dw share the pairs of x: two make them twice sooner than they fetch
+** them from each other's cache. */
+#define GROUPS_ALONE 2
 
 #define LINES_MAX 128
+
+/* Where sums are, in reals from a part, a panel of channels, a tap, a row k to the next. */
+typedef struct layout {
+  df_real *at;
+  df_int part, panel, tap, row;
+} layout;
 
 typedef struct gradient {
   df_conv c;
   df_flat flat;
   const df_real *dy;
-  df_real *dw; /* of all pixels, or `parts` of them */
+  df_real *dw;
   bool accumulate;
   bool rows;            /* a 1 x 1 kernel: pixels are rows, x is plain */
   df_int blocks;        /* of pixels */
   df_int parts, groups; /* of blocks; of rows of dw */
+  bool shared;          /* pairs of x are made once for all groups */
   bool by_lines;        /* lines of dy lie without what is between them in flat rows */
   df_int deep, most;    /* pixels summed at a time: a line or all; of the largest block */
   df_int tall;          /* pixels that its pairs hold */
   df_int ld, low;       /* of turned dy: from a row to the next, to the low plane */
   df_int plane, panel; /* bf16 of a panel's plane of pairs; of its planes, even and odd */
-  df_workspace room;   /* a copy of x | dy turned | pairs */
+  layout sums;         /* dw itself, or in tiles: parts x panels x R S x K x DF_PANEL */
+  df_workspace room;   /* dy turned | a copy of x and its pairs, unless shared */
+  df_workspace common; /* blocks x (a copy of x | pairs), if shared */
 } gradient;
 
-/* What an item works: rows [k, k + K) of dw (that of its part), a block after the other. */
+/* What an item works: rows [k, k + K) of a part's sums, a block after the other. */
 typedef struct share {
   df_int k, K;
-  df_real *dw;
+  df_real *sums;
   bool accumulate;
-  uint16_t *copy, *dy, *pairs;
+  uint16_t *dy;
+  const uint16_t *pairs;
 } share;
 
-/* bf16 of each piece of room; of dy for K rows, and what products may read behind them. */
+static df_int taps(const gradient *g) { return g->c.R * g->c.S; }
+static df_int panels(const gradient *g) { return df_ceil_div(g->c.C, DF_PANEL); }
+static df_int bands(const gradient *g) { return df_ceil_div(g->c.K, DF_PANEL); }
+
+static layout in_tiles(const gradient *g, df_real *at) {
+  df_int tap = g->c.K * DF_PANEL, panel = taps(g) * tap;
+  return (layout){ at, panels(g) * panel, panel, tap, DF_PANEL };
+}
+static layout in_place(const gradient *g) {
+  return (layout){ g->dw, 0, DF_PANEL, g->c.C, taps(g) * g->c.C };
+}
+/* A single block writes each sum once; panels are whole. */
+static bool is_in_place(const gradient *g) {
+  return g->blocks == 1 && g->c.C % DF_PANEL == 0;
+}
+
+/* bf16 of a block's copy and pairs; of dy for K rows, and what products may read behind. */
 static df_int copied(const gradient *g) {
   return g->rows ? 0 : df_ceil_div(df_flat_room(&g->flat), 32) * 32;
 }
+static df_int block_room(const gradient *g) { return copied(g) + panels(g) * g->panel; }
 static df_int turned(const gradient *g, df_int K) { return (K + 31) * g->ld; }
-static df_int paired(const gradient *g) {
-  return df_ceil_div(g->c.C, DF_PANEL) * g->panel;
-}
 
 /* ==== one block of pixels =========================================================== */
 
@@ -81,14 +110,36 @@ static void turn_dy(const gradient *g, const share *s, const df_block *b) {
     }
 }
 
-/* Pairs of all channels; the odd ones begin a pixel later. */
-static void pair_x(const gradient *g, uint16_t *to, const uint16_t *x, df_int pixels) {
+/* Pairs of channels [c, c + n); the odd ones begin a pixel later. */
+static void pair_x(const gradient *g, uint16_t *to, const uint16_t *x, df_int pixels,
+                   df_int c, df_int n) {
   for (df_int odd = 0; odd < 2; odd++)
     for (df_int plane = 0; plane < g->flat.planes; plane++)
-      df_kernel()->pair_planes(to + (odd * g->flat.planes + plane) * g->plane, g->panel,
-                               x + odd * g->flat.pixel + plane * g->flat.low,
-                               g->flat.pixel, pixels - odd, df_half_width(g->c.C),
-                               g->tall);
+      df_kernel()->pair_planes(
+          to + c / DF_PANEL * g->panel + (odd * g->flat.planes + plane) * g->plane,
+          g->panel, x + odd * g->flat.pixel + plane * g->flat.low + c, g->flat.pixel,
+          pixels - odd, n, g->tall);
+}
+
+static df_int row_of(const gradient *g, df_int block) {
+  return block * g->c.B * g->c.P * g->c.Q / g->blocks;
+}
+
+/* Pairs of a block's channels [c, c + n), behind its copy in room; of a 1 x 1 kernel,
+** whose pixels are rows, as they lie. */
+static void pair_block_of_x(const gradient *g, uint16_t *room, df_int block, df_int c,
+                            df_int n) {
+  uint16_t *pairs = room + copied(g);
+  if (g->rows) {
+    df_int row = row_of(g, block), m = row_of(g, block + 1) - row;
+    df_kernel()->pair_rows(pairs + c / DF_PANEL * g->panel, g->panel,
+                           g->low ? g->plane : 0, g->flat.x.at + row * g->c.C + c, g->c.C,
+                           m, df_min(n, g->c.C - c), g->most);
+    return;
+  }
+  df_block b = df_block_at(&g->flat.blocks, block);
+  const uint16_t *x = df_flat_rows(&g->flat, &b, room);
+  pair_x(g, pairs, x, df_flat_count(&g->flat, &b) + df_flat_reach(&g->flat), c, n);
 }
 
 /* Where the pairs begin that a kernel's tap meets from flat row `row` on. */
@@ -96,84 +147,121 @@ static df_int pairs_at(const gradient *g, df_int row) {
   return row % 2 * g->flat.planes * g->plane + row / 2 * 2 * DF_PANEL;
 }
 
-/* dw[k][t][c] = or += sum over the block's pixels. */
+/* sums = or += sum over the block's pixels. */
 static void add_products(const gradient *g, const share *s, const df_block *b) {
-  const df_conv *c = &g->c;
-  df_int tap[LINES_MAX] = { 0 }, w_tap[LINES_MAX];
+  df_int lines = g->by_lines ? b->images * b->lines : 1;
+  df_int tap[LINES_MAX] = { 0 }, w_tap[DF_TAPS_MAX * LINES_MAX];
+  for (df_int i = 1; i < lines; i++) tap[i] = i * g->deep;
+  for (df_int t = 0; t < taps(g); t++) {
+    df_int at = g->rows ? 0 : df_flat_tap(&g->flat, t / g->c.S, t % g->c.S);
+    for (df_int i = 0; i < lines; i++) {
+      df_int image = i / b->lines, line = i % b->lines;
+      w_tap[t * lines + i] =
+          pairs_at(g, at + image * g->flat.image + line * g->flat.line);
+    }
+  }
   df_pairs p = { .m = s->K,
-                 .K = c->C,
+                 .K = taps(g) * DF_PANEL,
                  .C = g->deep,
-                 .ldy = c->R * c->S * c->C,
+                 .ldy = g->sums.row,
+                 .y_panel = g->sums.tap,
                  .x = s->dy,
                  .ldx = g->ld,
                  .x_low = g->low,
                  .tap = tap,
-                 .taps = g->by_lines ? b->images * b->lines : 1,
-                 .w = s->pairs,
-                 .w_tap = w_tap,
-                 .panel = g->panel,
+                 .taps = lines,
                  .w_low = g->low ? g->plane : 0,
+                 .w_tap = w_tap,
                  .accumulate = s->accumulate };
-  for (df_int i = 1; i < p.taps; i++) tap[i] = i * g->deep;
-  for (df_int t = 0; t < c->R * c->S; t++) {
-    df_int at = g->rows ? 0 : df_flat_tap(&g->flat, t / c->S, t % c->S);
-    for (df_int i = 0; i < p.taps; i++) {
-      df_int image = i / b->lines, line = i % b->lines;
-      w_tap[i] = pairs_at(g, at + image * g->flat.image + line * g->flat.line);
-    }
-    p.y = s->dw + t * c->C;
+  for (df_int i = 0; i < panels(g); i++) {
+    p.y = s->sums + i * g->sums.panel, p.w = s->pairs + i * g->panel;
     df_kernel()->pairs(&p);
   }
 }
 
 static void add_block(const gradient *g, const share *s, df_int index) {
-  df_block b = df_block_at(&g->flat.blocks, index);
-  const uint16_t *x = df_flat_rows(&g->flat, &b, s->copy);
-  turn_dy(g, s, &b);
-  pair_x(g, s->pairs, x, df_flat_count(&g->flat, &b) + df_flat_reach(&g->flat));
+  df_block b = { .images = 1, .lines = 1 };
+  if (g->rows) {
+    df_int row = row_of(g, index), m = row_of(g, index + 1) - row;
+    if (m < g->most) memset(s->dy, 0, (size_t)(s->K * g->ld) * sizeof *s->dy);
+    turn(g, s, 0, row, m);
+  } else {
+    b = df_block_at(&g->flat.blocks, index);
+    turn_dy(g, s, &b);
+  }
   add_products(g, s, &b);
-}
-
-/* The same for rows of x, which are paired as they lie. */
-static void add_rows(const gradient *g, const share *s, df_int index) {
-  const df_conv *c = &g->c;
-  df_int all = c->B * c->P * c->Q, row = index * all / g->blocks;
-  df_int m = (index + 1) * all / g->blocks - row;
-  if (m < g->most) memset(s->dy, 0, (size_t)(s->K * g->ld) * sizeof *s->dy);
-  turn(g, s, 0, row, m);
-  df_kernel()->pair_rows(s->pairs, g->panel, g->low ? g->plane : 0,
-                         g->flat.x.at + row * c->C, c->C, m, c->C, g->most);
-  add_products(g, s, &(df_block){ .images = 1, .lines = 1 });
 }
 
 /* ==== all of them =================================================================== */
 
-static df_int bands(const gradient *g) { return df_ceil_div(g->c.K, DF_PANEL); }
+/* Pairs once for all groups: an item is a panel of a block's channels, or where x has to be
+** copied first all of them. */
+static df_int pieces(const gradient *g) {
+  return g->rows || g->flat.direct ? panels(g) : 1;
+}
+
+static void pair_items(void *context, df_int begin, df_int end) {
+  gradient *g = context;
+  uint16_t *room = (void *)g->common.base;
+  df_int each = pieces(g), width = panels(g) / each * DF_PANEL;
+  for (df_int i = begin; i < end; i++)
+    pair_block_of_x(g, room + i / each * block_room(g), i / each, i % each * width,
+                    width);
+}
+
+/* Rows [k, k + K) of a panel's tap, i = panel taps + tap, from tiles to where dw has them. */
+static void put_rows(const gradient *g, df_int i, df_int k, df_int K) {
+  df_int t = i % taps(g), c = i / taps(g) * DF_PANEL, n = df_min(DF_PANEL, g->c.C - c);
+  const df_real *sums = g->sums.at + i * g->sums.tap + k * DF_PANEL;
+  df_real *dw = g->dw + (k * taps(g) + t) * g->c.C + c;
+  for (df_int j = 0; j < K; j++, sums += DF_PANEL, dw += taps(g) * g->c.C)
+    if (g->accumulate) df_kernel()->add(dw, dw, 1, sums, 1, n);
+    else memcpy(dw, sums, (size_t)n * sizeof *dw);
+}
+
+/* While they are in this core's cache. */
+static void put_all(const gradient *g, df_int k, df_int K) {
+  for (df_int i = 0; i < panels(g) * taps(g); i++) put_rows(g, i, k, K);
+}
 
 static void run_items(void *context, df_int begin, df_int end) {
   gradient *g = context;
-  const df_conv *c = &g->c;
-  df_int row = c->R * c->S * c->C;
-  df_real *piece = df_workspace_take(&g->room);
+  uint16_t *all = (void *)g->common.base;
+  df_real *piece_of_room = df_workspace_take(&g->room);
   for (df_int item = begin; item < end; item++) {
     df_int part = item / g->groups, group = item % g->groups;
     df_int from = part * g->blocks / g->parts, to = (part + 1) * g->blocks / g->parts;
-    share s = { .k = group * bands(g) / g->groups * DF_PANEL, .copy = (void *)piece };
-    s.K = df_min((group + 1) * bands(g) / g->groups * DF_PANEL, c->K) - s.k;
-    s.dw = g->dw + (part * c->K + s.k) * row;
-    s.dy = s.copy + copied(g), s.pairs = s.dy + turned(g, s.K);
+    share s = { .k = group * bands(g) / g->groups * DF_PANEL,
+                .dy = (void *)piece_of_room };
+    s.K = df_min((group + 1) * bands(g) / g->groups * DF_PANEL, g->c.K) - s.k;
+    s.sums = g->sums.at + part * g->sums.part + s.k * g->sums.row;
+    uint16_t *own = s.dy + turned(g, s.K);
     for (df_int i = from; i < to; i++) {
-      s.accumulate = i > from || (g->parts == 1 && g->accumulate);
-      (g->rows ? add_rows : add_block)(g, &s, i);
+      uint16_t *room = g->shared ? all + i * block_room(g) : own;
+      if (!g->shared) pair_block_of_x(g, room, i, 0, panels(g) * DF_PANEL);
+      s.pairs = room + copied(g);
+      s.accumulate = i > from || (is_in_place(g) && g->accumulate);
+      add_block(g, &s, i);
     }
+    if (g->parts == 1 && !is_in_place(g)) put_all(g, s.k, s.K);
   }
-  df_workspace_give(&g->room, piece);
+  df_workspace_give(&g->room, piece_of_room);
 }
 
-static df_code run(gradient *g) {
+/* All parts of a panel's tap into the first, and to dw. */
+static void fold_items(void *context, df_int begin, df_int end) {
+  const gradient *g = context;
+  for (df_int i = begin; i < end; i++) {
+    df_real *sums = g->sums.at + i * g->sums.tap;
+    df_fold(sums, false, sums, g->parts, g->sums.part, g->sums.tap);
+    put_rows(g, i, 0, g->c.K);
+  }
+}
+
+static df_code run_shares(gradient *g) {
   df_int items = g->parts * g->groups;
   df_int K = df_ceil_div(bands(g), g->groups) * DF_PANEL;
-  df_int halves = copied(g) + turned(g, K) + paired(g);
+  df_int halves = turned(g, K) + (g->shared ? 0 : block_room(g));
   if (df_workspace_open(&g->room, df_ceil_div(halves, 2), items) != DF_OK)
     return DF_MEMORY;
   df_parallel(items, 1, run_items, g);
@@ -181,28 +269,25 @@ static df_code run(gradient *g) {
   return DF_OK;
 }
 
-typedef struct folding {
-  df_real *dw;
-  bool accumulate;
-  const df_real *parts;
-  df_int count, size;
-} folding;
-
-static void fold_items(void *context, df_int begin, df_int end) {
-  const folding *f = context;
-  df_fold(f->dw + begin, f->accumulate, f->parts + begin, f->count, f->size, end - begin);
+static df_code run_shared(gradient *g) {
+  df_int halves = g->blocks * block_room(g);
+  if (df_workspace_open(&g->common, df_ceil_div(halves, 2), 1) != DF_OK) return DF_MEMORY;
+  df_parallel(g->blocks * pieces(g), 1, pair_items, g);
+  df_code code = run_shares(g);
+  df_workspace_close(&g->common);
+  return code;
 }
 
-/* Each part's gradient apart, then their sum. */
-static df_code run_parts(gradient *g) {
-  df_int size = g->c.K * g->c.R * g->c.S * g->c.C;
-  df_workspace partials;
-  if (df_workspace_open(&partials, g->parts * size, 1) != DF_OK) return DF_MEMORY;
-  folding f = { g->dw, g->accumulate, partials.base, g->parts, size };
-  g->dw = partials.base;
+static df_code run(gradient *g) { return g->shared ? run_shared(g) : run_shares(g); }
+
+static df_code run_in_tiles(gradient *g) {
+  df_workspace sums;
+  df_int part = in_tiles(g, NULL).part;
+  if (df_workspace_open(&sums, g->parts * part, 1) != DF_OK) return DF_MEMORY;
+  g->sums = in_tiles(g, sums.base);
   df_code code = run(g);
-  if (code == DF_OK) df_parallel(size, FOLD_GRAIN, fold_items, &f);
-  df_workspace_close(&partials);
+  if (code == DF_OK && g->parts > 1) df_parallel(panels(g) * taps(g), 1, fold_items, g);
+  df_workspace_close(&sums);
   return code;
 }
 
@@ -246,6 +331,7 @@ static void cut(gradient *g) {
   g->panel = g->plane * g->flat.planes * (g->rows ? 1 : 2);
   g->parts = df_max(1, df_min(df_min(DF_PARTS_MAX, g->blocks), pixels / PART_PIXELS));
   g->groups = df_min(bands(g), df_ceil_div(ITEMS_WANTED, g->parts));
+  g->shared = g->groups > GROUPS_ALONE;
 }
 
 df_code df_tile_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
@@ -260,5 +346,7 @@ df_code df_tile_weight(const df_conv *c, df_real *dw, bool accumulate, const df_
     if (!accumulate) memset(dw, 0, (size_t)size * sizeof *dw);
     return DF_OK;
   }
-  return g.parts == 1 ? run(&g) : run_parts(&g);
+  if (!is_in_place(&g)) return run_in_tiles(&g);
+  g.sums = in_place(&g);
+  return run(&g);
 }

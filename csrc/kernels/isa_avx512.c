@@ -9,8 +9,9 @@
 #define NAME  "avx512"
 #include "kernels/body/table.h"
 
-/* The same, with products of pairs from the units that know how. */
+/* The same, with bf16 from the units that know how. */
 #ifdef DF_HAVE_AVX512BF16
+#define PLANES_AVX512BF16
 #define TABLE      df_kernels_avx512bf16
 #define NAME       "avx512bf16"
 #define PAIRS      df_pairs_avx512bf16

@@ -50,12 +50,24 @@ typedef struct df_pairs {
   df_int taps;
   const uint16_t
       *w; /* a panel: C / 2 pairs of channels x DF_PANEL columns x 2, each tap */
-  const df_int *w_tap; /* where taps begin in a panel; NULL: one behind the other */
   df_int panel, w_low; /* to the next panel; from a panel's high plane to its low one */
+  const df_int *w_tap; /* panels x taps: where each tap begins in w; NULL: one behind the
+                       ** other, from 0, panel, 2 panel ... on */
+  df_int
+      y_panel; /* in y and add, from a panel's columns to the next one's; 0: DF_PANEL */
   const df_real *bias, *add;
   bool accumulate;
 } df_pairs;
 #define DF_PANEL 32
+
+static inline df_int df_pairs_tap(const df_pairs *p, df_int panel, df_int tap) {
+  if (p->w_tap) return p->w_tap[panel * p->taps + tap];
+  return panel * p->panel + tap * p->C * DF_PANEL;
+}
+/* Column k in y and add. */
+static inline df_int df_pairs_column(const df_pairs *p, df_int k) {
+  return p->y_panel ? k / DF_PANEL * p->y_panel + k % DF_PANEL : k;
+}
 
 typedef struct df_kernels {
   const char *name; /* "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon" */

@@ -11,4 +11,16 @@ extern const df_kernels df_kernels_scalar, df_kernels_avx2, df_kernels_avx512,
 void df_pairs_avx512bf16(const df_pairs *p);
 void df_pairs_amx(const df_pairs *p);
 
+/* Rounding to planes, from the unit that has an instruction for it. */
+void df_planes_avx512bf16(uint16_t *y, df_int ldy, df_int low, const df_real *x,
+                          df_int ldx, df_int rows, df_int C, df_int wide);
+void df_turn_planes_avx512bf16(uint16_t *y, df_int ldy, df_int low, const df_real *x,
+                               df_int ldx, df_int rows, df_int C);
+void df_pair_rows_avx512bf16(uint16_t *w, df_int panel, df_int low, const df_real *x,
+                             df_int ldx, df_int rows, df_int C, df_int tall);
+void df_pair_columns_avx512bf16(uint16_t *w, df_int panel, df_int low, const df_real *x,
+                                df_int ldx, df_int rows, df_int C, df_int tall);
+void df_pair_planes_avx512bf16(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
+                               df_int rows, df_int C, df_int tall);
+
 #endif

@@ -117,6 +117,23 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
   _mm256_mask_storeu_epi16(p, vfirst(n), half);
 }
 
+/* Rounding as an instruction; it takes subnormals for 0. */
+#ifdef __AVX512BF16__
+#define HAVE_UPPER_HALF
+static inline __m256i bf16_of(V a) { return (__m256i)_mm512_cvtneps_pbh(a); }
+static inline U upper_half(V a) { return _mm512_cvtepu16_epi32(bf16_of(a)); }
+static inline U upair(V a, V b) {
+  const U turns =
+      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
+                       7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return _mm512_permutexvar_epi16(turns, (U)_mm512_cvtne2ps_pbh(b, a));
+}
+static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
+  if (n >= VL) _mm256_storeu_si256((void *)p, bf16_of(v));
+  else _mm256_mask_storeu_epi16(p, vfirst(n), bf16_of(v));
+}
+#endif
+
 #include "kernels/vec_math.h"
 
 /* 28 sums, 2 weights and an x: 31 of 32 registers. */

@@ -144,6 +144,7 @@ static inline V verfc(V x) {
 }
 
 /* The upper half of a float, rounded half to even; NaN becomes the quiet one. */
+#ifndef HAVE_UPPER_HALF
 static inline U upper_half(V v) {
   U u = ubits(v), odd = uand(ushr(u, 16), uset1(1));
   U rounded = ushr(uadd(uadd(u, uset1(0x7fff)), odd), 16);
@@ -151,12 +152,13 @@ static inline U upper_half(V v) {
   return ubits(vselect(visnan(v), vbits(quiet), vbits(rounded)));
 }
 static inline U upair(V a, V b) { return uxor(upper_half(a), ushl(upper_half(b), 16)); }
+static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
+  ustore16(p, upper_half(v), n);
+}
+#endif
 static inline V vround_bf16(V v) { return vbits(ushl(upper_half(v), 16)); }
 static inline V vload_bf16(const uint16_t *p, df_int n) {
   return vbits(ushl(uload16(p, n), 16));
-}
-static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
-  ustore16(p, upper_half(v), n);
 }
 
 #endif

@@ -107,17 +107,21 @@ static void check_panels(df_int rows, df_int C, bool twice) {
 
 typedef struct job {
   df_int m, K, C, taps;
-  bool twice, bias, add, accumulate, holes, apart; /* apart: taps of w in another order */
+  bool twice, bias, add, accumulate, holes,
+      apart; /* apart: taps of w, and panels of y, are
+                                                    ** where they needn't be */
 } job;
 
+#define APART 40 /* from a panel's columns to the next one's */
+
 static double one_sum(const df_pairs *p, df_int m, df_int k, double *size) {
-  const uint16_t *x = p->x + m * p->ldx, *w = p->w + k / DF_PANEL * p->panel;
+  const uint16_t *x = p->x + m * p->ldx;
   double sum = 0;
   for (df_int t = 0; t < p->taps; t++)
     for (df_int c = 0; c < p->C; c++) {
-      df_int from = p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL;
+      df_int from = df_pairs_tap(p, k / DF_PANEL, t);
       const uint16_t *a = x + p->tap[t] + c;
-      const uint16_t *b = w + from + (c / 2 * DF_PANEL + k % DF_PANEL) * 2 + c % 2;
+      const uint16_t *b = p->w + from + (c / 2 * DF_PANEL + k % DF_PANEL) * 2 + c % 2;
       double v = number(*a) * number(*b);
       if (p->x_low)
         v += number(a[p->x_low]) * number(*b) + number(*a) * number(b[p->w_low]);
@@ -129,8 +133,9 @@ static double one_sum(const df_pairs *p, df_int m, df_int k, double *size) {
 static void compare(const df_pairs *p, const df_real *before) {
   for (df_int m = 0; m < p->m; m++)
     for (df_int k = 0; k < p->K; k++) {
-      df_int to = (p->place ? p->place[m] : m * p->ldy) + k;
-      if (to < k) continue;
+      df_int column = df_pairs_column(p, k);
+      df_int to = (p->place ? p->place[m] : m * p->ldy) + column;
+      if (to < column) continue;
       double size = 1, ought = one_sum(p, m, k, &size);
       if (p->bias) ought += (double)p->bias[k];
       if (p->add) ought += (double)p->add[to];
@@ -140,22 +145,56 @@ static void compare(const df_pairs *p, const df_real *before) {
     }
 }
 
-/* Rows are wanted in runs of 5, two apart; y has a column more than is written. */
+/* What is in y but not among rows [0, rows) of K columns must be as before. */
+static void check_rest(const df_pairs *p, df_int rows, const df_real *before) {
+  static bool written[ROOM];
+  memset(written, 0, sizeof written);
+  for (df_int i = 0; i < rows; i++)
+    for (df_int k = 0; k < p->K; k++) written[i * p->ldy + df_pairs_column(p, k)] = true;
+  for (df_int i = 0; i < (p->m + 1) * p->ldy; i++)
+    if (!written[i])
+      judge(p->y[i] == before[i], "pairs beyond", i / p->ldy, i % p->ldy, (double)p->y[i],
+            (double)before[i]);
+}
+
+/* A row by itself has the same bits. */
+static void check_alone(df_pairs p, void (*product)(const df_pairs *),
+                        const df_real *before) {
+  static df_real alone[ROOM];
+  df_int row = p.m / 2, to = p.place ? p.place[row] : row * p.ldy;
+  if (to < 0) return;
+  const df_real *y = p.y + to;
+  memcpy(alone, before + to, (size_t)p.ldy * sizeof *alone);
+  p.m = 1, p.x += row * p.ldx, p.y = alone, p.place = NULL;
+  if (p.add) p.add += to;
+  product(&p);
+  for (df_int k = 0; k < p.K; k++) {
+    df_int at = df_pairs_column(&p, k);
+    judge(memcmp(alone + at, y + at, sizeof *y) == 0, "pairs alone", row, k,
+          (double)alone[at], (double)y[at]);
+  }
+}
+
+/* Rows are wanted in runs of 5, two apart, or of 16, one apart; y has a column more than
+** is written. */
 static void check_product(const job *j, void (*product)(const df_pairs *)) {
   static df_real x[ROOM], w[ROOM], y[ROOM], before[ROOM], add[ROOM], bias[128];
   static uint16_t rows[ROOM], panels[ROOM];
   static df_int place[200];
   df_int tall = j->taps * j->C, ldx = j->C * (1 + j->twice), m = j->m + 3, kept = 0;
-  df_int tap[9], w_tap[9], panel = tall * DF_PANEL * (1 + j->twice);
+  df_int tap[9], w_tap[2 * 9], panel = tall * DF_PANEL * (1 + j->twice);
+  df_int ldy = j->apart ? 2 * APART + 1 : j->K + 1;
   for (df_int t = 0; t < j->taps; t++) {
     tap[t] = t * 7 % 4 * ldx;
-    w_tap[t] = (j->taps - 1 - t) * j->C * DF_PANEL;
+    for (int i = 0; i < 2; i++)
+      w_tap[i * j->taps + t] = i * panel + (j->taps - 1 - t) * j->C * DF_PANEL;
   }
   fill(x, m * j->C, 3), fill(w, tall * j->K, 4), fill(bias, j->K, 5);
-  fill(add, j->m * (j->K + 1), 6), fill(before, j->m * (j->K + 1), 7);
+  fill(add, (j->m + 1) * ldy, 6), fill(before, (j->m + 1) * ldy, 7);
   memcpy(y, before, sizeof y);
   memset(rows, 0xff, sizeof rows); /* NaN behind the last */
-  for (df_int i = 0; i < j->m; i++) place[i] = i % 7 < 5 ? kept++ * (j->K + 1) : -1;
+  df_int run = j->K % 2 ? 5 : 16, step = j->K % 2 ? 7 : 17;
+  for (df_int i = 0; i < j->m; i++) place[i] = i % step < run ? kept++ * ldy : -1;
   df_int x_low = j->twice ? j->C : 0, w_low = j->twice ? tall * DF_PANEL : 0;
   table->planes(rows, ldx, x_low, x, j->C, m, j->C, j->C);
   table->pair_rows(panels, panel, w_low, w, j->K, tall, j->K, tall);
@@ -163,7 +202,7 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
                  .K = j->K,
                  .C = j->C,
                  .y = y,
-                 .ldy = j->K + 1,
+                 .ldy = ldy,
                  .place = j->holes ? place : NULL,
                  .x = rows,
                  .ldx = ldx,
@@ -171,29 +210,17 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
                  .tap = tap,
                  .taps = j->taps,
                  .w = panels,
-                 .w_tap = j->apart ? w_tap : NULL,
                  .panel = panel,
                  .w_low = w_low,
+                 .w_tap = j->apart ? w_tap : NULL,
+                 .y_panel = j->apart ? APART : 0,
                  .bias = j->bias ? bias : NULL,
                  .add = j->add ? add : NULL,
                  .accumulate = j->accumulate };
   product(&p);
   compare(&p, before);
-  for (df_int i = 0, end = j->holes ? kept : j->m; i < j->m; i++) {
-    df_int at = i * (j->K + 1), from = i < end ? j->K : 0;
-    for (df_int k = from; k <= j->K; k++)
-      judge(y[at + k] == before[at + k], "pairs beyond", i, k, (double)y[at + k],
-            (double)before[at + k]);
-  }
-  static df_real alone[128]; /* a row by itself: the same bits */
-  df_int row = j->m / 2, to = j->holes ? place[row] : row * (j->K + 1);
-  if (to < 0) return;
-  memcpy(alone, before + to, (size_t)j->K * sizeof *alone);
-  p.m = 1, p.x += row * ldx, p.y = alone, p.place = NULL;
-  if (p.add) p.add += to;
-  product(&p);
-  judge(memcmp(alone, y + to, (size_t)j->K * sizeof *y) == 0, "pairs alone", row, j->K, 0,
-        0);
+  check_rest(&p, j->holes ? kept : j->m, before);
+  check_alone(p, product, before);
 }
 
 static void check_products(void (*product)(const df_pairs *), df_int step) {

@@ -3,22 +3,22 @@
 ** the contract's reference, not a fast path. */
 #include "kernels/vec.h"
 
-/* y of mr rows from `row` on x NR vectors from column k + at on, all constants but the
-** places where this is inlined; n columns are left. */
+/* y of mr rows from `row` on x NR vectors from column k on, mr and `twice` constants where
+** this is inlined; n columns are left. */
 INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int row,
-                       const uint16_t *panel, df_int k, df_int n) {
+                       df_int k, df_int n) {
   R s[PAIR_ROWS][NR];
   df_int to[PAIR_ROWS], left[NR];
   for (int j = 0; j < NR; j++) left[j] = df_max(0, n - j * RL);
   for (int i = 0; i < mr; i++) {
-    to[i] = (p->place ? p->place[row + i] : (row + i) * p->ldy) + k;
+    to[i] = (p->place ? p->place[row + i] : (row + i) * p->ldy) + df_pairs_column(p, k);
     for (int j = 0; j < NR; j++)
       s[i][j] = p->accumulate ? rload_n(p->y + to[i] + j * RL, left[j]) : rset1(0);
   }
   const df_int ldx = p->ldx, x_low = p->x_low, w_low = p->w_low;
   for (df_int t = 0; t < p->taps; t++) {
     const uint16_t *x = p->x + row * ldx + p->tap[t];
-    const uint16_t *w = panel + (p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL);
+    const uint16_t *w = p->w + df_pairs_tap(p, k / DF_PANEL, t) + k % DF_PANEL * 2;
     for (df_int c = 0; c < p->C; c += 2, w += 2 * DF_PANEL) {
       P b[NR], low[NR];
       for (int j = 0; j < NR; j++) {
@@ -46,12 +46,11 @@ INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int
 /* A height known only when running becomes a constant. */
 #define PAIRS_OF(h)                                                                      \
   case h:                                                                                \
-    if (h <= PAIR_ROWS)                                                                  \
-      pair_block(h < PAIR_ROWS ? h : PAIR_ROWS, twice, p, row, w, k, n);                 \
+    if (h <= PAIR_ROWS) pair_block(h < PAIR_ROWS ? h : PAIR_ROWS, twice, p, row, k, n);  \
     return
 
 INLINE void pair_block_of(int mr, const bool twice, const df_pairs *p, df_int row,
-                          const uint16_t *w, df_int k, df_int n) {
+                          df_int k, df_int n) {
   switch (mr) {
     PAIRS_OF(1);
     PAIRS_OF(2);
@@ -70,10 +69,9 @@ INLINE void pair_block_of(int mr, const bool twice, const df_pairs *p, df_int ro
   }
 }
 
-static void pair_rows_of(int mr, const df_pairs *p, df_int row, const uint16_t *w,
-                         df_int k, df_int n) {
-  if (p->x_low) pair_block_of(mr, true, p, row, w, k, n);
-  else pair_block_of(mr, false, p, row, w, k, n);
+static void pair_rows_of(int mr, const df_pairs *p, df_int row, df_int k, df_int n) {
+  if (p->x_low) pair_block_of(mr, true, p, row, k, n);
+  else pair_block_of(mr, false, p, row, k, n);
 }
 
 /* A row from `row` on that is wanted, and then one that isn't. */
@@ -90,14 +88,13 @@ static df_int unwanted_row(const df_pairs *p, df_int row) {
 /* Runs of wanted rows in blocks of equal height, a panel at a time. */
 static void pairs(const df_pairs *p) {
   for (df_int k = 0; k < p->K; k += NR * RL) {
-    const uint16_t *w = p->w + k / DF_PANEL * p->panel + k % DF_PANEL * 2;
     df_int row = wanted_row(p, 0);
     while (row < p->m) {
       df_int end = unwanted_row(p, row), m = end - row;
       df_int blocks = df_ceil_div(m, PAIR_ROWS);
       for (df_int b = 0; b < blocks; b++) {
         df_int from = b * m / blocks, to = (b + 1) * m / blocks;
-        pair_rows_of((int)(to - from), p, row + from, w, k, p->K - k);
+        pair_rows_of((int)(to - from), p, row + from, k, p->K - k);
       }
       row = wanted_row(p, end);
     }

@@ -36,22 +36,29 @@ INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_in
 }
 
 /* Eight rows: pairs of them are words, and words are what is turned. */
+INLINE void turn_eight(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
+                       df_int rows, df_int n) {
+  U high[4], rest[4];
+  for (df_int j = 0; j < 4; j++) {
+    const df_real *a = x + df_min(2 * j, rows - 1) * ldx;
+    const df_real *b = x + df_min(2 * j + 1, rows - 1) * ldx;
+    V v = vload(a, n), w = vload(b, n);
+    high[j] = upair(v, w);
+    rest[j] = low ? upair(rest_of(v), rest_of(w)) : high[j];
+  }
+  scatter_words(y, ldy, high, n, rows);
+  if (low) scatter_words(y + low, ldy, rest, n, rows);
+}
+
+#define TURN 32 /* rows turned at a time: whole lines of y */
+
 static void turn_planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
                         df_int rows, df_int C) {
-  for (df_int r = 0; r < rows; r += 8)
-    for (df_int c = 0; c < C; c += VL) {
-      df_int count = df_min(8, rows - r), n = df_min(VL, C - c);
-      U high[4], rest[4];
-      for (df_int j = 0; j < 4; j++) {
-        const df_real *a = x + (r + df_min(2 * j, count - 1)) * ldx + c;
-        const df_real *b = x + (r + df_min(2 * j + 1, count - 1)) * ldx + c;
-        V v = vload(a, n), w = vload(b, n);
-        high[j] = upair(v, w);
-        rest[j] = low ? upair(rest_of(v), rest_of(w)) : high[j];
-      }
-      scatter_words(y + c * ldy + r, ldy, high, n, count);
-      if (low) scatter_words(y + c * ldy + low + r, ldy, rest, n, count);
-    }
+  for (df_int from = 0; from < rows; from += TURN)
+    for (df_int c = 0; c < C; c += VL)
+      for (df_int r = from; r < df_min(from + TURN, rows); r += 8)
+        turn_eight(y + c * ldy + r, ldy, low, x + r * ldx + c, ldx, df_min(8, rows - r),
+                   df_min(VL, C - c));
 }
 
 /* -- panels ---------------------------------------------------------------------------- */
@@ -69,11 +76,11 @@ INLINE void pair_words(uint16_t *w, df_int low, const df_real *a, const df_real 
 
 static void pair_rows(uint16_t *w, df_int panel, df_int low, const df_real *x, df_int ldx,
                       df_int rows, df_int C, df_int tall) {
-  for (df_int c = 0; c < C; c += DF_PANEL, w += panel)
-    for (df_int r = 0; r < tall; r += 2) {
+  for (df_int r = 0; r < tall; r += 2)
+    for (df_int c = 0; c < C; c += DF_PANEL) {
       const df_real *a = r < rows ? x + r * ldx + c : NULL;
       const df_real *b = r + 1 < rows ? x + (r + 1) * ldx + c : NULL;
-      pair_words(w + r * DF_PANEL, low, a, b, C - c);
+      pair_words(w + c / DF_PANEL * panel + r * DF_PANEL, low, a, b, C - c);
     }
 }
 
@@ -104,14 +111,14 @@ static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x
     }
 }
 
+/* Rows outside: they are read once, as they lie. */
 static void pair_planes(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                         df_int rows, df_int C, df_int tall) {
-  for (df_int c = 0; c < C; c += DF_PANEL, w += panel)
-    for (df_int r = 0; r < tall; r += 2)
-      for (df_int k = 0; k < DF_PANEL; k += VL) {
-        const uint16_t *a = x + r * ldx + c + k;
-        U low = r < rows ? uload16(a, VL) : uset1(0);
-        U high = r + 1 < rows ? ushl(uload16(a + ldx, VL), 16) : uset1(0);
-        ustore(w + (r * DF_PANEL + 2 * k), uxor(low, high));
-      }
+  for (df_int r = 0; r < tall; r += 2)
+    for (df_int c = 0; c < C; c += VL) {
+      const uint16_t *a = x + r * ldx + c;
+      U low = r < rows ? uload16(a, VL) : uset1(0);
+      U high = r + 1 < rows ? ushl(uload16(a + ldx, VL), 16) : uset1(0);
+      ustore(w + c / DF_PANEL * panel + r * DF_PANEL + c % DF_PANEL * 2, uxor(low, high));
+    }
 }

@@ -87,11 +87,19 @@ const df_kernels TABLE = {
   .pairs = PAIRS,
   .pairs_step = PAIRS_STEP,
   .pairs_pay = PAIRS_PAY,
+#ifdef PLANES_AVX512BF16
+  .planes = df_planes_avx512bf16,
+  .turn_planes = df_turn_planes_avx512bf16,
+  .pair_rows = df_pair_rows_avx512bf16,
+  .pair_columns = df_pair_columns_avx512bf16,
+  .pair_planes = df_pair_planes_avx512bf16,
+#else
   .planes = planes,
   .turn_planes = turn_planes,
   .pair_rows = pair_rows,
   .pair_columns = pair_columns,
   .pair_planes = pair_planes,
+#endif
 
   .winograd_inputs = winograd_inputs,
   .winograd_weights = winograd_weights,

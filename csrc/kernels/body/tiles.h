@@ -4,76 +4,111 @@
 
 /* Tiles 0..3 hold sums (rows 0..15 and 16..31 by columns 0..15 and 16..31), 4 and 5 rows
 ** of x, 6 and 7 weights. */
-typedef struct tile_block {
+typedef struct tile_panel {
   const df_pairs *p;
-  df_int k, n;       /* first column of the panel, columns of it */
-  const uint16_t *w; /* the panel */
-  df_int row[2];     /* where the rows of each half begin */
-  df_real *at[2];    /* sums are stored in y, or in `room` and copied from there */
-  df_int ld[2];      /* bytes */
-  df_real room[2][16][DF_PANEL];
+  df_int k, n;                /* first column, columns: DF_PANEL at most */
+  df_int at;                  /* the first column in y and add */
+  df_real bias[16][DF_PANEL]; /* of these columns, a tile for each half of them */
+} tile_panel;
+
+/* Sixteen rows of a block. Their sums begin with what `first` has (NULL: 0) and end in y,
+** or in `room`, whence they are scattered. */
+typedef struct tile_half {
+  df_int row;
+  const df_real *first;
+  df_real *last;
+  df_int first_pitch, last_pitch; /* bytes */
+  df_real room[16][DF_PANEL];
+} tile_half;
+
+typedef struct tile_block {
+  tile_half half[2];
+  bool both; /* else the first alone */
 } tile_block;
+
+#define ROOM_PITCH (DF_PANEL * (df_int)sizeof(df_real))
 
 static df_int place_of(const df_pairs *p, df_int row) {
   return p->place ? p->place[row] : row * p->ldy;
 }
 
-static void fetch_half(tile_block *b, int h) {
-  const df_pairs *p = b->p;
-  for (df_int i = 0; i < df_min(16, p->m - b->row[h]); i++) {
-    df_int to = place_of(p, b->row[h] + i);
-    if (to >= 0) memcpy(b->room[h][i], p->y + to + b->k, (size_t)b->n * sizeof *p->y);
+/* From the place of a row to the next one's, for sixteen of a full panel; 0: they differ,
+** or there are fewer. */
+static df_int pitch_of(const tile_panel *t, df_int row) {
+  const df_pairs *p = t->p;
+  if (row + 16 > p->m || t->n < DF_PANEL) return 0;
+  if (!p->place) return p->ldy;
+  df_int pitch = p->place[row + 1] - p->place[row], same = 1;
+  for (df_int i = 1; i < 16; i++)
+    same &= p->place[row + i] - p->place[row + i - 1] == pitch;
+  return same ? pitch : 0;
+}
+
+/* y of the rows, into room. */
+static void fetch_half(const tile_panel *t, tile_half *h) {
+  const df_pairs *p = t->p;
+  for (df_int i = 0; i < df_min(16, p->m - h->row); i++) {
+    df_int to = place_of(p, h->row + i);
+    if (to >= 0) memcpy(h->room[i], p->y + to + t->at, (size_t)t->n * sizeof *p->y);
   }
 }
 
-static void open_half(tile_block *b, int h, df_int row) {
-  const df_pairs *p = b->p;
-  bool whole = !p->place && row + 16 <= p->m && b->n == DF_PANEL;
-  b->row[h] = row;
-  b->at[h] = whole ? p->y + row * p->ldy + b->k : b->room[h][0];
-  b->ld[h] = (whole ? p->ldy : DF_PANEL) * (df_int)sizeof(df_real);
-  if (p->accumulate && !whole) fetch_half(b, h);
+/* With bias or without, a row is summed in the same order wherever it lies. */
+static void open_half(const tile_panel *t, tile_half *h, df_int row) {
+  const df_pairs *p = t->p;
+  df_int pitch = pitch_of(t, row) * (df_int)sizeof(df_real);
+  df_real *there = p->y + place_of(p, row) + t->at;
+  h->row = row;
+  h->last = pitch && !p->add && !(p->accumulate && p->bias) ? there : h->room[0];
+  h->last_pitch = h->last == there ? pitch : ROOM_PITCH;
+  h->first = p->accumulate ? h->last : p->bias ? t->bias[0] : NULL;
+  h->first_pitch = p->accumulate ? h->last_pitch : ROOM_PITCH;
+  if (p->accumulate && h->last != there) fetch_half(t, h);
 }
 
-/* Sums to their places, with bias and add. */
-static void finish_half(tile_block *b, int h) {
-  const df_pairs *p = b->p;
-  bool there = b->at[h] != b->room[h][0];
-  if (there && !p->bias && !p->add) return;
-  for (df_int i = 0; i < df_min(16, p->m - b->row[h]); i++) {
-    df_int to = place_of(p, b->row[h] + i) + b->k;
-    if (to < b->k) continue;
-    const df_real *from = there ? p->y + to : b->room[h][i];
-    for (df_int j = 0; j < b->n; j += RL) {
-      R v = rload_n(from + j, b->n - j);
-      if (p->bias) v = radd(v, rload_n(p->bias + b->k + j, b->n - j));
-      if (p->add) v = radd(v, rload_n(p->add + to + j, b->n - j));
-      rstore(p->y + to + j, v, b->n - j);
+/* Sums from room to their places. */
+static void scatter_half(const tile_panel *t, const tile_half *h) {
+  const df_pairs *p = t->p;
+  if (h->last != h->room[0]) return;
+  for (df_int i = 0; i < df_min(16, p->m - h->row); i++) {
+    df_int to = place_of(p, h->row + i) + t->at;
+    for (df_int j = 0; j < t->n && to >= t->at; j += RL) {
+      R v = rload(h->room[i] + j);
+      if (p->accumulate && p->bias) v = radd(v, rload(t->bias[0] + j));
+      if (p->add) v = radd(v, rload_n(p->add + to + j, t->n - j));
+      rstore(p->y + to + j, v, t->n - j);
     }
   }
 }
 
+static void scatter(const tile_panel *t, const tile_block *b) {
+  scatter_half(t, &b->half[0]);
+  if (b->both) scatter_half(t, &b->half[1]);
+}
+
 INLINE void start_sums(const tile_block *b, const bool both) {
-  if (!b->p->accumulate) {
+  const tile_half *h = b->half;
+  if (!h[0].first) {
     tile_zero(0);
     tile_zero(1);
     tile_zero(2);
     tile_zero(3);
     return;
   }
-  tile_load(0, b->at[0], b->ld[0]);
-  tile_load(1, b->at[0] + 16, b->ld[0]);
+  tile_load(0, h[0].first, h[0].first_pitch);
+  tile_load(1, h[0].first + 16, h[0].first_pitch);
   if (!both) return;
-  tile_load(2, b->at[1], b->ld[1]);
-  tile_load(3, b->at[1] + 16, b->ld[1]);
+  tile_load(2, h[1].first, h[1].first_pitch);
+  tile_load(3, h[1].first + 16, h[1].first_pitch);
 }
 
 INLINE void store_sums(const tile_block *b, const bool both) {
-  tile_store(0, b->at[0], b->ld[0]);
-  tile_store(1, b->at[0] + 16, b->ld[0]);
+  const tile_half *h = b->half;
+  tile_store(0, h[0].last, h[0].last_pitch);
+  tile_store(1, h[0].last + 16, h[0].last_pitch);
   if (!both) return;
-  tile_store(2, b->at[1], b->ld[1]);
-  tile_store(3, b->at[1] + 16, b->ld[1]);
+  tile_store(2, h[1].last, h[1].last_pitch);
+  tile_store(3, h[1].last + 16, h[1].last_pitch);
 }
 
 INLINE void load_rows(const uint16_t *x, const uint16_t *second, df_int pitch,
@@ -93,23 +128,28 @@ INLINE void add_products(const bool both) {
   tile_dot(3, 5, 7);
 }
 
-/* With two planes the order low weights, high weights, low rows loads each tile once. */
-INLINE void sum_tiles(const tile_block *b, const bool both, const bool twice) {
-  const df_pairs *p = b->p;
+/* With two planes the order low weights, high weights, low rows loads each tile once. The
+** block before (or NULL) is scattered when tiles are busy with the first step of this one:
+** they would wait for it, a tenth of the time with few channels. */
+INLINE void sum_tiles(const tile_panel *panel, const tile_block *b,
+                      const tile_block *before, const bool both, const bool twice) {
+  const df_pairs *p = panel->p;
   df_int pitch = p->ldx * 2;
   start_sums(b, both);
   for (df_int t = 0; t < p->taps; t++) {
-    const uint16_t *x = p->x + b->row[0] * p->ldx + p->tap[t];
-    const uint16_t *second = p->x + b->row[1] * p->ldx + p->tap[t];
-    const uint16_t *w = b->w + (p->w_tap ? p->w_tap[t] : t * p->C * DF_PANEL);
+    const uint16_t *x = p->x + b->half[0].row * p->ldx + p->tap[t];
+    const uint16_t *second = p->x + b->half[1].row * p->ldx + p->tap[t];
+    const uint16_t *w = p->w + df_pairs_tap(p, panel->k / DF_PANEL, t);
     for (df_int c = 0; c < p->C; c += 32, w += 32 * DF_PANEL) {
       load_rows(x + c, second + c, pitch, both);
       if (twice) load_weights(w + p->w_low), add_products(both);
       load_weights(w);
       add_products(both);
-      if (!twice) continue;
-      load_rows(x + p->x_low + c, second + p->x_low + c, pitch, both);
-      add_products(both);
+      if (twice) {
+        load_rows(x + p->x_low + c, second + p->x_low + c, pitch, both);
+        add_products(both);
+      }
+      if (before) scatter(panel, before), before = NULL;
     }
   }
   store_sums(b, both);
@@ -121,30 +161,49 @@ static df_int wanted_from(const df_pairs *p, df_int row) {
 }
 
 /* Each half begins at a row that is wanted, so rows between lines often cost nothing. */
-static df_int tile_rows(tile_block *b, df_int row) {
-  const df_pairs *p = b->p;
+static df_int tile_rows(const tile_panel *t, tile_block *b, const tile_block *before,
+                        df_int row) {
+  const df_pairs *p = t->p;
   df_int second = wanted_from(p, row + 16);
-  bool both = second < p->m;
-  open_half(b, 0, row);
-  if (both) open_half(b, 1, second);
-  else b->row[1] = row;
-  if (both && p->x_low) sum_tiles(b, true, true);
-  else if (both) sum_tiles(b, true, false);
-  else if (p->x_low) sum_tiles(b, false, true);
-  else sum_tiles(b, false, false);
-  finish_half(b, 0);
-  if (both) finish_half(b, 1);
-  return both ? wanted_from(p, second + 16) : p->m;
+  b->both = second < p->m;
+  open_half(t, &b->half[0], row);
+  if (b->both) open_half(t, &b->half[1], second);
+  else b->half[1].row = row;
+  if (b->both && p->x_low) sum_tiles(t, b, before, true, true);
+  else if (b->both) sum_tiles(t, b, before, true, false);
+  else if (p->x_low) sum_tiles(t, b, before, false, true);
+  else sum_tiles(t, b, before, false, false);
+  return b->both ? wanted_from(p, second + 16) : p->m;
+}
+
+static void open_panel(tile_panel *t, df_int k) {
+  const df_pairs *p = t->p;
+  t->k = k, t->n = df_min(DF_PANEL, p->K - k);
+  t->at = df_pairs_column(p, k);
+  for (df_int i = 0; i < 16 && p->bias; i++)
+    for (df_int j = 0; j < DF_PANEL; j += RL)
+      rstore(t->bias[i] + j, rload_n(p->bias + k + j, df_max(0, t->n - j)), RL);
+}
+
+static void tile_columns(const tile_panel *t) {
+  const df_pairs *p = t->p;
+  tile_block block[2];
+  const tile_block *before = NULL;
+  int now = 0;
+  for (df_int row = wanted_from(p, 0); row < p->m; now = !now) {
+    row = tile_rows(t, &block[now], before, row);
+    before = &block[now];
+  }
+  if (before) scatter(t, before);
 }
 
 /* The configuration is this call's own: it costs some 100 ns, a call works for 10 us. */
 static void tiles(const df_pairs *p) {
-  tile_block b = { .p = p };
+  tile_panel t = { .p = p };
   tile_open();
   for (df_int k = 0; k < p->K; k += DF_PANEL) {
-    b.k = k, b.n = df_min(DF_PANEL, p->K - k);
-    b.w = p->w + k / DF_PANEL * p->panel;
-    for (df_int row = wanted_from(p, 0); row < p->m;) row = tile_rows(&b, row);
+    open_panel(&t, k);
+    tile_columns(&t);
   }
   tile_close();
 }
