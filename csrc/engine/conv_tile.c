@@ -13,7 +13,8 @@
 ** pass once for each; 512 of 1 KB are 4 % faster than 256, of 2 KB as much slower. */
 #define BLOCK_PIXELS 256
 #define BLOCK_BYTES  (512 * 1024)
-#define ROWS_BLOCK   256 /* rows of an item of a 1 x 1 kernel */
+#define ROWS_BLOCK   256 /* rows of an item of a 1 x 1 kernel; */
+#define ROWS_LEAST   32  /* fewer where there would be few items: each rounds its own rows */
 #define ITEMS_WANTED 8   /* enough for a few threads */
 
 /* ==== packed weights ================================================================ */
@@ -190,12 +191,13 @@ typedef struct rows_run {
   pass p;
   const df_real *x;
   df_int m, C;
+  df_int blocks; /* of rows */
 } rows_run;
 
 static void rows_items(void *context, df_int begin, df_int end) {
   rows_run *run = context;
   pass *p = &run->p;
-  df_int none = 0, blocks = df_ceil_div(run->m, ROWS_BLOCK);
+  df_int none = 0, blocks = run->blocks;
   df_real *piece = df_workspace_take(&p->room);
   for (df_int item = begin; item < end; item++) {
     df_int block = item / p->groups, row = block * run->m / blocks;
@@ -212,7 +214,8 @@ static void rows_items(void *context, df_int begin, df_int end) {
 /* p->w, packed, y, bias, add and accumulate are set. */
 static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   rows_run run = { .p = *p, .x = x, .m = m, .C = C };
-  df_int blocks = df_ceil_div(m, ROWS_BLOCK), count = count_of(&p->w);
+  df_int rows = df_min(ROWS_BLOCK, df_max(ROWS_LEAST, m / ITEMS_WANTED));
+  df_int blocks = run.blocks = df_ceil_div(m, rows), count = count_of(&p->w);
   if (m == 0 || count == 0) return DF_OK;
   run.p.flat.pixel = p->w.depth * p->w.planes;
   run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;

@@ -88,7 +88,7 @@ static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor 
 
 df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
                        const df_conv_opts *opts) {
-  if (x->shape.ndim != 4 || w->shape.ndim != 4) return DF_ROWS;
+  if (!x || !w || x->shape.ndim != 4 || w->shape.ndim != 4) return DF_ROWS;
   df_conv c = conv_of(tape, x, w, opts);
   return df_conv_form(&c);
 }

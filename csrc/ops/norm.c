@@ -15,6 +15,7 @@
 #define PART  (8 * BLOCK) /* of a part, about */
 #define RUN   64          /* pixels summed in reals before doubles take over */
 #define WHOLE (4 * PART)  /* an image up to this size is worked by one thread */
+#define FEW   4           /* unless there are fewer images than that */
 
 typedef struct norm norm;
 
@@ -114,16 +115,17 @@ static void whole_images(void *context, df_int begin, df_int end) {
   }
 }
 
-/* Both ways give the same bits: an image's sums are cut by its own shape. */
+/* Both ways give the same bits: an image's sums are cut by its own shape. What is done once
+** an image isn't worth the waking of threads where there are few. */
 static void run(norm *n) {
   df_int size = n->P * n->C;
-  if (size <= WHOLE || n->B >= 16) {
+  if ((size <= WHOLE && n->B >= FEW) || n->B >= 16 || n->parts == 1) {
     df_parallel(n->B, df_max(PART / df_max(size, 1), 1), whole_images, n);
     return;
   }
-  df_parallel(n->B, 1, prepare_images, n);
+  df_parallel(n->B, FEW, prepare_images, n);
   df_parallel(n->B * n->parts, 1, gather_parts, n);
-  df_parallel(n->B, 1, settle_images, n);
+  df_parallel(n->B, FEW, settle_images, n);
   df_parallel(n->B * n->parts, 1, apply_parts, n);
 }
 
