@@ -27,6 +27,7 @@
 **   MR, NR: rows and vectors of R in a register block
 **   P: RL pairs of bf16; pload(p) full, pset1(p): one pair in all; rdot(a, b, r): r plus
 **     both products of each pair; PAIR_ROWS: rows in a register block of pairs
+**   vstore2_bf16(p, a, b): a, then b, both full
 **   upair(a, b): bf16 of a in the lower halves of words, of b in the upper; ushl;
 **     uload16(p, n), ustore(p, u) full */
 #ifndef df_vec_h

@@ -128,6 +128,9 @@ static inline U upair(V a, V b) {
                        7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return _mm512_permutexvar_epi16(turns, (U)_mm512_cvtne2ps_pbh(b, a));
 }
+static inline void vstore2_bf16(uint16_t *p, V a, V b) {
+  _mm512_storeu_si512(p, (U)_mm512_cvtne2ps_pbh(b, a));
+}
 static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
   if (n >= VL) _mm256_storeu_si256((void *)p, bf16_of(v));
   else _mm256_mask_storeu_epi16(p, vfirst(n), bf16_of(v));

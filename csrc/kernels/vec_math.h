@@ -155,6 +155,10 @@ static inline U upair(V a, V b) { return uxor(upper_half(a), ushl(upper_half(b),
 static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
   ustore16(p, upper_half(v), n);
 }
+static inline void vstore2_bf16(uint16_t *p, V a, V b) {
+  vstore_bf16(p, a, VL);
+  vstore_bf16(p + VL, b, VL);
+}
 #endif
 static inline V vround_bf16(V v) { return vbits(ushl(upper_half(v), 16)); }
 static inline V vload_bf16(const uint16_t *p, df_int n) {

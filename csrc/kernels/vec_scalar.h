@@ -91,6 +91,10 @@ static inline V vload_bf16(const uint16_t *p, df_int n) {
 static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
   if (n > 0) *p = small_pack(v, 7, -126);
 }
+static inline void vstore2_bf16(uint16_t *p, V a, V b) {
+  vstore_bf16(p, a, 1);
+  vstore_bf16(p + 1, b, 1);
+}
 static inline V vround_bf16(V v) { return small_unpack(small_pack(v, 7, -126), 7, -126); }
 
 static inline U uset1(uint32_t a) { return a; }

@@ -5,8 +5,16 @@
 /* What rounding to bf16 loses. */
 INLINE V rest_of(V v) { return vsub(v, vround_bf16(v)); }
 
+INLINE void two_planes(uint16_t *y, df_int low, V v, V w) {
+  vstore2_bf16(y, v, w);
+  if (low) vstore2_bf16(y + low, rest_of(v), rest_of(w));
+}
+
 static void row_planes(uint16_t *y, df_int low, const df_real *x, df_int C, df_int wide) {
-  for (df_int c = 0; c < C; c += VL) {
+  df_int c = 0;
+  for (; c + 2 * VL <= C; c += 2 * VL)
+    two_planes(y + c, low, vload(x + c, VL), vload(x + c + VL, VL));
+  for (; c < C; c += VL) {
     V v = vload(x + c, C - c);
     vstore_bf16(y + c, v, C - c);
     if (low) vstore_bf16(y + low + c, rest_of(v), C - c);

@@ -8,6 +8,7 @@ typedef struct tile_panel {
   const df_pairs *p;
   df_int k, n;                /* first column, columns: DF_PANEL at most */
   df_int at;                  /* the first column in y and add */
+  bool plain;                 /* full, and a sum, or it and add, is what is written */
   df_real bias[16][DF_PANEL]; /* of these columns, a tile for each half of them */
 } tile_panel;
 
@@ -59,31 +60,41 @@ static void open_half(const tile_panel *t, tile_half *h, df_int row) {
   df_int pitch = pitch_of(t, row) * (df_int)sizeof(df_real);
   df_real *there = p->y + place_of(p, row) + t->at;
   h->row = row;
-  h->last = pitch && !p->add && !(p->accumulate && p->bias) ? there : h->room[0];
+  h->last = pitch && t->plain && !p->add ? there : h->room[0];
   h->last_pitch = h->last == there ? pitch : ROOM_PITCH;
   h->first = p->accumulate ? h->last : p->bias ? t->bias[0] : NULL;
   h->first_pitch = p->accumulate ? h->last_pitch : ROOM_PITCH;
   if (p->accumulate && h->last != there) fetch_half(t, h);
 }
 
-/* Sums from room to their places. */
-static void scatter_half(const tile_panel *t, const tile_half *h) {
+/* A row of sums from room to its place, with what is still to be added. */
+static void finish_row(const tile_panel *t, const df_real *sums, df_int to) {
   const df_pairs *p = t->p;
-  if (h->last != h->room[0]) return;
-  for (df_int i = 0; i < df_min(16, p->m - h->row); i++) {
-    df_int to = place_of(p, h->row + i) + t->at;
-    for (df_int j = 0; j < t->n && to >= t->at; j += RL) {
-      R v = rload(h->room[i] + j);
-      if (p->accumulate && p->bias) v = radd(v, rload(t->bias[0] + j));
-      if (p->add) v = radd(v, rload_n(p->add + to + j, t->n - j));
-      rstore(p->y + to + j, v, t->n - j);
-    }
+  for (df_int j = 0; j < t->n; j += RL) {
+    R v = rload(sums + j);
+    if (p->accumulate && p->bias) v = radd(v, rload(t->bias[0] + j));
+    if (p->add) v = radd(v, rload_n(p->add + to + j, t->n - j));
+    rstore(p->y + to + j, v, t->n - j);
   }
 }
 
-static void scatter(const tile_panel *t, const tile_block *b) {
-  scatter_half(t, &b->half[0]);
-  if (b->both) scatter_half(t, &b->half[1]);
+/* Rows [from, from + n) of a block's 32, all in one half. */
+INLINE void scatter(const tile_panel *t, const tile_block *b, df_int from, df_int n) {
+  const df_pairs *p = t->p;
+  const tile_half *h = &b->half[from / 16];
+  if (h->last != h->room[0] || (from >= 16 && !b->both)) return;
+  for (df_int i = from % 16; i < from % 16 + n && h->row + i < p->m; i++) {
+    df_int to = place_of(p, h->row + i) + t->at;
+    if (to < t->at) continue;
+    if (!t->plain) {
+      finish_row(t, h->room[i], to);
+      continue;
+    }
+    for (df_int j = 0; j < DF_PANEL; j += RL) {
+      R v = rload(h->room[i] + j);
+      rstore(p->y + to + j, p->add ? radd(v, rload(p->add + to + j)) : v, RL);
+    }
+  }
 }
 
 INLINE void start_sums(const tile_block *b, const bool both) {
@@ -128,13 +139,15 @@ INLINE void add_products(const bool both) {
   tile_dot(3, 5, 7);
 }
 
+#define SCATTERED 4 /* rows at a time */
+
 /* With two planes the order low weights, high weights, low rows loads each tile once. The
-** block before (or NULL) is scattered when tiles are busy with the first step of this one:
-** they would wait for it, a tenth of the time with few channels. */
+** block before (or NULL) is scattered a few rows a step, while tiles are busy: they would
+** wait for it, a quarter of the time with few channels. */
 INLINE void sum_tiles(const tile_panel *panel, const tile_block *b,
                       const tile_block *before, const bool both, const bool twice) {
   const df_pairs *p = panel->p;
-  df_int pitch = p->ldx * 2;
+  df_int pitch = p->ldx * 2, scattered = before ? 0 : 32;
   start_sums(b, both);
   for (df_int t = 0; t < p->taps; t++) {
     const uint16_t *x = p->x + b->half[0].row * p->ldx + p->tap[t];
@@ -149,10 +162,14 @@ INLINE void sum_tiles(const tile_panel *panel, const tile_block *b,
         load_rows(x + p->x_low + c, second + p->x_low + c, pitch, both);
         add_products(both);
       }
-      if (before) scatter(panel, before), before = NULL;
+      if (scattered == 32) continue;
+      scatter(panel, before, scattered, SCATTERED);
+      scattered += SCATTERED;
     }
   }
   store_sums(b, both);
+  for (; scattered < 32; scattered += 16 - scattered % 16)
+    scatter(panel, before, scattered, 16 - scattered % 16);
 }
 
 static df_int wanted_from(const df_pairs *p, df_int row) {
@@ -180,6 +197,7 @@ static void open_panel(tile_panel *t, df_int k) {
   const df_pairs *p = t->p;
   t->k = k, t->n = df_min(DF_PANEL, p->K - k);
   t->at = df_pairs_column(p, k);
+  t->plain = t->n == DF_PANEL && !(p->accumulate && p->bias);
   for (df_int i = 0; i < 16 && p->bias; i++)
     for (df_int j = 0; j < DF_PANEL; j += RL)
       rstore(t->bias[i] + j, rload_n(p->bias + k + j, df_max(0, t->n - j)), RL);
@@ -194,7 +212,7 @@ static void tile_columns(const tile_panel *t) {
     row = tile_rows(t, &block[now], before, row);
     before = &block[now];
   }
-  if (before) scatter(t, before);
+  for (df_int i = 0; i < 32 && before; i += 16) scatter(t, before, i, 16);
 }
 
 /* The configuration is this call's own: it costs some 100 ns, a call works for 10 us. */
