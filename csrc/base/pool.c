@@ -1,6 +1,6 @@
-/* Threads that wait: each region publishes a task, everybody (the caller too) takes
-** chunks from one counter until none are left. Waiting spins for a moment, since the
-** next region of a network comes within microseconds, and then sleeps. */
+/* Threads that wait: each region publishes a task, everybody (the caller too) works its own
+** run of chunks and then helps with the others' until none are left. Waiting spins for a
+** moment, since the next region of a network comes within microseconds, and then sleeps. */
 #define _GNU_SOURCE
 #include "base/pool.h"
 
@@ -19,8 +19,12 @@ typedef struct region {
   df_task *task;
   void *context;
   df_int n, grain, chunks;
-  atomic_ptrdiff_t next; /* the next chunk to take */
+  int threads;
 } region;
+
+/* The next chunk of a thread's run to be taken. The same thread begins at the same images
+** in each op after another: they are in its own cache. */
+static struct run { _Alignas(DF_ALIGN) atomic_ptrdiff_t next; } runs[THREADS_MAX];
 
 static struct pool {
   pthread_mutex_t lock;
@@ -87,16 +91,23 @@ void df_threads_set(int count) {
   atomic_store(&wanted, count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : count);
 }
 
-/* Takes chunks until none are left; true if it took any. */
-static bool work(region *r) {
+/* Takes the chunks of a run that are left; true if it took any. */
+static bool work_run(const region *r, int number) {
+  df_int end = (number + 1) * r->chunks / r->threads;
   bool any = false;
   for (;;) {
-    df_int chunk = atomic_fetch_add(&r->next, 1);
-    if (chunk >= r->chunks) return any;
+    df_int chunk = atomic_fetch_add(&runs[number].next, 1);
+    if (chunk >= end) return any;
     df_int begin = chunk * r->grain;
     r->task(r->context, begin, df_min(begin + r->grain, r->n));
     any = true;
   }
+}
+
+static bool work(const region *r, int me) {
+  bool any = false;
+  for (int i = 0; i < r->threads; i++) any |= work_run(r, (me + i) % r->threads);
+  return any;
 }
 
 /* Waits for a region newer than `seen`: spins, then sleeps. */
@@ -119,7 +130,8 @@ static void *worker(void *number) {
     wait_for_work(seen);
     atomic_fetch_add(&pool.inside, 1);
     seen = atomic_load(&pool.serial);
-    if ((seen & 1) && me < df_threads() && work(&pool.work)) atomic_fetch_add(&split, 1);
+    if ((seen & 1) && me < pool.work.threads && work(&pool.work, me))
+      atomic_fetch_add(&split, 1);
     atomic_fetch_sub(&pool.inside, 1);
   }
   return NULL; /* not reached */
@@ -188,11 +200,12 @@ void df_parallel(df_int n, df_int grain, df_task *task, void *context) {
     return;
   }
   start(count);
-  pool.work.task = task, pool.work.context = context;
-  pool.work.n = n, pool.work.grain = grain, pool.work.chunks = df_ceil_div(n, grain);
-  atomic_store(&pool.work.next, 0);
+  pool.work = (region){ task, context, n, grain, df_ceil_div(n, grain), count };
+  for (int i = 0; i < count; i++)
+    atomic_store_explicit(&runs[i].next, i * pool.work.chunks / count,
+                          memory_order_relaxed);
   publish();
-  work(&pool.work);
+  work(&pool.work, 0);
   retire();
   pthread_mutex_unlock(&busy);
 }
