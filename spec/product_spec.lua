@@ -250,6 +250,8 @@ describe("bits", function()
     check(function(a) return a:matmul(w:t()) end, { x }, 300)
     check(function(q, k, v) return ops.attention(q, k, v, { heads = 2 }) end,
       { draw(6, 70, 16), draw(6, 70, 16), draw(6, 70, 16) }, 6)
+    check(function(q, k, v) return ops.attention(q, k, v, { heads = 2 }) end,
+      { draw(6, 70, 64), draw(6, 70, 64), draw(6, 70, 64) }, 6)
   end)
 end)
 
@@ -283,19 +285,21 @@ describe("precision", function()
   end)
 
   it("of attention is what its name promises, of the gradients too", function()
-    local q, k, v, g = draw(2, 49, 32), draw(2, 49, 32), draw(2, 49, 32), draw(2, 49, 32)
-    local function loss(f, o)
-      return function(a, b, c) return (f(a, b, c, o) * g):sum() end
+    for _, width in ipairs{ 32, 64, 80, 128 } do -- of two heads: in reals, in bf16, padded
+      local q, k, v, g = draw(2, 49, width), draw(2, 49, width), draw(2, 49, width), draw(2, 49, width)
+      local function loss(f, o)
+        return function(a, b, c) return (f(a, b, c, o) * g):sum() end
+      end
+      local before = d.precision()
+      d.precision "highest"
+      local y = flat(attention(q, k, v, 2))
+      local expected = { d.grad(loss(attention, 2), q, k, v) }
+      d.precision(before)
+      products.at_each_precision(function(row)
+        products.check(row, y, ops.attention(q, k, v, { heads = 2 }))
+        local actual = { d.grad(loss(ops.attention, { heads = 2 }), q, k, v) }
+        for i = 1, 3 do products.check(row, flat(expected[i]), actual[i]) end
+      end)
     end
-    local before = d.precision()
-    d.precision "highest"
-    local y = flat(attention(q, k, v, 2))
-    local expected = { d.grad(loss(attention, 2), q, k, v) }
-    d.precision(before)
-    products.at_each_precision(function(row)
-      products.check(row, y, ops.attention(q, k, v, { heads = 2 }))
-      local actual = { d.grad(loss(ops.attention, { heads = 2 }), q, k, v) }
-      for i = 1, 3 do products.check(row, flat(expected[i]), actual[i]) end
-    end)
   end)
 end)

@@ -22,7 +22,8 @@ function ops.attention(w)
     function(q, k, v) return q:attention(k, v, { heads = w.heads }) end
 end
 
--- A scalar whose gradient with respect to y is `probe`, at no cost.
+-- A scalar whose gradient with respect to y is `probe`, at the cost of a copy of it, which
+-- the other side makes too.
 local function seen_through(probe)
   return d.nn.guest(function() return d.zeros(1) end, function() return probe end)
 end
