@@ -197,29 +197,34 @@ static void gather_moments(norm *n, df_int image, df_int part) {
 /* Mean and variance of channels [c, end): within each channel, and between them. */
 static double group_variance(const norm *n, const double *s, const df_real *centre,
                              df_int c, df_int end, double *mean) {
-  double P = (double)n->P, total = 0, spread = 0;
-  for (df_int i = c; i < end; i++) total += (double)centre[i] + s[i] / P;
+  double P = (double)n->P, share = 1 / P, total = 0, spread = 0;
+  for (df_int i = c; i < end; i++) total += (double)centre[i] + s[i] * share;
   *mean = total / (double)(end - c);
   for (df_int i = c; i < end; i++) {
-    double off = (double)centre[i] + s[i] / P - *mean;
-    spread += s[n->C + i] - s[i] * s[i] / P + P * off * off;
+    double off = (double)centre[i] + s[i] * share - *mean;
+    spread += s[n->C + i] - s[i] * s[i] * share + P * off * off;
   }
   return fmax(spread, 0) / (P * (double)(end - c));
 }
 
 /* y = (x - centre) scale + shift. The centre is the mean's first digits, so no more than
 ** its others are in the shift. */
-static void fill_table(const norm *n, df_int image) {
-  df_int G = n->opts.groups, D = n->C / G;
-  for (df_int c = 0; c < n->C; c++) {
-    double rest = (double)n->rest[image * G + c / D];
-    double rstd = (double)n->rstd[image * G + c / D];
-    double scale = n->w ? (double)n->w[c] * rstd : rstd;
-    double b = n->b ? (double)n->b[c] : 0;
-    *table(n, image, CENTRE, c) = n->mean[image * G + c / D];
-    *table(n, image, SCALE, c) = (df_real)scale;
-    *table(n, image, SHIFT, c) = (df_real)(b - rest * scale);
+static void fill_group(const norm *n, df_int image, df_int g) {
+  df_int at = image * n->opts.groups + g, D = n->C / n->opts.groups;
+  df_real *centre = table(n, image, CENTRE, g * D), *scales = table(n, image, SCALE, g * D);
+  df_real *shift = table(n, image, SHIFT, g * D), mean = n->mean[at];
+  double rest = (double)n->rest[at], rstd = (double)n->rstd[at];
+  for (df_int c = 0; c < D; c++) {
+    double scale = n->w ? (double)n->w[g * D + c] * rstd : rstd;
+    double b = n->b ? (double)n->b[g * D + c] : 0;
+    centre[c] = mean;
+    scales[c] = (df_real)scale;
+    shift[c] = (df_real)(b - rest * scale);
   }
+}
+
+static void fill_table(const norm *n, df_int image) {
+  for (df_int g = 0; g < n->opts.groups; g++) fill_group(n, image, g);
 }
 
 static void settle_moments(norm *n, df_int image) {
