@@ -5,8 +5,8 @@
 #   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
 #   make check-kernels   every kernel of every instruction set here against scalar;
 #                   make check-neon: NEON's, cross-compiled, under qemu; make check-amx:
-#                   AMX's and the specs of products on any AVX-512, its instructions emulated
-#                   (some minutes)
+#                   AMX's and the specs of products on any AVX512-BF16, AMX's instructions
+#                   emulated (some minutes)
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
 #                   ONLY=pattern: those whose names match; README.md says what more
