@@ -211,7 +211,8 @@ static double group_variance(const norm *n, const double *s, const df_real *cent
 ** its others are in the shift. */
 static void fill_group(const norm *n, df_int image, df_int g) {
   df_int at = image * n->opts.groups + g, D = n->C / n->opts.groups;
-  df_real *centre = table(n, image, CENTRE, g * D), *scales = table(n, image, SCALE, g * D);
+  df_real *centre = table(n, image, CENTRE, g * D),
+          *scales = table(n, image, SCALE, g * D);
   df_real *shift = table(n, image, SHIFT, g * D), mean = n->mean[at];
   double rest = (double)n->rest[at], rstd = (double)n->rstd[at];
   for (df_int c = 0; c < D; c++) {
