@@ -177,7 +177,7 @@ check-amx:
 	@$(MAKE) $(AMX) specs-amx
 
 specs-amx:
-	@$(IN_TREE) DIFFUSION_PRELOAD=$(CURDIR)/$(BUILD)/emulator.so \
+	@$(IN_TREE) DIFFUSION_ISA=amx DIFFUSION_PRELOAD=$(CURDIR)/$(BUILD)/emulator.so \
 	  $(LUA) spec/support/run.lua $(or $(SPEC),$(AMX_SPECS)) $(ARGS)
 
 $(BUILD)/emulator.so: spec/support/amx_emulator.c

@@ -53,8 +53,7 @@ typedef struct df_pairs {
   df_int panel, w_low; /* to the next panel; from a panel's high plane to its low one */
   const df_int *w_tap; /* panels x taps: where each tap begins in w; NULL: one behind the
                        ** other, from 0, panel, 2 panel ... on */
-  df_int
-      y_panel; /* in y and add, from a panel's columns to the next one's; 0: DF_PANEL */
+  df_int y_panel;      /* of y and add, from panel to panel; 0: DF_PANEL */
   const df_real *bias, *add;
   bool accumulate;
 } df_pairs;
