@@ -147,6 +147,7 @@ static int l_step(lua_State *L) {
   step.ema = averages(L, 5, &step.emas);
   dfl_collect(L);
   if (df_optim_step(o, &step, &norm) != DF_OK) return dfl_raise(L);
+  df_profile_spent(dfl_tape(L), "adamw step");
   lua_pushnumber(L, norm);
   return 1;
 }

@@ -251,6 +251,10 @@ static void profile_kept(df_tape *tape, const df_record *r) {
       row_of(tape, r->nodes[i]->op->name, false)->kept += df_record_kept(r, i);
 }
 
+void df_profile_spent(df_tape *tape, const char *name) {
+  if (tape->profiling) profile(tape, name, false);
+}
+
 void df_profile_start(df_tape *tape) {
   tape->profiled = 0;
   tape->profiling = true;

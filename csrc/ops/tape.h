@@ -174,6 +174,8 @@ typedef struct df_profile_row {
   size_t kept; /* bytes that nodes of this op were the first to keep for the walk back */
 } df_profile_row;
 void df_profile_start(df_tape *tape);
+/* The time since the last op's end was spent by what is not an op; name is a literal. */
+void df_profile_spent(df_tape *tape, const char *name);
 /* Stops; rows stay valid until the next start. */
 int df_profile_stop(df_tape *tape, const df_profile_row **rows);
 

@@ -33,16 +33,35 @@ static df_int place_of(const df_pairs *p, df_int row) {
   return p->place ? p->place[row] : row * p->ldy;
 }
 
-/* From the place of a row to the next one's, for sixteen of a full panel; 0: they differ,
-** or there are fewer. */
-static df_int pitch_of(const tile_panel *t, df_int row) {
-  const df_pairs *p = t->p;
-  if (row + 16 > p->m || t->n < DF_PANEL) return 0;
+/* From the place of a row to the next one's, for sixteen; 0: they differ, or are fewer. */
+static df_int pitch_of(const df_pairs *p, df_int row) {
+  if (row + 16 > p->m) return 0;
   if (!p->place) return p->ldy;
   df_int pitch = p->place[row + 1] - p->place[row], same = 1;
   for (df_int i = 1; i < 16; i++)
     same &= p->place[row + i] - p->place[row + i - 1] == pitch;
   return same ? pitch : 0;
+}
+
+static df_int wanted_from(const df_pairs *p, df_int row) {
+  while (p->place && row < p->m && p->place[row] < 0) row++;
+  return row;
+}
+
+/* Which rows a block has: the same for all panels, so that places are looked through once.
+** Each half begins at a row that is wanted, so rows between lines often cost nothing. */
+typedef struct tile_pick {
+  df_int row[2], pitch[2];
+  bool both;
+} tile_pick;
+
+/* From `row` on; returns where the next begins. */
+static df_int pick_rows(const df_pairs *p, tile_pick *b, df_int row) {
+  df_int second = wanted_from(p, row + 16);
+  *b = (tile_pick){ { row, row }, { pitch_of(p, row) }, second < p->m };
+  if (!b->both) return p->m;
+  b->row[1] = second, b->pitch[1] = pitch_of(p, second);
+  return wanted_from(p, second + 16);
 }
 
 /* y of the rows, into room. */
@@ -55,9 +74,9 @@ static void fetch_half(const tile_panel *t, tile_half *h) {
 }
 
 /* With bias or without, a row is summed in the same order wherever it lies. */
-static void open_half(const tile_panel *t, tile_half *h, df_int row) {
+static void open_half(const tile_panel *t, tile_half *h, df_int row, df_int pitch) {
   const df_pairs *p = t->p;
-  df_int pitch = pitch_of(t, row) * (df_int)sizeof(df_real);
+  pitch *= t->n < DF_PANEL ? 0 : (df_int)sizeof(df_real);
   df_real *there = p->y + place_of(p, row) + t->at;
   h->row = row;
   h->last = pitch && t->plain && !p->add ? there : h->room[0];
@@ -172,25 +191,17 @@ INLINE void sum_tiles(const tile_panel *panel, const tile_block *b,
     scatter(panel, before, scattered, 16 - scattered % 16);
 }
 
-static df_int wanted_from(const df_pairs *p, df_int row) {
-  while (p->place && row < p->m && p->place[row] < 0) row++;
-  return row;
-}
-
-/* Each half begins at a row that is wanted, so rows between lines often cost nothing. */
-static df_int tile_rows(const tile_panel *t, tile_block *b, const tile_block *before,
-                        df_int row) {
+static void sum_block(const tile_panel *t, const tile_pick *pick, tile_block *b,
+                      const tile_block *before) {
   const df_pairs *p = t->p;
-  df_int second = wanted_from(p, row + 16);
-  b->both = second < p->m;
-  open_half(t, &b->half[0], row);
-  if (b->both) open_half(t, &b->half[1], second);
-  else b->half[1].row = row;
+  b->both = pick->both;
+  b->half[1].row = pick->row[1];
+  open_half(t, &b->half[0], pick->row[0], pick->pitch[0]);
+  if (b->both) open_half(t, &b->half[1], pick->row[1], pick->pitch[1]);
   if (b->both && p->x_low) sum_tiles(t, b, before, true, true);
   else if (b->both) sum_tiles(t, b, before, true, false);
   else if (p->x_low) sum_tiles(t, b, before, false, true);
   else sum_tiles(t, b, before, false, false);
-  return b->both ? wanted_from(p, second + 16) : p->m;
 }
 
 static void open_panel(tile_panel *t, df_int k) {
@@ -203,25 +214,27 @@ static void open_panel(tile_panel *t, df_int k) {
       rstore(t->bias[i] + j, rload_n(p->bias + k + j, df_max(0, t->n - j)), RL);
 }
 
-static void tile_columns(const tile_panel *t) {
-  const df_pairs *p = t->p;
+static void sum_blocks(const tile_panel *t, const tile_pick *pick, int count) {
   tile_block block[2];
-  const tile_block *before = NULL;
-  int now = 0;
-  for (df_int row = wanted_from(p, 0); row < p->m; now = !now) {
-    row = tile_rows(t, &block[now], before, row);
-    before = &block[now];
-  }
-  for (df_int i = 0; i < 32 && before; i += 16) scatter(t, before, i, 16);
+  for (int i = 0; i < count; i++)
+    sum_block(t, &pick[i], &block[i % 2], i > 0 ? &block[(i - 1) % 2] : NULL);
+  for (df_int i = 0; i < 32; i += 16) scatter(t, &block[(count - 1) % 2], i, 16);
 }
+
+#define PICKS 64 /* 2048 rows: more than callers give at a time */
 
 /* The configuration is this call's own: it costs some 100 ns, a call works for 10 us. */
 static void tiles(const df_pairs *p) {
   tile_panel t = { .p = p };
+  tile_pick pick[PICKS];
   tile_open();
-  for (df_int k = 0; k < p->K; k += DF_PANEL) {
-    open_panel(&t, k);
-    tile_columns(&t);
+  for (df_int row = wanted_from(p, 0); row < p->m;) {
+    int count = 0;
+    while (row < p->m && count < PICKS) row = pick_rows(p, &pick[count++], row);
+    for (df_int k = 0; k < p->K; k += DF_PANEL) {
+      open_panel(&t, k);
+      sum_blocks(&t, pick, count);
+    }
   }
   tile_close();
 }
