@@ -150,6 +150,29 @@ describe("group norm", function()
     end
   end)
 
+  it("of a sum with an embedding is the norm of the sum, and so are its gradients", function()
+    for _, case in ipairs { { 3, 9, 7, 12, 3 }, { 2, 64, 40, 32, 8 }, { 1, 1, 1, 8, 2 }, { 20, 16, 16, 48, 12 } } do
+      local shape, C = { table.unpack(case, 1, 4) }, case[4]
+      local w, b = d.randn({ C }, { seed = 32 }), d.randn({ C }, { seed = 33 })
+      local k = d.randn(shape, { seed = 34 })
+      for _, offset in ipairs { 0, 1000 } do -- which the sum loses
+        local x = d.randn(shape, { seed = 30 }) + offset
+        local e = d.randn({ shape[1], C }, { seed = 31 }) - offset
+        local function once(x_, e_, w_, b_) return group_norm(x_, w_, b_, { groups = case[5], silu = true, add = e_ }) end
+        local function apart(x_, e_, w_, b_)
+          return group_norm(x_ + e_:reshape(shape[1], 1, 1, C), w_, b_, { groups = case[5], silu = true })
+        end
+        local found = table.pack(d.grad(function(...) return (once(...) * k):sum() end, x, e, w, b))
+        local wanted = table.pack(d.grad(function(...) return (apart(...) * k):sum() end, x, e, w, b))
+        found[5], wanted[5] = once(x, e, w, b), apart(x, e, w, b)
+        for i = 1, 5 do
+          local size = wanted[i]:norm():item()
+          assert.is_true((found[i] - wanted[i]):norm():item() <= 2e-6 * size + 1e-5)
+        end
+      end
+    end
+  end)
+
   it("gives the same bits on any number of threads, when the pool splits", function()
     for _, shape in ipairs { { 2, 64, 40, 32 }, { 24, 16, 16, 32 } } do
       local x, w, b = d.randn(shape, { seed = 9 }), d.ones(32), d.zeros(32)
@@ -225,6 +248,8 @@ describe("group norm", function()
     assert.error_matches(function() group_norm(x, d.ones(5), nil, { groups = 2 }) end,
       "w is %[5%] but x %[2,4,6%] has 6 channels")
     assert.error_matches(function() group_norm(x, nil, nil, { group = 2 }) end, "unknown option 'group'")
+    assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, add = d.ones(5) }) end,
+      "group_norm: add is %[5%] but x %[.*%] wants %[")
     assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, dropout = 2 }) end,
       "in %[0, 1%], got 2")
   end)

@@ -1,6 +1,7 @@
 -- Optimisers, averages and learning rates: how they behave; their formulas are held in
 -- spec/theory/optim_spec.lua.
 local d = require "diffusion"
+local core = require "diffusion.core"
 local fails = require "spec.support.fails"
 local nn = d.nn
 
@@ -89,6 +90,19 @@ describe("adamw", function()
     assert.is_nil(model[1].weight.grad)
     fails("no gradient has arrived since the last step", opt.step, opt)
     fails("unknown option 'zreo'; did you mean 'zero'?", opt.step, opt, { zreo = true })
+  end)
+
+  it("has a row of its own in a profile", function()
+    local model, x = new_model(), d.randn(64, 4)
+    local opt = d.adamw(model, { lr = 1e-2 })
+    core.profile_start()
+    for _ = 1, 3 do
+      backward(model, x)
+      opt:step()
+    end
+    local calls = {}
+    for _, row in ipairs(core.profile_stop()) do calls[row.name] = (calls[row.name] or 0) + row.calls end
+    assert.equal(3, calls["adamw step"])
   end)
 
   it("resumes from its state to the same bits", function()

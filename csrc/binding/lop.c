@@ -29,11 +29,12 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 ** an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts {groups: integer, eps: number, silu: boolean, dropout: number} groups divides
-**   C; eps 1e-5, silu false, dropout 0
+** @param opts {groups: integer, eps: number, silu: boolean, dropout: number, add:
+**   diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to
+**   each pixel of x first
 ** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "groups", "eps", "silu", "dropout", NULL };
+  static const char *const names[] = { "groups", "eps", "silu", "dropout", "add", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
   df_tensor *b = dfl_tensor_or_nil(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
@@ -42,7 +43,9 @@ static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
   opts.tiny = dfl_field_number(L, 4, "eps", 1e-5);
   opts.silu = dfl_field_flag(L, 4, "silu", false);
   opts.keep = 1 - dfl_field_number(L, 4, "dropout", 0);
-  return df_group_norm(tape, x, w, b, &opts);
+  lua_settop(L, 4);
+  lua_getfield(L, 4, "add");
+  return df_group_norm(tape, x, dfl_tensor_or_nil(L, 5), w, b, &opts);
 }
 
 /*** Tensor:layer_norm
@@ -187,6 +190,8 @@ static const dfl_op rows[] = {
     "x{2,3,5,6}, x{6}, x{6}, {groups=3}; x{2,7,4}, nil, nil, {groups=2, eps=0.1}; "
     "x{2,3,4,6}, x{6}, x{6}, {groups=2, silu=true}; "
     "x{2,3,4,4}, x{4}, nil, {groups=4, silu=true, dropout=0.4}; "
+    "x{2,3,5,6}, x{6}, x{6}, {groups=3, silu=true, add=x{2,6}}; "
+    "x{3,4}, nil, x{4}, {groups=1, add=x{3,4}}; "
     "x{3,4}, nil, x{4}, {groups=1, dropout=0.5}" },
   { "layer_norm", run_layer_norm,
     "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {eps=0.1}; x{2,3}, x{3}, nil; "

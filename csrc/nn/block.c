@@ -19,6 +19,7 @@ static const df_layer *part(const df_layer *l, int i) { return l->part[i].layer;
 
 enum { NORM, CONV };
 
+/* x: what is normalised, what is added to the result, what comes to x's pixels first. */
 static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
   const df_layer *norm = part(l, NORM), *conv = part(l, CONV);
@@ -26,7 +27,8 @@ static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
   o.silu = l->o.norm.silu;
   o.keep = df_layer_drops(tape, l) ? l->o.norm.keep : 1;
   o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
-  df_tensor *h = df_group_norm(tape, x[0], norm->weight->value, norm->bias->value, &o);
+  df_tensor *h =
+      df_group_norm(tape, x[0], x[2], norm->weight->value, norm->bias->value, &o);
   if (!h && norm->path) df_error_prefix("%s: ", norm->path);
   df_tensor *const to_conv[] = { h, x[1] };
   return df_layer_call(tape, conv, to_conv, 2);
@@ -37,7 +39,7 @@ static void describe_norm_conv(const df_layer *l, char *text, size_t size) {
            l->o.kernel, part(l, NORM)->o.norm.groups);
 }
 
-static const df_kind norm_conv = { "norm_conv", 1, 2, norm_conv_forward,
+static const df_kind norm_conv = { "norm_conv", 1, 3, norm_conv_forward,
                                    describe_norm_conv };
 
 df_layer *df_norm_conv_layer(const df_layer_opts *o) {
@@ -52,35 +54,21 @@ df_layer *df_norm_conv_layer(const df_layer_opts *o) {
 
 enum { ONE, TWO };
 
-/* {B, C} over {B, H, W, C} */
-static df_tensor *over(df_tape *tape, df_tensor *e, const df_tensor *x) {
-  if (!e) return NULL;
-  df_shape shape = { .ndim = x->shape.ndim };
-  for (int i = 0; i < shape.ndim; i++) shape.size[i] = 1;
-  shape.size[0] = e->shape.size[0];
-  shape.size[shape.ndim - 1] = e->shape.size[1];
-  return df_reshape(tape, e, &shape);
-}
-
-static df_tensor *add_embedding(df_tape *tape, const df_layer *l, df_tensor *h,
-                                df_tensor *e) {
-  const df_layer *embed = df_layer_part(l, "embed");
-  if (!embed || !h) return h;
-  if (!e)
-    return df_fail_null(DF_MISUSE,
-                        "res_block: the embedding of width %td that it adds is "
-                        "missing",
-                        l->o.width);
-  return df_add(tape, h, over(tape, df_layer_of(tape, embed, e), h));
+static df_tensor *embedded(df_tape *tape, const df_layer *l, const df_layer *embed,
+                           df_tensor *e) {
+  if (e) return df_layer_of(tape, embed, e);
+  return df_fail_null(DF_MISUSE,
+                      "res_block: the embedding of width %td that it adds is missing",
+                      l->o.width);
 }
 
 static df_tensor *res_block_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
-  const df_layer *skip = df_layer_part(l, "skip");
-  df_tensor *h = df_layer_of(tape, part(l, ONE), x[0]);
-  h = add_embedding(tape, l, h, x[1]);
-  df_tensor *const last[] = { h, skip ? df_layer_of(tape, skip, x[0]) : x[0] };
-  return last[1] ? df_layer_call(tape, part(l, TWO), last, 2) : NULL;
+  const df_layer *skip = df_layer_part(l, "skip"), *embed = df_layer_part(l, "embed");
+  df_tensor *h = df_layer_of(tape, part(l, ONE), x[0]), *e = NULL;
+  if (embed && !(e = embedded(tape, l, embed, x[1]))) return NULL;
+  df_tensor *const last[] = { h, skip ? df_layer_of(tape, skip, x[0]) : x[0], e };
+  return last[1] ? df_layer_call(tape, part(l, TWO), last, 3) : NULL;
 }
 
 static void describe_res_block(const df_layer *l, char *text, size_t size) {

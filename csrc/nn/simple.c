@@ -68,7 +68,7 @@ df_layer *df_conv_layer(const df_layer_opts *o) {
 
 static df_tensor *group_norm_forward(df_tape *tape, const df_layer *l,
                                      df_tensor *const *x) {
-  return df_group_norm(tape, x[0], value(l->weight), value(l->bias), &l->o.norm);
+  return df_group_norm(tape, x[0], NULL, value(l->weight), value(l->bias), &l->o.norm);
 }
 
 static void describe_group_norm(const df_layer *l, char *text, size_t size) {

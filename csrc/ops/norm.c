@@ -38,12 +38,14 @@ struct norm {
   df_int span, parts;
   const stages *stages;
   const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
+  const df_real *e;         /* B, C, added to each pixel of x; or NULL */
   df_real *mean, *rest;     /* B, G: the mean is their sum, as digits may be many */
   df_real *rstd;            /* B, G */
+  df_real *off;             /* with e: B, C, of a channel's mean from its group's */
   df_real *y;               /* dense, or NULL: */
   df_operand operand;       /* what the next convolution reads */
   const df_real *dy;
-  df_real *dx, beta;
+  df_real *dx, beta, *de, de_beta;
   double *sum;    /* B, parts, 2, C; part 0 ends as the image's sums */
   df_real *run;   /* the same of one run */
   df_real *table; /* B, ROWS, C */
@@ -194,33 +196,48 @@ static void gather_moments(norm *n, df_int image, df_int part) {
   }
 }
 
-/* Mean and variance of channels [c, end): within each channel, and between them. */
-static double group_variance(const norm *n, const double *s, const df_real *centre,
-                             df_int c, df_int end, double *mean) {
+static double added(const norm *n, df_int image, df_int c) {
+  return n->e ? (double)n->e[image * n->C + c] : 0;
+}
+
+/* Mean and variance of channels [c, end): within each channel, and between them. What is
+** added to all pixels of a channel moves its mean alone. */
+static double group_variance(const norm *n, df_int image, const double *s, df_int c,
+                             df_int end, double *mean) {
+  const df_real *centre = table(n, image, CENTRE, 0);
   double P = (double)n->P, share = 1 / P, total = 0, spread = 0;
-  for (df_int i = c; i < end; i++) total += (double)centre[i] + s[i] * share;
+  for (df_int i = c; i < end; i++)
+    total += (double)centre[i] + added(n, image, i) + s[i] * share;
   *mean = total / (double)(end - c);
   for (df_int i = c; i < end; i++) {
-    double off = (double)centre[i] + s[i] * share - *mean;
+    double off = (double)centre[i] + added(n, image, i) + s[i] * share - *mean;
     spread += s[n->C + i] - s[i] * s[i] * share + P * off * off;
+    if (n->off) n->off[image * n->C + i] = (df_real)off;
   }
   return fmax(spread, 0) / (P * (double)(end - c));
+}
+
+/* Where x has a channel's group mean: that of x + e, less e. */
+static double mean_in_x(const norm *n, df_int image, df_int g, df_int c) {
+  df_int at = image * n->opts.groups + g;
+  return (double)n->mean[at] + (double)n->rest[at] - added(n, image, c);
 }
 
 /* y = (x - centre) scale + shift. The centre is the mean's first digits, so no more than
 ** its others are in the shift. */
 static void fill_group(const norm *n, df_int image, df_int g) {
-  df_int at = image * n->opts.groups + g, D = n->C / n->opts.groups;
-  df_real *centre = table(n, image, CENTRE, g * D),
-          *scales = table(n, image, SCALE, g * D);
-  df_real *shift = table(n, image, SHIFT, g * D), mean = n->mean[at];
-  double rest = (double)n->rest[at], rstd = (double)n->rstd[at];
+  df_int D = n->C / n->opts.groups, first = g * D;
+  df_real *centre = table(n, image, CENTRE, first),
+          *scales = table(n, image, SCALE, first),
+          *shift = table(n, image, SHIFT, first);
+  double rstd = (double)n->rstd[image * n->opts.groups + g];
   for (df_int c = 0; c < D; c++) {
-    double scale = n->w ? (double)n->w[g * D + c] * rstd : rstd;
-    double b = n->b ? (double)n->b[g * D + c] : 0;
-    centre[c] = mean;
+    double scale = n->w ? (double)n->w[first + c] * rstd : rstd;
+    double b = n->b ? (double)n->b[first + c] : 0;
+    double mean = mean_in_x(n, image, g, first + c);
+    centre[c] = (df_real)mean;
     scales[c] = (df_real)scale;
-    shift[c] = (df_real)(b - rest * scale);
+    shift[c] = (df_real)(b - (mean - (double)centre[c]) * scale);
   }
 }
 
@@ -229,11 +246,10 @@ static void fill_table(const norm *n, df_int image) {
 }
 
 static void settle_moments(norm *n, df_int image) {
-  const df_real *centre = table(n, image, CENTRE, 0);
   df_int G = n->opts.groups, D = n->C / G;
   const double *s = fold(n, image);
   for (df_int g = 0; g < G; g++) {
-    double mean, v = group_variance(n, s, centre, g * D, (g + 1) * D, &mean);
+    double mean, v = group_variance(n, image, s, g * D, (g + 1) * D, &mean);
     n->mean[image * G + g] = (df_real)mean;
     n->rest[image * G + g] = (df_real)(mean - (double)(df_real)mean);
     n->rstd[image * G + g] = (df_real)(1 / sqrt(v + n->opts.tiny));
@@ -314,24 +330,43 @@ static void gather_back(norm *n, df_int image, df_int part) {
   flush(n, image, part);
 }
 
+/* What the centre has left of a channel's mean. */
+static double rest_of(const norm *n, df_int image, df_int g, df_int c) {
+  return mean_in_x(n, image, g, c) - (double)*table(n, image, CENTRE, c);
+}
+
+static double weight(const norm *n, df_int c) { return n->w ? (double)n->w[c] : 1; }
+
 /* dx = rstd (dz w - mean(dz w) - h mean(dz w h)), means over the group, with
-** h = (x - centre - rest) rstd; the second sums become those of dz h, which dw is. */
+** h = (x - centre - rest) rstd. `a` and `b` are the sums of dz w and dz w h. */
+static void fill_slopes(const norm *n, df_int image, df_int g, double a, double b) {
+  df_int D = n->C / n->opts.groups;
+  double rstd = (double)n->rstd[image * n->opts.groups + g], size = (double)(n->P * D);
+  double slope = -rstd * rstd * b / size, constant = -rstd * a / size;
+  const double *s = sums(n, image, 0);
+  for (df_int c = g * D; c < (g + 1) * D; c++) {
+    *table(n, image, SLOPE, c) = (df_real)slope;
+    *table(n, image, CONSTANT, c) =
+        (df_real)(constant - rest_of(n, image, g, c) * slope);
+    if (!n->de) continue;
+    df_int at = image * n->C + c; /* de is the sum of dx over pixels */
+    double de = rstd * weight(n, c) * s[c]
+                + (double)n->P * (slope * (double)n->off[at] + constant);
+    n->de[at] = (df_real)(n->de_beta != 0 ? (double)n->de[at] + de : de);
+  }
+}
+
+/* The second sums become those of dz h, which dw is. */
 static void settle_back(norm *n, df_int image) {
   df_int G = n->opts.groups, D = n->C / G;
-  double *s = fold(n, image), size = (double)(n->P * D);
+  double *s = fold(n, image);
   for (df_int g = 0; g < G; g++) {
-    double rstd = (double)n->rstd[image * G + g], rest = (double)n->rest[image * G + g];
-    double a = 0, b = 0;
+    double rstd = (double)n->rstd[image * G + g], a = 0, b = 0;
     for (df_int c = g * D; c < (g + 1) * D; c++) {
-      double w = n->w ? (double)n->w[c] : 1;
-      s[n->C + c] = rstd * (s[n->C + c] - rest * s[c]);
-      a += w * s[c], b += w * s[n->C + c];
+      s[n->C + c] = rstd * (s[n->C + c] - rest_of(n, image, g, c) * s[c]);
+      a += weight(n, c) * s[c], b += weight(n, c) * s[n->C + c];
     }
-    double slope = -rstd * rstd * b / size;
-    for (df_int c = g * D; c < (g + 1) * D; c++) {
-      *table(n, image, SLOPE, c) = (df_real)slope;
-      *table(n, image, CONSTANT, c) = (df_real)(-rstd * a / size - rest * slope);
-    }
+    fill_slopes(n, image, g, a, b);
   }
 }
 
@@ -362,14 +397,25 @@ static df_code sum_images(const norm *n, df_node *node, int operand, int which) 
   return DF_OK;
 }
 
+static const df_real *reals_of(const df_tensor *x) {
+  return x ? df_tensor_reals(x) : NULL;
+}
+
+enum { X, WEIGHT, BIAS, ADDED, STATISTICS }; /* what a node keeps; the first four are its operands */
+
+static void point(norm *n, df_tensor *const *keep) {
+  df_int groups = n->B * n->opts.groups;
+  n->x = reals_of(keep[X]), n->e = reals_of(keep[ADDED]);
+  n->w = reals_of(keep[WEIGHT]), n->b = reals_of(keep[BIAS]);
+  n->mean = df_tensor_reals(keep[STATISTICS]);
+  n->rest = n->mean + groups, n->rstd = n->rest + groups;
+  n->off = n->e ? n->rstd + groups : NULL;
+}
+
 /* The norm of a node: its numbers, and pointers to what it keeps. */
 static norm kept_by(const df_node *node, const stages *how) {
   norm n = *(const norm *)node->data;
-  n.x = df_tensor_reals(node->keep[0]);
-  n.mean = df_tensor_reals(node->keep[1]);
-  n.rest = n.mean + n.B * n.opts.groups, n.rstd = n.rest + n.B * n.opts.groups;
-  n.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
-  n.b = node->keep[3] ? df_tensor_reals(node->keep[3]) : NULL;
+  point(&n, node->keep);
   n.stages = how;
   return n;
 }
@@ -378,13 +424,15 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   static const stages back = { fill_table, gather_back, settle_back, apply_back };
   (void)tape;
   norm n = kept_by(node, &back);
-  df_sink s;
-  if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
-  n.dy = df_tensor_reals(dy), n.dx = s.to, n.beta = s.beta;
+  df_sink x, e;
+  if (df_sink_open(node, X, &x) != DF_OK || df_sink_open(node, ADDED, &e) != DF_OK)
+    return df_error_code();
+  n.dy = df_tensor_reals(dy), n.dx = x.to, n.beta = x.beta;
+  n.de = e.to, n.de_beta = e.beta;
   if (!workspace(&n)) return DF_MEMORY;
   run(&n);
-  df_code code = sum_images(&n, node, 1, 1);
-  if (code == DF_OK) code = sum_images(&n, node, 2, 0);
+  df_code code = sum_images(&n, node, WEIGHT, 1);
+  if (code == DF_OK) code = sum_images(&n, node, BIAS, 0);
   df_free(n.sum);
   return code;
 }
@@ -406,7 +454,7 @@ static void aim(norm *n, const df_tensor *y) {
 static df_tensor *group_norm_remake(df_tape *tape, df_node *node) {
   static const stages again = { fill_table, NULL, NULL, apply_part };
   norm n = kept_by(node, &again);
-  df_tensor *y = of_form(tape, &node->keep[0]->shape, n.opts.form);
+  df_tensor *y = of_form(tape, &node->keep[X]->shape, n.opts.form);
   if (!y || !workspace(&n)) return NULL;
   aim(&n, y);
   run(&n);
@@ -423,8 +471,8 @@ static df_code check_channels(const char *what, const df_tensor *w, const df_ten
                  df_tensor_text(w), df_tensor_text(x), C);
 }
 
-static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
-                     const df_norm_opts *opts) {
+static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
+  const df_tensor *x = of[X], *e = of[ADDED];
   if (x->shape.ndim < 2 || df_tensor_count(x) == 0)
     return df_fail(DF_MISUSE, "group_norm: x must be [B,...,C] with elements, it is %s",
                    df_tensor_text(x));
@@ -439,37 +487,46 @@ static df_code check(const df_tensor *x, const df_tensor *w, const df_tensor *b,
   if (opts->form != DF_ROWS && x->shape.ndim != 4)
     return df_fail(DF_MISUSE, "group_norm: images are [B,H,W,C], x is %s",
                    df_tensor_text(x));
-  df_code code = check_channels("w", w, x, C);
-  return code == DF_OK ? check_channels("b", b, x, C) : code;
+  const df_shape each = { 2, { x->shape.size[0], C } };
+  if (e && !df_shape_equal(&e->shape, &each))
+    return df_fail(DF_MISUSE, "group_norm: add is %s but x %s wants %s", df_tensor_text(e),
+                   df_tensor_text(x), df_shape_text(&each));
+  df_code code = check_channels("w", of[WEIGHT], x, C);
+  return code == DF_OK ? check_channels("b", of[BIAS], x, C) : code;
 }
 
-df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
-                         const df_norm_opts *opts) {
+/* The operands, dense; false: memory. */
+static bool all_dense(df_tape *tape, df_tensor **of) {
+  for (int i = X; i <= ADDED; i++)
+    if (of[i] && !(of[i] = df_dense(tape, of[i]))) return false;
+  return true;
+}
+
+static df_tensor *statistics_of(df_tape *tape, const norm *n, bool adds) {
+  df_int size = 3 * n->B * n->opts.groups + (adds ? n->B * n->C : 0);
+  return df_result(tape, &(df_shape){ 1, { size } });
+}
+
+df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
+                         df_tensor *b, const df_norm_opts *opts) {
   static const df_op op = { "group_norm", group_norm_backward };
   static const stages forward = { guess_centres, gather_moments, settle_moments,
                                   apply_part };
-  df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
-                       b ? df_dense(tape, b) : NULL };
-  if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
-  if (check(of[0], of[1], of[2], opts) != DF_OK) return NULL;
-  norm n = { .opts = *opts, .B = of[0]->shape.size[0], .stages = &forward };
-  n.C = of[0]->shape.size[of[0]->shape.ndim - 1];
-  n.P = df_tensor_count(of[0]) / n.B / n.C;
+  df_tensor *of[5] = { [X] = x, [WEIGHT] = w, [BIAS] = b, [ADDED] = e };
+  if (!x || !all_dense(tape, of) || check(of, opts) != DF_OK) return NULL;
+  norm n = { .opts = *opts, .B = of[X]->shape.size[0], .stages = &forward };
+  n.C = of[X]->shape.size[of[X]->shape.ndim - 1];
+  n.P = df_tensor_count(of[X]) / n.B / n.C;
   cut(&n);
-  df_shape kept = { 3, { 3, n.B, opts->groups } };
-  df_tensor *y = of_form(tape, &of[0]->shape, opts->form),
-            *statistics = df_result(tape, &kept);
-  if (!y || !statistics || !workspace(&n)) return NULL;
+  df_tensor *y = of_form(tape, &of[X]->shape, opts->form);
+  of[STATISTICS] = statistics_of(tape, &n, e != NULL);
+  if (!y || !of[STATISTICS] || !workspace(&n)) return NULL;
   if (opts->keep < 1) n.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
-  n.x = df_tensor_reals(of[0]);
+  point(&n, of);
   aim(&n, y);
-  n.w = w ? df_tensor_reals(of[1]) : NULL, n.b = b ? df_tensor_reals(of[2]) : NULL;
-  n.mean = df_tensor_reals(statistics), n.rest = n.mean + n.B * opts->groups;
-  n.rstd = n.rest + n.B * opts->groups;
   run(&n);
   df_free(n.sum);
-  df_tensor *keep[4] = { of[0], statistics, of[1], of[2] };
-  df_note note = { .op = &op, .n = 3, .x = of, .kept = 4, .keep = keep };
+  df_note note = { .op = &op, .n = 4, .x = of, .kept = 5, .keep = of };
   note.data = &n, note.size = sizeof n, note.remake = group_norm_remake;
   return df_tape_note(tape, y, note);
 }

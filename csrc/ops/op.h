@@ -159,14 +159,15 @@ typedef struct df_norm_opts {
   df_form form;  /* what the next op takes */
 } df_norm_opts;
 
-/* Group normalisation (Wu & He 2018): y = (x - m) / sqrt(s2 + tiny) * w + b, m and s2
-** over each group of C/G channels and all pixels of one image.
-**   x: B, ..., C    w, b: C or NULL   ->  y: B, ..., C
-** then silu and dropout, in cache. keeps x, (m, 1/sqrt(s2 + tiny)): B, G, and the key of
-** its dropout; its result is made again on the way back. fails: G doesn't divide C; w or
-** b isn't of size C. */
-df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
-                         const df_norm_opts *opts);
+/* Group normalisation (Wu & He 2018) of z = x + e: y = (z - m) / sqrt(s2 + tiny) * w + b, m
+** and s2 over each group of C/G channels and all pixels of one image.
+**   x: B, ..., C    e: B, C or NULL    w, b: C or NULL   ->  y: B, ..., C
+** then silu and dropout, in cache. e (what a residual block adds of t) costs no pass: it
+** moves the means of channels. keeps x, (m, 1/sqrt(s2 + tiny)): B, G, and the key of its
+** dropout; its result is made again on the way back. fails: G doesn't divide C; e, w or b
+** isn't of its size. */
+df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
+                         df_tensor *b, const df_norm_opts *opts);
 
 /* ==== layer_norm.c ======================================================================= */
 

@@ -1005,7 +1005,7 @@ return {
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
-    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution reads.",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel of x before the norm.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
@@ -2697,7 +2697,7 @@ return {
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number}", text = "groups divides C; eps 1e-5, silu false, dropout 0" },
+      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },

@@ -704,7 +704,8 @@ function d.nn.model(root, config) end
 function d.nn.module(name, builder) end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
---- reads.
+--- reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel
+--- of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", drop = 0}
@@ -1622,7 +1623,7 @@ function tensor:gelu() end
 --- image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, eps: number, silu: boolean, dropout: number} groups divides C; eps 1e-5, silu false, dropout 0
+---@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 

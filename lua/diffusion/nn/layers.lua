@@ -74,7 +74,8 @@ function layers.conv(inp, out, options)
 end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
---- reads.
+--- reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel
+--- of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options table? those of nn.conv and {groups = largest divisor of inp of at most 32
