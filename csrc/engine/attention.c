@@ -175,7 +175,10 @@ static df_int weights_size(const attend *t) {
 static df_int columns_size(const attend *t) {
   return df_right_size(t->f, t->a.D, t->panel);
 }
-static df_int keys_size(const attend *t) { return df_left_size(t->f, KEYS, t->a.D); }
+/* Of all keys of a part: converted once, not for each block of queries. */
+static df_int keys_size(const attend *t) {
+  return df_left_size(t->f, t->a.M / t->parts + 1, t->a.D);
+}
 static df_int turned_size(const attend *t) {
   return df_left_size(t->f, t->a.D, t->a.M / t->parts + 1);
 }
@@ -294,17 +297,17 @@ static void work_part(const attend *t, head h, df_int part, df_real *room) {
   claim_block(t, &b, &room);
   df_real *line = claim(&room, D * t->panel), *turned = claim(&room, turned_size(t));
   df_real *keys = claim(&room, keys_size(t)), *values = claim(&room, keys_size(t));
-  df_left all = { 0 };
-  if (t->dq)
-    all = df_left_turned(t->f, turned, token(t, tk, h, from), tk.token, D, end - from);
+  const df_real *first = token(t, tk, h, from);
+  df_left k = df_left_rows(t->f, keys, first, tk.token, end - from, D), all = { 0 };
+  df_left v = df_left_rows(t->f, values, token(t, tv, h, from), tv.token, end - from, D);
+  if (t->dq) all = df_left_turned(t->f, turned, first, tk.token, D, end - from);
   for (df_int query = 0; query < t->a.N; query += QUERIES) {
     fill_block(t, h, &b, query);
     for (df_int key = from; key < end; key += KEYS) {
-      tile k = { key, df_min(KEYS, end - key), .turned = all };
-      k.k = df_left_rows(t->f, keys, token(t, tk, h, key), tk.token, k.m, D);
-      k.v = df_left_rows(t->f, values, token(t, tv, h, key), tv.token, k.m, D);
-      if (t->dq) k.turned = df_left_from(t->f, all, key - from);
-      work_tile(t, h, &b, &k, key == from);
+      tile now = { key, df_min(KEYS, end - key), df_left_below(t->f, k, key - from),
+                   df_left_below(t->f, v, key - from), all };
+      if (t->dq) now.turned = df_left_from(t->f, all, key - from);
+      work_tile(t, h, &b, &now, key == from);
     }
     if (t->dq) put_queries(t, h, &b, part, line);
   }

@@ -98,6 +98,10 @@ df_left df_left_from(df_factors f, df_left x, df_int c) {
   return (df_left){ at + (size_t)c * size, x.ld, x.low, 1, 0 };
 }
 
+df_left df_left_below(df_factors f, df_left x, df_int row) {
+  return df_left_from(f, x, row * x.ld);
+}
+
 df_int df_right_size(df_factors f, df_int C, df_int K) {
   if (!f.planes) return df_packed_size(C, K);
   return reals_of(df_ceil_div(K, DF_PANEL) * DF_PANEL * deep(C) * f.planes);

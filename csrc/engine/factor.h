@@ -29,7 +29,8 @@ df_left df_left_turned(df_factors f, df_real *room, const df_real *x, df_int ldx
 /* From parts of df_kernel()->panel columns, each m rows, dense; rounded where they are. */
 df_left df_left_panels(df_factors f, df_real *room, df_real *x, df_int step, df_int parts,
                        df_int m);
-/* Its columns from c on, a multiple of 32. */
+/* Its rows from `row` on; its columns from c on, a multiple of 32. */
+df_left df_left_below(df_factors f, df_left x, df_int row);
 df_left df_left_from(df_factors f, df_left x, df_int c);
 
 /* C rows of K, in panels of df_kernel()->panel columns, which are 32 where planes are. */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/kernels.h"
 
 #define BEHIND 31 /* pixels behind the last zero that products of pairs may read */
@@ -43,14 +44,25 @@ static df_real *line_of(const df_operand *o, df_int n, df_int h) {
 
 static void zero(df_real *y, df_int n) { memset(y, 0, (size_t)n * sizeof *y); }
 
-void df_operand_clear(const df_operand *o) {
-  df_int H = o->H, W = o->W, pixel = depth(o->form, o->C);
-  zero(o->at, lead(W) * pixel);
-  for (df_int n = 0; n < o->B; n++) {
-    for (df_int h = 0; h < H; h++) zero(line_of(o, n, h) + W * pixel, pixel);
-    zero(line_of(o, n, H), (W + 1) * pixel);
+/* Behind the lines of images, and below them. */
+static void clear_images(void *context, df_int begin, df_int end) {
+  const df_operand *o = context;
+  df_int pixel = depth(o->form, o->C);
+  for (df_int n = begin; n < end; n++) {
+    for (df_int h = 0; h < o->H; h++) zero(line_of(o, n, h) + o->W * pixel, pixel);
+    zero(line_of(o, n, o->H), (o->W + 1) * pixel);
   }
-  zero(line_of(o, o->B, 0), lead(W) * pixel);
+}
+
+#define CLEARED (16 * 1024) /* reals that are worth another thread */
+
+void df_operand_clear(const df_operand *o) {
+  df_operand own = *o;
+  df_int around = lead(o->W) * depth(o->form, o->C);
+  df_int image = (o->H + o->W + 1) * depth(o->form, o->C);
+  zero(o->at, around);
+  df_parallel(o->B, df_max(CLEARED / image, 1), clear_images, &own);
+  zero(line_of(o, o->B, 0), around);
 }
 
 /* Channels [c, c + channels) of some pixels of a line, which begin at `to`. All channels

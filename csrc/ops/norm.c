@@ -228,8 +228,7 @@ static double mean_in_x(const norm *n, df_int image, df_int g, df_int c) {
 static void fill_group(const norm *n, df_int image, df_int g) {
   df_int D = n->C / n->opts.groups, first = g * D;
   df_real *centre = table(n, image, CENTRE, first),
-          *scales = table(n, image, SCALE, first),
-          *shift = table(n, image, SHIFT, first);
+          *scales = table(n, image, SCALE, first), *shift = table(n, image, SHIFT, first);
   double rstd = (double)n->rstd[image * n->opts.groups + g];
   for (df_int c = 0; c < D; c++) {
     double scale = n->w ? (double)n->w[first + c] * rstd : rstd;
@@ -346,8 +345,7 @@ static void fill_slopes(const norm *n, df_int image, df_int g, double a, double 
   const double *s = sums(n, image, 0);
   for (df_int c = g * D; c < (g + 1) * D; c++) {
     *table(n, image, SLOPE, c) = (df_real)slope;
-    *table(n, image, CONSTANT, c) =
-        (df_real)(constant - rest_of(n, image, g, c) * slope);
+    *table(n, image, CONSTANT, c) = (df_real)(constant - rest_of(n, image, g, c) * slope);
     if (!n->de) continue;
     df_int at = image * n->C + c; /* de is the sum of dx over pixels */
     double de = rstd * weight(n, c) * s[c]
@@ -401,7 +399,13 @@ static const df_real *reals_of(const df_tensor *x) {
   return x ? df_tensor_reals(x) : NULL;
 }
 
-enum { X, WEIGHT, BIAS, ADDED, STATISTICS }; /* what a node keeps; the first four are its operands */
+enum {
+  X,
+  WEIGHT,
+  BIAS,
+  ADDED,
+  STATISTICS
+}; /* what a node keeps; the first four are its operands */
 
 static void point(norm *n, df_tensor *const *keep) {
   df_int groups = n->B * n->opts.groups;
@@ -489,8 +493,8 @@ static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
                    df_tensor_text(x));
   const df_shape each = { 2, { x->shape.size[0], C } };
   if (e && !df_shape_equal(&e->shape, &each))
-    return df_fail(DF_MISUSE, "group_norm: add is %s but x %s wants %s", df_tensor_text(e),
-                   df_tensor_text(x), df_shape_text(&each));
+    return df_fail(DF_MISUSE, "group_norm: add is %s but x %s wants %s",
+                   df_tensor_text(e), df_tensor_text(x), df_shape_text(&each));
   df_code code = check_channels("w", of[WEIGHT], x, C);
   return code == DF_OK ? check_channels("b", of[BIAS], x, C) : code;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/copy.h"
 #include "ops/record.h"
@@ -60,10 +61,30 @@ static df_int slot_count(const df_node *node, int i) {
   return df_shape_count(&node->record->slots[node->slot[i]].shape);
 }
 
+#define GRAIN 16384 /* reals that are worth another thread */
+
+/* to = beta to + from; or 0, where from is not read. */
+typedef struct arrival {
+  df_real *to, beta;
+  const df_real *from;
+} arrival;
+
+static void arrive_reals(void *context, df_int begin, df_int end) {
+  const arrival *a = context;
+  const df_real one = 1, *from = a->from + begin;
+  df_kernel()->mix(a->to + begin, a->beta, &one, &from, 1, end - begin);
+}
+
+static void clear_reals(void *context, df_int begin, df_int end) {
+  const arrival *a = context;
+  memset(a->to + begin, 0, (size_t)(end - begin) * sizeof(df_real));
+}
+
 df_code df_sink_open_parts(df_node *node, int i, df_sink *sink) {
   df_code code = df_sink_open(node, i, sink);
   if (code != DF_OK || !sink->to) return code;
-  if (sink->beta == 0) memset(sink->to, 0, (size_t)slot_count(node, i) * sizeof(df_real));
+  if (sink->beta == 0)
+    df_parallel(slot_count(node, i), GRAIN, clear_reals, &(arrival){ .to = sink->to });
   sink->beta = 1;
   return DF_OK;
 }
@@ -85,7 +106,7 @@ df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
   df_sink sink;
   df_code code = df_sink_open(node, i, &sink);
   if (code != DF_OK || !sink.to) return code;
-  const df_real one = 1, *from = df_tensor_reals(g);
-  df_kernel()->mix(sink.to, sink.beta, &one, &from, 1, df_tensor_count(g));
+  arrival a = { sink.to, sink.beta, df_tensor_reals(g) };
+  df_parallel(df_tensor_count(g), GRAIN, arrive_reals, &a);
   return DF_OK;
 }
