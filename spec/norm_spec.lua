@@ -158,7 +158,9 @@ describe("group norm", function()
       for _, offset in ipairs { 0, 1000 } do -- which the sum loses
         local x = d.randn(shape, { seed = 30 }) + offset
         local e = d.randn({ shape[1], C }, { seed = 31 }) - offset
-        local function once(x_, e_, w_, b_) return group_norm(x_, w_, b_, { groups = case[5], silu = true, add = e_ }) end
+        local function once(x_, e_, w_, b_)
+          return group_norm(x_, w_, b_, { groups = case[5], silu = true, add = e_ })
+        end
         local function apart(x_, e_, w_, b_)
           return group_norm(x_ + e_:reshape(shape[1], 1, 1, C), w_, b_, { groups = case[5], silu = true })
         end

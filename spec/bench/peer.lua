@@ -2,7 +2,7 @@
 -- wrote this file: layout and the like, by the words of peer/setting.py.
 return {
   versions = {
-    ["cpu"] = "AMD EPYC",
+    ["cpu"] = "Intel(R) Xeon(R) Processor",
     ["onednn"] = "v3.12.0",
     ["torch"] = "2.13.0+cpu",
   },
@@ -14,6 +14,8 @@ return {
     ["train"] = "nhwc,malloc",
   },
   best = {
+    ["cifar.train.high"] = "compile,nhwc,malloc",
+    ["cifar.train.medium"] = "nchw,malloc",
     ["demo.train.high"] = "nchw,malloc",
     ["mlp.sample1.high"] = "compile,freeze,nchw,malloc,wrapper",
     ["mlp.train.high"] = "compile,nhwc,malloc",
