@@ -16,11 +16,16 @@ return {
   best = {
     ["cifar.train.high"] = "compile,nhwc,malloc",
     ["cifar.train.medium"] = "nchw,malloc",
-    ["demo.train.high"] = "nchw,malloc",
+    ["demo.train.high"] = "compile,nhwc,malloc",
+    ["demo.train.medium"] = "nchw,malloc",
+    ["grey.train.high"] = "compile,nhwc,malloc",
+    ["grey.train.medium"] = "nchw,malloc",
     ["mlp.sample1.high"] = "compile,freeze,nchw,malloc,wrapper",
     ["mlp.train.high"] = "compile,nhwc,malloc",
+    ["mlp.train.medium"] = "compile,nhwc,malloc",
     ["small.sample1.high"] = "compile,freeze,nhwc,malloc",
     ["small.sample1.medium"] = "compile,freeze,nhwc,malloc",
     ["small.train.high"] = "nhwc,malloc",
+    ["small.train.medium"] = "nchw,malloc",
   },
 }
