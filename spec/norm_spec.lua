@@ -85,14 +85,15 @@ describe("group norm", function()
     end)
   end)
 
-  it("is its definition where the mean is far above the deviation, and a pixel far off", function()
+  it("is its definition where the mean is far above the deviation, and pixels far off", function()
     local shape, C = { 2, 30, 30, 8 }, 8
     local k, w = d.randn(shape, { seed = 25 }), d.randn({ C }, { seed = 26 })
     local function forward(x) return group_norm(x, w, nil, { groups = 2, eps = 1e-3 }) end
     for _, offset in ipairs { 0, 1000 } do
-      for _, pixel in ipairs { 1, 15 } do
+      -- the last two are where a guess of the mean looks
+      for _, pixels in ipairs { { { 1, 1 } }, { { 15, 15 } }, { { 8, 16 }, { 16, 1 } } } do
         local x = d.randn(shape, { seed = 4 }) + offset
-        x[{ {}, pixel, pixel }] = 1000
+        for _, at in ipairs(pixels) do x[{ {}, at[1], at[2] }] = 1000 end
         local v, kv, expected, slope = flat(x), flat(k), {}, {}
         each_group(shape, 2, function(_, _, at)
           local mean, variance = mean_and_variance(v, at)
@@ -252,6 +253,8 @@ describe("group norm", function()
     assert.error_matches(function() group_norm(x, nil, nil, { group = 2 }) end, "unknown option 'group'")
     assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, add = d.ones(5) }) end,
       "group_norm: add is %[5%] but x %[.*%] wants %[")
+    assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, eps = -1 }) end,
+      "eps must be 0 or more, got %-1")
     assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, dropout = 2 }) end,
       "in %[0, 1%], got 2")
   end)

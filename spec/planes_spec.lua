@@ -5,7 +5,8 @@ local child = dofile "spec/support/child.lua"
 local products = require "spec.support.products"
 local values = require "spec.support.planes_values"
 
-local single = require("diffusion.core").real == "f32"
+local core = require "diffusion.core"
+local single = core.real == "f32"
 
 local function in_double()
   local text, code = child.run("spec/support/planes_values.lua", { env = "DIFFUSION_PRECISION=double" })
@@ -22,8 +23,12 @@ end
 local most = { highest = 1e-5, high = 1e-5, medium = 1e-2 }
 
 describe("a norm that writes a convolution's operand", function()
-  local before = d.precision()
-  after_each(function() d.precision(before) end)
+  local before, isa, sets = d.precision(), core.isa()
+  after_each(function()
+    d.precision(before)
+    core.isa(isa)
+    core.algorithm "best"
+  end)
 
   it("gives what norm, silu and convolution give in turn, and all their gradients", function()
     for _, row in ipairs(products.promised) do
@@ -51,6 +56,28 @@ describe("a norm that writes a convolution's operand", function()
         end
       end
       assert(worst >= row.least and (single or row.name == "medium" or worst < 1e-12))
+    end
+  end)
+
+  it("is that in planes of bf16 too, two at high and one at medium, by each instruction set", function()
+    if not single then return end
+    local expected = in_double()
+    core.algorithm "tiles"
+    for precision, least in pairs { high = 2e-7, medium = 2e-4 } do
+      d.precision(precision)
+      for _, set in ipairs(sets) do
+        core.isa(set)
+        local worst = 0
+        for k, case in ipairs(values.cases) do
+          for name, list in pairs(values.by_layer(case)) do
+            local off = products.distance(expected[("%d.%s"):format(k, name)], list)
+            worst = math.max(worst, off)
+            assert(off < most[precision],
+              ("case %d in %s at %s: %s is off by %.2g"):format(k, set, precision, name, off))
+          end
+        end
+        assert(worst > least, set .. " rounds nothing at " .. precision)
+      end
     end
   end)
 end)

@@ -52,7 +52,7 @@ static int class_of(size_t bytes, size_t *rounded) {
   return class + (int)over;
 }
 
-/* ==== from the system, or from what is kept; under the lock =============================== */
+/* ==== from the system, or from what is kept; under the lock ========================= */
 
 static void *fresh(size_t bytes, int class) {
   void *memory;
@@ -105,7 +105,7 @@ static void trim(void) {
 
 static void count_pooled(void) { now.pooled = small_pooled + df_arena_touched() - large; }
 
-/* ==== for everybody ======================================================================= */
+/* ==== for everybody ================================================================= */
 
 void *df_alloc(size_t bytes) {
   void *memory = NULL;

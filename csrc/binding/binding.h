@@ -16,7 +16,7 @@
 
 #define DFL_TENSOR "diffusion.tensor"
 
-/* ==== lcore.c ======================================================================== */
+/* ==== lcore.c ======================================================================= */
 
 df_tape *dfl_tape(lua_State *L); /* this state's context */
 
@@ -48,7 +48,7 @@ bool dfl_collect_now(lua_State *L);
 ** of the binding that allocates tensors calls it first; the trampoline does. */
 void dfl_collect(lua_State *L);
 
-/* ==== ltensor.c ======================================================================== */
+/* ==== ltensor.c ===================================================================== */
 
 /* Runs `make` (any C that returns an owned result) as the trampoline does, and pushes the
 ** box. For functions that are no rows. */
@@ -71,7 +71,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 /* Pushes the number `offset` elements behind x's first. */
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
 
-/* ==== largs.c =========================================================================== */
+/* ==== largs.c ======================================================================= */
 
 /* Numbers from arg on, or one table of them; trailing options are left alone. Returns the
 ** argument after the shape. */
@@ -92,11 +92,11 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 /* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
-/* ==== lio.c ============================================================================= */
+/* ==== lio.c ========================================================================= */
 
 struct df_map *dfl_file(lua_State *L, int arg); /* raises unless an open file */
 
-/* ==== what each file registers =========================================================== */
+/* ==== what each file registers ====================================================== */
 /* for the metatable */
 int dfl_index(lua_State *L);
 int dfl_newindex(lua_State *L);

@@ -109,7 +109,7 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
   return dtype;
 }
 
-/* ==== options ============================================================================= */
+/* ==== options ======================================================================= */
 
 /* Pushes the field, or nothing: false. */
 static bool field(lua_State *L, int arg, const char *name) {

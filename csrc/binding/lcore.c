@@ -25,7 +25,7 @@ int dfl_nil(lua_State *L) {
   return 2;
 }
 
-/* ==== memory pressure: the collector doesn't see tensors ============================== */
+/* ==== memory pressure: the collector doesn't see tensors ============================ */
 
 #define SOFT_LIMIT ((size_t)256 << 20)
 
@@ -61,7 +61,7 @@ void dfl_collect(lua_State *L) {
   if (m.live > s->soft_limit) collect(L, s);
 }
 
-/* ==== the trampoline ================================================================== */
+/* ==== the trampoline ================================================================ */
 
 static df_tensor *attempt(lua_State *L, dfl_maker *make) {
   dfl_state *s = dfl_context(L);
@@ -90,7 +90,7 @@ static int run_row(lua_State *L) {
   return dfl_run(L, row->run);
 }
 
-/* ==== tables ============================================================================ */
+/* ==== tables ======================================================================== */
 
 static void core_table(lua_State *L, const char *name) {
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");

@@ -19,7 +19,7 @@ static int fail_with(lua_State *L, const char *path) {
   return dfl_nil(L);
 }
 
-/* ==== the object ========================================================================= */
+/* ==== the object ==================================================================== */
 
 static df_map **new_file(lua_State *L) {
   df_map **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -108,7 +108,7 @@ static int l_crc(lua_State *L) {
   return 1;
 }
 
-/* ==== tensors on files =================================================================== */
+/* ==== tensors on files ============================================================== */
 
 /* The tensor that file:tensor asks for, once its arguments have been checked. */
 typedef struct wanted {
@@ -185,7 +185,7 @@ static int l_tensor(lua_State *L) {
   return dfl_run(L, make_tensor);
 }
 
-/* ==== idx ================================================================================ */
+/* ==== idx =========================================================================== */
 
 static df_tensor *make_idx(lua_State *L, df_tape *tape) {
   df_map *m = dfl_file(L, 1);
@@ -207,7 +207,7 @@ static int l_idx(lua_State *L) {
   return 1;
 }
 
-/* ==== writing, folders ================================================================ */
+/* ==== writing, folders ============================================================== */
 
 static df_part part_at(lua_State *L, int index) {
   df_part p = { 0 };

@@ -11,7 +11,7 @@
 
 #define DFL_LAYER "diffusion.layer"
 
-/* ==== boxes ============================================================================== */
+/* ==== boxes ========================================================================= */
 
 typedef struct layer_box {
   df_layer *layer;
@@ -45,7 +45,7 @@ static int l_eq(lua_State *L) {
   return 1;
 }
 
-/* ==== constructors ======================================================================= */
+/* ==== constructors ================================================================== */
 
 typedef df_layer *maker(lua_State *L);
 
@@ -243,7 +243,7 @@ static const row constructors[] = {
   { NULL, NULL },
 };
 
-/* ==== the call ============================================================================ */
+/* ==== the call ====================================================================== */
 
 static df_tensor *run_call(lua_State *L, df_tape *tape) {
   df_tensor *x[DF_INPUTS] = { NULL };
@@ -257,7 +257,7 @@ static df_tensor *run_call(lua_State *L, df_tape *tape) {
 
 static int l_call(lua_State *L) { return dfl_run(L, run_call); }
 
-/* ==== fields ============================================================================== */
+/* ==== fields ======================================================================== */
 
 static int push_value(lua_State *L, const df_layer *layer, const df_param *p) {
   char text[96];

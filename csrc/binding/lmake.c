@@ -4,7 +4,7 @@
 
 #include "binding/binding.h"
 
-/* ==== elements =========================================================================== */
+/* ==== elements ====================================================================== */
 
 static void push_element(lua_State *L, df_dtype dtype, const void *at) {
   double x;
@@ -43,7 +43,7 @@ static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
   return true;
 }
 
-/* ==== from tables ======================================================================== */
+/* ==== from tables =================================================================== */
 
 /* The shape of a nested table at the top of the stack, by its first elements. */
 static void table_shape(lua_State *L, df_shape *shape) {
@@ -173,7 +173,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   return out;
 }
 
-/* ==== constructors ======================================================================== */
+/* ==== constructors ================================================================== */
 
 /* {dtype = ...} at arg */
 static df_dtype dtype_option(lua_State *L, int arg, df_dtype otherwise) {
@@ -353,7 +353,7 @@ static int l_eye(lua_State *L) { return dfl_run(L, make_eye); }
 ** @return diffusion.tensor */
 static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
 
-/* ==== back to Lua ========================================================================== */
+/* ==== back to Lua =================================================================== */
 
 /*** Tensor:item
 ** The number of a tensor of one element; an error for others.

@@ -20,7 +20,7 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-/* ==== packing ============================================================================ */
+/* ==== packing ======================================================================= */
 
 /* Element i of the list at 1: {path, layer}. The path and the layer are left on the
 ** stack. */
@@ -66,7 +66,7 @@ static int l_home(lua_State *L) {
   return 1;
 }
 
-/* ==== parameters, numbered from 1 ========================================================= */
+/* ==== parameters, numbered from 1 =================================================== */
 
 static df_param *param_at(lua_State *L) {
   const df_home *h = dfl_home(L, 1);

@@ -2,7 +2,7 @@
 ** resampling, dropout, losses; and d.linalg. */
 #include "binding/binding.h"
 
-/* ==== along a dimension ================================================================== */
+/* ==== along a dimension ============================================================= */
 
 /*** Tensor:softmax
 ** e^x_i / sum_j e^x_j along a dimension.
@@ -22,7 +22,7 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
   return df_log_softmax(tape, x, dfl_dim(L, 2, x));
 }
 
-/* ==== norms ============================================================================== */
+/* ==== norms ========================================================================= */
 
 /*** Tensor:group_norm
 ** (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of
@@ -72,7 +72,7 @@ static df_tensor *run_dropout(lua_State *L, df_tape *tape) {
   return df_dropout(tape, x, 1 - luaL_checknumber(L, 2));
 }
 
-/* ==== whole numbers and times to vectors ================================================= */
+/* ==== whole numbers and times to vectors ============================================ */
 
 /*** Tensor:embedding
 ** Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).
@@ -102,7 +102,7 @@ static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
   return df_sinusoid(tape, t, &opts);
 }
 
-/* ==== resampling ========================================================================= */
+/* ==== resampling ==================================================================== */
 
 /*** Tensor:upsample
 ** Each pixel `times` times in both directions: nearest neighbours.
@@ -122,7 +122,7 @@ static df_tensor *run_avg_pool(lua_State *L, df_tape *tape) {
   return df_avg_pool(tape, x, (df_int)luaL_optinteger(L, 2, 2));
 }
 
-/* ==== losses: (a, b [, "sample"]) ======================================================== */
+/* ==== losses: (a, b [, "sample"]) =================================================== */
 
 static bool per_sample(lua_State *L, int arg) {
   static const char *const over[] = { "mean", "sample", NULL };
@@ -210,7 +210,7 @@ static const dfl_op rows[] = {
   { NULL, NULL, NULL },
 };
 
-/* ==== d.linalg =========================================================================== */
+/* ==== d.linalg ====================================================================== */
 
 static df_tensor *make_eigh(lua_State *L, df_tape *tape) {
   df_tensor *values, *vectors = df_eigh(tape, dfl_operand(L, tape, 1), &values);

@@ -6,7 +6,7 @@
 #define DFL_EMA   "diffusion.core_ema"
 #define DFL_OPTIM "diffusion.core_optim"
 
-/* ==== averages ============================================================================ */
+/* ==== averages ====================================================================== */
 
 typedef struct ema_box {
   df_ema *ema;
@@ -65,7 +65,7 @@ static int l_ema_value(lua_State *L) {
   return 1;
 }
 
-/* ==== adamw =============================================================================== */
+/* ==== adamw ========================================================================= */
 
 typedef struct optim_box {
   df_optim *optim;
@@ -188,7 +188,7 @@ static int l_moments(lua_State *L) {
   return 3;
 }
 
-/* ==== registering ========================================================================= */
+/* ==== registering =================================================================== */
 
 static const luaL_Reg ema_methods[] = {
   { "swap", l_ema_swap },       { "update", l_ema_update }, { "rate", l_ema_rate },

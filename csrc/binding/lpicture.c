@@ -30,7 +30,7 @@ static df_tensor *new_bytes(df_tape *tape, df_int H, df_int W, df_int C) {
   return df_scope_own(tape, df_tensor_new(DF_U8, &shape));
 }
 
-/* ==== in ================================================================================= */
+/* ==== in ============================================================================ */
 
 /* picture_info(file) -> height, width, channels, format */
 static int l_info(lua_State *L) {
@@ -62,7 +62,7 @@ static int l_read(lua_State *L) {
   return 1;
 }
 
-/* ==== out ================================================================================ */
+/* ==== out =========================================================================== */
 
 /* png_write(u8 tensor H, W, C) -> the file as a string */
 static int l_png_write(lua_State *L) {
@@ -137,7 +137,7 @@ static df_tensor *make_u8(lua_State *L, df_tape *tape) {
 
 static int l_to_bytes(lua_State *L) { return dfl_run(L, make_u8); }
 
-/* ==== shapes of pictures ================================================================== */
+/* ==== shapes of pictures ============================================================ */
 
 /* picture_channels(x, 1 or 3) -> u8 tensor H, W, 1 or 3 */
 static df_tensor *make_channels(lua_State *L, df_tape *tape) {
@@ -179,7 +179,7 @@ static df_tensor *make_fit(lua_State *L, df_tape *tape) {
 
 static int l_fit(lua_State *L) { return dfl_run(L, make_fit); }
 
-/* ==== batches ============================================================================= */
+/* ==== batches ======================================================================= */
 
 static void check_index(lua_State *L, const df_tensor *index, df_int n) {
   const int64_t *at = df_tensor_data(index);

@@ -97,7 +97,7 @@ static int results(lua_State *L, int n) {
   return n;
 }
 
-/* ==== q_sample, q_step, q_moments ==================================================== */
+/* ==== q_sample, q_step, q_moments =================================================== */
 
 static double one_normal(const df_random *key) {
   df_real y;
@@ -226,7 +226,7 @@ static int l_q_moments(lua_State *L) {
   return results(L, 2);
 }
 
-/* ==== the posterior ================================================================== */
+/* ==== the posterior ================================================================= */
 
 static double c0_of(df_posterior q) { return q.c0; }
 static double ct_of(df_posterior q) { return q.ct; }
@@ -300,7 +300,7 @@ static int l_posterior_log_variance(lua_State *L) {
   return results(L, 1);
 }
 
-/* ==== targets and conversion ===================================================================== */
+/* ==== targets and conversion ======================================================== */
 
 /* The data's standard deviation, for edm: a field of the process, 0.5 where it has none. */
 static double sigma_data(lua_State *L) {

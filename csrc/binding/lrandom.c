@@ -15,7 +15,7 @@ typedef struct generator {
   df_torch_rng rng;
 } generator;
 
-/* ==== where numbers come from ============================================================ */
+/* ==== where numbers come from ======================================================= */
 
 /* What a trailing {seed=} or {generator=} says; neither: the tape's counter. */
 typedef struct source {
@@ -61,7 +61,7 @@ static df_tensor *counted(const source *s, df_tensor *y) {
   return y;
 }
 
-/* ==== functions ========================================================================== */
+/* ==== functions ===================================================================== */
 
 /* A table of names and no list. */
 static bool is_options(lua_State *L, int arg) {
@@ -168,7 +168,7 @@ static int l_manual_seed(lua_State *L) {
   return 0;
 }
 
-/* ==== generators ========================================================================= */
+/* ==== generators ==================================================================== */
 
 /*** d.generator
 ** A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the
@@ -245,7 +245,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* ==== the bits themselves ================================================================ */
+/* ==== the bits themselves =========================================================== */
 
 static void words_at(lua_State *L, int arg, uint32_t *word, int n) {
   luaL_checktype(L, arg, LUA_TTABLE);

@@ -133,7 +133,7 @@ static int l_isatty(lua_State *L) {
   return 1;
 }
 
-/* ==== random counters: what a checkpoint keeps =========================================== */
+/* ==== random counters: what a checkpoint keeps ====================================== */
 
 /* A seed for somebody's own streams, drawn from this state's: another at each call. */
 static int l_random_seed(lua_State *L) {
@@ -170,7 +170,7 @@ static int l_set_random_state(lua_State *L) {
   return 0;
 }
 
-/* ==== watch ============================================================================== */
+/* ==== watch ========================================================================= */
 
 static int l_watch_start(lua_State *L) {
   df_watch_start(dfl_tape(L));
@@ -195,7 +195,7 @@ static int l_same_tensor(lua_State *L) {
   return 1;
 }
 
-/* ==== profile ============================================================================== */
+/* ==== profile ======================================================================= */
 
 static int l_profile_start(lua_State *L) {
   df_profile_start(dfl_tape(L));

@@ -25,7 +25,7 @@ const df_schedule *dfl_schedule(lua_State *L, int arg) {
   return check_box(L, arg)->schedule;
 }
 
-/* ==== levels ========================================================================= */
+/* ==== levels ======================================================================== */
 
 /* The schedule's own function at a real t, a number in the source's unit. */
 static df_level own_level(lua_State *L, const box *b, double t) {
@@ -126,7 +126,7 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   return out;
 }
 
-/* ==== columns ======================================================================== */
+/* ==== columns ======================================================================= */
 
 typedef struct column {
   df_int n;
@@ -154,7 +154,7 @@ int dfl_push_column(lua_State *L, bool number) {
   return 1;
 }
 
-/* ==== accessors ====================================================================== */
+/* ==== accessors ===================================================================== */
 
 /* Of one level, or of a step from s to t; `circle`: only where a^2 + s^2 = 1. */
 typedef struct accessor {
@@ -259,7 +259,7 @@ static int l_level_of_sigma(lua_State *L) {
   return dfl_push_column(L, number);
 }
 
-/* ==== whole schedules ================================================================ */
+/* ==== whole schedules =============================================================== */
 
 /*** Schedule:prior_std
 ** Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else
@@ -374,7 +374,7 @@ static int l_schedule_zero_terminal(lua_State *L) {
   return answer(L, b, df_schedule_zero_terminal(s));
 }
 
-/* ==== the metatable ================================================================== */
+/* ==== the metatable ================================================================= */
 
 static int l_index(lua_State *L) {
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";

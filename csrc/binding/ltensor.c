@@ -5,7 +5,7 @@
 #include "binding/state.h"
 #include "ops/sink.h"
 
-/* ==== boxes ============================================================================== */
+/* ==== boxes ========================================================================= */
 
 static void unlink_box(dfl_state *s, dfl_box *b) {
   if (b->depth == 0) return;
@@ -84,7 +84,7 @@ static int l_free(lua_State *L) {
   return 0;
 }
 
-/* ==== d.scope ============================================================================ */
+/* ==== d.scope ======================================================================= */
 
 static int l_scope_open(lua_State *L) {
   lua_pushinteger(L, ++dfl_context(L)->depth);
@@ -143,7 +143,7 @@ static int l_scope_close(lua_State *L) {
   return 0;
 }
 
-/* ==== facts ============================================================================== */
+/* ==== facts ========================================================================= */
 
 /*** Tensor:shape
 ** The sizes of all dimensions.
@@ -223,7 +223,7 @@ static int l_gradient(lua_State *L) {
   return 1;
 }
 
-/* ==== the metatable ====================================================================== */
+/* ==== the metatable ================================================================= */
 
 static int l_index(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);

@@ -16,7 +16,7 @@
 #define COLUMNS_MAX 32 /* R S K */
 #define BAND        16 /* lines of outputs of a task */
 
-/* ==== forward, and to x ================================================================ */
+/* ==== forward, and to x ============================================================= */
 
 typedef struct pass {
   df_image x;
@@ -154,7 +154,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
   return run(&p);
 }
 
-/* ==== to the weights =================================================================== */
+/* ==== to the weights ================================================================ */
 
 #define PART_LINES 64 /* at least so many lines of x in a part, where they are cut */
 
@@ -222,7 +222,7 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
   return code;
 }
 
-/* ==== the algorithm ==================================================================== */
+/* ==== the algorithm ================================================================= */
 
 static df_form form(const df_conv *c) {
   (void)c;

@@ -177,7 +177,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
   return run(&p);
 }
 
-/* ==== backward to the data ============================================================ */
+/* ==== backward to the data ========================================================== */
 
 df_phase df_phase_of(df_int at, df_int kernel, df_int stride, df_int before,
                      df_int size) {

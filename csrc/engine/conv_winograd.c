@@ -24,7 +24,7 @@ static df_int odd_lines(df_int reals) {
 
 static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
 
-/* ==== weights ========================================================================== */
+/* ==== weights ======================================================================= */
 
 /* For C inputs and K outputs, panels of outputs: 36 planes of C x panel each. */
 static df_int weight_plane(df_int C) { return odd_lines(C * df_kernel()->panel); }
@@ -96,7 +96,7 @@ static void back_pack(void *packed, const df_real *w, const df_conv *c) {
   run_packing(&p);
 }
 
-/* ==== tiles ============================================================================ */
+/* ==== tiles ========================================================================= */
 
 /* Tiles of 4 x 4 of B images of P x Q pixels, image by image, line by line. */
 typedef struct tiles {
@@ -140,7 +140,7 @@ static void round_pixels(const df_real **at, df_form form, int size, df_int C,
   }
 }
 
-/* ==== forward, and to x ================================================================ */
+/* ==== forward, and to x ============================================================= */
 
 typedef struct pass {
   df_image x;
@@ -261,7 +261,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
   return run(&p);
 }
 
-/* ==== to the weights =================================================================== */
+/* ==== to the weights ================================================================ */
 
 typedef struct gradient {
   df_conv c;
@@ -375,7 +375,7 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
   return code;
 }
 
-/* ==== the algorithm ==================================================================== */
+/* ==== the algorithm ================================================================= */
 
 /* Pixels outside are one pixel of zeros, so none need lie around the image; but what is
 ** rounded takes half the memory. */

@@ -8,7 +8,6 @@
 #include "kernels/kernels.h"
 
 #define PARTS_MAX 64
-#define BEHIND    31 /* rows that products of pairs may read behind the last */
 
 df_factors df_factors_of(df_precision precision) {
   int planes = df_flat_planes(precision);
@@ -39,7 +38,7 @@ static df_int left_pitch(df_factors f, df_int C) {
 
 df_int df_left_size(df_factors f, df_int m, df_int C) {
   df_int ld = left_pitch(f, C);
-  return f.planes ? reals_of((m + BEHIND) * ld) : m * ld;
+  return f.planes ? reals_of((m + DF_BEHIND) * ld) : m * ld;
 }
 
 static df_left left_of(df_factors f, const void *at, df_int C) {

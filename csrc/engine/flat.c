@@ -37,9 +37,10 @@ bool df_flat_direct(const df_flat *f) {
          && within(-f->left, f->Q + f->S - 2 - f->left, f->x.W);
 }
 
-/* Neighbours share the zeros that one has behind it and the next before it. */
-static df_int shared(df_int before, df_int behind) {
-  return df_max(0, df_min(before, behind));
+/* Neighbours share the zeros that one has behind it and the next before it: no more than
+** the taps that follow the first, so that each output keeps a row of its own. */
+static df_int shared(df_int before, df_int behind, df_int taps) {
+  return df_max(0, df_min(taps - 1, df_min(before, behind)));
 }
 
 /* Lines of a padded block of an image. */
@@ -52,9 +53,9 @@ static void open_copy(df_flat *f) {
   f->line = f->wide;
   df_int lines = span(f, f->blocks.lines);
   df_int tall = lines;
-  if (f->stride == 1) f->line -= shared(f->left, f->wide - f->left - f->x.W);
+  if (f->stride == 1) f->line -= shared(f->left, f->wide - f->left - f->x.W, f->S);
   if (f->stride == 1 && f->blocks.lines == f->P)
-    tall -= shared(f->top, tall - f->top - f->x.H);
+    tall -= shared(f->top, tall - f->top - f->x.H, f->R);
   f->image = tall * f->line;
   f->phase = (f->blocks.images - 1) * f->image + (lines - 1) * f->line + f->wide;
 }
@@ -115,11 +116,9 @@ df_int df_flat_reach(const df_flat *f) {
   return most;
 }
 
-#define BEHIND 31 /* rows that products of pairs read beyond the last */
-
 df_int df_flat_room(const df_flat *f) {
   df_int count = phases(f->stride, f->R) * phases(f->stride, f->S);
-  return f->direct ? 0 : (count * f->phase + BEHIND) * f->pixel;
+  return f->direct ? 0 : (count * f->phase + DF_BEHIND) * f->pixel;
 }
 
 static void zero(uint16_t *to, df_int n) { memset(to, 0, (size_t)n * sizeof *to); }

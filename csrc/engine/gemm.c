@@ -72,7 +72,7 @@ void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_
   df_parallel(df_ceil_div(K, panel), PACK_GRAIN / (panel * C + 1) + 1, pack_panels, &p);
 }
 
-/* ==== rows against packed weights ==================================================== */
+/* ==== rows against packed weights =================================================== */
 
 #define ROWS_BLOCK   224 /* rows of an item */
 #define ITEMS_WANTED 8   /* enough for a few threads */
@@ -118,7 +118,7 @@ df_code df_rows_run(const df_rows *r) {
   return DF_OK;
 }
 
-/* ==== OpenBLAS ========================================================================= */
+/* ==== OpenBLAS ====================================================================== */
 
 /* Its own threads would fight with the pool's. The setter is looked up since only
 ** OpenBLAS has it; its OpenMP build keeps the number per thread, hence once in each. */
@@ -146,7 +146,7 @@ static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df
        (int)ldc);
 }
 
-/* ==== any two matrices ================================================================= */
+/* ==== any two matrices ============================================================== */
 
 #define BLOCK_M 112
 #define BLOCK_N 128

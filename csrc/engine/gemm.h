@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "base/error.h"
 
-/* -- weights packed in panels, for the kernel `rows` ------------------------------------- */
+/* -- weights packed in panels, for the kernel `rows` --------------------------------- */
 
 df_int df_packed_size(df_int C, df_int K); /* reals */
 
@@ -29,7 +29,7 @@ typedef struct df_rows {
 } df_rows;
 df_code df_rows_run(const df_rows *r);
 
-/* -- any two matrices -------------------------------------------------------------------- */
+/* -- any two matrices ---------------------------------------------------------------- */
 
 /* c (m x n) = or += a (m x k) b (k x n), `batch` times; a turned matrix is stored as its
 ** transpose. */

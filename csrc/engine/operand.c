@@ -10,8 +10,6 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-#define BEHIND 31 /* pixels behind the last zero that products of pairs may read */
-
 static df_int lead(df_int W) { return W + 2; } /* pixels before, and behind the last */
 
 /* Reals of a pixel. */
@@ -32,7 +30,7 @@ df_image df_image_of(df_form form, const df_real *x, df_int B, df_int H, df_int 
 
 df_int df_operand_size(const df_operand *o) {
   df_int pixels = o->B * (o->H + 1) * (o->W + 1) + 2 * lead(o->W);
-  if (o->form != DF_PLANES) pixels += BEHIND;
+  if (o->form != DF_PLANES) pixels += DF_BEHIND;
   return pixels * depth(o->form, o->C);
 }
 

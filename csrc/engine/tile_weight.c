@@ -84,7 +84,7 @@ static df_int copied(const gradient *g) {
   return g->rows ? 0 : df_ceil_div(df_flat_room(&g->flat), 32) * 32;
 }
 static df_int block_room(const gradient *g) { return copied(g) + panels(g) * g->panel; }
-static df_int turned(const gradient *g, df_int K) { return (K + 31) * g->ld; }
+static df_int turned(const gradient *g, df_int K) { return (K + DF_BEHIND) * g->ld; }
 
 /* ==== one block of pixels =========================================================== */
 

@@ -57,7 +57,8 @@ typedef struct df_pairs {
   const df_real *bias, *add;
   bool accumulate;
 } df_pairs;
-#define DF_PANEL 32
+#define DF_PANEL  32
+#define DF_BEHIND 31 /* rows of x behind the last that are read, whatever they hold */
 
 static inline df_int df_pairs_tap(const df_pairs *p, df_int panel, df_int tap) {
   if (p->w_tap) return p->w_tap[panel * p->taps + tap];
@@ -144,7 +145,7 @@ typedef struct df_kernels {
   void (*softmax_back_columns)(df_real *dx, const df_real *p, const df_real *mean,
                                df_real scale, df_int rows, df_int C);
 
-  /* -- noise.h: element e of a key is the same whatever `first` and n of the call ------ */
+  /* -- noise.h: element e of a key is the same whatever `first` and n of the call ---- */
   void (*uniform)(df_real *y, df_int first, df_int n, const df_random *key); /* (0, 1) */
   /* Box-Muller: elements 4k, 4k+1 from words 0, 1 of block k (r cos, r sin with
   ** r = sqrt(-2 ln u0), angle 2 pi u1), elements 4k+2, 4k+3 from words 2, 3 */
@@ -174,14 +175,14 @@ typedef struct df_kernels {
   void (*pack_weights)(df_real *packed, const df_real *w, df_int taps, df_int st,
                        df_int C, df_int sc, df_int K, df_int sk);
 
-  /* -- pairs.h, tiles.h, planes.h: products of bf16 ----------------------------------- */
+  /* -- pairs.h, tiles.h, planes.h: products of bf16 ---------------------------------- */
   /* A real x in planes of bf16: x rounded (half to even), and in a second plane, where
   ** there is one, what that lost, rounded. */
 
   /* y[m][k] = [y, if accumulate] + sum over taps t, then channels c, of x[m][t][c] W[t][c][k]
   **   + bias[k] + add; bias and add may be NULL. With low planes x W is high high +
   ** high low + low high, all else about 2^-16 of it. Subnormal operands and sums may
-  ** count as 0. Up to 31 rows of x behind the last are read, whatever they hold. */
+  ** count as 0. Up to DF_BEHIND rows of x behind the last are read. */
   void (*pairs)(const df_pairs *p);
   df_int pairs_step; /* 2, or 32 */
   int pairs_pay; /* with so many planes at most `pairs` is faster than `rows`: 0, 1, 2 */
@@ -205,7 +206,7 @@ typedef struct df_kernels {
   void (*pair_planes)(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                       df_int rows, df_int C, df_int tall);
 
-  /* -- winograd.h: F(4 x 4, 3 x 3), whose matrices A, B, G are explained there ---------- */
+  /* -- winograd.h: F(4 x 4, 3 x 3), whose matrices A, B, G are explained there ------- */
   /* Each of n channels by itself. Values at the 36 points lie a plane apart, so do the 9
   ** taps of weights; pixels of a tile are where 36 or 16 pointers or offsets say.
   ** v = B^T x B from 6 x 6 pixels */

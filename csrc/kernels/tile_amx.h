@@ -1,6 +1,6 @@
 /* The tile vocabulary in AMX: eight registers of 16 rows of 64 bytes. tile_open comes
-** before the first of the other words on a thread, tile_close after the last, as long as
-** a thread has tiles open the processor is slower and the system saves 8 KB more.
+** before the first of the other words on a thread, tile_close after the last: as long as a
+** thread has tiles open the processor is slower and the system saves 8 KB more.
 **   tile_zero(t)  tile_load(t, p, pitch)  tile_store(t, p, pitch): pitch in bytes
 **   tile_dot(t, a, b): t[i][j] += sum over k of the pairs a[i][k] . b[k][j], t of floats
 ** Numbers of tiles are literals. tile_plain.h says the same in C. */

@@ -4,8 +4,9 @@
 
 #include "nn/layers.h"
 
-/* conv(dropout(silu(group norm(x)))), the norm writing what the convolution reads. Takes a
-** second input to add to the result.  in, out, kernel, conv, norm, bias, zero */
+/* conv(dropout(silu(group norm(x + e)))) + add, the norm writing what the convolution
+** reads. Inputs x, add or NULL, e (B, in) or NULL.
+**   in, out, kernel, conv, norm, bias, zero */
 df_layer *df_norm_conv_layer(const df_layer_opts *o);
 
 /* The residual block of Ho et al. 2020: h = norm_conv(x); h += linear(e); norm_conv with

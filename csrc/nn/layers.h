@@ -54,7 +54,7 @@ struct df_layer {
   bool eval;   /* dropout is off, inside d.record too */
 };
 
-/* -- making ---------------------------------------------------------------------------- */
+/* -- making -------------------------------------------------------------------------- */
 df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o);
 /* Takes `part` over; returns it. NULL (with the sentence set) marks the whole as failed. */
 df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name, ...)
@@ -67,7 +67,7 @@ void df_layer_release(df_layer *layer); /* NULL is fine */
 df_layer *df_layer_furnish(df_layer *layer, const df_shape *weight, df_init w,
                            const df_shape *bias, df_init b);
 
-/* -- using ----------------------------------------------------------------------------- */
+/* -- using --------------------------------------------------------------------------- */
 /* Checks, runs in a scope of its own, and puts the path in front of an error. A NULL
 ** first input returns NULL. */
 df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const *x,
@@ -87,12 +87,12 @@ bool df_layer_drops(const df_tape *tape, const df_layer *layer); /* is dropout o
 
 /* Names the layer, its parts and their parameters, in order, after a path ("" for the
 ** root), and collects the parameters (at most df_layer_count) behind the n in the list;
-** those that are there keep their first name. Returns the new number, or -1: memory, or a parameter lives in a
-** model already. */
+** those that are there keep their first name. Returns the new number, or -1: memory, or a
+** parameter lives in a model already. */
 int df_layer_name(df_layer *layer, const char *path, df_param **list, int n);
 int df_layer_count(const df_layer *layer); /* parameters, shared ones as often as met */
 
-/* -- the kinds --------------------------------------------------------------------------- */
+/* -- the kinds ----------------------------------------------------------------------- */
 /* All zeros in `o` mean the usual: see each. */
 df_layer *df_linear_layer(df_int in, df_int out, bool bias, bool zero);
 df_layer *df_conv_layer(const df_layer_opts *o); /* in, out, kernel, conv, bias, zero */

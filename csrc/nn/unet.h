@@ -24,7 +24,7 @@ typedef struct df_unet_opts {
 /* xt: B, H, W, C   t: B   class: B or NULL  ->  B, H, W, C */
 df_layer *df_unet(const df_unet_opts *o);
 
-/* -- between plan and run ---------------------------------------------------------------- */
+/* -- between plan and run ------------------------------------------------------------ */
 /* One layer on h. `pop`: h becomes cat(h, the newest kept value) before; `push`: it is
 ** kept for the way up after. */
 typedef struct df_unet_step {

@@ -16,7 +16,7 @@ df_tensor *df_indices(df_tape *tape, df_tensor *x) {
   return !x || df_tensor_is_dense(x) ? x : df_clone(tape, x);
 }
 
-/* ==== embedding ========================================================================== */
+/* ==== embedding ===================================================================== */
 
 typedef struct lookup {
   const int64_t *index;
@@ -89,7 +89,7 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
   return df_tape_note(tape, y, note);
 }
 
-/* ==== sinusoid (Vaswani et al. 2017, section 3.5) ======================================== */
+/* ==== sinusoid (Vaswani et al. 2017, section 3.5) =================================== */
 
 typedef struct waves {
   const double *t, *frequency; /* B and half the width */

@@ -48,7 +48,7 @@ static void hat(df_real *h, const df_real *x, df_real mean, df_real rstd, df_int
   df_kernel()->mul(h, h, 1, &rstd, 0, C);
 }
 
-/* ==== forward ============================================================================ */
+/* ==== forward ======================================================================= */
 
 static void forward_row(layer *l, df_int row) {
   const df_kernels *k = df_kernel();
@@ -70,7 +70,7 @@ static void forward_parts(void *context, df_int begin, df_int end) {
     forward_row(l, row);
 }
 
-/* ==== backward =========================================================================== */
+/* ==== backward ====================================================================== */
 
 /* dx = rstd (g - mean(g) - h mean(g h)) with g = dy w */
 static void backward_row(const layer *l, df_int row, const df_real *h, df_real *g) {
@@ -147,7 +147,7 @@ static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   return code;
 }
 
-/* ==== the op ============================================================================= */
+/* ==== the op ======================================================================== */
 
 static df_code check(const char *what, const df_tensor *w, const df_tensor *x) {
   if (x->shape.ndim < 1 || df_tensor_count(x) == 0)

@@ -5,7 +5,7 @@
 #include "ops/sink.h"
 #include "ops/taps.h"
 
-/* ==== linear ========================================================================= */
+/* ==== linear ======================================================================== */
 
 static bool check_linear(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
   if (w->shape.ndim != 2)
@@ -61,7 +61,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
                                  .size = sizeof c });
 }
 
-/* ==== matmul ========================================================================== */
+/* ==== matmul ======================================================================== */
 
 /* The matrices of a tensor; a transposed one is read where it is. */
 static df_matrix matrix_of(const df_tensor *x) {

@@ -10,7 +10,7 @@
 #define BLOCK 2048        /* reals of a buffer */
 #define PART  (8 * BLOCK) /* elements of a partial sum */
 
-/* ==== losses of a difference ============================================================= */
+/* ==== losses of a difference ======================================================== */
 
 /* A loss summed over a block, and (in place of d) its slope but for `factor`. */
 typedef struct measure {
@@ -183,7 +183,7 @@ df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
   return difference(tape, &op, &huber, a, b, delta, per_sample);
 }
 
-/* ==== cross entropy ====================================================================== */
+/* ==== cross entropy ================================================================= */
 
 typedef struct entropy { /* B rows of n logits */
   const df_real *x;

@@ -51,7 +51,7 @@ struct norm {
   df_real *table; /* B, ROWS, C */
 };
 
-/* ==== the cut ============================================================================ */
+/* ==== the cut ======================================================================= */
 
 static void cut(norm *n) {
   df_int C = df_max(n->C, 1);
@@ -168,7 +168,7 @@ static double *fold(norm *n, df_int image) {
   return sum;
 }
 
-/* ==== forward ============================================================================ */
+/* ==== forward ======================================================================= */
 
 /* Each channel's sums are about a guess of its mean: the middle one of three pixels, which
 ** a single pixel far off doesn't move. */
@@ -244,9 +244,34 @@ static void fill_table(const norm *n, df_int image) {
   for (df_int g = 0; g < n->opts.groups; g++) fill_group(n, image, g);
 }
 
+#define FAR 4 /* standard deviations: beyond it sums about a centre lose two digits */
+
+/* Where pixels far off have misled the guess, sums about it have lost digits: the mean that
+** they say becomes the centre. True if there was such a channel. */
+static bool recentre(const norm *n, df_int image, const double *s) {
+  df_real *centre = table(n, image, CENTRE, 0);
+  double P = (double)n->P;
+  bool any = false;
+  for (df_int c = 0; c < n->C; c++) {
+    double off = s[c] / P, spread = s[n->C + c] / P - off * off;
+    if (!(off * off > FAR * FAR * spread)) continue;
+    df_real mean = (df_real)((double)centre[c] + off);
+    any |= mean != centre[c];
+    centre[c] = mean;
+  }
+  return any;
+}
+
+static const double *moments_of(norm *n, df_int image) {
+  const double *s = fold(n, image);
+  if (!recentre(n, image, s)) return s;
+  for (df_int part = 0; part < n->parts; part++) gather_moments(n, image, part);
+  return fold(n, image);
+}
+
 static void settle_moments(norm *n, df_int image) {
   df_int G = n->opts.groups, D = n->C / G;
-  const double *s = fold(n, image);
+  const double *s = moments_of(n, image);
   for (df_int g = 0; g < G; g++) {
     double mean, v = group_variance(n, image, s, g * D, (g + 1) * D, &mean);
     n->mean[image * G + g] = (df_real)mean;
@@ -281,7 +306,7 @@ static void apply_part(norm *n, df_int image, df_int part) {
   walk(n, image, part, apply_block);
 }
 
-/* ==== backward =========================================================================== */
+/* ==== backward ====================================================================== */
 
 /* With h the normalised x and z = h w + b: dz, from dy through dropout and silu, in `to`,
 ** or dy itself where nothing follows. */
@@ -441,7 +466,7 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   return code;
 }
 
-/* ==== the result again =================================================================== */
+/* ==== the result again ============================================================== */
 
 static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
   return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
@@ -466,7 +491,7 @@ static df_tensor *group_norm_remake(df_tape *tape, df_node *node) {
   return y;
 }
 
-/* ==== the op ============================================================================= */
+/* ==== the op ======================================================================== */
 
 static df_code check_channels(const char *what, const df_tensor *w, const df_tensor *x,
                               df_int C) {
@@ -485,6 +510,8 @@ static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
     return df_fail(DF_MISUSE,
                    "group_norm: %td groups don't divide the %td channels of %s",
                    opts->groups, C, df_tensor_text(x));
+  if (!(opts->tiny >= 0))
+    return df_fail(DF_MISUSE, "group_norm: eps must be 0 or more, got %g", opts->tiny);
   if (!(opts->keep >= 0 && opts->keep <= 1))
     return df_fail(DF_MISUSE, "group_norm: the share dropped must be in [0, 1], got %g",
                    1 - opts->keep);

@@ -14,7 +14,7 @@
 #include "ops/copy.h"
 #include "ops/tape.h"
 
-/* ==== layout.c: windows and copies of any dtype; gradients flow through all =========== */
+/* ==== layout.c: windows and copies of any dtype; gradients flow through all ========= */
 
 /* x itself if it is dense reals, else a copy that is: what most ops begin with. */
 df_tensor *df_dense(df_tape *tape, df_tensor *x);
@@ -28,7 +28,7 @@ df_tensor *df_select(df_tape *tape, df_tensor *x, int dim, df_int index);
 df_tensor *df_detach(df_tape *tape, df_tensor *x); /* the same values, a constant */
 df_tensor *df_clone(df_tape *tape, df_tensor *x);
 
-/* ==== arrange.c: copies of any dtype ================================================== */
+/* ==== arrange.c: copies of any dtype ================================================ */
 
 /* along dim; shapes agree elsewhere; any dtype, the same for all */
 df_tensor *df_cat(df_tape *tape, df_tensor *const *x, int n, int dim);
@@ -40,7 +40,7 @@ df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim);
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
                   double value);
 
-/* ==== mix.c ============================================================================= */
+/* ==== mix.c ========================================================================= */
 
 /* y = sum_i c_i x_i, and c eps with eps standard normal from Philox: every noising,
 ** posterior mean, conversion, guidance and sampler update. A coefficient is one double
@@ -62,7 +62,7 @@ typedef struct df_noise {
 #define DF_TERMS_MAX 16
 df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise);
 
-/* ==== unary.c ========================================================================== */
+/* ==== unary.c ======================================================================= */
 
 typedef struct df_unary_op df_unary_op; /* "exp", "silu", ... */
 const df_unary_op *df_unary_find(const char *name);
@@ -73,7 +73,7 @@ df_tensor *df_gelu(df_tape *tape, df_tensor *x);
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
 
-/* ==== binary.c: shapes stretch to fit; integers stay i64 under add, sub, mul =========== */
+/* ==== binary.c: shapes stretch to fit; integers stay i64 under add, sub, mul ======== */
 
 /* "add" "sub" "mul" "div" "maximum" "minimum" "pow" */
 typedef struct df_binary_op df_binary_op;
@@ -87,7 +87,7 @@ df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
 
-/* ==== mask.c: masks are u8 ============================================================= */
+/* ==== mask.c: masks are u8 ========================================================== */
 
 /* 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
 df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
@@ -97,13 +97,13 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
 /* of one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
 bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol);
 
-/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ========= */
+/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ====== */
 
 df_code df_binary_into(df_tape *tape, const df_binary_op *op, df_tensor *y, df_tensor *x);
 df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x);
 df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
 
-/* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 ========= */
+/* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 ====== */
 
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
@@ -120,7 +120,7 @@ df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_
 /* the shape of what is left of x */
 void df_reduced_shape(const df_shape *x, unsigned dims, bool keep, df_shape *y);
 
-/* ==== line.c: what needs whole lines of x ============================================== */
+/* ==== line.c: what needs whole lines of x =========================================== */
 
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
@@ -128,7 +128,7 @@ df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
                      bool smallest); /* i64, from 1; of NaN if there is one */
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
 
-/* ==== sort.c =========================================================================== */
+/* ==== sort.c ======================================================================== */
 
 /* along dim; indices (i64, from 1) through *index where not NULL; stable, NaN last */
 df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
@@ -137,19 +137,19 @@ df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **i
 /* linear between order statistics, q in [0, 1] */
 df_tensor *df_quantile(df_tape *tape, df_tensor *x, double q, int dim, bool keep);
 
-/* ==== select.c: index is i64, counting from 1 ============================================ */
+/* ==== select.c: index is i64, counting from 1 ======================================= */
 
 /* rows of x along dim: y[..., j, ...] = x[..., index[j], ...]; any dtype */
 df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index);
 /* y[i][j] = x[i][index[i][j]] for dim 1, and so on; index has x's dimensions */
 df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index);
 
-/* ==== activation.c ======================================================================= */
+/* ==== activation.c ================================================================== */
 
 df_tensor *df_softmax(df_tape *tape, df_tensor *x, int dim);
 df_tensor *df_log_softmax(df_tape *tape, df_tensor *x, int dim);
 
-/* ==== norm.c ============================================================================= */
+/* ==== norm.c ======================================================================== */
 
 typedef struct df_norm_opts {
   df_int groups; /* group norm */
@@ -163,13 +163,14 @@ typedef struct df_norm_opts {
 ** and s2 over each group of C/G channels and all pixels of one image.
 **   x: B, ..., C    e: B, C or NULL    w, b: C or NULL   ->  y: B, ..., C
 ** then silu and dropout, in cache. e (what a residual block adds of t) costs no pass: it
-** moves the means of channels. keeps x, (m, 1/sqrt(s2 + tiny)): B, G, and the key of its
-** dropout; its result is made again on the way back. fails: G doesn't divide C; e, w or b
+** moves the means of channels. keeps its operands, (m in two reals, 1/sqrt(s2 + tiny)): B, G,
+** with e how far each channel's mean is from m: B, C, and the key of its dropout; its result
+** is made again on the way back. fails: G doesn't divide C; e, w or b
 ** isn't of its size. */
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
                          df_tensor *b, const df_norm_opts *opts);
 
-/* ==== layer_norm.c ======================================================================= */
+/* ==== layer_norm.c ================================================================== */
 
 /* Layer normalisation (Ba et al. 2016): over the last dimension.
 **   x: ..., C    w, b: C or NULL   ->  y: ..., C
@@ -177,14 +178,14 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny);
 
-/* ==== linear.c =========================================================================== */
+/* ==== linear.c ====================================================================== */
 
 /* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
 /* a: m, k   b: k, n  ->  m, n; or with equal leading dimensions ..., m, k and ..., k, n */
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
 
-/* ==== conv2d.c =========================================================================== */
+/* ==== conv2d.c ====================================================================== */
 
 typedef struct df_conv_opts {
   df_int stride;
@@ -203,7 +204,7 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
 df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
                        const df_conv_opts *opts);
 
-/* ==== recompute.c ======================================================================== */
+/* ==== recompute.c =================================================================== */
 
 #define DF_STRETCH_INPUTS 4
 
@@ -220,14 +221,14 @@ typedef struct df_stretch {
 ** then a parameter of each home that is read from, so that a write there is noticed. */
 df_tensor *df_recompute(df_tape *tape, const df_stretch *stretch, df_tensor *const *keep);
 
-/* ==== attention.c ======================================================================== */
+/* ==== attention.c =================================================================== */
 
 /* softmax(q k^T / sqrt(D)) v in each head (Vaswani et al. 2017, eq. 1).
 **   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D */
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads);
 
-/* ==== embed.c ============================================================================ */
+/* ==== embed.c ======================================================================= */
 
 /* x as dense i64 (x itself if it is so): what indices and classes are read from */
 df_tensor *df_indices(df_tape *tape, df_tensor *x);
@@ -245,14 +246,14 @@ typedef struct df_sinusoid_opts {
 /* t: B (any type)  ->  B, width. No gradient: t is a place in the process. */
 df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts);
 
-/* ==== resample.c ========================================================================= */
+/* ==== resample.c ==================================================================== */
 
 /* nearest: each pixel `times` times in both directions.  B, H, W, C -> B, tH, tW, C */
 df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times);
 /* mean of times x times pixels; H and W divide.   B, H, W, C -> B, H/t, W/t, C */
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times);
 
-/* ==== random.c: no gradients but dropout's =============================================== */
+/* ==== random.c: no gradients but dropout's ========================================== */
 
 /* From the tape's own counter, or a key. With two dimensions or more the first counts
 ** samples: sample k draws with key.sample + k. */
@@ -264,7 +265,7 @@ df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key); /* i64, 1
 /* x / keep where kept, else 0 (Srivastava et al. 2014); the mask from DF_STREAM_DROPOUT */
 df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep);
 
-/* ==== loss.c: a, b of one shape; the mean over all, or per sample (first dim): B ========= */
+/* ==== loss.c: a, b of one shape; the mean over all, or per sample (first dim): B ==== */
 
 df_tensor *df_mse(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample);
 df_tensor *df_l1(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample);
@@ -275,7 +276,7 @@ df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
                             bool per_sample);
 
-/* ==== linalg.c: double inside; LAPACK through engine/lapack =============================== */
+/* ==== linalg.c: double inside; LAPACK through engine/lapack ========================= */
 
 /* a: n, n symmetric. values ascending through *values; the columns are the vectors. */
 df_tensor *df_eigh(df_tape *tape, df_tensor *a, df_tensor **values);

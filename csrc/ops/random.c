@@ -47,7 +47,7 @@ static void run(fill *f, const df_shape *shape) {
   df_parallel(f->rows * f->parts, PART / df_min(f->n, PART), fill_parts, f);
 }
 
-/* ==== numbers ============================================================================ */
+/* ==== numbers ======================================================================= */
 
 static df_tensor *numbers(df_tape *tape, const df_op *op, const df_shape *shape, fill f) {
   df_tensor *y = df_result(tape, shape);
@@ -79,7 +79,7 @@ df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key) {
   return numbers(tape, &op, shape, f);
 }
 
-/* ==== whole numbers ====================================================================== */
+/* ==== whole numbers ================================================================= */
 
 /* The high half of word times range: 0 .. range - 1, each with a share that is off by
 ** less than range / 2^64. A range of 0 stands for 2^64. */
@@ -150,7 +150,7 @@ df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key) {
   return df_tape_note(tape, y, (df_note){ .op = &op });
 }
 
-/* ==== dropout ============================================================================ */
+/* ==== dropout ======================================================================= */
 
 static void drop_part(const fill *f, df_int at, df_int first, df_int n,
                       const df_random *key) {

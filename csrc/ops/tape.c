@@ -451,7 +451,7 @@ df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor 
   return g;
 }
 
-/* ==== going back ===================================================================== */
+/* ==== going back ==================================================================== */
 
 df_mark df_tape_mark(const df_tape *tape) {
   const df_record *r = innermost(tape);

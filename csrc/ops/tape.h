@@ -25,7 +25,7 @@ void df_tape_free(df_tape *tape);
 df_precision df_tape_precision(const df_tape *tape);
 void df_tape_set_precision(df_tape *tape, df_precision precision);
 
-/* -- random numbers: a seed, and a counter for each stream ---------------------------- */
+/* -- random numbers: a seed, and a counter for each stream --------------------------- */
 void df_tape_seed(df_tape *tape, uint64_t seed); /* counters start again */
 uint64_t df_tape_seeded(const df_tape *tape);
 df_random df_tape_draw(df_tape *tape, df_stream stream); /* the next key of a stream */
@@ -39,7 +39,7 @@ typedef struct df_counters {
 df_counters df_tape_counters(const df_tape *tape);
 void df_tape_set_counters(df_tape *tape, df_counters counters);
 
-/* -- scopes ---------------------------------------------------------------------------- */
+/* -- scopes -------------------------------------------------------------------------- */
 size_t df_scope_open(df_tape *tape);
 void df_scope_close(df_tape *tape, size_t mark);
 /* Closes, but hands `result` (NULL passes) to the scope outside. */
@@ -49,7 +49,7 @@ df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh);
 /* A dense tensor of reals, undefined, owned by the scope. */
 df_tensor *df_result(df_tape *tape, const df_shape *shape);
 
-/* -- recording ------------------------------------------------------------------------- */
+/* -- recording ----------------------------------------------------------------------- */
 /* An op as the tape knows it. backward NULL: a guest, undone by the binding. dy is dense
 ** reals in ROWS form; a node whose result got no gradient is skipped. */
 typedef struct df_op {
@@ -129,7 +129,7 @@ bool df_record_is_open(const df_tape *tape, const df_record *record);
 /* Walked, and no tensor was wanted whose gradient is still to be asked for. */
 bool df_record_is_spent(const df_record *record);
 
-/* -- walking backwards ------------------------------------------------------------------ */
+/* -- walking backwards --------------------------------------------------------------- */
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 
@@ -151,7 +151,7 @@ df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tens
 ** arrived; NULL where memory is short. */
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x);
 
-/* -- going back after a failure ----------------------------------------------------------- */
+/* -- going back after a failure ------------------------------------------------------ */
 typedef struct df_mark {
   size_t scope, nodes;
   df_counters counters;
@@ -159,13 +159,13 @@ typedef struct df_mark {
 df_mark df_tape_mark(const df_tape *tape);
 void df_tape_rewind(df_tape *tape, const df_mark *mark);
 
-/* -- watch: where values first stop being numbers ----------------------------------------- */
+/* -- watch: where values first stop being numbers ------------------------------------ */
 void df_watch_start(df_tape *tape);
 /* The first op whose result was not finite, NULL if none; *parameter the last parameter
 ** that was used up to there, retained, or NULL. */
 const char *df_watch_stop(df_tape *tape, df_tensor **parameter);
 
-/* -- profile -------------------------------------------------------------------------------- */
+/* -- profile ------------------------------------------------------------------------- */
 typedef struct df_profile_row {
   const char *name;
   bool backward;

@@ -17,7 +17,7 @@ static df_schedule *schedule_new(df_int T, bool vp) {
 
 void df_schedule_free(df_schedule *s) { df_free(s); }
 
-/* -- sources -------------------------------------------------------------------------- */
+/* -- sources ------------------------------------------------------------------------- */
 
 static df_level from_beta(df_level last, double beta) {
   return df_level_alpha_bar(2 * last.ln_a + log1p(-beta));
@@ -160,7 +160,7 @@ df_schedule *df_schedule_zero_terminal(const df_schedule *s) {
   return out;
 }
 
-/* -- questions ------------------------------------------------------------------------ */
+/* -- questions ----------------------------------------------------------------------- */
 
 df_code df_schedule_level(const df_schedule *s, double t, df_level *out) {
   double whole = floor(t);

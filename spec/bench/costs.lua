@@ -5,12 +5,16 @@ local settings = require "settings"
 local costs = {}
 
 local seen = {} -- quantity -> { {number, ours, peer} ... }, in the order of measuring
+local order = {} -- of quantities
 
 --- Notes a measurement, if it is one of these.
 function costs.note(name, ours, peer)
   local quantity, number = name:match "^cost%.(%a+)%.(%d+)"
   if not quantity then return end
-  seen[quantity] = seen[quantity] or {}
+  if not seen[quantity] then
+    seen[quantity] = {}
+    order[#order + 1] = quantity
+  end
   table.insert(seen[quantity], { tonumber(number), ours, peer })
 end
 
@@ -36,7 +40,7 @@ end
 
 --- Prints and draws all that was noted.
 function costs.report()
-  for quantity, rows in pairs(seen) do show(quantity, rows) end
+  for _, quantity in ipairs(order) do show(quantity, seen[quantity]) end
 end
 
 return costs

@@ -19,10 +19,10 @@ local function losses_of(precision, seed)
   d.manual_seed(0)
   local model = d.unet { image = { 28, 28, 1 }, channels = 16, mult = { 1, 2, 2 }, blocks = 1,
                          attention = { 4 }, classes = train.classes }
-  local opt = d.adamw(model, { clip = 1, lr = d.lr.warmup_cosine { peak = 2e-3, warmup = 100, total = steps } })
+  local opt = d.adamw(model, { clip = 1, lr = d.lr.warmup_cosine { peak = 3e-3, warmup = 100, total = steps } })
   d.manual_seed(seed)
   local losses = {}
-  for step, x0, class in train:batches { size = 64, steps = steps, flip = true, seed = 3 } do
+  for step, x0, class in train:batches { size = 32, steps = steps, flip = true, seed = 3 } do
     d.scope(function()
       local loss = d.record(objective, model, x0, { class = class })
       loss:backward()

@@ -19,9 +19,10 @@ local recorded = require "peer"
 
 local function key_of(w) return w.threads == "2" and w.name or w.name .. "@" .. w.threads end
 
+-- A run of steps is sampled as one of them is.
 local function best_variant(w)
-  local best = recorded.best
-  return settings.variant or best[key_of(w)] or best[w.name] or recorded.default[w.task] or "nhwc,malloc"
+  local best, step = recorded.best, w.name:gsub("%.ddim%d+%.", ".sample1.")
+  return settings.variant or best[key_of(w)] or best[step] or recorded.default[w.task] or "nhwc,malloc"
 end
 
 local function line(w, ours, peer)
@@ -55,7 +56,17 @@ end
 -- In ms of a whole process.
 function ways.start(w) line(w, start.measure(w)) end
 
-function ways.script(w) os.execute(settings.lua .. " " .. here .. "/" .. w.name .. ".lua") end
+function ways.script(w)
+  if not os.execute(settings.lua .. " " .. here .. "/" .. w.name .. ".lua") then agree.failed = true end
+end
+
+-- A worker that falls over costs its own line, not the table.
+local function measure(w)
+  local fine, why = pcall(ways[w.way], w)
+  if fine then return end
+  print(("  FAILED: %s"):format(why))
+  agree.failed = true
+end
 
 local function find_best(w)
   if not sides.has_peer or w.way ~= "duel" or w.against or not search.knows(w.task) then return end
@@ -77,7 +88,7 @@ versions.print(recorded.versions)
 for _, w in ipairs(workloads) do
   w.threads = settings.threads
   w.variant = best_variant(w)
-  if wanted(w) then (settings.mode == "search" and find_best or ways[w.way])(w) end
+  if wanted(w) then (settings.mode == "search" and find_best or measure)(w) end
 end
 costs.report()
 print(("%.0f s in all"):format(core.clock() - began))

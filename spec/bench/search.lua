@@ -6,23 +6,23 @@ local versions = require "versions"
 local search = {}
 
 local first = {
-  train = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" },
+  train = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc", "compile,nchw,malloc" },
   sample = { "nhwc,malloc", "compile,freeze,nhwc,malloc", "compile,freeze,nchw,malloc" },
   op = { "nhwc,malloc", "nchw,malloc", "compile,nhwc,malloc" },
   pass = { "malloc", "foreach,malloc", "compile,malloc" },
 }
 
--- What may be added to the winner of those where it is compiled. (autotune, and going without
--- malloc, gained nothing where they were tried; bf16 inside of oneDNN instead of autocast is
--- no other arithmetic without AMX.)
-local more = { sample = { "wrapper" } }
+-- What may be added to the winner of those. (autotune, and going without malloc, gained nothing
+-- where they were tried; bf16 inside of oneDNN instead of autocast is no other arithmetic
+-- without AMX.)
+local more = { train = { "foreach" }, sample = { "wrapper" } }
 
 --- Is there anything to choose at such a task?
 function search.knows(task) return first[task] ~= nil end
 
 local function additions(w, winner)
   local out = {}
-  for _, word in ipairs(winner:find "compile" and more[w.task] or {}) do out[#out + 1] = winner .. "," .. word end
+  for _, word in ipairs(more[w.task] or {}) do out[#out + 1] = winner .. "," .. word end
   return out
 end
 

@@ -45,8 +45,10 @@ for _, n in ipairs(order) do
   end
 end
 for _, n in ipairs(order) do add(n .. ".ddim50.high", networks[n], { task = "ddim", batch = 1, steps = 50 }) end
-for _, n in ipairs(order) do add("memory." .. n .. ".train.high", networks[n], { way = "memory", task = "train" }) end
-for _, n in ipairs { "cifar", "small", "grey", "mlp" } do
+for _, n in ipairs(order) do
+  add_precisions("memory." .. n .. ".train", networks[n], { way = "memory", task = "train" })
+end
+for _, n in ipairs(order) do
   add("threads." .. n .. ".train.high", networks[n], { task = "train", against = { threads = "1" } })
 end
 for _, n in ipairs { "demo", "small" } do

@@ -12,6 +12,10 @@ M.cases = {
   { 1, 3, 10, 64, 1, 3, { pad = 0 } }, { 5, 7, 7, 32, 40, 3, { pad = 1 } }, { 1, 6, 5, 40, 3, 3, { pad = 2 } },
   { 2, 9, 7, 20, 12, 3, { stride = 2, pad = 1 } }, { 2, 5, 6, 33, 31, 1, {} }, { 2, 8, 5, 3, 40, 5, { pad = 2 } },
   { 9, 21, 21, 17, 19, 3, { pad = 1 } }, { 2, 6, 9, 12, 1, 5, { pad = 1 } }, { 1, 40, 3, 1, 20, 5, { pad = 2 } },
+  -- more zeros around than the kernel reaches
+  { 2, 5, 6, 33, 31, 1, { pad = 1 } }, { 2, 4, 5, 12, 33, 1, { pad = { 0, 2, 1, 3 } } },
+  { 3, 5, 4, 33, 12, 2, { pad = 2 } },
+  { 2, 7, 5, 31, 33, 3, { pad = 3 } }, { 1, 6, 7, 40, 33, 3, { pad = { 4, 3, 1, 5 } } },
 }
 
 -- Fractions that both builds hold, the same from a seed.
@@ -27,6 +31,8 @@ function M.of(k)
   local y = core.ops.conv2d(x, w, b, options)
   local add, g = draw(table.unpack(y:shape())), draw(table.unpack(y:shape()))
   options = { stride = options.stride, pad = options.pad, add = add }
+  local stale = add * 1000 -- what an output that isn't written would show
+  stale:free()
   y = core.ops.conv2d(x, w, b, options)
   local dx, dw = d.grad(function(u, v) return (core.ops.conv2d(u, v, b, options) * g):sum() end, x, w)
   -- a gradient that is there already is added to

@@ -28,7 +28,7 @@ static void planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int
   for (df_int r = 0; r < rows; r++) row_planes(y + r * ldy, low, x + r * ldx, C, wide);
 }
 
-/* -- turned --------------------------------------------------------------------------- */
+/* -- turned -------------------------------------------------------------------------- */
 
 /* n words of four rows: y[i ldy ...] gets word i of each, the rows' first `count` halves. */
 INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_int count) {
@@ -69,7 +69,7 @@ static void turn_planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, d
                    df_min(VL, C - c));
 }
 
-/* -- panels ---------------------------------------------------------------------------- */
+/* -- panels -------------------------------------------------------------------------- */
 
 /* One pair of rows, `n` columns of it, as words of a panel; b NULL: zeros. */
 INLINE void pair_words(uint16_t *w, df_int low, const df_real *a, const df_real *b,
