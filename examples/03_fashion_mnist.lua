@@ -24,7 +24,7 @@ local process = d.process { schedule = d.schedule.cosine { T = 1000 }, predict =
 -- 3. The network, its average, its optimiser. Small batches: of as many images they make
 -- more steps. Four times the steps draw finer clothes.
 d.manual_seed(0)
-local size = H >= 28 and { channels = 16, mult = { 1, 2, 2 }, attention = { 4 }, steps = 1250, flip = true }
+local size = H >= 28 and { channels = 16, mult = { 1, 2, 2 }, attention = { 4 }, steps = 1000, flip = true }
   or { channels = 32, mult = { 1, 2 }, attention = { 2 }, steps = 3000, flip = false }
 local model = d.unet { image = { H, W, 1 }, channels = size.channels, mult = size.mult, blocks = 1,
                        attention = size.attention, classes = train.classes }
