@@ -66,7 +66,7 @@ static df_tensor *res_block_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
   const df_layer *skip = df_layer_part(l, "skip"), *embed = df_layer_part(l, "embed");
   df_tensor *h = df_layer_of(tape, part(l, ONE), x[0]), *e = NULL;
-  if (embed && !(e = embedded(tape, l, embed, x[1]))) return NULL;
+  if (!h || (embed && !(e = embedded(tape, l, embed, x[1])))) return NULL;
   df_tensor *const last[] = { h, skip ? df_layer_of(tape, skip, x[0]) : x[0], e };
   return last[1] ? df_layer_call(tape, part(l, TWO), last, 3) : NULL;
 }

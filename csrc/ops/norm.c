@@ -424,13 +424,8 @@ static const df_real *reals_of(const df_tensor *x) {
   return x ? df_tensor_reals(x) : NULL;
 }
 
-enum {
-  X,
-  WEIGHT,
-  BIAS,
-  ADDED,
-  STATISTICS
-}; /* what a node keeps; the first four are its operands */
+/* What a node keeps; the first four are its operands. */
+enum { X, WEIGHT, BIAS, ADDED, STATISTICS };
 
 static void point(norm *n, df_tensor *const *keep) {
   df_int groups = n->B * n->opts.groups;
@@ -454,7 +449,8 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   (void)tape;
   norm n = kept_by(node, &back);
   df_sink x, e;
-  if (df_sink_open(node, X, &x) != DF_OK || df_sink_open(node, ADDED, &e) != DF_OK)
+  /* e first: it arrives first, and may be x itself */
+  if (df_sink_open(node, ADDED, &e) != DF_OK || df_sink_open(node, X, &x) != DF_OK)
     return df_error_code();
   n.dy = df_tensor_reals(dy), n.dx = x.to, n.beta = x.beta;
   n.de = e.to, n.de_beta = e.beta;

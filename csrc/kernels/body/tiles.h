@@ -221,7 +221,7 @@ static void sum_blocks(const tile_panel *t, const tile_pick *pick, int count) {
   for (df_int i = 0; i < 32; i += 16) scatter(t, &block[(count - 1) % 2], i, 16);
 }
 
-#define PICKS 64 /* 2048 rows: more than callers give at a time */
+#define PICKS 64 /* 2048 rows: only an attention gives more, and that to one panel */
 
 /* The configuration is this call's own: it costs some 100 ns, a call works for 10 us. */
 static void tiles(const df_pairs *p) {
