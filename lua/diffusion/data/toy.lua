@@ -2,6 +2,7 @@
 -- their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points
 -- are the first of more.
 local core = require "diffusion.core"
+local curves = require "diffusion.data.curves"
 local opts = require "diffusion.opts"
 local set = require "diffusion.data.set"
 
@@ -27,34 +28,26 @@ local function pick(u, n)
   return (u * n):floor() + 1
 end
 
+local function along(name, n, options)
+  local c = curves[name]
+  return points(name, n, options, c.noise, c.classes, function(u, _, v)
+    local class = c.classes and pick(v, c.classes)
+    local x, y = c.at(u, class)
+    return x, y, class
+  end)
+end
+
 --- A roll: r = angle, from 1.5 pi to 4.5 pi.
 ---@param n integer points
 ---@param options table|nil seed; noise = 0.04, a standard deviation, of 1 in all
 ---@return diffusion.set x [n,2]
-function toy.swiss_roll(n, options)
-  local pi = math.pi
-  local mx, my = 2, 2 / (3 * pi) -- of r cos r and r sin r over those angles
-  local square = ((4.5 * pi) ^ 3 - (1.5 * pi) ^ 3) / (9 * pi)
-  local scale = math.sqrt(2 / (square - mx ^ 2 - my ^ 2))
-  return points("swiss_roll", n, options, 0.04, nil, function(u)
-    local r = (u * 2 + 1) * (1.5 * pi)
-    return (r * r:cos() - mx) * scale, (r * r:sin() - my) * scale
-  end)
-end
+function toy.swiss_roll(n, options) return along("swiss_roll", n, options) end
 
 --- Two half moons, each a class.
 ---@param n integer points
 ---@param options table|nil seed; noise = 0.08, a standard deviation, of 1 in all
 ---@return diffusion.set x [n,2], classes 1 and 2
-function toy.moons(n, options)
-  local scale = math.sqrt(2 / (0.75 + 0.5625 - 1 / math.pi)) -- variances of x and of y
-  return points("moons", n, options, 0.08, 2, function(u, _, v)
-    local class = pick(v, 2)
-    local side, angle = class * -2 + 3, u * math.pi -- side 1 above, -1 below
-    local x, y = side * angle:cos() + (class - 1), side * angle:sin() + (class - 1) * 0.5
-    return (x - 0.5) * scale, (y - 0.25) * scale, class
-  end)
-end
+function toy.moons(n, options) return along("moons", n, options) end
 
 --- Eight normal distributions around a circle, each a class.
 ---@param n integer points
@@ -86,13 +79,6 @@ end
 ---@param n integer points
 ---@param options table|nil seed; noise = 0.03, a standard deviation, of 1 in all
 ---@return diffusion.set x [n,2], classes 1 and 2
-function toy.spiral(n, options)
-  local scale = 2 / (3 * math.pi)
-  return points("spiral", n, options, 0.03, 2, function(u, _, v)
-    local class, r = pick(v, 2), u:sqrt() * (3 * math.pi)
-    local arm = (class * -2 + 3) * r * scale
-    return arm * r:cos(), arm * r:sin(), class
-  end)
-end
+function toy.spiral(n, options) return along("spiral", n, options) end
 
 return toy

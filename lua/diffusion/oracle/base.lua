@@ -1,0 +1,280 @@
+-- What all oracles share. A family is a table of functions of rows x {B,D} and of a level,
+-- a and s each a number or {B,1}:
+--   draw(o, n, options)     n samples {n,D}
+--   mean(o, x, a, s)        E[x0 | a x0 + s eps = x], {B,D}
+--   marginal(o, x, a, s)    ln p of a x0 + s eps, {B}
+--   density(o, x)           ln p of x0, {B}; the marginal at a = 1, s = 0 where it isn't given
+--   entropy(o)              in nats, or nil where neither a formula nor quadrature gives it
+--   bounds(o)               lows, highs (lists of D) of where the mass is, and the least width
+--   text(o)                 what tostring says
+--   noisy                   true where a level needs s > 0, for there are points without width
+-- Here arguments are checked, and long batches cut so that o.work numbers a row stay small.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+
+local base = {}
+
+--- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
+--- with respect to x and to the level.
+---@class diffusion.oracle
+---@field D integer its dimension
+local Oracle = { __name = "diffusion.oracle" }
+Oracle.__index = Oracle
+
+function Oracle:__tostring() return self._family.text(self) end
+
+--- An oracle of a family.
+---@param family table
+---@param fields table D, and what the family's functions read
+---@return diffusion.oracle
+function base.new(family, fields)
+  fields._family = family
+  return setmetatable(fields, Oracle)
+end
+
+-- ==== arguments ============================================================================
+
+local function check_count(n)
+  if type(n) ~= "number" or not math.tointeger(n) or n < 0 then
+    opts.fail("bad argument #1 to 'sample' (a whole number of 0 or more expected, got %s)", opts.shown(n))
+  end
+  return math.tointeger(n)
+end
+
+-- x as rows {B,D}.
+local function rows_of(x, D)
+  if not core.is_tensor(x) then opts.fail("oracle: x must be a tensor, got %s", opts.shown(x)) end
+  if x:dim() < 1 or x:numel() ~= x:size(1) * D then
+    opts.fail("oracle: x %s for a distribution of dimension %d", opts.shape_text(x), D)
+  end
+  return x:reshape(x:size(1), D)
+end
+
+-- A coefficient of the level as a number or a column {B,1}.
+local function coefficient(what, c, B)
+  if core.is_tensor(c) then
+    if c:numel() == B then return c:reshape(B, 1) end
+    if c:numel() == 1 then return c:reshape(1, 1):expand(B, 1) end
+    opts.fail("oracle: %s is %s for %d samples", what, opts.shape_text(c), B)
+  end
+  if type(c) ~= "number" or not (c >= 0 and c < math.huge) then
+    opts.fail("oracle: %s must be a number of 0 or more or a tensor, got %s", what, opts.shown(c))
+  end
+  return c
+end
+
+local function check_noise(o, s)
+  local least = core.is_tensor(s) and (s:numel() > 0 and s:detach():min():item() or 1) or s
+  if o._family.noisy and not (least > 0) then
+    opts.fail("oracle: s must be above 0 for a %s, got %g", tostring(o), least)
+  end
+end
+
+-- ==== in blocks ============================================================================
+
+local block = 2 ^ 23 -- numbers at once, 32 MiB a temporary
+
+local function part(c, from, count)
+  return core.is_tensor(c) and c:narrow(1, from, count) or c
+end
+
+--- fn(x, a, s) over blocks of rows, joined: as many rows at once as work numbers each allow.
+---@param work integer
+---@param fn function
+---@param x diffusion.tensor {B,D}
+---@param a number|diffusion.tensor|nil
+---@param s number|diffusion.tensor|nil
+---@return diffusion.tensor
+function base.in_blocks(work, fn, x, a, s)
+  local B, step = x:size(1), math.max(1, block // work)
+  if B <= step then return gradient.scope(fn, x, a, s) end
+  local out = {}
+  for i = 1, B, step do
+    local n = math.min(step, B - i + 1)
+    out[#out + 1] = gradient.scope(fn, part(x, i, n), part(a, i, n), part(s, i, n))
+  end
+  return core.ops.cat(out, 1)
+end
+
+-- ==== methods ==============================================================================
+
+--- Draws samples.
+---@param n integer
+---@param options table? {seed=} or {generator=}; else manual_seed's counter goes on
+---@return diffusion.tensor x {n,D}
+function Oracle:sample(n, options)
+  return self._family.draw(self, check_count(n), options)
+end
+
+-- ln p_t(x) of rows; a level without noise is the density of x/a.
+local function log_marginal(o, x, a, s)
+  local f = o._family
+  if s ~= 0 then
+    check_noise(o, s)
+    return base.in_blocks(o.work, function(...) return f.marginal(o, ...) end, x, a, s)
+  end
+  local density = f.density or function(_, y) return f.marginal(o, y, 1, 0) end
+  local lp = base.in_blocks(o.work, function(y) return density(o, y) end, a == 1 and x or x / a)
+  return a == 1 and lp or lp - o.D * (core.is_tensor(a) and a:log():squeeze(2) or math.log(a))
+end
+
+local function level_of(level, t)
+  if opts.kind(level) == "process" then
+    return level.schedule:signal(t), level.schedule:noise(t)
+  end
+  local o = opts.check("log_prob", level, { a = { "number|tensor", default = 1 },
+    s = { "number|tensor", default = 0 } }, 2)
+  return o.a, o.s
+end
+
+--- ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is
+--- (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
+--- quadratures that the oracle's own text names.
+---@param x diffusion.tensor {B,...}, D numbers a sample
+---@param level table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process,
+---  with t
+---@param t number|number[]|diffusion.tensor? with a process
+---@return diffusion.tensor {B}
+---@usage local moons = d.oracle.moons{}
+--- print(moons:log_prob(d.zeros(1, 2)), moons:log_prob(d.zeros(1, 2), { a = 1, s = 0.5 }))
+function Oracle:log_prob(x, level, t)
+  local rows = rows_of(x, self.D)
+  local a, s = level_of(level, t)
+  local B = rows:size(1)
+  return log_marginal(self, rows, coefficient("a", a, B), coefficient("s", s, B))
+end
+
+--- The best x0 of x = a x0 + s eps: E[x0 | x].
+---@param x diffusion.tensor {B,...}, D numbers a sample
+---@param a number|diffusion.tensor signal, one or {B}
+---@param s number|diffusion.tensor noise, one or {B}; above 0 where the data has points
+---  without width (empirical, boxes)
+---@return diffusion.tensor as x
+function Oracle:posterior_mean(x, a, s)
+  local rows = rows_of(x, self.D)
+  local B = rows:size(1)
+  a, s = coefficient("a", a, B), coefficient("s", s, B)
+  check_noise(self, s)
+  local f = self._family
+  return base.in_blocks(self.work, function(...) return f.mean(self, ...) end, rows, a, s):reshape(x:shape())
+end
+
+-- The mean of -ln p over samples, and its standard error.
+local function sampled_entropy(o, options)
+  return gradient.scope(function()
+    local lp = o:log_prob(o:sample(options.samples, { seed = options.seed }))
+    return -lp:mean():item(), lp:std():item() / math.sqrt(options.samples)
+  end)
+end
+
+--- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
+--- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
+--- samples.
+---@param options table? {samples = 20000, seed = 1}, for that mean
+---@return number
+---@return number|nil error its standard error where it is a mean over samples
+function Oracle:entropy(options)
+  local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
+    seed = { "integer", default = 1 } })
+  local exact, deviation = self._family.entropy(self, o)
+  if exact then return exact, deviation end
+  return sampled_entropy(self, o)
+end
+
+--- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process
+--- predicts. xt is {B,...} with D numbers a sample, t a number, a list or {B}.
+---@param process diffusion.process
+---@return function denoiser
+function Oracle:denoiser(process)
+  if opts.kind(process) ~= "process" then
+    opts.fail("bad argument #1 to 'denoiser' (a process expected, got %s)", opts.shown(process))
+  end
+  local schedule = process.schedule
+  return function(xt, t)
+    rows_of(xt, self.D)
+    local x0 = self:posterior_mean(xt, schedule:signal(t), schedule:noise(t))
+    if process.predict == "x0" then return x0 end
+    return process:convert(x0, { from = "x0", to = process.predict, xt = xt, t = t })
+  end
+end
+
+-- ==== for families =========================================================================
+
+--- A list of n numbers from a number, a list or a tensor.
+---@param name string the oracle's, for messages
+---@param what string
+---@param v number|number[]|diffusion.tensor
+---@param n integer
+---@return number[]
+function base.list(name, what, v, n)
+  local out = {}
+  if type(v) == "number" then
+    for i = 1, n do out[i] = v end
+  else
+    out = core.is_tensor(v) and v:flatten():totable() or v
+  end
+  if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end
+  for i = 1, n do
+    if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then
+      opts.fail("%s: entry %d of %s is %s, no finite number", name, i, what, opts.shown(out[i]))
+    end
+  end
+  return out
+end
+
+--- The same, all above 0.
+function base.positive(name, what, v, n)
+  local out = base.list(name, what, v, n)
+  for i = 1, n do
+    if not (out[i] > 0) then opts.fail("%s: %s must be positive, entry %d is %g", name, what, i, out[i]) end
+  end
+  return out
+end
+
+--- Weights above 0 that sum to 1; equal ones if nil.
+function base.weights(name, weights, n)
+  local list, out, total = base.positive(name, "weights", weights or 1, n), {}, 0
+  for i = 1, n do total = total + list[i] end
+  for i = 1, n do out[i] = list[i] / total end
+  return out
+end
+
+--- Which of the weights each uniform number of u {n} falls to: {n} in 1..#weights.
+---@param weights number[]
+---@param u diffusion.tensor
+---@return diffusion.tensor i64
+function base.pick(weights, u)
+  if #weights == 1 then return core.ones(u:size(1)):to "i64" end
+  local sums, total = {}, 0
+  for i = 1, #weights - 1 do
+    total = total + weights[i]
+    sums[i] = total
+  end
+  sums = core.tensor(sums):unsqueeze(1)
+  return base.in_blocks(#weights, function(rows)
+    return rows:ge(sums):sum(2) + 1
+  end, u:unsqueeze(2)):to "i64"
+end
+
+--- Options for the several draws of one sample, which one seed would make depend on each
+--- other: a generator counts them.
+---@param options table|nil
+---@return table|nil
+function base.counted(options)
+  local o = opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
+  return o.seed and { generator = core.generator { seed = o.seed } } or options
+end
+
+local Highest = { __close = function(kept) core.precision(kept[1]) end }
+
+--- fn(...) with all products in float32 throughout, whatever d.precision says.
+---@param fn function
+---@return any ...
+function base.at_highest(fn, ...)
+  local kept <close> = setmetatable({ core.precision() }, Highest) -- luacheck: ignore 211
+  core.precision "highest"
+  return fn(...)
+end
+
+return base

@@ -1,0 +1,191 @@
+-- Distributions that are even on boxes: a box, a checkerboard, a histogram. Under a noise the
+-- posterior of a coordinate is a normal cut off at the box's sides. Its mass and mean are
+-- differences of erf, which lose all digits far outside and for wide noise; so they are
+-- computed as sums instead, by Gauss' and Legendre's nodes over the part of the side where
+-- the integrand is, and sums of positive terms lose nothing.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local base = require "diffusion.oracle.base"
+local blurred = require "diffusion.oracle.blurred"
+local quadrature = require "diffusion.oracle.quadrature"
+
+local depth = 36 -- the integrand is followed to e^-36 of its peak
+local nodes = 40 -- enough for 1e-13 of exp(-36 u^2) over [-1, 1]
+
+local family = { noisy = true }
+
+-- A level's coefficient beside {B,K,D,nodes}.
+local function over(c) return core.is_tensor(c) and c:reshape(c:size(1), 1, 1, 1) or c end
+
+-- Where the integrand exp(-(x - a y)^2 / 2 s^2) has its peak c in the box, and the part
+-- c + [lower, upper] where it is above e^-depth of it.
+local function window(o, x, a, s)
+  local gain = core.is_tensor(a) and a:maximum(1e-30) or math.max(a, 1e-30) -- 0: all of the box
+  local c = (x / gain):maximum(o._low):minimum(o._high)
+  local z = (gain * c - x) / s
+  local reach = s / gain * (2 * depth) / (z:abs() + (z * z + 2 * depth):sqrt())
+  return c, (o._low - c):maximum(-reach), (o._high - c):minimum(reach)
+end
+
+-- ln of each side's integral over its length, up to s sqrt(2 pi), and the mean of y there,
+-- {B,K,D}. With z = (a c - x)/s and v = a (y - c)/s the exponent is -z^2/2 - v (z + v/2), of
+-- which only the second varies. The window is held still: the slope is that of the integrand.
+local function sides(o, x, a, s)
+  x, a, s = x:reshape(x:size(1), 1, o.D, 1), over(a), over(s)
+  local c, lower, upper = gradient.no_grad(window, o, x, a, s)
+  local half = (upper - lower) * 0.5
+  local y = (upper + lower) * 0.5 + half * o._nodes
+  local z, v = (a * c - x) / s, (a / s) * y
+  local terms = o._log_weights - v * (z + 0.5 * v)
+  local mass = terms:logsumexp(4) - (0.5 * z * z):squeeze(4) + (half / (o._high - o._low)):log():squeeze(4)
+  return mass, function() return (terms:softmax(4) * y):sum(4) + c:squeeze(4) end
+end
+
+function family.mean(o, x, a, s)
+  local mass, means = sides(o, x, a, s)
+  local share = (mass:sum(3) + o._prior):softmax(2):unsqueeze(3)
+  return (share * means()):sum(2)
+end
+
+function family.marginal(o, x, a, s)
+  local log_s = core.is_tensor(s) and s:squeeze(2):log() or math.log(s)
+  local mass = sides(o, x, a, s):sum(3) + o._prior
+  return mass:logsumexp(2) - o.D * (log_s + 0.5 * math.log(2 * math.pi))
+end
+
+-- A box has its lower sides, not its upper ones.
+function family.density(o, x)
+  x = x:unsqueeze(2)
+  local inside = x:ge(o._low:squeeze(4)) * x:lt(o._high:squeeze(4))
+  return (inside:to(core.real):prod(3) * o._density):sum(2):log()
+end
+
+function family.draw(o, n, options)
+  local u = opts.relay(core.rand, { n, o.D + 1 }, options)
+  local which = base.pick(o.weights, u:select(2, o.D + 1))
+  local low, high = o._low:reshape(o.K, o.D), o._high:reshape(o.K, o.D)
+  low = low:index(1, which)
+  return low + (high:index(1, which) - low) * u:narrow(2, 1, o.D)
+end
+
+function family.entropy(o)
+  return -(core.tensor(o.weights) * o._density:log()):sum():item()
+end
+
+function family.bounds(o)
+  return o._low:reshape(o.K, o.D):min(1):totable(), o._high:reshape(o.K, o.D):max(1):totable(), 0
+end
+
+function family.text(o) return ("%s of %d boxes in %d dimensions"):format(o._name, o.K, o.D) end
+
+-- ==== making one =============================================================================
+
+-- Boxes that don't overlap: lows and highs {K,D} as lists, weights that sum to 1.
+local function new(name, lows, highs, weights)
+  local u, w = quadrature.gauss(nodes)
+  local K, D = #lows, #lows[1]
+  local low, high = core.tensor(lows), core.tensor(highs)
+  return base.new(family, {
+    K = K, D = D, weights = weights, work = 2 * K * D * nodes, _name = name,
+    _low = low:reshape(1, K, D, 1), _high = high:reshape(1, K, D, 1),
+    _nodes = core.tensor(u), _log_weights = core.tensor(w):log(),
+    _prior = core.tensor(weights):log():unsqueeze(1),
+    _density = (core.tensor(weights) / (high - low):prod(2)):unsqueeze(1),
+  })
+end
+
+local boxes = {}
+
+local function length_of(v) return core.is_tensor(v) and v:numel() or type(v) == "table" and #v or 1 end
+
+local function check_sides(name, low, high)
+  for i = 1, #low do
+    if not (low[i] < high[i]) then
+      opts.fail("%s: low must be below high, entry %d is from %g to %g", name, i, low[i], high[i])
+    end
+  end
+end
+
+--- The even distribution on a box.
+---@param options table {low =, high =}: numbers, or lists of D
+---@return diffusion.oracle
+---@usage local o = d.oracle.box{ low = -1, high = { 1, 3 } }
+--- print(o:entropy(), o:posterior_mean(d.zeros(1, 2), 1, 0.5))
+function boxes.box(options)
+  local side = { "number|table|tensor", required = true }
+  local o = opts.check("box", options, { low = side, high = side })
+  local D = math.max(length_of(o.low), length_of(o.high))
+  local low, high = base.list("box", "low", o.low, D), base.list("box", "high", o.high, D)
+  check_sides("box", low, high)
+  return new("even distribution", { low }, { high }, { 1 })
+end
+
+-- The cells (i, j) of a board whose i + j is even, as corners.
+local function board(cells, size)
+  local lows, highs, side = {}, {}, size / cells
+  for i = 0, cells - 1 do
+    for j = i % 2, cells - 1, 2 do
+      lows[#lows + 1] = { i * side - size / 2, j * side - size / 2 }
+      highs[#highs + 1] = { (i + 1) * side - size / 2, (j + 1) * side - size / 2 }
+    end
+  end
+  return lows, highs
+end
+
+--- The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of
+--- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32.
+---@param options table? {cells = 4 a side, noise = 0, a standard deviation, size = of the
+---  board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates
+---  with four cells}. With noise the entropy is by quadrature
+---@return diffusion.oracle
+---@usage print(d.oracle.checkerboard{ size = 8 }:entropy(), math.log(32))
+function boxes.checkerboard(options)
+  local o = opts.check("checkerboard", options, { cells = { "integer", default = 4, min = 1 },
+    noise = { "number", default = 0, min = 0, below = 1 }, size = { "number", above = 0 } })
+  local lows, highs = board(o.cells, o.size or math.sqrt(12 * (1 - o.noise ^ 2)))
+  local of = new("checkerboard", lows, highs, base.weights("checkerboard", 1, #lows))
+  return o.noise > 0 and blurred(of, o.noise) or of
+end
+
+-- K + 1 edges, ascending.
+local function edges_of(o, K)
+  if o.edges then
+    if o.low or o.high then opts.fail "histogram: give edges, or low and high" end
+    return base.list("histogram", "edges", o.edges, K + 1)
+  end
+  if not (o.low and o.high) then opts.fail "histogram: give edges, or low and high" end
+  local edges = {}
+  for k = 0, K do edges[k + 1] = o.low + (o.high - o.low) * (k / K) end
+  return edges
+end
+
+-- Bins that hold something, with what they hold.
+local function full(edges, weights)
+  local lows, highs, held = {}, {}, {}
+  for k, w in ipairs(weights) do
+    if not (w >= 0) then opts.fail("histogram: weights must be 0 or more, entry %d is %g", k, w) end
+    if not (edges[k] < edges[k + 1]) then
+      opts.fail("histogram: edges must ascend, entries %d and %d are %g and %g", k, k + 1, edges[k], edges[k + 1])
+    end
+    if w > 0 then lows[#lows + 1], highs[#highs + 1], held[#held + 1] = { edges[k] }, { edges[k + 1] }, w end
+  end
+  if #held == 0 then opts.fail "histogram: all weights are 0" end
+  return lows, highs, held
+end
+
+--- A histogram on the line: even within each of K bins.
+---@param options table {weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or
+---  low =, high = for bins of one width}
+---@return diffusion.oracle
+---@usage print(d.oracle.histogram{ low = -1, high = 1, weights = { 1, 3, 0, 2 } }:entropy())
+function boxes.histogram(options)
+  local o = opts.check("histogram", options, { weights = { "table|tensor", required = true },
+    edges = { "table|tensor" }, low = { "number" }, high = { "number" } })
+  local K = length_of(o.weights)
+  local weights = base.list("histogram", "weights", o.weights, K)
+  local lows, highs, held = full(edges_of(o, K), weights)
+  return new("histogram", lows, highs, base.weights("histogram", held, #held))
+end
+
+return boxes

@@ -1,0 +1,134 @@
+-- Points along a curve with noise on them. The integral over the curve is a sum over Gauss'
+-- and Legendre's nodes, 16 on each piece no longer than 6 standard deviations, which leaves
+-- 1e-10 of a density within some 8 of them of the curve; so the oracle is one of weighted
+-- points, blurred.
+local core = require "diffusion.core"
+local curves = require "diffusion.data.curves"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local blurred = require "diffusion.oracle.blurred"
+local points = require "diffusion.oracle.points"
+local quadrature = require "diffusion.oracle.quadrature"
+
+local order, longest = 16, 6
+local fine = 4096 -- chords by which a curve is measured
+
+local function answered(fn, u)
+  local y = fn(u)
+  if not core.is_tensor(y) or y:dim() ~= 2 or y:size(1) ~= u:numel() then
+    opts.fail("curve: points(u) must be a tensor {n,D} for u [%d], got %s", u:numel(), opts.shown(y))
+  end
+  return y
+end
+
+-- Where to cut (0, 1) so that the pieces of the curve at w^power are of one length, at most
+-- `longest` times std and at least 8.
+local function cuts(fn, power, std)
+  local at = answered(fn, core.linspace(0, 1, fine + 1) ^ power)
+  local chords = (at:narrow(1, 2, fine) - at:narrow(1, 1, fine)):square():sum(2):sqrt()
+  local length = chords:cumsum(1):totable()
+  local n = math.max(8, math.ceil(length[fine] / (longest * std)))
+  local out, i = { [0] = 0, [n] = 1 }, 1
+  for k = 1, n - 1 do
+    local wanted = length[fine] * k / n
+    while length[i] < wanted do i = i + 1 end
+    local before = length[i - 1] or 0
+    out[k] = (i - 1 + (wanted - before) / (length[i] - before)) / fine
+  end
+  return out, n
+end
+
+-- Nodes u in (0, 1) and their weights, of sum 1.
+local function nodes_of(fn, power, std)
+  local x, w = quadrature.gauss(order)
+  local at, n = cuts(fn, power, std)
+  local u, weights = {}, {}
+  for k = 1, n do
+    local middle, half = (at[k] + at[k - 1]) / 2, (at[k] - at[k - 1]) / 2
+    for i = 1, order do
+      local t = middle + half * x[i]
+      u[#u + 1], weights[#weights + 1] = t ^ power, half * w[i] * power * t ^ (power - 1)
+    end
+  end
+  return core.tensor(u), core.tensor(weights)
+end
+
+-- Points at random, without the noise.
+local function drawer(pieces)
+  return function(n, options)
+    local u = opts.relay(core.rand, { n, 2 }, options)
+    local which = (u:select(2, 2) * #pieces):floor() + 1
+    local out = pieces[1](u:select(2, 1))
+    for k = 2, #pieces do
+      out = core.ops.where(which:eq(k):unsqueeze(2), pieces[k](u:select(2, 1)), out)
+    end
+    return out
+  end
+end
+
+local function along(name, pieces, power, std)
+  local at, weights = {}, {}
+  gradient.no_grad(function()
+    for k, fn in ipairs(pieces) do
+      local u, w = nodes_of(fn, power, std)
+      at[k], weights[k] = answered(fn, u), w / #pieces
+    end
+  end)
+  return blurred(points.new(core.ops.cat(at, 1):contiguous(), {
+    weights = core.ops.cat(weights, 1), draw = drawer(pieces), name = name,
+  }), std)
+end
+
+local curve = {}
+
+--- A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its
+--- quadrature, some 1e-10 near the curve.
+---@param options table {points = function(u {n}) -> {n,D}, or a list of them, equally likely;
+---  std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}
+---@return diffusion.oracle
+---@usage local ring = d.oracle.curve{ std = 0.1, points = function(u)
+---   local angle = u * (2 * math.pi)
+---   return d.stack({ angle:cos(), angle:sin() }, 2)
+--- end }
+--- print(ring:entropy())
+function curve.curve(options)
+  local o = opts.check("curve", options, { points = { "function|table", required = true },
+    std = { "number", required = true, above = 0 }, power = { "number", default = 1, above = 0 } })
+  local pieces = type(o.points) == "table" and o.points or { o.points }
+  for i = 1, math.max(1, #pieces) do
+    if type(pieces[i]) ~= "function" then
+      opts.fail("curve: points must be functions, entry %d is %s", i, opts.shown(pieces[i]))
+    end
+  end
+  return along("curve", pieces, o.power, o.std)
+end
+
+local function of_toy(name, options)
+  local c, pieces = curves[name], {}
+  local noise = opts.check(name, options, { noise = { "number", default = c.noise, above = 0, below = 1 } }).noise
+  for k = 1, c.classes or 1 do
+    pieces[k] = function(u)
+      return core.ops.stack({ c.at(u, c.classes and core.full(u:shape(), k)) }, 2) * math.sqrt(1 - noise ^ 2)
+    end
+  end
+  return along(name, pieces, c.power, noise)
+end
+
+--- The distribution of d.data.toy.swiss_roll.
+---@param options table? {noise = 0.04, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+function curve.swiss_roll(options) return of_toy("swiss_roll", options) end
+
+--- The distribution of d.data.toy.moons.
+---@param options table? {noise = 0.08, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+---@usage local moons = d.oracle.moons{}
+--- print(moons, moons:log_prob(d.data.toy.moons(1000, { seed = 1 }).x):mean():item())
+function curve.moons(options) return of_toy("moons", options) end
+
+--- The distribution of d.data.toy.spiral.
+---@param options table? {noise = 0.03, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+function curve.spiral(options) return of_toy("spiral", options) end
+
+return curve

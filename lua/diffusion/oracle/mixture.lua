@@ -1,0 +1,180 @@
+-- Mixtures of Gaussians; one Gaussian is a mixture of one. Each covariance is taken apart
+-- into its axes once, and all components are computed at once, as {K,B,D}.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local base = require "diffusion.oracle.base"
+local quadrature = require "diffusion.oracle.quadrature"
+
+local family = {}
+
+-- A level's coefficient beside {K,B,D}.
+local function over(c) return core.is_tensor(c) and c:unsqueeze(1) or c end
+
+-- Rows {K,B,D} in each component's axes, and back.
+local function along_axes(z, axes)
+  if not axes then return z end
+  return base.at_highest(z.matmul, z, axes)
+end
+
+-- For each component: how x lies to its mean along its axes, and the variances there.
+local function aligned(o, x, a, s)
+  local gap = x:unsqueeze(1) - over(a) * o._means:unsqueeze(2)
+  return along_axes(gap, o._axes), over(a) ^ 2 * o._variance + over(s) ^ 2
+end
+
+-- ln(weight_k N(x; a m_k, variance_k)), {K,B}.
+local function log_joint(o, z, variance)
+  local quad = (z * z / variance):sum(3)
+  local spread = variance:log():sum(3) * (o.D / o._variance:size(3))
+  return o._prior - 0.5 * (quad + spread + o.D * math.log(2 * math.pi))
+end
+
+function family.marginal(o, x, a, s)
+  return log_joint(o, aligned(o, x, a, s)):logsumexp(1)
+end
+
+-- Each component's m + a C (a^2 C + s^2)^-1 (x - a m), by its share in explaining x.
+function family.mean(o, x, a, s)
+  local z, variance = aligned(o, x, a, s)
+  local share = log_joint(o, z, variance):softmax(1):unsqueeze(3)
+  local moved = along_axes(over(a) * o._variance / variance * z, o._back)
+  return (share * (moved + o._means:unsqueeze(2))):sum(1)
+end
+
+function family.draw(o, n, options)
+  local which = base.pick(o.weights, opts.relay(core.rand, { n }, options))
+  local z = core.randn({ n, o.D }, options)
+  local scaled = z * o._variance:squeeze(2):sqrt():index(1, which)
+  if o._axes then scaled = base.at_highest(family.turned, o, scaled, which) end
+  return scaled + o._means:index(1, which)
+end
+
+-- Each row turned by its own component's axes: by all of them, and the right one taken.
+function family.turned(o, z, which)
+  local out = core.zeros(z:size(1), o.D)
+  for k = 1, o.K do
+    out = core.ops.where(which:eq(k):unsqueeze(2), z:matmul(o._back:select(1, k)), out)
+  end
+  return out
+end
+
+function family.bounds(o)
+  local low, high, width = {}, {}, o._variance:min():item() ^ 0.5
+  local reach = 9 * o._variance:max():item() ^ 0.5
+  local least, most = o._means:min(1):totable(), o._means:max(1):totable()
+  for i = 1, o.D do low[i], high[i] = least[i] - reach, most[i] + reach end
+  return low, high, width
+end
+
+function family.entropy(o)
+  if o.K > 1 then return quadrature.entropy(o) end
+  local logs = o._variance:log():sum():item() * (o.D / o._variance:size(3))
+  return o.D / 2 * (math.log(2 * math.pi) + 1) + logs / 2
+end
+
+function family.text(o)
+  if o.K == 1 then return ("gaussian in %d dimensions"):format(o.D) end
+  return ("mixture of %d gaussians in %d dimensions"):format(o.K, o.D)
+end
+
+-- ==== making one =============================================================================
+
+-- variance {K,1,1} or {K,1,D}; axes {K,D,D} in columns, or nil
+local function new(name, means, variance, axes, weights, fields)
+  local K, D = means:size(1), means:size(2)
+  fields.K, fields.D, fields.work = K, D, 2 * K * D
+  fields.weights = base.weights(name, weights, K)
+  fields._means, fields._variance, fields._axes = means, variance, axes
+  fields._back = axes and axes:permute(1, 3, 2):contiguous()
+  fields._prior = core.tensor(fields.weights):log():unsqueeze(2)
+  return base.new(family, fields)
+end
+
+-- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}.
+local function taken_apart(name, covs)
+  local values, axes = {}, {}
+  for k = 1, covs:size(1) do
+    values[k], axes[k] = opts.relay(core.linalg.eigh, covs:select(1, k))
+    local least = values[k]:min():item()
+    if not (least > 0) then
+      opts.fail("%s: covariance %d isn't positive definite: its least eigenvalue is %g", name, k, least)
+    end
+  end
+  return core.ops.stack(values, 1):unsqueeze(2), core.ops.stack(axes, 1)
+end
+
+local function as_tensor(v) return core.is_tensor(v) and v or opts.relay(core.tensor, v) end
+
+local function length_of(v)
+  if core.is_tensor(v) then return v:numel() end
+  return type(v) == "table" and #v or 1
+end
+
+-- A Gaussian whose coordinates are independent needs no other axes.
+local function straight(o)
+  local D = math.max(length_of(o.std), length_of(o.mean))
+  local variance = core.tensor(base.positive("gaussian", "std", o.std, D)) ^ 2
+  return core.eye(D) * variance, variance:reshape(1, 1, D)
+end
+
+local function turned(o)
+  local cov = as_tensor(o.cov)
+  if cov:dim() ~= 2 or cov:size(1) ~= cov:size(2) then
+    opts.fail("gaussian: cov must be {D,D}, got %s", opts.shape_text(cov))
+  end
+  return cov, taken_apart("gaussian", cov:unsqueeze(1))
+end
+
+local mixture = {}
+
+--- A Gaussian.
+---@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
+---@return diffusion.oracle
+---@usage local oracle = d.oracle.gaussian{ mean = { 1, -1 }, cov = { { 1, 0.3 }, { 0.3, 0.5 } } }
+--- print(oracle:entropy(), oracle:posterior_mean(d.zeros(1, 2), 0.6, 0.8))
+function mixture.gaussian(options)
+  local o = opts.check("gaussian", options, { mean = { "number|table|tensor", default = 0 },
+    std = { "number|table|tensor" }, cov = { "table|tensor" } })
+  if (o.std == nil) == (o.cov == nil) then opts.fail "gaussian: give one of 'std' and 'cov'" end
+  local cov, variance, axes = (o.std and straight or turned)(o)
+  local mean = core.tensor(base.list("gaussian", "mean", o.mean, cov:size(1)))
+  return new("gaussian", mean:unsqueeze(1), variance, axes, nil, { mean = mean, cov = cov })
+end
+
+local rules = {
+  means = { "table|tensor", required = true }, std = { "number|table|tensor" }, covs = { "table|tensor" },
+  weights = { "table|tensor" },
+}
+
+--- A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in
+--- one or two dimensions.
+---@param options table {means = {K,D}, std = number or a list of K, or covs = {K,D,D},
+---  weights = a list of K, equal if absent}; lists or tensors
+---@return diffusion.oracle
+---@usage local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }
+--- local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
+--- local x = d.sample{ model = oracle:denoiser(p), process = p, shape = { 1000, 1 }, steps = 20, seed = 1 }
+--- print(d.metric.wasserstein1(x, oracle:sample(1000, { seed = 2 })))
+function mixture.mixture(options)
+  local o = opts.check("mixture", options, rules)
+  local means = as_tensor(o.means)
+  if means:dim() ~= 2 or means:numel() == 0 then
+    opts.fail("mixture: means must be {K,D}, got %s", opts.shape_text(means))
+  end
+  if (o.std == nil) == (o.covs == nil) then opts.fail "mixture: give one of 'std' and 'covs'" end
+  local K, D = means:size(1), means:size(2)
+  if o.std then
+    local std = base.positive("mixture", "std", o.std, K)
+    return new("mixture", means, (core.tensor(std) ^ 2):reshape(K, 1, 1), nil, o.weights,
+      { means = means, std = std })
+  end
+  local covs = as_tensor(o.covs)
+  if opts.shape_text(covs) ~= ("[%d,%d,%d]"):format(K, D, D) then
+    opts.fail("mixture: covs must be [%d,%d,%d] for means %s, got %s", K, D, D, opts.shape_text(means),
+      opts.shape_text(covs))
+  end
+  local values, axes = taken_apart("mixture", covs)
+  return new("mixture", means, values, axes, o.weights, { means = means, covs = covs })
+end
+
+return mixture

@@ -1,0 +1,176 @@
+-- Weighted points: the empirical distribution of a data set, and what a curve's quadrature is
+-- made of. E[x0 | x] is softmax_i(ln w_i - |x - a y_i|^2 / 2 s^2) y.
+--
+-- Below 16 dimensions squares are sums of differences, which keep their digits. From there on
+-- they are |x|^2 - 2 a x.y + a^2 |y|^2 by one product, of centred points and in float32
+-- throughout whatever d.precision says. What rounding leaves of them is some 1e-7 |x| |y|,
+-- so weights of two points are off by a factor of exp(1e-7 |x| |y| / s^2) to each other: for
+-- images in [-1, 1] (|y| about 15) a thousandth at s = 0.15. It never shows where the nearest
+-- point is clear, as at small s, where points differ by far more than s.
+local core = require "diffusion.core"
+local image = require "diffusion.image"
+local opts = require "diffusion.opts"
+local base = require "diffusion.oracle.base"
+local blurred = require "diffusion.oracle.blurred"
+
+local points = {}
+
+local wide = 16
+
+local family = { noisy = true }
+
+local function differences(o, x, a)
+  local sum
+  for j = 1, o.D do
+    local square = (x:narrow(2, j, 1) - a * o._columns[j]):square()
+    sum = sum and sum + square or square
+  end
+  return sum
+end
+
+-- ln w_i - |x - a y_i|^2 / 2 s^2, {B,n}; in many dimensions without -|x|^2 / 2 s^2, which is
+-- the same for all i.
+local function logits(o, x, a, s)
+  if o.D < wide then
+    local quad = differences(o, x, a) * (-0.5 * s ^ -2)
+    return o._prior and quad + o._prior or quad
+  end
+  local reach = base.at_highest(x.matmul, x - a * o._centre, o._points:t())
+  local quad = (reach - (0.5 * a) * o._squares) * (a * s ^ -2)
+  return o._prior and quad + o._prior or quad
+end
+
+-- Shares are e^-60 at least, nothing beside the largest: products with numbers near the least
+-- that a float can hold would be twenty times as slow.
+function family.mean(o, x, a, s)
+  local l = logits(o, x, a, s)
+  local share = l:maximum(l:detach():max(2, true) - 60):softmax(2)
+  return base.at_highest(share.matmul, share, o._points) + o._centre
+end
+
+local function log_norm(o, s)
+  local log_s = core.is_tensor(s) and s:squeeze(2):log() or math.log(s)
+  return o.D * log_s + o.D / 2 * math.log(2 * math.pi)
+end
+
+-- In many dimensions everything is told from the nearest point, whose distance is taken by
+-- differences: the rest are ratios to it.
+function family.marginal(o, x, a, s)
+  local l = logits(o, x, a, s)
+  local prior = o._prior and 0 or math.log(o.n)
+  if o.D < wide then return l:logsumexp(2) - prior - log_norm(o, s) end
+  local nearest = l:detach():argmax(2)
+  local gap = x - a * (o._points:index(1, nearest) + o._centre)
+  local most = l:gather(2, nearest:unsqueeze(2))
+  local own = (gap:square():sum(2, true) * (-0.5 * s ^ -2)):squeeze(2)
+  if o._prior then own = own + o._prior:squeeze(1):index(1, nearest) end
+  return own + (l - most):logsumexp(2) - prior - log_norm(o, s)
+end
+
+-- ==== as a discrete distribution ===========================================================
+
+local function keys(x)
+  local bytes, n = (x + 0):contiguous():bytes(), x:size(1) -- + 0: minus zero is zero
+  local size = #bytes // math.max(1, n)
+  return function(i) return bytes:sub((i - 1) * size + 1, i * size) end
+end
+
+-- How often each point is there, by its bytes; made when first asked for.
+local function counts(o)
+  if o._counts then return o._counts end
+  local key, out = keys(o._given), {}
+  for i = 1, o.n do out[key(i)] = (out[key(i)] or 0) + 1 end
+  o._counts = out
+  return out
+end
+
+-- ln of the share of the points equal to x.
+function family.density(o, x)
+  local count, key, out = counts(o), keys(x), {}
+  for i = 1, x:size(1) do out[i] = math.log((count[key(i)] or 0) / o.n) end
+  return core.tensor(out)
+end
+
+function family.entropy(o)
+  local sum = 0
+  for _, c in pairs(counts(o)) do sum = sum + c * math.log(c) end
+  return math.log(o.n) - sum / o.n
+end
+
+function family.draw(o, n, options)
+  if o._draw then return o._draw(n, options) end
+  local u = opts.relay(core.rand, { n }, options)
+  return o._given:index(1, (u * o.n):floor():clamp(0, o.n - 1):to "i64" + 1)
+end
+
+function family.bounds(o)
+  return o._given:min(1):totable(), o._given:max(1):totable(), 0
+end
+
+-- The points within a box, with the weights that they have here, or nil.
+function family.near(o, low, high)
+  local inside = o._given:ge(core.tensor(low)) * o._given:le(core.tensor(high))
+  local index = {}
+  for i, yes in ipairs(inside:to(core.real):prod(2):totable()) do if yes == 1 then index[#index + 1] = i end end
+  if #index == 0 then return nil end
+  local prior = o._prior and o._prior:squeeze(1):index(1, index):exp() or core.full({ #index }, 1 / o.n)
+  return points.new(o._given:index(1, index), { weights = prior })
+end
+
+function family.text(o)
+  return ("%s of %d points in %d dimensions"):format(o._name or "empirical distribution", o.n, o.D)
+end
+
+-- ==== making one =============================================================================
+
+--- Points {n,D} as an oracle, equally likely or as a curve says:
+---@param y diffusion.tensor
+---@param curve table|nil {weights = {n}, of sum 1; draw = function(n, options) -> {n,D}; name =}
+---@return diffusion.oracle
+function points.new(y, curve)
+  local n, D = y:size(1), y:size(2)
+  local o = { n = n, D = D, work = 2 * n, _given = y }
+  if curve then o._prior, o._draw, o._name = curve.weights:log():unsqueeze(1), curve.draw, curve.name end
+  if D < wide then
+    o._points, o._centre, o._columns = y, 0, {}
+    for j = 1, D do o._columns[j] = y:narrow(2, j, 1):contiguous():reshape(1, n) end
+  else
+    o._centre = y:mean(1, true)
+    o._points = y - o._centre
+    o._squares = o._points:square():sum(2):unsqueeze(1)
+  end
+  return base.new(family, o)
+end
+
+local function rows_of(x)
+  if opts.kind(x) == "set" then x = x.x end
+  if not core.is_tensor(x) then
+    opts.fail("bad argument #1 to 'empirical' (a tensor or a set expected, got %s)", opts.shown(x))
+  end
+  if x:dim() < 1 or x:numel() == 0 then
+    opts.fail("empirical: at least one point {n,...} is needed, got %s", opts.shape_text(x))
+  end
+  local rows = image.to_float(x):to(core.real):reshape(x:size(1), x:numel() // x:size(1)):contiguous()
+  if rows:isfinite():min():item() == 0 then opts.fail "empirical: the points must be finite numbers" end
+  return rows
+end
+
+--- The empirical distribution of a data set: its n points, equally likely. Its best denoiser
+--- is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share
+--- of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n
+--- where all differ; at a level both are those of a density. With std, each point is a
+--- Gaussian (a kernel density), and so is everything. In float, points of 16 dimensions or
+--- more are told apart by products, whose rounding blurs weights by a factor of
+--- exp(1e-7 |x| |y| / s^2).
+---@param x diffusion.tensor|diffusion.set {n,...}; u8 becomes floats in [-1, 1]
+---@param options table? {std = width of each point, above 0; none if absent}
+---@return diffusion.oracle
+---@usage local digits = d.oracle.empirical(d.data.digits())
+--- print(digits, digits:posterior_mean(d.randn(2, 28, 28, 1), 0.1, 0.9):shape()[2])
+function points.empirical(x, options)
+  local o = opts.check("empirical", options, { std = { "number", above = 0 } }, 2)
+  local data = points.new(rows_of(x))
+  return o.std and blurred(data, o.std) or data
+end
+
+return points

@@ -1,0 +1,76 @@
+-- Blocks of coordinates that don't depend on each other, each an oracle of its own.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local base = require "diffusion.oracle.base"
+
+local family = {}
+
+-- fn(part, its columns of x) for each part, in a list.
+local function each(o, x, fn)
+  local out, from = {}, 1
+  for i, part in ipairs(o._parts) do
+    out[i] = fn(part, x:narrow(2, from, part.D))
+    from = from + part.D
+  end
+  return out
+end
+
+local function added(list)
+  local sum = list[1]
+  for i = 2, #list do sum = sum + list[i] end
+  return sum
+end
+
+function family.mean(o, x, a, s)
+  return core.ops.cat(each(o, x, function(part, y) return part:posterior_mean(y, a, s) end), 2)
+end
+
+function family.marginal(o, x, a, s)
+  return added(each(o, x, function(part, y) return part:log_prob(y, { a = a, s = s }) end))
+end
+
+function family.density(o, x)
+  return added(each(o, x, function(part, y) return part:log_prob(y) end))
+end
+
+function family.draw(o, n, options)
+  options = base.counted(options)
+  local out = {}
+  for i, part in ipairs(o._parts) do out[i] = part:sample(n, options) end
+  return core.ops.cat(out, 2)
+end
+
+-- Entropies add; so do the squares of their errors, where some are means over samples.
+function family.entropy(o, options)
+  local sum, squares = 0, 0
+  for _, part in ipairs(o._parts) do
+    local h, deviation = part:entropy(options)
+    sum, squares = sum + h, squares + (deviation or 0) ^ 2
+  end
+  return sum, squares > 0 and math.sqrt(squares) or nil
+end
+
+function family.text(o)
+  local out = {}
+  for i, part in ipairs(o._parts) do out[i] = tostring(part) end
+  return ("product in %d dimensions: %s"):format(o.D, table.concat(out, " x "))
+end
+
+--- Independent blocks of coordinates: the first part's, then the second's, ...
+---@param parts diffusion.oracle[] one or more
+---@return diffusion.oracle
+---@usage local o = d.oracle.product{ d.oracle.gaussian{ std = 2 }, d.oracle.moons{} }
+--- print(o, o.D, o:sample(4, { seed = 1 }))
+local function product(parts)
+  if type(parts) ~= "table" or #parts == 0 then
+    opts.fail("bad argument #1 to 'product' (a list of oracles expected, got %s)", opts.shown(parts))
+  end
+  local D = 0
+  for i, part in ipairs(parts) do
+    if opts.kind(part) ~= "oracle" then opts.fail("product: part %d is %s, no oracle", i, opts.shown(part)) end
+    D = D + part.D
+  end
+  return base.new(family, { D = D, work = D, _parts = table.move(parts, 1, #parts, 1, {}) })
+end
+
+return { product = product }
