@@ -44,7 +44,7 @@ end
 -- that a float can hold would be twenty times as slow.
 function family.mean(o, x, a, s)
   local l = logits(o, x, a, s)
-  local share = l:maximum(l:detach():max(2, true) - 60):softmax(2)
+  local share = (l - l:detach():max(2, true)):maximum(-60):softmax(2)
   return base.at_highest(share.matmul, share, o._points) + o._centre
 end
 
