@@ -119,10 +119,13 @@ local function log_marginal(o, x, a, s)
   return a == 1 and lp or lp - o.D * (core.is_tensor(a) and a:log():squeeze(2) or math.log(a))
 end
 
+-- a and s of a schedule at t.
+local function scheduled(schedule, t)
+  return opts.relay(schedule.signal, schedule, t), opts.relay(schedule.noise, schedule, t)
+end
+
 local function level_of(level, t)
-  if opts.kind(level) == "process" then
-    return level.schedule:signal(t), level.schedule:noise(t)
-  end
+  if opts.kind(level) == "process" then return scheduled(level.schedule, t) end
   local o = opts.check("log_prob", level, { a = { "number|tensor", default = 1 },
     s = { "number|tensor", default = 0 } }, 2)
   return o.a, o.s
@@ -193,7 +196,7 @@ function Oracle:denoiser(process)
   local schedule = process.schedule
   return function(xt, t)
     rows_of(xt, self.D)
-    local x0 = self:posterior_mean(xt, schedule:signal(t), schedule:noise(t))
+    local x0 = self:posterior_mean(xt, scheduled(schedule, t))
     if process.predict == "x0" then return x0 end
     return process:convert(x0, { from = "x0", to = process.predict, xt = xt, t = t })
   end

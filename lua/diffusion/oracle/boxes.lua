@@ -100,6 +100,7 @@ local boxes = {}
 local function length_of(v) return core.is_tensor(v) and v:numel() or type(v) == "table" and #v or 1 end
 
 local function check_sides(name, low, high)
+  if #low == 0 then opts.fail("%s: low and high are empty", name) end
   for i = 1, #low do
     if not (low[i] < high[i]) then
       opts.fail("%s: low must be below high, entry %d is from %g to %g", name, i, low[i], high[i])

@@ -12,6 +12,7 @@ local quadrature = require "diffusion.oracle.quadrature"
 
 local order, longest = 16, 6
 local fine = 4096 -- chords by which a curve is measured
+local most = 2 ^ 20 -- nodes
 
 local function answered(fn, u)
   local y = fn(u)
@@ -21,13 +22,25 @@ local function answered(fn, u)
   return y
 end
 
+-- How many pieces a curve of that length needs.
+local function count_of(length, std)
+  if not (length > 0 and length < math.huge) then
+    opts.fail("curve: the points must be finite and differ along u, but the length is %g", length)
+  end
+  local n = math.max(8, math.ceil(length / (longest * std)))
+  if n * order > most then
+    opts.fail("curve: a length of %g with std = %g needs %d nodes, more than %d", length, std, n * order, most)
+  end
+  return n
+end
+
 -- Where to cut (0, 1) so that the pieces of the curve at w^power are of one length, at most
 -- `longest` times std and at least 8.
 local function cuts(fn, power, std)
   local at = answered(fn, core.linspace(0, 1, fine + 1) ^ power)
   local chords = (at:narrow(1, 2, fine) - at:narrow(1, 1, fine)):square():sum(2):sqrt()
   local length = chords:cumsum(1):totable()
-  local n = math.max(8, math.ceil(length[fine] / (longest * std)))
+  local n = count_of(length[fine], std)
   local out, i = { [0] = 0, [n] = 1 }, 1
   for k = 1, n - 1 do
     local wanted = length[fine] * k / n
@@ -72,6 +85,9 @@ local function along(name, pieces, power, std)
     for k, fn in ipairs(pieces) do
       local u, w = nodes_of(fn, power, std)
       at[k], weights[k] = answered(fn, u), w / #pieces
+      if at[k]:size(2) ~= at[1]:size(2) then
+        opts.fail("curve: piece %d has %d dimensions, the first has %d", k, at[k]:size(2), at[1]:size(2))
+      end
     end
   end)
   return blurred(points.new(core.ops.cat(at, 1):contiguous(), {

@@ -36,9 +36,9 @@ end
 -- Each component's m + a C (a^2 C + s^2)^-1 (x - a m), by its share in explaining x.
 function family.mean(o, x, a, s)
   local z, variance = aligned(o, x, a, s)
-  local share = log_joint(o, z, variance):softmax(1):unsqueeze(3)
-  local moved = along_axes(over(a) * o._variance / variance * z, o._back)
-  return (share * (moved + o._means:unsqueeze(2))):sum(1)
+  local moved = along_axes(over(a) * o._variance / variance * z, o._back) + o._means:unsqueeze(2)
+  if o.K == 1 then return moved:squeeze(1) end
+  return (log_joint(o, z, variance):softmax(1):unsqueeze(3) * moved):sum(1)
 end
 
 function family.draw(o, n, options)
