@@ -202,72 +202,7 @@ function Oracle:denoiser(process)
   end
 end
 
--- ==== for families =========================================================================
-
---- A list of n numbers from a number, a list or a tensor.
----@param name string the oracle's, for messages
----@param what string
----@param v number|number[]|diffusion.tensor
----@param n integer
----@return number[]
-function base.list(name, what, v, n)
-  local out = {}
-  if type(v) == "number" then
-    for i = 1, n do out[i] = v end
-  else
-    out = core.is_tensor(v) and v:flatten():totable() or v
-  end
-  if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end
-  for i = 1, n do
-    if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then
-      opts.fail("%s: entry %d of %s is %s, no finite number", name, i, what, opts.shown(out[i]))
-    end
-  end
-  return out
-end
-
---- The same, all above 0.
-function base.positive(name, what, v, n)
-  local out = base.list(name, what, v, n)
-  for i = 1, n do
-    if not (out[i] > 0) then opts.fail("%s: %s must be positive, entry %d is %g", name, what, i, out[i]) end
-  end
-  return out
-end
-
---- Weights above 0 that sum to 1; equal ones if nil.
-function base.weights(name, weights, n)
-  local list, out, total = base.positive(name, "weights", weights or 1, n), {}, 0
-  for i = 1, n do total = total + list[i] end
-  for i = 1, n do out[i] = list[i] / total end
-  return out
-end
-
---- Which of the weights each uniform number of u {n} falls to: {n} in 1..#weights.
----@param weights number[]
----@param u diffusion.tensor
----@return diffusion.tensor i64
-function base.pick(weights, u)
-  if #weights == 1 then return core.ones(u:size(1)):to "i64" end
-  local sums, total = {}, 0
-  for i = 1, #weights - 1 do
-    total = total + weights[i]
-    sums[i] = total
-  end
-  sums = core.tensor(sums):unsqueeze(1)
-  return base.in_blocks(#weights, function(rows)
-    return rows:ge(sums):sum(2) + 1
-  end, u:unsqueeze(2)):to "i64"
-end
-
---- Options for the several draws of one sample, which one seed would make depend on each
---- other: a generator counts them.
----@param options table|nil
----@return table|nil
-function base.counted(options)
-  local o = opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
-  return o.seed and { generator = core.generator { seed = o.seed } } or options
-end
+-- ==== products ===========================================================================
 
 local Highest = { __close = function(kept) core.precision(kept[1]) end }
 

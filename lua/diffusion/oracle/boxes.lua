@@ -8,6 +8,8 @@ local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
 local blurred = require "diffusion.oracle.blurred"
+local draw = require "diffusion.oracle.draw"
+local given = require "diffusion.oracle.given"
 local quadrature = require "diffusion.oracle.quadrature"
 
 local depth = 36 -- the integrand is followed to e^-36 of its peak
@@ -63,7 +65,7 @@ end
 
 function family.draw(o, n, options)
   local u = opts.relay(core.rand, { n, o.D + 1 }, options)
-  local which = base.pick(o.weights, u:select(2, o.D + 1))
+  local which = draw.pick(o.weights, u:select(2, o.D + 1))
   local low, high = o._low:reshape(o.K, o.D), o._high:reshape(o.K, o.D)
   low = low:index(1, which)
   return low + (high:index(1, which) - low) * u:narrow(2, 1, o.D)
@@ -117,7 +119,7 @@ function boxes.box(options)
   local side = { "number|table|tensor", required = true }
   local o = opts.check("box", options, { low = side, high = side })
   local D = math.max(length_of(o.low), length_of(o.high))
-  local low, high = base.list("box", "low", o.low, D), base.list("box", "high", o.high, D)
+  local low, high = given.list("box", "low", o.low, D), given.list("box", "high", o.high, D)
   check_sides("box", low, high)
   return new("even distribution", { low }, { high }, { 1 })
 end
@@ -145,7 +147,7 @@ function boxes.checkerboard(options)
   local o = opts.check("checkerboard", options, { cells = { "integer", default = 4, min = 1 },
     noise = { "number", default = 0, min = 0, below = 1 }, size = { "number", above = 0 } })
   local lows, highs = board(o.cells, o.size or math.sqrt(12 * (1 - o.noise ^ 2)))
-  local of = new("checkerboard", lows, highs, base.weights("checkerboard", 1, #lows))
+  local of = new("checkerboard", lows, highs, given.weights("checkerboard", 1, #lows))
   return o.noise > 0 and blurred(of, o.noise) or of
 end
 
@@ -153,7 +155,7 @@ end
 local function edges_of(o, K)
   if o.edges then
     if o.low or o.high then opts.fail "histogram: give edges, or low and high" end
-    return base.list("histogram", "edges", o.edges, K + 1)
+    return given.list("histogram", "edges", o.edges, K + 1)
   end
   if not (o.low and o.high) then opts.fail "histogram: give edges, or low and high" end
   local edges = {}
@@ -184,9 +186,9 @@ function boxes.histogram(options)
   local o = opts.check("histogram", options, { weights = { "table|tensor", required = true },
     edges = { "table|tensor" }, low = { "number" }, high = { "number" } })
   local K = length_of(o.weights)
-  local weights = base.list("histogram", "weights", o.weights, K)
+  local weights = given.list("histogram", "weights", o.weights, K)
   local lows, highs, held = full(edges_of(o, K), weights)
-  return new("histogram", lows, highs, base.weights("histogram", held, #held))
+  return new("histogram", lows, highs, given.weights("histogram", held, #held))
 end
 
 return boxes

@@ -3,6 +3,8 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
+local draw = require "diffusion.oracle.draw"
+local given = require "diffusion.oracle.given"
 local quadrature = require "diffusion.oracle.quadrature"
 
 local family = {}
@@ -42,7 +44,7 @@ function family.mean(o, x, a, s)
 end
 
 function family.draw(o, n, options)
-  local which = base.pick(o.weights, opts.relay(core.rand, { n }, options))
+  local which = draw.pick(o.weights, opts.relay(core.rand, { n }, options))
   local z = core.randn({ n, o.D }, options)
   local scaled = z * o._variance:squeeze(2):sqrt():index(1, which)
   if o._axes then scaled = base.at_highest(family.turned, o, scaled, which) end
@@ -83,7 +85,7 @@ end
 local function new(name, means, variance, axes, weights, fields)
   local K, D = means:size(1), means:size(2)
   fields.K, fields.D, fields.work = K, D, 2 * K * D
-  fields.weights = base.weights(name, weights, K)
+  fields.weights = given.weights(name, weights, K)
   fields._means, fields._variance, fields._axes = means, variance, axes
   fields._back = axes and axes:permute(1, 3, 2):contiguous()
   fields._prior = core.tensor(fields.weights):log():unsqueeze(2)
@@ -113,7 +115,7 @@ end
 -- A Gaussian whose coordinates are independent needs no other axes.
 local function straight(o)
   local D = math.max(length_of(o.std), length_of(o.mean))
-  local variance = core.tensor(base.positive("gaussian", "std", o.std, D)) ^ 2
+  local variance = core.tensor(given.positive("gaussian", "std", o.std, D)) ^ 2
   return core.eye(D) * variance, variance:reshape(1, 1, D)
 end
 
@@ -137,7 +139,7 @@ function mixture.gaussian(options)
     std = { "number|table|tensor" }, cov = { "table|tensor" } })
   if (o.std == nil) == (o.cov == nil) then opts.fail "gaussian: give one of 'std' and 'cov'" end
   local cov, variance, axes = (o.std and straight or turned)(o)
-  local mean = core.tensor(base.list("gaussian", "mean", o.mean, cov:size(1)))
+  local mean = core.tensor(given.list("gaussian", "mean", o.mean, cov:size(1)))
   return new("gaussian", mean:unsqueeze(1), variance, axes, nil, { mean = mean, cov = cov })
 end
 
@@ -164,7 +166,7 @@ function mixture.mixture(options)
   if (o.std == nil) == (o.covs == nil) then opts.fail "mixture: give one of 'std' and 'covs'" end
   local K, D = means:size(1), means:size(2)
   if o.std then
-    local std = base.positive("mixture", "std", o.std, K)
+    local std = given.positive("mixture", "std", o.std, K)
     return new("mixture", means, (core.tensor(std) ^ 2):reshape(K, 1, 1), nil, o.weights,
       { means = means, std = std })
   end

@@ -158,15 +158,15 @@ end
 --- The empirical distribution of a data set: its n points, equally likely. Its best denoiser
 --- is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share
 --- of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n
---- where all differ; at a level both are those of a density. With std, each point is a
---- Gaussian (a kernel density), and so is everything. In float, points of 16 dimensions or
+--- where all differ; at a level log_prob is that of a density. With std each point is a
+--- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
 --- more are told apart by products, whose rounding blurs weights by a factor of
 --- exp(1e-7 |x| |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8 becomes floats in [-1, 1]
 ---@param options table? {std = width of each point, above 0; none if absent}
 ---@return diffusion.oracle
 ---@usage local digits = d.oracle.empirical(d.data.digits())
---- print(digits, digits:posterior_mean(d.randn(2, 28, 28, 1), 0.1, 0.9):shape()[2])
+--- print(digits, digits:posterior_mean(d.randn(2, 8, 8, 1), 0.1, 0.9))
 function points.empirical(x, options)
   local o = opts.check("empirical", options, { std = { "number", above = 0 } }, 2)
   local data = points.new(rows_of(x))

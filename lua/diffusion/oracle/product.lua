@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
+local draw = require "diffusion.oracle.draw"
 
 local family = {}
 
@@ -34,7 +35,7 @@ function family.density(o, x)
 end
 
 function family.draw(o, n, options)
-  options = base.counted(options)
+  options = draw.counted(options)
   local out = {}
   for i, part in ipairs(o._parts) do out[i] = part:sample(n, options) end
   return core.ops.cat(out, 2)

@@ -1,0 +1,34 @@
+-- What drawing samples has in common.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local base = require "diffusion.oracle.base"
+
+local draw = {}
+
+--- Which of the weights each uniform number of u {n} falls to: {n} in 1..#weights.
+---@param weights number[]
+---@param u diffusion.tensor
+---@return diffusion.tensor i64
+function draw.pick(weights, u)
+  if #weights == 1 then return core.ones(u:size(1)):to "i64" end
+  local sums, total = {}, 0
+  for i = 1, #weights - 1 do
+    total = total + weights[i]
+    sums[i] = total
+  end
+  sums = core.tensor(sums):unsqueeze(1)
+  return base.in_blocks(#weights, function(rows)
+    return rows:ge(sums):sum(2) + 1
+  end, u:unsqueeze(2)):to "i64"
+end
+
+--- Options for the several draws of one sample, which one seed would make depend on each
+--- other: a generator counts them.
+---@param options table|nil
+---@return table|nil
+function draw.counted(options)
+  local o = opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
+  return o.seed and { generator = core.generator { seed = o.seed } } or options
+end
+
+return draw

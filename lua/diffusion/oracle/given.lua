@@ -1,0 +1,46 @@
+-- Numbers as options give them: one for all, a list or a tensor.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+local given = {}
+
+--- A list of n numbers from a number, a list or a tensor.
+---@param name string the oracle's, for messages
+---@param what string
+---@param v number|number[]|diffusion.tensor
+---@param n integer
+---@return number[]
+function given.list(name, what, v, n)
+  local out = {}
+  if type(v) == "number" then
+    for i = 1, n do out[i] = v end
+  else
+    out = core.is_tensor(v) and v:flatten():totable() or v
+  end
+  if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end
+  for i = 1, n do
+    if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then
+      opts.fail("%s: entry %d of %s is %s, no finite number", name, i, what, opts.shown(out[i]))
+    end
+  end
+  return out
+end
+
+--- The same, all above 0.
+function given.positive(name, what, v, n)
+  local out = given.list(name, what, v, n)
+  for i = 1, n do
+    if not (out[i] > 0) then opts.fail("%s: %s must be positive, entry %d is %g", name, what, i, out[i]) end
+  end
+  return out
+end
+
+--- Weights above 0 that sum to 1; equal ones if nil.
+function given.weights(name, weights, n)
+  local list, out, total = given.positive(name, "weights", weights or 1, n), {}, 0
+  for i = 1, n do total = total + list[i] end
+  for i = 1, n do out[i] = list[i] / total end
+  return out
+end
+
+return given
