@@ -1132,7 +1132,63 @@ return {
   },
   ["d.oracle"] = {
     signature = "d.oracle",
-    text = "Distributions whose best denoiser is known in closed form: they stand where a trained network would, and a sampler's result can be held against the truth. Gaussians and mixtures of Gaussians, one isotropic width a component.",
+    text = "Distributions whose best denoiser E[x0 | xt] is known exactly: they stand where a trained network would, and a sampler's result, a loss or a likelihood can be held against the truth. Each samples, gives ln p of the data and of the data under any noise, its entropy, and the denoiser of a process.",
+  },
+  ["d.oracle.box"] = {
+    signature = "d.oracle.box(options)",
+    text = "The even distribution on a box.",
+    params = {
+      { name = "options", type = "table", text = "{low =, high =}: numbers, or lists of D" },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "local o = d.oracle.box{ low = -1, high = { 1, 3 } }\nprint(o:entropy(), o:posterior_mean(d.zeros(1, 2), 1, 0.5))",
+  },
+  ["d.oracle.checkerboard"] = {
+    signature = "d.oracle.checkerboard([options])",
+    text = "The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32.",
+    params = {
+      { name = "options", type = "table?", text = "{cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "print(d.oracle.checkerboard{ size = 8 }:entropy(), math.log(32))",
+  },
+  ["d.oracle.curve"] = {
+    signature = "d.oracle.curve(options)",
+    text = "A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its quadrature, some 1e-10 near the curve.",
+    params = {
+      { name = "options", type = "table", text = "{points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}" },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "local ring = d.oracle.curve{ std = 0.1, points = function(u)\n  local angle = u * (2 * math.pi)\n  return d.stack({ angle:cos(), angle:sin() }, 2)\nend }\nprint(ring:entropy())",
+  },
+  ["d.oracle.eight_gaussians"] = {
+    signature = "d.oracle.eight_gaussians([options])",
+    text = "The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019 (FFJORD) have radius = 4/1.414, std = 0.5/1.414.",
+    params = {
+      { name = "options", type = "table?", text = "{noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "print(d.oracle.eight_gaussians{ radius = 2, std = 0.1 }:entropy()) -- 0.31215",
+  },
+  ["d.oracle.empirical"] = {
+    signature = "d.oracle.empirical(x, [options])",
+    text = "The empirical distribution of a data set: its n points, equally likely. Its best denoiser is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n where all differ; at a level log_prob is that of a density. With std each point is a Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x| |y| / s^2).",
+    params = {
+      { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8 becomes floats in [-1, 1]" },
+      { name = "options", type = "table?", text = "{std = width of each point, above 0; none if absent}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "local digits = d.oracle.empirical(d.data.digits())\nprint(digits, digits:posterior_mean(d.randn(2, 8, 8, 1), 0.1, 0.9))",
   },
   ["d.oracle.gaussian"] = {
     signature = "d.oracle.gaussian(options)",
@@ -1143,17 +1199,71 @@ return {
     returns = {
       { type = "diffusion.oracle" },
     },
+    example = "local oracle = d.oracle.gaussian{ mean = { 1, -1 }, cov = { { 1, 0.3 }, { 0.3, 0.5 } } }\nprint(oracle:entropy(), oracle:posterior_mean(d.zeros(1, 2), 0.6, 0.8))",
+  },
+  ["d.oracle.histogram"] = {
+    signature = "d.oracle.histogram(options)",
+    text = "A histogram on the line: even within each of K bins.",
+    params = {
+      { name = "options", type = "table", text = "{weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}" },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "print(d.oracle.histogram{ low = -1, high = 1, weights = { 1, 3, 0, 2 } }:entropy())",
   },
   ["d.oracle.mixture"] = {
     signature = "d.oracle.mixture(options)",
-    text = "A mixture of K isotropic Gaussians.",
+    text = "A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in one or two dimensions.",
     params = {
-      { name = "options", type = "table", text = "{means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}" },
+      { name = "options", type = "table", text = "{means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors" },
     },
     returns = {
       { type = "diffusion.oracle" },
     },
     example = "local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }\nlocal p = d.process{ schedule = d.schedule.cosine{}, predict = \"x0\" }\nlocal x = d.sample{ model = oracle:denoiser(p), process = p, shape = { 1000, 1 }, steps = 20, seed = 1 }\nprint(d.metric.wasserstein1(x, oracle:sample(1000, { seed = 2 })))",
+  },
+  ["d.oracle.moons"] = {
+    signature = "d.oracle.moons([options])",
+    text = "The distribution of d.data.toy.moons.",
+    params = {
+      { name = "options", type = "table?", text = "{noise = 0.08, a standard deviation, of 1 in all}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "local moons = d.oracle.moons{}\nprint(moons, moons:log_prob(d.data.toy.moons(1000, { seed = 1 }).x):mean():item())",
+  },
+  ["d.oracle.product"] = {
+    signature = "d.oracle.product(parts)",
+    text = "Independent blocks of coordinates: the first part's, then the second's, ...",
+    params = {
+      { name = "parts", type = "diffusion.oracle[]", text = "one or more" },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+    example = "local o = d.oracle.product{ d.oracle.gaussian{ std = 2 }, d.oracle.moons{} }\nprint(o, o.D, o:sample(4, { seed = 1 }))",
+  },
+  ["d.oracle.spiral"] = {
+    signature = "d.oracle.spiral([options])",
+    text = "The distribution of d.data.toy.spiral.",
+    params = {
+      { name = "options", type = "table?", text = "{noise = 0.03, a standard deviation, of 1 in all}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
+  },
+  ["d.oracle.swiss_roll"] = {
+    signature = "d.oracle.swiss_roll([options])",
+    text = "The distribution of d.data.toy.swiss_roll.",
+    params = {
+      { name = "options", type = "table?", text = "{noise = 0.04, a standard deviation, of 1 in all}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.oracle" },
+    },
   },
   ["d.plot"] = {
     signature = "d.plot",
@@ -1866,14 +1976,14 @@ return {
   },
   ["oracle"] = {
     signature = "oracle",
-    text = "A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.",
+    text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
     params = {
       { name = "D", type = "integer", text = "its dimension" },
     },
   },
   ["oracle:denoiser"] = {
     signature = "oracle:denoiser(process)",
-    text = "The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts, of any shape whose samples have D elements.",
+    text = "The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts. xt is {B,...} with D numbers a sample, t a number, a list or {B}.",
     params = {
       { name = "process", type = "diffusion.process" },
     },
@@ -1882,43 +1992,50 @@ return {
     },
   },
   ["oracle:entropy"] = {
-    signature = "oracle:entropy()",
-    text = "The differential entropy in nats: D/2 ln(2 pi e) + 1/2 ln det cov.",
+    signature = "oracle:entropy([options])",
+    text = "The differential entropy in nats, -E ln p (of the empirical distribution: of its points as symbols). By its formula; in one or two dimensions by quadrature; else the mean over samples.",
+    params = {
+      { name = "options", type = "table?", text = "{samples = 20000, seed = 1}, for that mean", optional = true },
+    },
     returns = {
       { type = "number" },
+      { type = "number|nil", text = "error its standard error where it is a mean over samples" },
     },
   },
   ["oracle:log_prob"] = {
-    signature = "oracle:log_prob(x)",
-    text = "ln p(x) for each row.",
+    signature = "oracle:log_prob(x, [level], [t])",
+    text = "ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the quadratures that the oracle's own text names.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "{B, D}" },
+      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers a sample" },
+      { name = "level", type = "table|diffusion.process?", text = "{a = 1, s = 0}, each a number or {B}; or a process, with t", optional = true },
+      { name = "t", type = "number|number[]|diffusion.tensor?", text = "with a process", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B}" },
     },
+    example = "local moons = d.oracle.moons{}\nprint(moons:log_prob(d.zeros(1, 2)), moons:log_prob(d.zeros(1, 2), { a = 1, s = 0.5 }))",
   },
   ["oracle:posterior_mean"] = {
     signature = "oracle:posterior_mean(x, a, s)",
-    text = "The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the eigenbasis.",
+    text = "The best x0 of x = a x0 + s eps: E[x0 | x].",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "{B, D}" },
+      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers a sample" },
       { name = "a", type = "number|diffusion.tensor", text = "signal, one or {B}" },
-      { name = "s", type = "number|diffusion.tensor", text = "noise, one or {B}" },
+      { name = "s", type = "number|diffusion.tensor", text = "noise, one or {B}; above 0 where the data has points without width (empirical, boxes)" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "{B, D}" },
+      { type = "diffusion.tensor", text = "as x" },
     },
   },
   ["oracle:sample"] = {
     signature = "oracle:sample(n, [options])",
-    text = "n samples.",
+    text = "Draws samples.",
     params = {
       { name = "n", type = "integer" },
-      { name = "options", type = "table?", text = "{seed=}", optional = true },
+      { name = "options", type = "table?", text = "{seed=} or {generator=}; else manual_seed's counter goes on", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "x {n, D}" },
+      { type = "diffusion.tensor", text = "x {n,D}" },
     },
   },
   ["process"] = {

@@ -58,7 +58,8 @@ local layer = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local model = {}
 
---- A distribution whose best denoiser is known: d.oracle.gaussian or d.oracle.mixture.
+--- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
+--- with respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
 local oracle = {}
@@ -780,20 +781,82 @@ function d.objective(options) end
 ---@return diffusion.tensor
 function d.ones(shape, opts) end
 
---- Distributions whose best denoiser is known in closed form: they stand where a trained
---- network would, and a sampler's result can be held against the truth. Gaussians and mixtures
---- of Gaussians, one isotropic width a component.
+--- Distributions whose best denoiser E[x0 | xt] is known exactly: they stand where a trained
+--- network would, and a sampler's result, a loss or a likelihood can be held against the
+--- truth. Each samples, gives ln p of the data and of the data under any noise, its entropy,
+--- and the denoiser of a process.
 d.oracle = {}
+
+--- The even distribution on a box.
+---@param options table {low =, high =}: numbers, or lists of D
+---@return diffusion.oracle
+function d.oracle.box(options) end
+
+--- The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of
+--- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32.
+---@param options? table? {cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature
+---@return diffusion.oracle
+function d.oracle.checkerboard(options) end
+
+--- A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its
+--- quadrature, some 1e-10 near the curve.
+---@param options table {points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}
+---@return diffusion.oracle
+function d.oracle.curve(options) end
+
+--- The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019
+--- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
+---@param options? table? {noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}
+---@return diffusion.oracle
+function d.oracle.eight_gaussians(options) end
+
+--- The empirical distribution of a data set: its n points, equally likely. Its best denoiser
+--- is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share
+--- of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n
+--- where all differ; at a level log_prob is that of a density. With std each point is a
+--- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
+--- more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x|
+--- |y| / s^2).
+---@param x diffusion.tensor|diffusion.set {n,...}; u8 becomes floats in [-1, 1]
+---@param options? table? {std = width of each point, above 0; none if absent}
+---@return diffusion.oracle
+function d.oracle.empirical(x, options) end
 
 --- A Gaussian.
 ---@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
 ---@return diffusion.oracle
 function d.oracle.gaussian(options) end
 
---- A mixture of K isotropic Gaussians.
----@param options table {means = K lists of D, std = number or a list of K, weights = a list of K, equal if absent}
+--- A histogram on the line: even within each of K bins.
+---@param options table {weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}
+---@return diffusion.oracle
+function d.oracle.histogram(options) end
+
+--- A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in
+--- one or two dimensions.
+---@param options table {means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors
 ---@return diffusion.oracle
 function d.oracle.mixture(options) end
+
+--- The distribution of d.data.toy.moons.
+---@param options? table? {noise = 0.08, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+function d.oracle.moons(options) end
+
+--- Independent blocks of coordinates: the first part's, then the second's, ...
+---@param parts diffusion.oracle[] one or more
+---@return diffusion.oracle
+function d.oracle.product(parts) end
+
+--- The distribution of d.data.toy.spiral.
+---@param options? table? {noise = 0.03, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+function d.oracle.spiral(options) end
+
+--- The distribution of d.data.toy.swiss_roll.
+---@param options? table? {noise = 0.04, a standard deviation, of 1 in all}
+---@return diffusion.oracle
+function d.oracle.swiss_roll(options) end
 
 --- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where
 --- there is a display, or its text terminal.
@@ -1177,33 +1240,40 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
---- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts,
---- of any shape whose samples have D elements.
+--- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
+--- xt is {B,...} with D numbers a sample, t a number, a list or {B}.
 ---@param process diffusion.process
 ---@return function denoiser
 function oracle:denoiser(process) end
 
---- The differential entropy in nats: D/2 ln(2 pi e) + 1/2 ln det cov.
+--- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
+--- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
+--- samples.
+---@param options? table? {samples = 20000, seed = 1}, for that mean
 ---@return number
-function oracle:entropy() end
+---@return number|nil error its standard error where it is a mean over samples
+function oracle:entropy(options) end
 
---- ln p(x) for each row.
----@param x diffusion.tensor {B, D}
+--- ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is (a
+--- D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
+--- quadratures that the oracle's own text names.
+---@param x diffusion.tensor {B,...}, D numbers a sample
+---@param level? table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process, with t
+---@param t? number|number[]|diffusion.tensor? with a process
 ---@return diffusion.tensor {B}
-function oracle:log_prob(x) end
+function oracle:log_prob(x, level, t) end
 
---- The best x0 of x = a x0 + s eps: mean + a cov (a^2 cov + s^2)^-1 (x - a mean), in the
---- eigenbasis.
----@param x diffusion.tensor {B, D}
+--- The best x0 of x = a x0 + s eps: E[x0 | x].
+---@param x diffusion.tensor {B,...}, D numbers a sample
 ---@param a number|diffusion.tensor signal, one or {B}
----@param s number|diffusion.tensor noise, one or {B}
----@return diffusion.tensor {B, D}
+---@param s number|diffusion.tensor noise, one or {B}; above 0 where the data has points without width (empirical, boxes)
+---@return diffusion.tensor as x
 function oracle:posterior_mean(x, a, s) end
 
---- n samples.
+--- Draws samples.
 ---@param n integer
----@param options? table? {seed=}
----@return diffusion.tensor x {n, D}
+---@param options? table? {seed=} or {generator=}; else manual_seed's counter goes on
+---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
