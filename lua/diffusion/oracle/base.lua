@@ -104,6 +104,7 @@ end
 ---@param options table? {seed=} or {generator=}; else manual_seed's counter goes on
 ---@return diffusion.tensor x {n,D}
 function Oracle:sample(n, options)
+  opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
   return self._family.draw(self, check_count(n), options)
 end
 

@@ -2,7 +2,6 @@
 -- b at a higher one, for a x0 + s eps = a b + r e' with r^2 = a^2 std^2 + s^2.
 local core = require "diffusion.core"
 local base = require "diffusion.oracle.base"
-local draw = require "diffusion.oracle.draw"
 local quadrature = require "diffusion.oracle.quadrature"
 
 local family, blurred = {}, nil
@@ -18,8 +17,8 @@ end
 
 function family.marginal(o, x, a, s) return o.of:log_prob(x, { a = a, s = level(o, a, s) }) end
 
+-- b is of uniform numbers, so one seed serves both.
 function family.draw(o, n, options)
-  options = draw.counted(options)
   local b = o.of:sample(n, options)
   return b + core.randn({ n, o.D }, options) * o.std
 end

@@ -1,6 +1,5 @@
 -- What drawing samples has in common.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
 
 local draw = {}
@@ -27,8 +26,8 @@ end
 ---@param options table|nil
 ---@return table|nil
 function draw.counted(options)
-  local o = opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
-  return o.seed and { generator = core.generator { seed = o.seed } } or options
+  if not (options and options.seed) then return options end
+  return { generator = core.generator { seed = options.seed } }
 end
 
 return draw
