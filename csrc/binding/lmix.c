@@ -45,8 +45,47 @@ static df_tensor *run_mix_noise(lua_State *L, df_tape *tape) {
 
 static int l_mix_noise(lua_State *L) { return dfl_run(L, run_mix_noise); }
 
+/* Draws, one for each of n coefficients, in a userdata left on the stack. */
+static const uint32_t *read_draws(lua_State *L, int arg, df_int n) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  df_int draws = (df_int)lua_rawlen(L, arg);
+  uint32_t *step = lua_newuserdatauv(L, (size_t)n * sizeof *step + 1, 0);
+  if (draws != n)
+    luaL_error(L, "mix_normals: %d coefficients for %d draws", (int)n, (int)draws);
+  for (df_int j = 0; j < n; j++) {
+    int whole;
+    lua_rawgeti(L, arg, j + 1);
+    lua_Integer draw = lua_tointegerx(L, -1, &whole);
+    if (!whole || draw < 0 || draw > UINT32_MAX)
+      luaL_error(L,
+                 "mix_normals: draw %d is %s; a whole number in 0..4294967295 expected",
+                 (int)j + 1, dfl_briefly(L, -1));
+    step[j] = (uint32_t)draw;
+    lua_pop(L, 1);
+  }
+  return step;
+}
+
+/* mix_normals({c, ...}, seed, stream, {draw, ...}, c1, x1, ...): with the sum of c z, each z
+** the one of mix_noise(1, seed, stream, draw, ...). Lists are as long as each other, at most
+** 64, and for all samples; c1, c2, ... are as in mix. */
+static df_tensor *run_mix_normals(lua_State *L, df_tape *tape) {
+  df_term term[DF_TERMS_MAX];
+  df_normals normals = { .c = NULL };
+  normals.key.seed = (uint64_t)luaL_checkinteger(L, 2);
+  normals.key.stream = (uint32_t)luaL_checkinteger(L, 3);
+  int terms = read_terms(L, 5, term);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  normals.c = dfl_doubles(L, 1, &normals.n);
+  normals.step = read_draws(L, 4, normals.n);
+  return df_mix_normals(tape, term, terms, &normals);
+}
+
+static int l_mix_normals(lua_State *L) { return dfl_run(L, run_mix_normals); }
+
 static const luaL_Reg functions[] = {
   { "mix_noise", l_mix_noise },
+  { "mix_normals", l_mix_normals },
   { NULL, NULL },
 };
 

@@ -16,6 +16,7 @@ typedef struct mix { /* what a worker needs; `rows` samples of `row` elements */
   bool each[DF_TERMS_MAX]; /* one coefficient per sample, else one for all */
   int terms;
   const df_noise *noise;
+  const df_normals *normals;
   df_int rows, row, blocks; /* blocks of a row */
 } mix;
 
@@ -28,6 +29,21 @@ static void draw(const mix *m, df_real *eps, df_int sample, df_int first, df_int
   key.sample += (uint32_t)sample;
   if (m->noise->step) key.step = m->noise->step[sample];
   df_kernel()->normal(eps, first, n, &key);
+}
+
+/* y += sum_j c_j z_j, while the block is in cache: each z_j is added as mix itself would
+** add it, so one alone has the bits of `draw`. */
+static void add_normals(const mix *m, df_real *y, df_int sample, df_int first, df_int n) {
+  df_real z[BLOCK];
+  const df_real *x = z;
+  df_random key = m->normals->key;
+  key.sample += (uint32_t)sample;
+  for (df_int j = 0; j < m->normals->n; j++) {
+    df_real c = (df_real)m->normals->c[j];
+    key.step = m->normals->step[j];
+    df_kernel()->normal(z, first, n, &key);
+    df_kernel()->mix(y, 1, &c, &x, 1, n);
+  }
 }
 
 /* One block of one sample. */
@@ -46,6 +62,7 @@ static void mix_block(const mix *m, df_int sample, df_int first, df_int n) {
     x[k++] = eps;
   }
   df_kernel()->mix(m->y + at, 0, c, x, k, n);
+  if (m->normals) add_normals(m, m->y + at, sample, first, n);
 }
 
 static void mix_blocks(void *context, df_int begin, df_int end) {
@@ -62,12 +79,12 @@ static df_int samples(const df_shape *s) { return s->ndim ? s->size[0] : 1; }
 static void run(mix *m, const df_shape *shape) {
   df_int count = df_shape_count(shape);
   if (count == 0) return;
-  bool each = m->noise != NULL;
+  bool each = m->noise || m->normals;
   for (int i = 0; i < m->terms; i++) each = each || m->each[i];
   m->rows = each ? samples(shape) : 1;
   m->row = count / m->rows;
   m->blocks = df_ceil_div(m->row, BLOCK);
-  df_parallel(m->rows * m->blocks, 8, mix_blocks, m);
+  df_parallel(m->rows * m->blocks, m->normals ? 1 : 8, mix_blocks, m);
 }
 
 static df_code check_count(df_int n, const df_shape *shape) {
@@ -135,10 +152,11 @@ static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int ter
       tape, y, (df_note){ .op = &op, .n = terms, .x = x, .data = k, .size = size });
 }
 
-df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise) {
+static df_tensor *mixed(df_tape *tape, const df_term *term, int terms,
+                        const df_noise *noise, const df_normals *normals) {
   df_term dense[DF_TERMS_MAX] = { { NULL, NULL, 0 } };
   df_tensor *x[DF_TERMS_MAX];
-  mix m = { .terms = terms, .noise = noise };
+  mix m = { .terms = terms, .noise = noise, .normals = normals };
   for (int i = 0; i < terms; i++) {
     dense[i] = term[i];
     dense[i].x = x[i] = df_dense(tape, term[i].x);
@@ -152,4 +170,16 @@ df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise 
   m.eps = noise && noise->eps ? df_tensor_reals(noise->eps) : NULL;
   run(&m, &y->shape);
   return note(tape, y, dense, terms, x);
+}
+
+df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise) {
+  return mixed(tape, term, terms, noise, NULL);
+}
+
+df_tensor *df_mix_normals(df_tape *tape, const df_term *term, int terms,
+                          const df_normals *normals) {
+  if (normals->n > DF_NORMALS_MAX)
+    return df_fail_null(DF_MISUSE, "mix: at most %d normals, got %td", DF_NORMALS_MAX,
+                        normals->n);
+  return mixed(tape, term, terms, NULL, normals);
 }

@@ -62,6 +62,20 @@ typedef struct df_noise {
 #define DF_TERMS_MAX 16
 df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise);
 
+/* Several normals at once: y = sum_i c_i x_i + sum_j c_j z_j, z_j the one that step j alone
+** draws, with one c_j for all samples; no gradient but that of the x. A Brownian increment
+** is such a sum over the nodes of its tree. */
+typedef struct df_normals {
+  const double *c;
+  const uint32_t *step;
+  df_int n;      /* of both, 0..DF_NORMALS_MAX */
+  df_random key; /* without its step; sample k draws with key.sample + k */
+} df_normals;
+
+#define DF_NORMALS_MAX 64
+df_tensor *df_mix_normals(df_tape *tape, const df_term *term, int terms,
+                          const df_normals *normals);
+
 /* ==== unary.c ======================================================================= */
 
 typedef struct df_unary_op df_unary_op; /* "exp", "silu", ... */
