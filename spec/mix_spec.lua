@@ -1,7 +1,6 @@
 -- core.mix_noise and core.mix_normals: the noise that a sampler adds in the pass of its mix.
 local d = require "diffusion"
 local core = require "diffusion.core"
-local flat = require "spec.support.flat"
 
 local stream = 6
 local shape = { 3, 2500 } -- more than a block a sample, and a rest
