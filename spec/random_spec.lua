@@ -206,6 +206,8 @@ describe("randperm", function()
   end)
 end)
 
+-- Values made by PyTorch 2.13.0 on a CPU (x86-64, AVX2), whose logarithms and sines differ
+-- from the C library's by up to 2.4e-7.
 describe("the torch generator", function()
   local function close(expected, x)
     local values = flat(x)
@@ -223,18 +225,156 @@ describe("the torch generator", function()
     close({ 0.0461304635, 0.4024028182, -1.0115290880, 0.2167382389 }, torch(1234):randn(4))
   end)
 
-  it("counts the seed's low 32 bits, and redraws the last sixteen", function()
+  it("counts the seed's low 32 bits", function()
     assert.equal(torch(0):randn(5):bytes(), torch(1 << 32):randn(5):bytes())
-    local long, short = flat(torch(0):randn(35)), flat(torch(0):randn(32))
-    for i = 1, 19 do assert.equal(short[i], long[i]) end
-    assert.not_equal(short[20], long[20])
+    close({ -0.4867807627, -0.6038215756, -0.5580962300 }, torch((1 << 32) + 5):randn(3))
+    close({ 0.3366903663, 0.1288094074, 0.2344623655 }, torch((1 << 40) + 42):randn(3))
+    close({ 1.2197630405, -0.3929794729, 1.0230751038 }, torch(-1):randn(3))
   end)
 
-  it("gives whole numbers within their ends and permutations", function()
-    for _, x in ipairs(flat(torch(1):randint(3, 5, { 100 }))) do assert.is_true(x >= 3 and x <= 5) end
-    local p = flat(torch(1):randperm(50))
-    table.sort(p)
-    for i = 1, 50 do assert.equal(i, p[i]) end
+  it("redraws the last sixteen of a count that isn't a multiple", function()
+    close({ -1.125839829, -1.695931196, 0.566650629, 0.7935083508, 0.5988394618, -1.555095077, -0.3413603902,
+      1.853006124, 0.4680964053, -0.5854975581, -0.1733967513, 0.1834779382, 1.38936615, 1.586334229,
+      0.9462983608, -0.8436767459, 0.9318265915 }, torch(0):randn(17))
+    close({ -1.125839829, -1.152360201, -0.2505785823, -0.4338788092, 0.5988394618, -1.555095077, -0.3413603902,
+      1.853006124, 0.4680964053, -0.1577124447, 1.44366014, 0.2660494149, 1.38936615, 1.586334229, 0.9462983608,
+      -0.8436767459, 0.9318265915, 1.259009242, 2.004980564, 0.05373690277 }, torch(0):randn(4, 5))
+    local g = torch(0)
+    close({ -0.09334823489, 0.6870502234, -0.8383153677, 0.00089182175, -2.613322496, -1.696474433, -0.2282417864,
+      0.2799549997, 0.0732460469, 1.113318443, 0.2822672427, 0.4342256486, 0.4569401443, -0.8653713465,
+      0.7813079357, -0.926789403, 0.2064163089, -0.3334478736, -0.4288299978, 0.2329182923 },
+      g:randn(100):narrow(1, 81, 20))
+    close({ 0.3755578398704529 }, g:rand(1)) -- and goes on behind them
+    local long, short = flat(torch(0):randn(35)), flat(torch(0):randn(32))
+    for i = 1, 19 do assert.equal(short[i], long[i]) end
+  end)
+
+  it("keeps the second normal of a pair, past what has sixteen or more", function()
+    local g = torch(0)
+    close({ 1.5409960747, -0.2934288979, -2.1787893772 }, g:randn(3))
+    close({ -0.3561283648, 0.4372227192, 0.4913049638 }, g:randn(16):narrow(1, 1, 3))
+    close({ 0.5684312582, -0.8566746116 }, g:randn(2))
+    g:randn(1)
+    close({ 1.5409960747, -0.2934288979 }, torch(0):randn(2)) -- none is left over from a seed
+  end)
+
+  it("gives PyTorch's whole numbers: two words from a range of 2^28 on", function()
+    local function whole(seed, low, high, n) return flat(torch(seed):randint(low, high, { n })) end
+    assert.same({ 4, 9, 3, 0, 3, 9, 7, 3, 7, 3 }, whole(0, 0, 9, 10))
+    assert.same({ 2, 7, 6, 4, 6, 5, 0, 4, 0, 3 }, whole(42, 0, 9, 10))
+    assert.same({ -2, -2, -4, 4, -3, 5, -5, 1, -1, -3, 4, 2 }, whole(7, -5, 5, 12))
+    assert.same({ 75434668, 130329135, 118924917, 2215104 }, whole(0, 0, (1 << 27) - 1, 4))
+    assert.same({ 59306160, 171107527, 128500261 }, whole(7, 0, (1 << 28) - 2, 3))
+    assert.same({ 130329135, 136432832, 195187451, 149257575 }, whole(0, 0, (1 << 28) - 1, 4))
+    assert.same({ 608416988, 2402841398, 1978730047, 1684206635 }, whole(0, 0, (1 << 32) - 2, 4))
+    assert.same({ 2546248239, 3626093760, 3684848379, 3638918503 }, whole(0, 0, (1 << 32) - 1, 4))
+    assert.same({ 741280623151, 506137267392, 291447657211, 841157541223 }, whole(0, 0, (1 << 40) - 1, 4))
+    assert.same({ -3711235831533098449, -642142871786238784, -2716036421228801285 },
+      whole(0, -(1 << 62), (1 << 62) - 1, 3))
+    assert.same({ -8322921849960486353, -5253828890213626688, -7327722439656189189, -8395423546819117721 },
+      whole(0, math.mininteger, math.maxinteger, 4)) -- random_(-2^63, None)
+  end)
+
+  it("gives PyTorch's permutations, counted from 1", function()
+    local function order(seed, n)
+      local p = flat(torch(seed):randperm(n))
+      for i = 1, n do p[i] = p[i] - 1 end
+      return p
+    end
+    assert.same({ 4, 1, 7, 5, 3, 9, 0, 8, 6, 2 }, order(0, 10))
+    assert.same({ 2, 6, 1, 8, 4, 5, 0, 9, 3, 7 }, order(42, 10))
+    assert.same({ 1, 4, 9, 6, 3, 5, 0, 2, 8, 7 }, order((1 << 32) + 5, 10))
+    local long = order(0, 100000)
+    assert.same({ 36044, 73702, 76369, 2549, 52523 }, table.move(long, 1, 5, 1, {}))
+    assert.same({ 83825, 70481, 47534, 99934, 84786 }, table.move(long, 99996, 100000, 1, {}))
+  end)
+
+  it("gives PyTorch's coins: two words each, as a dropout draws them", function()
+    local function coins(p)
+      local text = table.concat(flat(torch(0):bernoulli(p, 24)), ""):gsub("%.0", "")
+      return (text)
+    end
+    assert.equal("000000100101000001001010", coins(0.3))
+    assert.equal("001000110111101111001010", coins(0.5))
+    assert.equal("011011111111111111111111", coins(0.9))
+    assert.equal("001010111111111111101111", coins(1 - 0.3)) -- functional.dropout(ones, 0.3) > 0
+    local g = torch(0)
+    g:bernoulli(0.5, 4, 6)
+    close({ 0.2782524824, 0.4819588065 }, g:rand(2))
+  end)
+end)
+
+describe("a list of generators", function()
+  it("draws each sample with its own, as diffusers' randn_tensor does", function()
+    local function list(...)
+      local g = {}
+      for i, seed in ipairs { ... } do g[i] = d.generator { kind = "torch", seed = seed } end
+      return g
+    end
+    local function close(expected, x)
+      for i, v in ipairs(flat(x)) do assert.near(expected[i], v, 3e-7) end
+    end
+    local two = list(0, 1)
+    close({ 1.5409960747, -0.2934288979, -2.1787893772, 0.6613521576, 0.2669241130, 0.0616772585 },
+      d.randn({ 2, 3 }, { generator = two }))
+    close({ -0.8410648108, -2.3160419464, -0.1023096517, -1.3923858404, 2.6890869141, -0.1110198274 },
+      d.randn({ 2, 17 }, { generator = two }):narrow(2, 15, 3))
+  end)
+
+  it("of either kind draws what each would alone, and they go on", function()
+    for _, name in ipairs { "randn", "rand" } do
+      local function three()
+        return { d.generator { seed = 4 }, d.generator { kind = "torch", seed = 5 }, d.generator { seed = 6 } }
+      end
+      local together, alone = three(), three()
+      for _ = 1, 2 do
+        local batch = d[name]({ 3, 5, 7 }, { generator = together })
+        for k = 1, 3 do assert.equal(alone[k][name](alone[k], 1, 5, 7):bytes(), batch:narrow(1, k, 1):bytes()) end
+      end
+    end
+    local g = d.generator { seed = 1 } -- the same one twice: in turn
+    local twice = d.randn({ 2, 9 }, { generator = { g, g } })
+    assert.not_equal(twice:narrow(1, 1, 1):bytes(), twice:narrow(1, 2, 1):bytes())
+  end)
+
+  it("must be as long as the batch", function()
+    local function says(sentence, ...)
+      local fine, message = pcall(d.randn, ...)
+      assert.is_false(fine)
+      assert.is_truthy(message:find(sentence, 1, true), message)
+    end
+    local g = d.generator()
+    says("a list of 2 generators for a batch [3,4]", { 3, 4 }, { generator = { g, g } })
+    says("a list of 1 generators for a batch []", { generator = { g } })
+    says("generator 2: one of d.generator expected", { 2, 4 }, { generator = { g, 7 } })
+    says("unknown option 'seed'", { 1, 4 }, { generator = { g }, seed = 1 })
+    assert.has_error(function() d.randint(1, 2, { 1 }, { generator = { g } }) end)
+  end)
+end)
+
+describe("bernoulli", function()
+  it("gives ones with probability p, alike from a seed and in any batch", function()
+    local n = 40000
+    for _, p in ipairs { 0.03, 0.5, 0.8 } do
+      local y = d.bernoulli(p, { n }, { seed = 3 })
+      assert.equal(0, (y * (1 - y)):abs():sum():item()) -- ones and zeros
+      assert.near(p, y:mean():item(), 4 * math.sqrt(p * (1 - p) / n))
+    end
+    assert.equal(0, d.bernoulli(0, { n }, { seed = 1 }):sum():item())
+    assert.equal(n, d.bernoulli(1, { n }, { seed = 1 }):sum():item())
+    local few, many = d.bernoulli(0.5, { 2, 99 }, { seed = 3 }):bytes(), d.bernoulli(0.5, 6, 99, { seed = 3 }):bytes()
+    assert.equal(few, many:sub(1, #few))
+    d.manual_seed(3)
+    assert.equal(few, d.bernoulli(0.5, 2, 99):bytes())
+    assert.equal(few, d.generator { seed = 3 }:bernoulli(0.5, { 2, 99 }):bytes())
+  end)
+
+  it("takes a probability", function()
+    for _, p in ipairs { -0.1, 1.5, 0 / 0 } do
+      local fine, message = pcall(d.bernoulli, p, { 3 })
+      assert.is_false(fine)
+      assert.is_truthy(message:find("a probability in [0, 1] expected, got", 1, true), message)
+    end
   end)
 end)
 

@@ -26,7 +26,8 @@ typedef enum df_draw {
   DF_DRAW_NORMAL = 0,
   DF_DRAW_UNIFORM = 1 << 8,
   DF_DRAW_WHOLE = 2 << 8,
-  DF_DRAW_ORDER = 3 << 8
+  DF_DRAW_ORDER = 3 << 8,
+  DF_DRAW_COIN = 4 << 8
 } df_draw;
 
 typedef struct df_random {

@@ -88,11 +88,15 @@ void df_torch_normal(df_torch_rng *g, df_real *y, df_int n) {
   sixteen(y + n - 16);
 }
 
+void df_torch_coin(df_torch_rng *g, df_real *y, df_int n, double p) {
+  for (df_int i = 0; i < n; i++) y[i] = unit_long(g) < p;
+}
+
 void df_torch_whole(df_torch_rng *g, int64_t *y, df_int n, int64_t low, uint64_t range) {
-  bool wide = range == 0 || range > 0xffffffffu;
+  bool wide = range == 0 || range >= (uint64_t)1 << 28;
   for (df_int i = 0; i < n; i++) {
     uint64_t word = wide ? draw_long(g) : draw(g);
-    y[i] = (int64_t)((uint64_t)low + (range ? word % range : word));
+    y[i] = (int64_t)(range ? (uint64_t)low + word % range : word);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/torch_rng.h"
 #include "binding/binding.h"
+#include "kernels/kernels.h"
 
 #define GENERATOR "diffusion.generator"
 
@@ -83,23 +84,99 @@ typedef df_tensor *philox_draw(df_tape *tape, const df_shape *shape,
                                const df_random *key);
 typedef void torch_draw(df_torch_rng *g, df_real *y, df_int n);
 
-static df_tensor *reals(lua_State *L, df_tape *tape, df_draw draw, philox_draw *philox,
-                        torch_draw *torch) {
+typedef struct law {
+  df_draw draw;
+  philox_draw *philox;
+  torch_draw *torch;
+} law;
+
+/* Is the option a list, one generator for each sample? It is left on the stack. */
+static bool has_list(lua_State *L, int arg) {
+  if (!lua_istable(L, arg)) return false;
+  if (lua_getfield(L, arg, "generator") == LUA_TTABLE) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static generator *listed(lua_State *L, int i) {
+  lua_rawgeti(L, -1, i + 1);
+  generator *g = luaL_testudata(L, -1, GENERATOR);
+  lua_pop(L, 1);
+  return g;
+}
+
+static void check_list(lua_State *L, int arg, const df_shape *shape) {
+  int n = (int)lua_rawlen(L, -1);
+  if (shape->ndim == 0 || shape->size[0] != n)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "a list of %d generators for a batch %s", n,
+                                  df_shape_text(shape)));
+  for (int i = 0; i < n; i++)
+    if (!listed(L, i))
+      luaL_argerror(
+          L, arg, lua_pushfstring(L, "generator %d: one of d.generator expected", i + 1));
+}
+
+/* As the generator's own randn or rand of this sample alone. */
+static void draw_sample(const law *l, generator *g, df_real *y, df_int n) {
+  if (g->torch) {
+    l->torch(&g->rng, y, n);
+    return;
+  }
+  df_random key = user_key(g->seed, l->draw, g->step++);
+  if (l->draw == DF_DRAW_NORMAL) df_kernel()->normal(y, 0, n, &key);
+  else df_kernel()->uniform(y, 0, n, &key);
+}
+
+/* Sample k from generator k of the list on the stack. */
+static df_tensor *by_sample(lua_State *L, df_tape *tape, int arg, const df_shape *shape,
+                            const law *l) {
+  static const char *const names[] = { "generator", NULL };
+  dfl_fields(L, arg, names);
+  check_list(L, arg, shape);
+  df_tensor *y = df_result(tape, shape);
+  if (!y) return NULL;
+  df_int samples = shape->size[0], n = samples ? df_tensor_count(y) / samples : 0;
+  for (int i = 0; i < samples; i++)
+    draw_sample(l, listed(L, i), df_tensor_reals(y) + i * n, n);
+  return y;
+}
+
+static df_tensor *reals(lua_State *L, df_tape *tape, const law *l) {
   df_shape shape;
-  source s = source_at(L, shape_or_none(L, 1, &shape), draw);
+  int arg = shape_or_none(L, 1, &shape);
+  if (has_list(L, arg)) return by_sample(L, tape, arg, &shape, l);
+  source s = source_at(L, arg, l->draw);
   /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
-  if (!torch_of(&s)) return counted(&s, philox(tape, &shape, key_of(&s)));
+  if (!torch_of(&s)) return counted(&s, l->philox(tape, &shape, key_of(&s)));
   df_tensor *y = df_result(tape, &shape);
-  if (y) torch(torch_of(&s), df_tensor_reals(y), df_tensor_count(y));
+  if (y) l->torch(torch_of(&s), df_tensor_reals(y), df_tensor_count(y));
   return y;
 }
 
 static df_tensor *make_randn(lua_State *L, df_tape *tape) {
-  return reals(L, tape, DF_DRAW_NORMAL, df_randn, df_torch_normal);
+  static const law normal = { DF_DRAW_NORMAL, df_randn, df_torch_normal };
+  return reals(L, tape, &normal);
 }
 
 static df_tensor *make_rand(lua_State *L, df_tape *tape) {
-  return reals(L, tape, DF_DRAW_UNIFORM, df_rand, df_torch_uniform);
+  static const law uniform = { DF_DRAW_UNIFORM, df_rand, df_torch_uniform };
+  return reals(L, tape, &uniform);
+}
+
+static df_tensor *make_bernoulli(lua_State *L, df_tape *tape) {
+  df_shape shape;
+  double p = luaL_checknumber(L, 1);
+  if (!(p >= 0 && p <= 1))
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "a probability in [0, 1] expected, got %s",
+                                  dfl_briefly(L, 1)));
+  source s = source_at(L, shape_or_none(L, 2, &shape), DF_DRAW_COIN);
+  /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
+  if (!torch_of(&s)) return counted(&s, df_bernoulli(tape, &shape, p, key_of(&s)));
+  df_tensor *y = df_result(tape, &shape);
+  if (y) df_torch_coin(torch_of(&s), df_tensor_reals(y), df_tensor_count(y), p);
+  return y;
 }
 
 static df_tensor *make_randint(lua_State *L, df_tape *tape) {
@@ -130,7 +207,8 @@ static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
 ** sample k of a seed has the same bits in any batch.
 ** @param shape? integer|integer[] numbers, or one list; none: a number
 ** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed)
+**   counter goes on (d.manual_seed). A list of generators, one for each sample, draws each
+**   sample with its own, as it would alone
 ** @return diffusion.tensor */
 static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
 
@@ -138,9 +216,20 @@ static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
 ** Uniform numbers in (0, 1).
 ** @param shape? integer|integer[] numbers, or one list; none: a number
 ** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed)
+**   counter goes on (d.manual_seed). A list of generators, one for each sample, draws each
+**   sample with its own, as it would alone
 ** @return diffusion.tensor */
 static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
+
+/*** d.bernoulli
+** Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+** @param p number in [0, 1]
+** @param shape? integer|integer[] numbers, or one list; none: a number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
+**   counter goes on (d.manual_seed)
+** @return diffusion.tensor of 1 and 0
+** @usage print(d.bernoulli(0.3, 4, { seed = 1 })) */
+static int l_bernoulli(lua_State *L) { return dfl_run(L, make_bernoulli); }
 
 /*** d.randint
 ** Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
@@ -171,9 +260,11 @@ static int l_manual_seed(lua_State *L) {
 /* ==== generators ==================================================================== */
 
 /*** d.generator
-** A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the
-** functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
-** generator gives for float32 tensors of a seed.
+** A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm
+** as the functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
+** generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed
+** here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm
+** (which counts from 0).
 ** @param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
 ** @return diffusion.generator */
 static int l_generator(lua_State *L) {
@@ -205,6 +296,7 @@ static int with_generator(lua_State *L, lua_CFunction draw) {
 
 static int l_generator_randn(lua_State *L) { return with_generator(L, l_randn); }
 static int l_generator_rand(lua_State *L) { return with_generator(L, l_rand); }
+static int l_generator_bernoulli(lua_State *L) { return with_generator(L, l_bernoulli); }
 static int l_generator_randint(lua_State *L) { return with_generator(L, l_randint); }
 static int l_generator_randperm(lua_State *L) { return with_generator(L, l_randperm); }
 
@@ -269,6 +361,7 @@ static int l_philox(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "randn", l_randn },
   { "rand", l_rand },
+  { "bernoulli", l_bernoulli },
   { "randint", l_randint },
   { "randperm", l_randperm },
   { "manual_seed", l_manual_seed },
@@ -278,13 +371,10 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-  { "randn", l_generator_randn },
-  { "rand", l_generator_rand },
-  { "randint", l_generator_randint },
-  { "randperm", l_generator_randperm },
-  { "state", l_state },
-  { "set_state", l_set_state },
-  { NULL, NULL },
+  { "randn", l_generator_randn },         { "rand", l_generator_rand },
+  { "bernoulli", l_generator_bernoulli }, { "randint", l_generator_randint },
+  { "randperm", l_generator_randperm },   { "state", l_state },
+  { "set_state", l_set_state },           { NULL, NULL },
 };
 
 void dfl_open_random(lua_State *L) {

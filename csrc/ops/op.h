@@ -273,6 +273,8 @@ df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times);
 ** samples: sample k draws with key.sample + k. */
 df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key);
 df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key);
+df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
+                        const df_random *key); /* 1 with probability p to 2^-24, else 0 */
 df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t high,
                       const df_random *key); /* i64, both ends included */
 df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key); /* i64, 1..n */

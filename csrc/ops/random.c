@@ -20,7 +20,7 @@ struct fill {
   void (*part)(const fill *f, df_int at, df_int first, df_int n, const df_random *key);
   void *y;
   const df_real *x; /* dropout's */
-  double keep;
+  double keep;      /* and bernoulli's share of ones */
   df_real beta;
   int64_t low; /* randint's */
   uint64_t range;
@@ -76,6 +76,21 @@ static void uniform_part(const fill *f, df_int at, df_int first, df_int n,
 df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key) {
   static const df_op op = { "rand", NULL };
   fill f = { .part = uniform_part, .key = own_key(tape, key, DF_DRAW_UNIFORM) };
+  return numbers(tape, &op, shape, f);
+}
+
+static void coin_part(const fill *f, df_int at, df_int first, df_int n,
+                      const df_random *key) {
+  df_real *y = (df_real *)f->y + at;
+  df_kernel()->uniform(y, first, n, key);
+  for (df_int i = 0; i < n; i++) y[i] = (double)y[i] < f->keep;
+}
+
+df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
+                        const df_random *key) {
+  static const df_op op = { "bernoulli", NULL };
+  fill f = { .part = coin_part, .keep = p };
+  f.key = own_key(tape, key, DF_DRAW_COIN);
   return numbers(tape, &op, shape, f);
 }
 

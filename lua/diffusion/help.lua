@@ -9,7 +9,7 @@ local help = {}
 -- The overview: what there is, by area.
 local areas = {
   { "tensors", "tensor zeros ones full arange linspace eye frombytes cat stack where mix linalg" },
-  { "random numbers", "randn rand randint randperm manual_seed generator" },
+  { "random numbers", "randn rand bernoulli randint randperm manual_seed generator" },
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective" },
   { "networks", "mlp unet nn" },
