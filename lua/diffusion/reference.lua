@@ -81,6 +81,15 @@ return {
       { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
     },
   },
+  ["brownian"] = {
+    signature = "brownian",
+    text = "A Brownian path over the levels of a schedule.",
+    params = {
+      { name = "low", type = "number" },
+      { name = "high", type = "number" },
+      { name = "depth", type = "integer" },
+    },
+  },
   ["checkpoint"] = {
     signature = "checkpoint",
     text = "What a run is made of and the file that it is kept in.",
@@ -130,6 +139,19 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "{n}, i64 where all three are whole" },
     },
+  },
+  ["d.bernoulli"] = {
+    signature = "d.bernoulli(p, [shape], [opts])",
+    text = "Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.",
+    params = {
+      { name = "p", type = "number", text = "in [0, 1]" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of 1 and 0" },
+    },
+    example = "print(d.bernoulli(0.3, 4, { seed = 1 }))",
   },
   ["d.cat"] = {
     signature = "d.cat(list, [dim])",
@@ -381,7 +403,7 @@ return {
   },
   ["d.generator"] = {
     signature = "d.generator([opts])",
-    text = "A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the functions of d, g:state() and g:set_state(text). \"torch\" gives what PyTorch's CPU generator gives for float32 tensors of a seed.",
+    text = "A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm as the functions of d, g:state() and g:set_state(text). \"torch\" gives what PyTorch's CPU generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm (which counts from 0).",
     params = {
       { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "philox and 0 if not given", optional = true },
     },
@@ -1350,7 +1372,7 @@ return {
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1374,7 +1396,7 @@ return {
     text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1775,12 +1797,25 @@ return {
     signature = "generator",
     text = "Random numbers with a counter of their own: each call of the same arguments gives the next numbers.",
   },
+  ["generator:bernoulli"] = {
+    signature = "generator:bernoulli(p, [shape], [opts])",
+    text = "Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.",
+    params = {
+      { name = "p", type = "number", text = "in [0, 1]" },
+      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "of 1 and 0" },
+    },
+    example = "print(d.bernoulli(0.3, 4, { seed = 1 }))",
+  },
   ["generator:rand"] = {
     signature = "generator:rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1804,7 +1839,7 @@ return {
     text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },

@@ -22,6 +22,13 @@ local adamw = {}
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
+--- A Brownian path over the levels of a schedule.
+---@class diffusion.brownian
+---@field low number
+---@field high number
+---@field depth integer
+local brownian = {}
+
 --- What a run is made of and the file that it is kept in.
 ---@class diffusion.checkpoint
 ---@field extra table|nil after load: what was given to save
@@ -176,6 +183,13 @@ function d.adamw(models, options) end
 ---@return diffusion.tensor {n}, i64 where all three are whole
 function d.arange(first, last, step) end
 
+--- Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+---@param p number in [0, 1]
+---@param shape? integer|integer[] numbers, or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor of 1 and 0
+function d.bernoulli(p, shape, opts) end
+
 --- Tensors one behind the other along a dimension.
 ---@param list diffusion.tensor[] of one type, with equal sizes but there
 ---@param dim? integer 1 if not given
@@ -328,9 +342,11 @@ function d.frombytes(bytes, shape, dtype) end
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
 
---- A source of random numbers of its own: g:randn g:rand g:randint g:randperm as the functions
---- of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU generator gives for
---- float32 tensors of a seed.
+--- A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm as
+--- the functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
+--- generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed
+--- here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm
+--- (which counts from 0).
 ---@param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
 ---@return diffusion.generator
 function d.generator(opts) end
@@ -907,7 +923,7 @@ function d.profile(fn, ...) end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
 ---@return diffusion.tensor
 function d.rand(shape, opts) end
 
@@ -922,7 +938,7 @@ function d.randint(low, high, shape, opts) end
 --- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
 --- of a seed has the same bits in any batch.
 ---@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
 ---@return diffusion.tensor
 function d.randn(shape, opts) end
 
@@ -1142,9 +1158,16 @@ function ema:state() end
 ---@return diffusion.ema self
 function ema:update() end
 
---- Uniform numbers in (0, 1).
+--- Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+---@param p number in [0, 1]
 ---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@return diffusion.tensor of 1 and 0
+function generator:bernoulli(p, shape, opts) end
+
+--- Uniform numbers in (0, 1).
+---@param shape? integer|integer[] numbers, or one list; none: a number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
 ---@return diffusion.tensor
 function generator:rand(shape, opts) end
 
@@ -1159,7 +1182,7 @@ function generator:randint(low, high, shape, opts) end
 --- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
 --- of a seed has the same bits in any batch.
 ---@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
 ---@return diffusion.tensor
 function generator:randn(shape, opts) end
 
