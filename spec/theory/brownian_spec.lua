@@ -177,6 +177,25 @@ describe("a Brownian path as it is drawn", function()
     assert.not_equal(alone, many:sub(-#alone))
   end)
 
+  it("is the same noise in one step of an SDE's linear part as in many", function()
+    -- x' = (s'/s) e^(-eta h) x + s' sqrt(1 - e^(-2 eta h)) z, s = 1/sqrt(1 + e^(2 lambda))
+    local function s(lambda) return (1 + math.exp(2 * lambda)) ^ -0.5 end
+    for _, eta in ipairs { 0.5, 1 } do
+      local path, ends = new(function(lambda) return math.exp(2 * eta * lambda) end), {}
+      for k, N in ipairs { 1, 7, 60 } do
+        local x = d.randn({ 2, 50 }, { seed = 6 })
+        for i = 1, N do
+          local from, to = -4 + 7 * (i - 1) / N, -4 + 7 * i / N
+          local c, nodes = path:noise(s(to) * math.sqrt(1 - math.exp(-2 * eta * (to - from))), from, to)
+          x = core.mix_normals(c, 8, brownian.stream, nodes, s(to) / s(from) * math.exp(-eta * (to - from)), x)
+        end
+        ends[k] = x
+      end
+      assert.is_true((ends[1] - ends[2]):abs():max():item() < 1e-12)
+      assert.is_true((ends[1] - ends[3]):abs():max():item() < 1e-12)
+    end
+  end)
+
   it("lets Euler's method converge along it", function()
     -- dX = -X dW, solved by exp(-W - tau/2): one path for all N, so the error falls like
     -- N^-1/2; independent noise for each N would leave it where it is

@@ -11,6 +11,11 @@
 -- halves. So an increment is a sum of c z over the cells that one of its ends cuts, each z a
 -- node's own normal: nothing is kept, and nothing large is subtracted.
 --
+-- The clock of a sampler whose step from lambda to lambda' = lambda + h adds
+-- s' sqrt(1 - e^(-2 eta h)) z is tau = e^(2 eta lambda): the noise is then
+-- s' e^(-eta lambda') (W(lambda') - W(lambda)), and that of one step is what many smaller
+-- steps add up to, exactly.
+--
 -- Cells of the last level aren't halved: there W(u) is the chord plus
 -- sqrt((u - l)(r - u)/(r - l)) z, which has the right law at any one u. Two different
 -- levels within one such cell (width (high - low)/2^depth) are all that isn't exact: with
