@@ -9,7 +9,7 @@ static int read_terms(lua_State *L, int first, df_term *term) {
     luaL_error(L, "mix: pairs of coefficient and tensor expected, got %d arguments", n);
   if (terms > DF_TERMS_MAX)
     luaL_error(L, "mix: at most %d terms, got %d", DF_TERMS_MAX, terms);
-  luaL_checkstack(L, terms, NULL);
+  luaL_checkstack(L, terms + LUA_MINSTACK, NULL);
   for (int i = 0; i < terms; i++) {
     term[i].x = dfl_tensor(L, first + 2 * i + 1);
     term[i].c = dfl_doubles(L, first + 2 * i, &term[i].n);
