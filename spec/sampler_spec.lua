@@ -1,155 +1,22 @@
--- Samplers on Gaussian data, where the best denoiser is linear: the moments of the result
--- are computed without drawing a single number, and held against exact values. Then the run
--- object: stepping, cloning, changing x, and the same bits alone or in a batch.
+-- The run object: stepping, cloning, saving, changing x, the same bits alone or in a batch, and
+-- what it says of wrong options. What samplers compute is held to theory in spec/theory.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local core = require "diffusion.core"
-local families = {
-  ddpm = require "diffusion.sampler.ddpm",
-  ddim = require "diffusion.sampler.ddim",
-  dpmpp_2m = require "diffusion.sampler.dpmpp_2m",
-}
+local families = require "diffusion.sampler.families"
 
-local function sum_of(...)
-  local total = 0
-  for i = 1, select("#", ...), 2 do
-    local c, x = select(i, ...)
-    total = total + c * x
-  end
-  return total
+-- Samplers from noise to data on any schedule.
+local downward = {}
+for _, name in ipairs(d.sampler.names()) do
+  local _, solver = families.resolve(name)
+  if not solver.upward and not name:find "^flow" then downward[#downward + 1] = name end
 end
-
--- The variance of x_0 from x_T ~ N(0, 1) for data N(0, std^2), by carrying one number along
--- the sampler's own step: its gain, and the noise that it asks for.
-local function terminal_variance(name, process, std, grid, options)
-  local schedule = process.schedule
-  local function denoise(x, t)
-    local a, s = schedule:signal(t), schedule:noise(t)
-    local x0 = a * std ^ 2 / (a ^ 2 * std ^ 2 + s ^ 2) * x
-    return x0, (x - a * x0) / s
-  end
-  local sigma
-  local o = { eta = options and options.eta, mix = sum_of }
-  function o.mix_noise(c, ...)
-    sigma = c
-    return sum_of(...)
-  end
-  local step, history = families[name](denoise, process, o), {}
-  if name == "dpmpp_2m" then -- linear in x_T: no noise, one run from 1
-    local x = 1
-    for _, g in ipairs(grid) do x = step(x, { t = g[1], s = g[2] }, history) end
-    return x ^ 2
-  end
-  local variance = 1
-  for _, g in ipairs(grid) do
-    sigma = 0
-    local gain = step(1, { t = g[1], s = g[2] }, history)
-    variance = gain ^ 2 * variance + sigma ^ 2
-  end
-  return variance
-end
-
-local function process_of(schedule, variance)
-  return d.process { schedule = d.schedule[schedule] { T = 1000 }, variance = variance }
-end
-
-local function near(want, got)
-  assert.is_true(math.abs(got / want - 1) < 2e-9, ("wanted %.10g, got %.10g"):format(want, got))
-end
-
-describe("terminal variance on Gaussian data", function()
-  -- 50-digit arithmetic, printed to ten
-  local ancestral = {
-    { "linear", 0.5, 0.2461252114, 0.250752075 },
-    { "linear", 1, 0.9910673764, 0.9999 },
-    { "cosine", 1, 0.9950980963, 0.9999587158 },
-  }
-  for _, row in ipairs(ancestral) do
-    it(("ddpm, %s, std %g"):format(row[1], row[2]), function()
-      for k, variance in ipairs { "fixed_small", "fixed_large" } do
-        local p = process_of(row[1], variance)
-        near(row[2 + k], terminal_variance("ddpm", p, row[2], d.grid.trailing(p.schedule, 1000)))
-      end
-    end)
-  end
-
-  local deterministic = {
-    { "linear", 0.5, 0.1368665608, 0.1860779427, 0.2222204803, 0.2356588892, 0.2484975472 },
-    { "linear", 1, 0.6878533277, 0.8304415491, 0.9284304982, 0.9635028041, 0.9962521063 },
-    { "cosine", 1, 0.7804550568, 0.8837179151, 0.9517391872, 0.9755394405, 0.9975085552 },
-  }
-  for _, row in ipairs(deterministic) do
-    it(("ddim, %s, std %g"):format(row[1], row[2]), function()
-      local p = process_of(row[1])
-      for k, N in ipairs { 10, 20, 50, 100, 1000 } do
-        near(row[2 + k], terminal_variance("ddim", p, row[2], d.grid.trailing(p.schedule, N)))
-      end
-    end)
-  end
-
-  it("ddim with eta = 1 is ddpm with fixed_small, on any grid", function()
-    local p = process_of "linear"
-    for N, want in pairs { [10] = 0.111205617, [50] = 0.1972248826 } do
-      local grid = d.grid.trailing(p.schedule, N)
-      near(want, terminal_variance("ddim", p, 0.5, grid, { eta = 1 }))
-      near(want, terminal_variance("ddpm", p, 0.5, grid))
-    end
-  end)
-
-  it("ddpm with fixed_large adds nothing on its last step, wherever that starts", function()
-    local p = process_of("linear", "fixed_large")
-    near(0.2439380657, terminal_variance("ddpm", p, 0.5, d.grid.trailing(p.schedule, 10)))
-    near(0.2618567352, terminal_variance("ddpm", p, 0.5, d.grid.trailing(p.schedule, 50)))
-  end)
-
-  it("dpmpp_2m converges with order two in the step of lambda", function()
-    -- The exact flow maps N(0, a^2 std^2 + s^2) onto the data: a gain for each end.
-    local p = process_of "cosine"
-    local schedule, std = p.schedule, 0.5
-    local T, last = 900, 30
-    local function marginal(t) return schedule:signal(t) ^ 2 * std ^ 2 + schedule:noise(t) ^ 2 end
-    local exact = math.sqrt(marginal(last) / marginal(T))
-    local function level(lambda) -- by bisection on the real level
-      local low, high = 1, 1000
-      for _ = 1, 80 do
-        local mid = (low + high) / 2
-        if schedule:log_snr(mid) / 2 > lambda then low = mid else high = mid end
-      end
-      return (low + high) / 2
-    end
-    local function gain(N)
-      local from, to = schedule:log_snr(T) / 2, schedule:log_snr(last) / 2
-      local function denoise(x, t)
-        local a, s = schedule:signal(t), schedule:noise(t)
-        local x0 = a * std ^ 2 / (a ^ 2 * std ^ 2 + s ^ 2) * x
-        return x0, (x - a * x0) / s
-      end
-      local step, history, x, t = families.dpmpp_2m(denoise, p, { mix = sum_of }), {}, 1, T
-      for i = 1, N do
-        local s = i == N and last or level(from + (to - from) * i / N)
-        x = step(x, { t = t, s = s }, history)
-        t = s
-      end
-      return math.abs(x - exact)
-    end
-    local order = math.log(gain(160) / gain(320), 2)
-    assert.is_true(order > 1.9 and order < 2.2, ("order %.3f"):format(order))
-  end)
-
-  it("works with one step, which returns the model's x0", function()
-    local p = process_of "linear"
-    for name in pairs(families) do
-      local grid = d.grid.trailing(p.schedule, 1)
-      local a, s = p.schedule:signal(1000), p.schedule:noise(1000)
-      near((a * 0.25 / (a ^ 2 * 0.25 + s ^ 2)) ^ 2, terminal_variance(name, p, 0.5, grid))
-    end
-  end)
-end)
 
 describe("a run", function()
   local p = d.process { schedule = d.schedule.cosine { T = 200 }, predict = "v" }
   local oracle = d.oracle.mixture { means = { { -1, 0 }, { 1, 0.5 } }, std = 0.2 }
   local model = oracle:denoiser(p)
+  local ten = { 180, 160, 140, 120, 100, 80, 60, 40, 20, 10 }
 
   local function run_of(o)
     local options = { model = model, process = p, shape = { 5, 2 }, sampler = "dpmpp_2m",
@@ -159,7 +26,7 @@ describe("a run", function()
   end
 
   it("gives the same bits for sample k alone, in a batch and on any threads", function()
-    for _, name in ipairs(d.sampler.names()) do
+    for _, name in ipairs(downward) do
       local all = run_of { sampler = name, shape = { 64, 2 } }:finish()
       local few = run_of { sampler = name, shape = { 3, 2 } }:finish()
       assert.is_true(all:narrow(1, 1, 3):equal(few), name)
@@ -173,8 +40,8 @@ describe("a run", function()
   end)
 
   it("is stepped, cloned midway, and both roads end alike", function()
-    for _, name in ipairs(d.sampler.names()) do
-      local run = run_of { sampler = name }
+    for _, name in ipairs(downward) do
+      local run = run_of { sampler = name, grid = ten }
       for step in run do
         assert.equal(10, step.n)
         if step.i == 4 then break end
@@ -182,6 +49,105 @@ describe("a run", function()
       local saved = run:clone()
       assert.is_true(run:finish():equal(saved:finish()), name)
       assert.is_nil(run())
+    end
+  end)
+
+  it("is saved, and another of the same options goes on where it stood", function()
+    local path = os.tmpname()
+    for _, name in ipairs(downward) do
+      local run, other = run_of { sampler = name, grid = ten }, run_of { sampler = name, grid = ten, seed = 4 }
+      for _ = 1, 4 do run() end
+      assert(run:save(path))
+      assert(other:load(path))
+      assert.same({ 4, run.evaluations, run.draws, 3 }, { other.i, other.evaluations, other.draws, other.seed })
+      assert.is_true(run:finish():equal(other:finish()), name)
+    end
+    os.remove(path)
+  end)
+
+  it("refuses files that are not of such a run, and stays as it was", function()
+    local path = os.tmpname()
+    local function refuses(sentence, run, file)
+      local x, i = run.x, run.i
+      local ok, message = run:load(file or path)
+      assert.is_nil(ok)
+      assert.truthy(message:find(sentence, 1, true), message)
+      assert.is_true(run.x == x and run.i == i)
+    end
+    local run = run_of { grid = ten }
+    run()
+    assert(run:save(path))
+    refuses("its sampler is dpmpp_2m, this run's is ddim", run_of { sampler = "ddim", grid = ten })
+    refuses("its shape is [5,2], this run's is [4,2]", run_of { grid = ten, shape = { 4, 2 } })
+    refuses("it has 10 steps, this run has 2", run_of { grid = { 100, 50 } })
+    refuses("its step 9 goes from t = 20 to 10, this run's from 20 to 9",
+      run_of { grid = { 180, 160, 140, 120, 100, 80, 60, 40, 20, 9 } })
+    refuses("its schedule is cosine, this run's is linear", run_of { grid = ten,
+      process = d.process { schedule = d.schedule.linear { T = 200 }, predict = "v" } })
+    assert(d.save(path, { x = d.ones(2) }))
+    refuses("not a file of this library", run_of {})
+    assert(io.open(path, "w")):write("xx"):close()
+    refuses(path, run_of {})
+    refuses("No such file", run_of {}, path .. ".none")
+    assert.is_nil((run:save "/nowhere/at/all"))
+    os.remove(path)
+  end)
+
+  it("keeps what a sampler of one's own puts into its history", function()
+    local function own(denoise)
+      return function(x, pair, history)
+        local x0 = denoise(x, pair.t)
+        local mean = history.deep and (history.deep.list[1] + x0) / 2 or x0
+        history.deep = { list = { mean }, count = (history.deep and history.deep.count or 0) + 1 }
+        return mean
+      end
+    end
+    local run = run_of { sampler = own }
+    for _ = 1, 4 do d.scope(function() run() end) end
+    assert.equal(4, run.history.deep.count)
+    local saved = run:clone()
+    assert.is_true(run:finish():equal(saved:finish()))
+    assert.equal(10, saved.history.deep.count)
+  end)
+
+  it("has not taken a step that failed", function()
+    local calls = 0
+    local function failing(xt, t, o)
+      calls = calls + 1
+      if calls == 7 then error "no more" end
+      return model(xt, t, o)
+    end
+    for _, name in ipairs { "unipc", "lms", "ddpm", "dpmpp_3m", "heun" } do
+      calls = 0
+      local run, whole = run_of { sampler = name, model = failing, grid = ten }, run_of { sampler = name, grid = ten }
+      fails("no more", run.finish, run)
+      assert.is_true(run:finish():equal(whole:finish()), name)
+    end
+  end)
+
+  it("counts evaluations of the model, and shows what the first of a step says", function()
+    for name, count in pairs { unipc = 10, heun = 19, dpm2 = 19, dpmpp_3s = 28, plms = 11 } do
+      local run = run_of { sampler = name, grid = ten }
+      for step in run do
+        local a, s = p.schedule:signal(step.t), p.schedule:noise(step.t)
+        assert.is_true((a * step.x0 + s * step.eps):allclose(step.xt, { atol = 1e-5 }), name)
+      end
+      assert.equal(count, run.evaluations, name)
+    end
+  end)
+
+  it("is by unipc where no sampler is named", function()
+    local run = d.sampler.steps { model = model, process = p, shape = { 1, 2 }, steps = 5, seed = 1 }
+    assert.equal("unipc", run.name)
+  end)
+
+  it("takes one pair where the sampler finds its own steps", function()
+    for _, name in ipairs { "rk45", "dpm_adaptive" } do
+      local run = d.sampler.steps { model = model, process = p, shape = { 4, 2 }, sampler = name, seed = 1 }
+      assert.equal(1, #run.grid)
+      local gap = (run:finish() - run_of { sampler = { "rk45", rtol = 1e-6, atol = 1e-6 }, steps = 1, seed = 1,
+        shape = { 4, 2 } }:finish()):abs():max():item()
+      assert.is_true(gap < (name == "rk45" and 2e-3 or 0.1), ("%s %g"):format(name, gap))
     end
   end)
 
@@ -195,7 +161,7 @@ describe("a run", function()
   end)
 
   it("goes on from one d.scope to the next", function()
-    for _, name in ipairs(d.sampler.names()) do
+    for _, name in ipairs(downward) do
       local run = run_of { sampler = name }
       for _ = 1, 4 do d.scope(function() run() end) end
       assert.is_true(run:finish():equal(run_of { sampler = name }:finish()), name)
@@ -388,6 +354,9 @@ describe("a sampler that is asked amiss", function()
     fails("unknown option 'etta'; did you mean 'eta'?", run, { sampler = { "ddim", etta = 1 } })
     fails("[0, inf) expected, got -1", run, { sampler = { "ddim", eta = -1 } })
     fails("unknown option 'eta'", run, { sampler = { "ddpm", eta = 1 } })
+    fails("[1, 3] expected, got 4", run, { sampler = { "unipc", order = 4 } })
+    fails("use d.schedule.flow", function() return run { sampler = "flow_heun" }() end)
+    fails("give the data as option 'init'", run, { sampler = "ddim_inversion" })
   end)
 
   it("or about what is written to a run", function()
@@ -413,6 +382,9 @@ describe("a sampler that is asked amiss", function()
     fails("predict v or x0", run, { sampler = "ddpm" }, d.process { schedule = zero, clip = 1 })
     run({}, d.process { schedule = zero, predict = "v" })
     run({ grid = { 90, 50 } }, d.process { schedule = zero })
+    local v = d.process { schedule = zero, predict = "v" }
+    fails("heun divides by it", run, { sampler = "heun", grid = "trailing" }, v)
+    assert.is_true(run({ sampler = "heun" }, v).grid[1][1] < 100)
   end)
 
   it("names the denoiser where it returns no x", function()

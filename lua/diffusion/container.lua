@@ -8,7 +8,8 @@ local container = {}
 local VERSION = 1
 
 -- Kinds, and who reads each.
-local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it" }
+local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it",
+                 run = "run:load reads it" }
 
 --- Writes a file of a kind, whole or not at all.
 ---@param path string

@@ -20,4 +20,4 @@ local function ddim(denoise, process, opts)
   end
 end
 
-return ddim
+return { ddim = { make = ddim, rules = { eta = { "number", min = 0 } }, order = 1 } }

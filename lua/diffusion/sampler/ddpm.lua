@@ -12,4 +12,4 @@ local function ddpm(denoise, process, opts)
   end
 end
 
-return ddpm
+return { ddpm = { make = ddpm, order = 1, stochastic = true } }

@@ -1,0 +1,98 @@
+--- Exact moments of what a sampler makes of Gaussian data, without drawing a number. The best
+--- denoiser of N(mean, std^2) is affine, and so is every sampler built of `mix` and `mix_noise`:
+--- x is kept as its coefficients of 1, of the start's noise and of each noise added since.
+local families = require "diffusion.sampler.families"
+local grids = require "diffusion.grid"
+local opts = require "diffusion.opts"
+
+local rules = {
+  process = { "process", required = true },
+  grid = { "grid|table" },
+  steps = { "integer", min = 1 },
+  mean = { "number", default = 0 },
+  std = { "number", default = 1, min = 0 },
+  exact_start = { "boolean", default = false },
+}
+
+local refusal = "moments: this sampler's steps depend on x itself, so it isn't linear; sample, and measure"
+
+local Coefficients = { __index = function() opts.fail(refusal) end }
+
+-- Coefficients of {1, start, noise 1, noise 2, ...}.
+local function coefficients(list) return setmetatable(list, Coefficients) end
+
+-- sum of c x over the pairs given
+local function mix(...)
+  local out = {}
+  for i = 1, select("#", ...), 2 do
+    local c, x = select(i, ...)
+    if type(c) ~= "number" then opts.fail(refusal) end
+    for k = 1, #x do out[k] = (out[k] or 0) + c * x[k] end
+  end
+  return coefficients(out)
+end
+
+-- The arithmetic of a sampler, on coefficients.
+local function arithmetic(own)
+  local draws = 2
+  own.mix = mix
+  function own.mix_noise(sigma, ...)
+    local out = mix(...)
+    draws = draws + 1
+    for k = #out + 1, draws do out[k] = 0 end
+    out[draws] = out[draws] + sigma
+    return out
+  end
+  return own
+end
+
+-- E[x0 | xt] = mean + gain (xt - a mean), and the eps that goes with it.
+local function best(process, mean, std)
+  local schedule = process.schedule
+  return function(x, t)
+    local a, s = schedule:signal(t), schedule:noise(t)
+    local gain = a * std ^ 2 / (a ^ 2 * std ^ 2 + s ^ 2)
+    local x0 = mix(gain, x, mean * (1 - gain * a), coefficients { 1 })
+    return x0, mix(1 / s, x, -a / s, x0)
+  end
+end
+
+-- Noise as samplers start from, or the true distribution at level t.
+local function start(schedule, t, o, exact)
+  local a, s = schedule:signal(t), schedule:noise(t)
+  if exact then return coefficients { a * o.mean, math.sqrt((a * o.std) ^ 2 + s ^ 2) } end
+  return coefficients { 0, math.sqrt(a ^ 2 + s ^ 2) }
+end
+
+local function grid_of(o)
+  if opts.kind(o.grid) == "grid" then return o.grid end
+  if o.grid then return grids.grid.list(o.process, o.grid) end
+  return grids.grid.trailing(o.process, o.steps or o.process.T)
+end
+
+--- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
+--- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
+---@param sampler string|function|table as of d.sample
+---@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one,
+---  mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own
+---  distribution}
+---@return number mean
+---@return number variance
+---@usage local p = d.process{ schedule = d.schedule.linear{} }
+--- print(d.check.moments("ddim", { process = p, steps = 10, std = 0.5 }))
+return function(sampler, options)
+  local o = opts.check("moments", options, rules, 2)
+  local _, solver, own = families.resolve(sampler)
+  local grid = grid_of(o)
+  local n = #grid
+  local step = solver.make(best(o.process, o.mean, o.std), o.process, arithmetic(own))
+  local first = solver.upward and grid[n][2] or grid[1][1]
+  local x, history = start(o.process.schedule, first, o, o.exact_start or solver.upward), {}
+  for i = 1, n do
+    local pair = grid[solver.upward and n + 1 - i or i]
+    x = step(x, { i = i, n = n, t = pair[1], s = pair[2] }, history)
+  end
+  local variance = 0
+  for k = 2, #x do variance = variance + x[k] ^ 2 end
+  return x[1], variance
+end

@@ -1,0 +1,122 @@
+--- Steps of a length that each sample finds for itself, by the difference of two orders: what
+--- dpm_adaptive and rk45 share. A sample takes the same steps alone or in a batch. They go by
+--- z = x/r with r^2 = a^2 + s^2, which is x itself where a^2 + s^2 = 1: what is allowed is in
+--- its units, near 1 at every level.
+local gradient = require "diffusion.gradient"
+local levels = require "diffusion.sampler.levels"
+local fail = require("diffusion.opts").fail
+
+local adaptive = {}
+
+--- Rules of the options that both take.
+---@param atol number
+---@param rtol number
+---@return table<string, table>
+function adaptive.rules(atol, rtol)
+  return { atol = { "number", default = atol, above = 0 }, rtol = { "number", default = rtol, min = 0 },
+           most = { "integer", default = 10000, min = 1 } }
+end
+
+--- f of each sample's number, as a list.
+---@param B integer
+---@param f fun(b: integer): any
+---@return any[]
+function adaptive.each(B, f)
+  local out = {}
+  for b = 1, B do out[b] = f(b) end
+  return out
+end
+local each = adaptive.each
+
+--- A function from t to the level's numbers as levels.of gives them, with a and s over r.
+---@param process diffusion.process
+---@return function
+function adaptive.circle(process)
+  local level = levels.of(process)
+  return function(t)
+    local l = level(t)
+    l.r = math.sqrt(l.a ^ 2 + l.s ^ 2)
+    l.a, l.s = l.a / l.r, l.s / l.r
+    return l
+  end
+end
+
+--- The denoiser as asked by z and by a level of adaptive.circle for each sample.
+---@param denoise function
+---@param mix function
+---@return fun(z: diffusion.tensor, at: table[]): x0, eps
+function adaptive.denoiser(denoise, mix)
+  return function(z, at)
+    local B, circle = #at, true
+    for b = 1, B do circle = circle and at[b].r == 1 end
+    local x = circle and z or mix(each(B, function(b) return at[b].r end), z)
+    return denoise(x, each(B, function(b) return at[b].t end))
+  end
+end
+
+-- How far two results are apart, in units of what is allowed, for each sample: the root mean
+-- square of (low - high) / max(atol, rtol max(|low|, |z|)) (Lu et al. 2022, DPM-Solver, app. C).
+local function errors(z, low, high, o)
+  local B = z:size(1)
+  local allowed = (low:abs():maximum(z:abs()) * o.rtol):maximum(o.atol)
+  return ((low - high) / allowed):reshape(B, z:numel() // B):square():mean(2):sqrt():totable()
+end
+
+-- Where each sample stands: at a place, with so much left, about to take a step h.
+local function start(B, from, to, o)
+  local way = math.abs(to - from)
+  return { at = each(B, function() return from end), left = each(B, function() return way end),
+           h = each(B, function() return math.min(o.h, way) end), sign = to < from and -1 or 1,
+           to = to, least = 1e-9 * way, open = way > 0 and B or 0 }
+end
+
+-- Takes the step if it was good enough, and chooses the next one's length.
+local function judge(w, b, E, o)
+  local h, good = w.h[b], E <= 1
+  if good then
+    w.left[b] = w.left[b] - h
+    if w.left[b] <= w.least then w.left[b] = 0 end
+    w.at[b] = w.to - w.sign * w.left[b]
+  end
+  h = h * math.min(5, math.max(0.2, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
+  if E ~= E or not good and h <= w.least then
+    fail("sampler %s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
+      .. "allowed; is the denoiser smooth there? Larger atol and rtol go on", o.name, b, h, o.place, w.at[b], E)
+  end
+  w.h[b] = math.min(w.left[b], h)
+  return good and 1 or 0
+end
+
+--- Takes z from place `from` to place `to`.
+---@param z diffusion.tensor {B, ...}
+---@param from number
+---@param to number
+---@param try fun(z, at: number[], h: number[], slope): low, high, slope results of two orders,
+---  and what is worth knowing at the end of the step (nil: nothing), for the next
+---@param o {h: number, atol: number, rtol: number, most: integer, order: integer, name: string, place: string,
+---  mix: function} h is the first step's length
+---@return diffusion.tensor z
+function adaptive.walk(z, from, to, try, o)
+  local B, slope = z:size(1), nil
+  local w = start(B, from, to, o)
+  local function step()
+    local low, high, there = try(z, w.at, each(B, function(b) return w.sign * w.h[b] end), slope)
+    local E = errors(z, low, high, o)
+    local take = each(B, function(b) return judge(w, b, E[b], o) end)
+    local stay = each(B, function(b) return 1 - take[b] end)
+    return o.mix(stay, z, take, high), there and o.mix(stay, slope or there, take, there)
+  end
+  local tries = 0
+  while w.open > 0 do
+    tries = tries + 1
+    if tries > o.most then
+      fail("sampler %s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
+    end
+    z, slope = gradient.scope(step)
+    w.open = 0
+    for b = 1, B do w.open = w.open + (w.left[b] > 0 and 1 or 0) end
+  end
+  return z
+end
+
+return adaptive

@@ -1,0 +1,29 @@
+--- DEIS with the time rho = s/a and polynomials in ln rho (log-rho tAB): Zhang & Chen 2023,
+--- eq. 15.
+--   x_s = a_s (x_t/a_t + sum_j C_j eps_j),  C_j = integral of polynomial j over rho_t..rho_s,
+-- the polynomials through the last eps in ln rho = -lambda. In units of the step h of lambda
+-- the integral of r^j e^(h - hr) is j! rise(j + 1, h), in multiples of -s_s/a_s.
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+
+local function deis(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    local past = multistep.remember(history, eps, t.lambda, opts.order or 3)
+    if s.t == 0 then return x0 end
+    local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
+    for i, old in ipairs(past) do
+      nodes[i] = (old.place - t.lambda) / h
+      moments[i] = factorial * levels.gain(i, -h)
+      factorial = factorial * i
+    end
+    return multistep.sum(opts.mix, s.a / t.a, x, s.s, multistep.weights(nodes, moments), past)
+  end
+end
+
+return {
+  deis = { make = deis, order = 3, signal = true,
+           rules = { order = { "integer", default = 3, min = 1, max = 4 } } },
+}

@@ -1,0 +1,66 @@
+--- The samplers by name: what each file of this folder gives, one published family a file.
+-- Such a file returns a table from names to
+--   make         function(denoise, process, opts) -> step, see init.lua
+--   rules        of the options that may stand beside its name, for opts.check
+--   order        at which its error falls, at the options' defaults
+--   evaluations  of the model at a step, 1 if absent
+--   stochastic   it adds noise of its own
+--   signal       it can't start where x holds no signal (a = 0)
+--   upward       it walks from s to t: from the data to noise
+--   whole        it chooses its own steps within a pair: one pair by default
+local opts = require "diffusion.opts"
+
+local families = {}
+
+local files = {
+  require "diffusion.sampler.ddpm",
+  require "diffusion.sampler.ddim",
+  require "diffusion.sampler.inversion",
+  require "diffusion.sampler.euler",
+  require "diffusion.sampler.heun",
+  require "diffusion.sampler.dpm2",
+  require "diffusion.sampler.lms",
+  require "diffusion.sampler.plms",
+  require "diffusion.sampler.dpm_solver",
+  require "diffusion.sampler.dpmpp",
+  require "diffusion.sampler.unipc",
+  require "diffusion.sampler.deis",
+  require "diffusion.sampler.dpm_adaptive",
+  require "diffusion.sampler.rk45",
+  (require "diffusion.sampler.flow"), -- whose second result would be one more
+}
+
+local solvers, names = {}, {}
+for _, file in ipairs(files) do
+  for name, solver in pairs(file) do
+    solvers[name] = solver
+    names[#names + 1] = name
+  end
+end
+table.sort(names)
+
+--- The names of all samplers, sorted.
+---@return string[]
+function families.names() return table.move(names, 1, #names, 1, {}) end
+
+-- What is known of a user's own function.
+local function own(make) return { make = make } end
+
+--- The solver that an option `sampler` names.
+---@param which string|function|table a name, a function, or {name or function, option = ...}
+---@return string name
+---@return table solver as above
+---@return table options
+function families.resolve(which)
+  local options = {}
+  if type(which) == "table" then
+    for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
+    which = which[1]
+  end
+  if type(which) == "function" then return "function", own(which), options end
+  local solver = solvers[which]
+  if not solver then opts.fail("sampler: %s", opts.unknown("sampler", which, names)) end
+  return which, solver, opts.check(which, options, solver.rules or {})
+end
+
+return families

@@ -1,0 +1,20 @@
+--- Heun's method on the probability-flow ODE in sigma: Karras et al. 2022, algorithm 1.
+-- The slope eps at t takes x to a guess at s, the slope there is averaged with the first:
+--   y_s = y_t + (sigma_s - sigma_t) (eps_t + eps_s)/2,  y = x/a.
+-- At s = 0 there is no second slope: Euler's step, which returns x0.
+local levels = require "diffusion.sampler.levels"
+
+local function heun(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    if s.t == 0 then return x0 end
+    local keep, way = s.a / t.a, s.a * (s.sigma - t.sigma)
+    local guess = opts.mix(keep, x, way, eps)
+    local _, there = denoise(guess, s.t)
+    return opts.mix(keep, x, way / 2, eps, way / 2, there)
+  end
+end
+
+return { heun = { make = heun, order = 2, evaluations = 2, signal = true } }

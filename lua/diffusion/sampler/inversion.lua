@@ -1,0 +1,70 @@
+--- DDIM backwards, from data to the noise that ddim turns into it: Song et al. 2021,
+--- "Denoising diffusion implicit models", sec. 4.3. It walks a grid from its end to its
+--- start; pair = (t, s) takes x at s to t.
+-- x_t = (a_t/a_s) x_s + (s_t - s_s a_t/a_s) eps. With eps at (x_s, s), or (x_s, t) as at s = 0,
+-- where no network was trained, the error falls as 1/N. ddim's own step has eps at (x_t, t):
+-- exact = true solves for that x_t by iteration, so that ddim comes back to x_s. A sample whose
+-- change does not shrink goes half as far from then on; one that has come to rest stays. The
+-- residual is the largest last change of x_t, root mean square of a sample.
+local levels = require "diffusion.sampler.levels"
+
+-- What one sample knows: how far it goes, and how much it changed last.
+local function start(B)
+  local far, change = {}, {}
+  for b = 1, B do far[b], change[b] = 1, math.huge end
+  return far, change
+end
+
+-- Takes the changes; the largest that any sample saw last.
+local function judge(far, change, now, tolerance)
+  local largest = 0
+  for b, gap in ipairs(now) do
+    if far[b] > 0 then
+      if gap >= change[b] then far[b] = far[b] / 2 end
+      change[b] = gap
+      if gap <= tolerance then far[b] = 0 end
+    end
+    largest = math.max(largest, change[b])
+  end
+  return largest
+end
+
+-- y where y = toward(y), from a first guess; and the residual.
+local function fixed_point(y, toward, mix, o)
+  local B = y:size(1)
+  local far, change = start(B)
+  local residual = 0
+  for _ = 1, o.iterations do
+    local z = toward(y)
+    local now = (z - y):reshape(B, y:numel() // B):square():mean(2):sqrt():totable()
+    local stay = {}
+    for b = 1, B do stay[b] = 1 - far[b] end
+    y = mix(stay, y, far, z)
+    residual = judge(far, change, now, o.tolerance)
+    if residual <= o.tolerance then break end
+  end
+  return y, residual
+end
+
+local function ddim_inversion(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local keep = t.a / s.a
+    local function step(eps) return opts.mix(keep, x, t.s - s.s * keep, eps) end
+    local at = (s.t == 0 or opts.at == "t") and t.t or s.t
+    local y = step(select(2, denoise(x, at)))
+    if not opts.exact then return y end
+    local residual
+    y, residual = fixed_point(y, function(z) return step(select(2, denoise(z, t.t))) end, opts.mix, opts)
+    history.residual = math.max(history.residual or 0, residual)
+    return y
+  end
+end
+
+return {
+  ddim_inversion = { make = ddim_inversion, order = 1, upward = true, rules = {
+    at = { one_of = { "s", "t" }, default = "s" }, exact = { "boolean", default = false },
+    tolerance = { "number", default = 1e-6, above = 0 }, iterations = { "integer", default = 100, min = 1 },
+  } },
+}

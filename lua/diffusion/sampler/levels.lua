@@ -1,0 +1,55 @@
+--- The numbers of a noise level that solvers ask for, and the integrals of their steps.
+local levels = {}
+
+--- A function from t to the level's numbers: t, signal a, noise s, sigma = s/a and lambda =
+--- ln(a/s).
+---@param process diffusion.process
+---@return fun(t: number): {t: number, a: number, s: number, sigma: number, lambda: number}
+function levels.of(process)
+  local schedule = process.schedule
+  return function(t)
+    return { t = t, a = schedule:signal(t), s = schedule:noise(t), sigma = schedule:sigma(t),
+             lambda = schedule:log_snr(t) / 2 }
+  end
+end
+
+--- The level between two, at lambda_t + r (lambda_s - lambda_t).
+---@param process diffusion.process
+---@param level function of levels.of
+---@param t table a level
+---@param s table a later one in sampling
+---@param r number in 0..1
+---@return table
+function levels.between(process, level, t, s, r)
+  local lambda = (1 - r) * t.lambda + r * s.lambda
+  return level(process.schedule:level_of_sigma(math.exp(-lambda)))
+end
+
+-- Sum over j >= 0 of h (-h)^j / (j + k)!, where the closed form would cancel.
+local function series(h, k)
+  local term, total = h, 0
+  for i = 2, k do term = term / i end
+  for j = 1, 24 do
+    total = total + term
+    term = -term * h / (j + k)
+  end
+  return total
+end
+
+--- The integral of e^-(h - u) (u/h)^(k-1) / (k-1)! over u in 0..h, which is h phi_k(-h) of
+--- exponential integrators: what D^(k-1), a derivative of x0 in units of the step, adds to
+--- x/s over a step of h in lambda. k = 1 is 1 - e^-h.
+---@param k integer
+---@param h number a step of lambda, of either sign or infinite
+---@return number
+function levels.gain(k, h)
+  if math.abs(h) < 1 then return series(h, k) end
+  local g, factorial = 1 - math.exp(-h), 1
+  for j = 2, k do
+    g = 1 / factorial - g / h
+    factorial = factorial * j
+  end
+  return g
+end
+
+return levels

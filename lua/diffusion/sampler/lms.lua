@@ -1,0 +1,27 @@
+--- Linear multistep in sigma: Adams and Bashforth on the probability-flow ODE of Karras et
+--- al. 2022, eq. 1 (the "lms" of k-diffusion), for steps of any lengths.
+-- y_s = y_t + integral over sigma_t..sigma_s of the polynomial through the last slopes eps,
+-- y = x/a. In units of the step the integral of r^j is 1/(j + 1).
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+
+local function lms(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    local past = multistep.remember(history, eps, t.sigma, opts.order or 4)
+    if s.t == 0 and not opts.final then return x0 end
+    local way, nodes, moments = s.sigma - t.sigma, {}, {}
+    for i, old in ipairs(past) do
+      nodes[i], moments[i] = (old.place - t.sigma) / way, 1 / i
+    end
+    return multistep.sum(opts.mix, s.a / t.a, x, s.a * way, multistep.weights(nodes, moments), past)
+  end
+end
+
+return {
+  lms = { make = lms, order = 4, signal = true, rules = {
+    order = { "integer", default = 4, min = 1, max = 4 }, final = { "boolean", default = false },
+  } },
+}

@@ -1,0 +1,56 @@
+--- What multistep solvers share: values remembered from earlier steps, and the weights of a
+--- polynomial through them.
+local multistep = {}
+
+--- Puts a value of this step and its place (lambda, sigma ...) before those of earlier steps,
+--- and keeps the newest `most`. A place that is infinite ends the list: no polynomial goes
+--- through it.
+---@param history table of the solver; its `past` is written
+---@param value diffusion.tensor
+---@param place number
+---@param most integer
+---@return {value: diffusion.tensor, place: number}[] past newest first
+function multistep.remember(history, value, place, most)
+  local past = { { value = value, place = place } }
+  for i, old in ipairs(history.past or {}) do
+    if i < most and math.abs(old.place) < math.huge then past[i + 1] = old end
+  end
+  history.past = past
+  return past
+end
+
+--- The weights w_k with sum_k w_k r_k^j = moment_j for j = 0 .. n-1: a linear functional of
+--- polynomials as a sum over their values at the nodes r_k (Bjorck & Pereyra 1970, the
+--- primal system).
+---@param nodes number[] n different numbers
+---@param moments number[] n; moments[1] is of r^0
+---@return number[]
+function multistep.weights(nodes, moments)
+  local n, w = #nodes, table.move(moments, 1, #nodes, 1, {})
+  for k = 1, n - 1 do
+    for j = n, k + 1, -1 do w[j] = w[j] - nodes[k] * w[j - 1] end
+  end
+  for k = n - 1, 1, -1 do
+    for j = k + 1, n do w[j] = w[j] / (nodes[j] - nodes[j - k]) end
+    for j = k, n - 1 do w[j] = w[j] - w[j + 1] end
+  end
+  return w
+end
+
+--- c x + gain (w_1 value_1 + w_2 value_2 + ...), in one pass.
+---@param mix function
+---@param c number
+---@param x diffusion.tensor
+---@param gain number
+---@param w number[]
+---@param past {value: diffusion.tensor}[]
+---@return diffusion.tensor
+function multistep.sum(mix, c, x, gain, w, past)
+  local terms = { c, x }
+  for i, weight in ipairs(w) do
+    terms[2 * i + 1], terms[2 * i + 2] = gain * weight, past[i].value
+  end
+  return mix(table.unpack(terms))
+end
+
+return multistep

@@ -1,0 +1,107 @@
+--- Where a run begins: its grid, and x at its first level.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local grids = require "diffusion.grid"
+local check_x = require("diffusion.sampler.run").check_x
+local streams = require "diffusion.sampler.streams"
+
+local place = {}
+
+local least_lambda = -5.1 -- ln(a/s); SNR 3.7e-5
+
+-- The level with this lambda, or the last that has signal.
+local function level_of(schedule, lambda)
+  local low, high = 1, schedule.T
+  if schedule:snr(high) == 0 then high = high - 1 end
+  if schedule:log_snr(high) / 2 > lambda then return high end
+  for _ = 1, 60 do
+    local mid = (low + high) / 2
+    if schedule:log_snr(mid) / 2 > lambda then low = mid else high = mid end
+  end
+  return high
+end
+
+-- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at
+-- the end of the cosine schedule by 20,000), and solvers that divide by a take a step of as
+-- many sigmas. Unless x0 is clipped, such a process starts where lambda is -5.1 (as
+-- DPM-Solver's own code does): x_t is pure noise there too. Where the user chose the grid or
+-- x, it stays.
+local function from_signal(process, grid, solver)
+  local schedule, blind = process.schedule, process.predict == "eps" or process.predict == "score"
+  local keeps = process.clip or not blind
+  if keeps and not solver.signal or schedule:log_snr(grid[1][1]) / 2 >= least_lambda then return grid end
+  local first = level_of(schedule, least_lambda)
+  local times = { first }
+  for _, t in ipairs(grid:times()) do
+    if t < first then times[#times + 1] = t end
+  end
+  if #times > #grid then table.remove(times, 2) end
+  local name = ("%s from t = %.6g, since before it SNR < %.2g"):format(grid.name, first,
+    math.exp(2 * least_lambda))
+  return grids.made(name, times, grid.T, schedule)
+end
+
+-- At a level without any signal eps says nothing of x0, clipped or not.
+local function check_target(process, t)
+  local predict = process.predict
+  if (predict == "eps" or predict == "score") and process.schedule:snr(t) == 0 then
+    opts.fail("sampler: x_t holds no signal at t = %g, so %s says nothing of x0 there; predict v or x0, or "
+      .. "give a grid that starts lower", t, predict)
+  end
+end
+
+local function check_solver(process, t, name, solver)
+  if solver.signal and process.schedule:snr(t) == 0 then
+    opts.fail("sampler: x_t holds no signal at t = %g, and %s divides by it; take unipc, ddim or dpmpp_2m, or "
+      .. "give a grid that starts lower", t, name)
+  end
+end
+
+local function named_grid(o, solver)
+  local name = o.grid or "trailing"
+  local make = type(name) == "string" and grids.grid[name]
+  if not make then
+    opts.fail("sampler: %s", opts.unknown("grid", name, { "karras", "leading", "linspace", "trailing" }))
+  end
+  local T = o.process.T
+  if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
+  local grid = make(o.process.schedule, o.steps or solver.whole and 1 or T)
+  check_target(o.process, grid[1][1])
+  return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
+end
+
+--- The grid of a run's options.
+---@param o table options of sampler.steps
+---@param name string of the sampler
+---@param solver table
+---@return diffusion.grid
+function place.grid(o, name, solver)
+  local grid = o.grid
+  if opts.kind(grid) ~= "grid" then
+    grid = type(grid) == "table" and grids.grid.list(o.process.schedule, grid) or named_grid(o, solver)
+  end
+  check_target(o.process, grid[1][1])
+  check_solver(o.process, grid[1][1], name, solver)
+  return grid
+end
+
+--- x at the first level: noise of the marginal's scale, or what the user gives.
+---@param o table options of sampler.steps
+---@param seed integer
+---@param grid diffusion.grid
+---@param name string of the sampler
+---@param solver table
+---@return diffusion.tensor
+function place.start(o, seed, grid, name, solver)
+  if o.init then
+    return check_x("sampler: init", o.init, o.shape and "[" .. table.concat(o.shape, ",") .. "]"):clone()
+  end
+  if solver.upward then opts.fail("sampler: %s goes from data to noise; give the data as option 'init'", name) end
+  if not o.shape then opts.fail("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
+  if #o.shape == 0 then opts.fail("sampler: option 'shape' is empty; {count, ...} expected") end
+  local t, schedule = grid[1][1], o.process.schedule
+  local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
+  return core.mix_noise(scale, seed, streams.start, 0, 0, opts.relay(core.zeros, o.shape))
+end
+
+return place

@@ -1,0 +1,167 @@
+--- A run of a sampler: where it stands, its solver's history, and the steps that are left.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local gradient = require "diffusion.gradient"
+local saved = require "diffusion.sampler.saved"
+local streams = require "diffusion.sampler.streams"
+
+--- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+---@class diffusion.run
+---@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field i integer steps taken
+---@field grid diffusion.grid
+---@field seed integer
+---@field history table what the solver remembers: tensors, numbers, and tables of these
+---@field evaluations integer of the model so far
+local Run = { __name = "diffusion.run" }
+Run.__methods = Run
+Run.__index = function(run, name)
+  if name == "x" then return rawget(run, "_x") end
+  return Run[name]
+end
+
+--- x as samplers take it: living reals, of the shape that is wanted if one is.
+---@param what string
+---@param x any
+---@param shape string|nil
+---@return diffusion.tensor x
+local function check_x(what, x, shape)
+  local shown = opts.shown(x)
+  local here = core.is_tensor(x) and shown ~= "a freed tensor"
+  if not here or x:dtype() ~= core.real or x:dim() == 0 or shape and opts.shape_text(x) ~= shape then
+    opts.fail("%s: %s %s expected, got %s%s", what, core.real, shape or "[B,...]", shown,
+      here and " of " .. x:dtype() or "")
+  end
+  return x
+end
+
+-- Writing x forgets the solver's history: it belongs to another trajectory.
+Run.__newindex = function(run, name, value)
+  if name == "on_step" then return rawset(run, name, value) end
+  if name ~= "x" then opts.fail("a run's x and on_step can be written, not its '%s'", tostring(name)) end
+  rawset(run, "_x", core.unscope(check_x("run.x", value, run.shape)))
+  rawset(run, "history", {})
+end
+
+-- The model as the sampler sees it: x0 and eps of x at t. What it says first, of the step's
+-- own x, is what the step shows.
+local function denoiser(run)
+  local process, model, model_opts = run.process, run.model, run.model_opts
+  return function(x, t)
+    local out = opts.answer("sampler", model(x, t, model_opts), x)
+    rawset(run, "evaluations", run.evaluations + 1)
+    local x0, eps = process:estimate(out, x, t)
+    if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
+    return x0, eps
+  end
+end
+
+-- The solver's step, with the arithmetic and the noise of this run.
+local function make_step(run)
+  local step_opts = { mix = core.ops.mix }
+  for k, v in pairs(run.sampler_options) do step_opts[k] = v end
+  function step_opts.mix_noise(sigma, ...)
+    local draw = run.draws
+    rawset(run, "draws", draw + 1)
+    return core.mix_noise(sigma, run.seed, streams.step, draw, ...)
+  end
+  return run.solver.make(denoiser(run), run.process, step_opts)
+end
+
+-- Tables anew, all the way down; tensors, which solvers never write to, are shared.
+local function copied(t)
+  local out = {}
+  for k, v in pairs(t) do out[k] = type(v) == "table" and copied(v) or v end
+  return out
+end
+
+-- All tensors of a solver's history, so that the step's scope spares them.
+local function tensors_of(t, out)
+  for _, v in pairs(t) do
+    if core.is_tensor(v) then out[#out + 1] = v
+    elseif type(v) == "table" then tensors_of(v, out) end
+  end
+  return out
+end
+
+-- The solver writes to a copy of its history: a step that fails has not been taken.
+local function advance(run, pair)
+  local depth <close> = gradient.guard()
+  local xt, history = run._x, copied(run.history)
+  rawset(run, "believed", {}) -- a sampler of one's own may not ask the model
+  local x = run.step(xt, pair, history)
+  if x == xt then x = xt:clone() end
+  local believed = run.believed
+  for _, own in ipairs(tensors_of(history, { x })) do core.unscope(own) end
+  depth:keep(believed.x0, believed.eps)
+  rawset(run, "history", history)
+  rawset(run, "_x", x)
+  return { i = pair.i, n = pair.n, t = pair.t, s = pair.s, xt = xt, x = x,
+           x0 = believed.x0, eps = believed.eps }
+end
+
+-- Step i of the walk: down the grid, or up it.
+local function pair_of(run, i)
+  local n = #run.grid
+  local step = run.grid[run.solver.upward and n + 1 - i or i]
+  return { i = i, n = n, t = step[1], s = step[2] }
+end
+
+--- One step; nil when there is none left.
+---@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt
+function Run.__call(run)
+  if run.i >= #run.grid then return nil end
+  check_x("run.x", run.x, run.shape)
+  local draws = run.draws
+  local fine, step = pcall(gradient.no_grad, advance, run, pair_of(run, run.i + 1))
+  if not fine then
+    rawset(run, "draws", draws)
+    error(step, 0)
+  end
+  rawset(run, "i", run.i + 1)
+  if run.on_step then run.on_step(step) end
+  return step
+end
+
+--- Takes the steps that are left; returns x.
+---@return diffusion.tensor
+function Run.finish(run)
+  while run() do end -- luacheck: ignore 542
+  return run.x
+end
+
+-- A run from its fields, ready to step.
+local function new(fields)
+  local run = setmetatable({}, Run)
+  for k, v in pairs(fields) do rawset(run, k, v) end
+  rawset(run, "step", make_step(run))
+  return run
+end
+
+--- An independent copy: x, the solver's history, its place and its noise counter.
+---@return diffusion.run
+function Run.clone(run)
+  local fields = {}
+  for k, v in pairs(run) do fields[k] = v end
+  fields._x, fields.history = run._x:clone(), copied(run.history)
+  return new(fields)
+end
+
+--- Writes the run as it stands: x, history, place and counters.
+---@param path string
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function Run.save(run, path) return saved.save(run, path) end
+
+--- Goes on from a file of run:save, in a run made with the same options.
+---@param path string
+---@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return string|nil message
+function Run.load(run, path) return saved.load(run, path) end
+
+function Run.__tostring(run)
+  return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(run.name, #run.grid, run.i,
+    opts.shown(run.x), run.grid)
+end
+
+return { new = new, check_x = check_x }
