@@ -166,20 +166,34 @@ return {
   },
   ["d.check"] = {
     signature = "d.check",
-    text = "Samplers held against theory: the order at which one converges, measured on a distribution whose best denoiser is known.",
+    text = "Samplers held against theory: d.check.order and d.check.moments.",
+  },
+  ["d.check.moments"] = {
+    signature = "d.check.moments(sampler, options)",
+    text = "Mean and variance, in double, of each coordinate of a sampler's result for data N(mean, std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.",
+    params = {
+      { name = "sampler", type = "string|function|table", text = "as of d.sample" },
+      { name = "options", type = "table", text = "{process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}" },
+    },
+    returns = {
+      { type = "number", text = "mean" },
+      { type = "number", text = "variance" },
+    },
+    example = "local p = d.process{ schedule = d.schedule.linear{} }\nprint(d.check.moments(\"ddim\", { process = p, steps = 10, std = 0.5 }))",
   },
   ["d.check.order"] = {
     signature = "d.check.order(sampler, oracle, [options])",
-    text = "How fast a deterministic sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the order seen between the last two.",
+    text = "How fast a deterministic sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, exact = 4000 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
     },
     returns = {
-      { type = "number", text = "order" },
-      { type = "table", text = "rows { {steps, error, order}, ... }: error is the root mean square" },
+      { type = "number|nil", text = "order nil where all was rounding" },
+      { type = "table", text = "rows { {steps, error, order, evaluations}, ... }: error is the root mean square" },
     },
+    example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nd.check.order(\"heun\", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })",
   },
   ["d.checkpoint"] = {
     signature = "d.checkpoint(options)",
@@ -1438,11 +1452,11 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s}: from level t to the earlier level s (s = 0: the data)   history           a table of the solver's own: tensors and numbers, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch",
   },
   ["d.sampler.names"] = {
     signature = "d.sampler.names()",
-    text = "The names of all samplers.",
+    text = "The names of all samplers, sorted.",
     returns = {
       { type = "string[]" },
     },
@@ -1468,14 +1482,14 @@ return {
       { name = "step_opts", type = "table", text = "{mix =, mix_noise =}, as samplers are given them" },
     },
     returns = {
-      { type = "function", text = "step (x, {t, s}, history) -> x" },
+      { type = "function", text = "step (x, {t, s, i, n}, history) -> x" },
     },
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"ddim\" | \"ddpm\" | \"dpmpp_2m\" | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | \"karras\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | \"karras\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2256,13 +2270,15 @@ return {
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
       { name = "seed", type = "integer" },
+      { name = "history", type = "table", text = "what the solver remembers: tensors, numbers, and tables of these" },
+      { name = "evaluations", type = "integer", text = "of the model so far" },
     },
   },
   ["run()"] = {
     signature = "run()",
     text = "One step; nil when there is none left.",
     returns = {
-      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}" },
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt" },
     },
   },
   ["run:clone"] = {
@@ -2277,6 +2293,28 @@ return {
     text = "Takes the steps that are left; returns x.",
     returns = {
       { type = "diffusion.tensor" },
+    },
+  },
+  ["run:load"] = {
+    signature = "run:load(path)",
+    text = "Goes on from a file of run:save, in a run made with the same options.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message, and nothing changed, where the file isn't such a run" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["run:save"] = {
+    signature = "run:save(path)",
+    text = "Writes the run as it stands: x, history, place and counters.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["schedule"] = {

@@ -2,6 +2,7 @@
 --- denoiser of N(mean, std^2) is affine, and so is every sampler built of `mix` and `mix_noise`:
 --- x is kept as its coefficients of 1, of the start's noise and of each noise added since.
 local families = require "diffusion.sampler.families"
+local noise = require "diffusion.sampler.noise"
 local grids = require "diffusion.grid"
 local opts = require "diffusion.opts"
 
@@ -32,17 +33,25 @@ local function mix(...)
   return coefficients(out)
 end
 
--- The arithmetic of a sampler, on coefficients.
+-- The arithmetic of a sampler, on coefficients; normal number k is coefficient k.
 local function arithmetic(own)
-  local draws = 2
-  own.mix = mix
-  function own.mix_noise(sigma, ...)
+  local drawn = 2
+  local function draws()
+    drawn = drawn + 1
+    return drawn
+  end
+  local function add(c, which, ...)
     local out = mix(...)
-    draws = draws + 1
-    for k = #out + 1, draws do out[k] = 0 end
-    out[draws] = out[draws] + sigma
+    for k = #out + 1, drawn do out[k] = 0 end
+    for i, k in ipairs(which) do out[k] = out[k] + c[i] end
     return out
   end
+  own.mix = mix
+  function own.mix_noise(sigma, ...)
+    if type(sigma) ~= "number" then opts.fail(refusal) end
+    return add({ sigma }, { draws() }, ...)
+  end
+  own.mix_path = noise.independent(draws, add)
   return own
 end
 

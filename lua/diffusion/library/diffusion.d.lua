@@ -87,6 +87,8 @@ local process = {}
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
+---@field history table what the solver remembers: tensors, numbers, and tables of these
+---@field evaluations integer of the model so far
 ---@overload fun(): table|nil
 local run = {}
 
@@ -196,17 +198,24 @@ function d.bernoulli(p, shape, opts) end
 ---@return diffusion.tensor
 function d.cat(list, dim) end
 
---- Samplers held against theory: the order at which one converges, measured on a distribution
---- whose best denoiser is known.
+--- Samplers held against theory: d.check.order and d.check.moments.
 d.check = {}
 
+--- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
+--- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
+---@param sampler string|function|table as of d.sample
+---@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
+---@return number mean
+---@return number variance
+function d.check.moments(sampler, options) end
+
 --- How fast a deterministic sampler's error falls with the number of steps, uniform in ln
---- sigma: prints a table, and returns the order seen between the last two.
+--- sigma: prints a table, and returns the last order seen above rounding.
 ---@param sampler string|function|table as of d.sample
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, exact = 4000 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
----@return number order
----@return table rows { {steps, error, order}, ... }: error is the root mean square
+---@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@return number|nil order nil where all was rounding
+---@return table rows { {steps, error, order, evaluations}, ... }: error is the root mean square
 function d.check.order(sampler, oracle, options) end
 
 --- What a run is made of, and the file that it is kept in.
@@ -962,14 +971,14 @@ function d.sample(options) end
 
 --- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
 --- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) the model's x0
---- and eps at level t, clipped as the process says pair {t, s}: from level t to the earlier
---- level s (s = 0: the data) history a table of the solver's own: tensors and numbers, empty
---- at the start opts.mix sum of c x, in one pass (d.mix) opts.mix_noise mix_noise(sigma, c1,
---- x1, ...): the same with sigma z added, z from the run's own counter, so sample k doesn't
---- depend on its batch
+--- and eps at level t, clipped as the process says pair {t, s, i, n}: from level t to the
+--- earlier level s (s = 0: the data), number i of n history a table of the solver's own:
+--- tensors, numbers, strings and tables of these, empty at the start opts.mix sum of c x, in
+--- one pass (d.mix) opts.mix_noise mix_noise(sigma, c1, x1, ...): the same with sigma z added,
+--- z from the run's own counter, so sample k doesn't depend on its batch
 d.sampler = {}
 
---- The names of all samplers.
+--- The names of all samplers, sorted.
 ---@return string[]
 function d.sampler.names() end
 
@@ -983,11 +992,11 @@ function d.sampler.sample(options) end
 ---@param denoise function
 ---@param process diffusion.process
 ---@param step_opts table {mix =, mix_noise =}, as samplers are given them
----@return function step (x, {t, s}, history) -> x
+---@return function step (x, {t, s, i, n}, history) -> x
 function d.sampler.step(which, denoise, process, step_opts) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" | "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1408,6 +1417,18 @@ function run:clone() end
 --- Takes the steps that are left; returns x.
 ---@return diffusion.tensor
 function run:finish() end
+
+--- Goes on from a file of run:save, in a run made with the same options.
+---@param path string
+---@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return string|nil message
+function run:load(path) end
+
+--- Writes the run as it stands: x, history, place and counters.
+---@param path string
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function run:save(path) end
 
 --- alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
 ---@param t number|number[]|diffusion.tensor in 1..T

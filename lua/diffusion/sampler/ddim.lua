@@ -16,7 +16,8 @@ local function ddim(denoise, process, opts)
     end
     local direction = math.sqrt(math.max(0, left))
     if variance == 0 then return opts.mix(schedule:signal(s), x0, direction, eps) end
-    return opts.mix_noise(math.sqrt(variance), schedule:signal(s), x0, direction, eps)
+    return opts.mix_path(math.sqrt(variance), schedule:log_snr(t) / 2, schedule:log_snr(s) / 2, 1,
+      schedule:signal(s), x0, direction, eps)
   end
 end
 

@@ -17,4 +17,23 @@ local function dpm2(denoise, process, opts)
   end
 end
 
-return { dpm2 = { make = dpm2, order = 2, evaluations = 2, signal = true } }
+-- The same to sigma_down, and noise from there up to sigma_s (k-diffusion).
+local function dpm2_ancestral(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    if s.t == 0 then return x0 end
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta or 1)
+    local m = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
+    local middle = opts.mix(m.a / t.a, x, m.a * (m.sigma - t.sigma), eps)
+    local _, slope = denoise(middle, m.t)
+    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), slope)
+  end
+end
+
+return {
+  dpm2 = { make = dpm2, order = 2, evaluations = 2, signal = true },
+  dpm2_ancestral = { make = dpm2_ancestral, order = 1, evaluations = 2, stochastic = true, signal = true,
+                     rules = { eta = { "number", default = 1, min = 0 } } },
+}

@@ -24,6 +24,22 @@ local function dpmpp_2s(denoise, process, opts)
   end
 end
 
+-- The same to the level of sigma_down, and noise from there up to sigma_s (k-diffusion), in
+-- y = x/a: y_s = (sigma_down/sigma_t) y_t + (1 - e^-h) m + up z, h to sigma_down.
+local function dpmpp_2s_ancestral(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local m, h = denoise(x, t.t), s.lambda - t.lambda
+    if h == math.huge then return first(opts.mix, x, m, t, s) end
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta)
+    local half = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
+    local middle = denoise(first(opts.mix, x, m, t, half), half.t)
+    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a * down / t.sigma, x,
+      s.a * (1 - down / t.sigma), middle)
+  end
+end
+
 -- The third order in one step, by levels at 1/3 and 2/3 (as DPM-Solver-3, on m).
 local function dpmpp_3s(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
@@ -92,6 +108,8 @@ end
 
 return {
   dpmpp_2s = { make = dpmpp_2s, order = 2, evaluations = 2 },
+  dpmpp_2s_ancestral = { make = dpmpp_2s_ancestral, order = 1, evaluations = 2, stochastic = true,
+                         rules = { eta = { "number", default = 1, min = 0 } } },
   dpmpp_3s = { make = dpmpp_3s, order = 3, evaluations = 3 },
   dpmpp_2m = { make = dpmpp_2m, order = 2 },
   dpmpp_3m = { make = dpmpp_3m, order = 3, rules = { d2 = { "number", default = 2 } } },

@@ -2,6 +2,7 @@
 -- With y = x/a and sigma(t) = t the ODE is dy/dsigma = (y - x0)/sigma = eps:
 --   y_s = y_t + (sigma_s - sigma_t) eps.
 -- It is ddim with eta = 0, written so; and s = 0 gives x0.
+local churn = require "diffusion.sampler.churn"
 local levels = require "diffusion.sampler.levels"
 
 local function euler(denoise, process, opts)
@@ -14,4 +15,34 @@ local function euler(denoise, process, opts)
   end
 end
 
-return { euler = { make = euler, order = 1, signal = true } }
+-- Karras et al. 2022, algorithm 2 without its correction: noise takes x from t up to a level
+-- of (1 + gamma) sigma_t, and the model is asked there.
+local function euler_churn(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local s, t = level(pair.s), nil
+    x, t = churn.up(opts, level, process, x, pair)
+    local x0, eps = denoise(x, t.t)
+    if s.t == 0 then return x0 end
+    return opts.mix(s.a / t.a, x, s.a * (s.sigma - t.sigma), eps)
+  end
+end
+
+-- Euler's step to sigma_down, and noise from there up to sigma_s (k-diffusion).
+local function euler_ancestral(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    if s.t == 0 then return x0 end
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta or 1)
+    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), eps)
+  end
+end
+
+return {
+  euler = { make = euler, order = 1, signal = true },
+  euler_churn = { make = euler_churn, order = 1, stochastic = true, signal = true, rules = churn.rules },
+  euler_ancestral = { make = euler_ancestral, order = 1, stochastic = true, signal = true,
+                      rules = { eta = { "number", default = 1, min = 0 } } },
+}

@@ -23,10 +23,13 @@ local files = {
   require "diffusion.sampler.plms",
   require "diffusion.sampler.dpm_solver",
   require "diffusion.sampler.dpmpp",
+  require "diffusion.sampler.dpmpp_sde",
   require "diffusion.sampler.unipc",
   require "diffusion.sampler.deis",
   require "diffusion.sampler.dpm_adaptive",
   require "diffusion.sampler.rk45",
+  require "diffusion.sampler.langevin",
+  require "diffusion.sampler.lcm",
   (require "diffusion.sampler.flow"), -- whose second result would be one more
 }
 

@@ -1,13 +1,16 @@
---- Heun's method on the probability-flow ODE in sigma: Karras et al. 2022, algorithm 1.
+--- Heun's method on the probability-flow ODE in sigma: Karras et al. 2022, algorithm 1, and
+--- with s_churn > 0 algorithm 2.
 -- The slope eps at t takes x to a guess at s, the slope there is averaged with the first:
 --   y_s = y_t + (sigma_s - sigma_t) (eps_t + eps_s)/2,  y = x/a.
 -- At s = 0 there is no second slope: Euler's step, which returns x0.
+local churn = require "diffusion.sampler.churn"
 local levels = require "diffusion.sampler.levels"
 
 local function heun(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
-    local t, s = level(pair.t), level(pair.s)
+    local s, t = level(pair.s), nil
+    x, t = churn.up(opts, level, process, x, pair)
     local x0, eps = denoise(x, t.t)
     if s.t == 0 then return x0 end
     local keep, way = s.a / t.a, s.a * (s.sigma - t.sigma)
@@ -17,4 +20,4 @@ local function heun(denoise, process, opts)
   end
 end
 
-return { heun = { make = heun, order = 2, evaluations = 2, signal = true } }
+return { heun = { make = heun, order = 2, evaluations = 2, signal = true, rules = churn.rules } }

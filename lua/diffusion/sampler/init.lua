@@ -8,6 +8,9 @@
 --   opts.mix          sum of c x, in one pass (d.mix)
 --   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from
 --                     the run's own counter, so sample k doesn't depend on its batch
+--   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of
+--                     a path from lambda = ln(a/s) at one level to that at another, in the
+--                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
@@ -39,6 +42,7 @@ local rules = {
   seed = { "integer" },
   class = { "integer|table|tensor" },
   guidance = { "number" },
+  noise = { one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
   on_step = { "function" },
 }
@@ -58,7 +62,8 @@ end
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where
+---  "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, noise = "independent" |
+---  "brownian" (of one path for any number of steps), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them
@@ -78,7 +83,7 @@ function sampler.steps(options)
   if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
-    draws = 0, evaluations = 0, history = {}, on_step = o.on_step, shape = opts.shape_text(x), _x = x }
+    draws = 0, evaluations = 0, history = {}, noise = o.noise, on_step = o.on_step, shape = opts.shape_text(x), _x = x }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().

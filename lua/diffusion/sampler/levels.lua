@@ -25,6 +25,29 @@ function levels.between(process, level, t, s, r)
   return level(process.schedule:level_of_sigma(math.exp(-lambda)))
 end
 
+--- The level with this sigma, but not below the schedule's first, where noise ends.
+---@param process diffusion.process
+---@param level function of levels.of
+---@param sigma number
+---@return table
+function levels.at_sigma(process, level, sigma)
+  local schedule = process.schedule
+  return level(schedule:level_of_sigma(math.max(sigma, schedule:sigma(1))))
+end
+
+--- How an ancestral step from sigma_t to sigma_s is divided: without noise down to `down`, and
+--- by noise `up` from there, down^2 + up^2 = sigma_s^2. With eta = 1 up^2 is the variance of
+--- q(y_s | y_t, x0), y = x/a (Ho et al. 2020, eq. 7).
+---@param t number sigma_t
+---@param s number sigma_s < sigma_t
+---@param eta number
+---@return number down
+---@return number up
+function levels.ancestral(t, s, eta)
+  local up = math.min(s, eta * s * math.sqrt(1 - (s / t) ^ 2))
+  return math.sqrt(s ^ 2 - up ^ 2), up
+end
+
 -- Sum over j >= 0 of h (-h)^j / (j + k)!, where the closed form would cancel.
 local function series(h, k)
   local term, total = h, 0

@@ -2,8 +2,8 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local gradient = require "diffusion.gradient"
+local noise = require "diffusion.sampler.noise"
 local saved = require "diffusion.sampler.saved"
-local streams = require "diffusion.sampler.streams"
 
 --- A sampler on its way: run() takes a step, `for step in run do` all that are left.
 ---@class diffusion.run
@@ -60,11 +60,7 @@ end
 local function make_step(run)
   local step_opts = { mix = core.ops.mix }
   for k, v in pairs(run.sampler_options) do step_opts[k] = v end
-  function step_opts.mix_noise(sigma, ...)
-    local draw = run.draws
-    rawset(run, "draws", draw + 1)
-    return core.mix_noise(sigma, run.seed, streams.step, draw, ...)
-  end
+  step_opts.mix_noise, step_opts.mix_path = noise.of(run)
   return run.solver.make(denoiser(run), run.process, step_opts)
 end
 

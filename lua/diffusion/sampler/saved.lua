@@ -42,8 +42,8 @@ end
 function saved.save(run, path)
   opts.path("run:save", path)
   local tensors = { x = run._x }
-  local facts = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name, grid = plain(run.grid),
-    i = run.i, seed = run.seed, draws = run.draws, evaluations = run.evaluations,
+  local facts = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name,
+    noise = run.noise, grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.draws, evaluations = run.evaluations,
     history = packed(run.history, "history", tensors) }
   return container.write(path, "run", tensors, facts)
 end
@@ -60,8 +60,8 @@ end
 
 -- What of the file isn't as this run has it; nil: nothing.
 local function trouble_of(run, facts, x)
-  local own = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name }
-  for _, what in ipairs { "sampler", "schedule", "shape" } do
+  local own = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name, noise = run.noise }
+  for _, what in ipairs { "sampler", "schedule", "noise", "shape" } do
     if facts[what] ~= own[what] then
       return ("its %s is %s, this run's is %s"):format(what, tostring(facts[what]), own[what])
     end

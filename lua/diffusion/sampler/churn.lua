@@ -1,0 +1,33 @@
+--- Noise added before a step, Karras et al. 2022, algorithm 2, lines 4 to 6: x goes from t up to
+--- a level of sigma = (1 + gamma) sigma_t, gamma = min(s_churn/n, sqrt(2) - 1), where
+--- s_tmin <= sigma_t <= s_tmax, but no further than the schedule's last.
+local churn = {}
+
+churn.rules = {
+  s_churn = { "number", default = 0, min = 0 },
+  s_tmin = { "number", default = 0, min = 0 },
+  s_tmax = { "number", default = math.huge, min = 0 },
+  s_noise = { "number", default = 1, min = 0 },
+}
+
+--- Raises x.
+---@param opts table the sampler's, with its arithmetic
+---@param level function of levels.of
+---@param process diffusion.process
+---@param x diffusion.tensor
+---@param pair table
+---@return diffusion.tensor x
+---@return table level where it is now
+function churn.up(opts, level, process, x, pair)
+  local t = level(pair.t)
+  local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
+  local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
+  local schedule = process.schedule
+  local sigma = math.min(t.sigma * (1 + gamma), schedule:sigma(schedule.T))
+  if sigma <= t.sigma then return x, t end
+  local up = level(schedule:level_of_sigma(sigma))
+  local fresh = opts.s_noise * math.sqrt(math.max(0, up.sigma ^ 2 - t.sigma ^ 2))
+  return opts.mix_noise(up.a * fresh, up.a / t.a, x), up
+end
+
+return churn

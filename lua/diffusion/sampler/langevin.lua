@@ -1,0 +1,66 @@
+--- Langevin dynamics at a level: steps along the score with noise, which leave the level's own
+--- distribution as it is when they are short.
+local levels = require "diffusion.sampler.levels"
+
+-- One corrector step of Song et al. 2021 (score SDE), algorithms 4 and 5: with the score g =
+-- -eps/s and noise z, x + e g + sqrt(2 e) z, e = 2 alpha (snr |z|/|g|)^2. The norms are of
+-- each sample by itself, where the paper's code has the batch's means; |z| is what it is
+-- expected to be, sqrt(D), so that the length of a step doesn't depend on its own noise; and e
+-- is at most s^2/5, which in few dimensions a small |eps| would leave far behind.
+local function correct(denoise, opts, x, l, alpha)
+  local _, eps = denoise(x, l.t)
+  local B = x:size(1)
+  local square, ahead, fresh = eps:reshape(B, x:numel() // B):square():mean(2):totable(), {}, {}
+  for b = 1, B do
+    local e = math.min(0.2, 2 * alpha * opts.snr ^ 2 / square[b]) -- in units of s^2
+    ahead[b], fresh[b] = -e * l.s, math.sqrt(2 * e) * l.s
+  end
+  return opts.mix_noise(fresh, 1, x, ahead, eps)
+end
+
+--- Predictor and corrector: Song et al. 2021 (score SDE), algorithms 2 and 3.
+-- The predictor is the reverse SDE's step, in y = x/a (eq. 46, where a = 1),
+--   y_s = y_t - (sigma_t^2 - sigma_s^2)/sigma_t eps + sqrt(sigma_t^2 - sigma_s^2) z,
+-- or ancestral sampling's, with z's variance times (sigma_s/sigma_t)^2 (eq. 47). Then the
+-- corrector acts at s. The last step, to s = 0, returns the predictor's mean.
+local function predictor_corrector(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    if s.t == 0 then return x0 end
+    local way = t.sigma ^ 2 - s.sigma ^ 2
+    local fresh = math.sqrt(way) * (opts.predictor == "ancestral" and s.sigma / t.sigma or 1)
+    x = opts.mix_path(s.a * fresh, t.lambda, s.lambda, 1, s.a / t.a, x, -s.a * way / t.sigma, eps)
+    for _ = 1, opts.corrections do x = correct(denoise, opts, x, s, (t.a / s.a) ^ 2) end
+    return x
+  end
+end
+
+--- Annealed Langevin dynamics: Song & Ermon 2019, algorithm 1. At each level `inner` steps
+--   x + (step/2) s^2 g + sqrt(step) s z,
+-- step = epsilon / sigma_L^2 in the paper's letters (0.2 there); from level to level y = x/a
+-- stays. The last returns x0, the denoised sample.
+local function annealed_langevin(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    for _ = 1, opts.inner do
+      local _, eps = denoise(x, t.t)
+      x = opts.mix_noise(math.sqrt(opts.step) * t.s, 1, x, -opts.step / 2 * t.s, eps)
+    end
+    if s.t == 0 then return (denoise(x, t.t)) end
+    return opts.mix(s.a / t.a, x)
+  end
+end
+
+return {
+  predictor_corrector = { make = predictor_corrector, order = 1, evaluations = 2, stochastic = true, signal = true,
+    rules = {
+      predictor = { one_of = { "reverse", "ancestral" }, default = "reverse" },
+      corrections = { "integer", default = 1, min = 0 }, snr = { "number", default = 0.16, above = 0 },
+    } },
+  annealed_langevin = { make = annealed_langevin, evaluations = 5, stochastic = true, signal = true, rules = {
+    inner = { "integer", default = 5, min = 1 }, step = { "number", default = 0.2, above = 0, below = 4 },
+  } },
+}
