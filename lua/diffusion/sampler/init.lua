@@ -234,10 +234,8 @@ local function make_grid(o)
     check_start(o.process, own[1][1])
     return own
   end
-  local make = type(kind) == "string" and grids.grid[kind]
-  if not make then
-    opts.fail("sampler: %s", opts.unknown("grid", kind, { "karras", "leading", "linspace", "trailing" }))
-  end
+  local make, message = grids.find(kind)
+  if not make then opts.fail("sampler: %s", message) end
   local T = o.process.T
   if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
   local grid = make(o.process.schedule, o.steps or T)
@@ -272,7 +270,7 @@ end
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "ddim" |
 ---  "ddpm" | "dpmpp_2m" | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where
+---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them
