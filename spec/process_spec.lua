@@ -345,6 +345,37 @@ describe("a process", function()
   end)
 end)
 
+describe("a process", function()
+  it("explains a step, prints itself, survives a config", function()
+    local text = p:explain(500)
+    assert.matches("c0 = a_s %(1 %- SNR_t/SNR_s%) = 0.003070071114", text)
+    assert.matches("Ho et al. 2020, eq. 4", text)
+    assert.matches("predict eps, variance fixed_small, clip none", tostring(p))
+    local q = require("diffusion.process").process_from_config(
+      d.process{ schedule = d.schedule.cosine{ T = 9 }, predict = "v", clip = 1 }:config())
+    assert.same({ 9, "v", 1, "fixed_small" }, { q.T, q.predict, q.clip, q.variance })
+    assert.equal(1000, p.T)
+    assert.equal("eps", p.predict)
+  end)
+
+  it("says what is wrong, at the user's line", function()
+    local x = d.zeros(2, 3)
+    local function says(pattern, f) assert.matches("process_spec.lua:%d+: .*" .. pattern, message(f)) end
+    says("t must be in 1..1000, got 0", function() return p:q_sample(x, 0) end)
+    says("bad argument #2 to 'q_sample' %(t has 3 values, but x %[2,3%] has 2 samples%)",
+      function() return p:q_sample(x, { 1, 2, 3 }) end)
+    says("unknown option 'sed'", function() return p:q_sample(x, 1, { sed = 1 }) end)
+    says("s must be in 0..t and below t = 5 %(later time first%), got 9",
+      function() return p:posterior(x, x, 5, 9) end)
+    says("call with a colon", function() return p.q_sample(x, 1) end)
+    says("from and to must be eps, x0, v, score, flow or edm, got x1",
+      function() return p:convert(x, { from = "x1", to = "eps", xt = x, t = 1 }) end)
+    says("option 'schedule' is missing", function() return d.process{} end)
+    says("did you mean 'fixed_small'",
+      function() return d.process{ schedule = p.schedule, variance = "fixed_smal" } end)
+  end)
+end)
+
 describe("grids", function()
   local function times(grid) return grid:times() end
 

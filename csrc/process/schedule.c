@@ -89,8 +89,7 @@ static df_code check(const source *from, const double *value, df_int t, df_int T
                    from->name, from->low, from->high, from->end, T, from->name, t, x);
   if (t > 1 && from->direction && !(from->direction * (x - value[t - 2]) > 0))
     return df_fail(DF_MISUSE,
-                   "%s must %s with t, but %s[%td] = %.10g comes after %s[%td] = %.10g; "
-                   "numbers that run from noise to data have to be turned round",
+                   "%s must %s with t, but %s[%td] = %.10g comes after %s[%td] = %.10g",
                    from->name, from->direction > 0 ? "rise" : "fall", from->name, t, x,
                    from->name, t - 1, value[t - 2]);
   return DF_OK;

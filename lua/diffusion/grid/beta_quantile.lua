@@ -28,7 +28,7 @@ local function fraction(x, a, b)
     local odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
     d, c = 1 / nonzero(1 + odd * d), nonzero(1 + odd / c)
     value = value * d * c
-    if math.abs(d * c - 1) < 1e-16 then break end
+    if math.abs(d * c - 1) < 4e-16 then break end
   end
   return value
 end
@@ -53,9 +53,10 @@ local function lower(p, a, b, ln_whole)
     local off = math.log(value / p)
     if off > 0 then high = y else low = y end
     local slope = math.exp(a * y + (b - 1) * math.log(1 - x) - ln_whole) / value
-    local new = y - off / slope
+    local step = off / slope
+    if math.abs(step) < 1e-9 then return math.exp(y - step) end -- what is left is its square
+    local new = y - step
     if not (new > low and new < high) then new = (low + high) / 2 end
-    if math.abs(new - y) < 1e-15 then return math.exp(new) end
     y = new
   end
   return math.exp(y)

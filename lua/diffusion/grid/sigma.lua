@@ -33,13 +33,15 @@ end
 
 -- The time of a sigma; an integer that rounding has missed is that integer, and an end of the
 -- schedule that end.
-local function time_of(schedule, T, value)
-  for _, t in ipairs { 1, T } do
-    if math.abs(value / schedule:sigma(t) - 1) < 1e-9 then return t end
+local function time_of(schedule, T)
+  local low, high = schedule:sigma(1), schedule:sigma(T)
+  return function(value)
+    if math.abs(value / low - 1) < 1e-9 then return 1 end
+    if math.abs(value / high - 1) < 1e-9 then return T end
+    local t = opts.relay(schedule.level_of_sigma, schedule, value)
+    local whole = math.floor(t + 0.5)
+    return math.abs(t - whole) < 1e-9 * T and whole or t
   end
-  local t = opts.relay(schedule.level_of_sigma, schedule, value)
-  local whole = math.floor(t + 0.5)
-  return math.abs(t - whole) < 1e-9 * T and whole or t
 end
 
 local function finished(name, times, T, schedule, o)
@@ -50,10 +52,11 @@ end
 -- N sigmas by curve(u), u from 0 (sigma_max) to 1 (sigma_min), kept between the two.
 local function by_curve(name, schedule, N, o, curve)
   local T, times = schedule.T, {}
+  local time = time_of(schedule, T)
   check_ends("grid." .. name, o, N, T)
   for i = 1, N do
     local value = curve(N == 1 and 0 or (i - 1) / (N - 1))
-    times[i] = time_of(schedule, T, math.max(o.sigma_min, math.min(o.sigma_max, value)))
+    times[i] = time(math.max(o.sigma_min, math.min(o.sigma_max, value)))
   end
   return finished(name, times, T, schedule, o)
 end
@@ -196,14 +199,14 @@ function sigma.sigmas(source, values, o)
   if type(values) ~= "table" then
     opts.fail("bad argument #2 to '%s' (a list of sigmas expected, got %s)", what, opts.kind(values))
   end
-  local times = {}
+  local times, time = {}, time_of(schedule, T)
   for i, value in ipairs(values) do
     local before = values[i - 1] or math.huge
     if type(value) ~= "number" or not (value < before or i == 1 and value == before) then
       opts.fail("%s: sigmas must be numbers that fall, but number %d is %s%s", what, i, opts.shown(value),
         i > 1 and (" after %g"):format(before) or "")
     end
-    if not (value == 0 and i == #values) then times[i] = time_of(schedule, T, value) end
+    if not (value == 0 and i == #values) then times[i] = time(value) end
   end
   if #times == 0 then opts.fail("%s: at least one sigma above 0 expected", what) end
   if o.round and #times > T then made.count(what, #times, T) end

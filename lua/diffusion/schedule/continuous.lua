@@ -116,6 +116,12 @@ local function from_columns(name, o, f)
   return core.schedule_columns(name, ln_a, ln_s, false, f)
 end
 
+-- What makes these not grow: their ends.
+local remedies = {
+  ve = "sigma_min must be below sigma_max", edm = "sigma_min must be below sigma_max",
+  cosine_log_snr = "log_snr_min must be below log_snr_max, and shift_low not far above shift_high",
+}
+
 local function by_function(name, given)
   local what, form = "schedule." .. name, continuous[name]
   local o = opts.check(what, given, form.rules)
@@ -123,7 +129,7 @@ local function by_function(name, given)
   if form.key == "columns" then s, message = from_columns(name, o, f)
   else s, message = from_numbers(name, o, form, f) end
   o.name = name
-  return made.schedule(what, o, s, message)
+  return made.schedule(what, o, s, s or remedies[name] and message .. "; " .. remedies[name] or message)
 end
 
 --- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2

@@ -41,6 +41,20 @@ local function tabulate(what, source, T)
   return values, source
 end
 
+local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- of level 0
+
+-- What to do about the core's sentence, where that is clear.
+local function remedy(message)
+  if message:find "must %a+ with t" then
+    return "; numbers that run from noise to data have to be turned round, and two that are equal made one"
+  end
+  local name, t, value = message:match "([%a_]+)%[(%d+)%] = (%S+)$"
+  if t == "1" and tonumber(value) == clean[name] or t == "1" and name == "log_snr" and value == "inf" then
+    return "; numbers start at t = 1, level 0 isn't among them"
+  end
+  return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
+end
+
 local function from(kind, source, given, rules, unit)
   local what = "schedule.from_" .. kind
   local o = opts.check(what, given, rules, 2)
@@ -58,7 +72,7 @@ local function from(kind, source, given, rules, unit)
     opts.fail("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
   local s, message = core.schedule_from(o.name or unit or kind, key, values, o.max_beta or 1, own)
-  return made.schedule(what, nil, s, message)
+  return made.schedule(what, nil, s, s or message .. remedy(message))
 end
 
 --- From betas, in (0, 1], 1 at T only.
