@@ -145,7 +145,9 @@ local function ipndm(_, N)
 end
 
 local function consistency(config, N)
-  local s = d.schedule.edm { T = config.num_train_timesteps, sigma_min = config.sigma_min, sigma_max = config.sigma_max }
+  local s = d.schedule.edm {
+    T = config.num_train_timesteps, sigma_min = config.sigma_min, sigma_max = config.sigma_max,
+  }
   return s, d.grid.trailing(s, N, { last = 1 }), function(t) return 250 * math.log(s:sigma(t) + 1e-44) end
 end
 

@@ -47,8 +47,8 @@ describe("sigmas", function()
     local published = { 80, 57.58598472, 40.7855738, 28.3745846, 19.35245298, 12.91008238, 8.400935309, 5.315194522,
       3.25682152, 1.923339837, 1.088170637, 0.5853481232, 0.2964422845, 0.1395164687, 0.05994731124, 0.02293451837,
       0.007528019963, 0.002 }
-    for _, g in ipairs { grid.karras(edm, 18), grid.preset "edm"(d.schedule.ve { sigma_min = 1e-3, sigma_max = 500 }, 18),
-      grid.preset "k-diffusion-karras"(edm, 18) } do
+    local ve = d.schedule.ve { sigma_min = 1e-3, sigma_max = 500 }
+    for _, g in ipairs { grid.karras(edm, 18), grid.preset "edm"(ve, 18), grid.preset "k-diffusion-karras"(edm, 18) } do
       for i, sigma in ipairs(sigmas(g)) do close(published[i], sigma, "sigma " .. i, 1e-9) end
     end
   end)

@@ -81,7 +81,7 @@ local function positive(value) return { "number", default = value, above = 0 } e
 --- rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once;
 --- last = 0: the level at which the grid stops
 ---@return diffusion.grid
----@usage print(d.grid.karras(d.schedule.scaled_linear{}, 5, { last = 1 }))
+---@usage print(d.grid.karras(d.schedule.scaled_linear{}, 5, { round = true }))
 function sigma.karras(source, N, o)
   local schedule
   schedule, N, o = arguments("karras", source, N, o, { rho = positive(7) })
@@ -120,8 +120,8 @@ function sigma.poly_exponential(source, N, o)
   return by_logarithm("poly_exponential", schedule, N, o)
 end
 
---- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver, sec.
---- 4.1). Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
+--- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver).
+--- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the
@@ -135,6 +135,9 @@ function sigma.log_snr(source, N, o)
     round = { "boolean", default = false }, last = made.last,
   }, 3)
   if o.round then made.count("grid.log_snr", N, T) end
+  if N > 1 and o.to >= o.from then
+    opts.fail("grid.log_snr: 'to' = %g must be an earlier level than 'from' = %g", o.to, o.from)
+  end
   o.sigma_max = opts.relay(schedule.sigma, schedule, o.from)
   o.sigma_min = opts.relay(schedule.sigma, schedule, o.to)
   return by_logarithm("log_snr", schedule, N, o)
@@ -166,8 +169,9 @@ end
 --- sigma_max, as diffusers takes them.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
----@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number, round: boolean, last: number}
---- alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min and sigma_max for of = "sigma"
+---@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number,
+--- round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min
+--- and sigma_max for of = "sigma"
 ---@return diffusion.grid
 function sigma.beta(source, N, o)
   local of_sigma = type(o) == "table" and o.of == "sigma"

@@ -104,13 +104,13 @@ local continuous = {
   },
 }
 
-local function from_numbers(name, o, form, f)
+local function from_numbers(name, form, o, f)
   local values = {}
   for t = 1, o.T do values[t] = f(t / o.T, t, o.T) end
   return core.schedule_from(name, form.key, values, o.max_beta or 1, f)
 end
 
-local function from_columns(name, o, f)
+local function from_columns(name, _, o, f)
   local ln_a, ln_s = {}, {}
   for t = 1, o.T do ln_a[t], ln_s[t] = f(t / o.T, t, o.T) end
   return core.schedule_columns(name, ln_a, ln_s, false, f)
@@ -125,9 +125,8 @@ local remedies = {
 local function by_function(name, given)
   local what, form = "schedule." .. name, continuous[name]
   local o = opts.check(what, given, form.rules)
-  local f, s, message = form.make(o), nil, nil
-  if form.key == "columns" then s, message = from_columns(name, o, f)
-  else s, message = from_numbers(name, o, form, f) end
+  local from = form.key == "columns" and from_columns or from_numbers
+  local s, message = from(name, form, o, form.make(o))
   o.name = name
   return made.schedule(what, o, s, s or remedies[name] and message .. "; " .. remedies[name] or message)
 end
@@ -167,7 +166,7 @@ function schedule.flow(o) return (by_function("flow", o)) end
 function schedule.exponential(o) return (by_function("exponential", o)) end
 
 --- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
---- (Hang et al. 2024, table 1). At u = 1 it is -inf: x_T holds no signal, so the network has
+--- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has
 --- to predict v or x0, unless max_beta < 1 cuts the last beta.
 ---@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5,
 --- max_beta = 1
@@ -183,10 +182,11 @@ function schedule.jsd(o) return (by_function("jsd", o)) end
 
 --- ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for
 --- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of
---- 64 (Hoogeboom et al. 2023, simple diffusion, eq. 5 and 6). Interpolated: shift_low counts
---- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high (eq. 7).
----@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number}
---- T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift
+--- 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
+--- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
+---@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number,
+--- shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0,
+--- shift_low = shift_high = shift
 ---@return diffusion.schedule
 ---@usage print(d.schedule.cosine_log_snr{ shift = 2 * math.log(64 / 256) })
 function schedule.cosine_log_snr(o) return (by_function("cosine_log_snr", o)) end
