@@ -7,12 +7,10 @@ local grid = d.grid
 
 describe("grids of real levels", function()
   local sd = d.schedule.scaled_linear()
-  local names = { "karras", "exponential" }
-
-  for _, name in ipairs(names) do
+  for name, options in pairs { karras = {}, exponential = {}, poly_exponential = { rho = 2 } } do
     it(("%s: N falling times from T to 1 for every N <= 1000"):format(name), function()
       for N = 1, 1000 do
-        local g = grid[name](sd, N)
+        local g = grid[name](sd, N, options)
         check(g, N, 1000, false, name)
         if g[1][1] ~= 1000 or N > 1 and g[N][1] ~= 1 then error(("%s %d: wrong ends"):format(name, N)) end
       end
@@ -56,6 +54,7 @@ describe("an impossible grid", function()
     fails("grid.karras: sigma is infinite at T = 1000, where x_T holds no signal; give a finite sigma_max, or take a "
       .. "grid of times such as trailing", grid.karras, flow, 5)
     fails("start 'from' below T", grid.log_snr, flow, 5)
+    fails("grid.log_snr: 'to' = 7 must be an earlier level than 'from' = 5", grid.log_snr, sd, 5, { from = 5, to = 7 })
     fails("grid.exponential: a schedule or a process is needed, for its sigmas", grid.exponential, 1000, 5)
     fails("option 'sigma_max': number in [0.02916715815", grid.karras, sd, 5, { sigma_max = 80 })
     fails("sigma_min = 2 must be below sigma_max = 1", grid.karras, sd, 5, { sigma_min = 2, sigma_max = 1 })

@@ -138,6 +138,31 @@ describe("a grid's name", function()
     fails("sampler: unknown grid 'karas'; did you mean 'karras'?", run, "karas")
     fails("sampler: unknown preset 'diffusers-leeding'; did you mean 'diffusers-leading'?", run, "diffusers-leeding")
     fails("sampler: unknown grid 'sigmas'", run, "sigmas")
+    fails("sampler: unknown grid '7'", run, 7)
+  end)
+end)
+
+describe("a sampler's grid", function()
+  local function run(process, name, N)
+    return d.sampler.steps { model = function(y) return y end, process = process, init = d.zeros(1, 2), steps = N,
+                             grid = name }.grid
+  end
+
+  it("may have more steps than T where its levels are real", function()
+    local short = d.process { schedule = d.schedule.cosine { T = 20 } }
+    assert.equal(50, #run(short, "karras", 50))
+    fails("the number of steps must be in 1..T = 20, got 50: every step starts at a whole level of its own; take "
+      .. "fewer, or a grid of real levels such as karras", run, short, "trailing", 50)
+  end)
+
+  it("can't start from x_T without signal if eps is predicted, whatever the schedule", function()
+    for _, blind in ipairs { d.schedule.jsd(), d.schedule.laplace(), d.schedule.flow(),
+      d.schedule.linear():rescale_zero_terminal_snr() } do
+      fails("x_t holds no signal at t = 1000, so eps says nothing of x0 there; predict v or x0, or give a grid that "
+        .. "starts lower", run, d.process { schedule = blind }, "trailing", 5)
+      assert.equal(801, run(d.process { schedule = blind }, "leading", 5)[1][1])
+      assert.equal(1000, run(d.process { schedule = blind, predict = "x0" }, "trailing", 5)[1][1])
+    end
   end)
 end)
 

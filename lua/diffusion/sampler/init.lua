@@ -236,9 +236,7 @@ local function make_grid(o)
   end
   local make, message = grids.find(kind)
   if not make then opts.fail("sampler: %s", message) end
-  local T = o.process.T
-  if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
-  local grid = make(o.process.schedule, o.steps or T)
+  local grid = make(o.process.schedule, o.steps or o.process.T)
   check_start(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid)
 end
