@@ -345,49 +345,6 @@ describe("a process", function()
   end)
 end)
 
-describe("grids", function()
-  local function times(grid) return grid:times() end
-
-  it("are the known ones for T = 1000, N = 10", function()
-    assert.same({ 1000, 900, 800, 700, 600, 500, 400, 300, 200, 100 }, times(d.grid.trailing(p, 10)))
-    assert.same({ 901, 801, 701, 601, 501, 401, 301, 201, 101, 1 }, times(d.grid.leading(p, 10)))
-    assert.same({ 1000, 889, 778, 667, 556, 445, 334, 223, 112, 1 }, times(d.grid.linspace(p, 10)))
-    assert.same({ { 1000, 500 }, { 500, 0 } }, { table.unpack(d.grid.list(p, { 1000, 500, 0 })) })
-    assert.same({ 1000 }, times(d.grid.linspace(1000, 1)))
-  end)
-
-  it("have N falling times in 1..T, hanging together, for every N <= T = 1000", function()
-    for _, name in ipairs{ "trailing", "leading", "linspace" } do
-      for N = 1, 1000 do
-        local g = d.grid[name](1000, N)
-        local before = 1001
-        if #g ~= N then error(("%s %d has %d steps"):format(name, N, #g)) end
-        for i = 1, N do
-          local t, s = g[i][1], g[i][2]
-          if not (t < before and t >= 1 and math.type(t) == "integer" and s == (g[i + 1] or { 0 })[1]) then
-            error(("%s %d: step %d is %s -> %s"):format(name, N, i, t, s))
-          end
-          before = t
-        end
-      end
-    end
-  end)
-
-  it("refuse what is none, and print", function()
-    local function says(pattern, f, ...)
-      local args = { ... }
-      assert.matches(pattern, message(function() return (f(p, table.unpack(args))) end))
-    end
-    says("the number of steps must be in 1..T = 1000, got 1001", d.grid.leading, 1001)
-    says("got 0", d.grid.trailing, 0)
-    says("times must fall, but number 2, 5, is followed by 7", d.grid.list, { 9, 5, 7 })
-    says("number 1 is 1001", d.grid.list, { 1001 })
-    local text = tostring(d.grid.trailing(p, 2))
-    assert.matches("grid trailing: 2 of 1000 steps", text)
-    assert.matches("1000 %-> 500 +4.0358e%-05 +0.078587 +157.41 +3.4241", text)
-  end)
-end)
-
 describe("a process", function()
   local q = d.process { schedule = d.schedule.linear { T = 100 } }
 

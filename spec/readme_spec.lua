@@ -54,7 +54,7 @@ describe("the README", function()
     local lacking, seen = {}, {}
     for path in io.popen("find csrc lua -name '*.[ch]' -o -name '*.lua'"):lines() do
       local text = read(path):gsub("\n[-%s*]*", " ")
-      for name, year in text:gmatch "(%u%a+ et al%. )(%d%d%d%d)" do
+      for name, year in text:gmatch "(%u[%a-]+ et al%. )(%d%d%d%d)" do
         if not seen[name .. year] and not readme:find("- " .. name .. year, 1, true) then
           lacking[#lacking + 1] = name .. year
         end

@@ -343,7 +343,7 @@ describe("a sampler that is asked amiss", function()
   end
 
   it("says so at the user's line", function()
-    fails("valid: karras, leading, linspace, trailing", run, { grid = "zzz" })
+    fails("valid: beta, exponential, karras, leading", run, { grid = "zzz" })
     fails("init: " .. core.real .. " [4,2] expected, got a tensor [3,2]", run, { init = d.zeros(3, 2) })
     fails("got a tensor [4,2] of u8", run, { init = d.zeros({ 4, 2 }, { dtype = "u8" }) })
     fails("0 or more, got -1", run, { shape = { -1, 2 } })

@@ -237,17 +237,27 @@ describe("impossible schedules", function()
 
   it("show the step and its numbers", function()
     says("schedule.linear: beta must be in %(0, 1%), or 1 at t = T = 10, but beta%[6%] = 1.1155"
-      .. ".*multiplied by 1000/T = 100",
+      .. ".*multiplied by 1000/T = 100: take T > 20, smaller betas, or rescale = false",
       S.linear, { T = 10, beta_end = 0.02 })
+    says("schedule.constant: .*beta%[1%] = 2 .*take T > 20", S.constant, { T = 10 })
+    says("take T > 500", S.warmup, { T = 10, beta_start = 0.5 })
+    says("log_snr must fall .*; log_snr_min must be below log_snr_max, and shift_low not far above shift_high",
+      S.cosine_log_snr, { shift_low = 60 })
+    says("sigma must rise .*; sigma_min must be below sigma_max", S.ve, { sigma_min = 5, sigma_max = 2 })
+    says("option 'fraction': number in %(0, 1%] expected, got 0", S.warmup, { fraction = 0 })
+    says("unknown option 'beta_min'", S.laplace, { beta_min = 1 })
+    says("this schedule has no alpha_bar", function() return S.sub_vp():alpha_bar(3) end)
     says("beta%[3%] = 0$", S.from_beta, { 0.1, 0.2, 0, 0.3 })
     says("beta%[2%] = %-?nan$", S.from_beta, { 0.1, 0 / 0 })
-    says("beta%[2%] = 1$", S.from_beta, { 0.1, 1, 0.5 })
-    says("alpha_bar must fall with t, but alpha_bar%[3%] = 0.5 comes after alpha_bar%[2%] = 0.5",
+    says("beta%[2%] = 1; max_beta = 0.999 cuts such betas$", S.from_beta, { 0.1, 1, 0.5 })
+    says("alpha_bar must fall with t, but alpha_bar%[3%] = 0.5 comes after alpha_bar%[2%] = 0.5; "
+      .. "numbers that run from noise to data have to be turned round",
       S.from_alpha_bar, { 0.9, 0.5, 0.5 })
-    says("alpha_bar must be in %(0, 1%), or 0 at t = T = 2, but alpha_bar%[1%] = 1$",
+    says("alpha_bar must be in %(0, 1%), or 0 at t = T = 2, but alpha_bar%[1%] = 1; "
+      .. "numbers start at t = 1, level 0 isn't among them$",
       S.from_alpha_bar, { 1, 0.5 })
     says("log_snr must fall", S.from_log_snr, { 1, 2 })
-    says("log_snr%[1%] = inf", S.from_log_snr, { inf, 2 })
+    says("log_snr%[1%] = inf; numbers start at t = 1", S.from_log_snr, { inf, 2 })
     says("sigma must rise with t, but sigma%[2%] = 1 comes after sigma%[1%] = 2", S.from_sigma, { 2, 1 })
     says("sigma%[2%] = inf", S.from_sigma, { 1, inf })
     says("the noise must grow at every step, but log_snr%[2%]", S.from_beta, { 0.999, 1e-300 })
@@ -261,6 +271,11 @@ describe("impossible schedules", function()
     close(s:noise(1) ^ 2, s:posterior_variance(2), "x_t says nothing", 1e-15)
     assert.matches("t = 1.5 lies between 1 and 2, which has no signal",
       message(function() return s:snr(1.5) end))
+  end)
+
+  it("of a function, that rises", function()
+    says("alpha_bar must fall with t, but alpha_bar%[2%] = 0.2 comes after alpha_bar%[1%] = 0.1; numbers that run",
+      S.from_alpha_bar, function(u) return u end, { T = 10 })
   end)
 
   it("are told of wrong options", function()

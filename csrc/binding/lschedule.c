@@ -13,9 +13,11 @@
 typedef struct box { /* user values: NAME and OWN */
   df_schedule *schedule;
   df_source source;
+  bool columns; /* made of ln a and ln s, no source */
 } box;
 
-enum { NAME = 1, OWN = 2 }; /* OWN: f(u, t, T) of real levels, in the source's unit */
+/* OWN: f(u, t, T) of real levels, in the source's unit, or ln a and ln s */
+enum { NAME = 1, OWN = 2 };
 
 static box *check_box(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, DFL_SCHEDULE_BOX);
@@ -27,14 +29,19 @@ const df_schedule *dfl_schedule(lua_State *L, int arg) {
 
 /* ==== levels ======================================================================== */
 
-/* The schedule's own function at a real t, a number in the source's unit. */
+/* The schedule's own function at a real t: ln a and ln s, or a number in the source's unit. */
 static df_level own_level(lua_State *L, const box *b, double t) {
   double T = (double)b->schedule->T;
   df_level level;
   lua_pushnumber(L, t / T);
   lua_pushnumber(L, t);
   lua_pushinteger(L, b->schedule->T);
-  lua_call(L, 3, 1);
+  lua_call(L, 3, b->columns ? 2 : 1);
+  if (b->columns) {
+    level = (df_level){ lua_tonumber(L, -2), lua_tonumber(L, -1) };
+    lua_pop(L, 2);
+    return level;
+  }
   if (!lua_isnumber(L, -1))
     luaL_error(L, "the schedule's function gave no number at t = %f", t);
   if (df_source_level(b->source, lua_tonumber(L, -1), &level)) {
@@ -251,7 +258,7 @@ static int l_level_of_sigma(lua_State *L) {
   bool own = lua_getiuservalue(L, DFL_SCHEDULE, OWN) == LUA_TFUNCTION;
   double *t = dfl_column(L, n);
   for (df_int i = 0; i < n; i++) {
-    if (df_schedule_find(dfl_schedule(L, 1), sigma[i], &t[i]))
+    if (df_schedule_find(dfl_schedule(L, 1), sigma[i], own, &t[i]))
       return luaL_argerror(L, 2, df_error_text());
     if (own && t[i] != floor(t[i])) t[i] = bisect(L, floor(t[i]), sigma[i]);
   }
@@ -309,7 +316,7 @@ static int l_columns(lua_State *L) {
 /* Pushes a box; the caller attaches the schedule. Name is at `name`. */
 static box *push_box(lua_State *L, int name) {
   box *b = lua_newuserdatauv(L, sizeof *b, 2);
-  *b = (box){ NULL, DF_FROM_BETA };
+  *b = (box){ NULL, DF_FROM_BETA, false };
   luaL_setmetatable(L, DFL_SCHEDULE_BOX);
   lua_pushvalue(L, name);
   lua_setiuservalue(L, -2, NAME);
@@ -354,15 +361,18 @@ static int l_schedule_named(lua_State *L) {
   return answer(L, b, df_schedule_from(DF_FROM_BETA, beta, T, max_beta));
 }
 
-/* (name, ln a, ln s, vp) -> schedule, or nil, message */
+/* (name, ln a, ln s, vp [, own function]) -> schedule, or nil, message */
 static int l_schedule_columns(lua_State *L) {
   df_int T, other;
-  lua_settop(L, 4);
+  lua_settop(L, 5);
   const double *ln_a = dfl_doubles(L, 2, &T), *ln_s = dfl_doubles(L, 3, &other);
   luaL_argcheck(L, T == other && T > 0, 3, "columns of different lengths");
   df_level *level = lua_newuserdatauv(L, (size_t)T * sizeof *level, 0);
   for (df_int i = 0; i < T; i++) level[i] = (df_level){ ln_a[i], ln_s[i] };
   box *b = push_box(L, 1);
+  b->columns = true;
+  lua_pushvalue(L, 5);
+  lua_setiuservalue(L, -2, OWN);
   return answer(L, b, df_schedule_from_levels(level, T, lua_toboolean(L, 4)));
 }
 

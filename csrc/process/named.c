@@ -56,12 +56,27 @@ static void sigmoid(double *beta, df_int T, const double *number) {
   beta[T - 1] = 1;
 }
 
+/* beta. Ho et al. 2020, their code: the same at every step. */
+static void constant(double *beta, df_int T, const double *number) {
+  for (df_int t = 1; t <= T; t++) beta[t - 1] = *number;
+}
+
+/* first, last, fraction. Ho et al. 2020, their code: equal steps over the first fraction
+** of T, then the last. */
+static void warmup(double *beta, df_int T, const double *number) {
+  df_int rising = (df_int)(number[2] * (double)T);
+  linear(beta, rising, number);
+  for (df_int t = rising + 1; t <= T; t++) beta[t - 1] = number[1];
+}
+
 static const df_named named[] = {
   { "linear", 2, linear },
   { "scaled_linear", 2, scaled_linear },
   { "sigmoid_beta", 2, sigmoid_beta },
   { "cosine", 1, cosine },
   { "sigmoid", 3, sigmoid },
+  { "constant", 1, constant },
+  { "warmup", 3, warmup },
 };
 
 const df_named *df_named_find(const char *name) {

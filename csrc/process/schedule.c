@@ -111,7 +111,7 @@ static df_code check_growth(const df_schedule *s) {
     if (!(df_level_lambda(s->level[t]) < df_level_lambda(s->level[t - 1])))
       return df_fail(DF_MISUSE,
                      "the noise must grow at every step, but log_snr[%td] = %.17g "
-                     "comes after log_snr[%td] = %.17g",
+                     "comes after log_snr[%td] = %.17g; fewer or larger steps are needed",
                      t, df_level_log_snr(s->level[t]), t - 1,
                      df_level_log_snr(s->level[t - 1]));
   return DF_OK;
@@ -194,7 +194,7 @@ static df_int bracket(const df_schedule *s, double lambda) {
   return df_level_lambda(s->level[high]) >= lambda ? high : low;
 }
 
-df_code df_schedule_find(const df_schedule *s, double sigma, double *t) {
+df_code df_schedule_find(const df_schedule *s, double sigma, bool open, double *t) {
   double lambda = -log(sigma);
   double first = df_level_lambda(s->level[1]), last = df_level_lambda(s->level[s->T]);
   *t = 0;
@@ -209,11 +209,12 @@ df_code df_schedule_find(const df_schedule *s, double sigma, double *t) {
   double here = df_level_lambda(s->level[i]);
   if (here == lambda || i == s->T) return DF_OK;
   double next = df_level_lambda(s->level[i + 1]);
-  if (isinf(next))
+  if (isinf(next) && open) *t += 0.5;
+  else if (isinf(next))
     return df_fail(DF_MISUSE,
                    "sigma = %.10g lies beyond level %td, and level %td has no signal",
                    sigma, i, i + 1);
-  *t += (here - lambda) / (here - next);
+  else *t += (here - lambda) / (here - next);
   return DF_OK;
 }
 

@@ -41,8 +41,9 @@ void df_schedule_free(df_schedule *s); /* NULL is fine */
 ** linear. DF_MISUSE, with the range, elsewhere. */
 df_code df_schedule_level(const df_schedule *s, double t, df_level *out);
 
-/* The t in 0..T at which s/a = sigma; DF_MISUSE where there is none. */
-df_code df_schedule_find(const df_schedule *s, double sigma, double *t);
+/* The t in 0..T at which s/a = sigma; DF_MISUSE where there is none. Between the last two
+** levels there is one if level T has signal; `open`: whether or not, T - 1/2 standing for it. */
+df_code df_schedule_find(const df_schedule *s, double sigma, bool open, double *t);
 
 /* Zero terminal SNR: sqrt(alpha_bar) shifted and scaled so that it keeps its first value
 ** and ends in 0 (Lin et al. 2024, alg. 1). NULL where a^2 + s^2 is not 1. */

@@ -452,7 +452,31 @@ return {
   },
   ["d.grid"] = {
     signature = "d.grid",
-    text = "d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first, that hangs together (each s is the next t) and ends at s = 0; one definition for every sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.",
+    text = "d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first; one definition for every sampler. Here: all of them by name, and lists of one's own.",
+  },
+  ["d.grid.beta"] = {
+    signature = "d.grid.beta(source, N, [o])",
+    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). of = \"t\": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless rounded; of = \"sigma\": those of 1, ..., 0 in equal steps on the way from sigma_min to sigma_max, as diffusers takes them.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "T alone is enough for of = \"t\"" },
+      { name = "N", type = "integer", text = "number of steps" },
+      { name = "o", type = "{alpha: number, beta: number, of: \"t\"|\"sigma\", sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "alpha = beta = 0.6, up to 1000; of = \"t\"; else as karras, sigma_min and sigma_max for of = \"sigma\"", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.exponential"] = {
+    signature = "d.grid.exponential(source, N, [o])",
+    text = "ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule" },
+      { name = "N", type = "integer", text = "number of steps" },
+      { name = "o", type = "{sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "as karras", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
   },
   ["d.grid.karras"] = {
     signature = "d.grid.karras(source, N, [o])",
@@ -460,51 +484,143 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number}", text = "rho = 7; the schedule's ends", optional = true },
+      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops", optional = true },
     },
     returns = {
       { type = "diffusion.grid" },
     },
+    example = "print(d.grid.karras(d.schedule.scaled_linear{}, 5, { round = true }))",
   },
   ["d.grid.leading"] = {
-    signature = "d.grid.leading(source, N)",
+    signature = "d.grid.leading(source, N, [o])",
     text = "1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al. 2021).",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
+      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
     },
     returns = {
       { type = "diffusion.grid" },
     },
   },
   ["d.grid.linspace"] = {
-    signature = "d.grid.linspace(source, N)",
+    signature = "d.grid.linspace(source, N, [o])",
     text = "From T to 1 in N equal steps, rounded (half up).",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T; the only step of N = 1 starts from T" },
+      { name = "o", type = "{round: boolean, last: number}", text = "as trailing", optional = true },
     },
     returns = {
       { type = "diffusion.grid" },
     },
   },
   ["d.grid.list"] = {
-    signature = "d.grid.list(source, times)",
+    signature = "d.grid.list(source, times, [o])",
     text = "Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "times", type = "number[]", text = "real levels where the schedule has them" },
+      { name = "o", type = "{last: number}", text = "last = 0: the level at which the grid stops, below its last t", optional = true },
     },
     returns = {
       { type = "diffusion.grid" },
     },
   },
+  ["d.grid.log_snr"] = {
+    signature = "d.grid.log_snr(source, N, [o])",
+    text = "ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule" },
+      { name = "N", type = "integer", text = "number of steps" },
+      { name = "o", type = "{from: number, to: number, round: boolean, last: number}", text = "from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.names"] = {
+    signature = "d.grid.names()",
+    text = "The names of grids that take a number of steps, sorted; d.grid.presets() has more.",
+    returns = {
+      { type = "string[]" },
+    },
+  },
+  ["d.grid.poly_exponential"] = {
+    signature = "d.grid.poly_exponential(source, N, [o])",
+    text = "ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule" },
+      { name = "N", type = "integer", text = "number of steps" },
+      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 1; else as karras", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.preset"] = {
+    signature = "d.grid.preset(name)",
+    text = "A grid as another library makes it, by its name and its option's. Of diffusers: \"diffusers-\" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun and LMS don't round it), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`); \"diffusers-dpm-\" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on d.schedule.flow{ shift = } \"diffusers-\" with flow, flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and guided-diffusion-ddim (timestep_respacing \"N\" and \"ddimN\"), lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), \"k-diffusion-\" with karras, exponential, polyexponential, vp, discrete, \"sd.cpp-\" with discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; the network is told the real time of a sigma, where DPMSolver and its kin tell it the nearest whole one.",
+    params = {
+      { name = "name", type = "string", text = "one of d.grid.presets()" },
+    },
+    returns = {
+      { type = "function", text = "make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = \"sigma_min\"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name" },
+    },
+    example = "print(d.grid.preset \"diffusers-leading\"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))",
+  },
+  ["d.grid.presets"] = {
+    signature = "d.grid.presets()",
+    text = "The names of all presets, sorted.",
+    returns = {
+      { type = "string[]" },
+    },
+  },
+  ["d.grid.quadratic"] = {
+    signature = "d.grid.quadratic(source, N, [o])",
+    text = "floor(T j^2 / N^2) for j = N, ..., 1: most steps where there is little noise (Song et al. 2021, sec. D.2). The early ones, where that repeats a level, are j itself.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
+      { name = "N", type = "integer", text = "number of steps, 1..T" },
+      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+  },
+  ["d.grid.section"] = {
+    signature = "d.grid.section(source, sections, [o])",
+    text = "T cut into as many equal sections as numbers are given, the earliest first; each has that many steps, from its first level to its last, rounded half to even (Dhariwal & Nichol 2021, their code's `timestep_respacing`). \"ddimN\" is 1, 1 + k, ... with the smallest whole k that gives N. A section of one step has its first level: section(T, 1) starts from t = 1.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
+      { name = "sections", type = "string|integer[]|integer", text = "\"10,15,20\", {10, 15, 20}, 25 or \"ddim25\"" },
+      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+    example = "print(d.grid.section(300, \"3,2,1\"))",
+  },
+  ["d.grid.sigmas"] = {
+    signature = "d.grid.sigmas(source, values, [o])",
+    text = "Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written or left out.",
+    params = {
+      { name = "source", type = "diffusion.process|diffusion.schedule" },
+      { name = "values", type = "number[]" },
+      { name = "o", type = "{round: boolean, last: number}", text = "as karras", optional = true },
+    },
+    returns = {
+      { type = "diffusion.grid" },
+    },
+    example = "print(d.grid.sigmas(d.schedule.edm{}, { 80, 10, 1, 0.1, 0 }))",
+  },
   ["d.grid.trailing"] = {
-    signature = "d.grid.trailing(source, N)",
+    signature = "d.grid.trailing(source, N, [o])",
     text = "T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "what to walk, or its T" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
+      { name = "o", type = "{round: boolean, last: number}", text = "round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t", optional = true },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -1452,7 +1568,7 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
   },
   ["d.sampler.names"] = {
     signature = "d.sampler.names()",
@@ -1489,7 +1605,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | \"leading\" | \"linspace\" | \"karras\" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -1513,6 +1629,16 @@ return {
     signature = "d.schedule",
     text = "d.schedule: noise schedules by name, from lists and from functions. A schedule is two columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else is derived from them. Times are 1..T; accessors take a number (and answer in double), a list or a tensor (and answer with a tensor).",
   },
+  ["d.schedule.constant"] = {
+    signature = "d.schedule.constant([o])",
+    text = "The same beta at every step (Ho et al. 2020, \"const\" of their code).",
+    params = {
+      { name = "o", type = "{T: integer, beta: number, rescale: boolean}", text = "T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
   ["d.schedule.cosine"] = {
     signature = "d.schedule.cosine([o])",
     text = "alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).",
@@ -1524,11 +1650,32 @@ return {
     },
     example = "print(d.schedule.cosine{ T = 1000 })",
   },
+  ["d.schedule.cosine_log_snr"] = {
+    signature = "d.schedule.cosine_log_snr([o])",
+    text = "ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.",
+    params = {
+      { name = "o", type = "{T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number}", text = "T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+    example = "print(d.schedule.cosine_log_snr{ shift = 2 * math.log(64 / 256) })",
+  },
   ["d.schedule.edm"] = {
     signature = "d.schedule.edm([o])",
     text = "a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).",
     params = {
       { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number, rho: number}", text = "T = 1000, 0.002, 80, 7", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.exponential"] = {
+    signature = "d.schedule.exponential([o])",
+    text = "alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' \"exp\".",
+    params = {
+      { name = "o", type = "{T: integer, rate: number}", text = "T = 1000, rate = 12", optional = true },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -1600,6 +1747,26 @@ return {
       { type = "diffusion.schedule" },
     },
   },
+  ["d.schedule.jsd"] = {
+    signature = "d.schedule.jsd([o])",
+    text = "alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away (Sohl-Dickstein et al. 2015, sec. 2.4.1; \"jsd\" of Ho et al.'s code). beta_T = 1: x_T holds no signal, as with laplace.",
+    params = {
+      { name = "o", type = "{T: integer, max_beta: number}", text = "T = 1000, max_beta = 1", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.laplace"] = {
+    signature = "d.schedule.laplace([o])",
+    text = "ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict v or x0, unless max_beta < 1 cuts the last beta.",
+    params = {
+      { name = "o", type = "{T: integer, mu: number, b: number, max_beta: number}", text = "T = 1000, mu = 0, b = 0.5, max_beta = 1", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
   ["d.schedule.linear"] = {
     signature = "d.schedule.linear([o])",
     text = "Betas in equal steps (Ho et al. 2020, sec. 4).",
@@ -1620,7 +1787,7 @@ return {
   },
   ["d.schedule.scaled_linear"] = {
     signature = "d.schedule.scaled_linear([o])",
-    text = "Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.",
+    text = "Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With 1e-4 and 0.02 it is the \"quad\" of Ho et al.'s code.",
     params = {
       { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
     },
@@ -1648,6 +1815,16 @@ return {
       { type = "diffusion.schedule" },
     },
   },
+  ["d.schedule.sub_vp"] = {
+    signature = "d.schedule.sub_vp([o])",
+    text = "The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et al. 2021, score SDE, eq. 29).",
+    params = {
+      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "as vp", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
   ["d.schedule.ve"] = {
     signature = "d.schedule.ve([o])",
     text = "The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
@@ -1663,6 +1840,16 @@ return {
     text = "The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 (Song et al. 2021, score SDE, eq. 33).",
     params = {
       { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "T = 1000, 0.1, 20", optional = true },
+    },
+    returns = {
+      { type = "diffusion.schedule" },
+    },
+  },
+  ["d.schedule.warmup"] = {
+    signature = "d.schedule.warmup([o])",
+    text = "Betas in equal steps over the first floor(fraction T) levels, and the last beta from there on (Ho et al. 2020, \"warmup10\" and \"warmup50\" of their code).",
+    params = {
+      { name = "o", type = "{T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean}", text = "fraction = 0.1, in (0, 1]; else as linear", optional = true },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -1894,6 +2081,7 @@ return {
       { name = "name", type = "string" },
       { name = "T", type = "integer" },
       { name = "schedule", type = "diffusion.schedule|nil" },
+      { name = "last", type = "number", text = "the level at which the last step ends: 0, the data, unless told otherwise" },
     },
   },
   ["grid:times"] = {

@@ -50,6 +50,7 @@ local generator = {}
 ---@field name string
 ---@field T integer
 ---@field schedule diffusion.schedule|nil
+---@field last number the level at which the last step ends: 0, the data, unless told otherwise
 local grid = {}
 
 --- A part of a network, called with tensors once nn.model has given it values; its parts, if
@@ -375,16 +376,32 @@ function d.grad(fn, ...) end
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function d.gradcheck(fn, inputs, options) end
 
---- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first,
---- that hangs together (each s is the next t) and ends at s = 0; one definition for every
---- sampler. All integer arithmetic, so a grid of N steps has N steps for every N <= T.
+--- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first;
+--- one definition for every sampler. Here: all of them by name, and lists of one's own.
 d.grid = {}
+
+--- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024,
+--- Beta sampling). of = "t": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless
+--- rounded; of = "sigma": those of 1, ..., 0 in equal steps on the way from sigma_min to
+--- sigma_max, as diffusers takes them.
+---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
+---@param N integer number of steps
+---@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number, round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min and sigma_max for of = "sigma"
+---@return diffusion.grid
+function d.grid.beta(source, N, o) end
+
+--- ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {sigma_min: number, sigma_max: number, round: boolean, last: number} as karras
+---@return diffusion.grid
+function d.grid.exponential(source, N, o) end
 
 --- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
 --- al. 2022, eq. 5), as real times; one step is sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number} rho = 7; the schedule's ends
+---@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops
 ---@return diffusion.grid
 function d.grid.karras(source, N, o) end
 
@@ -392,26 +409,97 @@ function d.grid.karras(source, N, o) end
 --- 2021).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
+---@param o? {last: number} as trailing
 ---@return diffusion.grid
-function d.grid.leading(source, N) end
+function d.grid.leading(source, N, o) end
 
 --- From T to 1 in N equal steps, rounded (half up).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T; the only step of N = 1 starts from T
+---@param o? {round: boolean, last: number} as trailing
 ---@return diffusion.grid
-function d.grid.linspace(source, N) end
+function d.grid.linspace(source, N, o) end
 
 --- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param times number[] real levels where the schedule has them
+---@param o? {last: number} last = 0: the level at which the grid stops, below its last t
 ---@return diffusion.grid
-function d.grid.list(source, times) end
+function d.grid.list(source, times, o) end
+
+--- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver).
+--- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras
+---@return diffusion.grid
+function d.grid.log_snr(source, N, o) end
+
+--- The names of grids that take a number of steps, sorted; d.grid.presets() has more.
+---@return string[]
+function d.grid.names() end
+
+--- ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's
+--- k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 1; else as karras
+---@return diffusion.grid
+function d.grid.poly_exponential(source, N, o) end
+
+--- A grid as another library makes it, by its name and its option's. Of diffusers:
+--- "diffusers-" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM),
+--- euler-linspace (Euler, Heun and LMS don't round it), karras, exponential, beta (Euler,
+--- Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing,
+--- linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu,
+--- beta (between the schedule's ends); on d.schedule.flow{ shift = } "diffusers-" with flow,
+--- flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of
+--- others: guided-diffusion and guided-diffusion-ddim (timestep_respacing "N" and "ddimN"),
+--- lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80
+--- within the schedule's), "k-diffusion-" with karras, exponential, polyexponential, vp,
+--- discrete, "sd.cpp-" with discrete, simple, sgm-uniform, karras, exponential. Levels have
+--- the library's sigmas; the network is told the real time of a sigma, where DPMSolver and its
+--- kin tell it the nearest whole one.
+---@param name string one of d.grid.presets()
+---@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name
+function d.grid.preset(name) end
+
+--- The names of all presets, sorted.
+---@return string[]
+function d.grid.presets() end
+
+--- floor(T j^2 / N^2) for j = N, ..., 1: most steps where there is little noise (Song et al.
+--- 2021, sec. D.2). The early ones, where that repeats a level, are j itself.
+---@param source diffusion.process|diffusion.schedule|integer
+---@param N integer number of steps, 1..T
+---@param o? {last: number} as trailing
+---@return diffusion.grid
+function d.grid.quadratic(source, N, o) end
+
+--- T cut into as many equal sections as numbers are given, the earliest first; each has that
+--- many steps, from its first level to its last, rounded half to even (Dhariwal & Nichol 2021,
+--- their code's `timestep_respacing`). "ddimN" is 1, 1 + k, ... with the smallest whole k that
+--- gives N. A section of one step has its first level: section(T, 1) starts from t = 1.
+---@param source diffusion.process|diffusion.schedule|integer
+---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
+---@param o? {last: number} as trailing
+---@return diffusion.grid
+function d.grid.section(source, sections, o) end
+
+--- Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written
+--- or left out.
+---@param source diffusion.process|diffusion.schedule
+---@param values number[]
+---@param o? {round: boolean, last: number} as karras
+---@return diffusion.grid
+function d.grid.sigmas(source, values, o) end
 
 --- T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).
 ---@param source diffusion.process|diffusion.schedule|integer what to walk, or its T
 ---@param N integer number of steps, 1..T
+---@param o? {round: boolean, last: number} round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t
 ---@return diffusion.grid
-function d.grid.trailing(source, N) end
+function d.grid.trailing(source, N, o) end
 
 --- Guidance: functions from denoisers to a denoiser.
 d.guidance = {}
@@ -975,7 +1063,10 @@ function d.sample(options) end
 --- earlier level s (s = 0: the data), number i of n history a table of the solver's own:
 --- tensors, numbers, strings and tables of these, empty at the start opts.mix sum of c x, in
 --- one pass (d.mix) opts.mix_noise mix_noise(sigma, c1, x1, ...): the same with sigma z added,
---- z from the run's own counter, so sample k doesn't depend on its batch
+--- z from the run's own counter, so sample k doesn't depend on its batch opts.mix_path
+--- mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of a path from
+--- lambda = ln(a/s) at one level to that at another, in the time e^(2 eta lambda): of the
+--- step's own, or of the run's Brownian path
 d.sampler = {}
 
 --- The names of all samplers, sorted.
@@ -996,7 +1087,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, step_opts) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" | "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1015,15 +1106,33 @@ function d.save(path, tensors, metadata) end
 --- or a tensor (and answer with a tensor).
 d.schedule = {}
 
+--- The same beta at every step (Ho et al. 2020, "const" of their code).
+---@param o? {T: integer, beta: number, rescale: boolean} T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false
+---@return diffusion.schedule
+function d.schedule.constant(o) end
+
 --- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
 ---@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
 ---@return diffusion.schedule
 function d.schedule.cosine(o) end
 
+--- ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for
+--- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise
+--- of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
+--- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
+---@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift
+---@return diffusion.schedule
+function d.schedule.cosine_log_snr(o) end
+
 --- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
 ---@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
 ---@return diffusion.schedule
 function d.schedule.edm(o) end
+
+--- alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' "exp".
+---@param o? {T: integer, rate: number} T = 1000, rate = 12
+---@return diffusion.schedule
+function d.schedule.exponential(o) end
 
 --- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
 --- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
@@ -1062,6 +1171,20 @@ function d.schedule.from_log_snr(source, o) end
 ---@return diffusion.schedule
 function d.schedule.from_sigma(source, o) end
 
+--- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away
+--- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" of Ho et al.'s code). beta_T = 1: x_T holds
+--- no signal, as with laplace.
+---@param o? {T: integer, max_beta: number} T = 1000, max_beta = 1
+---@return diffusion.schedule
+function d.schedule.jsd(o) end
+
+--- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
+--- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict
+--- v or x0, unless max_beta < 1 cuts the last beta.
+---@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5, max_beta = 1
+---@return diffusion.schedule
+function d.schedule.laplace(o) end
+
 --- Betas in equal steps (Ho et al. 2020, sec. 4).
 ---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand
 ---@return diffusion.schedule
@@ -1071,7 +1194,8 @@ function d.schedule.linear(o) end
 ---@return string[]
 function d.schedule.names() end
 
---- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012.
+--- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With
+--- 1e-4 and 0.02 it is the "quad" of Ho et al.'s code.
 ---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
 ---@return diffusion.schedule
 function d.schedule.scaled_linear(o) end
@@ -1086,6 +1210,12 @@ function d.schedule.sigmoid(o) end
 ---@return diffusion.schedule
 function d.schedule.sigmoid_beta(o) end
 
+--- The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et
+--- al. 2021, score SDE, eq. 29).
+---@param o? {T: integer, beta_min: number, beta_max: number} as vp
+---@return diffusion.schedule
+function d.schedule.sub_vp(o) end
+
 --- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
 --- 2021, score SDE, eq. 31).
 ---@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
@@ -1097,6 +1227,12 @@ function d.schedule.ve(o) end
 ---@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
 ---@return diffusion.schedule
 function d.schedule.vp(o) end
+
+--- Betas in equal steps over the first floor(fraction T) levels, and the last beta from there
+--- on (Ho et al. 2020, "warmup10" and "warmup50" of their code).
+---@param o? {T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean} fraction = 0.1, in (0, 1]; else as linear
+---@return diffusion.schedule
+function d.schedule.warmup(o) end
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned
 --- directly): memory is free at once, not when the collector comes.

@@ -62,7 +62,7 @@ end
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  "leading" | "linspace" | "karras" | list of t, seed, class, guidance = scale, noise = "independent" |
+---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
 ---  "brownian" (of one path for any number of steps), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:

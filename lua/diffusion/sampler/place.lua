@@ -58,14 +58,9 @@ local function check_solver(process, t, name, solver)
 end
 
 local function named_grid(o, solver)
-  local name = o.grid or "trailing"
-  local make = type(name) == "string" and grids.grid[name]
-  if not make then
-    opts.fail("sampler: %s", opts.unknown("grid", name, { "karras", "leading", "linspace", "trailing" }))
-  end
-  local T = o.process.T
-  if o.steps and o.steps > T then opts.fail("sampler: steps must be in 1..T = %d, got %d", T, o.steps) end
-  local grid = make(o.process.schedule, o.steps or solver.whole and 1 or T)
+  local make, message = grids.find(o.grid or "trailing")
+  if not make then opts.fail("sampler: %s", message) end
+  local grid = make(o.process.schedule, o.steps or solver.whole and 1 or o.process.T)
   check_target(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end

@@ -1,0 +1,61 @@
+-- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first;
+-- one definition for every sampler. Here: all of them by name, and lists of one's own.
+local made = require "diffusion.grid.made"
+local opts = require "diffusion.opts"
+local presets = require "diffusion.grid.preset"
+
+local grid, by_name = {}, {}
+
+local function add(family)
+  for name, make in pairs(family) do grid[name], by_name[name] = make, true end
+end
+add(require "diffusion.grid.formula")
+add(require "diffusion.grid.section")
+add(require "diffusion.grid.sigma")
+by_name.sigmas = nil -- takes a list, not a number of steps
+
+grid.preset, grid.presets = presets.preset, presets.names
+
+--- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
+---@param source diffusion.process|diffusion.schedule|integer
+---@param times number[] real levels where the schedule has them
+---@param o? {last: number} last = 0: the level at which the grid stops, below its last t
+---@return diffusion.grid
+function grid.list(source, times, o)
+  local schedule, T = made.source("grid.list", source)
+  if type(times) ~= "table" then
+    opts.fail("bad argument #2 to 'grid.list' (a list of times expected, got %s)", opts.kind(times))
+  end
+  o = opts.check("grid.list", o, { last = made.last }, 3)
+  local list = table.move(times, 1, #times, 1, {})
+  if list[#list] == 0 then list[#list] = nil end
+  if #list == 0 then opts.fail("grid.list: at least one time in 1..T = %d expected", T) end
+  for i, t in ipairs(list) do
+    if type(t) ~= "number" or not (t > 0 and t <= T) then
+      opts.fail("grid.list: times must be in 1..T = %d, but number %d is %s", T, i, opts.shown(t))
+    end
+    if i > 1 and t >= list[i - 1] then
+      opts.fail("grid.list: times must fall, but number %d, %g, is followed by %g", i - 1, list[i - 1], t)
+    end
+    if schedule then opts.relay(schedule.sigma, schedule, t) end
+  end
+  return made.checked("list", list, T, schedule, o.last)
+end
+
+--- The names of grids that take a number of steps, sorted; d.grid.presets() has more.
+---@return string[]
+function grid.names()
+  local names = {}
+  for name in pairs(by_name) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- The grid or preset of a name, for samplers: nil and a sentence where there is none.
+local function find(name)
+  if type(name) == "string" and by_name[name] then return grid[name] end
+  if type(name) == "string" and name:find "-" then return presets.find(name) end
+  return nil, opts.unknown("grid", name, grid.names())
+end
+
+return { grid = grid, made = made.grid, find = find }

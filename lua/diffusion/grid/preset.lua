@@ -1,0 +1,82 @@
+-- Other libraries' grids, by the name of the library and of its option, in our times (theirs
+-- + 1 where they count from 0). Where a library rounds, its floats and its rounding are
+-- followed; where its grid is defective for some N (a step too many or from the wrong end, a
+-- repeated level, a whole number missed in float32) there is the grid that was meant, or an
+-- error. A defect that is always there is in the name.
+local made = require "diffusion.grid.made"
+local opts = require "diffusion.opts"
+local in_times = require("diffusion.grid.preset_times").presets
+local in_sigma = require "diffusion.grid.preset_sigma"
+
+-- The grid of a preset that lists times.
+local function by_times(name, form, source, N, o)
+  local what = "grid.preset " .. name
+  local schedule, T = made.source(what, source)
+  local rules = { last = made.last }
+  for key, rule in pairs(form.rules or {}) do rules[key] = rule end
+  o = opts.check(what, o, rules, 3)
+  local most = form.most and form.most(T, o) or T
+  N = made.count(what, N, most ~= math.maxinteger and most or nil, form.why)
+  if form.path and not (schedule and schedule:snr(T) == 0 and not schedule:is_vp()) then
+    opts.fail("%s: it is for the path x_t = (1 - w) x_0 + w eps; d.schedule.flow is one", what)
+  end
+  local times = form.times(N, T, o, schedule)
+  if times[1] > T then
+    opts.fail("%s: with offset = %d the first of %d steps would start at t = %d, beyond T = %d; take fewer steps or a "
+      .. "smaller offset", what, o.offset or 1, N, times[1], T)
+  end
+  return made.checked(name, times, T, schedule, o.last)
+end
+
+local function renamed(name, g) return made.grid(name, g:times(), g.T, g.schedule, g.last) end
+
+local names = {}
+for _, family in ipairs { in_times, in_sigma } do
+  for name in pairs(family) do names[#names + 1] = name end
+end
+table.sort(names)
+
+-- nil and a sentence where there is no such preset.
+local function find(name)
+  local form, make = in_times[name], in_sigma[name]
+  if not (form or make) then return nil, opts.unknown("preset", name, names) end
+  return function(source, N, o)
+    if o ~= nil and type(o) ~= "table" then
+      opts.fail("bad argument #3 to 'grid.preset %s' (a table of options expected, got %s)", name, opts.shown(o))
+    end
+    if form then return by_times(name, form, source, N, o) end
+    return renamed(name, make(source, N, o))
+  end
+end
+
+local preset = { find = find }
+
+--- A grid as another library makes it, by its name and its option's. Of diffusers: "diffusers-"
+--- with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun
+--- and LMS don't round it), karras, exponential, beta (Euler, Heun, LMS: between the ends of
+--- `spacing`); "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
+--- points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on
+--- d.schedule.flow{ shift = } "diffusers-" with flow, flux, unipc-flow, dpm-flow and
+--- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and
+--- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic (the
+--- paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), "k-diffusion-" with
+--- karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with discrete, simple,
+--- sgm-uniform, karras, exponential. Levels have the library's sigmas; the network is told the real
+--- time of a sigma, where DPMSolver and its kin tell it the nearest whole one.
+---@param name string one of d.grid.presets()
+---@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level
+--- at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type =
+--- "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow
+--- shift_terminal =, the rest those of our grid of that name
+---@usage print(d.grid.preset "diffusers-leading"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))
+function preset.preset(name)
+  local make, message = find(name)
+  if not make then opts.fail("grid.preset: %s", message) end
+  return make
+end
+
+--- The names of all presets, sorted.
+---@return string[]
+function preset.names() return table.move(names, 1, #names, 1, {}) end
+
+return preset

@@ -1,0 +1,95 @@
+-- Other libraries' grids that are curves of sigma, or one of our own under another name. A
+-- preset here is make(source, N, o) -> grid.
+local made = require "diffusion.grid.made"
+local opts = require "diffusion.opts"
+local formula = require "diffusion.grid.formula"
+local section = require "diffusion.grid.section"
+local sigma = require "diffusion.grid.sigma"
+local times_of = require "diffusion.grid.preset_times"
+
+local presets = {}
+
+-- The same as one of our own grids, with options of its own beside or instead.
+local function like(name, make, fixed)
+  presets[name] = function(source, N, o)
+    local all = {}
+    for key, value in pairs(o or {}) do all[key] = value end
+    for key, value in pairs(fixed or {}) do if all[key] == nil then all[key] = value end end
+    return make(source, N, all)
+  end
+end
+
+local spacing_rules = { spacing = { one_of = { "leading", "linspace", "trailing" }, default = "linspace" },
+                        offset = times_of.offset }
+
+-- Euler, Heun and LMS take the ends of the curve from the grid that the spacing gives.
+local function within_spacing(name, make, fixed)
+  presets[name] = function(source, N, o)
+    local what = "grid.preset " .. name
+    local schedule, T = made.source(what, source)
+    if not schedule then opts.fail("%s: a schedule or a process is needed, for its sigmas", what) end
+    N = made.count(what, N, T)
+    local own = { last = made.last, round = { "boolean" } }
+    for key, rule in pairs(spacing_rules) do own[key] = rule end
+    o = opts.check(what, o, own, 3)
+    local times = times_of[o.spacing](N, T, o)
+    local all = { sigma_max = schedule:sigma(times[1]), sigma_min = schedule:sigma(times[N]), last = o.last,
+                  round = o.round }
+    for key, value in pairs(fixed or {}) do all[key] = value end
+    return make(schedule, N, all)
+  end
+end
+
+within_spacing("diffusers-karras", sigma.karras)
+within_spacing("diffusers-exponential", sigma.exponential)
+within_spacing("diffusers-beta", sigma.beta, { of = "sigma" })
+like("diffusers-dpm-karras", sigma.karras)
+like("diffusers-dpm-exponential", sigma.exponential)
+like("diffusers-dpm-lu", sigma.exponential)
+like("diffusers-dpm-beta", sigma.beta, { of = "sigma" })
+
+like("diffusers-euler-linspace", formula.linspace, { round = false })
+like("k-diffusion-karras", sigma.karras)
+like("k-diffusion-exponential", sigma.exponential)
+like("k-diffusion-polyexponential", sigma.poly_exponential)
+like("k-diffusion-discrete", formula.linspace, { round = false })
+like("sd.cpp-discrete", formula.linspace, { round = false })
+like("sd.cpp-karras", sigma.karras)
+like("sd.cpp-exponential", sigma.exponential)
+like("ddim-quadratic", formula.quadratic)
+like("guided-diffusion", section.section)
+
+presets["guided-diffusion-ddim"] = function(source, N, o)
+  return section.section(source, ("ddim%d"):format(made.count("grid.preset guided-diffusion-ddim", N)), o)
+end
+
+-- EDM's sampler keeps its ends within what the network was trained on.
+presets.edm = function(source, N, o)
+  local schedule, T = made.source("grid.preset edm", source)
+  if not schedule then opts.fail "grid.preset edm: a schedule or a process is needed, for its sigmas" end
+  local all = { sigma_min = math.max(0.002, schedule:sigma(1)), sigma_max = math.min(80, schedule:sigma(T)) }
+  for key, value in pairs(o or {}) do all[key] = value end
+  return sigma.karras(schedule, N, all)
+end
+
+local vp_rules = {
+  beta_d = { "number", default = 19.9, above = 0 }, beta_min = { "number", default = 0.1, min = 0 },
+  eps_s = { "number", default = 1e-3, above = 0, below = 1 }, last = made.last, round = { "boolean" },
+}
+
+-- expm1(x) for x > 0, exact for small x too.
+local function expm1(x)
+  if x > 1e-2 then return math.exp(x) - 1 end
+  return x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5))))
+end
+
+presets["k-diffusion-vp"] = function(source, N, o)
+  local what = "grid.preset k-diffusion-vp"
+  N, o = made.count(what, N), opts.check(what, o, vp_rules, 3)
+  return sigma.sigmas(source, times_of.each(N, function(i)
+    local t = N == 1 and 1 or 1 - (i - 1) / (N - 1) * (1 - o.eps_s)
+    return math.sqrt(expm1(o.beta_d * t * t / 2 + o.beta_min * t))
+  end), { last = o.last, round = o.round })
+end
+
+return presets

@@ -1,0 +1,220 @@
+-- Grids of noise levels: sigma = s/a by a curve from sigma_max to sigma_min, and each sigma's
+-- time, real in general, by the schedule.
+local made = require "diffusion.grid.made"
+local opts = require "diffusion.opts"
+local beta_quantile = require "diffusion.grid.beta_quantile"
+
+local sigma = {}
+
+local function schedule_of(what, source)
+  local schedule, T = made.source(what, source)
+  if not schedule then opts.fail("%s: a schedule or a process is needed, for its sigmas", what) end
+  return schedule, T
+end
+
+-- Rules of sigma_min and sigma_max: within the schedule's levels 1..T, its ends by default.
+local function ends(schedule, T, rules)
+  local low, high = schedule:sigma(1), schedule:sigma(T)
+  rules.sigma_min = { "number", default = low, min = low, max = high }
+  rules.sigma_max = { "number", default = high, min = low, max = high }
+  rules.round, rules.last = { "boolean", default = false }, made.last
+  return rules
+end
+
+local function check_ends(what, o, N, T)
+  if o.sigma_max == math.huge then
+    opts.fail("%s: sigma is infinite at T = %d, where x_T holds no signal; %s, or take a grid of times "
+      .. "such as trailing", what, T, o.from and "start 'from' below T" or "give a finite sigma_max")
+  end
+  if N > 1 and o.sigma_min >= o.sigma_max then
+    opts.fail("%s: sigma_min = %g must be below sigma_max = %g", what, o.sigma_min, o.sigma_max)
+  end
+end
+
+-- The time of a sigma; an integer that rounding has missed is that integer, and an end of the
+-- schedule that end.
+local function time_of(schedule, T)
+  local low, high = schedule:sigma(1), schedule:sigma(T)
+  return function(value)
+    if math.abs(value / low - 1) < 1e-9 then return 1 end
+    if math.abs(value / high - 1) < 1e-9 then return T end
+    local t = opts.relay(schedule.level_of_sigma, schedule, value)
+    local whole = math.floor(t + 0.5)
+    return math.abs(t - whole) < 1e-9 * T and whole or t
+  end
+end
+
+local function finished(name, times, T, schedule, o)
+  if o.round then times = made.whole(times, T) end
+  return made.checked(name, times, T, schedule, o.last)
+end
+
+-- N sigmas by curve(u), u from 0 (sigma_max) to 1 (sigma_min), kept between the two.
+local function by_curve(name, schedule, N, o, curve)
+  local T, times = schedule.T, {}
+  local time = time_of(schedule, T)
+  check_ends("grid." .. name, o, N, T)
+  for i = 1, N do
+    local value = curve(N == 1 and 0 or (i - 1) / (N - 1))
+    times[i] = time(math.max(o.sigma_min, math.min(o.sigma_max, value)))
+  end
+  return finished(name, times, T, schedule, o)
+end
+
+-- Schedule, number of steps and options of such a grid.
+local function arguments(name, source, N, o, own)
+  local what = "grid." .. name
+  local schedule, T = schedule_of(what, source)
+  N = made.count(what, N)
+  o = opts.check(what, o, ends(schedule, T, own), 3)
+  if o.round then made.count(what, N, T) end
+  return schedule, N, o
+end
+
+local function positive(value) return { "number", default = value, above = 0 } end
+
+--- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
+--- al. 2022, eq. 5), as real times; one step is sigma_max.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}
+--- rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once;
+--- last = 0: the level at which the grid stops
+---@return diffusion.grid
+---@usage print(d.grid.karras(d.schedule.scaled_linear{}, 5, { round = true }))
+function sigma.karras(source, N, o)
+  local schedule
+  schedule, N, o = arguments("karras", source, N, o, { rho = positive(7) })
+  local high, low = o.sigma_max ^ (1 / o.rho), o.sigma_min ^ (1 / o.rho)
+  return by_curve("karras", schedule, N, o, function(u) return (high + u * (low - high)) ^ o.rho end)
+end
+
+-- ln sigma from its maximum to its minimum, as (1 - u)^rho.
+local function by_logarithm(name, schedule, N, o)
+  local low = math.log(o.sigma_min)
+  local range = math.log(o.sigma_max) - low
+  return by_curve(name, schedule, N, o, function(u) return math.exp(low + (1 - u) ^ (o.rho or 1) * range) end)
+end
+
+--- ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {sigma_min: number, sigma_max: number, round: boolean, last: number} as karras
+---@return diffusion.grid
+function sigma.exponential(source, N, o)
+  local schedule
+  schedule, N, o = arguments("exponential", source, N, o, {})
+  return by_logarithm("exponential", schedule, N, o)
+end
+
+--- ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's
+--- k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}
+--- rho = 1; else as karras
+---@return diffusion.grid
+function sigma.poly_exponential(source, N, o)
+  local schedule
+  schedule, N, o = arguments("poly_exponential", source, N, o, { rho = positive(1) })
+  return by_logarithm("poly_exponential", schedule, N, o)
+end
+
+--- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver).
+--- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
+---@param source diffusion.process|diffusion.schedule
+---@param N integer number of steps
+---@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the
+--- first step; to = 1: the level from which the last one starts; else as karras
+---@return diffusion.grid
+function sigma.log_snr(source, N, o)
+  local schedule, T = schedule_of("grid.log_snr", source)
+  N = made.count("grid.log_snr", N)
+  o = opts.check("grid.log_snr", o, {
+    from = { "number", default = T, above = 0, max = T }, to = { "number", default = 1, above = 0, max = T },
+    round = { "boolean", default = false }, last = made.last,
+  }, 3)
+  if o.round then made.count("grid.log_snr", N, T) end
+  if N > 1 and o.to >= o.from then
+    opts.fail("grid.log_snr: 'to' = %g must be an earlier level than 'from' = %g", o.to, o.from)
+  end
+  o.sigma_max = opts.relay(schedule.sigma, schedule, o.from)
+  o.sigma_min = opts.relay(schedule.sigma, schedule, o.to)
+  return by_logarithm("log_snr", schedule, N, o)
+end
+
+-- ==== Beta =================================================================================
+
+local beta_rules = {
+  alpha = { "number", default = 0.6, above = 0, max = 1000 },
+  beta = { "number", default = 0.6, above = 0, max = 1000 },
+  of = { one_of = { "t", "sigma" }, default = "t" },
+}
+
+local function beta_of_t(schedule, T, N, o)
+  local times = {}
+  for i = 1, N do times[i] = 1 + (T - 1) * beta_quantile(1 - (i - 1) / N, o.alpha, o.beta) end
+  return finished("beta", times, T, schedule, o)
+end
+
+local function beta_of_sigma(schedule, N, o)
+  return by_curve("beta", schedule, N, o, function(u)
+    return o.sigma_min + (o.sigma_max - o.sigma_min) * beta_quantile(1 - u, o.alpha, o.beta)
+  end)
+end
+
+--- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024,
+--- Beta sampling). of = "t": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless
+--- rounded; of = "sigma": those of 1, ..., 0 in equal steps on the way from sigma_min to
+--- sigma_max, as diffusers takes them.
+---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
+---@param N integer number of steps
+---@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number,
+--- round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min
+--- and sigma_max for of = "sigma"
+---@return diffusion.grid
+function sigma.beta(source, N, o)
+  local of_sigma = type(o) == "table" and o.of == "sigma"
+  local own = { round = { "boolean", default = false }, last = made.last }
+  for key, rule in pairs(beta_rules) do own[key] = rule end
+  if of_sigma then
+    local schedule
+    schedule, N, o = arguments("beta", source, N, o, own)
+    return beta_of_sigma(schedule, N, o)
+  end
+  local schedule, T = made.source("grid.beta", source)
+  o = opts.check("grid.beta", o, own, 3)
+  return beta_of_t(schedule, T, made.count("grid.beta", N, o.round and T or nil), o)
+end
+
+-- ==== a list ===============================================================================
+
+--- Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written
+--- or left out.
+---@param source diffusion.process|diffusion.schedule
+---@param values number[]
+---@param o? {round: boolean, last: number} as karras
+---@return diffusion.grid
+---@usage print(d.grid.sigmas(d.schedule.edm{}, { 80, 10, 1, 0.1, 0 }))
+function sigma.sigmas(source, values, o)
+  local what = "grid.sigmas"
+  local schedule, T = schedule_of(what, source)
+  o = opts.check(what, o, { round = { "boolean", default = false }, last = made.last }, 3)
+  if type(values) ~= "table" then
+    opts.fail("bad argument #2 to '%s' (a list of sigmas expected, got %s)", what, opts.kind(values))
+  end
+  local times, time = {}, time_of(schedule, T)
+  for i, value in ipairs(values) do
+    local before = values[i - 1] or math.huge
+    if type(value) ~= "number" or not (value < before or i == 1 and value == before) then
+      opts.fail("%s: sigmas must be numbers that fall, but number %d is %s%s", what, i, opts.shown(value),
+        i > 1 and (" after %g"):format(before) or "")
+    end
+    if not (value == 0 and i == #values) then times[i] = time(value) end
+  end
+  if #times == 0 then opts.fail("%s: at least one sigma above 0 expected", what) end
+  if o.round and #times > T then made.count(what, #times, T) end
+  return finished("sigmas", times, T, schedule, o)
+end
+
+return sigma

@@ -1,0 +1,194 @@
+-- Schedules that papers define for every real u = t/T in [0, 1], taken at T levels; between
+-- these, and below the first, their own function answers.
+local core = require "diffusion.core"
+local made = require "diffusion.schedule.made"
+local opts = require "diffusion.opts"
+
+local schedule = {}
+
+-- ln(1 - e^x) for x < 0, exact for small x too.
+local function log1mexp(x)
+  if x < -0.01 then return math.log(1 - math.exp(x)) end
+  return math.log(-x) + x / 2 + x ^ 2 / 24 - x ^ 4 / 2880
+end
+
+-- ln SNR on a^2 + s^2 = 1, from ln alpha_bar.
+local function log_snr(ln_alpha_bar) return ln_alpha_bar - log1mexp(ln_alpha_bar) end
+
+-- From the first level to the last as 0..1; a schedule of one level is its last.
+local function way(t, T) return T == 1 and 1 or (t - 1) / (T - 1) end
+
+local function number(value) return { "number", default = value } end
+local function positive(value) return { "number", default = value, above = 0 } end
+local max_beta = { "number", default = 1, above = 0, max = 1 }
+local function rules(own)
+  own.T = made.steps
+  return own
+end
+
+-- ln alpha_bar of the variance-preserving SDE with beta(u) linear.
+local function vp_ln_alpha_bar(o, u) return -u * u * (o.beta_max - o.beta_min) / 2 - u * o.beta_min end
+
+-- What each is made from (a key of core.schedule_from, or "columns" for ln a and ln s), and
+-- its function of (u, t, T).
+local continuous = {
+  vp = {
+    rules = rules { beta_min = positive(0.1), beta_max = positive(20) }, key = "log_snr",
+    make = function(o)
+      return function(u) return log_snr(vp_ln_alpha_bar(o, u)) end
+    end,
+  },
+  sub_vp = {
+    rules = rules { beta_min = positive(0.1), beta_max = positive(20) }, key = "columns",
+    make = function(o)
+      return function(u)
+        local ln_alpha_bar = vp_ln_alpha_bar(o, u)
+        return ln_alpha_bar / 2, log1mexp(ln_alpha_bar)
+      end
+    end,
+  },
+  ve = {
+    rules = rules { sigma_min = positive(0.02), sigma_max = positive(100) }, key = "sigma_ve",
+    make = function(o)
+      return function(_, t, T) return o.sigma_min * (o.sigma_max / o.sigma_min) ^ way(t, T) end
+    end,
+  },
+  edm = {
+    rules = rules { sigma_min = positive(0.002), sigma_max = positive(80), rho = positive(7) }, key = "sigma_ve",
+    make = function(o)
+      local low, high = o.sigma_min ^ (1 / o.rho), o.sigma_max ^ (1 / o.rho)
+      return function(_, t, T) return (low + way(t, T) * (high - low)) ^ o.rho end
+    end,
+  },
+  flow = {
+    rules = rules { shift = positive(1) }, key = "columns",
+    make = function(o)
+      return function(u, t, T)
+        local whole = 1 + (o.shift - 1) * u
+        return t == T and -math.huge or math.log((1 - u) / whole), t == T and 0 or math.log(o.shift * u / whole)
+      end
+    end,
+  },
+  exponential = {
+    rules = rules { rate = positive(12) }, key = "log_snr",
+    make = function(o)
+      return function(u) return log_snr(-o.rate * u) end
+    end,
+  },
+  laplace = {
+    rules = rules { mu = number(0), b = positive(0.5), max_beta = max_beta }, key = "log_snr",
+    make = function(o)
+      return function(u)
+        if u < 0.5 then return o.mu - o.b * math.log(2 * u) end
+        return o.mu + o.b * math.log(2 * (1 - u))
+      end
+    end,
+  },
+  jsd = {
+    rules = rules { max_beta = max_beta }, key = "log_snr",
+    make = function()
+      return function(u) return math.log(1 - u) - math.log(u) end
+    end,
+  },
+  cosine_log_snr = {
+    rules = rules {
+      log_snr_min = number(-15), log_snr_max = number(15), shift = { "number" }, shift_low = { "number" },
+      shift_high = { "number" },
+    },
+    key = "log_snr",
+    make = function(o)
+      local from, to = math.atan(math.exp(-o.log_snr_max / 2)), math.atan(math.exp(-o.log_snr_min / 2))
+      local low, high = o.shift_low or o.shift or 0, o.shift_high or o.shift or 0
+      return function(u) return -2 * math.log(math.tan(from + u * (to - from))) + u * low + (1 - u) * high end
+    end,
+  },
+}
+
+local function from_numbers(name, form, o, f)
+  local values = {}
+  for t = 1, o.T do values[t] = f(t / o.T, t, o.T) end
+  return core.schedule_from(name, form.key, values, o.max_beta or 1, f)
+end
+
+local function from_columns(name, _, o, f)
+  local ln_a, ln_s = {}, {}
+  for t = 1, o.T do ln_a[t], ln_s[t] = f(t / o.T, t, o.T) end
+  return core.schedule_columns(name, ln_a, ln_s, false, f)
+end
+
+-- What makes these not grow: their ends.
+local remedies = {
+  ve = "sigma_min must be below sigma_max", edm = "sigma_min must be below sigma_max",
+  cosine_log_snr = "log_snr_min must be below log_snr_max, and shift_low not far above shift_high",
+}
+
+local function by_function(name, given)
+  local what, form = "schedule." .. name, continuous[name]
+  local o = opts.check(what, given, form.rules)
+  local from = form.key == "columns" and from_columns or from_numbers
+  local s, message = from(name, form, o, form.make(o))
+  o.name = name
+  return made.schedule(what, o, s, s or remedies[name] and message .. "; " .. remedies[name] or message)
+end
+
+--- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
+--- (Song et al. 2021, score SDE, eq. 33).
+---@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@return diffusion.schedule
+function schedule.vp(o) return (by_function("vp", o)) end
+
+--- The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et
+--- al. 2021, score SDE, eq. 29).
+---@param o? {T: integer, beta_min: number, beta_max: number} as vp
+---@return diffusion.schedule
+function schedule.sub_vp(o) return (by_function("sub_vp", o)) end
+
+--- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
+--- 2021, score SDE, eq. 31).
+---@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@return diffusion.schedule
+function schedule.ve(o) return (by_function("ve", o)) end
+
+--- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
+---@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@return diffusion.schedule
+function schedule.edm(o) return (by_function("edm", o)) end
+
+--- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
+---@param o? {T: integer, shift: number} T = 1000, shift = 1
+---@return diffusion.schedule
+function schedule.flow(o) return (by_function("flow", o)) end
+
+--- alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' "exp".
+---@param o? {T: integer, rate: number} T = 1000, rate = 12
+---@return diffusion.schedule
+function schedule.exponential(o) return (by_function("exponential", o)) end
+
+--- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
+--- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has
+--- to predict v or x0, unless max_beta < 1 cuts the last beta.
+---@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5,
+--- max_beta = 1
+---@return diffusion.schedule
+function schedule.laplace(o) return (by_function("laplace", o)) end
+
+--- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away
+--- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" of Ho et al.'s code). beta_T = 1: x_T holds no
+--- signal, as with laplace.
+---@param o? {T: integer, max_beta: number} T = 1000, max_beta = 1
+---@return diffusion.schedule
+function schedule.jsd(o) return (by_function("jsd", o)) end
+
+--- ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for
+--- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of
+--- 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
+--- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
+---@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number,
+--- shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0,
+--- shift_low = shift_high = shift
+---@return diffusion.schedule
+---@usage print(d.schedule.cosine_log_snr{ shift = 2 * math.log(64 / 256) })
+function schedule.cosine_log_snr(o) return (by_function("cosine_log_snr", o)) end
+
+return schedule

@@ -1,0 +1,107 @@
+-- Schedules from the user's own numbers or function.
+local core = require "diffusion.core"
+local made = require "diffusion.schedule.made"
+local opts = require "diffusion.opts"
+
+local schedule = {}
+
+local from_rules = {
+  T = { "integer", min = 1, max = 10000000 }, name = { "string" },
+  max_beta = { "number", above = 0, max = 1 },
+}
+local sigma_rules = {
+  T = from_rules.T, name = from_rules.name, max_beta = from_rules.max_beta,
+  form = { one_of = { "ve", "vp" }, default = "ve" },
+}
+
+local function check_list(what, list)
+  for i, value in ipairs(list) do
+    if type(value) ~= "number" then
+      opts.fail("%s: a list of numbers expected, but number %d is a %s", what, i, opts.kind(value))
+    end
+  end
+  return list
+end
+
+-- The T numbers that the user's list, tensor or function states.
+local function tabulate(what, source, T)
+  if type(source) == "table" then return check_list(what, source) end
+  if type(source) ~= "function" then return source end
+  if not T then
+    opts.fail("bad argument #2 to '%s' (option 'T' is missing: a function needs it)", what)
+  end
+  local values = {}
+  for t = 1, T do
+    local value = source(t / T, t, T)
+    if type(value) ~= "number" then
+      opts.fail("%s: the function must return a number, got %s at t = %d", what, opts.kind(value), t)
+    end
+    values[t] = value
+  end
+  return values, source
+end
+
+local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- of level 0
+
+-- What to do about the core's sentence, where that is clear.
+local function remedy(message)
+  if message:find "must %a+ with t" then
+    return "; numbers that run from noise to data have to be turned round, and two that are equal made one"
+  end
+  local name, t, value = message:match "([%a_]+)%[(%d+)%] = (%S+)$"
+  if t == "1" and tonumber(value) == clean[name] or t == "1" and name == "log_snr" and value == "inf" then
+    return "; numbers start at t = 1, level 0 isn't among them"
+  end
+  return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
+end
+
+local function from(kind, source, given, rules, unit)
+  local what = "schedule.from_" .. kind
+  local o = opts.check(what, given, rules, 2)
+  local key = kind == "sigma" and "sigma_" .. o.form or kind
+  local type_ = opts.kind(source)
+  if type_ ~= "function" and type_ ~= "table" and type_ ~= "tensor" then
+    opts.fail("bad argument #1 to '%s' (a list or a function of (u, t, T) expected, got %s)", what, type_)
+  end
+  if o.form == "ve" and o.max_beta then
+    opts.fail("bad argument #2 to '%s' (option 'max_beta' needs a^2 + s^2 = 1: form = 'vp')", what)
+  end
+  local values, own = tabulate(what, source, o.T)
+  local n = opts.kind(values) == "tensor" and values:numel() or #values
+  if n == 0 or o.T and n ~= o.T then
+    opts.fail("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
+  end
+  local s, message = core.schedule_from(o.name or unit or kind, key, values, o.max_beta or 1, own)
+  return made.schedule(what, nil, s, s or message .. remedy(message))
+end
+
+--- From betas, in (0, 1], 1 at T only.
+---@param source number[]|fun(u: number, t: integer, T: integer): number T numbers, or a
+--- function of u = t/T
+---@param o? {T: integer, name: string, max_beta: number} T is needed with a function; betas
+--- above max_beta are cut
+---@return diffusion.schedule
+function schedule.from_beta(source, o) return (from("beta", source, o, from_rules)) end
+
+--- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
+--- function answers for itself, unless max_beta had to change it.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
+---@param o? {T: integer, name: string, max_beta: number}
+---@return diffusion.schedule
+---@usage print(d.schedule.from_alpha_bar(function(u) return (1 - u) ^ 3 end, { T = 1000, max_beta = 0.999 }))
+function schedule.from_alpha_bar(source, o) return (from("alpha_bar", source, o, from_rules)) end
+
+--- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
+---@param o? {T: integer, name: string, max_beta: number}
+---@return diffusion.schedule
+function schedule.from_log_snr(source, o) return (from("log_snr", source, o, from_rules)) end
+
+--- From sigma = s/a, strictly rising.
+---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
+---@param o? {T: integer, name: string, form: "ve"|"vp", max_beta: number} form "ve" (default):
+--- a = 1, x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1
+---@return diffusion.schedule
+function schedule.from_sigma(source, o) return (from("sigma", source, o, sigma_rules)) end
+
+return schedule

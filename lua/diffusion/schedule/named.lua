@@ -1,0 +1,101 @@
+-- Schedules that papers name by a formula for beta; the formulas are csrc/process/named.c.
+local core = require "diffusion.core"
+local made = require "diffusion.schedule.made"
+local opts = require "diffusion.opts"
+
+local schedule = {}
+
+local steps = made.steps
+local max_beta = { "number", default = 0.999, above = 0, max = 1 }
+local rescale = { "boolean", default = true }
+local function number(value) return { "number", default = value } end
+local function positive(value) return { "number", default = value, above = 0 } end
+local function ends(first, last, more)
+  local rules = { T = steps, rescale = rescale, beta_start = positive(first), beta_end = positive(last) }
+  for key, rule in pairs(more or {}) do rules[key] = rule end
+  return rules
+end
+
+-- Named schedules: options, and their order as the core wants them.
+local named = {
+  linear = { rules = ends(1e-4, 0.02), "beta_start", "beta_end" },
+  scaled_linear = { rules = ends(0.00085, 0.012), "beta_start", "beta_end" },
+  sigmoid_beta = { rules = ends(1e-4, 0.02), "beta_start", "beta_end" },
+  constant = { rules = { T = steps, rescale = rescale, beta = positive(0.02) }, "beta" },
+  warmup = {
+    rules = ends(1e-4, 0.02, { fraction = { "number", default = 0.1, above = 0, max = 1 } }),
+    "beta_start", "beta_end", "fraction",
+  },
+  cosine = { rules = { T = steps, s = { "number", default = 0.008, min = 0 }, max_beta = max_beta }, "s" },
+  sigmoid = {
+    rules = { T = steps, start = number(-3), ["end"] = number(3), tau = positive(1), max_beta = max_beta },
+    "start", "end", "tau",
+  },
+}
+
+-- Why betas that were multiplied by 1000/T are too large, and from which T on they aren't.
+local function too_large(message, o)
+  local largest = o.beta or math.max(o.beta_start, o.beta_end)
+  return ("%s (betas are for T = 1000 and are multiplied by 1000/T = %g: take T > %d, smaller betas, or "
+    .. "rescale = false)"):format(message, 1000 / o.T, math.floor(1000 * largest))
+end
+
+local function by_name(name, given)
+  local what, form = "schedule." .. name, named[name]
+  local o = opts.check(what, given, form.rules)
+  local scale = o.rescale and 1000 / o.T or 1
+  local numbers = {}
+  for i, key in ipairs(form) do numbers[i] = key:find "^beta" and o[key] * scale or o[key] end
+  local s, message = core.schedule_named(name, o.T, o.max_beta or 1, table.unpack(numbers))
+  if not s and scale ~= 1 then message = too_large(message, o) end
+  o.name = name
+  return made.schedule(what, o, s, message)
+end
+
+--- Betas in equal steps (Ho et al. 2020, sec. 4).
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000;
+--- ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with
+--- rescale = false they are taken as they stand
+---@return diffusion.schedule
+---@usage local s = d.schedule.linear{ T = 1000 }
+--- print(s:alpha_bar(500), s:snr(500), s:prior_kl())
+function schedule.linear(o) return (by_name("linear", o)) end
+
+--- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With
+--- 1e-4 and 0.02 it is the "quad" of Ho et al.'s code.
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+---@return diffusion.schedule
+function schedule.scaled_linear(o) return (by_name("scaled_linear", o)) end
+
+--- Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.
+---@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+---@return diffusion.schedule
+function schedule.sigmoid_beta(o) return (by_name("sigmoid_beta", o)) end
+
+--- The same beta at every step (Ho et al. 2020, "const" of their code).
+---@param o? {T: integer, beta: number, rescale: boolean} T = 1000; beta = 0.02, multiplied by
+--- 1000/T unless rescale = false
+---@return diffusion.schedule
+function schedule.constant(o) return (by_name("constant", o)) end
+
+--- Betas in equal steps over the first floor(fraction T) levels, and the last beta from there
+--- on (Ho et al. 2020, "warmup10" and "warmup50" of their code).
+---@param o? {T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean}
+--- fraction = 0.1, in (0, 1]; else as linear
+---@return diffusion.schedule
+function schedule.warmup(o) return (by_name("warmup", o)) end
+
+--- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
+---@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from
+--- vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
+---@return diffusion.schedule
+---@usage print(d.schedule.cosine{ T = 1000 })
+function schedule.cosine(o) return (by_name("cosine", o)) end
+
+--- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
+---@param o? {T: integer, start: number, end: number, tau: number, max_beta: number} T = 1000,
+--- start = -3, end = 3, tau = 1, max_beta = 0.999
+---@return diffusion.schedule
+function schedule.sigmoid(o) return (by_name("sigmoid", o)) end
+
+return schedule
