@@ -5,14 +5,16 @@
 -- the integral of r^j e^(h - hr) is j! rise(j + 1, h), in multiples of -s_s/a_s.
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
+local order = require "diffusion.sampler.order"
 
 local function deis(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.lambda, opts.order or 3)
+    local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
+    past = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.order)), 1, {})
     local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
     for i, old in ipairs(past) do
       nodes[i] = (old.place - t.lambda) / h
@@ -25,5 +27,5 @@ end
 
 return {
   deis = { make = deis, order = 3, signal = true,
-           rules = { order = { "integer", default = 3, min = 1, max = 4 } } },
+           rules = order.rules { order = { "integer", default = 3, min = 1, max = 4 } } },
 }

@@ -5,6 +5,7 @@
 --   gain 1 = 1 - e^-h,  gain 2 = 1 - gain 1 / h,  gain 3 = 1/2 - gain 2 / h.
 -- At s = 0 h is infinite, and so it is where a_t = 0: the first order, which at s = 0 is m.
 local levels = require "diffusion.sampler.levels"
+local order = require "diffusion.sampler.order"
 
 local gain = levels.gain
 
@@ -56,19 +57,36 @@ local function dpmpp_3s(denoise, process, opts)
   end
 end
 
+-- Two values of m give its first derivative D1 = (m - m1)/r0 in units of the step, r0 the step
+-- before over h. "midpoint" has half of gain 1 for its weight, "heun" the integral gain 2.
+local function second(mix, x, m, t, s, history, form)
+  local h = s.lambda - t.lambda
+  local w = s.a * (form == "heun" and gain(2, h) or gain(1, h) / 2) * h / history.h
+  return mix(s.s / t.s, x, s.a * gain(1, h) + w, m, -w, history.m)
+end
+
 -- Algorithm 2: m + (m - m_before) / 2r, r = h_before / h, stands for all of the step.
 local function dpmpp_2m(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
-    local m = denoise(x, t.t)
+    local m, y = denoise(x, t.t), nil
     if s.t == 0 then return m end
-    local h, before = s.lambda - t.lambda, history.m
-    local r = before and history.h / h
-    history.m, history.h = m, h
-    if not before then return first(opts.mix, x, m, t, s) end
-    local g = s.a * gain(1, h)
-    return opts.mix(s.s / t.s, x, g * (1 + 1 / (2 * r)), m, -g / (2 * r), before)
+    if history.m and order.at(opts, pair, 2) == 2 then
+      y = second(opts.mix, x, m, t, s, history, opts.form)
+    else
+      y = first(opts.mix, x, m, t, s)
+    end
+    history.m, history.h = m, s.lambda - t.lambda
+    return y
+  end
+end
+
+-- The same backwards, from data to noise: pair = (t, s) takes x at s to t.
+local function dpmpp_2m_inversion(denoise, process, opts)
+  local step = dpmpp_2m(denoise, process, opts)
+  return function(x, pair, history)
+    return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history)
   end
 end
 
@@ -92,25 +110,27 @@ local function dpmpp_3m(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
-    local h, y = s.lambda - t.lambda
-    if history.m1 then
+    local y, most = nil, order.at(opts, pair, 3)
+    if history.m1 and most == 3 then
       y = third(opts.mix, x, m, t, s, history, d2)
-    elseif history.m then
-      local w = s.a * gain(1, h) * h / (2 * history.h)
-      y = opts.mix(s.s / t.s, x, s.a * gain(1, h) + w, m, -w, history.m)
+    elseif history.m and most > 1 then
+      y = second(opts.mix, x, m, t, s, history, opts.form)
     else
       y = first(opts.mix, x, m, t, s)
     end
-    history.m1, history.h1, history.m, history.h = history.m, history.h, m, h
+    history.m1, history.h1, history.m, history.h = history.m, history.h, m, s.lambda - t.lambda
     return y
   end
 end
+
+local form_rule = { one_of = { "midpoint", "heun" }, default = "midpoint" }
 
 return {
   dpmpp_2s = { make = dpmpp_2s, order = 2, evaluations = 2 },
   dpmpp_2s_ancestral = { make = dpmpp_2s_ancestral, order = 1, evaluations = 2, stochastic = true,
                          rules = { eta = { "number", default = 1, min = 0 } } },
   dpmpp_3s = { make = dpmpp_3s, order = 3, evaluations = 3 },
-  dpmpp_2m = { make = dpmpp_2m, order = 2 },
-  dpmpp_3m = { make = dpmpp_3m, order = 3, rules = { d2 = { "number", default = 2 } } },
+  dpmpp_2m = { make = dpmpp_2m, order = 2, rules = order.rules { form = form_rule } },
+  dpmpp_2m_inversion = { make = dpmpp_2m_inversion, order = 2, upward = true, rules = order.rules { form = form_rule } },
+  dpmpp_3m = { make = dpmpp_3m, order = 3, rules = order.rules { form = form_rule, d2 = { "number", default = 2 } } },
 }

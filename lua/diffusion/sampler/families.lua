@@ -9,6 +9,8 @@
 --   upward       it walks from s to t: from the data to noise
 --   whole        it chooses its own steps within a pair: one pair by default
 local opts = require "diffusion.opts"
+local peers = require "diffusion.sampler.peers"
+local preset = require "diffusion.sampler.preset"
 
 local families = {}
 
@@ -22,6 +24,8 @@ local files = {
   require "diffusion.sampler.lms",
   require "diffusion.sampler.plms",
   require "diffusion.sampler.dpm_solver",
+  require "diffusion.sampler.dpm_solver_multistep",
+  require "diffusion.sampler.singlestep",
   require "diffusion.sampler.dpmpp",
   require "diffusion.sampler.dpmpp_sde",
   require "diffusion.sampler.unipc",
@@ -30,6 +34,8 @@ local files = {
   require "diffusion.sampler.rk45",
   require "diffusion.sampler.langevin",
   require "diffusion.sampler.lcm",
+  require "diffusion.sampler.tcd",
+  require "diffusion.sampler.consistency",
   (require "diffusion.sampler.flow"), -- whose second result would be one more
 }
 
@@ -49,21 +55,29 @@ function families.names() return table.move(names, 1, #names, 1, {}) end
 -- What is known of a user's own function.
 local function own(make) return { make = make } end
 
+-- {name, option = ...} as name and options.
+local function parts(which)
+  if type(which) ~= "table" then return which, {} end
+  local options = {}
+  for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
+  return which[1], options
+end
+
 --- The solver that an option `sampler` names.
----@param which string|function|table a name, a function, or {name or function, option = ...}
+---@param which string|function|table a name of ours or of a preset, a function, or {name or
+--- function, option = ...}
 ---@return string name
 ---@return table solver as above
 ---@return table options
 function families.resolve(which)
-  local options = {}
-  if type(which) == "table" then
-    for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
-    which = which[1]
-  end
-  if type(which) == "function" then return "function", own(which), options end
-  local solver = solvers[which]
-  if not solver then opts.fail("sampler: %s", opts.unknown("sampler", which, names)) end
-  return which, solver, opts.check(which, options, solver.rules or {})
+  local name, options = parts(which)
+  if type(name) == "function" then return "function", own(name), options end
+  local found = preset.find(name, options)
+  local base = name
+  if found then base, options = parts(found) end
+  local solver = solvers[base] or peers[base]
+  if not solver then opts.fail("sampler: %s", opts.unknown("sampler", name, names)) end
+  return name, solver, opts.check(name, options, solver.rules or {})
 end
 
 return families

@@ -14,11 +14,36 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local presets = require "diffusion.sampler.preset"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require "diffusion.guidance.cfg"
 
 local sampler = { names = families.names }
+
+--- What another library's sampler is here: one of ours with the options that make it so, to be
+--- given as `sampler`. Of diffusers by its class, "diffusers-" with ddpm, unclip, ddim, pndm
+--- (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, lcm,
+--- tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m,
+--- dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final
+--- one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect
+--- is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride,
+--- told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v,
+--- half-second-difference, wrong-sign, threshold-capped. The grids are d.grid.preset's.
+---@param name string one of d.sampler.presets()
+---@param options? table of that sampler, in the place of the preset's
+---@return table {sampler, option = ...}
+---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
+function sampler.preset(name, options)
+  local found = presets.find(name, options)
+  if not found then opts.fail("sampler.preset: %s", opts.unknown("preset", name, presets.names())) end
+  families.resolve(found)
+  return found
+end
+
+--- The names of all presets, sorted.
+---@return string[]
+function sampler.presets() return presets.names() end
 
 --- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
@@ -42,7 +67,7 @@ local rules = {
   seed = { "integer" },
   class = { "integer|table|tensor" },
   guidance = { "number" },
-  noise = { one_of = { "independent", "brownian" }, default = "independent" },
+  noise = { "generator|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
   on_step = { "function" },
 }
@@ -61,12 +86,14 @@ end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
+---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" |
 ---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
----  "brownian" (of one path for any number of steps), on_step}. Where
+---  "brownian" (of one path for any number of steps) | generator | function(x), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
----  print(run) shows them
+---  print(run) shows them. A generator, or a function that returns normals of x's shape, is asked
+---  for the start unless there is init and then at each step that adds noise, in that order:
+---  as in PyTorch sample k then depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }

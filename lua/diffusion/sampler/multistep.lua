@@ -1,6 +1,9 @@
 --- What multistep solvers share: values remembered from earlier steps, and the weights of a
 --- polynomial through them.
-local multistep = {}
+local multistep = {
+  -- Adams and Bashforth's weights for one to four values at equal steps, newest first
+  adams = { { 1 }, { 3 / 2, -1 / 2 }, { 23 / 12, -16 / 12, 5 / 12 }, { 55 / 24, -59 / 24, 37 / 24, -9 / 24 } },
+}
 
 --- Puts a value of this step and its place (lambda, sigma ...) before those of earlier steps,
 --- and keeps the newest `most`. A place that is infinite ends the list: no polynomial goes

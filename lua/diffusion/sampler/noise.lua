@@ -1,6 +1,7 @@
 --- The noise that samplers add: independent from step to step, or increments of one Brownian
---- path, so that runs of one seed and any number of steps share it.
+--- path, so that runs of one seed and any number of steps share it, or what the user draws.
 local core = require "diffusion.core"
+local opts = require "diffusion.opts"
 local brownian = require "diffusion.sampler.brownian"
 local streams = require "diffusion.sampler.streams"
 
@@ -32,8 +33,8 @@ local function within_step(draws)
 end
 
 --- mix_path with a path of its own for each step, by what adds c_1 z_1 + c_2 z_2 + ... to a sum.
----@param draws fun(): integer a number for the next normal
----@param add fun(c: number[], draws: integer[], ...): any sum of c z and of the c x that follow
+---@param draws fun(): any the next normal, or its number
+---@param add fun(c: number[], draws: any[], ...): any sum of c z and of the c x that follow
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
 function noise.independent(draws, add)
   local increment = within_step(draws)
@@ -64,11 +65,44 @@ function noise.brownian(schedule, seed)
   end
 end
 
+--- The next normals of a generator or of a user's function.
+---@param source any
+---@param x diffusion.tensor one of their shape
+---@return diffusion.tensor
+function noise.drawn(source, x)
+  if type(source) ~= "function" then return source:randn(x:shape()) end
+  local z, shape = source(x), opts.shape_text(x)
+  local fits = core.is_tensor(z) and z:dtype() == core.real and opts.shape_text(z) == shape
+  if not fits then
+    opts.fail("sampler: the function given as noise must return %s %s, got %s", core.real, shape, opts.shown(z))
+  end
+  return z:contiguous()
+end
+
+--- Is it a source of the user's own?
+---@param source any
+---@return boolean
+function noise.given(source) return type(source) ~= "string" end
+
+-- mix_noise and mix_path by normals that are drawn as they are asked for.
+local function by_source(run)
+  local mix = core.ops.mix
+  -- kept beyond the step's scope: noise.independent may ask for it again
+  local function draw() return core.unscope(noise.drawn(run.noise, run._x)) end
+  local function add(c, z, ...)
+    local terms = {}
+    for i = 1, #z do terms[2 * i - 1], terms[2 * i] = c[i], z[i] end
+    return mix(table.unpack(table.move({ ... }, 1, select("#", ...), #terms + 1, terms)))
+  end
+  return function(sigma, ...) return mix(sigma, draw(), ...) end, noise.independent(draw, add)
+end
+
 --- mix_noise and mix_path of a run.
 ---@param run diffusion.run
 ---@return function mix_noise
 ---@return function mix_path
 function noise.of(run)
+  if noise.given(run.noise) then return by_source(run) end
   local function draws()
     rawset(run, "draws", run.draws + 1)
     return run.draws - 1

@@ -3,6 +3,7 @@ local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local grids = require "diffusion.grid"
 local check_x = require("diffusion.sampler.run").check_x
+local noise = require "diffusion.sampler.noise"
 local streams = require "diffusion.sampler.streams"
 
 local place = {}
@@ -96,7 +97,9 @@ function place.start(o, seed, grid, name, solver)
   if #o.shape == 0 then opts.fail("sampler: option 'shape' is empty; {count, ...} expected") end
   local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
-  return core.mix_noise(scale, seed, streams.start, 0, 0, opts.relay(core.zeros, o.shape))
+  local zeros = opts.relay(core.zeros, o.shape)
+  if noise.given(o.noise) then return core.ops.mix(scale, noise.drawn(o.noise, zeros)) end
+  return core.mix_noise(scale, seed, streams.start, 0, 0, zeros)
 end
 
 return place

@@ -5,47 +5,59 @@
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 
--- Adams and Bashforth's weights for equal steps; eq. 12 has the last.
-local weights = {
-  { 1 }, { 3 / 2, -1 / 2 }, { 23 / 12, -16 / 12, 5 / 12 }, { 55 / 24, -59 / 24, 37 / 24, -9 / 24 },
-}
+local weights = multistep.adams -- eq. 12 has the last
 
 local function transfer(mix, x, t, s, w, past)
   return multistep.sum(mix, s.a / t.a, x, s.s - s.a * t.s / t.a, w, past)
 end
 
+local function ask(denoise, x, l) return select(2, denoise(x, l.t)) end
+
+-- The same by values of v: at t eps' is s_t x_t + a_t v'.
+local function transfer_v(mix, x, t, s, w, past)
+  local c = s.s - s.a * t.s / t.a
+  return multistep.sum(mix, s.a / t.a + c * t.s, x, c * t.a, w, past)
+end
+
+local function ask_v(denoise, x, l, mix)
+  local x0, eps = denoise(x, l.t)
+  return mix(l.a, eps, -l.s, x0)
+end
+
 local function as_past(...)
   local past = {}
-  for i, eps in ipairs { ... } do past[i] = { value = eps } end
+  for i, value in ipairs { ... } do past[i] = { value = value } end
   return past
 end
 
 -- The first step by Heun's method: the mean of eps here and at the guess.
-local function heun_start(denoise, mix, x, t, s, eps)
-  local _, there = denoise(transfer(mix, x, t, s, { 1 }, as_past(eps)), s.t)
-  return transfer(mix, x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
+local function heun_start(value, move, x, t, s, eps)
+  local there = value(move(x, t, s, { 1 }, as_past(eps)), s)
+  return move(x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
 end
 
 -- The first three by Runge's and Kutta's, halfway in t (sec. 3.2; four evaluations each).
-local function runge_kutta_start(denoise, mix, x, t, s, m, eps)
-  local _, second = denoise(transfer(mix, x, t, m, { 1 }, as_past(eps)), m.t)
-  local _, third = denoise(transfer(mix, x, t, m, { 1 }, as_past(second)), m.t)
-  local _, fourth = denoise(transfer(mix, x, t, s, { 1 }, as_past(third)), s.t)
-  return transfer(mix, x, t, s, { 1 / 6, 1 / 3, 1 / 3, 1 / 6 }, as_past(eps, second, third, fourth))
+local function runge_kutta_start(value, move, x, t, s, m, eps)
+  local second = value(move(x, t, m, { 1 }, as_past(eps)), m)
+  local third = value(move(x, t, m, { 1 }, as_past(second)), m)
+  local fourth = value(move(x, t, s, { 1 }, as_past(third)), s)
+  return move(x, t, s, { 1 / 6, 1 / 3, 1 / 3, 1 / 6 }, as_past(eps, second, third, fourth))
 end
 
 local function plms(denoise, process, opts)
-  local level = levels.of(process)
+  local level, mix, by_v = levels.of(process), opts.mix, opts.of == "v"
   local kutta = opts.start == "runge_kutta"
+  local function value(x, l) return (by_v and ask_v or ask)(denoise, x, l, mix) end
+  local function move(...) return (by_v and transfer_v or transfer)(mix, ...) end
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
-    local _, eps = denoise(x, t.t)
+    local eps = value(x, t)
     local past = multistep.remember(history, eps, t.t, 4)
-    if s.t > 0 and #past == 1 and not kutta then return heun_start(denoise, opts.mix, x, t, s, eps) end
+    if s.t > 0 and #past == 1 and not kutta then return heun_start(value, move, x, t, s, eps) end
     if s.t > 0 and #past < 4 and kutta then
-      return runge_kutta_start(denoise, opts.mix, x, t, s, level((t.t + s.t) / 2), eps)
+      return runge_kutta_start(value, move, x, t, s, level((t.t + s.t) / 2), eps)
     end
-    return transfer(opts.mix, x, t, s, weights[#past], past)
+    return move(x, t, s, weights[#past], past)
   end
 end
 
@@ -62,7 +74,8 @@ local function ipndm(denoise, process, opts)
 end
 
 return {
-  plms = { make = plms, order = 2, signal = true,
-           rules = { start = { one_of = { "heun", "runge_kutta" }, default = "heun" } } },
+  plms = { make = plms, order = 2, signal = true, rules = {
+    start = { one_of = { "heun", "runge_kutta" }, default = "heun" }, of = { one_of = { "eps", "v" }, default = "eps" },
+  } },
   ipndm = { make = ipndm, order = 2, signal = true },
 }

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local container = require "diffusion.container"
 local opts = require "diffusion.opts"
+local noise = require "diffusion.sampler.noise"
 
 local saved = {}
 
@@ -41,6 +42,9 @@ end
 ---@return string|nil message
 function saved.save(run, path)
   opts.path("run:save", path)
+  if noise.given(run.noise) then
+    opts.fail("run:save: this run's noise is a %s, whose place no file would tell; use seed =", opts.kind(run.noise))
+  end
   local tensors = { x = run._x }
   local facts = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name,
     noise = run.noise, grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.draws, evaluations = run.evaluations,

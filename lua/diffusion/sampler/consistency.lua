@@ -1,0 +1,16 @@
+--- Multistep consistency sampling: Song et al. 2023, "Consistency models", algorithm 1.
+-- The model's x0 is where the trajectory through x_t ends, at the schedule's first level, and in
+-- y = x/a noise takes it from there to sigma_s: y = x0 + sqrt(sigma_s^2 - sigma_1^2) z.
+local levels = require "diffusion.sampler.levels"
+
+local function consistency(denoise, process, opts)
+  local level = levels.of(process)
+  local least = process.schedule:sigma(1)
+  return function(x, pair)
+    local s, x0 = level(pair.s), denoise(x, pair.t)
+    if s.sigma <= least then return x0 end
+    return opts.mix_noise(s.a * math.sqrt(s.sigma ^ 2 - least ^ 2), s.a, x0)
+  end
+end
+
+return { consistency = { make = consistency, stochastic = true } }

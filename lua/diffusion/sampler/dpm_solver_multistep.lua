@@ -1,0 +1,45 @@
+--- DPM-Solver by values of earlier steps: Lu et al. 2022, "DPM-Solver++", app. B, whose
+--- multistep expansions serve eps as well as x0.
+-- With r0, r1 the steps before over h, A = (e - e1)/r0 and B = (e1 - e2)/r1 the derivatives of
+-- eps in units of the step are
+--   D' = A + r0 (A - B)/(r0 + r1),   D'' = 2 (A - B)/(r0 + r1),
+-- and A alone at order 2, where "midpoint" has half of g(1) for its weight. d2 = 1 leaves out
+-- the 2 of D'', as other codes do. At s = 0 h is infinite: x0.
+local expansion = require "diffusion.sampler.expansion"
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+local order = require "diffusion.sampler.order"
+
+-- Weights of the values by the places, newest first.
+local function weights(g, h, past, opts)
+  local r0 = (past[1].place - past[2].place) / h
+  if not past[3] then
+    local w = (opts.form == "heun" and g(2) or g(1) / 2) / r0
+    return { g(1) + w, -w }
+  end
+  local r1 = (past[2].place - past[3].place) / h
+  local ab = (g(2) * r0 + g(3) * opts.d2) / (r0 + r1) -- of A - B
+  local a, b = (g(2) + ab) / r0, ab / r1
+  return { g(1) + a, -a - b, b }
+end
+
+local function dpm_solver_multistep(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    local past = multistep.remember(history, eps, t.lambda, opts.order)
+    if s.t == 0 then return x0 end
+    local used = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.order)), 1, {})
+    local keep, scale, g = expansion.eps(t, s)
+    local w = used[2] and weights(g, s.lambda - t.lambda, used, opts) or { g(1) }
+    return multistep.sum(opts.mix, keep, x, scale, w, used)
+  end
+end
+
+return {
+  dpm_solver_multistep = { make = dpm_solver_multistep, order = 2, signal = true, rules = order.rules {
+    order = { "integer", default = 2, min = 1, max = 3 }, d2 = { "number", default = 2 },
+    form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
+  } },
+}

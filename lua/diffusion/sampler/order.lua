@@ -1,0 +1,27 @@
+--- Lower orders at the end of a run, where a multistep solver's last steps are its longest in
+--- lambda: Lu et al. 2022, "DPM-Solver++", whose code has it for fewer than 10 steps.
+local order = {}
+
+--- A solver's rules with the two options that say so: in runs of fewer than lower_order_final
+--- steps the last is of order 1 and the one before it of 2 at most; euler_at_final has order 1
+--- for the last step of any run.
+---@param rules table<string, table>
+---@return table<string, table> rules
+function order.rules(rules)
+  rules.lower_order_final = { "integer", default = 0, min = 0 }
+  rules.euler_at_final = { "boolean", default = false }
+  return rules
+end
+
+--- The highest order that a step may have.
+---@param opts table the sampler's
+---@param pair table
+---@param most integer the solver's own
+---@return integer
+function order.at(opts, pair, most)
+  local left = pair.n - pair.i + 1
+  if opts.euler_at_final and left == 1 then return 1 end
+  return pair.n < (opts.lower_order_final or 0) and math.min(most, left) or most
+end
+
+return order

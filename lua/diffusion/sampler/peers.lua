@@ -1,0 +1,145 @@
+--- What other libraries' samplers do where it is not what was published, one defect a
+--- function, to compute what they computed. Each name says the defect; none is in
+--- d.sampler.names(), all are in d.sampler.presets().
+local churn = require "diffusion.sampler.churn"
+local dpmpp = require "diffusion.sampler.dpmpp"
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+local order = require "diffusion.sampler.order"
+
+-- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default: x0 is
+-- clipped and eps stays as it was, so that the two no longer make x_t. The clip is an option
+-- here: a process with a clip has made the pair agree before any sampler sees it.
+local function ddim_eps_of_unclipped_x0(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local s, x0, eps = level(pair.s), denoise(x, pair.t)
+    if opts.clip then x0 = x0:clamp(-opts.clip, opts.clip) end
+    return s.t == 0 and x0 or opts.mix(s.a, x0, s.s, eps)
+  end
+end
+
+-- diffusers' DDIM goes from t to t - floor(T/N) whatever the next level of its grid is.
+local function ddim_previous_by_stride(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local s = level(math.max(0, pair.t - process.T // (opts.steps or pair.n)))
+    local x0, eps = denoise(x, pair.t)
+    return s.t == 0 and x0 or opts.mix(s.a, x0, s.s, eps)
+  end
+end
+
+-- diffusers' DDIMInverse tells the network the level it goes to, t, and reads its answer as one
+-- at s, where x is; x0 is clipped and eps stays.
+local function ddim_inverse_told_next_time(denoise, process, opts)
+  local level, mix = levels.of(process), opts.mix
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0, eps = denoise(x, t.t)
+    if process.predict == "v" then eps = mix(s.s, x, s.a * t.a, eps, -s.a * t.s, x0) end
+    x0 = mix(1 / s.a, x, -s.s / s.a, eps)
+    if opts.clip then x0 = x0:clamp(-opts.clip, opts.clip) end
+    return mix(t.a, x0, t.s, eps)
+  end
+end
+
+-- diffusers' DDPM asks whether t, not s, is the last level before it leaves the noise out: a
+-- grid that ends above t = 1 returns x0 with noise of the variance of q(x_t | x_0) on it.
+local function ddpm_noise_in_last_step(denoise, process, opts)
+  return function(x, pair)
+    local x0 = denoise(x, pair.t)
+    local c0, ct = process:posterior_coefficients(pair.t, pair.s)
+    local variance = pair.s > 0 and process:step_variance(pair.t, pair.s) or 0
+    if pair.s == 0 and pair.t > 1 and process.variance == "fixed_large" then
+      variance = process.schedule:noise(pair.t) ^ 2
+    end
+    if variance == 0 then return opts.mix(c0, x0, ct, x) end
+    return opts.mix_noise(math.sqrt(variance), c0, x0, ct, x)
+  end
+end
+
+-- diffusers' Euler with churn asks the model before it adds the noise: x is at sigma (1 +
+-- gamma), eps at sigma.
+local function euler_churn_after_model(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local _, eps = denoise(x, t.t)
+    local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
+    local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
+    local up = t.sigma * (1 + gamma)
+    local way = s.a * (s.sigma - up)
+    if gamma == 0 then return opts.mix(s.a / t.a, x, way, eps) end
+    local fresh = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2)
+    return opts.mix_noise(fresh, s.a / t.a, x, way, eps)
+  end
+end
+
+-- diffusers' IPNDM starts where a = 0 and divides by 1e-8 there: x0 falls out of its first
+-- step, and what a history says that differs from x is blown up.
+local function ipndm_start_without_x0(denoise, process, opts)
+  local level, mix = levels.of(process), opts.mix
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local past = multistep.remember(history, select(2, denoise(x, t.t)), t.t, 4)
+    local eps = multistep.sum(mix, 0, x, 1, multistep.adams[#past], past)
+    return mix(s.a / math.max(t.a, 1e-8), mix(1, x, -t.s, eps), s.s, eps)
+  end
+end
+
+-- diffusers' SDE-DPM-Solver++ of order 3 has -1/2 for the +1/2 in the factor of the second
+-- difference, which is half of what it should be besides: gain(3, H) - 1, for dpmpp_3m_sde's
+-- 2 gain(3, H) (eta = 1).
+local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local m = denoise(x, t.t)
+    local past = multistep.remember(history, m, t.lambda, 3)
+    if s.t == 0 then return m end
+    local h, g = s.lambda - t.lambda, {}
+    for k = 1, 3 do g[k] = levels.gain(k, 2 * h) end
+    local nodes = {}
+    for i = 1, math.min(#past, order.at(opts, pair, 3)) do nodes[i] = (past[i].place - t.lambda) / h end
+    local w = multistep.weights(nodes, #nodes == 3 and { g[1], g[2], g[3] - 1 } or { g[1], g[1] / 2 })
+    local terms = {}
+    for i in ipairs(nodes) do terms[2 * i - 1], terms[2 * i] = s.a * w[i], past[i].value end
+    local sigma = s.s * math.sqrt(levels.gain(1, 2 * h))
+    return opts.mix_path(sigma, t.lambda, s.lambda, 1, s.s / t.s * math.exp(-h), x, table.unpack(terms))
+  end
+end
+
+-- diffusers caps the dynamic threshold at sample_max_value, 1 if not given: |x0| never exceeds
+-- what a static clip allows, and below 1 it is blown up to 1.
+local function capped(make)
+  return function(denoise, process, opts)
+    local function threshold(x, t)
+      local x0, eps = denoise(x, t)
+      local B = x:size(1)
+      local q = x0:abs():reshape(B, x0:numel() // B):quantile(opts.ratio, 2):maximum(1):minimum(opts.most):over(x0)
+      return x0:minimum(q):maximum(-q) / q, eps
+    end
+    return make(threshold, process, opts)
+  end
+end
+
+local function with_threshold(solver)
+  local rules = { ratio = { "number", default = 0.995, min = 0, max = 1 }, most = { "number", default = 1, above = 0 } }
+  for name, rule in pairs(solver.rules) do rules[name] = rule end
+  return { make = capped(solver.make), order = solver.order, upward = solver.upward, rules = rules }
+end
+
+local clip = { clip = { "number", above = 0 } }
+
+return {
+  ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
+  ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = { steps = { "integer", min = 1 } } },
+  ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
+  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true },
+  ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
+                                            rules = churn.rules },
+  ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0 },
+  ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true, rules = order.rules {} },
+  ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
+  ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
+}

@@ -1,0 +1,73 @@
+--- DPM-Solver and DPM-Solver++ whose levels in between are the grid's own: k steps of the
+--- grid, one evaluation each, make one step of order k (Lu et al. 2022, "DPM-Solver", sec. 3.4:
+--- DPM-Solver-fast counts so).
+-- A block starts at level t with m; A = (m_p - m)/r_p and B = (m_q - m)/r_q are differences to
+-- later levels, r their places in units of the way h to s. Order 2 has A times g(1)/2
+-- ("midpoint") or g(2) ("heun"); order 3 B times g(2), or with
+--   D' = (r_q A - r_p B)/(r_q - r_p),  D'' = 2 (B - A)/(r_q - r_p)
+-- g(2) D' + g(3) D''. Each step of a block starts again from its start. At s = 0: x0.
+local expansion = require "diffusion.sampler.expansion"
+local fail = require("diffusion.opts").fail
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+
+-- Weights of a block's values, newest first.
+local function weights(g, h, block, form)
+  local start, n = block[#block].place, #block
+  if n == 1 then return { g(1) } end
+  local r = (block[1].place - start) / h
+  if n == 2 or form == "midpoint" then
+    local w = (n == 3 and g(2) or form == "heun" and g(2) or g(1) / 2) / r
+    return n == 2 and { w, g(1) - w } or { w, 0, g(1) - w }
+  end
+  local q = (block[2].place - start) / h
+  local a = (g(2) * r - 2 * g(3)) / (r - q) / q
+  local b = (2 * g(3) - g(2) * q) / (r - q) / r
+  return { b, a, g(1) - a - b }
+end
+
+-- The place of a step in its block: 1, 2 ... order, from the first step on; the last of all is a
+-- block of its own where that leaves none over.
+local function place_of(opts, pair)
+  if not opts.orders then
+    local over = pair.n % opts.order == 0 and opts.lower_order_final and pair.i == pair.n
+    return over and 1 or (pair.i - 1) % opts.order + 1
+  end
+  local k = opts.orders[pair.i]
+  if #opts.orders ~= pair.n or not math.tointeger(k) or k < 1 or k > 3 then
+    fail("singlestep: orders must be %d whole numbers in 1..3, one a step, but number %d of %d is %s", pair.n, pair.i,
+      #opts.orders, tostring(k))
+  end
+  return k
+end
+
+local function singlestep(kind)
+  return function(denoise, process, opts)
+    local level = levels.of(process)
+    return function(x, pair, history)
+      local t, s = level(pair.t), level(pair.s)
+      local x0, eps = denoise(x, t.t)
+      local earlier = history.block or {}
+      local k = math.min(place_of(opts, pair), #earlier + 1)
+      if k == 1 then history.x, history.t = x, t.t end
+      local block = table.move(earlier, 1, k - 1, 2, { { value = kind == "x0" and x0 or eps, place = t.lambda } })
+      history.block = block
+      if s.t == 0 then return x0 end
+      local start = level(history.t)
+      local keep, scale, g = expansion[kind](start, s)
+      local w = weights(g, s.lambda - start.lambda, block, opts.form)
+      return multistep.sum(opts.mix, keep, history.x, scale, w, block)
+    end
+  end
+end
+
+local rules = {
+  order = { "integer", default = 2, min = 1, max = 3 }, orders = { "table" },
+  form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
+  lower_order_final = { "boolean", default = true },
+}
+
+return {
+  dpmpp_singlestep = { make = singlestep "x0", order = 2, rules = rules },
+  dpm_solver_singlestep = { make = singlestep "eps", order = 2, signal = true, rules = rules },
+}
