@@ -1,0 +1,276 @@
+-- diffusers' schedulers as its own tests run them: their inputs, their dummy network, and what
+-- a scheduler's class and config are here. `plan(class, config, N)` gives the process, the
+-- grid, the preset and the scale of x; `run` walks it. Schedulers of sigma hold y = x/a.
+local d = require "diffusion"
+local configs = dofile "spec/support/diffusers_config.lua"
+
+local peer = {}
+
+-- ==== their inputs ===========================================================================
+
+-- Filled as theirs: the batch's index runs fastest.
+local function filled(shape, f)
+  local count, values = 1, {}
+  for _, n in ipairs(shape) do count = count * n end
+  local batch, rest = shape[1], count // shape[1]
+  for b = 0, batch - 1 do
+    for i = 0, rest - 1 do values[#values + 1] = f(i * batch + b, count) end
+  end
+  return d.tensor(values):reshape(shape)
+end
+
+local square = { 4, 3, 8, 8 }
+function peer.sample(shape) return filled(shape or square, function(i, n) return i / n end) end
+function peer.noise(shape) return filled(shape or square, function(i, n) return (n - 1 - i) / n end) end
+
+-- Their network: x t/(t + 1), t as they count it.
+function peer.network(x, t) return x * (t / (t + 1)) end
+
+-- ==== a class and a config, as presets =======================================================
+
+local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", flow_prediction = "flow" }
+
+local function default(value, otherwise) if value == nil then return otherwise end return value end
+
+local function form_of(c) return c.solver_type == "heun" and "heun" or "midpoint" end
+
+local function capped(c, name, o)
+  o.ratio, o.most = c.dynamic_thresholding_ratio, c.sample_max_value
+  return d.sampler.preset(name .. "-threshold-capped", o)
+end
+
+-- A last step from a level to itself is the one whose order is lowered: ours goes without both.
+local function lowered(c, idle) return default(c.lower_order_final, true) and not idle and 15 or 0 end
+
+local function multistep(c, _, _, idle)
+  local o = { form = form_of(c), lower_order_final = lowered(c, idle), euler_at_final = c.euler_at_final }
+  local kind, order = c.algorithm_type or "dpmsolver++", c.solver_order or 2
+  if kind == "sde-dpmsolver++" then
+    return d.sampler.preset(order == 1 and "diffusers-dpmpp-1-sde" or "diffusers-dpmpp-2m-sde")
+  end
+  local family = kind == "dpmsolver" and "diffusers-dpm-" or "diffusers-dpmpp-"
+  if order == 1 then return d.sampler.preset(family .. "1") end
+  if order == 3 then return d.sampler.preset(family .. "3m-half-second-difference", o) end
+  if c.thresholding then return capped(c, family .. "2m", o) end
+  return d.sampler.preset(family .. "2m", o)
+end
+
+local function inverse(c, _, _, idle)
+  local o = { form = form_of(c), lower_order_final = lowered(c, idle) }
+  if c.thresholding then return capped(c, "diffusers-dpmpp-2m-inverse", o) end
+  return d.sampler.preset("diffusers-dpmpp-2m-inverse", o)
+end
+
+-- The order of each of N evaluations, of those from number `first` to `last`.
+local function orders_of(N, order, lower, first, last)
+  local out = {}
+  for i = first, last do
+    out[#out + 1] = N % order == 0 and lower and i == N and 1 or (i - 1) % order + 1
+  end
+  return out
+end
+
+local function singlestep(c, N, first, idle)
+  local order, final = c.solver_order or 2, c.final_sigmas_type or "zero"
+  local lower = c.lower_order_final or N % order ~= 0 or final == "zero"
+  local name = c.algorithm_type == "dpmsolver" and "diffusers-dpm-singlestep" or "diffusers-dpmpp-singlestep"
+  local o = { order = order, form = form_of(c), lower_order_final = lower }
+  if first > 1 or idle then o.orders = orders_of(N, order, lower, first, idle and N - 1 or N) end
+  return d.sampler.preset(name, o)
+end
+
+local function unipc(c, _, _, idle)
+  return d.sampler.preset(c.predict_x0 == false and "diffusers-unipc-eps" or "diffusers-unipc", {
+    order = c.solver_order, variant = c.solver_type,
+    lower_order_final = (c.lower_order_final == false or idle) and 0 or nil,
+  })
+end
+
+local function deis(c, _, _, idle)
+  return d.sampler.preset("diffusers-deis", { order = c.solver_order, lower_order_final = lowered(c, idle) })
+end
+
+local function clip_of(c) return default(c.clip_sample, true) and (c.clip_sample_range or 1) or nil end
+
+local function ddim(c)
+  return d.sampler.preset("diffusers-ddim-eps-of-unclipped-x0", { clip = clip_of(c) })
+end
+
+local function ddim_inverse(c)
+  return d.sampler.preset("diffusers-ddim-inverse-told-next-time", { clip = clip_of(c) })
+end
+
+local function pndm(c)
+  if c.prediction_type == "v_prediction" then return d.sampler.preset "diffusers-pndm-multistep-in-v" end
+  return d.sampler.preset(c.skip_prk_steps and "diffusers-pndm-skip-prk" or "diffusers-pndm")
+end
+
+local function named(name) return function() return d.sampler.preset(name) end end
+
+-- By class: its preset, whether its samples are y = x/a (sigma), whether the process clips, how many of its
+-- steps one of ours is (calls).
+local classes = {
+  DDPMScheduler = { named "diffusers-ddpm", clip = clip_of },
+  UnCLIPScheduler = { named "diffusers-unclip", clip = clip_of },
+  DDIMScheduler = { ddim }, DDIMInverseScheduler = { ddim_inverse }, PNDMScheduler = { pndm },
+  EulerDiscreteScheduler = { named "diffusers-euler", sigma = true },
+  EulerAncestralDiscreteScheduler = { named "diffusers-euler-ancestral", sigma = true },
+  LMSDiscreteScheduler = { named "diffusers-lms", sigma = true },
+  HeunDiscreteScheduler = { named "diffusers-heun", sigma = true, calls = 2 },
+  KDPM2DiscreteScheduler = { named "diffusers-kdpm2", sigma = true, calls = 2 },
+  KDPM2AncestralDiscreteScheduler = { named "diffusers-kdpm2-ancestral", sigma = true, calls = 2, draws = 1 },
+  DPMSolverMultistepScheduler = { multistep }, DPMSolverMultistepInverseScheduler = { inverse },
+  DPMSolverSinglestepScheduler = { singlestep }, EDMDPMSolverMultistepScheduler = { multistep },
+  EDMEulerScheduler = { named "diffusers-edm-euler" }, UniPCMultistepScheduler = { unipc },
+  DEISMultistepScheduler = { deis }, IPNDMScheduler = { named "diffusers-ipndm-start-without-x0" },
+  LCMScheduler = { named "diffusers-lcm" },
+  TCDScheduler = { function(c) return d.sampler.preset("diffusers-tcd", { gamma = c.eta }) end },
+  CMStochasticIterativeScheduler = { named "diffusers-consistency", clip = function() return 1 end },
+  FlowMatchEulerDiscreteScheduler = { named "diffusers-flow-euler" },
+  FlowMatchHeunDiscreteScheduler = { named "diffusers-flow-heun", calls = 2 },
+}
+-- ==== networks ===============================================================================
+
+-- Told time, as the network is asked: x and a level, or a level a sample.
+local function asks(shown)
+  return function(x, t) return peer.network(x, shown(t)) end
+end
+
+-- EDM's: c_in x, and for its v the other sign of c_out.
+local function edm_network(schedule, shown, sign)
+  return function(x, t)
+    return peer.network(x * (1 / math.sqrt(schedule:sigma(t) ^ 2 + 0.25)), shown(t)) * sign
+  end
+end
+
+-- Consistency models' f of their network: c_skip x + c_out F.
+local function consistency_network(schedule, shown)
+  local least = schedule:sigma(1)
+  return function(x, t)
+    local sigma = schedule:sigma(t)
+    local root, over = math.sqrt(sigma ^ 2 + 0.25), sigma - least
+    return x * (0.25 / (over ^ 2 + 0.25)) + peer.network(x * (1 / root), shown(t)) * (over * 0.5 / root)
+  end
+end
+
+-- Euler's v on levels without a = 1/sqrt(sigma^2 + 1): as x0.
+local function euler_v_network(schedule, shown)
+  return function(x, t)
+    local sigma = schedule:sigma(t)
+    local a = 1 / math.sqrt(sigma ^ 2 + 1)
+    return x * a ^ 2 - peer.network(x * a, shown(t)) * (sigma * a)
+  end
+end
+
+local function network_of(class, config, schedule, shown)
+  if class:find "^EDM" then
+    return edm_network(schedule, shown, config.prediction_type == "v_prediction" and -1 or 1), "edm"
+  end
+  if class:find "^CM" then return consistency_network(schedule, shown), "x0" end
+  if class:find "^FlowMatch" then return asks(shown), "flow" end
+  if class == "IPNDMScheduler" then return asks(shown), "v" end
+  if config.timestep_type == "continuous" then return euler_v_network(schedule, shown), "x0" end
+  return asks(shown), predicts[config.prediction_type or "epsilon"]
+end
+
+-- ==== plans ==================================================================================
+
+-- Euler with sigmas in equal steps of their logarithm, whose network is told times in equal
+-- steps: not those of the sigmas.
+local function log_linear(config, N)
+  local plain = {}
+  for key, value in pairs(config) do plain[key] = key ~= "interpolation_type" and value or nil end
+  local schedule = configs.of("EulerDiscreteScheduler", plain, N)
+  local high, low = math.log(schedule:sigma(schedule.T)), math.log(schedule:sigma(1))
+  local sigmas, told = {}, {}
+  for i = 1, N do sigmas[i] = math.exp(high + (low - high) * (i - 1) / N) end
+  local grid = d.grid.sigmas(schedule, sigmas, { last = 1 })
+  for i, step in ipairs(grid) do told[step[1]] = (schedule.T - 1) * (N - i) / (N - 1) end
+  return schedule, grid, function(t) return told[t] end
+end
+
+local function with_last(schedule, grid, last) return d.grid.list(schedule, grid:times(), { last = last }) end
+
+-- Upward: the network is told where x is; their last level is the noisiest.
+local function upward(class, config, N)
+  if class == "DPMSolverMultistepInverseScheduler" then
+    local c = { final_sigmas_type = "sigma_min" }
+    for key, value in pairs(config) do c[key] = value end
+    return configs.of("DPMSolverMultistepScheduler", c, N)
+  end
+  local schedule, grid, shown = configs.of("DDIMScheduler", config, N)
+  return schedule, with_last(schedule, grid, config.set_alpha_to_one == false and 1 or 0), shown
+end
+
+-- The last level before pure noise, where UniPC's flow starts: float32's 1 - 1e-6.
+local function before_noise(schedule, grid)
+  local w = string.unpack("f", string.pack("f", 1 - 1e-6))
+  local times = grid:times()
+  times[1] = schedule:level_of_sigma(w / (1 - w))
+  return d.grid.list(schedule, times)
+end
+
+-- KDPM2's times are whole on the grid, and real in between.
+local function whole_on_grid(grid, shown)
+  local on = {}
+  for _, t in ipairs(grid:times()) do on[t] = true end
+  return function(t) return on[t] and shown(t) or t - 1 end
+end
+
+local function levels_of(class, config, N)
+  if config.interpolation_type == "log_linear" then return log_linear(config, N) end
+  if class:find "Inverse" then return upward(class, config, N) end
+  local schedule, grid, shown = configs.of(class, config, N)
+  if not schedule then return nil, grid end
+  if class == "TCDScheduler" then grid = with_last(schedule, grid, 1) end
+  if class == "UniPCMultistepScheduler" and config.use_flow_sigmas then grid = before_noise(schedule, grid) end
+  if class:find "^KDPM2" then shown = whole_on_grid(grid, shown) end
+  return schedule, grid, shown
+end
+
+--- What is needed to run a scheduler as theirs: from step number `first` on if given. nil and
+--- why where there is none.
+function peer.plan(class, config, N, first)
+  class, first = class:gsub("Parallel", ""), first or 1
+  local kind = classes[class]
+  if not kind then return nil, class .. " is not one of ours" end
+  local schedule, grid, shown = levels_of(class, config, N)
+  if not schedule then return nil, grid end
+  local network, predict = network_of(class, config, schedule, shown)
+  local idle = #grid < N
+  local plan = {
+    process = d.process { schedule = schedule, predict = predict, clip = kind.clip and kind.clip(config) },
+    sampler = kind[1](config, N, first, idle), schedule = schedule, shown = shown, network = network,
+    calls = kind.calls or 1, draws = kind.draws or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
+    upward = class:find "Inverse" ~= nil,
+  }
+  plan.grid = first == 1 and grid or d.grid.list(schedule, table.move(grid:times(), first, #grid, 1, {}), { last = grid.last })
+  plan.first = plan.upward and grid.last or plan.grid[1][1]
+  return setmetatable(plan, { __index = peer })
+end
+
+-- By what their samples are ours: y = x/a, or x itself.
+function peer:scale(t) return self.sigma and self.schedule:signal(t) or 1 end
+
+--- Their normals, of which a scheduler may drop every other one.
+function peer:normals()
+  local g = d.generator { kind = "torch", seed = 0 }
+  if self.draws == 1 then return g end
+  return function(x)
+    for _ = 2, self.draws do g:randn(x:shape()) end
+    return g:randn(x:shape())
+  end
+end
+
+--- Walks from y, in their units; calls each(step number, y) after each step; returns y.
+function peer:run(y, each)
+  local run = d.sampler.steps { model = self.network, process = self.process, grid = self.grid,
+    init = y * self:scale(self.first), sampler = self.sampler, noise = self:normals() }
+  for step in run do
+    y = step.x * (1 / self:scale(step.s))
+    if each then each(step.i, y) end
+  end
+  return y
+end
+
+return peer
