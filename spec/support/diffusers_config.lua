@@ -2,6 +2,7 @@
 -- schedule, the grid of N steps, and shown(t), the time that its network is told at level t;
 -- or nil and the reason why there is no such grid here. Their times count from 0.
 local d = require "diffusion"
+local float32 = dofile "spec/support/float32.lua"
 
 local preset = d.grid.preset
 
@@ -38,7 +39,9 @@ local function schedule_of(class, config)
   local T = config.num_train_timesteps or 1000
   local kind = config.beta_schedule or class.beta_schedule or "linear"
   local s
-  if config.trained_betas then s = d.schedule.from_beta(config.trained_betas)
+  if config.in_float32 then s = d.schedule.from_alpha_bar(float32.alpha_bar(kind, config.beta_start or class.beta_start
+    or 1e-4, config.beta_end or class.beta_end or 0.02, T))
+  elseif config.trained_betas then s = d.schedule.from_beta(config.trained_betas)
   elseif kind == "squaredcos_cap_v2" then s = d.schedule.cosine { T = T }
   elseif kind == "exp" then s = d.schedule.exponential { T = T }
   elseif betas[kind] then
@@ -122,7 +125,11 @@ local function continuous(config, N, sigma_max)
   return s, curve(s, N), quarter_log(s)
 end
 
-local function edm(config, N) return continuous(config, N, 80) end
+local function edm(config, N)
+  local s, grid, shown = continuous(config, N, 80)
+  if config.final_sigmas_type ~= "sigma_min" then return s, grid, shown end
+  return s, d.grid.list(s, table.move(grid:times(), 1, N - 1, 1, {}), { last = 1 }), shown
+end
 
 local function flow_match(config, N)
   if config.invert_sigmas then return nil, "invert_sigmas: it walks upwards, from data to noise" end
@@ -148,7 +155,9 @@ local function consistency(config, N)
   local s = d.schedule.edm {
     T = config.num_train_timesteps, sigma_min = config.sigma_min, sigma_max = config.sigma_max,
   }
-  return s, d.grid.trailing(s, N, { last = 1 }), function(t) return 250 * math.log(s:sigma(t) + 1e-44) end
+  local times = {}
+  for i = 1, N do times[i] = s.T - (config.timesteps and config.timesteps[N + 1 - i] or (i - 1) * (s.T // N)) end
+  return s, d.grid.list(s, times, { last = 1 }), function(t) return 250 * math.log(s:sigma(t) + 1e-44) end
 end
 
 local own = {

@@ -3,6 +3,7 @@
 -- grid, the preset and the scale of x; `run` walks it. Schedulers of sigma hold y = x/a.
 local d = require "diffusion"
 local configs = dofile "spec/support/diffusers_config.lua"
+local float32 = dofile "spec/support/float32.lua"
 
 local peer = {}
 
@@ -61,28 +62,28 @@ local function inverse(c, _, _, idle)
   return d.sampler.preset("diffusers-dpmpp-2m-inverse", o)
 end
 
--- The order of each of N evaluations, of those from number `first` to `last`.
-local function orders_of(N, order, lower, first, last)
+-- The order of each of N evaluations, of those from number `first` on.
+local function orders_of(N, order, lower, first)
   local out = {}
-  for i = first, last do
+  for i = first, N do
     out[#out + 1] = N % order == 0 and lower and i == N and 1 or (i - 1) % order + 1
   end
   return out
 end
 
-local function singlestep(c, N, first, idle)
+local function singlestep(c, N, first)
   local order, final = c.solver_order or 2, c.final_sigmas_type or "zero"
   local lower = c.lower_order_final or N % order ~= 0 or final == "zero"
   local name = c.algorithm_type == "dpmsolver" and "diffusers-dpm-singlestep" or "diffusers-dpmpp-singlestep"
   local o = { order = order, form = form_of(c), lower_order_final = lower }
-  if first > 1 or idle then o.orders = orders_of(N, order, lower, first, idle and N - 1 or N) end
+  if first > 1 then o.orders = orders_of(N, order, lower, first) end
   return d.sampler.preset(name, o)
 end
 
-local function unipc(c, _, _, idle)
+local function unipc(c)
   return d.sampler.preset(c.predict_x0 == false and "diffusers-unipc-eps" or "diffusers-unipc", {
     order = c.solver_order, variant = c.solver_type,
-    lower_order_final = (c.lower_order_final == false or idle) and 0 or nil,
+    lower_order_final = c.lower_order_final == false and 0 or nil,
   })
 end
 
@@ -118,7 +119,7 @@ local classes = {
   LMSDiscreteScheduler = { named "diffusers-lms", sigma = true },
   HeunDiscreteScheduler = { named "diffusers-heun", sigma = true, calls = 2 },
   KDPM2DiscreteScheduler = { named "diffusers-kdpm2", sigma = true, calls = 2 },
-  KDPM2AncestralDiscreteScheduler = { named "diffusers-kdpm2-ancestral", sigma = true, calls = 2, draws = 1 },
+  KDPM2AncestralDiscreteScheduler = { named "diffusers-kdpm2-ancestral", sigma = true, calls = 2 },
   DPMSolverMultistepScheduler = { multistep }, DPMSolverMultistepInverseScheduler = { inverse },
   DPMSolverSinglestepScheduler = { singlestep }, EDMDPMSolverMultistepScheduler = { multistep },
   EDMEulerScheduler = { named "diffusers-edm-euler" }, UniPCMultistepScheduler = { unipc },
@@ -210,11 +211,28 @@ local function before_noise(schedule, grid)
   return d.grid.list(schedule, times)
 end
 
--- KDPM2's times are whole on the grid, and real in between.
+-- KDPM2's times are whole on a curve of sigmas, and real in between.
 local function whole_on_grid(grid, shown)
   local on = {}
   for _, t in ipairs(grid:times()) do on[t] = true end
   return function(t) return on[t] and shown(t) or t - 1 end
+end
+
+-- Between two whole times sigma is linear there, ln sigma here: a level of their sigma that the
+-- network is told their time of. In between, where KDPM2 asks too, our own time.
+local function linear_in_sigma(schedule, grid, shown, in_float32)
+  local round = in_float32 and float32.round or function(x) return x end
+  local times, told = {}, {}
+  for i, step in ipairs(grid) do
+    local t = step[1]
+    local low, w = math.floor(t), t % 1
+    local sigma = round(schedule:sigma(low))
+    if w > 0 then sigma = round((1 - w) * sigma + w * round(schedule:sigma(low + 1))) end
+    sigma = math.min(schedule:sigma(schedule.T), math.max(schedule:sigma(1), sigma))
+    times[i] = w == 0 and not in_float32 and t or schedule:level_of_sigma(sigma)
+    told[times[i]] = shown(t)
+  end
+  return d.grid.list(schedule, times, { last = grid.last }), function(t) return told[t] or t - 1 end
 end
 
 local function levels_of(class, config, N)
@@ -224,8 +242,10 @@ local function levels_of(class, config, N)
   if not schedule then return nil, grid end
   if class == "TCDScheduler" then grid = with_last(schedule, grid, 1) end
   if class == "UniPCMultistepScheduler" and config.use_flow_sigmas then grid = before_noise(schedule, grid) end
-  if class:find "^KDPM2" then shown = whole_on_grid(grid, shown) end
-  return schedule, grid, shown
+  local curve = config.use_karras_sigmas or config.use_exponential_sigmas or config.use_beta_sigmas
+  if not (classes[class].sigma and schedule:is_vp()) then return schedule, grid, shown end
+  if curve then return schedule, grid, class:find "^KDPM2" and whole_on_grid(grid, shown) or shown end
+  return schedule, linear_in_sigma(schedule, grid, shown, config.in_float32)
 end
 
 --- What is needed to run a scheduler as theirs: from step number `first` on if given. nil and
@@ -241,8 +261,8 @@ function peer.plan(class, config, N, first)
   local plan = {
     process = d.process { schedule = schedule, predict = predict, clip = kind.clip and kind.clip(config) },
     sampler = kind[1](config, N, first, idle), schedule = schedule, shown = shown, network = network,
-    calls = kind.calls or 1, draws = kind.draws or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
-    upward = class:find "Inverse" ~= nil,
+    calls = kind.calls or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
+    upward = class:find "Inverse" ~= nil, predicts = predicts[config.prediction_type],
   }
   plan.grid = first == 1 and grid or d.grid.list(schedule, table.move(grid:times(), first, #grid, 1, {}), { last = grid.last })
   plan.first = plan.upward and grid.last or plan.grid[1][1]
@@ -252,25 +272,52 @@ end
 -- By what their samples are ours: y = x/a, or x itself.
 function peer:scale(t) return self.sigma and self.schedule:signal(t) or 1 end
 
---- Their normals, of which a scheduler may drop every other one.
-function peer:normals()
-  local g = d.generator { kind = "torch", seed = 0 }
-  if self.draws == 1 then return g end
-  return function(x)
-    for _ = 2, self.draws do g:randn(x:shape()) end
-    return g:randn(x:shape())
-  end
+--- Their tests of EDM's DPM-Solver hand the network x as it is.
+function peer:without_scaling()
+  local sign = self.predicts == "v" and -1 or 1
+  function self.network(x, t) return peer.network(x, self.shown(t)) * sign end
 end
+
+--- Their normals.
+function peer.normals() return d.generator { kind = "torch", seed = 0 } end
 
 --- Walks from y, in their units; calls each(step number, y) after each step; returns y.
 function peer:run(y, each)
   local run = d.sampler.steps { model = self.network, process = self.process, grid = self.grid,
-    init = y * self:scale(self.first), sampler = self.sampler, noise = self:normals() }
+    init = y * self:scale(self.first), sampler = self.sampler, noise = peer.normals() }
   for step in run do
     y = step.x * (1 / self:scale(step.s))
     if each then each(step.i, y) end
   end
   return y
+end
+
+-- Torch's normals as a sampler asks for noise.
+local function arithmetic()
+  local g = peer.normals()
+  local function mix_noise(sigma, ...) return d.mix(sigma, g:randn(select(2, ...):shape()), ...) end
+  return { mix = d.mix, mix_noise = mix_noise,
+           mix_path = function(sigma, _, _, _, ...) return mix_noise(sigma, ...) end }
+end
+
+--- The steps of a plan's grid, for walk.
+function peer:pairs()
+  local out, n = {}, #self.grid
+  for i, step in ipairs(self.grid) do out[i] = { t = step[1], s = step[2], i = i, n = n } end
+  return out
+end
+
+--- Walks any steps from x, in our units: those that make no grid, with another denoise, or with
+--- x changed before each.
+function peer:walk(x, pairs, denoise, before, each)
+  denoise = denoise or function(y, t) return self.process:estimate(self.network(y, t), y, t) end
+  local step, history = d.sampler.step(self.sampler, denoise, self.process, arithmetic()), {}
+  for i, pair in ipairs(pairs) do
+    if before then x = before(x, pair) end
+    x = step(x, pair, history)
+    if each then each(i, x) end
+  end
+  return x
 end
 
 return peer

@@ -4,6 +4,7 @@
 -- and m is expanded in lambda about t. gain(k, h) is that integral of (u/h)^(k-1)/(k-1)!:
 --   gain 1 = 1 - e^-h,  gain 2 = 1 - gain 1 / h,  gain 3 = 1/2 - gain 2 / h.
 -- At s = 0 h is infinite, and so it is where a_t = 0: the first order, which at s = 0 is m.
+local fail = require("diffusion.opts").fail
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
@@ -86,6 +87,9 @@ end
 local function dpmpp_2m_inversion(denoise, process, opts)
   local step = dpmpp_2m(denoise, process, opts)
   return function(x, pair, history)
+    if pair.s == 0 then
+      fail("sampler dpmpp_2m_inversion: it can't start at t = 0, without noise; give a grid with last = 1 or more")
+    end
     return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history)
   end
 end
@@ -131,6 +135,7 @@ return {
                          rules = { eta = { "number", default = 1, min = 0 } } },
   dpmpp_3s = { make = dpmpp_3s, order = 3, evaluations = 3 },
   dpmpp_2m = { make = dpmpp_2m, order = 2, rules = order.rules { form = form_rule } },
-  dpmpp_2m_inversion = { make = dpmpp_2m_inversion, order = 2, upward = true, rules = order.rules { form = form_rule } },
+  dpmpp_2m_inversion = { make = dpmpp_2m_inversion, order = 2, upward = true,
+                         rules = order.rules { form = form_rule } },
   dpmpp_3m = { make = dpmpp_3m, order = 3, rules = order.rules { form = form_rule, d2 = { "number", default = 2 } } },
 }

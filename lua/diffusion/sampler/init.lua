@@ -35,6 +35,9 @@ local sampler = { names = families.names }
 ---@return table {sampler, option = ...}
 ---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
 function sampler.preset(name, options)
+  if options ~= nil and type(options) ~= "table" then
+    opts.fail("bad argument #2 to 'sampler.preset' (a table of options expected, got %s)", opts.shown(options))
+  end
   local found = presets.find(name, options)
   if not found then opts.fail("sampler.preset: %s", opts.unknown("preset", name, presets.names())) end
   families.resolve(found)
