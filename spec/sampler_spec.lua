@@ -136,6 +136,42 @@ describe("a run", function()
     end
   end)
 
+  it("goes over x at most three times a step, or once for each evaluation and once more", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 200 }, predict = "v" }
+    local passes, asked
+    local function denoise(x)
+      asked = asked + 1
+      return x, x
+    end
+    local function counted(before) -- a sum whose first x is argument `before` + 2
+      return function(...)
+        passes = passes + 1
+        return (select(before + 2, ...))
+      end
+    end
+    local count = { mix = counted(0), mix_noise = counted(1), mix_path = counted(4) }
+    for _, name in ipairs(d.sampler.names()) do
+      local _, solver = families.resolve(name)
+      local step, x, history = d.sampler.step(name, denoise, name:find "^flow" and flow or p, count), d.ones(2, 2), {}
+      for i = 1, solver.whole and 0 or #ten do
+        passes, asked = 0, 0
+        step(x, { t = ten[i], s = ten[i + 1] or 0, i = i, n = 10 }, history)
+        assert.is_true(passes <= math.max(3, asked + 1), ("%s: %d passes"):format(name, passes))
+      end
+    end
+  end)
+
+  it("has steps that stand alone, for loops of one's own", function()
+    local function denoise(x, t) return p:estimate(model(x, t), x, t) end
+    for _, name in ipairs { "unipc", "ddpm", "dpmpp_2m_sde" } do
+      local run, step = run_of { sampler = name, grid = ten, seed = 3 }, d.sampler.step(name, denoise, p, { seed = 3 })
+      local x, history = run.x, {}
+      for i = 1, 10 do x = step(x, { t = ten[i], s = ten[i + 1] or 0, i = i, n = 10 }, history) end
+      assert.is_true(run:finish():equal(x), name)
+    end
+    fails("unknown option 'sede'; did you mean 'seed'?", d.sampler.step, "ddpm", denoise, p, { sede = 1 })
+  end)
+
   it("is by unipc where no sampler is named", function()
     local run = d.sampler.steps { model = model, process = p, shape = { 1, 2 }, steps = 5, seed = 1 }
     assert.equal("unipc", run.name)
