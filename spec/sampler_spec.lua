@@ -1,6 +1,7 @@
 -- The run object: stepping, cloning, saving, changing x, the same bits alone or in a batch, and
 -- what it says of wrong options. What samplers compute is held to theory in spec/theory.
 local d = require "diffusion"
+local child = require "spec.support.child"
 local fails = require "spec.support.fails"
 local core = require "diffusion.core"
 local families = require "diffusion.sampler.families"
@@ -63,6 +64,26 @@ describe("a run", function()
       assert.is_true(run:finish():equal(other:finish()), name)
     end
     os.remove(path)
+  end)
+
+  it("goes on in another process", function()
+    local folder = child.folder()
+    child.write(folder .. "/rest.lua", [[
+      local d = require "diffusion"
+      local p = d.process { schedule = d.schedule.cosine { T = 200 }, predict = "v" }
+      local oracle = d.oracle.mixture { means = { { -1, 0 }, { 1, 0.5 } }, std = 0.2 }
+      local run = d.sampler.steps { model = oracle:denoiser(p), process = p, shape = { 5, 2 }, sampler = "dpmpp_3m_sde",
+                                    steps = 10, noise = "brownian" }
+      assert(run:load "run.safetensors")
+      assert(d.save("end.safetensors", { x = run:finish() }))
+    ]])
+    local run = run_of { sampler = "dpmpp_3m_sde", noise = "brownian" }
+    for _ = 1, 4 do run() end
+    assert(run:save(folder .. "/run.safetensors"))
+    local text, how = child.run("rest.lua", { folder = folder })
+    assert.equal(0, how, text)
+    assert.is_true(run:finish():equal(d.load(folder .. "/end.safetensors").x))
+    child.remove(folder)
   end)
 
   it("refuses files that are not of such a run, and stays as it was", function()
