@@ -82,7 +82,7 @@ end
 --- Is it a source of the user's own?
 ---@param source any
 ---@return boolean
-function noise.given(source) return type(source) ~= "string" end
+function noise.given(source) return source ~= nil and type(source) ~= "string" end
 
 -- mix_noise and mix_path by normals that are drawn as they are asked for.
 local function by_source(run)
