@@ -4,7 +4,6 @@
 -- and m is expanded in lambda about t. gain(k, h) is that integral of (u/h)^(k-1)/(k-1)!:
 --   gain 1 = 1 - e^-h,  gain 2 = 1 - gain 1 / h,  gain 3 = 1/2 - gain 2 / h.
 -- At s = 0 h is infinite, and so it is where a_t = 0: the first order, which at s = 0 is m.
-local fail = require("diffusion.opts").fail
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
@@ -83,14 +82,14 @@ local function dpmpp_2m(denoise, process, opts)
   end
 end
 
--- The same backwards, from data to noise: pair = (t, s) takes x at s to t.
+-- The same backwards, from data to noise: pair = (t, s) takes x at s to t. From s = 0, where no
+-- network was trained and h is infinite, as ddim_inversion.
 local function dpmpp_2m_inversion(denoise, process, opts)
-  local step = dpmpp_2m(denoise, process, opts)
+  local level, step = levels.of(process), dpmpp_2m(denoise, process, opts)
   return function(x, pair, history)
-    if pair.s == 0 then
-      fail("sampler dpmpp_2m_inversion: it can't start at t = 0, without noise; give a grid with last = 1 or more")
-    end
-    return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history)
+    if pair.s > 0 then return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history) end
+    local t, _, eps = level(pair.t), denoise(x, pair.t)
+    return opts.mix(t.a, x, t.s, eps)
   end
 end
 
