@@ -1,5 +1,8 @@
--- diffusers' tables of alpha_bar as it computes them, in float32: what a row misses by that
--- alone shows when our float64 schedule has its place taken by one of these.
+-- What diffusers computes in float32, as it does: its tables of alpha_bar, and the coefficients of
+-- DDPM and IPNDM. That a row is missed by the rounding alone shows when one of these stands in the
+-- place of our own doubles.
+local multistep = require "diffusion.sampler.multistep"
+
 local float32 = {}
 
 local function f(x) return (string.unpack("f", string.pack("f", x))) end
@@ -37,6 +40,61 @@ function float32.alpha_bar(kind, first, last, T)
     out[t] = f(product)
   end
   return out
+end
+
+-- The coefficients of a step of DDPM from t to s, each operation rounded: 1 - alpha_bar and 1 -
+-- alpha lose what is left of their digits near the data and near pure noise.
+local function coefficients(schedule, betas_too, t, s)
+  local function alpha_bar(u) return u > 0 and f(schedule:alpha_bar(u)) or 1 end
+  local at, as = alpha_bar(t), alpha_bar(s)
+  local left_t, left_s, alpha = f(1 - at), f(1 - as), f(at / as)
+  local beta = f(1 - alpha)
+  if betas_too and s == t - 1 then beta, alpha = f(betas_too[t]), f(1 - f(betas_too[t])) end
+  return {
+    a = f(math.sqrt(at)), s = f(math.sqrt(left_t)), c0 = f(f(f(math.sqrt(as)) * beta) / left_t),
+    ct = f(f(f(math.sqrt(alpha)) * left_s) / left_t), variance = f(f(left_s / left_t) * beta),
+  }
+end
+
+--- diffusers' DDPM and UnCLIP in float32 throughout, as a sampler: clips x0 to 1, for processes that
+--- predict eps or v and don't. UnCLIP takes beta from its table where s = t - 1.
+function float32.ddpm(kind, first, last, T)
+  local table_of = kind == "squaredcos_cap_v2" and betas[kind](first, last, T)
+  return function(denoise, process, opts)
+    return function(x, pair)
+      local c = coefficients(process.schedule, table_of, pair.t, pair.s)
+      local clean, eps = denoise(x, pair.t)
+      if process.predict == "v" then
+        local v = opts.mix(c.a, eps, -c.s, clean)
+        clean = opts.mix(c.a, x, -c.s, v)
+      else
+        clean = opts.mix(1, x, -c.s, eps) * (1 / c.a)
+      end
+      clean = clean:clamp(-1, 1)
+      if pair.s == 0 then return opts.mix(c.c0, clean, c.ct, x) end
+      return opts.mix_noise(math.sqrt(c.variance), c.c0, clean, c.ct, x)
+    end
+  end
+end
+
+--- diffusers' IPNDM of T levels in float32: a sampler whose denoise gives the network's answer, v, as
+--- it is, and the time that the network is told at a level.
+function float32.ipndm(T)
+  local u, levels = linspace(1, 0, T + 1), { [0] = { a = 1, s = 0 } }
+  for t = 1, T do
+    local s = f(f(math.sin(f(u[T + 1 - t] * f(math.pi / 2)))) ^ 2)
+    local a = f(math.sqrt(f(1 - f(s * s))))
+    levels[t] = { a = a, s = s, told = f(f(f(math.atan(s, a)) / f(math.pi)) * 2) }
+  end
+  local function sampler(denoise, _, opts)
+    return function(x, pair, history)
+      local t, s = levels[pair.t], levels[pair.s]
+      local past = multistep.remember(history, opts.mix(t.s, x, t.a, denoise(x, pair.t)), 0, 4)
+      local eps = multistep.sum(opts.mix, 0, x, 1, multistep.adams[#past], past)
+      return opts.mix(s.a, opts.mix(1, x, -t.s, eps) * (1 / math.max(t.a, 1e-8)), s.s, eps)
+    end
+  end
+  return sampler, function(t) return levels[t].told end
 end
 
 return float32

@@ -264,7 +264,9 @@ function peer.plan(class, config, N, first)
     calls = kind.calls or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
     upward = class:find "Inverse" ~= nil, predicts = predicts[config.prediction_type],
   }
-  plan.grid = first == 1 and grid or d.grid.list(schedule, table.move(grid:times(), first, #grid, 1, {}), { last = grid.last })
+  plan.skipped = table.move(grid:times(), 1, first - 1, 1, {})
+  plan.grid = first == 1 and grid
+    or d.grid.list(schedule, table.move(grid:times(), first, #grid, 1, {}), { last = grid.last })
   plan.first = plan.upward and grid.last or plan.grid[1][1]
   return setmetatable(plan, { __index = peer })
 end

@@ -35,7 +35,8 @@ describe("the order of", function()
     { { "unipc_eps" }, 2.8 }, { { "unipc_eps", variant = "bh1" }, 2.8 }, { { "unipc_eps", order = 3 }, 3.4 },
   } do
     local sampler, least, options = table.unpack(row)
-    it(("%s %s %s is at least %.1f"):format(sampler[1], sampler.order or "", sampler.form or sampler.variant or "", least),
+    local words = ("%s %s %s"):format(sampler[1], sampler.order or "", sampler.form or sampler.variant or "")
+    it(("%s is at least %.1f"):format(words, least),
       function()
         local o = { quiet = true, samples = 8, exact = 300, steps = { 80, 160, 320 } }
         for key, value in pairs(options or {}) do o[key] = value end

@@ -70,8 +70,9 @@ local function dpmpp_2m(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
-    local m, y = denoise(x, t.t), nil
+    local m = denoise(x, t.t)
     if s.t == 0 then return m end
+    local y
     if history.m and order.at(opts, pair, 2) == 2 then
       y = second(opts.mix, x, m, t, s, history, opts.form)
     else
@@ -113,7 +114,7 @@ local function dpmpp_3m(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
-    local y, most = nil, order.at(opts, pair, 3)
+    local most, y = order.at(opts, pair, 3)
     if history.m1 and most == 3 then
       y = third(opts.mix, x, m, t, s, history, d2)
     elseif history.m and most > 1 then

@@ -87,7 +87,7 @@ local rules = {
   seed = { "integer" },
   class = { "integer|table|tensor" },
   guidance = { "number" },
-  noise = { "generator|function", one_of = { "independent", "brownian" }, default = "independent" },
+  noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
   on_step = { "function" },
 }
@@ -106,14 +106,16 @@ end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
----  "brownian" (of one path for any number of steps) | generator | function(x), on_step}. Where
+---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
+---  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
+---  guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps) |
+---  generator | list of them | function(x), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
----  print(run) shows them. A generator, or a function that returns normals of x's shape, is asked
----  for the start unless there is init and then at each step that adds noise, in that order:
----  as in PyTorch sample k then depends on its batch, and such a run can't be saved
+---  print(run) shows them. A generator, a list of one for each sample, or a function that returns
+---  normals of x's shape is asked for the start, unless there is init, and then at each step that
+---  adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run
+---  can't be saved
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }

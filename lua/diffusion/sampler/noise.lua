@@ -65,12 +65,12 @@ function noise.brownian(schedule, seed)
   end
 end
 
---- The next normals of a generator or of a user's function.
+--- The next normals of a generator, of a list of them, one a sample, or of a user's function.
 ---@param source any
 ---@param x diffusion.tensor one of their shape
 ---@return diffusion.tensor
 function noise.drawn(source, x)
-  if type(source) ~= "function" then return source:randn(x:shape()) end
+  if type(source) ~= "function" then return opts.relay(core.randn, x:shape(), { generator = source }) end
   local z, shape = source(x), opts.shape_text(x)
   local fits = core.is_tensor(z) and z:dtype() == core.real and opts.shape_text(z) == shape
   if not fits then

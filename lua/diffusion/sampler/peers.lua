@@ -87,6 +87,25 @@ local function ipndm_start_without_x0(denoise, process, opts)
   end
 end
 
+-- diffusers' LMS begun in the middle of its grid, as for an image that is only half noised, takes
+-- the weights of as many slopes as that many steps would have left it, and drops those it has
+-- none for: they no longer add up to the step. `skipped` lists the levels before the start.
+local function lms_of_missing_slopes(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local _, eps = denoise(x, t.t)
+    local past = multistep.remember(history, eps, t.sigma, 4)
+    local way, nodes, moments = s.sigma - t.sigma, {}, {}
+    for i = 1, math.min(4, pair.i + #opts.skipped) do
+      local place = past[i] and past[i].place or level(opts.skipped[#opts.skipped + 1 + #past - i]).sigma
+      nodes[i], moments[i] = (place - t.sigma) / way, 1 / i
+    end
+    local w = multistep.weights(nodes, moments)
+    return multistep.sum(opts.mix, s.a / t.a, x, s.a * way, table.move(w, 1, #past, 1, {}), past)
+  end
+end
+
 -- diffusers' SDE-DPM-Solver++ of order 3 has -1/2 for the +1/2 in the factor of the second
 -- difference, which is half of what it should be besides: gain(3, H) - 1, for dpmpp_3m_sde's
 -- 2 gain(3, H) (eta = 1).
@@ -116,7 +135,8 @@ local function capped(make)
     local function threshold(x, t)
       local x0, eps = denoise(x, t)
       local B = x:size(1)
-      local q = x0:abs():reshape(B, x0:numel() // B):quantile(opts.ratio, 2):maximum(1):minimum(opts.most):over(x0)
+      local q = x0:abs():reshape(B, x0:numel() // B):quantile(opts.ratio, 2)
+      q = q:maximum(1):minimum(opts.most):over(x0)
       return x0:minimum(q):maximum(-q) / q, eps
     end
     return make(threshold, process, opts)
@@ -124,7 +144,8 @@ local function capped(make)
 end
 
 local function with_threshold(solver)
-  local rules = { ratio = { "number", default = 0.995, min = 0, max = 1 }, most = { "number", default = 1, above = 0 } }
+  local rules = { ratio = { "number", default = 0.995, min = 0, max = 1 },
+                  most = { "number", default = 1, above = 0 } }
   for name, rule in pairs(solver.rules) do rules[name] = rule end
   return { make = capped(solver.make), order = solver.order, upward = solver.upward, rules = rules }
 end
@@ -139,7 +160,10 @@ return {
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn.rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0 },
-  ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true, rules = order.rules {} },
+  ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true,
+                                          rules = { skipped = { "table", required = true } } },
+  ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
+                                            rules = order.rules {} },
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }

@@ -54,6 +54,7 @@ local presets = {
   ["lucidrains-ddpm"] = { "ddpm" },
   ["lucidrains-ddim"] = { "ddim" },
 }
+presets["diffusers-lms-of-missing-slopes"] = { "diffusers-lms-of-missing-slopes", skipped = {} }
 for name in pairs(peers) do presets[name] = presets[name] or { name } end
 
 local names = {}
