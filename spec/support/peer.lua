@@ -124,7 +124,7 @@ local classes = {
   DPMSolverSinglestepScheduler = { singlestep }, EDMDPMSolverMultistepScheduler = { multistep },
   EDMEulerScheduler = { named "diffusers-edm-euler" }, UniPCMultistepScheduler = { unipc },
   DEISMultistepScheduler = { deis }, IPNDMScheduler = { named "diffusers-ipndm-start-without-x0" },
-  LCMScheduler = { named "diffusers-lcm" },
+  SASolverScheduler = { named "diffusers-sa", every_step = true }, LCMScheduler = { named "diffusers-lcm" },
   TCDScheduler = { function(c) return d.sampler.preset("diffusers-tcd", { gamma = c.eta }) end },
   CMStochasticIterativeScheduler = { named "diffusers-consistency", clip = function() return 1 end },
   FlowMatchEulerDiscreteScheduler = { named "diffusers-flow-euler" },
@@ -262,12 +262,23 @@ function peer.plan(class, config, N, first)
     process = d.process { schedule = schedule, predict = predict, clip = kind.clip and kind.clip(config) },
     sampler = kind[1](config, N, first, idle), schedule = schedule, shown = shown, network = network,
     calls = kind.calls or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
-    upward = class:find "Inverse" ~= nil, predicts = predicts[config.prediction_type],
+    every_step = kind.every_step, asked = 0, upward = class:find "Inverse" ~= nil, predicts = predicts[config.prediction_type],
   }
   plan.skipped = table.move(grid:times(), 1, first - 1, 1, {})
   plan.grid = first == 1 and grid
     or d.grid.list(schedule, table.move(grid:times(), first, #grid, 1, {}), { last = grid.last })
   plan.first = plan.upward and grid.last or plan.grid[1][1]
+  function plan.network(x, t)
+    plan.asked = plan.asked + 1
+    return network(x, t)
+  end
+  -- tau is 1 between their times 200 and 800
+  if kind.every_step then
+    function plan.sampler.tau(t)
+      local told = shown(t)
+      return told >= 200 and told <= 800 and 1 or 0
+    end
+  end
   return setmetatable(plan, { __index = peer })
 end
 
@@ -280,13 +291,21 @@ function peer:without_scaling()
   function self.network(x, t) return peer.network(x, self.shown(t)) * sign end
 end
 
---- Their normals.
-function peer.normals() return d.generator { kind = "torch", seed = 0 } end
+--- Their normals. A scheduler may draw some at every step, asked for or not.
+function peer:normals()
+  local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
+  if not self.every_step then return g end
+  return function(x)
+    local z
+    while drawn < self.asked do drawn, z = drawn + 1, g:randn(x:shape()) end
+    return z
+  end
+end
 
 --- Walks from y, in their units; calls each(step number, y) after each step; returns y.
 function peer:run(y, each)
   local run = d.sampler.steps { model = self.network, process = self.process, grid = self.grid,
-    init = y * self:scale(self.first), sampler = self.sampler, noise = peer.normals() }
+    init = y * self:scale(self.first), sampler = self.sampler, noise = self:normals() }
   for step in run do
     y = step.x * (1 / self:scale(step.s))
     if each then each(step.i, y) end
@@ -295,9 +314,11 @@ function peer:run(y, each)
 end
 
 -- Torch's normals as a sampler asks for noise.
-local function arithmetic()
-  local g = peer.normals()
-  local function mix_noise(sigma, ...) return d.mix(sigma, g:randn(select(2, ...):shape()), ...) end
+local function arithmetic(normals)
+  local function mix_noise(sigma, ...)
+    local x = select(2, ...)
+    return d.mix(sigma, type(normals) == "function" and normals(x) or normals:randn(x:shape()), ...)
+  end
   return { mix = d.mix, mix_noise = mix_noise,
            mix_path = function(sigma, _, _, _, ...) return mix_noise(sigma, ...) end }
 end
@@ -313,7 +334,7 @@ end
 --- x changed before each.
 function peer:walk(x, pairs, denoise, before, each)
   denoise = denoise or function(y, t) return self.process:estimate(self.network(y, t), y, t) end
-  local step, history = d.sampler.step(self.sampler, denoise, self.process, arithmetic()), {}
+  local step, history = d.sampler.step(self.sampler, denoise, self.process, arithmetic(self:normals())), {}
   for i, pair in ipairs(pairs) do
     if before then x = before(x, pair) end
     x = step(x, pair, history)

@@ -55,7 +55,6 @@ end
 -- Records that are not ours, and why.
 records.without = {
   [78] = "invert_sigmas: it walks upwards from a level without noise, where ours ask no network",
-  [83] = "SA-Solver, a stochastic Adams method, is not among our samplers",
 }
 
 --- The largest error of sums after the steps (1e-5 of them), of times told (1e-4) and of the end's

@@ -32,6 +32,7 @@ describe("the order of", function()
     { { "dpmpp_singlestep", order = 3, form = "heun", lower_order_final = false }, 2.8, { steps = thirds } },
     { { "dpm_solver_singlestep", order = 3, lower_order_final = false }, 2.8, { steps = thirds } },
     { { "dpm_solver_singlestep", order = 3, form = "heun", lower_order_final = false }, 2.8, { steps = thirds } },
+    { { "sa_solver", tau = 0, variant = "bh1" }, 1.9 }, { { "sa_solver", tau = 0, corrector = 3 }, 2.8, { start = 2 } },
     { { "unipc_eps" }, 2.8 }, { { "unipc_eps", variant = "bh1" }, 2.8 }, { { "unipc_eps", order = 3 }, 3.4 },
   } do
     local sampler, least, options = table.unpack(row)
@@ -52,6 +53,21 @@ describe("samplers that are one another:", function()
       same({ name, order = 1 }, "ddim")
     end
     same({ "unipc_eps", order = 1, corrector = false }, "ddim")
+  end)
+
+  it("sa_solver without its corrector, and dpmpp_2m, dpmpp_3m and dpmpp_2m_sde by the whole integral", function()
+    same({ "sa_solver", tau = 0, corrector = 0 }, { "dpmpp_2m", form = "heun" })
+    same({ "sa_solver", tau = 0, corrector = 0, predictor = 3 }, { "dpmpp_3m", form = "heun" })
+    for _, tau in ipairs { 0.5, 1 } do
+      same({ "sa_solver", tau = tau, corrector = 0 }, { "dpmpp_2m_sde", form = "heun", eta = tau ^ 2 })
+    end
+    same({ "sa_solver", tau = function(t) return t > 400 and 1 or 0 end, predictor = 1, corrector = 0 },
+      function(denoise, process, opts)
+        local noisy = { mix = opts.mix, mix_path = opts.mix_path, mix_noise = opts.mix_noise }
+        local sde, ode = d.sampler.step({ "ddim", eta = 1 }, denoise, process, noisy),
+          d.sampler.step("ddim", denoise, process, noisy)
+        return function(x, pair) return (pair.t > 400 and sde or ode)(x, pair, {}) end
+      end)
   end)
 
   it("a block of the grid's levels and a step whose levels are halfway, or thirds, in lambda", function()
@@ -82,6 +98,36 @@ describe("samplers that are one another:", function()
     fails("singlestep: orders must be 12 whole numbers in 1..3, one a step, but number 1 of 2 is 1", ends,
       { "dpmpp_singlestep", orders = { 1, 2 } })
     fails("but number 2 of 12 is 4", ends, { "dpmpp_singlestep", orders = { 1, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 } })
+  end)
+end)
+
+describe("sa_solver", function()
+  it("corrects with the noise that it predicted with: its variance is the data's, tau as it may be", function()
+    local q = d.process { schedule = d.schedule.vp { T = 1000 }, predict = "x0" }
+    for _, tau in ipairs { 0, 0.5, 1 } do
+      local _, variance = d.check.moments({ "sa_solver", tau = tau }, { process = q, std = 0.5, steps = 400 })
+      assert.is_true(math.abs(variance - 0.25) < 2e-3, ("%g: %g"):format(tau, variance))
+    end
+  end)
+
+  it("goes along one Brownian path, and on from a file", function()
+    local function run(seed)
+      return d.sampler.steps { model = mixture:denoiser(p), process = p, shape = { 4, 1 }, steps = 20, seed = seed,
+                               noise = "brownian", sampler = "sa_solver" }
+    end
+    local one, path = run(1), os.tmpname()
+    for _ = 1, 7 do one() end
+    assert.is_true(one:save(path))
+    local other = run(2)
+    assert.is_true(other:load(path))
+    os.remove(path)
+    assert.is_true(one:finish():equal(other:finish()))
+  end)
+
+  it("refuses a tau that is none", function()
+    fails("sa_solver: tau must be 0 or more, got -1 at t = 1000", ends, { "sa_solver", tau = function() return -1 end })
+    fails("sa_solver: tau must be 0 or more, got nil at t = 1000", ends, { "sa_solver", tau = function() end })
+    fails("option 'tau': number or function in [0, inf) expected, got -1", ends, { "sa_solver", tau = -1 })
   end)
 end)
 

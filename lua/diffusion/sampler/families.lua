@@ -29,6 +29,7 @@ local files = {
   require "diffusion.sampler.dpmpp",
   require "diffusion.sampler.dpmpp_sde",
   require "diffusion.sampler.unipc",
+  require "diffusion.sampler.sa_solver",
   require "diffusion.sampler.deis",
   require "diffusion.sampler.dpm_adaptive",
   require "diffusion.sampler.rk45",

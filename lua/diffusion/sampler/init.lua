@@ -24,13 +24,13 @@ local sampler = { names = families.names }
 
 --- What another library's sampler is here: one of ours with the options that make it so, to be
 --- given as `sampler`. Of diffusers by its class, "diffusers-" with ddpm, unclip, ddim, pndm
---- (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, lcm,
---- tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m,
+--- (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa,
+--- lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m,
 --- dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final
 --- one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect
 --- is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride,
 --- told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v,
---- half-second-difference, wrong-sign, threshold-capped. The grids are d.grid.preset's.
+--- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. The grids are d.grid.preset's.
 ---@param name string one of d.sampler.presets()
 ---@param options? table of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}

@@ -18,6 +18,7 @@ local presets = {
   ["diffusers-euler-ancestral"] = { "euler_ancestral" },
   ["diffusers-heun"] = { "heun" },
   ["diffusers-lms"] = { "lms", final = true },
+  ["diffusers-lms-of-missing-slopes"] = { "diffusers-lms-of-missing-slopes", skipped = {} },
   ["diffusers-kdpm2"] = { "dpm2" },
   ["diffusers-kdpm2-ancestral"] = { "dpm2_ancestral" },
   ["diffusers-edm-euler"] = { "euler" },
@@ -36,6 +37,7 @@ local presets = {
   ["diffusers-deis"] = { "deis", order = 2, lower_order_final = 15 },
   ["diffusers-unipc"] = { "unipc", lower_order_final = all },
   ["diffusers-unipc-eps"] = { "unipc_eps", lower_order_final = all },
+  ["diffusers-sa"] = { "sa_solver", variant = "bh1", lower_order_final = all },
   ["diffusers-lcm"] = { "lcm" },
   ["diffusers-tcd"] = { "tcd" },
   ["diffusers-consistency"] = { "consistency" },
@@ -54,7 +56,6 @@ local presets = {
   ["lucidrains-ddpm"] = { "ddpm" },
   ["lucidrains-ddim"] = { "ddim" },
 }
-presets["diffusers-lms-of-missing-slopes"] = { "diffusers-lms-of-missing-slopes", skipped = {} }
 for name in pairs(peers) do presets[name] = presets[name] or { name } end
 
 local names = {}

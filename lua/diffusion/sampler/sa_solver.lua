@@ -1,0 +1,68 @@
+--- SA-Solver: Xue et al. 2023, "SA-Solver: stochastic Adams solver for fast sampling of diffusion
+--- models", algorithm 1, on the model's x0 (m below).
+-- With tau between the ODE (0) and the reverse SDE (1), h = lambda_s - lambda_t and
+-- H = (1 + tau^2) h (prop. 4.2),
+--   x_s = (s_s/s_t) e^(-tau^2 h) x_t + a_s sum_k w_k m_k + s_s sqrt(1 - e^(-2 tau^2 h)) z,
+-- w the integrals of e^-(H - v) over v in 0..H of the polynomial through the m_k. The predictor
+-- has m at t and before (eq. 14); when the next step has m at s, the corrector takes x_t to s
+-- again with that one, too, and with the same z (eq. 17). Of two values "bh1" gives their
+-- difference the weight H/2, as UniPC's does, where the integral is gain(2, H).
+local levels = require "diffusion.sampler.levels"
+local multistep = require "diffusion.sampler.multistep"
+local opts_of = require "diffusion.opts"
+local order = require "diffusion.sampler.order"
+
+-- From x at level t to level s by these values, and by noise where there is some.
+local function move(opts, x, t, s, used, tau, fresh)
+  local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
+  local H = (1 + tau ^ 2) * h
+  for k, m in ipairs(used) do
+    nodes[k] = m.place == t.lambda and 0 or (m.place - t.lambda) / h
+    moments[k] = factorial * levels.gain(k, H)
+    factorial = factorial * k
+  end
+  if opts.variant == "bh1" and #used == 2 then moments[2] = H / 2 end
+  local w, terms = multistep.weights(nodes, moments), table.move(used, 1, #used, 1, {})
+  if fresh then w[#w + 1], terms[#terms + 1] = 1 / s.a, { value = fresh } end
+  local keep = s.s / t.s * (tau == 0 and 1 or math.exp(-tau ^ 2 * h))
+  return multistep.sum(opts.mix, keep, x, s.a, w, terms)
+end
+
+-- Again from where the last step began, with m at its end.
+local function corrected(opts, history, m, s, level)
+  local used = { { value = m, place = s.lambda } }
+  for k = 1, math.min(opts.corrector - 1, #history.past) do used[k + 1] = history.past[k] end
+  return move(opts, history.x, level(history.t), s, used, history.tau, history.fresh)
+end
+
+local function tau_at(opts, t)
+  local tau = opts.tau
+  if type(tau) == "function" then tau = tau(t) end
+  if type(tau) ~= "number" or not (tau >= 0 and tau < math.huge) then
+    opts_of.fail("sa_solver: tau must be 0 or more, got %s at t = %g", opts_of.shown(tau), t)
+  end
+  return tau
+end
+
+local function sa_solver(denoise, process, opts)
+  local level, most = levels.of(process), math.max(opts.predictor, opts.corrector - 1)
+  return function(x, pair, history)
+    local t, s = level(pair.t), level(pair.s)
+    local m, tau = denoise(x, t.t), tau_at(opts, t.t)
+    if s.t == 0 then return m end
+    if history.x and opts.corrector > 0 then x = corrected(opts, history, m, t, level) end
+    local past = multistep.remember(history, m, t.lambda, most)
+    local used = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.predictor)), 1, {})
+    local sigma = s.s * math.sqrt(levels.gain(1, 2 * tau ^ 2 * (s.lambda - t.lambda)))
+    local fresh = tau > 0 and opts.mix_path(sigma, t.lambda, s.lambda, tau ^ 2, 0, x) or nil
+    history.x, history.t, history.tau, history.fresh = t.a > 0 and x or nil, t.t, tau, fresh
+    return move(opts, x, t, s, used, tau, fresh)
+  end
+end
+
+return {
+  sa_solver = { make = sa_solver, order = 1, stochastic = true, rules = order.rules {
+    predictor = { "integer", default = 2, min = 1, max = 4 }, corrector = { "integer", default = 2, min = 0, max = 4 },
+    tau = { "number|function", default = 1, min = 0 }, variant = { one_of = { "adams", "bh1" }, default = "adams" },
+  } },
+}
