@@ -1433,6 +1433,19 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["d.plot.order"] = {
+    signature = "d.plot.order(series, [options])",
+    text = "Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines fall as the orders in guides do.",
+    params = {
+      { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
+      { name = "options", type = "table?", text = "{x = \"evaluations\" | \"steps\", guides = {1, 2, 3}, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal _, heun = d.check.order(\"heun\", mixture, { samples = 8, steps = { 10, 20 }, exact = 200, quiet = true })\nd.plot.order({ { \"heun\", heun } }, { file = \"order.png\" })",
+  },
   ["d.plot.points"] = {
     signature = "d.plot.points(series, [options])",
     text = "Point clouds in the plane, side by side at one scale.",
@@ -1456,6 +1469,19 @@ return {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
       { type = "string|nil", text = "message" },
     },
+  },
+  ["d.plot.trajectories"] = {
+    signature = "d.plot.trajectories(series, [options])",
+    text = "The paths of samples, x as it is: along t for {B,1} (along steps where a list is given), as curves in the plane for {B,2}. A run is stepped to its end.",
+    params = {
+      { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
+      { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local process, moons = d.process{ schedule = d.schedule.cosine{} }, d.oracle.moons{}\nlocal run = d.sampler.steps{ model = moons:denoiser(process), process = process, shape = { 20, 2 }, steps = 5 }\nd.plot.trajectories(run, { data = moons:sample(200), file = \"paths.png\" })",
   },
   ["d.pp"] = {
     signature = "d.pp(t)",
