@@ -146,6 +146,14 @@ for step in other do print(step.t, step.xt[1][1], step.s, step.x[1][1]) end]]
     assert.same({ 0, 25, 50, 75, 100 }, times)
   end)
 
+  it("doesn't step a run that it can't show", function()
+    local p = d.process { schedule = d.schedule.cosine { T = 4 }, predict = "x0" }
+    local run = d.sampler.steps { model = function(xt) return xt end, process = p, shape = { 3 } }
+    fails("data {n,2}", d.plot.trajectories, run, { data = d.zeros(3, 2) })
+    fails("don't fit", d.plot.trajectories, { { "a", run }, { "b", { d.zeros(3, 2), d.zeros(3, 2) } } })
+    assert.equal(0, run.i)
+  end)
+
   it("shows curves in the plane with their starts and ends, before the data", function()
     local text = told [[
 local a, b, c = d.tensor { { 1, 2 }, { 3, 4 } }, d.tensor { { 5, 6 }, { 7, 8 } }, d.tensor { { 9, 10 }, { 11, 0 / 0 } }
@@ -190,7 +198,7 @@ assert(d.plot.trajectories({ { "one", { a, b, c } }, { "two", { c, a } } }, { da
     end
     local done = run { 2, 2 }
     done:finish()
-    fails("this run has taken all its steps", paths, done)
+    fails("the run of '' has taken all its steps", paths, done)
     fails("paths of '' are of tensors {B,1} or {B,2}, got [2,3]; two of more coordinates are x:narrow(2, first, 2)",
       paths, run { 2, 3 })
     fails("'a' are of tensors {B,1} or {B,2}, got [0,2]", paths, { { "a", { d.zeros(0, 2), d.zeros(0, 2) } } })

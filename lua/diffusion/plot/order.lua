@@ -95,9 +95,6 @@ end
 ---  "x.svg", title, width, height, xlabel, ylabel}
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
----@usage local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }
---- local _, heun = d.check.order("heun", mixture, { samples = 8, steps = { 10, 20 }, exact = 200, quiet = true })
---- d.plot.order({ { "heun", heun } }, { file = "order.png" })
 return function(series, options)
   local o = opts.check("order", options, rules, 2)
   series = series_of(series)

@@ -10,21 +10,6 @@ local rules = gnuplot.rules {
   ylabel = { "string" },
 }
 
--- The run's x where it stands and after each step that is left, and their t.
-local function recorded(run)
-  local xs, times = { run.x }, {}
-  for step in run do
-    local from, to = step.t, step.s
-    if run.solver.upward then from, to = to, from end
-    times[1] = times[1] or from
-    xs[#xs + 1], times[#times + 1] = step.x, to
-  end
-  if #xs == 1 then
-    opts.fail "plot: this run has taken all its steps; its paths are drawn as it takes them, so give a fresh one"
-  end
-  return { xs = xs, times = times }
-end
-
 local function check_tensors(xs, name)
   for k, x in ipairs(xs) do
     if opts.kind(x) ~= "tensor" then
@@ -41,17 +26,47 @@ local function check_tensors(xs, name)
   end
 end
 
-local function path_of(given, name)
-  if opts.kind(given) == "run" then
-    check_tensors({ given.x }, name)
-    return recorded(given)
+-- Does this series have paths, which nothing has stepped yet? They lie in the plane, or along t.
+local function check_path(given, name)
+  local is_run = opts.kind(given) == "run"
+  if is_run and given.i >= #given.grid then
+    opts.fail("plot: the run of '%s' has taken all its steps; its paths are drawn as it takes them, so give a "
+      .. "fresh one", name)
   end
-  if opts.kind(given) ~= "table" then
+  if not is_run and opts.kind(given) ~= "table" then
     opts.fail("plot: '%s' must be a run or a list of tensors, one a step, got %s", name, opts.shown(given))
   end
-  if #given < 2 then opts.fail("plot: a path has two tensors or more, '%s' has %d", name, #given) end
-  check_tensors(given, name)
-  return { xs = given }
+  if not is_run and #given < 2 then opts.fail("plot: a path has two tensors or more, '%s' has %d", name, #given) end
+  local xs = is_run and { given.x } or given
+  check_tensors(xs, name)
+  return { plane = xs[1]:dim() == 2 and xs[1]:size(2) == 2, timed = is_run }
+end
+
+-- All series have their paths in one kind of picture, which is returned.
+local function check_paths(series)
+  local first
+  for _, s in ipairs(series) do
+    local kind = check_path(s[2], tostring(s[1]))
+    first = first or kind
+    if kind.plane ~= first.plane then opts.fail "plot: paths of {B,1} and of {B,2} don't fit into one picture" end
+    if not kind.plane and kind.timed ~= first.timed then
+      opts.fail "plot: runs go along t and lists of tensors along steps; take one kind for one picture"
+    end
+  end
+  return first
+end
+
+-- x where a run stands and after each step that is left, and their t; of a list no t.
+local function recorded(given)
+  if opts.kind(given) ~= "run" then return given, nil end
+  local xs, times = { given.x }, {}
+  for step in given do
+    local from, to = step.t, step.s
+    if given.solver.upward then from, to = to, from end
+    times[1] = times[1] or from
+    xs[#xs + 1], times[#times + 1] = step.x, to
+  end
+  return xs, times
 end
 
 -- A run or a list of tensors alone is a series without a name.
@@ -62,16 +77,16 @@ local function series_of(given)
   return given
 end
 
--- The paths of the first `count` samples, each a list of points {x, y}, broken where a number
--- isn't finite: {t or step, x} on a line, {x, y} in the plane.
-local function curves_of(path, count)
-  local curves, n = {}, math.min(count, path.xs[1]:size(1))
+-- The paths of the first `count` samples, each a list of points: {t or step, x} on a line,
+-- {x, y} in the plane.
+local function curves_of(given, count)
+  local xs, times = recorded(given)
+  local curves, B = {}, xs[1]:size(1)
+  local n = math.min(count, B)
   for i = 1, n do curves[i] = {} end
-  for k, x in ipairs(path.xs) do
-    local rows = x:narrow(1, 1, n):reshape(n, x:numel() // x:size(1)):to(core.real):totable()
-    for i, row in ipairs(rows) do
-      curves[i][k] = row[2] and row or { path.times and path.times[k] or k - 1, row[1] }
-    end
+  for k, x in ipairs(xs) do
+    local rows = x:narrow(1, 1, n):reshape(n, x:numel() // B):to(core.real):totable()
+    for i, row in ipairs(rows) do curves[i][k] = row[2] and row or { times and times[k] or k - 1, row[1] } end
   end
   return curves
 end
@@ -86,10 +101,15 @@ local function rows_of(curves)
   return rows
 end
 
--- The points number k of all paths; -1 is the last.
-local function points_at(curves, k)
+local function starts_of(curves)
   local rows = {}
-  for i, curve in ipairs(curves) do rows[i] = curve[k > 0 and k or #curve + 1 + k] end
+  for i, curve in ipairs(curves) do rows[i] = curve[1] end
+  return rows
+end
+
+local function ends_of(curves)
+  local rows = {}
+  for i, curve in ipairs(curves) do rows[i] = curve[#curve] end
   return rows
 end
 
@@ -102,20 +122,19 @@ local function range_of(all, c)
     if row[c] and is_finite(row[c]) then low, high = math.min(low, row[c]), math.max(high, row[c]) end
   end
   if low > high then opts.fail "plot: no point of these paths is finite" end
-  local margin = c == 1 and high > low and 0.02 * (high - low) or high > low and 0.05 * (high - low) or 1
+  local margin = high > low and 0.04 * (high - low) or 1
   return { low - margin, high + margin }
 end
 
--- In the plane both axes have one scale and one range.
-local function set_ranges(lines, all, plane, o, timed)
-  local x, y = range_of(all, 1), range_of(all, 2)
+-- In the plane both axes have one scale; along t the later time is left.
+local function set_ranges(lines, all, kind, o)
+  local x, y, timed = range_of(all, 1), range_of(all, 2), kind.timed and not kind.plane
   if timed then x = { x[2], x[1] } end
   lines[#lines + 1] = ("set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]"):format(x[1], x[2], y[1], y[2])
-  lines[#lines + 1] = plane and "set size ratio -1\nset key below samplen 1" or "unset key"
-  local xlabel = o.xlabel or not plane and (timed and "t" or "step")
-  local ylabel = o.ylabel or not plane and "x"
-  if xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(xlabel) end
-  if ylabel then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(ylabel) end
+  lines[#lines + 1] = kind.plane and "set size ratio -1\nset key below samplen 1" or "unset key"
+  local xlabel, ylabel = o.xlabel or timed and "t" or "step", o.ylabel or "x"
+  if o.xlabel or not kind.plane then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(xlabel) end
+  if o.ylabel or not kind.plane then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(ylabel) end
 end
 
 -- What a panel shows: paths; in the plane the data behind them, and where they start and end.
@@ -123,8 +142,8 @@ local function panel(lines, i, curves, plane, has_data)
   gnuplot.block(lines, "p" .. i, rows_of(curves))
   local paths = ("$p%d with lines lw 1 lc rgb '#70507080' notitle"):format(i)
   if not plane then return "plot " .. paths end
-  gnuplot.block(lines, "s" .. i, points_at(curves, 1))
-  gnuplot.block(lines, "e" .. i, points_at(curves, -1))
+  gnuplot.block(lines, "s" .. i, starts_of(curves))
+  gnuplot.block(lines, "e" .. i, ends_of(curves))
   local behind = has_data and "$data with points pt 7 ps 0.25 lc rgb '#d0d0d0' notitle, "
     .. "NaN with points pt 7 ps 0.6 lc rgb '#c0c0c0' title 'data', " or ""
   return ("plot %s%s, $s%d with points pt 6 ps 0.6 lc rgb '#305060' title 'start', "
@@ -140,47 +159,27 @@ local function take_data(data, plane)
   return data:to(core.real):totable()
 end
 
--- The paths of each series, and whether they lie in the plane, as all or none of them do.
-local function take_series(series, count)
-  local all, plane, timed = {}, nil, nil
-  for i, s in ipairs(series) do
-    local path = path_of(s[2], tostring(s[1]))
-    local x = path.xs[1]
-    local flat = x:dim() == 2 and x:size(2) == 2
-    if plane == nil then plane, timed = flat, path.times ~= nil end
-    if flat ~= plane then opts.fail "plot: paths of {B,1} and of {B,2} don't fit into one picture" end
-    if not plane and timed ~= (path.times ~= nil) then
-      opts.fail "plot: runs go along t and lists of tensors along steps; take one kind for one picture"
-    end
-    all[i] = curves_of(path, count)
-  end
-  return all, plane, timed
-end
-
---- The paths of samples, x as it is: along t for {B,1} (along steps where a list is given), as curves
---- in the plane for {B,2}. A run is stepped to its end.
+--- The paths of samples: along t for {B,1} (along steps where a list is given), the later time left;
+--- as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma
+--- is large at the start (ve, edm), so is x.
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by
 ---  side at one scale
 ---@param options table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the
 ---  plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
----@usage local process, moons = d.process{ schedule = d.schedule.cosine{} }, d.oracle.moons{}
---- local run = d.sampler.steps{ model = moons:denoiser(process), process = process, shape = { 20, 2 }, steps = 5 }
---- d.plot.trajectories(run, { data = moons:sample(200), file = "paths.png" })
 return function(series, options)
   local o = opts.check("trajectories", options, rules, 2)
   series = series_of(series)
-  local all, plane, timed = take_series(series, o.count)
-  local data, lines, every = take_data(o.data, plane), {}, {}
-  gnuplot.block(lines, "data", data)
-  table.move(data, 1, #data, 1, every)
-  for _, curves in ipairs(all) do
+  local kind = check_paths(series)
+  local every, lines, panels = take_data(o.data, kind.plane), {}, {}
+  gnuplot.block(lines, "data", every)
+  for i, s in ipairs(series) do
+    local curves = curves_of(s[2], o.count)
     for _, curve in ipairs(curves) do table.move(curve, 1, #curve, #every + 1, every) end
+    panels[i] = panel(lines, i, curves, kind.plane, o.data ~= nil)
   end
-  set_ranges(lines, every, plane, o, not plane and timed)
-  local panels = {}
-  for i, curves in ipairs(all) do panels[i] = panel(lines, i, curves, plane, o.data ~= nil) end
+  set_ranges(lines, every, kind, o)
   gnuplot.side_by_side(lines, series, panels, o)
   return gnuplot.run(lines, o)
 end
