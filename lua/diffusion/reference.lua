@@ -1444,7 +1444,6 @@ return {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
       { type = "string|nil", text = "message" },
     },
-    example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal _, heun = d.check.order(\"heun\", mixture, { samples = 8, steps = { 10, 20 }, exact = 200, quiet = true })\nd.plot.order({ { \"heun\", heun } }, { file = \"order.png\" })",
   },
   ["d.plot.points"] = {
     signature = "d.plot.points(series, [options])",
@@ -1472,7 +1471,7 @@ return {
   },
   ["d.plot.trajectories"] = {
     signature = "d.plot.trajectories(series, [options])",
-    text = "The paths of samples, x as it is: along t for {B,1} (along steps where a list is given), as curves in the plane for {B,2}. A run is stepped to its end.",
+    text = "The paths of samples: along t for {B,1} (along steps where a list is given), the later time left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma is large at the start (ve, edm), so is x.",
     params = {
       { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
       { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
@@ -1481,7 +1480,6 @@ return {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
       { type = "string|nil", text = "message" },
     },
-    example = "local process, moons = d.process{ schedule = d.schedule.cosine{} }, d.oracle.moons{}\nlocal run = d.sampler.steps{ model = moons:denoiser(process), process = process, shape = { 20, 2 }, steps = 5 }\nd.plot.trajectories(run, { data = moons:sample(200), file = \"paths.png\" })",
   },
   ["d.pp"] = {
     signature = "d.pp(t)",

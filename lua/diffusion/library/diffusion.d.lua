@@ -1004,8 +1004,9 @@ function d.plot.points(series, options) end
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
 
---- The paths of samples, x as it is: along t for {B,1} (along steps where a list is given), as
---- curves in the plane for {B,2}. A run is stepped to its end.
+--- The paths of samples: along t for {B,1} (along steps where a list is given), the later time
+--- left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is:
+--- where sigma is large at the start (ve, edm), so is x.
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
 ---@param options? table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
 ---@return boolean|nil ok nil with a message where it fails
