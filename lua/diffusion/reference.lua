@@ -1433,6 +1433,18 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["d.plot.order"] = {
+    signature = "d.plot.order(series, [options])",
+    text = "Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines fall as the orders in guides do.",
+    params = {
+      { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
+      { name = "options", type = "table?", text = "{x = \"evaluations\" | \"steps\", guides = {1, 2, 3}, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.plot.points"] = {
     signature = "d.plot.points(series, [options])",
     text = "Point clouds in the plane, side by side at one scale.",
@@ -1451,6 +1463,18 @@ return {
     params = {
       { name = "schedules", type = "table", text = "list of schedules" },
       { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.plot.trajectories"] = {
+    signature = "d.plot.trajectories(series, [options])",
+    text = "The paths of samples: along t for {B,1} (along steps where a list is given), the later time left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma is large at the start (ve, edm), so is x.",
+    params = {
+      { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
+      { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },

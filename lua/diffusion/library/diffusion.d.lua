@@ -982,6 +982,14 @@ d.plot = {}
 ---@return string|nil message
 function d.plot.lines(series, options) end
 
+--- Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines
+--- fall as the orders in guides do.
+---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0
+---@param options? table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function d.plot.order(series, options) end
+
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options? table? {file = "x.png" or "x.svg", title, width, height}
@@ -995,6 +1003,15 @@ function d.plot.points(series, options) end
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
+
+--- The paths of samples: along t for {B,1} (along steps where a list is given), the later time
+--- left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is:
+--- where sigma is large at the start (ve, edm), so is x.
+---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
+---@param options? table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function d.plot.trajectories(series, options) end
 
 --- Prints a table with its keys in order, four levels deep, tensors and models in a line each;
 --- what isn't a plain table as print does.
