@@ -1613,17 +1613,18 @@ return {
     example = "local model, process = d.load_model \"digits\"\nd.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })",
   },
   ["d.sampler.step"] = {
-    signature = "d.sampler.step(which, denoise, process, step_opts)",
-    text = "The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.",
+    signature = "d.sampler.step(which, denoise, process, [o])",
+    text = "The step of a sampler by itself, for loops of one's own.",
     params = {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
-      { name = "denoise", type = "function" },
+      { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
       { name = "process", type = "diffusion.process" },
-      { name = "step_opts", type = "table", text = "{mix =, mix_noise =}, as samplers are given them" },
+      { name = "o", type = "table", text = "{seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them", optional = true },
     },
     returns = {
-      { type = "function", text = "step (x, {t, s, i, n}, history) -> x" },
+      { type = "function", text = "step (x, {t, s, i, n}, history) -> x; history is a table, empty at first" },
     },
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"x0\" }\nlocal model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)\nlocal step = d.sampler.step(\"heun\", function(x, t) return p:estimate(model(x, t), x, t) end, p)\nlocal x, history, grid = d.randn(5, 2), {}, d.grid.trailing(p, 10)\nfor i, pair in ipairs(grid) do x = step(x, { t = pair[1], s = pair[2], i = i, n = #grid }, history) end\nprint(x)",
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",

@@ -1095,13 +1095,13 @@ function d.sampler.names() end
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
---- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
+--- The step of a sampler by itself, for loops of one's own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
----@param denoise function
+---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param step_opts table {mix =, mix_noise =}, as samplers are given them
----@return function step (x, {t, s, i, n}, history) -> x
-function d.sampler.step(which, denoise, process, step_opts) end
+---@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them
+---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
+function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them
