@@ -262,7 +262,8 @@ function peer.plan(class, config, N, first)
     process = d.process { schedule = schedule, predict = predict, clip = kind.clip and kind.clip(config) },
     sampler = kind[1](config, N, first, idle), schedule = schedule, shown = shown, network = network,
     calls = kind.calls or 1, sigma = kind.sigma and schedule:is_vp(), idle = idle,
-    every_step = kind.every_step, asked = 0, upward = class:find "Inverse" ~= nil, predicts = predicts[config.prediction_type],
+    every_step = kind.every_step, asked = 0, upward = class:find "Inverse" ~= nil,
+    predicts = predicts[config.prediction_type],
   }
   plan.skipped = table.move(grid:times(), 1, first - 1, 1, {})
   plan.grid = first == 1 and grid

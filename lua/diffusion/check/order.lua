@@ -50,6 +50,16 @@ local function exact(oracle, y, from, to, n)
   return core.ops.mix(16 / 15, kutta(oracle, y, from, to, 2 * n), -1 / 15, kutta(oracle, y, from, to, n))
 end
 
+-- The arithmetic of a sampler that adds no noise: with it, it ends elsewhere each time.
+local function without_noise(own)
+  local function mix_no_noise(sigma, ...)
+    if sigma == 0 then return core.ops.mix(...) end
+    opts.fail "order: this sampler adds noise, so it has no end of its own to be held against; d.check.moments has"
+  end
+  own.mix, own.mix_noise = core.ops.mix, mix_no_noise
+  function own.mix_path(sigma, _, _, _, ...) return mix_no_noise(sigma, ...) end
+end
+
 -- Where the sampler ends, as y = x/a, from y at the first level, and how often it asked.
 -- Its first `start` steps are fed the truth: they only fill its history.
 local function sampled_end(sampler, oracle, process, y, o, N)
@@ -60,7 +70,7 @@ local function sampled_end(sampler, oracle, process, y, o, N)
     asked = asked + 1
     return process:estimate(model(x, t), x, t)
   end
-  own.mix = core.ops.mix
+  without_noise(own)
   local step, x = solver.make(denoise, process, own), nil
   for i = 1, N do
     if i <= o.start + 1 then
@@ -97,6 +107,11 @@ local function measured(sampler, oracle, process, y, o)
   return last, rows
 end
 
+local function check_sampler(sampler)
+  local name, solver = families.resolve(sampler)
+  if solver.upward then opts.fail("order: %s walks from the data to noise; its ends aren't measured here", name) end
+end
+
 local function check_steps(steps)
   if #steps < 2 then opts.fail("order: at least two numbers of steps expected, got %d", #steps) end
   for i, N in ipairs(steps) do
@@ -122,6 +137,7 @@ end
 return function(sampler, oracle, options)
   local o = opts.check("order", options, rules, 3)
   check_steps(o.steps)
+  check_sampler(sampler)
   local process = o.process or require("diffusion.process").process {
     schedule = require("diffusion.schedule").schedule.cosine { T = 1000 }, predict = "x0" }
   local y = core.randn({ o.samples, oracle.D }, { seed = 1 }) * o.from

@@ -114,7 +114,8 @@ local function dpmpp_3m(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
-    local most, y = order.at(opts, pair, 3)
+    local most = order.at(opts, pair, 3)
+    local y
     if history.m1 and most == 3 then
       y = third(opts.mix, x, m, t, s, history, d2)
     elseif history.m and most > 1 then

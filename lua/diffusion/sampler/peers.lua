@@ -151,10 +151,11 @@ local function with_threshold(solver)
 end
 
 local clip = { clip = { "number", above = 0 } }
+local stride = { steps = { "integer", min = 1 } }
 
 return {
   ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
-  ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = { steps = { "integer", min = 1 } } },
+  ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
