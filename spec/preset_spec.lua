@@ -166,6 +166,19 @@ describe("presets", function()
     assert.same(d.grid.exponential(sd, 10):times(), preset "diffusers-dpm-lu"(sd, 10):times())
   end)
 
+  it("of euler on a line have its sigmas: on a line too, between whole times", function()
+    local s = d.schedule.linear { T = 1100, rescale = false }
+    local times = preset "diffusers-euler-linspace"(s, 10):times()
+    for i, t in ipairs(times) do
+      local line = 1100 - (i - 1) * 1099 / 9
+      local low, w = math.floor(line), line % 1
+      local sigma = (1 - w) * s:sigma(low) + (w > 0 and w * s:sigma(low + 1) or 0)
+      assert.is_true(math.abs(s:sigma(t) / sigma - 1) < 1e-12 and math.abs(t - line) < 2e-3)
+    end
+    assert.same(d.grid.linspace(1100, 10, { round = false }):times(),
+      preset "diffusers-euler-linspace"(1100, 10):times()) -- where there is no schedule
+  end)
+
   it("of k-diffusion's VP are a line in t on that schedule", function()
     local g = preset "k-diffusion-vp"(d.schedule.vp(), 10)
     for i, step in ipairs(g) do near(1000 - (i - 1) * 111, step[1], "time", 1) end

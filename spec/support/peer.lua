@@ -218,19 +218,18 @@ local function whole_on_grid(grid, shown)
   return function(t) return on[t] and shown(t) or t - 1 end
 end
 
--- Between two whole times sigma is linear there, ln sigma here: a level of their sigma that the
--- network is told their time of. In between, where KDPM2 asks too, our own time.
-local function linear_in_sigma(schedule, grid, shown, in_float32)
-  local round = in_float32 and float32.round or function(x) return x end
-  local times, told = {}, {}
-  for i, step in ipairs(grid) do
-    local t = step[1]
-    local low, w = math.floor(t), t % 1
-    local sigma = round(schedule:sigma(low))
-    if w > 0 then sigma = round((1 - w) * sigma + w * round(schedule:sigma(low + 1))) end
-    sigma = math.min(schedule:sigma(schedule.T), math.max(schedule:sigma(1), sigma))
-    times[i] = w == 0 and not in_float32 and t or schedule:level_of_sigma(sigma)
-    told[times[i]] = shown(t)
+-- On a line of times the network is told those, not the ones of the sigmas there, which are on a
+-- line between whole times. In between, where KDPM2 asks too, our own time.
+local function told_on_line(schedule, grid, in_float32)
+  local times, told, line = grid:times(), {}, d.grid.linspace(schedule, #grid, { round = false }):times()
+  for i, t in ipairs(line) do
+    if in_float32 then
+      local low, w = math.floor(t), t % 1
+      local sigma = float32.round(schedule:sigma(low))
+      if w > 0 then sigma = float32.round((1 - w) * sigma + w * float32.round(schedule:sigma(low + 1))) end
+      times[i] = schedule:level_of_sigma(math.min(schedule:sigma(schedule.T), math.max(schedule:sigma(1), sigma)))
+    end
+    told[times[i]] = t - 1
   end
   return d.grid.list(schedule, times, { last = grid.last }), function(t) return told[t] or t - 1 end
 end
@@ -242,10 +241,12 @@ local function levels_of(class, config, N)
   if not schedule then return nil, grid end
   if class == "TCDScheduler" then grid = with_last(schedule, grid, 1) end
   if class == "UniPCMultistepScheduler" and config.use_flow_sigmas then grid = before_noise(schedule, grid) end
-  local curve = config.use_karras_sigmas or config.use_exponential_sigmas or config.use_beta_sigmas
   if not (classes[class].sigma and schedule:is_vp()) then return schedule, grid, shown end
-  if curve then return schedule, grid, class:find "^KDPM2" and whole_on_grid(grid, shown) or shown end
-  return schedule, linear_in_sigma(schedule, grid, shown, config.in_float32)
+  local curve = config.use_karras_sigmas or config.use_exponential_sigmas or config.use_beta_sigmas
+  if not curve and (config.timestep_spacing or "linspace") == "linspace" then
+    return schedule, told_on_line(schedule, grid, config.in_float32)
+  end
+  return schedule, grid, class:find "^KDPM2" and whole_on_grid(grid, shown) or shown
 end
 
 --- What is needed to run a scheduler as theirs: from step number `first` on if given. nil and

@@ -186,11 +186,25 @@ describe("clipping", function()
   end)
 end)
 
-describe("a step of PNDM", function()
-  it("extrapolates eps: order two [one, where v is extrapolated in its place]", function()
+describe("linear multistep", function()
+  it("of PNDM extrapolates eps: order two [one, where v is extrapolated in its place]", function()
     assert.is_true(order_of("diffusers-pndm", {}) > 1.9)
     local order = order_of(d.sampler.preset "diffusers-pndm-multistep-in-v", {})
     assert.is_true(order < 1.3, ("%.3f"):format(order))
+  end)
+
+  it("of LMS begun midway has the weights of the slopes it has [of those it hasn't, too]", function()
+    local p = d.process { schedule = linear }
+    local eps = d.full({ 1, 1 }, 0.7)
+    local function x_at(t) return d.full({ 1, 1 }, linear:signal(t) * 0.2 + linear:noise(t) * 0.7) end
+    local function step(sampler)
+      local function denoise() return d.full({ 1, 1 }, 0.2), eps end
+      return d.sampler.step(sampler, denoise, p)(x_at(400), { t = 400, s = 300, i = 1, n = 4 }, {}):item()
+    end
+    near(x_at(300):item(), step "lms", 1e-12) -- exact where eps is always the same
+    near(x_at(300):item(), step "diffusers-lms-of-missing-slopes", 1e-12)
+    local begun = step { "diffusers-lms-of-missing-slopes", skipped = { 700, 600, 500 } }
+    assert.is_true(math.abs(begun - x_at(300):item()) > 0.1)
   end)
 
   it("where a = 0 keeps x0: there is no such start [IPNDM forgets x0 in it]", function()

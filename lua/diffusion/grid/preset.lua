@@ -53,8 +53,8 @@ local preset = { find = find }
 
 --- A grid as another library makes it, by its name and its option's. Of diffusers: "diffusers-"
 --- with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun
---- and LMS don't round it), karras, exponential, beta (Euler, Heun, LMS: between the ends of
---- `spacing`); "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
+--- and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta
+--- (Euler, Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
 --- points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on
 --- d.schedule.flow{ shift = } "diffusers-" with flow, flux, unipc-flow, dpm-flow and
 --- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and

@@ -48,7 +48,20 @@ like("diffusers-dpm-exponential", sigma.exponential)
 like("diffusers-dpm-lu", sigma.exponential)
 like("diffusers-dpm-beta", sigma.beta, { of = "sigma" })
 
-like("diffusers-euler-linspace", formula.linspace, { round = false })
+-- Between two whole times Euler, Heun and LMS have sigma on a line, where ours is in ln sigma.
+presets["diffusers-euler-linspace"] = function(source, N, o)
+  local all = { round = false }
+  for key, value in pairs(o or {}) do all[key] = value end
+  local grid, schedule = formula.linspace(source, N, all), made.source("grid.preset diffusers-euler-linspace", source)
+  if not schedule then return grid end
+  local times = grid:times()
+  for i, t in ipairs(times) do
+    local low, w = math.floor(t), t % 1
+    if w > 0 then times[i] = schedule:level_of_sigma((1 - w) * schedule:sigma(low) + w * schedule:sigma(low + 1)) end
+  end
+  return made.grid(grid.name, times, grid.T, schedule, grid.last)
+end
+
 like("k-diffusion-karras", sigma.karras)
 like("k-diffusion-exponential", sigma.exponential)
 like("k-diffusion-polyexponential", sigma.poly_exponential)

@@ -30,7 +30,8 @@ local sampler = { names = families.names }
 --- one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect
 --- is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride,
 --- told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v,
---- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. The grids are d.grid.preset's.
+--- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others: "dpm-solver-", "edm-",
+--- "guided-diffusion-", "k-diffusion-" and "lucidrains-" names. The grids are d.grid.preset's.
 ---@param name string one of d.sampler.presets()
 ---@param options? table of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
