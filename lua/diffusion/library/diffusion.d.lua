@@ -449,17 +449,18 @@ function d.grid.poly_exponential(source, N, o) end
 
 --- A grid as another library makes it, by its name and its option's. Of diffusers:
 --- "diffusers-" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM),
---- euler-linspace (Euler, Heun and LMS don't round it), karras, exponential, beta (Euler,
---- Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing,
---- linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu,
---- beta (between the schedule's ends); on d.schedule.flow{ shift = } "diffusers-" with flow,
---- flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of
---- others: guided-diffusion and guided-diffusion-ddim (timestep_respacing "N" and "ddimN"),
---- lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80
---- within the schedule's), "k-diffusion-" with karras, exponential, polyexponential, vp,
---- discrete, "sd.cpp-" with discrete, simple, sgm-uniform, karras, exponential. Levels have
---- the library's sigmas; the network is told the real time of a sigma, where DPMSolver and its
---- kin tell it the nearest whole one.
+--- euler-linspace (Euler, Heun and LMS don't round it, and have sigma on a line between whole
+--- times), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`);
+--- "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
+--- points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on
+--- d.schedule.flow{ shift = } "diffusers-" with flow, flux, unipc-flow, dpm-flow and
+--- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and
+--- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic
+--- (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's),
+--- "k-diffusion-" with karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with
+--- discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; the
+--- network is told the real time of a sigma, where DPMSolver and its kin tell it the nearest
+--- whole one.
 ---@param name string one of d.grid.presets()
 ---@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name
 function d.grid.preset(name) end
@@ -1099,7 +1100,8 @@ function d.sampler.names() end
 --- and dpm-singlestep. A peer's defect is kept only where the name says it:
 --- eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step,
 --- churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes,
---- half-second-difference, wrong-sign, threshold-capped. The grids are d.grid.preset's.
+--- half-second-difference, wrong-sign, threshold-capped. Of others: "dpm-solver-", "edm-",
+--- "guided-diffusion-", "k-diffusion-" and "lucidrains-" names. The grids are d.grid.preset's.
 ---@param name string one of d.sampler.presets()
 ---@param options? table of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
