@@ -116,6 +116,8 @@ describe("d.sampler.preset", function()
     fails("unknown option 'fomr'; did you mean 'form'?", d.sampler.preset, "diffusers-dpmpp-2m", { fomr = "heun" })
     fails("bad argument #2 to 'sampler.preset' (a table of options expected, got 'heun')", d.sampler.preset,
       "diffusers-dpmpp-2m", "heun")
+    fails("so it clips by itself; give it clip = 1, and the process none", d.sample, { model = model, shape = { 1, 2 },
+      process = d.process { schedule = p.schedule, clip = 1 }, sampler = "diffusers-ddim-eps-of-unclipped-x0" })
     fails("sampler: unknown sampler 'diffusers-dim'", d.sampler.steps,
       { model = model, process = p, shape = { 1, 2 }, sampler = "diffusers-dim" })
   end)

@@ -54,9 +54,10 @@ local preset = { find = find }
 --- A grid as another library makes it, by its name and its option's. Of diffusers: "diffusers-"
 --- with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun
 --- and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta
---- (Euler, Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
---- points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on
---- d.schedule.flow{ shift = } "diffusers-" with flow, flux, unipc-flow, dpm-flow and
+--- (Euler, Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing,
+--- linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta
+--- (between the schedule's ends); on d.schedule.flow{ shift = } "diffusers-" with flow, flux,
+--- unipc-flow, dpm-flow and
 --- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and
 --- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic (the
 --- paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), "k-diffusion-" with

@@ -3,19 +3,29 @@
 --- d.sampler.names(), all are in d.sampler.presets().
 local churn = require "diffusion.sampler.churn"
 local dpmpp = require "diffusion.sampler.dpmpp"
+local fail = require("diffusion.opts").fail
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
+
+-- x0 clipped by the sampler's own option, which a process that clips would forestall.
+local function clipped(name, process, opts)
+  if process.clip then
+    fail("sampler %s: it keeps eps as it was before x0 was clipped, so it clips by itself; give it clip = %s, and "
+      .. "the process none", name, process.clip)
+  end
+  local r = opts.clip
+  return function(x0) return r and x0:clamp(-r, r) or x0 end
+end
 
 -- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default: x0 is
 -- clipped and eps stays as it was, so that the two no longer make x_t. The clip is an option
 -- here: a process with a clip has made the pair agree before any sampler sees it.
 local function ddim_eps_of_unclipped_x0(denoise, process, opts)
-  local level = levels.of(process)
+  local level, clip = levels.of(process), clipped("diffusers-ddim-eps-of-unclipped-x0", process, opts)
   return function(x, pair)
     local s, x0, eps = level(pair.s), denoise(x, pair.t)
-    if opts.clip then x0 = x0:clamp(-opts.clip, opts.clip) end
-    return s.t == 0 and x0 or opts.mix(s.a, x0, s.s, eps)
+    return s.t == 0 and clip(x0) or opts.mix(s.a, clip(x0), s.s, eps)
   end
 end
 
@@ -33,13 +43,12 @@ end
 -- at s, where x is; x0 is clipped and eps stays.
 local function ddim_inverse_told_next_time(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
+  local clip = clipped("diffusers-ddim-inverse-told-next-time", process, opts)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
     if process.predict == "v" then eps = mix(s.s, x, s.a * t.a, eps, -s.a * t.s, x0) end
-    x0 = mix(1 / s.a, x, -s.s / s.a, eps)
-    if opts.clip then x0 = x0:clamp(-opts.clip, opts.clip) end
-    return mix(t.a, x0, t.s, eps)
+    return mix(t.a, clip(mix(1 / s.a, x, -s.s / s.a, eps)), t.s, eps)
   end
 end
 
