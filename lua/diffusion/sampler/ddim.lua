@@ -2,8 +2,7 @@
 -- x_s = a_s x0 + sqrt(s_s^2 - sigma^2) eps + sigma z with sigma^2 = eta^2 times the
 -- posterior's variance: eta = 0 is deterministic, eta = 1 is ddpm with fixed_small.
 local function ddim(denoise, process, opts)
-  local eta = opts.eta or 0
-  local schedule = process.schedule
+  local schedule, eta = process.schedule, opts.eta
   return function(x, pair)
     local t, s = pair.t, pair.s
     local x0, eps = denoise(x, t)
@@ -21,4 +20,4 @@ local function ddim(denoise, process, opts)
   end
 end
 
-return { ddim = { make = ddim, rules = { eta = { "number", min = 0 } }, order = 1 } }
+return { ddim = { make = ddim, rules = { eta = { "number", default = 0, min = 0 } }, order = 1 } }

@@ -11,7 +11,7 @@ local function deis(denoise, process, opts)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.lambda, opts.order or 3)
+    local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
     local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
     for i, old in ipairs(past) do

@@ -20,11 +20,11 @@ end
 local function euler_churn(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
-    local s, t = level(pair.s), nil
-    x, t = churn.up(opts, level, process, x, pair)
-    local x0, eps = denoise(x, t.t)
+    local raised, t = churn.up(opts, level, process, x, pair)
+    local s = level(pair.s)
+    local x0, eps = denoise(raised, t.t)
     if s.t == 0 then return x0 end
-    return opts.mix(s.a / t.a, x, s.a * (s.sigma - t.sigma), eps)
+    return opts.mix(s.a / t.a, raised, s.a * (s.sigma - t.sigma), eps)
   end
 end
 
@@ -35,7 +35,7 @@ local function euler_ancestral(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
     if s.t == 0 then return x0 end
-    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta or 1)
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta)
     return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), eps)
   end
 end

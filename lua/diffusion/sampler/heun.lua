@@ -9,14 +9,14 @@ local levels = require "diffusion.sampler.levels"
 local function heun(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
-    local s, t = level(pair.s), nil
-    x, t = churn.up(opts, level, process, x, pair)
-    local x0, eps = denoise(x, t.t)
+    local raised, t = churn.up(opts, level, process, x, pair)
+    local s = level(pair.s)
+    local x0, eps = denoise(raised, t.t)
     if s.t == 0 then return x0 end
     local keep, way = s.a / t.a, s.a * (s.sigma - t.sigma)
-    local guess = opts.mix(keep, x, way, eps)
+    local guess = opts.mix(keep, raised, way, eps)
     local _, there = denoise(guess, s.t)
-    return opts.mix(keep, x, way / 2, eps, way / 2, there)
+    return opts.mix(keep, raised, way / 2, eps, way / 2, there)
   end
 end
 

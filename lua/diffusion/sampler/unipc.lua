@@ -47,7 +47,7 @@ end
 
 local function unipc(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
-  local order, variant, correct = opts.order or 2, opts.variant or "bh2", opts.corrector ~= false
+  local order, variant, correct = opts.order, opts.variant, opts.corrector
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
