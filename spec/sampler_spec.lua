@@ -1,6 +1,7 @@
 -- The run object: stepping, cloning, saving, changing x, the same bits alone or in a batch, and
 -- what it says of wrong options. What samplers compute is held to theory in spec/theory.
 local d = require "diffusion"
+local child = require "spec.support.child"
 local fails = require "spec.support.fails"
 local core = require "diffusion.core"
 local families = require "diffusion.sampler.families"
@@ -63,6 +64,26 @@ describe("a run", function()
       assert.is_true(run:finish():equal(other:finish()), name)
     end
     os.remove(path)
+  end)
+
+  it("goes on in another process", function()
+    local folder = child.folder()
+    child.write(folder .. "/rest.lua", [[
+      local d = require "diffusion"
+      local p = d.process { schedule = d.schedule.cosine { T = 200 }, predict = "v" }
+      local oracle = d.oracle.mixture { means = { { -1, 0 }, { 1, 0.5 } }, std = 0.2 }
+      local run = d.sampler.steps { model = oracle:denoiser(p), process = p, shape = { 5, 2 }, sampler = "dpmpp_3m_sde",
+                                    steps = 10, noise = "brownian" }
+      assert(run:load "run.safetensors")
+      assert(d.save("end.safetensors", { x = run:finish() }))
+    ]])
+    local run = run_of { sampler = "dpmpp_3m_sde", noise = "brownian" }
+    for _ = 1, 4 do run() end
+    assert(run:save(folder .. "/run.safetensors"))
+    local text, how = child.run("rest.lua", { folder = folder })
+    assert.equal(0, how, text)
+    assert.is_true(run:finish():equal(d.load(folder .. "/end.safetensors").x))
+    child.remove(folder)
   end)
 
   it("refuses files that are not of such a run, and stays as it was", function()
@@ -134,6 +155,42 @@ describe("a run", function()
       end
       assert.equal(count, run.evaluations, name)
     end
+  end)
+
+  it("goes over x at most three times a step, or once for each evaluation and once more", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 200 }, predict = "v" }
+    local passes, asked
+    local function denoise(x)
+      asked = asked + 1
+      return x, x
+    end
+    local function counted(before) -- a sum whose first x is argument `before` + 2
+      return function(...)
+        passes = passes + 1
+        return (select(before + 2, ...))
+      end
+    end
+    local count = { mix = counted(0), mix_noise = counted(1), mix_path = counted(4) }
+    for _, name in ipairs(d.sampler.names()) do
+      local _, solver = families.resolve(name)
+      local step, x, history = d.sampler.step(name, denoise, name:find "^flow" and flow or p, count), d.ones(2, 2), {}
+      for i = 1, solver.whole and 0 or #ten do
+        passes, asked = 0, 0
+        step(x, { t = ten[i], s = ten[i + 1] or 0, i = i, n = 10 }, history)
+        assert.is_true(passes <= math.max(3, asked + 1), ("%s: %d passes"):format(name, passes))
+      end
+    end
+  end)
+
+  it("has steps that stand alone, for loops of one's own", function()
+    local function denoise(x, t) return p:estimate(model(x, t), x, t) end
+    for _, name in ipairs { "unipc", "ddpm", "dpmpp_2m_sde" } do
+      local run, step = run_of { sampler = name, grid = ten, seed = 3 }, d.sampler.step(name, denoise, p, { seed = 3 })
+      local x, history = run.x, {}
+      for i = 1, 10 do x = step(x, { t = ten[i], s = ten[i + 1] or 0, i = i, n = 10 }, history) end
+      assert.is_true(run:finish():equal(x), name)
+    end
+    fails("unknown option 'sede'; did you mean 'seed'?", d.sampler.step, "ddpm", denoise, p, { sede = 1 })
   end)
 
   it("is by unipc where no sampler is named", function()

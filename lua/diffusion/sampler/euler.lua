@@ -20,11 +20,10 @@ end
 local function euler_churn(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
-    local raised, t = churn.up(opts, level, process, x, pair)
-    local s = level(pair.s)
-    local x0, eps = denoise(raised, t.t)
+    local from, t = churn.up(opts, level, process, x, pair)
+    local s, x0, eps = level(pair.s), denoise(from, t.t)
     if s.t == 0 then return x0 end
-    return opts.mix(s.a / t.a, raised, s.a * (s.sigma - t.sigma), eps)
+    return opts.mix(s.a / t.a, from, s.a * (s.sigma - t.sigma), eps)
   end
 end
 

@@ -9,14 +9,13 @@ local levels = require "diffusion.sampler.levels"
 local function heun(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
-    local raised, t = churn.up(opts, level, process, x, pair)
-    local s = level(pair.s)
-    local x0, eps = denoise(raised, t.t)
+    local from, t = churn.up(opts, level, process, x, pair)
+    local s, x0, eps = level(pair.s), denoise(from, t.t)
     if s.t == 0 then return x0 end
     local keep, way = s.a / t.a, s.a * (s.sigma - t.sigma)
-    local guess = opts.mix(keep, raised, way, eps)
+    local guess = opts.mix(keep, from, way, eps)
     local _, there = denoise(guess, s.t)
-    return opts.mix(keep, raised, way / 2, eps, way / 2, there)
+    return opts.mix(keep, from, way / 2, eps, way / 2, there)
   end
 end
 

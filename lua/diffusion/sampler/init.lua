@@ -14,22 +14,39 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require "diffusion.guidance.cfg"
 
 local sampler = { names = families.names }
 
---- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
+-- The arithmetic and noise of a step that stands alone, where the caller brings none.
+local function alone(process, given)
+  local own = { seed = given.seed or core.random_seed(), draws = 0, process = process }
+  local mix_noise, mix_path = noise.of(own)
+  return given.mix or core.ops.mix, given.mix_noise or mix_noise, given.mix_path or mix_path
+end
+
+--- The step of a sampler by itself, for loops of one's own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
----@param denoise function
+---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param step_opts table {mix =, mix_noise =}, as samplers are given them
----@return function step (x, {t, s, i, n}, history) -> x
-function sampler.step(which, denoise, process, step_opts)
-  local _, solver, options = families.resolve(which)
-  for k, v in pairs(step_opts) do options[k] = v end
-  return solver.make(denoise, process, options)
+---@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are
+---  given them
+---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
+---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
+--- local model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)
+--- local step = d.sampler.step("heun", function(x, t) return p:estimate(model(x, t), x, t) end, p)
+--- local x, history, grid = d.randn(5, 2), {}, d.grid.trailing(p, 10)
+--- for i, pair in ipairs(grid) do x = step(x, { t = pair[1], s = pair[2], i = i, n = #grid }, history) end
+--- print(x)
+function sampler.step(which, denoise, process, o)
+  o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
+    mix_path = { "function" } }, 4)
+  local _, solver, own = families.resolve(which)
+  own.mix, own.mix_noise, own.mix_path = alone(process, o)
+  return solver.make(denoise, process, own)
 end
 
 local rules = {

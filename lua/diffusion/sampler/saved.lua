@@ -43,8 +43,8 @@ function saved.save(run, path)
   opts.path("run:save", path)
   local tensors = { x = run._x }
   local facts = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name,
-    noise = run.noise, grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.draws, evaluations = run.evaluations,
-    history = packed(run.history, "history", tensors) }
+    noise = run.noise, grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.draws,
+    evaluations = run.evaluations, history = packed(run.history, "history", tensors) }
   return container.write(path, "run", tensors, facts)
 end
 
@@ -60,7 +60,7 @@ end
 
 -- What of the file isn't as this run has it; nil: nothing.
 local function trouble_of(run, facts, x)
-  local own = { sampler = run.name, shape = run.shape, schedule = run.process.schedule.name, noise = run.noise }
+  local own = { sampler = run.name, shape = run.shape, noise = run.noise, schedule = run.process.schedule.name }
   for _, what in ipairs { "sampler", "schedule", "noise", "shape" } do
     if facts[what] ~= own[what] then
       return ("its %s is %s, this run's is %s"):format(what, tostring(facts[what]), own[what])

@@ -1,0 +1,43 @@
+-- What each sampler costs beside the model: fifty steps on 64 x 28 x 28 x 1, with a model that
+-- answers at once, in the target that needs no conversion (x0; eps costs one more pass), and
+-- the same in passes over x, of which mix of two tensors is one.
+-- lua5.4 spec/bench/samplers.lua
+local d = require "diffusion"
+local core = require "diffusion.core"
+
+local shape, steps, rounds = { 64, 28, 28, 1 }, 50, 7
+local process = d.process { schedule = d.schedule.vp { T = 1000 }, predict = "x0" }
+local flow = d.process { schedule = d.schedule.flow { T = 1000 }, predict = "x0" }
+local answer = d.randn(shape, { seed = 1 })
+
+-- The least of a few times, in seconds.
+local function least(work)
+  local best = math.huge
+  for _ = 1, rounds do
+    local start = core.clock()
+    work()
+    best = math.min(best, core.clock() - start)
+  end
+  return best
+end
+
+local function run_of(name)
+  local up = name == "ddim_inversion"
+  return d.sampler.steps { model = function() return answer end, process = name:find "^flow" and flow or process,
+                           init = up and answer or nil, shape = not up and shape or nil, sampler = name,
+                           steps = steps, seed = 2 }
+end
+
+local pass = least(function()
+  d.scope(function() for _ = 1, 100 do d.mix(0.6, answer, 0.8, answer) end end)
+end) / 100
+print(("a pass, 0.6 x + 0.8 y: %.4f ms"):format(pass * 1000))
+print(("%-20s %12s %10s %12s"):format("sampler", "ms a step", "in passes", "evaluations"))
+for _, name in ipairs(d.sampler.names()) do
+  local run
+  local time = least(function()
+    run = run_of(name)
+    run:finish()
+  end) / steps
+  print(("%-20s %12.4f %10.1f %12d"):format(name, time * 1000, time / pass, run.evaluations))
+end
