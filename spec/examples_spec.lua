@@ -62,4 +62,16 @@ describe("lesson", function()
     end
     assert.equal(4, rows)
   end)
+
+  it("7: samplers compared", function()
+    local out = lesson("07_samplers", { "steps = { 6, 12, 24, 48, 96 }", "steps = { 6, 12 }", "samples = 32",
+      "samples = 4", "exact = 200", "exact = 60", "run(name, 1000", "run(name, 200", "moons:sample(1000",
+      "moons:sample(200", "{ 6, 12, 24, 48 }", "{ 6, 12 }" })
+    local euler, heun, multistep = out:match "euler .-error (%S+),.-heun .-error (%S+),.-unipc .-error (%S+),"
+    assert(tonumber(multistep) < tonumber(heun) and tonumber(heun) < tonumber(euler), out)
+    local _, count = out:gsub("\n%S+ +%-?%d%.%d%d%d%d +%-?%d%.%d%d%d%d%f[%s]", "")
+    assert.equal(7, count, out)
+    is_plot "samplers.png"
+    is_plot "trajectories.png"
+  end)
 end)

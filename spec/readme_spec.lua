@@ -50,6 +50,15 @@ describe("the README", function()
     assert.equal("", table.concat(missing, ", "))
   end)
 
+  it("names every sampler, and how many there are", function()
+    local names, lacking = require "diffusion".sampler.names(), {}
+    for _, name in ipairs(names) do
+      if not readme:find("\n| [^\n]*`" .. name .. "`") then lacking[#lacking + 1] = name end
+    end
+    assert.equal("", table.concat(lacking, ", "))
+    assert.truthy(readme:find(#names .. " samplers", 1, true), #names .. " samplers")
+  end)
+
   it("lists every paper that the code cites", function()
     local lacking, seen = {}, {}
     for path in io.popen("find csrc lua -name '*.[ch]' -o -name '*.lua'"):lines() do

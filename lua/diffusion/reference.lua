@@ -1433,6 +1433,18 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["d.plot.order"] = {
+    signature = "d.plot.order(series, [options])",
+    text = "Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines fall as the orders in guides do.",
+    params = {
+      { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
+      { name = "options", type = "table?", text = "{x = \"evaluations\" | \"steps\", guides = {1, 2, 3}, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.plot.points"] = {
     signature = "d.plot.points(series, [options])",
     text = "Point clouds in the plane, side by side at one scale.",
@@ -1451,6 +1463,18 @@ return {
     params = {
       { name = "schedules", type = "table", text = "list of schedules" },
       { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
+    },
+    returns = {
+      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.plot.trajectories"] = {
+    signature = "d.plot.trajectories(series, [options])",
+    text = "The paths of samples: along t for {B,1} (along steps where a list is given), the later time left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma is large at the start (ve, edm), so is x.",
+    params = {
+      { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
+      { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -1589,17 +1613,18 @@ return {
     example = "local model, process = d.load_model \"digits\"\nd.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })",
   },
   ["d.sampler.step"] = {
-    signature = "d.sampler.step(which, denoise, process, step_opts)",
-    text = "The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.",
+    signature = "d.sampler.step(which, denoise, process, [o])",
+    text = "The step of a sampler by itself, for loops of one's own.",
     params = {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
-      { name = "denoise", type = "function" },
+      { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
       { name = "process", type = "diffusion.process" },
-      { name = "step_opts", type = "table", text = "{mix =, mix_noise =}, as samplers are given them" },
+      { name = "o", type = "table", text = "{seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them", optional = true },
     },
     returns = {
-      { type = "function", text = "step (x, {t, s, i, n}, history) -> x" },
+      { type = "function", text = "step (x, {t, s, i, n}, history) -> x; history is a table, empty at first" },
     },
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"x0\" }\nlocal model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)\nlocal step = d.sampler.step(\"heun\", function(x, t) return p:estimate(model(x, t), x, t) end, p)\nlocal x, history, grid = d.randn(5, 2), {}, d.grid.trailing(p, 10)\nfor i, pair in ipairs(grid) do x = step(x, { t = pair[1], s = pair[2], i = i, n = #grid }, history) end\nprint(x)",
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",

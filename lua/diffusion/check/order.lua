@@ -59,11 +59,13 @@ end
 local function arithmetic(own, name, schedule, seed, seen)
   local along = noise.brownian(schedule, seed)
   own.mix = core.ops.mix
-  function own.mix_path(...)
+  function own.mix_path(sigma, from, to, eta, ...)
+    if sigma == 0 then return core.ops.mix(...) end
     seen.path = true
-    return along(...)
+    return along(sigma, from, to, eta, ...)
   end
-  function own.mix_noise()
+  function own.mix_noise(sigma, ...)
+    if sigma == 0 then return core.ops.mix(...) end
     opts.fail("order: the noise that %s adds is not of a path that runs of other steps could share, so it comes to "
       .. "nothing along one; its moments can be checked (d.check.moments), or its samples", name)
   end
@@ -142,6 +144,11 @@ local function measured(sampler, oracle, process, y, o)
   return last, rows
 end
 
+local function check_sampler(sampler)
+  local name, solver = families.resolve(sampler)
+  if solver.upward then opts.fail("order: %s walks from the data to noise; its ends aren't measured here", name) end
+end
+
 local function check_steps(steps)
   if #steps < 2 then opts.fail("order: at least two numbers of steps expected, got %d", #steps) end
   for i, N in ipairs(steps) do
@@ -173,8 +180,7 @@ end
 return function(sampler, oracle, options)
   local o = opts.check("order", options, rules, 3)
   check_steps(o.steps)
-  local name, solver = families.resolve(sampler)
-  if solver.upward then opts.fail("order: %s goes from data to noise; take one that goes to data", name) end
+  check_sampler(sampler)
   local process = o.process or require("diffusion.process").process {
     schedule = require("diffusion.schedule").schedule.cosine { T = 1000 }, predict = "x0" }
   local y = core.randn({ o.samples, oracle.D }, { seed = o.seed }) * o.from

@@ -982,6 +982,14 @@ d.plot = {}
 ---@return string|nil message
 function d.plot.lines(series, options) end
 
+--- Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines
+--- fall as the orders in guides do.
+---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0
+---@param options? table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function d.plot.order(series, options) end
+
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options? table? {file = "x.png" or "x.svg", title, width, height}
@@ -995,6 +1003,15 @@ function d.plot.points(series, options) end
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
+
+--- The paths of samples: along t for {B,1} (along steps where a list is given), the later time
+--- left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is:
+--- where sigma is large at the start (ve, edm), so is x.
+---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
+---@param options? table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function d.plot.trajectories(series, options) end
 
 --- Prints a table with its keys in order, four levels deep, tensors and models in a line each;
 --- what isn't a plain table as print does.
@@ -1078,13 +1095,13 @@ function d.sampler.names() end
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
---- The step of a sampler by itself, for those who bring their own denoise(x, t) -> x0, eps.
+--- The step of a sampler by itself, for loops of one's own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
----@param denoise function
+---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param step_opts table {mix =, mix_noise =}, as samplers are given them
----@return function step (x, {t, s, i, n}, history) -> x
-function d.sampler.step(which, denoise, process, step_opts) end
+---@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them
+---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
+function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them

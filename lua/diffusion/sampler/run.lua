@@ -153,7 +153,11 @@ function Run.save(run, path) return saved.save(run, path) end
 ---@param path string
 ---@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
 ---@return string|nil message
-function Run.load(run, path) return saved.load(run, path) end
+function Run.load(run, path)
+  local ok, message = saved.load(run, path)
+  if ok then rawset(run, "step", make_step(run)) end -- its noise is now of the saved seed
+  return ok, message
+end
 
 function Run.__tostring(run)
   return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(run.name, #run.grid, run.i,

@@ -1,0 +1,77 @@
+-- Curves, and a quantity of schedules as such.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local gnuplot = require "diffusion.plot.gnuplot"
+
+local plot = {}
+
+local line_rules = gnuplot.rules { xlabel = { "string" }, ylabel = { "string" }, logy = { "boolean" } }
+
+-- A list of numbers from a list or a tensor of one dimension.
+local function numbers(v, i)
+  if core.is_tensor(v) and v:dim() == 1 then return v:to(core.real):totable() end
+  local fine = type(v) == "table"
+  for _, y in ipairs(fine and v or {}) do fine = fine and type(y) == "number" end
+  if not fine then
+    opts.fail("plot: series %d must be {name, numbers} or {name, y, x}, lists or tensors [n], got %s", i, opts.shown(v))
+  end
+  return v
+end
+
+--- Curves y(x), one a series.
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
+---@param options table? {file, title, width, height, xlabel, ylabel, logy}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function plot.lines(series, options)
+  local o = opts.check("lines", options, line_rules, 2)
+  gnuplot.check_series(series)
+  local lines, curves = { "set grid lc rgb '#dddddd'" }, {}
+  for i, s in ipairs(series) do
+    local y, x, rows = numbers(s[2], i), s[3] and numbers(s[3], i), {}
+    for k = 1, #y do rows[k] = { x and x[k] or k, y[k] } end
+    gnuplot.block(lines, "d" .. i, rows)
+    curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.quoted(s[1]))
+  end
+  if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end
+  if o.ylabel then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(o.ylabel) end
+  if o.logy then lines[#lines + 1] = "set logscale y" end
+  lines[#lines + 1] = "plot " .. table.concat(curves, ", ")
+  return gnuplot.run(lines, o)
+end
+
+local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", "sigma" }
+
+--- A quantity of several schedules against u = t/T.
+---@param schedules table list of schedules
+---@param options table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function plot.schedules(schedules, options)
+  local o = {}
+  for k, v in pairs(options or {}) do o[k] = v end
+  local what = o.what or "log_snr"
+  local known = false
+  for _, name in ipairs(of_schedule) do known = known or name == what end
+  if not known then opts.fail("plot: %s", opts.unknown("quantity", what, of_schedule)) end
+  o.what = nil
+  o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or what
+  local series = {}
+  if type(schedules) ~= "table" then
+    opts.fail("plot: a list of schedules expected, got %s", opts.shown(schedules))
+  end
+  for i, s in ipairs(schedules) do
+    if opts.kind(s) ~= "schedule" then opts.fail("plot: entry %d is %s, not a schedule", i, opts.shown(s)) end
+    local y, u = {}, {}
+    for t = 1, s.T do
+      local v = s[what](s, t)
+      if v == v and v ~= math.huge and v ~= -math.huge then
+        y[#y + 1], u[#u + 1] = v, t / s.T
+      end
+    end
+    series[i] = { s.name, y, u }
+  end
+  return plot.lines(series, o)
+end
+
+return plot

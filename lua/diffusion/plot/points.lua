@@ -1,0 +1,47 @@
+-- Point clouds in the plane.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local gnuplot = require "diffusion.plot.gnuplot"
+
+local rules = gnuplot.rules()
+
+local function rows_of(x)
+  if not core.is_tensor(x) then
+    opts.fail("plot: a series is {name, tensor {n,2}}, got %s for the tensor", opts.kind(x))
+  end
+  if x:dim() ~= 2 or x:size(2) ~= 2 then
+    opts.fail("plot: points are {n,2}, got %s", opts.shape_text(x))
+  end
+  return x:to(core.real):totable()
+end
+
+--- Point clouds in the plane, side by side at one scale.
+---@param series table { {name, x}, ... } with x {n, 2}
+---@param options table? {file = "x.png" or "x.svg", title, width, height}
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+return function(series, options)
+  local o = opts.check("points", options, rules, 2)
+  if opts.kind(series) ~= "table" then
+    opts.fail("plot: a list of series expected, got %s", opts.kind(series))
+  end
+  if #series == 0 then opts.fail "plot: no series to draw" end
+  local lines, low, high = {}, math.huge, -math.huge
+  for i, s in ipairs(series) do
+    if type(s) ~= "table" then
+      opts.fail("plot: series %d must be {name, tensor {n,2}}, got %s", i, opts.kind(s))
+    end
+    gnuplot.block(lines, "d" .. i, rows_of(s[2]))
+    low, high = math.min(low, s[2]:min():item()), math.max(high, s[2]:max():item())
+  end
+  local margin = high > low and 0.05 * (high - low) or 1
+  lines[#lines + 1] = "unset key\nset size ratio -1"
+  lines[#lines + 1] = ("set xrange [%g:%g]\nset yrange [%g:%g]"):format(low - margin,
+    high + margin, low - margin, high + margin)
+  local panels = {}
+  for i = 1, #series do
+    panels[i] = ("plot $d%d with points pt 7 ps 0.3 lc rgb '#%s'"):format(i, i == 1 and "30507080" or "c04020")
+  end
+  gnuplot.side_by_side(lines, series, panels, o)
+  return gnuplot.run(lines, o)
+end
