@@ -89,3 +89,33 @@ describe("a run on a Brownian path", function()
     fails("option 'noise'", run_of, "ddpm", { noise = "brown" })
   end)
 end)
+
+describe("independent noise", function()
+  it("of a step that failed halfway is what it would have been", function()
+    for _, name in ipairs { "dpmpp_sde", "predictor_corrector", "dpm2_ancestral" } do
+      local calls = 0
+      local function failing(xt, t, o)
+        calls = calls + 1
+        if calls == 8 then error "no more" end
+        return model(xt, t, o)
+      end
+      local run = run_of({ name }, { noise = "independent", model = failing })
+      fails("no more", run.finish, run)
+      assert.equal(3, run.i)
+      assert.is_true(run:finish():equal(run_of({ name }, { noise = "independent" }):finish()), name)
+    end
+  end)
+
+  it("is new in each step that stands alone, from the same level too", function()
+    local function denoise(x, t) return p:estimate(model(x, t), x, t) end
+    for _, name in ipairs { "ddpm", "dpmpp_sde", "euler_ancestral", "lcm" } do
+      local step, x = d.sampler.step(name, denoise, p, { seed = 1 }), d.randn({ 2000, 2 }, { seed = 2 })
+      local pair = { t = 100, s = 60, i = 1, n = 1 }
+      local one, other, mean = step(x, pair, {}), step(x, pair, {}), d.zeros(2000, 2)
+      for _ = 1, 20 do mean = mean + step(x, pair, {}) / 20 end
+      one, other = one - mean, other - mean
+      local share = (one * other):mean():item() / (one:std():item() * other:std():item())
+      assert.is_true(math.abs(share) < 0.1, ("%s: %.3f"):format(name, share))
+    end
+  end)
+end)

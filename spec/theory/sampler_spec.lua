@@ -214,6 +214,26 @@ describe("adaptive samplers", function()
     end
   end)
 
+  it("start where x_T holds no signal: on data N(0, std^2) x moves as its standard deviation", function()
+    local std, q = 0.5, d.oracle.gaussian { mean = { 0 }, std = 0.5 }
+    for _, case in ipairs { { d.schedule.cosine { T = 200 }:rescale_zero_terminal_snr(), "v", 3e-5 },
+                            { d.schedule.flow { T = 200 }, "flow", 3e-5 } } do
+      local zero = d.process { schedule = case[1], predict = case[2] }
+      local s = zero.schedule
+      for _, last in ipairs { 0, 1, 150, 199 } do
+        local grid = d.grid.list(zero, { 200 }, { last = last })
+        local z = d.randn({ 9, 1 }, { seed = 6 })
+        local x = d.sample { model = q:denoiser(zero), process = zero, init = z, grid = grid,
+                             sampler = { "rk45", rtol = 1e-9, atol = 1e-9 } }
+        local a, n = s:signal(math.max(1, last)), s:noise(math.max(1, last))
+        local spread = a ^ 2 * std ^ 2 + n ^ 2
+        local want = z * (last > 0 and math.sqrt(spread) or a * std ^ 2 / math.sqrt(spread))
+        local gap = (x - want):abs():max():item()
+        assert.is_true(gap < case[3], ("%s to %d: %g"):format(s.name, last, gap))
+      end
+    end
+  end)
+
   it("say so where a denoiser is not smooth, and don't go on for ever", function()
     local function rough(x, t) return x * 0 + (math.sin(t[1] * 1e9) > 0 and 1 or -1) end
     local function lost(x) return x * d.tensor { { 0 }, { 0 / 0 } } end

@@ -33,7 +33,8 @@ local function mix(...)
   return coefficients(out)
 end
 
--- The arithmetic of a sampler, on coefficients; normal number k is coefficient k.
+-- Gives a sampler its arithmetic, on coefficients; normal number k is coefficient k. Returns what
+-- begins a step.
 local function arithmetic(own)
   local drawn = 2
   local function draws()
@@ -51,8 +52,9 @@ local function arithmetic(own)
     if type(sigma) ~= "number" then opts.fail(refusal) end
     return add({ sigma }, { draws() }, ...)
   end
-  own.mix_path = noise.independent(draws, add)
-  return own
+  local begin
+  own.mix_path, begin = noise.independent(draws, add)
+  return begin
 end
 
 -- E[x0 | xt] = mean + gain (xt - a mean), and the eps that goes with it.
@@ -94,11 +96,13 @@ return function(sampler, options)
   local _, solver, own = families.resolve(sampler)
   local grid = grid_of(o)
   local n = #grid
-  local step = solver.make(best(o.process, o.mean, o.std), o.process, arithmetic(own))
+  local begin = arithmetic(own)
+  local step = solver.make(best(o.process, o.mean, o.std), o.process, own)
   local first = solver.upward and grid[n][2] or grid[1][1]
   local x, history = start(o.process.schedule, first, o, o.exact_start or solver.upward), {}
   for i = 1, n do
     local pair = grid[solver.upward and n + 1 - i or i]
+    begin()
     x = step(x, { i = i, n = n, t = pair[1], s = pair[2] }, history)
   end
   local variance = 0

@@ -1,5 +1,5 @@
---- DPM-2, the midpoint method of Karras et al. 2022 (algorithm 2 of its code, after
---- DPM-Solver-2 of Lu et al. 2022): the slope halfway in ln sigma takes the whole step.
+--- DPM-2 of k-diffusion, after DPM-Solver-2 of Lu et al. 2022 and algorithm 2 of Karras et al.
+--- 2022: the slope halfway in ln sigma takes the whole step.
 --   sigma_m = sqrt(sigma_t sigma_s),  y_s = y_t + (sigma_s - sigma_t) eps(y_m),  y = x/a.
 -- At s = 0 there is no such middle: Euler's step, which returns x0.
 local levels = require "diffusion.sampler.levels"

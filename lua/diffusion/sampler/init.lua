@@ -21,11 +21,13 @@ local cfg = require "diffusion.guidance.cfg"
 
 local sampler = { names = families.names }
 
--- The arithmetic and noise of a step that stands alone, where the caller brings none.
-local function alone(process, given)
-  local own = { seed = given.seed or core.random_seed(), draws = 0, process = process }
-  local mix_noise, mix_path = noise.of(own)
-  return given.mix or core.ops.mix, given.mix_noise or mix_noise, given.mix_path or mix_path
+-- Gives a step that stands alone its arithmetic and noise, where the caller brings none; returns
+-- what is to be called before each.
+local function alone(own, process, given)
+  local mix_noise, mix_path, begin = noise.of { seed = given.seed or core.random_seed(), draws = 0, process = process }
+  own.mix, own.mix_noise = given.mix or core.ops.mix, given.mix_noise or mix_noise
+  own.mix_path = given.mix_path or mix_path
+  return begin
 end
 
 --- The step of a sampler by itself, for loops of one's own.
@@ -45,8 +47,12 @@ function sampler.step(which, denoise, process, o)
   o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
     mix_path = { "function" } }, 4)
   local _, solver, own = families.resolve(which)
-  own.mix, own.mix_noise, own.mix_path = alone(process, o)
-  return solver.make(denoise, process, own)
+  local begin = alone(own, process, o)
+  local step = solver.make(denoise, process, own)
+  return function(...)
+    begin()
+    return step(...)
+  end
 end
 
 local rules = {

@@ -12,9 +12,11 @@ local function clock(eta)
 end
 
 -- Within a step, increments that begin where it does are those of one path: what an earlier
--- one has drawn is drawn again, and goes on from there.
+-- one has drawn is drawn again, and goes on from there. The second result begins a step.
 local function within_step(draws)
-  local path = { ends = {}, draws = {} }
+  local path
+  local function begin() path = { ends = {}, draws = {} } end
+  begin()
   return function(sigma, from, to, eta)
     local n = #path.ends
     if from ~= path.from or n > 0 and to < path.ends[n] then
@@ -28,19 +30,21 @@ local function within_step(draws)
       before = lambda
     end
     return c, path.draws
-  end
+  end, begin
 end
 
 --- mix_path with a path of its own for each step, by what adds c_1 z_1 + c_2 z_2 + ... to a sum.
 ---@param draws fun(): integer a number for the next normal
 ---@param add fun(c: number[], draws: integer[], ...): any sum of c z and of the c x that follow
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
+---@return function begin to be called before each step, so that its noise is new: the next may
+---  start where this one did, and one that failed is taken again
 function noise.independent(draws, add)
-  local increment = within_step(draws)
+  local increment, begin = within_step(draws)
   return function(sigma, from, to, eta, ...)
     local c, which = increment(sigma, from, to, eta)
     return add(c, which, ...)
-  end
+  end, begin
 end
 
 -- The ends of a path of all levels. Where the schedule ends without signal, lambda ends
@@ -68,13 +72,16 @@ end
 ---@param run diffusion.run
 ---@return function mix_noise
 ---@return function mix_path
+---@return function begin as of noise.independent
 function noise.of(run)
   local function draws()
     rawset(run, "draws", run.draws + 1)
     return run.draws - 1
   end
   local function mix_noise(sigma, ...) return core.mix_noise(sigma, run.seed, streams.step, draws(), ...) end
-  if run.noise == "brownian" then return mix_noise, noise.brownian(run.process.schedule, run.seed) end
+  if run.noise == "brownian" then
+    return mix_noise, noise.brownian(run.process.schedule, run.seed), function() end
+  end
   return mix_noise, noise.independent(draws, function(c, which, ...)
     return core.mix_normals(c, run.seed, streams.step, which, ...)
   end)
