@@ -106,6 +106,15 @@ describe("independent noise", function()
     end
   end)
 
+  it("is finite for any eta", function()
+    for _, name in ipairs { "dpmpp_sde", "dpmpp_2m_sde", "dpm2_ancestral", "dpmpp_2s_ancestral" } do
+      for _, eta in ipairs { 1e-9, 1.5, 1e4 } do
+        local x = run_of({ name, eta = eta }, { noise = "independent", shape = { 50, 2 } }):finish()
+        assert.is_true(x:isfinite():all() and x:abs():max():item() < 5, ("%s %g"):format(name, eta))
+      end
+    end
+  end)
+
   it("is new in each step that stands alone, from the same level too", function()
     local function denoise(x, t) return p:estimate(model(x, t), x, t) end
     for _, name in ipairs { "ddpm", "dpmpp_sde", "euler_ancestral", "lcm" } do

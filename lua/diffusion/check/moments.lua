@@ -3,6 +3,7 @@
 --- x is kept as its coefficients of 1, of the start's noise and of each noise added since.
 local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
+local place = require "diffusion.sampler.place"
 local grids = require "diffusion.grid"
 local opts = require "diffusion.opts"
 
@@ -93,8 +94,9 @@ end
 --- print(d.check.moments("ddim", { process = p, steps = 10, std = 0.5 }))
 return function(sampler, options)
   local o = opts.check("moments", options, rules, 2)
-  local _, solver, own = families.resolve(sampler)
+  local name, solver, own = families.resolve(sampler)
   local grid = grid_of(o)
+  place.check_solver(o.process, grid[1][1], name, solver)
   local n = #grid
   local begin = arithmetic(own)
   local step = solver.make(best(o.process, o.mean, o.std), o.process, own)

@@ -86,7 +86,8 @@ end
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
 ---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
----  "brownian" (of one path for any number of steps), on_step}. Where
+---  "brownian" (of one path for any number of steps; that of churn, Langevin steps and lcm is
+---  of no path, and stays independent), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them

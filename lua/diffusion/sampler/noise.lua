@@ -23,10 +23,10 @@ local function within_step(draws)
       path, n = { from = from, ends = {}, draws = {} }, 0
     end
     if path.ends[n] ~= to then path.ends[n + 1], path.draws[n + 1] = to, draws() end
-    local tau, before, c = clock(eta), from, {}
-    local whole = tau(to) - tau(from)
+    local before, c = from, {}
+    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- the clock's, without overflow
     for i, lambda in ipairs(path.ends) do
-      c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / whole)
+      c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / (1 - tau(from)))
       before = lambda
     end
     return c, path.draws
