@@ -26,7 +26,7 @@ local function heun_start(denoise, mix, x, t, s, eps)
   return transfer(mix, x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
 end
 
--- The first three by Runge's and Kutta's, halfway in t (sec. 3.2; four evaluations each).
+-- The first three by Runge's and Kutta's, halfway in t (the paper's PRK; four evaluations each).
 local function runge_kutta_start(denoise, mix, x, t, s, m, eps)
   local _, second = denoise(transfer(mix, x, t, m, { 1 }, as_past(eps)), m.t)
   local _, third = denoise(transfer(mix, x, t, m, { 1 }, as_past(second)), m.t)
