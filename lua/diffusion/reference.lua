@@ -2491,7 +2491,7 @@ return {
     signature = "run()",
     text = "One step; nil when there is none left.",
     returns = {
-      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt" },
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
     },
   },
   ["run:clone"] = {

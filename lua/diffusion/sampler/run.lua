@@ -109,7 +109,8 @@ local function pair_of(run, i)
 end
 
 --- One step; nil when there is none left.
----@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt
+---@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt,
+---  or of xt raised by churn
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
   check_x("run.x", run.x, run.shape)

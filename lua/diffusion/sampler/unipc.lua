@@ -6,7 +6,8 @@
 --   x_s = (s_s/s_t) x_t + a_s ((1 - e^-h) m + sum_k w_k D_k),
 --   sum_k r_k^(j-1) w_k = j! gain(j + 1, h),   j = 1 .. number of k  (eq. 5).
 -- One D_k alone has w = B/2 instead, B = h (bh1) or 1 - e^-h (bh2). At s = 0 h is infinite:
--- m itself; and a step from a_t = 0, infinite too, is not corrected.
+-- m itself; and a step from a_t = 0, infinite too, is not corrected. m at s is of x as predicted,
+-- not as corrected: after a step far shorter than its neighbours that gap makes D_k large.
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 
