@@ -183,17 +183,17 @@ return {
   },
   ["d.check.order"] = {
     signature = "d.check.order(sampler, oracle, [options])",
-    text = "How fast a deterministic sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding.",
+    text = "How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding. Errors of a deterministic sampler are from the ODE's solution, root mean square. One that adds noise runs along one Brownian path for each sample, whatever its steps: its errors, a median, are from many more steps along it.",
     params = {
-      { name = "sampler", type = "string|function|table", text = "as of d.sample" },
+      { name = "sampler", type = "string|function|table", text = "as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
     },
     returns = {
       { type = "number|nil", text = "order nil where all was rounding" },
-      { type = "table", text = "rows { {steps, error, order, evaluations}, ... }: error is the root mean square" },
+      { type = "table", text = "rows { {steps, error, order, evaluations}, ... }" },
     },
-    example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nd.check.order(\"heun\", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })",
+    example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nd.check.order(\"heun\", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })\nd.check.order(\"euler_ancestral\", mixture, { samples = 8, steps = { 20, 40 }, fine = 4 })",
   },
   ["d.checkpoint"] = {
     signature = "d.checkpoint(options)",
@@ -1603,7 +1603,7 @@ return {
   },
   ["d.sampler.preset"] = {
     signature = "d.sampler.preset(name, [options])",
-    text = "What another library's sampler is here: one of ours with the options that make it so, to be given as `sampler`. Of diffusers by its class, \"diffusers-\" with ddpm, unclip, ddim, pndm (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa, lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others: \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" and \"lucidrains-\" names. The grids are d.grid.preset's.",
+    text = "What another library's sampler is here: one of ours with the options that make it so, to be given as `sampler`. Of diffusers by its class, \"diffusers-\" with ddpm, unclip, ddim, pndm (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa, lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others there are names in \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" and \"lucidrains-\". The grids are d.grid.preset's.",
     params = {
       { name = "name", type = "string", text = "one of d.sampler.presets()" },
       { name = "options", type = "table", text = "of that sampler, in the place of the preset's", optional = true },
@@ -1649,7 +1649,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps and lcm is of no path, and stays independent) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2510,7 +2510,7 @@ return {
     signature = "run()",
     text = "One step; nil when there is none left.",
     returns = {
-      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt" },
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
     },
   },
   ["run:clone"] = {

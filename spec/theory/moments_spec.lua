@@ -115,6 +115,8 @@ describe("d.check.moments", function()
     for _, name in ipairs { "rk45", "dpm_adaptive", { "ddim_inversion", exact = true } } do
       fails("it isn't linear", d.check.moments, name, { process = p, steps = 3 })
     end
+    fails("x_t holds no signal at t = 10, and heun divides by it", d.check.moments, "heun",
+      { process = d.process { schedule = d.schedule.flow { T = 10 } } })
     fails("option 'process' is missing", d.check.moments, "ddim", {})
     fails("did you mean 'ddim'", d.check.moments, "ddmi", { process = p })
   end)

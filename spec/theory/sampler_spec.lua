@@ -104,8 +104,6 @@ describe("d.check.order", function()
     assert.equal(order, rows[2][3])
     fails("at least two numbers of steps", d.check.order, "heun", mixture, { steps = { 10 } })
     fails("number 2 is 10", d.check.order, "heun", mixture, { steps = { 10, 10 } })
-    fails("this sampler adds noise", d.check.order, "ddpm", mixture, { quiet = true })
-    fails("this sampler adds noise", d.check.order, "annealed_langevin", mixture, { quiet = true })
     fails("ddim_inversion walks from the data to noise", d.check.order, "ddim_inversion", mixture)
     fails("number 1 is 2.5", d.check.order, "heun", mixture, { steps = { 2.5, 10 } })
   end)
@@ -213,6 +211,26 @@ describe("adaptive samplers", function()
     for _, name in ipairs { "rk45", "dpm_adaptive" } do
       local all, one = run(name), run(name, 1)
       assert.equal(all[1][1], one[1][1])
+    end
+  end)
+
+  it("start where x_T holds no signal: on data N(0, std^2) x moves as its standard deviation", function()
+    local std, q = 0.5, d.oracle.gaussian { mean = { 0 }, std = 0.5 }
+    for _, case in ipairs { { d.schedule.cosine { T = 200 }:rescale_zero_terminal_snr(), "v", 3e-5 },
+                            { d.schedule.flow { T = 200 }, "flow", 3e-5 } } do
+      local zero = d.process { schedule = case[1], predict = case[2] }
+      local s = zero.schedule
+      for _, last in ipairs { 0, 1, 150, 199 } do
+        local grid = d.grid.list(zero, { 200 }, { last = last })
+        local z = d.randn({ 9, 1 }, { seed = 6 })
+        local x = d.sample { model = q:denoiser(zero), process = zero, init = z, grid = grid,
+                             sampler = { "rk45", rtol = 1e-9, atol = 1e-9 } }
+        local a, n = s:signal(math.max(1, last)), s:noise(math.max(1, last))
+        local spread = a ^ 2 * std ^ 2 + n ^ 2
+        local want = z * (last > 0 and math.sqrt(spread) or a * std ^ 2 / math.sqrt(spread))
+        local gap = (x - want):abs():max():item()
+        assert.is_true(gap < case[3], ("%s to %d: %g"):format(s.name, last, gap))
+      end
     end
   end)
 

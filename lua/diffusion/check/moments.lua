@@ -3,6 +3,7 @@
 --- x is kept as its coefficients of 1, of the start's noise and of each noise added since.
 local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
+local place = require "diffusion.sampler.place"
 local grids = require "diffusion.grid"
 local opts = require "diffusion.opts"
 
@@ -33,7 +34,8 @@ local function mix(...)
   return coefficients(out)
 end
 
--- The arithmetic of a sampler, on coefficients; normal number k is coefficient k.
+-- Gives a sampler its arithmetic, on coefficients; normal number k is coefficient k. Returns what
+-- begins a step.
 local function arithmetic(own)
   local drawn = 2
   local function draws()
@@ -51,8 +53,9 @@ local function arithmetic(own)
     if type(sigma) ~= "number" then opts.fail(refusal) end
     return add({ sigma }, { draws() }, ...)
   end
-  own.mix_path = noise.independent(draws, add)
-  return own
+  local begin
+  own.mix_path, begin = noise.independent(draws, add)
+  return begin
 end
 
 -- E[x0 | xt] = mean + gain (xt - a mean), and the eps that goes with it.
@@ -91,14 +94,17 @@ end
 --- print(d.check.moments("ddim", { process = p, steps = 10, std = 0.5 }))
 return function(sampler, options)
   local o = opts.check("moments", options, rules, 2)
-  local _, solver, own = families.resolve(sampler)
+  local name, solver, own = families.resolve(sampler)
   local grid = grid_of(o)
+  place.check_solver(o.process, grid[1][1], name, solver)
   local n = #grid
-  local step = solver.make(best(o.process, o.mean, o.std), o.process, arithmetic(own))
+  local begin = arithmetic(own)
+  local step = solver.make(best(o.process, o.mean, o.std), o.process, own)
   local first = solver.upward and grid[n][2] or grid[1][1]
   local x, history = start(o.process.schedule, first, o, o.exact_start or solver.upward), {}
   for i = 1, n do
     local pair = grid[solver.upward and n + 1 - i or i]
+    begin()
     x = step(x, { i = i, n = n, t = pair[1], s = pair[2] }, history)
   end
   local variance = 0

@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local families = require "diffusion.sampler.families"
 local gradient = require "diffusion.gradient"
+local noise = require "diffusion.sampler.noise"
 local opts = require "diffusion.opts"
 
 local rules = {
@@ -13,6 +14,9 @@ local rules = {
   samples = { "integer", default = 64, min = 1 },
   start = { "integer", default = 0, min = 0 },
   exact = { "integer", default = 500, min = 10 },
+  seed = { "integer", default = 1 },
+  reference = { "any" },
+  fine = { "integer", default = 16, min = 2 },
   quiet = { "boolean", default = false },
 }
 
@@ -50,28 +54,35 @@ local function exact(oracle, y, from, to, n)
   return core.ops.mix(16 / 15, kutta(oracle, y, from, to, 2 * n), -1 / 15, kutta(oracle, y, from, to, n))
 end
 
--- The arithmetic of a sampler that adds no noise: with it, it ends elsewhere each time.
-local function without_noise(own)
-  local function mix_no_noise(sigma, ...)
+-- The arithmetic of a sampler: all noise is of one Brownian path, whatever the steps. Tells
+-- `seen` when there is any.
+local function arithmetic(own, name, schedule, seed, seen)
+  local along = noise.brownian(schedule, seed)
+  own.mix = core.ops.mix
+  function own.mix_path(sigma, from, to, eta, ...)
     if sigma == 0 then return core.ops.mix(...) end
-    opts.fail "order: this sampler adds noise, so it has no end of its own to be held against; d.check.moments has"
+    seen.path = true
+    return along(sigma, from, to, eta, ...)
   end
-  own.mix, own.mix_noise = core.ops.mix, mix_no_noise
-  function own.mix_path(sigma, _, _, _, ...) return mix_no_noise(sigma, ...) end
+  function own.mix_noise(sigma, ...)
+    if sigma == 0 then return core.ops.mix(...) end
+    opts.fail("order: the noise that %s adds is not of a path that runs of other steps could share, so it comes to "
+      .. "nothing along one; its moments can be checked (d.check.moments), or its samples", name)
+  end
+  return own
 end
 
--- Where the sampler ends, as y = x/a, from y at the first level, and how often it asked.
--- Its first `start` steps are fed the truth: they only fill its history.
+-- Where the sampler ends, as y = x/a, from y at the first level, how often it asked, and
+-- whether it added noise. Its first `start` steps are fed the truth: they only fill its history.
 local function sampled_end(sampler, oracle, process, y, o, N)
-  local schedule, times, asked = process.schedule, levels(process.schedule, o, N), 0
+  local schedule, times, asked, seen = process.schedule, levels(process.schedule, o, N), 0, {}
   local model, history = oracle:denoiser(process), {}
-  local _, solver, own = families.resolve(sampler)
+  local name, solver, own = families.resolve(sampler)
   local function denoise(x, t)
     asked = asked + 1
     return process:estimate(model(x, t), x, t)
   end
-  without_noise(own)
-  local step, x = solver.make(denoise, process, own), nil
+  local step, x = solver.make(denoise, process, arithmetic(own, name, schedule, o.seed, seen)), nil
   for i = 1, N do
     if i <= o.start + 1 then
       x = exact(oracle, y, schedule:sigma(times[1]), schedule:sigma(times[i]), o.exact // 10)
@@ -79,8 +90,10 @@ local function sampled_end(sampler, oracle, process, y, o, N)
     end
     x = step(x, { i = i, n = N, t = times[i], s = times[i + 1] }, history)
   end
-  return x / schedule:signal(times[N + 1]), asked
+  return x / schedule:signal(times[N + 1]), asked, seen.path
 end
+
+local head = "%8s %12s %12s %8s  error from %s"
 
 local function print_row(N, asked, gap, order)
   print(("%8d %12d %12.3e %8s"):format(N, asked, gap, order and ("%.2f"):format(order) or ""))
@@ -91,18 +104,42 @@ local function rounding(truth)
   return (core.real == "f64" and 1e-13 or 2e-6) * truth:square():mean():item() ^ 0.5
 end
 
+-- The size of an error: the root mean square of all samples; along paths the median of a
+-- sample's own, since the few that pass close between two modes end now in one, now in the other.
+local function size_of(gap, path)
+  if not path then return gap:square():mean():item() ^ 0.5 end
+  return gap:square():mean(2):sqrt():quantile(0.5):item()
+end
+
+-- What errors are counted from, and its name: of the ODE its solution, of a path the end of
+-- many more steps along it.
+local function truth_of(sampler, oracle, process, y, o, path)
+  if not path then
+    if o.reference then opts.fail("order: a reference is for samplers that add noise; the truth here is the ODE") end
+    return exact(oracle, y, o.from, o.to, o.exact), ("the ODE's solution, by %d steps of order 4"):format(o.exact)
+  end
+  if o.start > 0 then opts.fail("order: start = %d exact steps are known of the ODE only, not of a path", o.start) end
+  local which, N = o.reference or sampler, o.fine * o.steps[#o.steps]
+  local end_of, _, noisy = sampled_end(which, oracle, process, y, o, N)
+  local name = families.resolve(which)
+  if not noisy then opts.fail("order: the reference %s adds no noise, so it isn't on the path", name) end
+  return end_of, ("%s in %d steps along the same Brownian path"):format(name, N)
+end
+
 -- The table's rows, and the last order that rounding didn't touch.
 local function measured(sampler, oracle, process, y, o)
-  local truth = exact(oracle, y, o.from, o.to, o.exact)
-  local least, rows, last = rounding(truth), {}, nil
-  if not o.quiet then print(("%8s %12s %12s %8s"):format("steps", "evaluations", "error", "order")) end
+  local ends, rows, last = {}, {}, nil
+  for i, N in ipairs(o.steps) do ends[i] = table.pack(sampled_end(sampler, oracle, process, y, o, N)) end
+  local path = ends[1][3]
+  local truth, what = truth_of(sampler, oracle, process, y, o, path)
+  local least = rounding(truth)
+  if not o.quiet then print(head:format("steps", "evaluations", "error", "order", what)) end
   for i, N in ipairs(o.steps) do
-    local got, asked = sampled_end(sampler, oracle, process, y, o, N)
-    local gap = (got - truth):square():mean():item() ^ 0.5
+    local gap = size_of(ends[i][1] - truth, path)
     local order = i > 1 and math.log(rows[i - 1][2] / gap) / math.log(N / o.steps[i - 1]) or nil
-    rows[i] = { N, gap, order, asked }
+    rows[i] = { N, gap, order, ends[i][2] }
     if gap > least then last = order end
-    if not o.quiet then print_row(N, asked, gap, order) end
+    if not o.quiet then print_row(N, ends[i][2], gap, order) end
   end
   return last, rows
 end
@@ -121,25 +158,31 @@ local function check_steps(steps)
   end
 end
 
---- How fast a deterministic sampler's error falls with the number of steps, uniform in
---- ln sigma: prints a table, and returns the last order seen above rounding.
----@param sampler string|function|table as of d.sample
+--- How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a
+--- table, and returns the last order seen above rounding. Errors of a deterministic sampler are
+--- from the ODE's solution, root mean square. One that adds noise runs along one Brownian path
+--- for each sample, whatever its steps: its errors, a median, are from many more steps along it.
+---@param sampler string|function|table as of d.sample; not one whose noise is no path's
+--- (euler_churn, lcm, annealed_langevin and their like)
 ---@param oracle any a distribution of d.oracle
 ---@param options table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02
 ---  (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed
 ---  the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the
----  reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double
----  goes on
+---  ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself
+---  (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows
+---  as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some
+---  1e-6: DIFFUSION_PRECISION=double goes on
 ---@return number|nil order nil where all was rounding
----@return table rows { {steps, error, order, evaluations}, ... }: error is the root mean square
+---@return table rows { {steps, error, order, evaluations}, ... }
 ---@usage local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }
 --- d.check.order("heun", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })
+--- d.check.order("euler_ancestral", mixture, { samples = 8, steps = { 20, 40 }, fine = 4 })
 return function(sampler, oracle, options)
   local o = opts.check("order", options, rules, 3)
   check_steps(o.steps)
   check_sampler(sampler)
   local process = o.process or require("diffusion.process").process {
     schedule = require("diffusion.schedule").schedule.cosine { T = 1000 }, predict = "x0" }
-  local y = core.randn({ o.samples, oracle.D }, { seed = 1 }) * o.from
+  local y = core.randn({ o.samples, oracle.D }, { seed = o.seed }) * o.from
   return gradient.no_grad(measured, sampler, oracle, process, y, o)
 end

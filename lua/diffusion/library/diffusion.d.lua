@@ -210,13 +210,16 @@ d.check = {}
 ---@return number variance
 function d.check.moments(sampler, options) end
 
---- How fast a deterministic sampler's error falls with the number of steps, uniform in ln
---- sigma: prints a table, and returns the last order seen above rounding.
----@param sampler string|function|table as of d.sample
+--- How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a
+--- table, and returns the last order seen above rounding. Errors of a deterministic sampler
+--- are from the ODE's solution, root mean square. One that adds noise runs along one Brownian
+--- path for each sample, whatever its steps: its errors, a median, are from many more steps
+--- along it.
+---@param sampler string|function|table as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the reference), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
 ---@return number|nil order nil where all was rounding
----@return table rows { {steps, error, order, evaluations}, ... }: error is the root mean square
+---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
 --- What a run is made of, and the file that it is kept in.
@@ -1100,8 +1103,9 @@ function d.sampler.names() end
 --- and dpm-singlestep. A peer's defect is kept only where the name says it:
 --- eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step,
 --- churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes,
---- half-second-difference, wrong-sign, threshold-capped. Of others: "dpm-solver-", "edm-",
---- "guided-diffusion-", "k-diffusion-" and "lucidrains-" names. The grids are d.grid.preset's.
+--- half-second-difference, wrong-sign, threshold-capped. Of others there are names in
+--- "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids are
+--- d.grid.preset's.
 ---@param name string one of d.sampler.presets()
 ---@param options? table of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
@@ -1125,7 +1129,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps and lcm is of no path, and stays independent) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 

@@ -1,18 +1,19 @@
 --- DDIM: Song et al. 2021, "Denoising diffusion implicit models", eq. 12 and 16.
 -- x_s = a_s x0 + sqrt(s_s^2 - sigma^2) eps + sigma z with sigma^2 = eta^2 times the
 -- posterior's variance: eta = 0 is deterministic, eta = 1 is ddpm with fixed_small.
+local fail = require("diffusion.opts").fail
+
 local function ddim(denoise, process, opts)
-  local eta = opts.eta or 0
-  local schedule = process.schedule
+  local schedule, eta = process.schedule, opts.eta
   return function(x, pair)
     local t, s = pair.t, pair.s
     local x0, eps = denoise(x, t)
     if s == 0 then return x0 end
     local variance = eta == 0 and 0 or eta ^ 2 * schedule:posterior_variance(t, s)
     local left = schedule:noise(s) ^ 2 - variance
-    if left < -1e-12 then
-      error(("ddim: eta = %g leaves a negative variance %.3g at t = %g, s = %g"):format(
-        eta, left, t, s), 0)
+    if left < -1e-12 * variance then
+      fail("sampler ddim: eta = %g asks for more noise than there is at s = %g, from t = %g: up to %.4g is possible "
+        .. "there", eta, s, t, eta * schedule:noise(s) / math.sqrt(variance))
     end
     local direction = math.sqrt(math.max(0, left))
     if variance == 0 then return opts.mix(schedule:signal(s), x0, direction, eps) end
@@ -21,4 +22,4 @@ local function ddim(denoise, process, opts)
   end
 end
 
-return { ddim = { make = ddim, rules = { eta = { "number", min = 0 } }, order = 1 } }
+return { ddim = { make = ddim, rules = { eta = { "number", default = 0, min = 0 } }, order = 1 } }

@@ -1,5 +1,5 @@
---- DPM-2, the midpoint method of Karras et al. 2022 (algorithm 2 of its code, after
---- DPM-Solver-2 of Lu et al. 2022): the slope halfway in ln sigma takes the whole step.
+--- DPM-2 of k-diffusion, after DPM-Solver-2 of Lu et al. 2022 and algorithm 2 of Karras et al.
+--- 2022: the slope halfway in ln sigma takes the whole step.
 --   sigma_m = sqrt(sigma_t sigma_s),  y_s = y_t + (sigma_s - sigma_t) eps(y_m),  y = x/a.
 -- At s = 0 there is no such middle: Euler's step, which returns x0.
 local levels = require "diffusion.sampler.levels"
@@ -17,18 +17,20 @@ local function dpm2(denoise, process, opts)
   end
 end
 
--- The same to sigma_down, and noise from there up to sigma_s (k-diffusion).
+-- The same to sigma_down, and noise from there up to sigma_s (k-diffusion). Where eta > 1 makes
+-- sigma_down 0 there is no middle either.
 local function dpm2_ancestral(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
     if s.t == 0 then return x0 end
-    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta or 1)
-    local m = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
-    local middle = opts.mix(m.a / t.a, x, m.a * (m.sigma - t.sigma), eps)
-    local _, slope = denoise(middle, m.t)
-    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), slope)
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta)
+    if down > 0 then
+      local m = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
+      eps = select(2, denoise(opts.mix(m.a / t.a, x, m.a * (m.sigma - t.sigma), eps), m.t))
+    end
+    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), eps)
   end
 end
 

@@ -31,7 +31,7 @@ end
 local orders = { first, second, third }
 
 local function dpm_solver(denoise, process, opts)
-  local level, step = levels.of(process), orders[opts.order or 3]
+  local level, step = levels.of(process), orders[opts.order]
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)

@@ -26,18 +26,20 @@ local function dpmpp_2s(denoise, process, opts)
 end
 
 -- The same to the level of sigma_down, and noise from there up to sigma_s (k-diffusion), in
--- y = x/a: y_s = (sigma_down/sigma_t) y_t + (1 - e^-h) m + up z, h to sigma_down.
+-- y = x/a: y_s = (sigma_down/sigma_t) y_t + (1 - e^-h) m + up z, h to sigma_down. Where that is
+-- 0 (eta > 1) or sigma_t infinite, h has no half: m itself.
 local function dpmpp_2s_ancestral(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
-    local m, h = denoise(x, t.t), s.lambda - t.lambda
-    if h == math.huge then return first(opts.mix, x, m, t, s) end
+    local m = denoise(x, t.t)
+    if s.t == 0 then return m end
     local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta)
-    local half = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
-    local middle = denoise(first(opts.mix, x, m, t, half), half.t)
-    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a * down / t.sigma, x,
-      s.a * (1 - down / t.sigma), middle)
+    if down > 0 and t.a > 0 then
+      local half = levels.at_sigma(process, level, math.sqrt(t.sigma * down))
+      m = denoise(first(opts.mix, x, m, t, half), half.t)
+    end
+    return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a * down / t.s, x, s.a * (1 - down / t.sigma), m)
   end
 end
 
@@ -109,7 +111,7 @@ local function third(mix, x, m, t, s, history, d2)
 end
 
 local function dpmpp_3m(denoise, process, opts)
-  local level, d2 = levels.of(process), opts.d2 or 2
+  local level, d2 = levels.of(process), opts.d2
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)

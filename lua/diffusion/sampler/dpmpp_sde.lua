@@ -1,4 +1,4 @@
---- SDE-DPM-Solver++: Lu et al. 2022, "DPM-Solver++", sec. 4.3 and eq. 14 and 15, on the model's
+--- SDE-DPM-Solver++: Lu et al. 2022, "DPM-Solver++", its section on diffusion SDEs, on the model's
 --- x0 (m below); with eta between the ODE (0) and the reverse SDE (1, the default).
 -- With h = lambda_s - lambda_t and H = (1 + eta) h the exact solution is
 --   x_s = (s_s/s_t) e^(-eta h) x_t + a_s (integral of e^-(H - v) m over v in 0..H)
@@ -18,7 +18,8 @@ local function step(opts, x, t, s, eta, ...)
   return opts.mix_path(sigma, t.lambda, s.lambda, eta, keep, x, ...)
 end
 
--- k-diffusion's: m at a level halfway in lambda, reached along the path of the noise.
+-- k-diffusion's: m at a level halfway in lambda, reached along the path of the noise. Its eta is
+-- of the SDE above; k-diffusion's own, unless 0 or 1, scales sigma_up of an ancestral step.
 local function dpmpp_sde(denoise, process, opts)
   local level, eta = levels.of(process), opts.eta
   return function(x, pair)

@@ -34,7 +34,7 @@ local function euler_ancestral(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
     if s.t == 0 then return x0 end
-    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta or 1)
+    local down, up = levels.ancestral(t.sigma, s.sigma, opts.eta)
     return opts.mix_path(s.a * up, t.lambda, s.lambda, 1, s.a / t.a, x, s.a * (down - t.sigma), eps)
   end
 end

@@ -30,8 +30,9 @@ local sampler = { names = families.names }
 --- one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect
 --- is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride,
 --- told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v,
---- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others: "dpm-solver-", "edm-",
---- "guided-diffusion-", "k-diffusion-" and "lucidrains-" names. The grids are d.grid.preset's.
+--- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others there are
+--- names in "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids
+--- are d.grid.preset's.
 ---@param name string one of d.sampler.presets()
 ---@param options? table of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
@@ -50,11 +51,13 @@ end
 ---@return string[]
 function sampler.presets() return presets.names() end
 
--- The arithmetic and noise of a step that stands alone, where the caller brings none.
-local function alone(process, given)
-  local own = { seed = given.seed or core.random_seed(), draws = 0, process = process }
-  local mix_noise, mix_path = noise.of(own)
-  return given.mix or core.ops.mix, given.mix_noise or mix_noise, given.mix_path or mix_path
+-- Gives a step that stands alone its arithmetic and noise, where the caller brings none; returns
+-- what is to be called before each.
+local function alone(own, process, given)
+  local mix_noise, mix_path, begin = noise.of { seed = given.seed or core.random_seed(), draws = 0, process = process }
+  own.mix, own.mix_noise = given.mix or core.ops.mix, given.mix_noise or mix_noise
+  own.mix_path = given.mix_path or mix_path
+  return begin
 end
 
 --- The step of a sampler by itself, for loops of one's own.
@@ -74,8 +77,12 @@ function sampler.step(which, denoise, process, o)
   o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
     mix_path = { "function" } }, 4)
   local _, solver, own = families.resolve(which)
-  own.mix, own.mix_noise, own.mix_path = alone(process, o)
-  return solver.make(denoise, process, own)
+  local begin = alone(own, process, o)
+  local step = solver.make(denoise, process, own)
+  return function(...)
+    begin()
+    return step(...)
+  end
 end
 
 local rules = {
@@ -109,7 +116,8 @@ end
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
 ---  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
----  guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps) |
+---  guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that
+---  of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) |
 ---  generator | list of them | function(x), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:

@@ -37,15 +37,16 @@ end
 
 --- How an ancestral step from sigma_t to sigma_s is divided: without noise down to `down`, and
 --- by noise `up` from there, down^2 + up^2 = sigma_s^2. With eta = 1 up^2 is the variance of
---- q(y_s | y_t, x0), y = x/a (Ho et al. 2020, eq. 7).
+--- q(y_s | y_t, x0), y = x/a (Ho et al. 2020, eq. 7); eta > 1 has at most up = sigma_s.
 ---@param t number sigma_t
 ---@param s number sigma_s < sigma_t
 ---@param eta number
 ---@return number down
 ---@return number up
 function levels.ancestral(t, s, eta)
-  local up = math.min(s, eta * s * math.sqrt(1 - (s / t) ^ 2))
-  return math.sqrt(s ^ 2 - up ^ 2), up
+  local left = 1 - eta ^ 2 + (eta * s / t) ^ 2 -- down^2 / s^2, of which nothing cancels at eta = 1
+  if left <= 0 then return 0, s end
+  return s * math.sqrt(left), s * eta * math.sqrt(1 - (s / t) ^ 2)
 end
 
 -- Sum over j >= 0 of h (-h)^j / (j + k)!, where the closed form would cancel.

@@ -10,7 +10,7 @@ local function lms(denoise, process, opts)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.sigma, opts.order or 4)
+    local past = multistep.remember(history, eps, t.sigma, opts.order)
     if s.t == 0 and not opts.final then return x0 end
     local way, nodes, moments = s.sigma - t.sigma, {}, {}
     for i, old in ipairs(past) do

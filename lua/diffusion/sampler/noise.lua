@@ -13,35 +13,39 @@ local function clock(eta)
 end
 
 -- Within a step, increments that begin where it does are those of one path: what an earlier
--- one has drawn is drawn again, and goes on from there.
+-- one has drawn is drawn again, and goes on from there. The second result begins a step.
 local function within_step(draws)
-  local path = { ends = {}, draws = {} }
+  local path
+  local function begin() path = { ends = {}, draws = {} } end
+  begin()
   return function(sigma, from, to, eta)
     local n = #path.ends
     if from ~= path.from or n > 0 and to < path.ends[n] then
       path, n = { from = from, ends = {}, draws = {} }, 0
     end
     if path.ends[n] ~= to then path.ends[n + 1], path.draws[n + 1] = to, draws() end
-    local tau, before, c = clock(eta), from, {}
-    local whole = tau(to) - tau(from)
+    local before, c = from, {}
+    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- the clock's, without overflow
     for i, lambda in ipairs(path.ends) do
-      c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / whole)
+      c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / (1 - tau(from)))
       before = lambda
     end
     return c, path.draws
-  end
+  end, begin
 end
 
 --- mix_path with a path of its own for each step, by what adds c_1 z_1 + c_2 z_2 + ... to a sum.
 ---@param draws fun(): any the next normal, or its number
 ---@param add fun(c: number[], draws: any[], ...): any sum of c z and of the c x that follow
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
+---@return function begin to be called before each step, so that its noise is new: the next may
+---  start where this one did, and one that failed is taken again
 function noise.independent(draws, add)
-  local increment = within_step(draws)
+  local increment, begin = within_step(draws)
   return function(sigma, from, to, eta, ...)
     local c, which = increment(sigma, from, to, eta)
     return add(c, which, ...)
-  end
+  end, begin
 end
 
 -- The ends of a path of all levels. Where the schedule ends without signal, lambda ends
@@ -87,8 +91,7 @@ function noise.given(source) return source ~= nil and type(source) ~= "string" e
 -- mix_noise and mix_path by normals that are drawn as they are asked for.
 local function by_source(run)
   local mix = core.ops.mix
-  -- kept beyond the step's scope: noise.independent may ask for it again
-  local function draw() return core.unscope(noise.drawn(run.noise, run._x)) end
+  local function draw() return noise.drawn(run.noise, run._x) end
   local function add(c, z, ...)
     local terms = {}
     for i = 1, #z do terms[2 * i - 1], terms[2 * i] = c[i], z[i] end
@@ -101,6 +104,7 @@ end
 ---@param run diffusion.run
 ---@return function mix_noise
 ---@return function mix_path
+---@return function begin as of noise.independent
 function noise.of(run)
   if noise.given(run.noise) then return by_source(run) end
   local function draws()
@@ -108,7 +112,9 @@ function noise.of(run)
     return run.draws - 1
   end
   local function mix_noise(sigma, ...) return core.mix_noise(sigma, run.seed, streams.step, draws(), ...) end
-  if run.noise == "brownian" then return mix_noise, noise.brownian(run.process.schedule, run.seed) end
+  if run.noise == "brownian" then
+    return mix_noise, noise.brownian(run.process.schedule, run.seed), function() end
+  end
   return mix_noise, noise.independent(draws, function(c, which, ...)
     return core.mix_normals(c, run.seed, streams.step, which, ...)
   end)

@@ -51,7 +51,12 @@ local function check_target(process, t)
   end
 end
 
-local function check_solver(process, t, name, solver)
+--- Whether a solver can start at level t; a sentence where it can't.
+---@param process diffusion.process
+---@param t number
+---@param name string
+---@param solver table
+function place.check_solver(process, t, name, solver)
   if solver.signal and process.schedule:snr(t) == 0 then
     opts.fail("sampler: x_t holds no signal at t = %g, and %s divides by it; take unipc, ddim or dpmpp_2m, or "
       .. "give a grid that starts lower", t, name)
@@ -77,7 +82,7 @@ function place.grid(o, name, solver)
     grid = type(grid) == "table" and grids.grid.list(o.process.schedule, grid) or named_grid(o, solver)
   end
   check_target(o.process, grid[1][1])
-  check_solver(o.process, grid[1][1], name, solver)
+  place.check_solver(o.process, grid[1][1], name, solver)
   return grid
 end
 

@@ -36,7 +36,7 @@ local function heun_start(value, move, x, t, s, eps)
   return move(x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
 end
 
--- The first three by Runge's and Kutta's, halfway in t (sec. 3.2; four evaluations each).
+-- The first three by Runge's and Kutta's, halfway in t (the paper's PRK; four evaluations each).
 local function runge_kutta_start(value, move, x, t, s, m, eps)
   local second = value(move(x, t, m, { 1 }, as_past(eps)), m)
   local third = value(move(x, t, m, { 1 }, as_past(second)), m)

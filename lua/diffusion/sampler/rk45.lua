@@ -58,14 +58,25 @@ local function stepper(denoise, mix, at)
   end
 end
 
+-- Where x_T holds no signal, a schedule of numbers alone has no levels between T and T - 1: a
+-- step of ddim crosses there.
+local function crossed(process, level, ask, mix, z, t, s)
+  local schedule = process.schedule
+  if t.a > 0 or t.t == s.t or pcall(schedule.log_snr, schedule, t.t - 1 / 2) then return z, t end
+  local x0, eps = ask(z, each(z:size(1), function() return t end))
+  local n = level(math.max(s.t, t.t - 1))
+  return mix(n.a, x0, n.s, eps), n
+end
+
 local function rk45(denoise, process, opts)
   local level, ask = adaptive.circle(process), adaptive.denoiser(denoise, opts.mix)
   local o = { h = 0.02, atol = opts.atol, rtol = opts.rtol, most = opts.most, order = 5, name = "rk45",
               place = "the angle", mix = opts.mix }
   return function(x, pair)
     local t, s = level(pair.t), level(math.max(pair.s, math.min(1, pair.t)))
-    local try = stepper(ask, opts.mix, reader(process, level, t, s))
-    local z = adaptive.walk(opts.mix(1 / t.r, x), angle(t), angle(s), try, o)
+    local z
+    z, t = crossed(process, level, ask, opts.mix, opts.mix(1 / t.r, x), t, s)
+    z = adaptive.walk(z, angle(t), angle(s), stepper(ask, opts.mix, reader(process, level, t, s)), o)
     x = opts.mix(s.r, z)
     return pair.s > 0 and x or (denoise(x, s.t))
   end

@@ -60,8 +60,13 @@ end
 local function make_step(run)
   local step_opts = { mix = core.ops.mix }
   for k, v in pairs(run.sampler_options) do step_opts[k] = v end
-  step_opts.mix_noise, step_opts.mix_path = noise.of(run)
-  return run.solver.make(denoiser(run), run.process, step_opts)
+  local begin
+  step_opts.mix_noise, step_opts.mix_path, begin = noise.of(run)
+  local step = run.solver.make(denoiser(run), run.process, step_opts)
+  return function(...)
+    begin()
+    return step(...)
+  end
 end
 
 -- Tables anew, all the way down; tensors, which solvers never write to, are shared.
@@ -104,7 +109,8 @@ local function pair_of(run, i)
 end
 
 --- One step; nil when there is none left.
----@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt
+---@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt,
+---  or of xt raised by churn
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
   check_x("run.x", run.x, run.shape)

@@ -7,7 +7,8 @@
 --   sum_k r_k^(j-1) w_k = j! g(j + 1),   j = 1 .. number of k  (eq. 5),
 -- keep, scale and g as in expansion.lua: with x0 s_s/s_t, a_s and gain(k, h). One D_k alone has
 -- w = B/2 instead, B = h (bh1; -h with eps) or g(1) (bh2). At s = 0 h is infinite: x0; and a
--- step from a_t = 0, infinite too, is not corrected.
+-- step from a_t = 0, infinite too, is not corrected. m at s is of x as predicted, not as
+-- corrected: after a step far shorter than its neighbours that gap makes D_k large.
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
@@ -49,8 +50,8 @@ end
 
 local function unipc(of)
   return function(denoise, process, opts)
-    local level, mix, form = levels.of(process), opts.mix, { of = of, variant = opts.variant or "bh2" }
-    local order, correct = opts.order or 2, opts.corrector ~= false
+    local level, mix, form = levels.of(process), opts.mix, { of = of, variant = opts.variant }
+    local order, correct = opts.order, opts.corrector
     return function(x, pair, history)
       local t, s = level(pair.t), level(pair.s)
       local x0, eps = denoise(x, t.t)
