@@ -389,6 +389,24 @@ describe("metrics", function()
   end)
 end)
 
+describe("d.sampler.explain", function()
+  it("has a line for every sampler, with its source", function()
+    local text = d.sampler.explain()
+    for _, name in ipairs(d.sampler.names()) do
+      local _, solver = families.resolve(name)
+      assert.truthy(text:find("\n" .. name .. " ", 1, true), name)
+      assert.truthy(text:find(assert(solver.source, name), 1, true), name)
+    end
+  end)
+  it("tells one's options, and what a preset stands for", function()
+    assert.matches("order = 2 %(1%.%.3%)", d.sampler.explain "unipc")
+    assert.matches("stands for dpmpp_2m with lower_order_final = 15", d.sampler.explain "diffusers-dpmpp-2m")
+    assert.matches("its defect kept", d.sampler.explain "diffusers-euler-churn-after-model")
+    fails("did you mean 'unipc'", d.sampler.explain, "unipcc")
+    fails("a sampler's name expected, got 5", d.sampler.explain, 5)
+  end)
+end)
+
 describe("a sampler that is asked amiss", function()
   local S = d.schedule
   local p = d.process { schedule = S.linear { T = 100 } }

@@ -1594,6 +1594,17 @@ return {
     signature = "d.sampler",
     text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
   },
+  ["d.sampler.explain"] = {
+    signature = "d.sampler.explain([name])",
+    text = "What a sampler is: its source, the order at which its error falls (at its options' defaults), evaluations of the model a step, and options; without a name, a table of all.",
+    params = {
+      { name = "name", type = "string", optional = true },
+    },
+    returns = {
+      { type = "string" },
+    },
+    example = "print(d.sampler.explain())\nprint(d.sampler.explain \"unipc\")",
+  },
   ["d.sampler.names"] = {
     signature = "d.sampler.names()",
     text = "The names of all samplers, sorted.",

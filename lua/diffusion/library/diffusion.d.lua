@@ -1090,6 +1090,12 @@ function d.sample(options) end
 --- step's own, or of the run's Brownian path
 d.sampler = {}
 
+--- What a sampler is: its source, the order at which its error falls (at its options'
+--- defaults), evaluations of the model a step, and options; without a name, a table of all.
+---@param name? string
+---@return string
+function d.sampler.explain(name) end
+
 --- The names of all samplers, sorted.
 ---@return string[]
 function d.sampler.names() end

@@ -13,4 +13,5 @@ local function consistency(denoise, process, opts)
   end
 end
 
-return { consistency = { make = consistency, stochastic = true } }
+return { consistency = { make = consistency, source = "Song et al. 2023, algorithm 1",
+    stochastic = true } }

@@ -15,4 +15,5 @@ local function ddpm(denoise, process, opts)
   end
 end
 
-return { ddpm = { make = ddpm, order = 1, stochastic = true } }
+return { ddpm = { make = ddpm, source = "Ho et al. 2020, algorithm 2",
+    order = 1, stochastic = true } }

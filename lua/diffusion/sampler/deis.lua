@@ -26,6 +26,7 @@ local function deis(denoise, process, opts)
 end
 
 return {
-  deis = { make = deis, order = 3, signal = true,
+  deis = { make = deis, source = "Zhang & Chen 2023, eq. 15, in ln rho",
+    order = 3, signal = true,
            rules = order.rules { order = { "integer", default = 3, min = 1, max = 4 } } },
 }

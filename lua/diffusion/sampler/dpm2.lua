@@ -35,7 +35,9 @@ local function dpm2_ancestral(denoise, process, opts)
 end
 
 return {
-  dpm2 = { make = dpm2, order = 2, evaluations = 2, signal = true },
-  dpm2_ancestral = { make = dpm2_ancestral, order = 1, evaluations = 2, stochastic = true, signal = true,
+  dpm2 = { make = dpm2, source = 'k-diffusion, after Lu et al. 2022, "DPM-Solver"',
+    order = 2, evaluations = 2, signal = true },
+  dpm2_ancestral = { make = dpm2_ancestral, source = "k-diffusion",
+    order = 1, evaluations = 2, stochastic = true, signal = true,
                      rules = { eta = { "number", default = 1, min = 0 } } },
 }

@@ -73,5 +73,6 @@ rules.order = { "integer", default = 3, min = 2, max = 3 }
 rules.h = { "number", default = 0.05, above = 0 }
 
 return {
-  dpm_adaptive = { make = dpm_adaptive, order = 3, evaluations = 3, whole = true, signal = true, rules = rules },
+  dpm_adaptive = { make = dpm_adaptive, source = 'Lu et al. 2022, "DPM-Solver", app. C',
+    order = 3, evaluations = 3, whole = true, signal = true, rules = rules },
 }

@@ -38,7 +38,9 @@ local function dpm_solver_multistep(denoise, process, opts)
 end
 
 return {
-  dpm_solver_multistep = { make = dpm_solver_multistep, order = 2, signal = true, rules = order.rules {
+  dpm_solver_multistep = { make = dpm_solver_multistep,
+    source = 'Lu et al. 2022, "DPM-Solver++", app. B, on eps',
+    order = 2, signal = true, rules = order.rules {
     order = { "integer", default = 2, min = 1, max = 3 }, d2 = { "number", default = 2 },
     form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
   } },

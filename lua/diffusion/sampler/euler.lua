@@ -40,8 +40,11 @@ local function euler_ancestral(denoise, process, opts)
 end
 
 return {
-  euler = { make = euler, order = 1, signal = true },
-  euler_churn = { make = euler_churn, order = 1, stochastic = true, signal = true, rules = churn.rules },
-  euler_ancestral = { make = euler_ancestral, order = 1, stochastic = true, signal = true,
+  euler = { make = euler, source = "Karras et al. 2022, eq. 1, by Euler",
+    order = 1, signal = true },
+  euler_churn = { make = euler_churn, source = "Karras et al. 2022, algorithm 2 without its correction",
+    order = 1, stochastic = true, signal = true, rules = churn.rules },
+  euler_ancestral = { make = euler_ancestral, source = "k-diffusion; with eta = 1 it is ddpm",
+    order = 1, stochastic = true, signal = true,
                       rules = { eta = { "number", default = 1, min = 0 } } },
 }

@@ -1,6 +1,7 @@
 --- The samplers by name: what each file of this folder gives, one published family a file.
 -- Such a file returns a table from names to
 --   make         function(denoise, process, opts) -> step, see init.lua
+--   source       the paper, or whose it is
 --   rules        of the options that may stand beside its name, for opts.check
 --   order        at which its error falls, at the options' defaults
 --   evaluations  of the model at a step, 1 if absent

@@ -57,7 +57,11 @@ local function flow_midpoint(denoise, process, opts)
 end
 
 return {
-  flow_euler = { make = flow_euler, order = 1 },
-  flow_heun = { make = flow_heun, order = 2, evaluations = 2 },
-  flow_midpoint = { make = flow_midpoint, order = 2, evaluations = 2 },
+  flow_euler = { make = flow_euler, source = "Liu et al. 2023; Lipman et al. 2023, by Euler",
+    order = 1 },
+  flow_heun = { make = flow_heun, source = "Liu et al. 2023; Lipman et al. 2023, by Heun",
+    order = 2, evaluations = 2 },
+  flow_midpoint = { make = flow_midpoint,
+    source = "Liu et al. 2023; Lipman et al. 2023, by the midpoint method",
+    order = 2, evaluations = 2 },
 }

@@ -19,4 +19,5 @@ local function heun(denoise, process, opts)
   end
 end
 
-return { heun = { make = heun, order = 2, evaluations = 2, signal = true, rules = churn.rules } }
+return { heun = { make = heun, source = "Karras et al. 2022, algorithms 1 and 2",
+    order = 2, evaluations = 2, signal = true, rules = churn.rules } }

@@ -20,7 +20,7 @@ local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require "diffusion.guidance.cfg"
 
-local sampler = { names = families.names }
+local sampler = { names = families.names, explain = require "diffusion.sampler.explain" }
 
 --- What another library's sampler is here: one of ours with the options that make it so, to be
 --- given as `sampler`. Of diffusers by its class, "diffusers-" with ddpm, unclip, ddim, pndm

@@ -18,7 +18,8 @@ local function lcm(denoise, process, opts)
 end
 
 return {
-  lcm = { make = lcm, stochastic = true, rules = {
+  lcm = { make = lcm, source = "Luo et al. 2023, algorithm 3",
+    stochastic = true, rules = {
     timestep_scaling = { "number", default = 10, above = 0 }, sigma_data = { "number", default = 0.5, above = 0 },
   } },
 }

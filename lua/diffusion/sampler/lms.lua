@@ -21,7 +21,8 @@ local function lms(denoise, process, opts)
 end
 
 return {
-  lms = { make = lms, order = 4, signal = true, rules = {
+  lms = { make = lms, source = "Adams and Bashforth on Karras et al. 2022, eq. 1",
+    order = 4, signal = true, rules = {
     order = { "integer", default = 4, min = 1, max = 4 }, final = { "boolean", default = false },
   } },
 }

@@ -74,8 +74,10 @@ local function ipndm(denoise, process, opts)
 end
 
 return {
-  plms = { make = plms, order = 2, signal = true, rules = {
+  plms = { make = plms, source = "Liu et al. 2022 (PNDM), eq. 12",
+    order = 2, signal = true, rules = {
     start = { one_of = { "heun", "runge_kutta" }, default = "heun" }, of = { one_of = { "eps", "v" }, default = "eps" },
   } },
-  ipndm = { make = ipndm, order = 2, signal = true },
+  ipndm = { make = ipndm, source = "diffusers, after Liu et al. 2022 (PNDM)",
+    order = 2, signal = true },
 }

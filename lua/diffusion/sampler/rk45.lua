@@ -83,5 +83,6 @@ local function rk45(denoise, process, opts)
 end
 
 return {
-  rk45 = { make = rk45, order = 5, evaluations = 6, whole = true, rules = adaptive.rules(1e-5, 1e-5) },
+  rk45 = { make = rk45, source = "Song et al. 2021 (score SDE), app. D.4; Dormand & Prince 1980",
+    order = 5, evaluations = 6, whole = true, rules = adaptive.rules(1e-5, 1e-5) },
 }

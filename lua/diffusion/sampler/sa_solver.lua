@@ -61,7 +61,8 @@ local function sa_solver(denoise, process, opts)
 end
 
 return {
-  sa_solver = { make = sa_solver, order = 1, stochastic = true, rules = order.rules {
+  sa_solver = { make = sa_solver, source = "Xue et al. 2023, algorithm 1",
+    order = 1, stochastic = true, rules = order.rules {
     predictor = { "integer", default = 2, min = 1, max = 4 }, corrector = { "integer", default = 2, min = 0, max = 4 },
     tau = { "number|function", default = 1, min = 0 }, variant = { one_of = { "adams", "bh1" }, default = "adams" },
   } },

@@ -68,6 +68,8 @@ local rules = {
 }
 
 return {
-  dpmpp_singlestep = { make = singlestep "x0", order = 2, rules = rules },
-  dpm_solver_singlestep = { make = singlestep "eps", order = 2, signal = true, rules = rules },
+  dpmpp_singlestep = { make = singlestep "x0", source = 'Lu et al. 2022, "DPM-Solver++", at levels of the grid',
+    order = 2, rules = rules },
+  dpm_solver_singlestep = { make = singlestep "eps", source = 'Lu et al. 2022, "DPM-Solver", sec. 3.4',
+    order = 2, signal = true, rules = rules },
 }

@@ -16,4 +16,5 @@ local function tcd(denoise, process, opts)
   end
 end
 
-return { tcd = { make = tcd, stochastic = true, rules = { gamma = { "number", default = 0.3, min = 0, max = 1 } } } }
+return { tcd = { make = tcd, source = "Zheng et al. 2024, algorithm 4",
+    stochastic = true, rules = { gamma = { "number", default = 0.3, min = 0, max = 1 } } } }

@@ -73,6 +73,8 @@ local rules = order_of.rules {
 }
 
 return {
-  unipc = { make = unipc "x0", order = 3, rules = rules },
-  unipc_eps = { make = unipc "eps", order = 3, signal = true, rules = rules },
+  unipc = { make = unipc "x0", source = "Zhao et al. 2023, algorithms 1 and 2, on x0",
+    order = 3, rules = rules },
+  unipc_eps = { make = unipc "eps", source = "Zhao et al. 2023, algorithms 1 and 2, on eps",
+    order = 3, signal = true, rules = rules },
 }
