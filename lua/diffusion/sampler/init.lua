@@ -1,6 +1,7 @@
 --- Samplers by name, and the run that steps them. A sampler is
 -- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
---   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says
+--   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of
+--                     a learned variance, for process:step_variance(t, s, v)
 --   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),
 --                     number i of n
 --   history           a table of the solver's own: tensors, numbers, strings and tables of

@@ -43,16 +43,16 @@ Run.__newindex = function(run, name, value)
   rawset(run, "history", {})
 end
 
--- The model as the sampler sees it: x0 and eps of x at t. What it says first, of the step's
--- own x, is what the step shows.
+-- The model as the sampler sees it: x0, eps and, where it is learned, v of the variance, of x
+-- at t. What it says first, of the step's own x, is what the step shows.
 local function denoiser(run)
   local process, model, model_opts = run.process, run.model, run.model_opts
   return function(x, t)
-    local out = opts.answer("sampler", model(x, t, model_opts), x)
+    local out = opts.answer("sampler", model(x, t, model_opts), x, process.outputs)
     rawset(run, "evaluations", run.evaluations + 1)
-    local x0, eps = process:estimate(out, x, t)
+    local x0, eps, v = process:estimate(out, x, t)
     if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
-    return x0, eps
+    return x0, eps, v
   end
 end
 
