@@ -21,7 +21,7 @@ end
 
 local rules = {
   model = { "any", required = true },
-  objective = { "function", required = true },
+  objective = { "function|objective", required = true },
   opt = { "any", required = true },
   batches = { "any", required = true },
   ema = { "any" },
