@@ -62,6 +62,7 @@ local rules = {
   guidance = { "number" },
   noise = { one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
+  self_condition = { "boolean", default = false },
   on_step = { "function" },
 }
 
@@ -81,7 +82,8 @@ end
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
 ---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
----  "brownian" (of one path for any number of steps), on_step}. Where
+---  "brownian" (of one path for any number of steps), self_condition = false: true tells the model
+---  the x0 that it said last, on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them
@@ -101,7 +103,8 @@ function sampler.steps(options)
   if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
-    draws = 0, evaluations = 0, history = {}, noise = o.noise, on_step = o.on_step, shape = opts.shape_text(x), _x = x }
+    draws = 0, evaluations = 0, history = {}, noise = o.noise, self_condition = o.self_condition,
+    on_step = o.on_step, shape = opts.shape_text(x), _x = x }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().
