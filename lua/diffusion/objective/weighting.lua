@@ -154,7 +154,7 @@ function weighting.check(process, w)
   for at, value in ipairs(weights) do
     if not (value >= 0 and value < math.huge) then
       opts.fail("objective: weighting %s is %g on %s at t = %d, where SNR is %g; a finite number of 0 or more "
-        .. "expected: predict v or x0, or take min_snr", w.text, value, process.predict, at, process.schedule:snr(at))
+        .. "expected: predict v or x0, or choose another", w.text, value, process.predict, at, process.schedule:snr(at))
     end
     most = math.max(most, value)
   end
