@@ -283,6 +283,18 @@ describe("a training run", function()
     ends_the_same "killed"
   end)
 
+  it("shows the loss beside the floor that it is given", function()
+    child.write(at "floor.lua", [[
+      local d = require "diffusion"
+      local model = d.mlp { hidden = 8, depth = 1 }
+      local points, objective = d.data.toy.moons(50), d.objective { process = d.process { schedule = d.schedule.cosine() } }
+      d.trainer { model = model, opt = d.adamw(model), objective = objective,
+                  batches = points:batches { size = 8, steps = 2 }, floor = objective:floor { std = 1 } }:run()
+    ]])
+    local text = child.run(at "floor.lua", { folder = folder })
+    assert.matches("step 2/2  loss %d%.%d%d%d%d, Gaussian floor 0%.4956  ", text)
+  end)
+
   it("stopped by Ctrl-C says so, and goes on to the same bytes", function()
     for i, where in ipairs { "inside", "after" } do
       local step = 5 * i

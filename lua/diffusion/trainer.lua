@@ -37,7 +37,8 @@ local rules = {
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
 ---  -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to,
 ---  save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
----  function(step, loss), floor = number shown beside the loss, as of objective:floor, quiet = false}
+---  function(step, loss), floor = number shown beside the loss (of objective:floor), quiet =
+---  false}
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
@@ -165,7 +166,7 @@ local function save(self, step, loss)
 end
 
 local function loss_text(self, loss)
-  return self.floor and ("loss %.4f, floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
+  return self.floor and ("loss %.4f, Gaussian floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
 end
 
 local function whole_step(self, log, bar, state, step, x0, class, eps)

@@ -429,8 +429,10 @@ describe("a preconditioned network", function()
       assert.near(tonumber(row[2]), noise, 1e-9)
       assert.near(row[3] + row[4], D, 1e-9) -- c_skip x + c_out F
       local sigma = sigmas[t]
-      scale, _, D = told("vp", t)
+      scale, noise, D = told("vp", t)
       close((sigma ^ 2 + 1) ^ -0.5, scale)
+      local u = noise / 999 -- ln(1 + sigma^2) = u^2 19.9/2 + u/10
+      close(math.log(1 + sigma ^ 2), 19.9 / 2 * u ^ 2 + 0.1 * u, 1e-9)
       close(1 - sigma, D, 1e-10)
       scale, noise, D = told("ve", t)
       close(1, scale)

@@ -145,7 +145,7 @@ function Objective:explain(t)
     lines[#lines + 1] = ("  %s%-5s  %-12.6g  %s"):format(target == process.predict and "*" or " ", target,
       weights[target], weightings.formulas[target])
   end
-  lines[#lines + 1] = ("  the weight on |target - prediction|^2 of each; * is what this process predicts")
+  lines[#lines + 1] = "  of |target - prediction|^2 of each; * is what this process predicts"
   return table.concat(lines, "\n")
 end
 

@@ -112,11 +112,11 @@ end
 
 local function own(f)
   local function draw(B)
-    local t, share = f(B)
+    local t = f(B)
     if not core.is_tensor(t) or opts.shape_text(t) ~= ("[%d]"):format(B) then
       opts.fail("objective: the function of times gave %s; t [%d] expected", opts.shown(t), B)
     end
-    return t, share
+    return t
   end
   return { text = "a function", draw = draw }
 end
