@@ -336,7 +336,12 @@ describe("preconditioning", function()
     for _, kind in ipairs { "edm", "vp", "ve", "iddpm" } do
       local net = d.mlp { hidden = 8, depth = 1 }
       local loss_of = d.objective { process = p, weighting = "edm", times = "log_normal" }
-      d.record(loss_of, d.precondition(net, { process = p, kind = kind }), x0):backward()
+      d.manual_seed(9)
+      local loss = d.record(loss_of, d.precondition(net, { process = p, kind = kind }), x0)
+      loss:backward()
+      local own = d.objective { process = p, weighting = "edm", times = "log_normal", precondition = kind }
+      d.manual_seed(9)
+      assert.equal(loss:item(), own(net, x0):item())
       local last
       for _, w in net:parameters() do last = w.grad end
       assert.is_true(last:isfinite():all() and last:abs():max():item() > 0)
@@ -439,7 +444,8 @@ describe("an objective that is called amiss", function()
   end)
 
   it("says of which loss no floor is known", function()
-    fails("give one of 'std' and 'data'", loss_of.floor, loss_of, {})
+    fails("give one of 'std', 'data' and 'oracle'", loss_of.floor, loss_of, {})
+    fails("give one of 'std', 'data' and 'oracle'", loss_of.floor, loss_of, { std = 1, data = d.zeros(4, 2) })
     fails("std must be a number of 0 or more, or a list of these, got -1 at 2", loss_of.floor, loss_of,
       { std = { 1, -1 } })
     fails("data of two samples or more expected, got [1,2]", loss_of.floor, loss_of, { data = d.zeros(1, 2) })

@@ -287,7 +287,8 @@ describe("a training run", function()
     child.write(at "floor.lua", [[
       local d = require "diffusion"
       local model = d.mlp { hidden = 8, depth = 1 }
-      local points, objective = d.data.toy.moons(50), d.objective { process = d.process { schedule = d.schedule.cosine() } }
+      local points, process = d.data.toy.moons(50), d.process { schedule = d.schedule.cosine() }
+      local objective = d.objective { process = process }
       d.trainer { model = model, opt = d.adamw(model), objective = objective,
                   batches = points:batches { size = 8, steps = 2 }, floor = objective:floor { std = 1 } }:run()
     ]])

@@ -77,8 +77,9 @@ local rules = {
 --- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in = 1/sqrt(sigma^2 +
 --- sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; "ve", 1
 --- and ln(sigma/2); "iddpm", as vp with the nearest level of the cosine schedule, counted from 0.
---- The network is what is trained and saved. The losses of table 1 are weighting = "edm" with times
---- = "log_normal" for edm, and weighting = "simple" for the others.
+--- The network is what is trained and saved: an objective with precondition = kind takes it as it
+--- is, and samplers take what is returned here. The losses of table 1 are weighting = "edm" with
+--- times = "log_normal" for edm, and weighting = "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its
 ---  variance
 ---@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
@@ -86,9 +87,10 @@ local rules = {
 ---  signal
 ---@usage local process = d.process{ schedule = d.schedule.edm{}, predict = "edm", sigma_data = 1 }
 --- local net = d.mlp{ hidden = 16, depth = 1 }
---- local denoiser = d.precondition(net, { process = process })
---- local loss_of = d.objective{ process = process, weighting = "edm", times = "log_normal" }
---- print(d.record(loss_of, denoiser, d.randn(8, 2)):item())
+--- local loss_of = d.objective{ process = process, weighting = "edm", times = "log_normal", precondition = "edm" }
+--- print(d.record(loss_of, net, d.randn(8, 2)):item())
+--- local model = d.precondition(net, { process = process })
+--- print(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })
 local function precondition(net, options)
   opts.denoiser("precondition", net)
   local o = opts.check("precondition", options, rules, 2)

@@ -166,6 +166,19 @@ describe("the floor", function()
     close(parts, o:floor { data = turned }, 1e-10)
   end)
 
+  it("of an oracle is the mean over its samples, of a mixture below what an affine denoiser does", function()
+    local process = process_of("eps", d.schedule.cosine { T = 50 }, { variance = "learned" })
+    local o = d.objective { process = process, times = "stratified", weighting = "min_snr" }
+    d.manual_seed(4)
+    local first = d.randn(3)
+    d.manual_seed(4)
+    local mean, error = o:floor { oracle = d.oracle.gaussian { std = 0.7 }, samples = 4000, seed = 2 }
+    assert.is_true(first:equal(d.randn(3))) -- the counters are where they were
+    assert(math.abs(mean - o:floor { std = 0.7 }) < 4 * error, mean)
+    local two = d.oracle.mixture { means = { { -1 }, { 1 } }, std = 0.1 }
+    assert(o:floor { oracle = two, samples = 4000 } < 0.7 * o:floor { std = math.sqrt(1.01) })
+  end)
+
   it("is reached within 1 % by a linear network", function()
     d.manual_seed(3)
     local process = process_of("v", d.schedule.cosine { T = 8 })

@@ -1,6 +1,8 @@
--- The least loss that there is for Gaussian data, and what the best linear denoiser reaches on
--- any data: of N(mean, d^2) at level (a, s), Var(x0 | xt) = d^2 s^2 / (a^2 d^2 + s^2).
+-- The least loss that there is. Of Gaussian data, and so what the best affine denoiser reaches on
+-- any data: at level (a, s) Var(x0 | xt) = d^2 s^2 / (a^2 d^2 + s^2) along an axis of deviation
+-- d. Of an oracle: the mean over samples of the error of its E[x0 | xt].
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local image = require "diffusion.image"
 local opts = require "diffusion.opts"
 
@@ -39,30 +41,58 @@ local function left(variances, a, s)
   return sum / #variances
 end
 
+local function count(...)
+  local n = 0
+  for i = 1, select("#", ...) do if select(i, ...) ~= nil then n = n + 1 end end
+  return n
+end
+
+--- What a caller says of the data.
+---@param given table {std=}, {data=} or {oracle=, samples=, seed=}
+---@return table checked
+function floor.options(given)
+  local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" },
+    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = { "integer", default = 1 } })
+  if count(o.std, o.data, o.oracle) ~= 1 then opts.fail "floor: give one of 'std', 'data' and 'oracle'" end
+  return o
+end
+
 --- The mean of the least weighted error over a law of t.
 ---@param schedule diffusion.schedule
----@param t number[] and their
----@param p number[] probabilities
----@param w number[] weights on x0
----@param variances number[] of the data along its axes
+---@param weigh function of t {n}: weights on x0
+---@param law table of times.lua
+---@param o table options with std or data
 ---@return number
-local function expected(schedule, t, p, w, variances)
-  local sum = 0
-  for i, at in ipairs(t) do
-    sum = sum + p[i] * w[i] * left(variances, schedule:signal(at), schedule:noise(at))
+function floor.exact(schedule, weigh, law, o)
+  local variances, sum = o.std and squares(o.std) or fitted(o.data), 0
+  local t, p = law.points()
+  for i, w in ipairs(weigh(core.tensor(t)):totable()) do
+    sum = sum + p[i] * w * left(variances, schedule:signal(t[i]), schedule:noise(t[i]))
   end
   return sum
 end
 
---- Variances along the axes of what options say of the data.
----@param given table {std=} or {data=}
----@return number[]
-function floor.variances(given)
-  local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" } })
-  if (o.std == nil) == (o.data == nil) then opts.fail "floor: give one of 'std' and 'data'" end
-  return o.std and squares(o.std) or fitted(o.data)
+local function sampled(process, weigh, law, o)
+  local schedule, x0 = process.schedule, o.oracle:sample(o.samples)
+  local t, share = law.draw(o.samples)
+  local xt = process:q_sample(x0, t)
+  local best = o.oracle:posterior_mean(xt, schedule:signal(t), schedule:noise(t))
+  local loss = weigh(t) * core.ops.mse(best, x0, "sample")
+  if share then loss = loss * share end
+  return loss:mean():item(), loss:std():item() / math.sqrt(o.samples)
 end
 
-floor.expected = expected
+--- The mean over samples of an oracle and t of a law; the random counters stay as they are.
+---@param process diffusion.process
+---@param weigh function of t {n}: weights on x0
+---@param law table of times.lua
+---@param o table options with oracle, samples, seed
+---@return number mean
+---@return number error its standard error
+function floor.sampled(process, weigh, law, o)
+  local now <close> = gradient.counters() -- luacheck: ignore 211
+  core.manual_seed(o.seed)
+  return gradient.no_grad(gradient.scope, sampled, process, weigh, law, o)
+end
 
 return floor

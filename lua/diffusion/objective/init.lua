@@ -7,6 +7,7 @@ local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
 local hybrid = require "diffusion.objective.hybrid"
 local opts = require "diffusion.opts"
+local precondition = require("diffusion.precondition").precondition
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
 
@@ -91,6 +92,7 @@ local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
 function Objective:__call(model, x0, given)
   local B = batch_of(x0)
   opts.denoiser("objective", model)
+  if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
@@ -149,25 +151,28 @@ function Objective:explain(t)
   return table.concat(lines, "\n")
 end
 
---- The least that the expected loss can be for Gaussian data, exactly: no network does better,
---- a linear one for each t reaches it. Of other data it is what the best linear network does,
---- so that one which has learned more is below. Of the weighted error alone, without a learned
---- variance's bound; for error = "mse", a law of t of this library's, and noise without offset.
+--- The least that the expected loss can be. For Gaussian data exactly: no network does better,
+--- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
+--- best affine network does, so that one which has learned more is below. Of an oracle it is the
+--- mean over samples. Of the weighted error alone, without a learned variance's bound; for error
+--- = "mse" and noise without offset.
 ---@param given table {std = number or list of the standard deviations along the data's axes}, or
----  {data = set or tensor {n, ...}}, whose covariance is then taken apart
+---  {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle,
+---  samples = 20000, seed = 1}
 ---@return number
+---@return number|nil error its standard error, of an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
 --- print(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })
+--- print(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })
 function Objective:floor(given)
-  local variances = floors.variances(given)
+  local o = floors.options(given)
   if self.error ~= "mse" then opts.fail("floor: error is '%s'; only of 'mse' it is known", self.error) end
   if self.offset_noise > 0 then
     opts.fail("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
   end
+  if o.oracle then return floors.sampled(self.process, self._weighting.of, self._times, o) end
   if not self._times.points then opts.fail "floor: the law of a function of times isn't known" end
-  local t, p = self._times.points()
-  local w = self._weighting.of(core.tensor(t)):totable()
-  return floors.expected(self.process.schedule, t, p, w, variances)
+  return floors.exact(self.process.schedule, self._weighting.of, self._times, o)
 end
 
 -- ==== what it remembers =======================================================================
@@ -197,6 +202,7 @@ local rules = {
   error = { "string|table", default = "mse" },
   vlb = { "number", min = 0 },
   decoder = { one_of = { "discretized", "gaussian" }, default = "discretized" },
+  precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
   drop_class = { "number", default = 0, min = 0, max = 1 },
   self_condition = { "number", default = 0, min = 0, max = 1 },
   offset_noise = { "number", default = 0, min = 0 },
@@ -225,11 +231,14 @@ end
 ---  weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std =
 ---  1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance",
 ---  keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B};
----  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}; vlb = 0.001, for a learned
----  variance the weight of the bound (the sum over t, in nats a dimension) beside the weighted error,
----  decoder = "discretized" (of pictures in [-1, 1]) or "gaussian" its last term; drop_class = share of
----  classes hidden; self_condition = share of batches in which the model is told its own x0;
----  offset_noise = standard deviation of noise that a whole channel shares, 0.1 say}
+---  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
+---  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
+---  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
+---  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
+---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
+---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
+---  {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares,
+---  0.1 say, which makes the noise's variance 1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
