@@ -9,7 +9,7 @@ local laws = {
   l1 = { of = function(a, b) return ops.l1(a, b, "sample") end },
   huber = { rules = { delta = { "number", default = 1, above = 0 } },
     of = function(a, b, o) return ops.huber(a, b, "sample", { delta = o.delta }) end },
-  -- Song & Dhariwal 2024, eq. 7, over sqrt(D): sqrt(|e|^2 + c^2 D) - c sqrt(D) with c = 0.00054
+  -- Song & Dhariwal 2024, section 3.3, over sqrt(D): sqrt(|e|^2 + c^2 D) - c sqrt(D) with c = 0.00054
   pseudo_huber = { rules = { c = { "number", default = 0.00054, above = 0 } },
     of = function(a, b, o) return (ops.mse(a, b, "sample") + o.c ^ 2):sqrt() - o.c end },
 }

@@ -1,4 +1,4 @@
--- Importance sampling of t by the second moment of its losses: Nichol & Dhariwal 2021, eq. 14.
+-- Importance sampling of t by the second moment of its losses: Nichol & Dhariwal 2021, eq. 18.
 -- p_t is sqrt(E L_t^2) over the last losses of each t, mixed with a little of the uniform law;
 -- until every t has enough of them it is uniform. Each sample then stands for 1/(T p_t), so
 -- the loss has the mean that uniform t would give it.

@@ -9,13 +9,13 @@ local weighting = { targets = { "x0", "eps", "v", "score", "flow", "edm" } }
 
 -- ==== from x0 to other targets ==============================================================
 
--- w_target = w_x0 * factor(snr, sigma_data, s). With P x0 + Q eps predicted, factor is
--- 1 / (P - Q a/s)^2.
+-- w_target = w_x0 * factor(snr, sigma_data, noise), noise() being s. With P x0 + Q eps
+-- predicted, factor is 1 / (P - Q a/s)^2.
 local factors = {
   x0 = function(snr) return snr * 0 + 1 end,
   eps = function(snr) return 1 / snr end,
-  v = function(snr, _, s) return 1 / (s * (snr + 1)) ^ 2 end,
-  score = function(snr, _, s) return s ^ 2 / snr end,
+  v = function(snr, _, noise) return 1 / (noise() * (snr + 1)) ^ 2 end,
+  score = function(snr, _, noise) return noise() ^ 2 / snr end,
   flow = function(snr) return 1 / (1 + snr:sqrt()) ^ 2 end,
   -- c_out^2 = sigma^2 d^2 / (sigma^2 + d^2) with sigma^2 = 1/SNR (Karras et al. 2022, table 1)
   edm = function(snr, d) return d ^ 2 / (1 + snr * d ^ 2) end,
@@ -31,10 +31,11 @@ weighting.formulas = {
 ---@param process diffusion.process
 ---@param target string
 ---@param t diffusion.tensor {B}
+---@param snr diffusion.tensor|nil of t, where it is known
 ---@return diffusion.tensor
-function weighting.factor(process, target, t)
+function weighting.factor(process, target, t, snr)
   local schedule = process.schedule
-  return factors[target](schedule:snr(t), process.sigma_data, schedule:noise(t))
+  return factors[target](snr or schedule:snr(t), process.sigma_data, function() return schedule:noise(t) end)
 end
 
 -- ==== weights on x0 =========================================================================
@@ -93,7 +94,7 @@ local laws = {
     end },
   uniform = { from = "1 on what is named by `of`: the plain error of it",
     rules = { of = { one_of = weighting.targets } },
-    weigh = function(_, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t) end },
+    weigh = function(snr, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t, snr) end },
 }
 
 -- A function of one's own, which may say a number for all.
@@ -115,17 +116,18 @@ end
 --- A weighting of a process.
 ---@param which string|table|function
 ---@param process diffusion.process
----@return table weighting {text, from, whole = for whole t alone, of = function(t) -> weight on x0 {B}}
+---@return table weighting {text, from, whole = for whole t alone, of = function(t, snr if known) ->
+---  weight on x0 {B}}
 function weighting.resolve(which, process)
   local schedule = process.schedule
   if type(which) == "function" then
     return { text = "a function", from = "a function of SNR", own = true,
-             of = function(t) return own(which, schedule:snr(t)) end }
+             of = function(t, snr) return own(which, snr or schedule:snr(t)) end }
   end
   local name, law, o = choice("weighting", which, laws)
   if law.check then law.check(process) end
   return { text = text_of(name, o), from = law.from, whole = law.whole,
-           of = function(t) return law.weigh(schedule:snr(t), o, process, t) end }
+           of = function(t, snr) return law.weigh(snr or schedule:snr(t), o, process, t) end }
 end
 
 -- ==== what can't be ==========================================================================
