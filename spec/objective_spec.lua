@@ -268,6 +268,16 @@ describe("a learned variance", function()
     end
   end)
 
+  it("isn't guided: only the prediction is", function()
+    local function model(xt, _, given) return d.cat({ xt, xt }, 2) * (given.class and 3 or 2) end
+    local x, class = d.randn(4, 2, { seed = 1 }), d.tensor({ 1, 1, 1, 1 }, { dtype = "i64" })
+    for _, phi in ipairs { 0, 1 } do
+      local out = d.guidance.cfg(model, { scale = 2, rescale = phi })(x, 5, { class = class })
+      assert.allclose(x * (phi == 0 and 4 or 3), out:narrow(2, 1, 2), { rtol = 1e-5 })
+      assert.is_true((x * 3):equal(out:narrow(2, 3, 2)))
+    end
+  end)
+
   it("says what doesn't fit", function()
     local o, single = d.objective { process = learned }, d.mlp { hidden = 8, depth = 1 }
     fails("[4,4] expected, since the variance is learned", o, single, d.zeros(4, 2))
