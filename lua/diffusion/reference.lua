@@ -1265,7 +1265,7 @@ return {
     signature = "d.objective(options)",
     text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}; vlb = 0.001, for a learned variance the weight of the bound (the sum over t, in nats a dimension) beside the weighted error, decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\" its last term; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0; offset_noise = standard deviation of noise that a whole channel shares, 0.1 say}" },
+      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
     },
     returns = {
       { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
@@ -1502,7 +1502,7 @@ return {
   },
   ["d.precondition"] = {
     signature = "d.precondition(net, options)",
-    text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
+    text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
     params = {
       { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
       { name = "options", type = "table", text = "{process, kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}" },
@@ -1510,7 +1510,7 @@ return {
     returns = {
       { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
     },
-    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal denoiser = d.precondition(net, { process = process })\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\" }\nprint(d.record(loss_of, denoiser, d.randn(8, 2)):item())",
+    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, { process = process })\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
   },
   ["d.process"] = {
     signature = "d.process(o)",
@@ -2297,14 +2297,15 @@ return {
   },
   ["objective:floor"] = {
     signature = "objective:floor(given)",
-    text = "The least that the expected loss can be for Gaussian data, exactly: no network does better, a linear one for each t reaches it. Of other data it is what the best linear network does, so that one which has learned more is below. Of the weighted error alone, without a learned variance's bound; for error = \"mse\", a law of t of this library's, and noise without offset.",
+    text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart" },
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
     },
     returns = {
       { type = "number" },
+      { type = "number|nil", text = "error its standard error, of an oracle" },
     },
-    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })",
+    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })\nprint(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })",
   },
   ["objective:load_state"] = {
     signature = "objective:load_state([state])",

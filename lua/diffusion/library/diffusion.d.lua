@@ -895,7 +895,7 @@ function d.no_grad(fn, ...) end
 
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}; vlb = 0.001, for a learned variance the weight of the bound (the sum over t, in nats a dimension) beside the weighted error, decoder = "discretized" (of pictures in [-1, 1]) or "gaussian" its last term; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0; offset_noise = standard deviation of noise that a whole channel shares, 0.1 say}
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
@@ -1038,9 +1038,10 @@ function d.precision(name) end
 --- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in =
 --- 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999
 --- t of the VP SDE; "ve", 1 and ln(sigma/2); "iddpm", as vp with the nearest level of the
---- cosine schedule, counted from 0. The network is what is trained and saved. The losses of
---- table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting = "simple"
---- for the others.
+--- cosine schedule, counted from 0. The network is what is trained and saved: an objective
+--- with precondition = kind takes it as it is, and samplers take what is returned here. The
+--- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
+--- "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
 ---@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
@@ -1465,13 +1466,14 @@ function model:unfreeze(pattern) end
 ---@return string
 function objective:explain(t) end
 
---- The least that the expected loss can be for Gaussian data, exactly: no network does better,
---- a linear one for each t reaches it. Of other data it is what the best linear network does,
---- so that one which has learned more is below. Of the weighted error alone, without a learned
---- variance's bound; for error = "mse", a law of t of this library's, and noise without
---- offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart
+--- The least that the expected loss can be. For Gaussian data exactly: no network does better,
+--- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
+--- best affine network does, so that one which has learned more is below. Of an oracle it is
+--- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
+--- error = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
 ---@return number
+---@return number|nil error its standard error, of an oracle
 function objective:floor(given) end
 
 --- Goes on from a state.
