@@ -33,6 +33,8 @@ describe("lesson", function()
     local out = lesson("02_swiss_roll", { "steps = 4000", "steps = 40", "step % 500", "step % 20",
       "shape = { 2000, 2 }", "shape = { 300, 2 }", "steps = 50", "steps = 10" })
     assert.truthy(out:find "step   40   loss %d")
+    local linear = tonumber(out:match "a linear denoiser's loss: (%S+)")
+    assert.is_true(linear > 0.3 and linear < 0.7) -- of unit variance: the mean of alpha_bar
     is_plot "swiss_roll.png"
     is_plot "reverse_roll.png"
   end)

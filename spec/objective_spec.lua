@@ -109,6 +109,317 @@ describe("an objective", function()
   end)
 end)
 
+describe("an objective's parts", function()
+  local p = d.process { schedule = d.schedule.linear { T = 100 } }
+  local nothing = function(xt) return xt * 0 end
+
+  it("measures an error as it is told to", function()
+    local x0, eps = d.zeros(2, 2), d.tensor { { 3, -4 }, { 0.5, 0 } }
+    local c = 0.1
+    for _, row in ipairs {
+      { "mse", 12.5, 0.125 }, { "l1", 3.5, 0.25 }, { "huber", (2.5 + 3.5) / 2, 0.0625 },
+      { { "huber", delta = 2 }, (4 + 6) / 2, 0.0625 },
+      { { "pseudo_huber", c = c }, math.sqrt(12.5 + c * c) - c, math.sqrt(0.125 + c * c) - c },
+    } do
+      local _, seen = d.objective { process = p, error = row[1] } (nothing, x0, { eps = eps })
+      for k = 1, 2 do near(row[1 + k], seen.per_sample[k]) end
+    end
+  end)
+
+  it("trains on the pairs that it is given", function()
+    local x0, eps = d.randn(4, 2, { seed = 1 }), d.randn(4, 2, { seed = 2 })
+    local _, seen = d.objective { process = p } (nothing, x0, { eps = eps })
+    assert.is_true(seen.eps:equal(eps))
+    assert.is_true(seen.xt:equal((p:q_sample(x0, seen.t, eps))))
+  end)
+
+  it("hides classes, and tells the model its own x0 in some batches", function()
+    d.manual_seed(3)
+    local plain, told, hidden = 0, 0, 0
+    local function model(xt, t, given)
+      if not given.x0 then plain = plain + 1 else
+        told = told + 1
+        -- of eps' = x_t/2 by the process, and never with a gradient
+        local x0 = p:convert(xt * 0.5, { from = "eps", to = "x0", xt = xt, t = t })
+        assert.allclose(x0, given.x0, { rtol = 1e-4, atol = 1e-4 })
+      end
+      hidden = hidden + given.class:eq(0):to(d.zeros(1):dtype()):sum():item()
+      return xt * 0.5
+    end
+    local o = d.objective { process = p, self_condition = 0.5, drop_class = 0.25 }
+    for _ = 1, 200 do d.record(o, model, d.randn(5, 2), { class = { 1, 2, 3, 4, 5 } }) end
+    assert.equal(200, plain) -- each batch once without, which in the others is the first guess
+    assert.is_true(told > 70 and told < 130, told)
+    assert.is_true(math.abs(hidden / (5 * (plain + told)) - 0.25) < 0.05)
+  end)
+
+  it("shares an offset of the noise among a channel's pixels: variance 1 + c^2", function()
+    d.manual_seed(4)
+    local _, seen = d.objective { process = p, offset_noise = 0.5 } (nothing, d.zeros(2000, 4, 4, 2))
+    assert.near(1.25, seen.eps:var():item(), 0.02)
+    local pixels = seen.eps:mean({ 2, 3 }) -- a channel's mean: 1/16 + c^2
+    assert.near(1 / 16 + 0.25, pixels:var():item(), 0.02)
+    local a, b = pixels:select(2, 1), pixels:select(2, 2)
+    assert.near(0, (a * b):mean():item(), 0.02)
+  end)
+
+  it("takes t from a function, real ones too", function()
+    local t = d.tensor { 1.5, 99.25, 7 }
+    local o = d.objective { process = p, times = function() return t end }
+    local _, seen = o(nothing, d.zeros(3, 2))
+    assert.is_true(seen.t:equal(t))
+    fails("the function of times gave a tensor [3]; t [2] expected", o, nothing, d.zeros(2, 2))
+    fails("the law of a function of times isn't known", o.floor, o, { std = 1 })
+  end)
+
+  it("learns losses only while they are recorded, and draws by them when every t has enough", function()
+    d.manual_seed(5)
+    local q = d.process { schedule = d.schedule.cosine { T = 3 } }
+    local o = d.objective { process = q, times = { "importance", keep = 2 } }
+    o(nothing, d.zeros(8, 2))
+    assert.same({ {}, {}, {} }, o:state().losses)
+    for _ = 1, 4 do d.record(o, nothing, d.zeros(8, 2)) end
+    local _, seen = o(nothing, d.zeros(8, 2))
+    for t = 1, 3 do assert.equal(2, #o:state().losses[t]) end
+    assert.is_true((seen.per_sample - seen.eps:square():mean(2)):abs():max():item() > 1e-3) -- 1/(T p)
+    local again = d.objective { process = q, times = { "importance", keep = 2 } }
+    assert.is_true(again:load_state(o:state()))
+    assert.same(o:state(), again:state())
+    for _, bad in ipairs { false, { losses = { {}, {} } }, { losses = { {}, {}, { "x" } } },
+                           { losses = { {}, {}, { 1, 2, 3 } } } } do
+      local ok, message = again:load_state(bad)
+      assert.is_nil(ok)
+      assert.matches("no losses of 3 levels", message)
+    end
+    assert.same(o:state(), again:state())
+    assert.is_nil(d.objective { process = q }:state())
+    assert.is_true(d.objective { process = q }:load_state(nil))
+  end)
+
+  it("prints what it is, and the weights at a level with their equations", function()
+    local o = d.objective { process = p, weighting = { "min_snr", gamma = 2 }, error = "l1", times = "stratified" }
+    assert.equal("objective: l1 of eps, weighting min_snr (gamma = 2), times stratified", tostring(o))
+    local text, w = o:explain(10), o:weights(10)
+    assert.matches("t = 10 of 100", text)
+    assert.matches("Hang et al. 2023, eq. 8", text, 1, true)
+    for target, weight in pairs(w) do
+      assert.matches(("%s%%s+%s "):format(target, ("%.6g"):format(weight):gsub("%p", "%%%0")), text)
+    end
+    assert.matches("*eps", text, 1, true)
+    fails("t must be in 1..100, got 0", o.explain, o, 0)
+    fails("t must be in 1..100, got nil", o.weights, o)
+  end)
+end)
+
+describe("a learned variance", function()
+  local learned = d.process { schedule = d.schedule.linear { T = 100 }, variance = "learned_range" }
+
+  it("trains on every network whose output is twice as wide", function()
+    local Own = d.nn.module("own", function(m)
+      m.out = d.nn.conv(1, 2, { kernel = 3 })
+      function m:forward(xt) return self.out(xt) end
+    end)
+    local image = d.randn(4, 8, 8, 1, { seed = 1 }):clamp(-1, 1)
+    for _, case in ipairs {
+      { d.mlp { dim = 3, hidden = 8, depth = 1, outputs = 2 }, d.randn(4, 3, { seed = 1 }):clamp(-1, 1) },
+      { d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 }, outputs = 2 }, image },
+      { d.nn.model(Own()), image },
+    } do
+      local model, x0 = table.unpack(case)
+      for _, variance in ipairs { "learned", "learned_range" } do
+        local q = d.process { schedule = learned.schedule, variance = variance }
+        local loss, seen = d.record(d.objective { process = q }, model, x0)
+        loss:backward()
+        local last
+        for _, w in model:parameters() do last = w.grad end
+        assert.is_true(last:isfinite():all())
+        assert.same({ 4 }, seen.vlb:shape())
+        near(loss:item(), seen.per_sample:mean():item())
+      end
+    end
+  end)
+
+  it("is saved with its process and its network", function()
+    local path = os.tmpname()
+    for _, model in ipairs { d.mlp { dim = 2, hidden = 8, depth = 1, outputs = 2 },
+                             d.unet { image = { 8, 8, 3 }, channels = 8, mult = { 1 }, outputs = 2 } } do
+      assert(model:save(path, { process = learned }))
+      local again, process = assert(d.load_model(path))
+      assert.same(model:config(), again:config())
+      assert.equal(2, again:config().outputs)
+      assert.equal("learned_range", process.variance)
+      local x = model:config().kind == "mlp" and d.randn(2, 2) or d.randn(2, 8, 8, 3)
+      assert.equal(2 * x:size(-1), again(x, 5):size(-1))
+      assert.is_true(model(x, 5):equal(again(x, 5)))
+    end
+    os.remove(path)
+  end)
+
+  it("is ignored by samplers that have no use for it", function()
+    local model = d.oracle.gaussian { std = { 1, 0.5 } }
+    local single = d.process { schedule = learned.schedule }
+    local best = model:denoiser(single)
+    local function double(xt, t) return d.cat({ best(xt, t), xt }, 2) end
+    for _, name in ipairs { "ddim", "unipc", "heun" } do
+      local o = { model = best, process = single, shape = { 3, 2 }, sampler = name, steps = 5, seed = 1 }
+      local want = d.sample(o)
+      o.model, o.process = double, learned
+      assert.is_true(want:equal(d.sample(o)))
+    end
+  end)
+
+  it("isn't guided: only the prediction is", function()
+    local function model(xt, _, given) return d.cat({ xt, xt }, 2) * (given.class and 3 or 2) end
+    local x, class = d.randn(4, 2, { seed = 1 }), d.tensor({ 1, 1, 1, 1 }, { dtype = "i64" })
+    for _, phi in ipairs { 0, 1 } do
+      local out = d.guidance.cfg(model, { scale = 2, rescale = phi })(x, 5, { class = class })
+      assert.allclose(x * (phi == 0 and 4 or 3), out:narrow(2, 1, 2), { rtol = 1e-5 })
+      assert.is_true((x * 3):equal(out:narrow(2, 3, 2)))
+    end
+  end)
+
+  it("says what doesn't fit", function()
+    local o, single = d.objective { process = learned }, d.mlp { hidden = 8, depth = 1 }
+    fails("[4,4] expected, since the variance is learned", o, single, d.zeros(4, 2))
+    fails("outputs = 2 of d.mlp", d.sample, { model = single, process = learned, shape = { 4, 2 }, steps = 2 })
+    fails("an output of even width expected", learned.split, learned, d.zeros(2, 3))
+    fails("got 5", learned.split, learned, 5)
+    fails("v of process:split expected, got nil", learned.step_variance, learned, 5, 4)
+    fails("the variance is 'fixed_small'", function()
+      local q = d.process { schedule = learned.schedule }
+      q:learned_log_variance(d.zeros(1), 5)
+    end)
+    fails("[1, 2] expected, got 3", d.mlp, { outputs = 3 })
+    fails("option 'vlb' is for a learned variance, this process has variance 'fixed_small'", d.objective,
+      { process = d.process { schedule = learned.schedule }, vlb = 0.1 })
+    fails("a learned variance needs whole t, which times = 'mode' doesn't draw", d.objective,
+      { process = learned, times = "mode" })
+    fails("weighting vlb is for a given variance", d.objective, { process = learned, weighting = "vlb" })
+    local first = d.objective { process = learned, times = function() return d.tensor({ 1, 1 }, { dtype = "i64" }) end }
+    fails("x0 reaches 3, but decoder 'discretized' is for pictures in [-1, 1]", first,
+      d.mlp { hidden = 8, depth = 1, outputs = 2 }, d.full({ 2, 2 }, 3))
+  end)
+end)
+
+describe("self-conditioned sampling", function()
+  local p = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "x0" }
+
+  -- A model that leans on what it said last.
+  local function model(xt, _, given) return given.x0 and given.x0 * 0.5 + xt * 0.25 or xt * 0.25 end
+
+  local function run(more)
+    local o = { model = model, process = p, shape = { 3, 2 }, steps = 6, seed = 1, sampler = "ddim",
+                self_condition = true }
+    for k, v in pairs(more or {}) do o[k] = v end
+    return d.sampler.steps(o)
+  end
+
+  it("tells the model the x0 that it said last", function()
+    local last
+    for step in run() do
+      local want = last and last * 0.5 + step.xt * 0.25 or step.xt * 0.25
+      assert.is_true(want:equal(step.x0))
+      last = step.x0
+    end
+    assert.is_false(run():finish():equal(run { self_condition = false }:finish()))
+  end)
+
+  it("goes on in copies and from files, and forgets when x is written", function()
+    local whole, part, path = run():finish(), run(), os.tmpname()
+    for _ = 1, 3 do part() end
+    assert.is_true(whole:equal(part:clone():finish()))
+    assert(part:save(path))
+    local again = run()
+    assert(again:load(path))
+    assert.is_true(whole:equal(again:finish()))
+    os.remove(path)
+    part.x = d.ones(3, 2)
+    near(0.25, part().x0[1][1])
+  end)
+end)
+
+describe("preconditioning", function()
+  local p = d.process { schedule = d.schedule.edm { T = 50 }, predict = "edm" }
+
+  it("trains a network of any kind by the process's own target", function()
+    local x0 = d.randn(16, 2, { seed = 1 })
+    for _, kind in ipairs { "edm", "vp", "ve", "iddpm" } do
+      local net = d.mlp { hidden = 8, depth = 1 }
+      local loss_of = d.objective { process = p, weighting = "edm", times = "log_normal" }
+      d.manual_seed(9)
+      local loss = d.record(loss_of, d.precondition(net, { process = p, kind = kind }), x0)
+      loss:backward()
+      local own = d.objective { process = p, weighting = "edm", times = "log_normal", precondition = kind }
+      d.manual_seed(9)
+      assert.equal(loss:item(), own(net, x0):item())
+      local last
+      for _, w in net:parameters() do last = w.grad end
+      assert.is_true(last:isfinite():all() and last:abs():max():item() > 0)
+    end
+  end)
+
+  it("keeps v of a learned variance", function()
+    local q = d.process { schedule = d.schedule.linear { T = 50 }, predict = "x0", variance = "learned" }
+    local denoiser = d.precondition(function(x) return d.cat({ x, x * 0 + 7 }, 2) end, { process = q, kind = "vp" })
+    local out = denoiser(d.ones(2, 3), { 5, 50 })
+    assert.same({ 2, 6 }, out:shape())
+    assert.is_true(out:narrow(2, 4, 3):eq(7):all())
+  end)
+
+  it("says what doesn't fit", function()
+    fails("model must be a denoiser", d.precondition, 5, { process = p })
+    fails("option 'process' is missing", d.precondition, print, {})
+    fails("unknown value 'vpp'", d.precondition, print, { process = p, kind = "vpp" })
+    local flow = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
+    fails("x_t holds no signal at t = 10", d.precondition(print, { process = flow }), d.ones(1, 2), 10)
+    fails("precondition: the denoiser returned nil", d.precondition(function() end, { process = p }), d.ones(1, 2), 10)
+  end)
+end)
+
+describe("reflow", function()
+  local flow = d.process { schedule = d.schedule.flow { T = 20 }, predict = "flow" }
+  local model = d.oracle.gaussian { std = { 1, 0.5 } }:denoiser(flow)
+
+  it("pairs each noise with where it went, the same in parts", function()
+    local whole = d.reflow(model, flow, { shape = { 10, 2 }, seed = 1, steps = 5 })
+    local parts = d.reflow(model, flow, { shape = { 10, 2 }, seed = 1, steps = 5, size = 3 })
+    assert.is_true(whole.x:equal(parts.x) and whole.eps:equal(parts.eps))
+    local x = d.sample { model = model, process = flow, init = whole.eps, steps = 5 }
+    assert.is_true(x:equal(whole.x))
+    for step, x0, class, eps in whole:batches { size = 10, steps = 1, seed = 2 } do
+      assert.equal(1, step)
+      assert.is_nil(class)
+      local again = d.sample { model = model, process = flow, init = eps, steps = 5 }
+      assert.is_true(again:equal(x0))
+    end
+  end)
+
+  it("keeps classes", function()
+    local class = { 1, 2, 2 }
+    local function told(xt, t, given)
+      return model(xt, t) * given.class:to(d.zeros(1):dtype()):unsqueeze(2)
+    end
+    local made = d.reflow(told, flow, { shape = { 3, 2 }, seed = 1, class = class, size = 2 })
+    assert.same(class, made.class:totable())
+    assert.equal(2, made.classes)
+  end)
+
+  it("says what doesn't fit", function()
+    local o = { shape = { 3, 2 } }
+    fails("a process expected, got nil", d.reflow, model, nil, o)
+    fails("x_T must be pure noise, but cosine has", d.reflow, model, d.process { schedule = schedules.vp }, o)
+    fails("option 'shape' is missing", d.reflow, model, flow, {})
+    fails("holds no samples", d.reflow, model, flow, { shape = { 0, 2 } })
+    fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
+    fails("ddpm adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
+    local made = d.reflow(model, flow, o)
+    fails("eps is [3,1], but x is [3,2]", d.data.set, { x = made.x, eps = d.zeros(3, 1) })
+    fails("pairs each with its noise", function()
+      d.data.set { x = d.zeros(2, 4, 4, 1), eps = d.zeros(2, 4, 4, 1) }:batches { size = 1, flip = true }
+    end)
+  end)
+end)
+
 describe("an objective that is called amiss", function()
   local p = d.process { schedule = d.schedule.linear { T = 100 } }
   local loss_of, m = d.objective { process = p }, d.mlp { dim = 2, hidden = 8, depth = 1 }
@@ -123,5 +434,34 @@ describe("an objective that is called amiss", function()
     fails("(0, inf) expected, got 0", d.objective,
       { process = p, weighting = { "min_snr", gamma = 0 } })
     fails("did you mean 'gamma'?", d.objective, { process = p, weighting = { "min_snr", gama = 5 } })
+    fails("unknown weighting 'min_snrr'; did you mean 'min_snr'?", d.objective, { process = p, weighting = "min_snrr" })
+    fails("unknown times 'unifrm'; did you mean 'uniform'?", d.objective, { process = p, times = "unifrm" })
+    fails("unknown error 'l2'", d.objective, { process = p, error = "l2" })
+    fails("eps is [2,3], but x is [2,2]", loss_of, m, d.zeros(2, 2), { eps = d.zeros(2, 3) })
+    local odd = d.objective { process = p, weighting = function() return "much" end }
+    fails("the weighting function gave 'much' for SNR [2]", odd, m, d.zeros(2, 2))
+  end)
+
+  it("says which weights can't be", function()
+    local none = d.process { schedule = schedules["zero terminal SNR"], predict = "v" }
+    fails("is nan on v at t = 10, where SNR is 0", d.objective,
+      { process = none, weighting = { "p2", k = 1e-200, gamma = 2 } })
+    fails("is 0 at every t", d.objective, { process = p, weighting = { "sigmoid", bias = -1000 } })
+    local one = d.process { schedule = d.schedule.from_beta { 0.5 } }
+    fails("the variance of q(x_0 | x_t, x_0) is 0", d.objective, { process = one, weighting = "vlb" })
+    fails("weighting vlb needs whole t, which times = 'log_normal' doesn't draw", d.objective,
+      { process = p, weighting = "vlb", times = "log_normal" })
+  end)
+
+  it("says of which loss no floor is known", function()
+    fails("give one of 'std', 'data' and 'oracle'", loss_of.floor, loss_of, {})
+    fails("give one of 'std', 'data' and 'oracle'", loss_of.floor, loss_of, { std = 1, data = d.zeros(4, 2) })
+    fails("std must be a number of 0 or more, or a list of these, got -1 at 2", loss_of.floor, loss_of,
+      { std = { 1, -1 } })
+    fails("data of two samples or more expected, got [1,2]", loss_of.floor, loss_of, { data = d.zeros(1, 2) })
+    local l1 = d.objective { process = p, error = "l1" }
+    fails("error is 'l1'; only of 'mse' it is known", l1.floor, l1, { std = 1 })
+    local moved = d.objective { process = p, offset_noise = 0.1 }
+    fails("offset_noise is 0.1; only without it the floor is known", moved.floor, moved, { std = 1 })
   end)
 end)

@@ -56,6 +56,39 @@ describe("the trainer", function()
     for name, p in o.model:parameters() do assert.is_true(p:equal(by_hand.model:state()[name])) end
   end)
 
+  it("goes on with what an objective has learned of its losses", function()
+    local law = { times = { "importance", keep = 2 } }
+    local whole = parts(30, law)
+    d.trainer(whole):run()
+    local path = at "importance.safetensors"
+    d.trainer(parts(20, law, { checkpoint = path })):run()
+    local rest = parts(30, law, { checkpoint = path })
+    assert.equal(20, assert(d.trainer(rest):run()).resumed)
+    assert.same(whole.objective:state(), rest.objective:state())
+    for name, p in whole.model:parameters() do assert.is_true(p:equal(rest.model:state()[name])) end
+    -- a checkpoint of another objective knows nothing of it
+    local other = at "uniform.safetensors"
+    d.trainer(parts(2, nil, { checkpoint = other })):run()
+    local report, message = d.trainer(parts(4, law, { checkpoint = other })):run()
+    assert.is_nil(report)
+    assert.matches("uniform.safetensors: objective: the state has no losses of 10 levels", message, 1, true)
+  end)
+
+  it("trains on pairs of noise and data", function()
+    local straight = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
+    local made = d.reflow(d.oracle.gaussian { std = { 1, 1 } }:denoiser(straight), straight,
+      { shape = { 32, 2 }, seed = 1 })
+    local o, seen = parts(3, { process = straight, weighting = "uniform" }), 0
+    local own = o.objective
+    o.objective = function(model, x0, given)
+      seen = seen + (given.eps - x0):abs():max():item() -- a standard normal's flow ends where it began
+      return own(model, x0, given)
+    end
+    o.batches = made:batches { size = 8, steps = 3, seed = 1 }
+    d.trainer(o):run()
+    assert.is_true(seen < 0.3)
+  end)
+
   it("refuses options that it doesn't know", function()
     assert.matches("save_evry.*save_every", fault_of(parts(1, nil, { save_evry = 3 })))
   end)
@@ -248,6 +281,19 @@ describe("a training run", function()
     assert.equal("signal 9", select(2, run("killed", "KILL", 15, "inside")))
     assert.matches("done 20 from 12\n", (run("killed", "none")), 1, true)
     ends_the_same "killed"
+  end)
+
+  it("shows the loss beside the floor that it is given", function()
+    child.write(at "floor.lua", [[
+      local d = require "diffusion"
+      local model = d.mlp { hidden = 8, depth = 1 }
+      local points, process = d.data.toy.moons(50), d.process { schedule = d.schedule.cosine() }
+      local objective = d.objective { process = process }
+      d.trainer { model = model, opt = d.adamw(model), objective = objective,
+                  batches = points:batches { size = 8, steps = 2 }, floor = objective:floor { std = 1 } }:run()
+    ]])
+    local text = child.run(at "floor.lua", { folder = folder })
+    assert.matches("step 2/2  loss %d%.%d%d%d%d, Gaussian floor 0%.4956  ", text)
   end)
 
   it("stopped by Ctrl-C says so, and goes on to the same bytes", function()

@@ -179,6 +179,7 @@ static df_layer *make_mlp(lua_State *L) {
                           .hidden = whole(L, "hidden", 0),
                           .depth = whole(L, "depth", 0),
                           .classes = whole(L, "classes", 0),
+                          .outputs = whole(L, "outputs", 1),
                           .recompute = dfl_field_flag(L, 1, "recompute", false) };
   return df_mlp(&o);
 }
@@ -216,6 +217,7 @@ static df_layer *make_unet(lua_State *L) {
   o.heads = whole(L, "heads", 1);
   o.groups = whole(L, "groups", 0);
   o.classes = whole(L, "classes", 0);
+  o.outputs = whole(L, "outputs", 1);
   o.dropout = number(L, "dropout", 0);
   o.recompute = dfl_field_flag(L, 1, "recompute", false);
   return df_unet(&o);

@@ -46,6 +46,12 @@ static df_code check_point(const df_layer *l, const df_tensor *x) {
                  df_tensor_text(x), l->o.in);
 }
 
+/* The point beside itself as often as it comes out. */
+static df_tensor *repeated(df_tape *tape, df_tensor *x, df_int outputs) {
+  df_tensor *const twice[] = { x, x };
+  return outputs == 2 ? df_cat(tape, twice, 2, 1) : x;
+}
+
 static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
   const df_layer *blocks = l->part[BLOCKS].layer;
   if (check_point(l, x[0]) != DF_OK) return NULL;
@@ -57,7 +63,8 @@ static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const
   if (!e) return NULL;
   h = df_layer_of(tape, l->part[LAST_NORM].layer, h);
   h = df_layer_of(tape, l->part[OUT].layer, h);
-  return df_add(tape, h, df_mul(tape, x[0], df_layer_of(tape, l->part[GATE].layer, e)));
+  df_tensor *own = repeated(tape, x[0], l->o.out / l->o.in);
+  return df_add(tape, h, df_mul(tape, own, df_layer_of(tape, l->part[GATE].layer, e)));
 }
 
 static void describe_mlp(const df_layer *l, char *text, size_t size) {
@@ -77,16 +84,19 @@ static df_layer *blocks_of(const df_mlp_opts *o) {
 df_layer *df_mlp(const df_mlp_opts *o) {
   if (df_at_least_one("mlp", "dim", o->dim) || df_at_least_one("mlp", "depth", o->depth))
     return NULL;
-  const df_layer_opts own = {
-    .in = o->dim, .width = o->hidden, .classes = o->classes, .recompute = o->recompute
-  };
+  df_int out = o->outputs * o->dim;
+  const df_layer_opts own = { .in = o->dim,
+                              .out = out,
+                              .width = o->hidden,
+                              .classes = o->classes,
+                              .recompute = o->recompute };
   df_layer *l = df_layer_new(&mlp, &own);
   if (!l) return NULL;
   df_layer_add(l, df_time_embed_layer(o->hidden, o->hidden, o->classes), "time");
   if (!l->failed) df_layer_add(l, df_linear_layer(o->dim, o->hidden, true, false), "inp");
   if (!l->failed) df_layer_add(l, blocks_of(o), "blocks");
   if (!l->failed) df_layer_add(l, df_layer_norm_layer(o->hidden, 1e-5), "norm");
-  if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, o->dim, true, true), "out");
-  if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, o->dim, true, true), "gate");
+  if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, out, true, true), "out");
+  if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, out, true, true), "gate");
   return df_layer_done(l);
 }

@@ -17,11 +17,12 @@ typedef struct df_unet_opts {
   int attentions;
   df_int heads, groups; /* groups 0: df_groups_for */
   df_int classes;       /* 0: none */
+  df_int outputs;       /* copies of C that come out, side by side */
   double dropout;
   bool recompute; /* blocks keep their inputs alone for the way back */
 } df_unet_opts;
 
-/* xt: B, H, W, C   t: B   class: B or NULL  ->  B, H, W, C */
+/* xt: B, H, W, C   t: B   class: B or NULL  ->  B, H, W, outputs C */
 df_layer *df_unet(const df_unet_opts *o);
 
 /* -- between plan and run ------------------------------------------------------------ */

@@ -168,8 +168,8 @@ static void add_way_up(draft *d) {
 }
 
 static void add_ends(draft *d, bool first) {
-  df_layer_opts o =
-      df_conv3_opts(first ? d->o->C : d->channels, first ? d->o->channels : d->o->C);
+  df_layer_opts o = first ? df_conv3_opts(d->o->C, d->o->channels)
+                          : df_conv3_opts(d->channels, d->o->outputs * d->o->C);
   if (d->unet->failed) return;
   o.norm.groups = d->o->groups;
   o.zero = !first;

@@ -136,6 +136,10 @@ Counters.__index = Counters
 function Counters.kept() return setmetatable({ state = core.random_state() }, Counters) end
 function Counters.__close(counters) core.set_random_state(counters.state) end
 
+--- The random counters as a value: `local now <close> = gradient.counters()` puts them back.
+---@return any
+gradient.counters = Counters.kept
+
 -- The backward of a recomputed function: run it again, recorded, and walk that.
 local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211

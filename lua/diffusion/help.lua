@@ -11,7 +11,7 @@ local areas = {
   { "tensors", "tensor zeros ones full arange linspace eye frombytes cat stack where mix linalg" },
   { "random numbers", "randn rand bernoulli randint randperm manual_seed generator" },
   { "gradients", "record grad no_grad scope gradcheck" },
-  { "losses", "mse l1 huber cross_entropy objective" },
+  { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
   { "networks", "mlp unet nn" },
   { "noise", "schedule process grid" },
   { "training", "adamw ema lr trainer checkpoint" },

@@ -26,7 +26,8 @@ end
 -- Names that live in a file of their own, loaded when first asked for.
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
-  gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
+  gradcheck = "gradient", sample = "sampler", objective = "objective",
+  precondition = "precondition", reflow = "reflow", pp = "print",
   mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",

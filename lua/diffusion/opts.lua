@@ -220,17 +220,21 @@ function opts.denoiser(where, model)
   end
 end
 
---- Takes what a user's denoiser returned: a tensor of xt's shape, or a sentence.
+--- Takes what a user's denoiser returned: a tensor of xt's shape, or twice as wide where the
+--- variance is learned, or a sentence.
 ---@param where string who asked it
 ---@param out any
 ---@param xt any
+---@param outputs integer|nil process.outputs, 1 if not given
 ---@return any out
-function opts.answer(where, out, xt)
-  if opts.kind(out) ~= "tensor" or opts.shape_text(out) ~= opts.shape_text(xt) then
-    opts.fail("%s: the denoiser returned %s for xt %s; a tensor of the same shape expected", where,
-      opts.shown(out), opts.shape_text(xt))
-  end
-  return out
+function opts.answer(where, out, xt, outputs)
+  local shape = xt:shape()
+  shape[#shape] = shape[#shape] * (outputs or 1)
+  local wanted = "[" .. table.concat(shape, ",") .. "]"
+  if opts.kind(out) == "tensor" and opts.shape_text(out) == wanted then return out end
+  opts.fail("%s: the denoiser returned %s for xt %s; %s", where, opts.shown(out), opts.shape_text(xt),
+    outputs == 2 and ("%s expected, since the variance is learned: v beside the prediction (outputs = 2 of "
+      .. "d.mlp and d.unet)"):format(wanted) or "a tensor of the same shape expected")
 end
 
 --- A table that shows fields and refuses to have them written.

@@ -11,6 +11,7 @@ local opts = require "diffusion.opts"
 ---@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
+---@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
 ---@field clip number|string|nil
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
 
@@ -36,20 +37,39 @@ function Process:clipped(x0)
   return x0:clamp(-r, r)
 end
 
---- What a network's output says: x0, clipped as the process asks, and the eps that goes with
---- this x0 and x_t (so the pair is consistent where clip has changed x0).
----@param output number|diffusion.tensor of the kind process.predict
+--- A network's output as the prediction and, where the variance is learned, the v beside it:
+--- the halves of the last dimension. Elsewhere the output itself.
+---@param output number|diffusion.tensor {B, ..., C}, or {B, ..., 2C} where the variance is learned
+---@return number|diffusion.tensor prediction of the kind process.predict
+---@return diffusion.tensor|nil v as the prediction
+function Process:split(output)
+  if self.outputs == 1 then return output end
+  local width = core.is_tensor(output) and output:dim() > 0 and output:size(-1)
+  if not width or width % 2 ~= 0 then
+    opts.fail("split: the variance is learned, so an output of even width expected, the prediction and v "
+      .. "side by side in its last dimension, got %s", opts.shown(output))
+  end
+  return output:narrow(-1, 1, width // 2), output:narrow(-1, width // 2 + 1, width // 2)
+end
+
+--- What a network's output says: x0, clipped as the process asks, the eps that goes with this
+--- x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned
+--- variance.
+---@param output number|diffusion.tensor of the kind process.predict, and v beside it where
+---  the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
 ---@return number|diffusion.tensor eps
+---@return diffusion.tensor|nil v for process:step_variance
 function Process:estimate(output, xt, t)
-  local x0 = self:convert(output, { from = self.predict, to = "x0", xt = xt, t = t })
+  local value, v = self:split(output)
+  local x0 = self:convert(value, { from = self.predict, to = "x0", xt = xt, t = t })
   if not self.clip then
-    return x0, self:convert(output, { from = self.predict, to = "eps", xt = xt, t = t })
+    return x0, self:convert(value, { from = self.predict, to = "eps", xt = xt, t = t }), v
   end
   x0 = self:clipped(x0)
-  return x0, self:convert(x0, { from = "x0", to = "eps", xt = xt, t = t })
+  return x0, self:convert(x0, { from = "x0", to = "eps", xt = xt, t = t }), v
 end
 
 local variances = {
@@ -69,12 +89,49 @@ local function variance_of(f, t, s)
   return v
 end
 
+-- t - 1, of a number, a list or a tensor.
+local function before(t)
+  if type(t) ~= "table" then return t - 1 end
+  local s = {}
+  for i, v in ipairs(t) do s[i] = v - 1 end
+  return s
+end
+
+-- A logarithm of each sample beside v.
+local function beside(value, v) return core.is_tensor(value) and value:over(v) or value end
+
+--- Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where
+--- variance is "learned"; between the posterior's and q's, (1 - f) ln small + f ln large with
+--- f = (v + 1)/2, where it is "learned_range" (Nichol & Dhariwal 2021, eq. 15), both ends those
+--- of this t and s. At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function Process:learned_log_variance(v, t, s)
+  if self.outputs == 1 then
+    opts.fail("learned_log_variance: the variance is %s; 'learned' or 'learned_range' expected",
+      opts.shown(self.variance))
+  end
+  if not core.is_tensor(v) then
+    opts.fail("bad argument #1 to 'learned_log_variance' (v of process:split expected, got %s)", opts.shown(v))
+  end
+  if self.variance == "learned" then return v end
+  local small = opts.relay(self.posterior_log_variance, self, t, s)
+  local _, large = opts.relay(self.q_moments, self, 0, t, s or before(t))
+  large = core.is_tensor(large) and large:log() or math.log(large)
+  local middle, reach = (large + small) / 2, (large - small) / 2
+  return v * beside(reach, v) + beside(middle, v)
+end
+
 --- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
 ---@param t number
 ---@param s number
----@return number
-function Process:step_variance(t, s)
+---@param v? diffusion.tensor of process:split, where the variance is learned
+---@return number|diffusion.tensor a tensor as v where the variance is learned
+function Process:step_variance(t, s, v)
   if s == 0 then return 0 end
+  if self.outputs == 2 then return self:learned_log_variance(v, t, s):exp() end
   if type(self.variance) == "function" then return variance_of(self.variance, t, s) end
   return variances[self.variance](self, t, s)
 end
@@ -148,7 +205,8 @@ local rules = {
   schedule = { "schedule", required = true },
   predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
   sigma_data = { "number", default = 0.5, above = 0 },
-  variance = { "function", one_of = { "fixed_small", "fixed_large" }, default = "fixed_small" },
+  variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range" },
+               default = "fixed_small" },
   clip = { "number", one_of = { "dynamic" }, above = 0 },
 }
 
@@ -158,8 +216,10 @@ local meta = { __name = "diffusion.process", __tostring = tostring_process }
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
 --- predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data =
 --- 0.5, the standard deviation of the data); variance "fixed_small" (default, the
---- posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for
---- [-r, r], or "dynamic"
+--- posterior's), "fixed_large" (q's), a function of (t, s), or what the network says beside its
+--- prediction: "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
+--- 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or
+--- "dynamic"
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
 --- local xt, eps = p:q_sample(d.randn(8, 2), 500)
@@ -167,6 +227,7 @@ local meta = { __name = "diffusion.process", __tostring = tostring_process }
 local function new(o)
   local p = opts.check("process", o, rules)
   p.T = p.schedule.T
+  p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
   return opts.sealed(p, Process, meta)
 end
 

@@ -61,6 +61,7 @@ return {
       { type = "integer|nil", text = "step counting from 1" },
       { type = "diffusion.tensor|nil", text = "x0 [B,...] floats" },
       { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil where the set has none" },
+      { type = "diffusion.tensor|nil", text = "eps as x0: the noise of each example, in a set of pairs (d.reflow)" },
     },
   },
   ["batches:load_state"] = {
@@ -301,9 +302,9 @@ return {
   },
   ["d.data.set"] = {
     signature = "d.data.set(options)",
-    text = "Makes a set of tensors: `.x .class .n .classes .names .name`.",
+    text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
     params = {
-      { name = "options", type = "table", text = "x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name" },
+      { name = "options", type = "table", text = "x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name" },
     },
     returns = {
       { type = "diffusion.set" },
@@ -993,7 +994,7 @@ return {
     signature = "d.mlp([options])",
     text = "A denoiser for points {B, dim}: residual blocks of two products, told the time by an embedding.",
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}", optional = true },
+      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1262,14 +1263,14 @@ return {
   },
   ["d.objective"] = {
     signature = "d.objective(options)",
-    text = "A loss for `d.record`: t uniform in 1..T, eps standard normal.",
+    text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" | \"min_snr\" | {\"min_snr\", gamma = 5} | function(snr) -> weight on the error of x0, drop_class = share of classes hidden}" },
+      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
     },
     returns = {
-      { type = "function", text = "objective (model, x0, {class=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
+      { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
     },
-    example = "local process = d.process{ schedule = d.schedule.cosine{}, predict = \"v\" }\nlocal loss_of = d.objective{ process = process, weighting = { \"min_snr\", gamma = 5 } }\nlocal loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))\nprint(loss:item(), seen.t)",
+    example = "local process = d.process{ schedule = d.schedule.cosine{}, predict = \"v\" }\nlocal loss_of = d.objective{ process = process, weighting = { \"min_snr\", gamma = 5 } }\nlocal loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))\nprint(loss:item(), seen.t, loss_of:explain(500))",
   },
   ["d.ones"] = {
     signature = "d.ones(shape, [opts])",
@@ -1499,11 +1500,23 @@ return {
       { type = "string" },
     },
   },
+  ["d.precondition"] = {
+    signature = "d.precondition(net, options)",
+    text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
+    params = {
+      { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
+      { name = "options", type = "table", text = "{process, kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
+    },
+    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, { process = process })\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
+  },
   ["d.process"] = {
     signature = "d.process(o)",
     text = "A process: a schedule, and how the reverse step is parametrised.",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), or a function of (t, s); clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), or what the network says beside its prediction: \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or \"dynamic\"" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -1579,6 +1592,19 @@ return {
     },
     example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal loss = d.record(function(x) return model(x, 1):square():mean() end, d.randn(8, 2))\nloss:backward()\nfor name, p in model:parameters() do print(name, p.grad:norm():item()) end",
   },
+  ["d.reflow"] = {
+    signature = "d.reflow(model, process, options)",
+    text = "Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0, class and eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
+      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance as of d.sample, the sampler one without noise of its own, seed, class = {n}}" },
+    },
+    returns = {
+      { type = "diffusion.set", text = "pairs .x, .eps, .class" },
+    },
+    example = "local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = \"flow\" }\nlocal model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)\nlocal pairs = d.reflow(model, process, { shape = { 64, 2 }, seed = 1 })\nlocal loss_of, net = d.objective{ process = process, weighting = \"uniform\" }, d.mlp{ hidden = 16, depth = 1 }\nfor step, x0, class, eps in pairs:batches{ size = 32, steps = 2 } do\n  d.record(loss_of, net, x0, { eps = eps }):backward()\nend",
+  },
   ["d.sample"] = {
     signature = "d.sample(options)",
     text = "Draws samples: d.sampler.steps{...}:finish().",
@@ -1592,7 +1618,7 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
   },
   ["d.sampler.explain"] = {
     signature = "d.sampler.explain([name])",
@@ -1660,7 +1686,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -1738,9 +1764,9 @@ return {
   },
   ["d.schedule.flow"] = {
     signature = "d.schedule.flow([o])",
-    text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).",
+    text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al. 2023, eq. 20 and 22, whose samplers are those for any path.",
     params = {
-      { name = "o", type = "{T: integer, shift: number}", text = "T = 1000, shift = 1", optional = true },
+      { name = "o", type = "{T: integer, shift: number, sigma_min: number}", text = "T = 1000, shift = 1, sigma_min = 0", optional = true },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -1959,7 +1985,7 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}" },
+      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -1969,7 +1995,7 @@ return {
     signature = "d.unet(options)",
     text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention where asked for and in the middle, predicting C channels. Other H and W may be run too, if the levels divide them.",
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2266,6 +2292,79 @@ return {
       { type = "diffusion.model", text = "self" },
     },
   },
+  ["objective"] = {
+    signature = "objective",
+    text = "A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).",
+    params = {
+      { name = "process", type = "diffusion.process" },
+      { name = "error", type = "string", text = "\"mse\", \"l1\", \"huber\" or \"pseudo_huber\"" },
+      { name = "vlb", type = "number", text = "weight of the variational bound, where the variance is learned" },
+    },
+  },
+  ["objective()"] = {
+    signature = "objective(model, x0, [given])",
+    text = "The loss of a batch.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone" },
+      { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}", text = "eps of the pairs of d.reflow, as x0; drawn if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "loss a number" },
+      { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the loss is; vlb {B}, nats a dimension, where the variance is learned" },
+    },
+  },
+  ["objective:explain"] = {
+    signature = "objective:explain(t)",
+    text = "The weights at t in words and numbers, with their equations.",
+    params = {
+      { name = "t", type = "number", text = "in 1..T" },
+    },
+    returns = {
+      { type = "string" },
+    },
+    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = \"min_snr\" }\nprint(o:explain(500))",
+  },
+  ["objective:floor"] = {
+    signature = "objective:floor(given)",
+    text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
+    params = {
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+    },
+    returns = {
+      { type = "number" },
+      { type = "number|nil", text = "error its standard error, of an oracle" },
+    },
+    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })\nprint(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })",
+  },
+  ["objective:load_state"] = {
+    signature = "objective:load_state([state])",
+    text = "Goes on from a state.",
+    params = {
+      { name = "state", type = "table|nil", text = "of `state()`", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message, and nothing changed, where it is of another objective" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["objective:state"] = {
+    signature = "objective:state()",
+    text = "What a checkpoint keeps, plain values: the losses from which times = \"importance\" learns.",
+    returns = {
+      { type = "table|nil", text = "state {losses = a list for each t}; nil of other times" },
+    },
+  },
+  ["objective:weights"] = {
+    signature = "objective:weights(t)",
+    text = "The weight of a squared error at t, of each thing that might be predicted: of one error they all say the same.",
+    params = {
+      { name = "t", type = "number", text = "in 1..T" },
+    },
+    returns = {
+      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing" },
+    },
+  },
   ["oracle"] = {
     signature = "oracle",
     text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
@@ -2339,6 +2438,7 @@ return {
       { name = "predict", type = "string", text = "what the network's output is: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
+      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 where the variance is learned" },
       { name = "clip", type = "number|string|nil" },
     },
   },
@@ -2383,15 +2483,16 @@ return {
   },
   ["process:estimate"] = {
     signature = "process:estimate(output, xt, t)",
-    text = "What a network's output says: x0, clipped as the process asks, and the eps that goes with this x0 and x_t (so the pair is consistent where clip has changed x0).",
+    text = "What a network's output says: x0, clipped as the process asks, the eps that goes with this x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned variance.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict" },
+      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, and v beside it where the variance is learned" },
       { name = "xt", type = "number|diffusion.tensor" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "x0" },
       { type = "number|diffusion.tensor", text = "eps" },
+      { type = "diffusion.tensor|nil", text = "v for process:step_variance" },
     },
   },
   ["process:explain"] = {
@@ -2403,6 +2504,18 @@ return {
     },
     returns = {
       { type = "string" },
+    },
+  },
+  ["process:learned_log_variance"] = {
+    signature = "process:learned_log_variance(v, t, [s])",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where variance is \"learned\"; between the posterior's and q's, (1 - f) ln small + f ln large with f = (v + 1)/2, where it is \"learned_range\" (Nichol & Dhariwal 2021, eq. 15), both ends those of this t and s. At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    params = {
+      { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as v" },
     },
   },
   ["process:posterior"] = {
@@ -2482,15 +2595,27 @@ return {
       { type = "number|diffusion.tensor", text = "eps" },
     },
   },
+  ["process:split"] = {
+    signature = "process:split(output)",
+    text = "A network's output as the prediction and, where the variance is learned, the v beside it: the halves of the last dimension. Elsewhere the output itself.",
+    params = {
+      { name = "output", type = "number|diffusion.tensor", text = "{B, ..., C}, or {B, ..., 2C} where the variance is learned" },
+    },
+    returns = {
+      { type = "number|diffusion.tensor", text = "prediction of the kind process.predict" },
+      { type = "diffusion.tensor|nil", text = "v as the prediction" },
+    },
+  },
   ["process:step_variance"] = {
-    signature = "process:step_variance(t, s)",
+    signature = "process:step_variance(t, s, [v])",
     text = "Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.",
     params = {
       { name = "t", type = "number" },
       { name = "s", type = "number" },
+      { name = "v", type = "diffusion.tensor", text = "of process:split, where the variance is learned", optional = true },
     },
     returns = {
-      { type = "number" },
+      { type = "number|diffusion.tensor", text = "a tensor as v where the variance is learned" },
     },
   },
   ["process:target"] = {
@@ -2734,6 +2859,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
       { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
+      { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
       { name = "n", type = "integer", text = "how many" },
       { name = "classes", type = "integer|nil" },
       { name = "names", type = "string[]|nil", text = "of the classes" },

@@ -21,7 +21,7 @@ end
 
 local rules = {
   model = { "any", required = true },
-  objective = { "function", required = true },
+  objective = { "function|objective", required = true },
   opt = { "any", required = true },
   batches = { "any", required = true },
   ema = { "any" },
@@ -29,6 +29,7 @@ local rules = {
   save_every = { "integer", default = 500, min = 1 },
   log = { "string" },
   on_step = { "function" },
+  floor = { "number" },
   quiet = { "boolean", default = false },
 }
 
@@ -36,7 +37,8 @@ local rules = {
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
 ---  -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to,
 ---  save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
----  function(step, loss), quiet = false}
+---  function(step, loss), floor = number shown beside the loss (of objective:floor), quiet =
+---  false}
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
@@ -144,10 +146,10 @@ local function open_log(self)
   return f
 end
 
-local function one_step(self, state, step, x0, class)
+local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, an unconditional network
   local lr = self.opt.lr
-  local loss, details = gradient.record(self.objective, self.model, x0, { class = class })
+  local loss, details = gradient.record(self.objective, self.model, x0, { class = class, eps = eps })
   local value = loss:item()
   if value ~= value or math.abs(value) == math.huge then
     diagnose(self, step, value, details, class)
@@ -158,16 +160,21 @@ end
 
 local function save(self, step, loss)
   if not self.keep then return end
-  local ok, message = self.keep:save { step = step, loss = loss }
+  local learns = opts.kind(self.objective) == "objective"
+  local ok, message = self.keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
   if not ok then error("trainer: " .. message, 0) end
 end
 
-local function whole_step(self, log, bar, state, step, x0, class)
+local function loss_text(self, loss)
+  return self.floor and ("loss %.4f, Gaussian floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
+end
+
+local function whole_step(self, log, bar, state, step, x0, class, eps)
   local depth <close> = gradient.guard() -- luacheck: ignore 211
-  local loss, lr, norm = one_step(self, state, step, x0, class)
+  local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
   if log then log:write(("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
-  if bar then bar:update(step, ("loss %.4f"):format(state.loss), x0:size(1)) end
+  if bar then bar:update(step, loss_text(self, state.loss), x0:size(1)) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then
     save(self, step, state.loss)
@@ -175,8 +182,8 @@ local function whole_step(self, log, bar, state, step, x0, class)
 end
 
 local function steps(self, log, bar, state)
-  for step, x0, class in self.batches do
-    whole_step(self, log, bar, state, step, x0, class)
+  for step, x0, class, eps in self.batches do
+    whole_step(self, log, bar, state, step, x0, class, eps)
     coroutine.yield()
   end
 end
@@ -202,6 +209,10 @@ end
 local function resume(self)
   if not self.keep then return false end
   local loaded, message = self.keep:load()
+  if loaded and opts.kind(self.objective) == "objective" then
+    local fits, why = self.objective:load_state(self.keep.extra.objective)
+    if not fits then return nil, ("%s: %s"):format(self.checkpoint, why) end
+  end
   if loaded == nil then return nil, message end
   return loaded
 end

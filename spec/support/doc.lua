@@ -218,6 +218,7 @@ local function kinds(d)
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 },
+    d.objective { process = process },
   }
   local out = {}
   for i, x in ipairs(things) do

@@ -25,7 +25,7 @@ end
 
 local function check(model, x, t, options)
   stir(model)
-  local target = d.randn(x:shape())
+  local target = d.randn(model(x, t, options):shape())
   local function loss() return d.mse(model(x, t, options), target) end
   d.record(loss):backward()
   for name, p in model:parameters() do
@@ -43,6 +43,12 @@ describe("the gradient of a network, by differences:", function()
   it("mlp with classes", function()
     local model = d.mlp { dim = 3, hidden = 8, depth = 2, classes = 4 }
     check(model, d.randn(5, 3), { 1, 20, 300, 4.5, 1000 }, { class = { 1, 4, 0, 2, 2 } })
+  end)
+
+  it("mlp and unet that say v beside the prediction", function()
+    check(d.mlp { dim = 2, hidden = 6, depth = 1, outputs = 2 }, d.randn(3, 2), { 1, 20, 300 })
+    check(d.unet { image = { 4, 4, 2 }, channels = 4, mult = { 1 }, blocks = 1, outputs = 2 }, d.randn(2, 4, 4, 2),
+      { 7, 900 })
   end)
 
   it("unet with attention, classes, a change of channels", function()

@@ -72,6 +72,7 @@ end
 ---@return integer|nil step counting from 1
 ---@return diffusion.tensor|nil x0 [B,...] floats
 ---@return diffusion.tensor|nil class i64 [B], 1..classes; nil where the set has none
+---@return diffusion.tensor|nil eps as x0: the noise of each example, in a set of pairs (d.reflow)
 function Batches:__call()
   if not (math.type(self.step) and math.tointeger(self.step) and self.step >= 0) then
     opts.fail("batches: step must be a whole number of 0 or more, got %s", opts.shown(self.step))
@@ -81,7 +82,8 @@ function Batches:__call()
   local list = places(self, self.step)
   local index = indices(self, list)
   local x0 = rows_of(self._set, index, self.flip and flips(self, list) or nil)
-  return self.step, x0, self._set.class and self._set.class:index(1, index)
+  local class, eps = self._set.class, self._set.eps
+  return self.step, x0, class and class:index(1, index), eps and eps:index(1, index)
 end
 
 function Batches:__tostring()
@@ -121,6 +123,7 @@ end
 ---@class diffusion.set
 ---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
+---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer how many
 ---@field classes integer|nil
 ---@field names string[]|nil of the classes
@@ -153,6 +156,7 @@ function Set:batches(options)
   if o.flip and self.x:dim() ~= 4 then
     opts.fail("batches: flip is for images [n,H,W,C], x is %s", opts.shape_text(self.x))
   end
+  if o.flip and self.eps then opts.fail "batches: flip is for pictures alone, this set pairs each with its noise" end
   local total = o.steps and o.steps * o.size or math.floor((o.epochs or 1) * self.n)
   return setmetatable({
     step = 0, steps = o.steps or -(-total // o.size), size = o.size, n = self.n,
@@ -181,16 +185,17 @@ local function check_class(class, n, classes)
   return classes or high
 end
 
---- Makes a set of tensors: `.x .class .n .classes .names .name`.
+--- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
 ---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor
----or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
+---or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes
+---(the largest there is if not given); names of the classes; name
 ---@return diffusion.set
 ---@usage local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }
 --- print(set)
 function set.new(options)
   local o = opts.check("set", options, {
-    x = { "tensor", required = true }, class = { "tensor|table" }, classes = { "integer", min = 1 },
-    names = { "table" }, name = { "string", default = "set" },
+    x = { "tensor", required = true }, class = { "tensor|table" }, eps = { "tensor" },
+    classes = { "integer", min = 1 }, names = { "table" }, name = { "string", default = "set" },
   })
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
     opts.fail("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
@@ -204,8 +209,11 @@ function set.new(options)
   end
   -- NumPy's files are mostly f64, which this build may only store
   local x = o.x:dtype() == "u8" and o.x or o.x:to(core.zeros(1):dtype())
-  return setmetatable({ x = x:contiguous(), class = class, n = o.x:size(1), classes = classes,
-    names = o.names, name = o.name }, Set)
+  if o.eps and opts.shape_text(o.eps) ~= opts.shape_text(x) then
+    opts.fail("set: eps is %s, but x is %s", opts.shape_text(o.eps), opts.shape_text(x))
+  end
+  return setmetatable({ x = x:contiguous(), class = class, eps = o.eps and o.eps:contiguous(), n = o.x:size(1),
+    classes = classes, names = o.names, name = o.name }, Set)
 end
 
 return set

@@ -1,7 +1,7 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same.
+-- eps, v or x0 is the same. Of a learned variance v stays c's: it is no such target.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
@@ -18,6 +18,20 @@ local function rescaled(out, c, phi)
   for i = 2, out:dim() do dims[#dims + 1] = i end
   local ratio = c:std(dims, true) / out:std(dims, true)
   return out * (phi * ratio + (1 - phi))
+end
+
+-- The prediction, and v where it stands beside it.
+local function apart(out, xt)
+  local width = xt:size(-1)
+  if out:size(-1) ~= 2 * width then return out end
+  return out:narrow(-1, 1, width), out:narrow(-1, width + 1, width)
+end
+
+local function guided(u, c, xt, scale, phi)
+  local value, v = apart(c, xt)
+  local out = core.ops.mix(1 - scale, (apart(u, xt)), scale, value)
+  if phi > 0 then out = rescaled(out, value, phi) end
+  return v and core.ops.cat({ out, v }, -1) or out
 end
 
 local function level(t) return core.is_tensor(t) and t:max():item() or type(t) == "table" and t[1] or t end
@@ -39,11 +53,9 @@ local function cfg(model, options)
     local scale = o.scale
     if o.interval and (level(t) < o.interval[1] or level(t) > o.interval[2]) then scale = 1 end
     if scale == 1 then return model(xt, t, model_opts) end
-    local u = model(xt, t, {})
+    local u = model(xt, t, { x0 = model_opts.x0 })
     if scale == 0 then return u end
-    local c = model(xt, t, model_opts)
-    local out = core.ops.mix(1 - scale, u, scale, c)
-    return o.rescale > 0 and rescaled(out, c, o.rescale) or out
+    return guided(u, model(xt, t, model_opts), xt, scale, o.rescale)
   end
 end
 

@@ -19,7 +19,7 @@ local adamw = {}
 ---@field steps integer how many there will be
 ---@field size integer examples in a batch
 ---@field seed integer of the order and the flips
----@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil
+---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
 --- A Brownian path over the levels of a schedule.
@@ -66,6 +66,14 @@ local layer = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local model = {}
 
+--- A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).
+---@class diffusion.objective
+---@field process diffusion.process
+---@field error string "mse", "l1", "huber" or "pseudo_huber"
+---@field vlb number weight of the variational bound, where the variance is learned
+---@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}): diffusion.tensor, table
+local objective = {}
+
 --- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
 --- with respect to x and to the level.
 ---@class diffusion.oracle
@@ -79,6 +87,7 @@ local oracle = {}
 ---@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
+---@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
 ---@field clip number|string|nil
 local process = {}
 
@@ -103,6 +112,7 @@ local schedule = {}
 ---@class diffusion.set
 ---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
+---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer how many
 ---@field classes integer|nil
 ---@field names string[]|nil of the classes
@@ -286,8 +296,8 @@ function d.data.idx(images, labels, options) end
 ---@return string|nil message
 function d.data.npy(path) end
 
---- Makes a set of tensors: `.x .class .n .classes .names .name`.
----@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; classes (the largest there is if not given); names of the classes; name
+--- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
+---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
 ---@return diffusion.set
 function d.data.set(options) end
 
@@ -724,7 +734,7 @@ function d.mix(c1, x1, ...) end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -887,9 +897,10 @@ function d.nn.upsample(inp, out, options) end
 ---@return any ... what fn returns
 function d.no_grad(fn, ...) end
 
---- A loss for `d.record`: t uniform in 1..T, eps standard normal.
----@param options table {process, weighting = "simple" | "min_snr" | {"min_snr", gamma = 5} | function(snr) -> weight on the error of x0, drop_class = share of classes hidden}
----@return function objective (model, x0, {class=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
+--- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
+--- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
 --- Ones of a shape.
@@ -1027,8 +1038,21 @@ function d.pp(t) end
 ---@return string
 function d.precision(name) end
 
+--- A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022,
+--- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in =
+--- 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999
+--- t of the VP SDE; "ve", 1 and ln(sigma/2); "iddpm", as vp with the nearest level of the
+--- cosine schedule, counted from 0. The network is what is trained and saved: an objective
+--- with precondition = kind takes it as it is, and samplers take what is returned here. The
+--- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
+--- "simple" for the others.
+---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
+---@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
+function d.precondition(net, options) end
+
 --- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), or a function of (t, s); clip nil (none), r for [-r, r], or "dynamic"
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), or what the network says beside its prediction: "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or "dynamic"
 ---@return diffusion.process
 function d.process(o) end
 
@@ -1073,6 +1097,15 @@ function d.randperm(n, opts) end
 ---@return any ... what fn returns
 function d.record(fn, ...) end
 
+--- Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0,
+--- class and eps. An objective is told eps, and so keeps them paired; a trainer does that by
+--- itself.
+---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---@return diffusion.set pairs .x, .eps, .class
+function d.reflow(model, process, options) end
+
 --- Draws samples: d.sampler.steps{...}:finish().
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
@@ -1080,14 +1113,15 @@ function d.sample(options) end
 
 --- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
 --- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) the model's x0
---- and eps at level t, clipped as the process says pair {t, s, i, n}: from level t to the
---- earlier level s (s = 0: the data), number i of n history a table of the solver's own:
---- tensors, numbers, strings and tables of these, empty at the start opts.mix sum of c x, in
---- one pass (d.mix) opts.mix_noise mix_noise(sigma, c1, x1, ...): the same with sigma z added,
---- z from the run's own counter, so sample k doesn't depend on its batch opts.mix_path
---- mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of a path from
---- lambda = ln(a/s) at one level to that at another, in the time e^(2 eta lambda): of the
---- step's own, or of the run's Brownian path
+--- and eps at level t, clipped as the process says, and v of a learned variance, for
+--- process:step_variance(t, s, v) pair {t, s, i, n}: from level t to the earlier level s (s =
+--- 0: the data), number i of n history a table of the solver's own: tensors, numbers, strings
+--- and tables of these, empty at the start opts.mix sum of c x, in one pass (d.mix)
+--- opts.mix_noise mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from the run's
+--- own counter, so sample k doesn't depend on its batch opts.mix_path mix_path(sigma, from,
+--- to, eta, c1, x1, ...): the same, z the increment of a path from lambda = ln(a/s) at one
+--- level to that at another, in the time e^(2 eta lambda): of the step's own, or of the run's
+--- Brownian path
 d.sampler = {}
 
 --- What a sampler is: its source, the order at which its error falls (at its options'
@@ -1135,7 +1169,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1183,8 +1217,10 @@ function d.schedule.edm(o) end
 function d.schedule.exponential(o) end
 
 --- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
---- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
----@param o? {T: integer, shift: number} T = 1000, shift = 1
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise
+--- is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al.
+--- 2023, eq. 20 and 22, whose samplers are those for any path.
+---@param o? {T: integer, shift: number, sigma_min: number} T = 1000, shift = 1, sigma_min = 0
 ---@return diffusion.schedule
 function d.schedule.flow(o) end
 
@@ -1309,14 +1345,14 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), quiet = false}
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}
 ---@return diffusion.trainer
 function d.trainer(options) end
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention where asked for and in the middle, predicting C channels. Other H and W may be
 --- run too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 function d.unet(options) end
 
@@ -1456,6 +1492,37 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
+--- The weights at t in words and numbers, with their equations.
+---@param t number in 1..T
+---@return string
+function objective:explain(t) end
+
+--- The least that the expected loss can be. For Gaussian data exactly: no network does better,
+--- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
+--- best affine network does, so that one which has learned more is below. Of an oracle it is
+--- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
+--- error = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
+---@return number
+---@return number|nil error its standard error, of an oracle
+function objective:floor(given) end
+
+--- Goes on from a state.
+---@param state? table|nil of `state()`
+---@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return string|nil message
+function objective:load_state(state) end
+
+--- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil of other times
+function objective:state() end
+
+--- The weight of a squared error at t, of each thing that might be predicted: of one error
+--- they all say the same.
+---@param t number in 1..T
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing
+function objective:weights(t) end
+
 --- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
 --- xt is {B,...} with D numbers a sample, t a number, a list or {B}.
 ---@param process diffusion.process
@@ -1515,13 +1582,15 @@ function process:config() end
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
---- What a network's output says: x0, clipped as the process asks, and the eps that goes with
---- this x0 and x_t (so the pair is consistent where clip has changed x0).
----@param output number|diffusion.tensor of the kind process.predict
+--- What a network's output says: x0, clipped as the process asks, the eps that goes with this
+--- x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned
+--- variance.
+---@param output number|diffusion.tensor of the kind process.predict, and v beside it where the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
 ---@return number|diffusion.tensor eps
+---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
 
 --- The formulas of a step with their numbers.
@@ -1529,6 +1598,17 @@ function process:estimate(output, xt, t) end
 ---@param s? integer t - 1 if not given
 ---@return string
 function process:explain(t, s) end
+
+--- Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where
+--- variance is "learned"; between the posterior's and q's, (1 - f) ln small + f ln large with
+--- f = (v + 1)/2, where it is "learned_range" (Nichol & Dhariwal 2021, eq. 15), both ends
+--- those of this t and s. At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function process:learned_log_variance(v, t, s) end
 
 --- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
 ---@param x0 number|diffusion.tensor
@@ -1580,11 +1660,19 @@ function process:q_sample(x, t, eps) end
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
 
+--- A network's output as the prediction and, where the variance is learned, the v beside it:
+--- the halves of the last dimension. Elsewhere the output itself.
+---@param output number|diffusion.tensor {B, ..., C}, or {B, ..., 2C} where the variance is learned
+---@return number|diffusion.tensor prediction of the kind process.predict
+---@return diffusion.tensor|nil v as the prediction
+function process:split(output) end
+
 --- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
 ---@param t number
 ---@param s number
----@return number
-function process:step_variance(t, s) end
+---@param v? diffusion.tensor of process:split, where the variance is learned
+---@return number|diffusion.tensor a tensor as v where the variance is learned
+function process:step_variance(t, s, v) end
 
 --- What the network should answer, given all: the target that `predict` names, straight from
 --- x_0 and eps, so also at zero terminal SNR.

@@ -18,14 +18,15 @@ local mlp_rules = {
   hidden = { "integer", default = 128, min = 2 },
   depth = { "integer", default = 4, min = 1 },
   classes = { "integer", default = 0, min = 0 },
+  outputs = { "integer", default = 1, min = 1, max = 2 },
   recompute = { "boolean" },
 }
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
 ---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0,
----  recompute = false: true keeps of each block its inputs alone and computes the rest again
----  on the way back}
+---  outputs = 1, or 2 for a learned variance: {B, 2 dim}; recompute = false: true keeps of
+---  each block its inputs alone and computes the rest again on the way back}
 ---@return diffusion.model
 ---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
 --- print(model(d.randn(8, 2), 500))
@@ -38,6 +39,7 @@ local unet_rules = {
   blocks = { "integer", default = 2, min = 1 },
   attention = { "table", default = {} },
   classes = { "integer", default = 0, min = 0 },
+  outputs = { "integer", default = 1, min = 1, max = 2 },
   dropout = { "number", default = 0, min = 0, below = 1 },
   heads = { "integer", default = 1, min = 1 },
   groups = { "integer", min = 1 },
@@ -64,9 +66,9 @@ end
 --- run too, if the levels divide them.
 ---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
 ---  blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0,
----  dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each
----  block its inputs alone and computes the rest again on the way back, the same bits in less
----  memory and a third more time}
+---  outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups =
+---  as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and
+---  computes the rest again on the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
 function stock.unet(options)

@@ -1,17 +1,19 @@
 --- Ancestral sampling: Ho et al. 2020, algorithm 2, on any pair of levels t > s.
 -- x_s = c0 x0 + ct x_t + sigma z, the posterior's mean (eq. 7) at the model's x0 and the
--- process's variance; nothing is added on the way to s = 0, whatever the variance.
+-- process's variance, of each element where it is learned; nothing is added on the way to
+-- s = 0, whatever the variance.
 local levels = require "diffusion.sampler.levels"
 
 local function ddpm(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = pair.t, pair.s
-    local x0 = denoise(x, t)
+    local x0, _, v = denoise(x, t)
     local c0, ct = process:posterior_coefficients(t, s)
     if s == 0 then return opts.mix(c0, x0, ct, x) end
-    local sigma = math.sqrt(process:step_variance(t, s))
-    return opts.mix_path(sigma, level(t).lambda, level(s).lambda, 1, c0, x0, ct, x)
+    local variance, from, to = process:step_variance(t, s, v), level(t).lambda, level(s).lambda
+    if not v then return opts.mix_path(math.sqrt(variance), from, to, 1, c0, x0, ct, x) end
+    return opts.mix(c0, x0, ct, x) + variance:sqrt() * opts.mix_path(1, from, to, 1, 0, x)
   end
 end
 

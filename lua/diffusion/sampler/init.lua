@@ -1,6 +1,7 @@
 --- Samplers by name, and the run that steps them. A sampler is
 -- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
---   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says
+--   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of
+--                     a learned variance, for process:step_variance(t, s, v)
 --   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),
 --                     number i of n
 --   history           a table of the solver's own: tensors, numbers, strings and tables of
@@ -97,6 +98,7 @@ local rules = {
   guidance = { "number" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
+  self_condition = { "boolean", default = false },
   on_step = { "function" },
 }
 
@@ -118,7 +120,8 @@ end
 ---  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
 ---  guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that
 ---  of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) |
----  generator | list of them | function(x), on_step}. Where
+---  generator | list of them | function(x), self_condition = false: true tells the model the x0
+---  that it said last, on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them. A generator, a list of one for each sample, or a function that returns
@@ -141,7 +144,8 @@ function sampler.steps(options)
   if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
-    draws = 0, evaluations = 0, history = {}, noise = o.noise, on_step = o.on_step, shape = opts.shape_text(x), _x = x }
+    draws = 0, evaluations = 0, history = {}, noise = o.noise, self_condition = o.self_condition,
+    on_step = o.on_step, shape = opts.shape_text(x), _x = x }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().

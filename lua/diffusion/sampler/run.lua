@@ -43,16 +43,24 @@ Run.__newindex = function(run, name, value)
   rawset(run, "history", {})
 end
 
--- The model as the sampler sees it: x0 and eps of x at t. What it says first, of the step's
--- own x, is what the step shows.
+-- What the model is told beside x and t: classes, and with self_condition the x0 that it said
+-- last, which the history keeps as own_x0 (Chen et al. 2023, algorithm 2).
+local function told(run)
+  if not run.self_condition then return run.model_opts end
+  return { class = run.model_opts.class, x0 = run.at_work.own_x0 }
+end
+
+-- The model as the sampler sees it: x0, eps and, where it is learned, v of the variance, of x
+-- at t. What it says first, of the step's own x, is what the step shows.
 local function denoiser(run)
-  local process, model, model_opts = run.process, run.model, run.model_opts
+  local process, model = run.process, run.model
   return function(x, t)
-    local out = opts.answer("sampler", model(x, t, model_opts), x)
+    local out = opts.answer("sampler", model(x, t, told(run)), x, process.outputs)
     rawset(run, "evaluations", run.evaluations + 1)
-    local x0, eps = process:estimate(out, x, t)
+    local x0, eps, v = process:estimate(out, x, t)
     if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
-    return x0, eps
+    if run.self_condition then run.at_work.own_x0 = x0 end
+    return x0, eps, v
   end
 end
 
@@ -90,6 +98,7 @@ local function advance(run, pair)
   local depth <close> = gradient.guard()
   local xt, history = run._x, copied(run.history)
   rawset(run, "believed", {}) -- a sampler of one's own may not ask the model
+  rawset(run, "at_work", history)
   local x = run.step(xt, pair, history)
   if x == xt then x = xt:clone() end
   local believed = run.believed

@@ -61,11 +61,14 @@ local continuous = {
     end,
   },
   flow = {
-    rules = rules { shift = positive(1) }, key = "columns",
+    rules = rules { shift = positive(1), sigma_min = { "number", default = 0, min = 0, below = 1 } },
+    key = "columns",
     make = function(o)
       return function(u, t, T)
+        if t == T then return -math.huge, 0 end
         local whole = 1 + (o.shift - 1) * u
-        return t == T and -math.huge or math.log((1 - u) / whole), t == T and 0 or math.log(o.shift * u / whole)
+        local a, w = (1 - u) / whole, o.shift * u / whole
+        return math.log(a), math.log(o.sigma_min == 0 and w or w + o.sigma_min * a)
       end
     end,
   },
@@ -155,8 +158,10 @@ function schedule.ve(o) return (by_function("ve", o)) end
 function schedule.edm(o) return (by_function("edm", o)) end
 
 --- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
---- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23).
----@param o? {T: integer, shift: number} T = 1000, shift = 1
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise
+--- is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al.
+--- 2023, eq. 20 and 22, whose samplers are those for any path.
+---@param o? {T: integer, shift: number, sigma_min: number} T = 1000, shift = 1, sigma_min = 0
 ---@return diffusion.schedule
 function schedule.flow(o) return (by_function("flow", o)) end
 

@@ -1,0 +1,24 @@
+-- A choice among named laws: a name, or a table of the name and its options.
+local opts = require "diffusion.opts"
+
+--- The law of a choice.
+---@param what string what is chosen, as messages say
+---@param which string|table "name", or {"name", option = ...}
+---@param laws table<string, table> each with the `rules` of its options
+---@return string name
+---@return table law
+---@return table options
+local function choice(what, which, laws)
+  local options = {}
+  if type(which) == "table" then
+    for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
+    which = which[1]
+  end
+  if laws[which] then return which, laws[which], opts.check(which, options, laws[which].rules or {}) end
+  local names = {}
+  for name in pairs(laws) do names[#names + 1] = name end
+  table.sort(names)
+  opts.fail("objective: %s", opts.unknown(what, which, names))
+end
+
+return choice

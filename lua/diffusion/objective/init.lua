@@ -1,0 +1,259 @@
+--- What a denoiser is trained to do: draw t and eps, noise, predict, and weigh the error. One
+-- idea a file: weighting, times, error, the variational term of a learned variance (hybrid),
+-- the least loss there is (floor).
+local core = require "diffusion.core"
+local errors = require "diffusion.objective.error"
+local floors = require "diffusion.objective.floor"
+local gradient = require "diffusion.gradient"
+local hybrid = require "diffusion.objective.hybrid"
+local opts = require "diffusion.opts"
+local precondition = require("diffusion.precondition").precondition
+local times = require "diffusion.objective.times"
+local weightings = require "diffusion.objective.weighting"
+
+--- A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).
+---@class diffusion.objective
+---@field process diffusion.process
+---@field error string "mse", "l1", "huber" or "pseudo_huber"
+---@field vlb number weight of the variational bound, where the variance is learned
+local Objective = { __name = "diffusion.objective" }
+Objective.__index = Objective
+
+function Objective:__tostring()
+  local also = self.process.outputs == 2 and (" + %g vlb"):format(self.vlb) or ""
+  return ("objective: %s of %s, weighting %s%s, times %s"):format(self.error, self.process.predict,
+    self._weighting.text, also, self._times.text)
+end
+
+-- ==== the loss ================================================================================
+
+-- Each class is hidden (0: none) with probability p.
+local function dropped(class, B, p)
+  if class == nil or p == 0 then return class end
+  if type(class) == "table" then
+    class = core.tensor(opts.whole_numbers("objective: class", class), { dtype = "i64" })
+  end
+  if type(class) == "number" then class = core.full({ B }, class, { dtype = "i64" }) end
+  local keep = core.rand(B):ge(p):to "i64"
+  return class * keep
+end
+
+-- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.
+local function offset(x0, c)
+  local shape = x0:shape()
+  for i = 2, #shape - 1 do shape[i] = 1 end
+  return core.randn(x0:shape()) + core.randn(shape) * c
+end
+
+-- What the model believes of x0 when it is told nothing, at odds of p; nil else: Chen et al.
+-- 2023, algorithm 1.
+local function first_guess(self, model, xt, t, class)
+  local p = self.self_condition
+  if p == 0 or core.rand(1):item() >= p then return nil end
+  local process = self.process
+  return gradient.no_grad(function()
+    local out = opts.answer("objective", model(xt, t, { class = class }), xt, process.outputs)
+    return (process:estimate(out, xt, t))
+  end)
+end
+
+-- The error of what is predicted, weighed, and the variational term where there is one.
+local function judged(self, model, x0, xt, eps, t, told)
+  local process = self.process
+  local target = process:target(x0, eps, t)
+  local out = opts.answer("objective", model(xt, t, told), xt, process.outputs)
+  local value, v = process:split(out)
+  local snr = process.schedule:snr(t)
+  local weight = self._weighting.of(t, snr) * weightings.factor(process, process.predict, t, snr)
+  local loss = weight * self._measure(value, target)
+  if not v then return loss end
+  local term = hybrid.term(process, self.decoder, x0, xt, t, value, v)
+  return loss + term * (self.vlb * process.T), term
+end
+
+local function batch_of(x0)
+  if not core.is_tensor(x0) then
+    opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.shown(x0))
+  end
+  local B = x0:dim() > 0 and x0:size(1) or 0
+  if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
+  return B
+end
+
+local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
+
+--- The loss of a batch.
+---@param model any a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone
+---@param x0 diffusion.tensor {B, ...}
+---@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor} eps of the pairs of
+---  d.reflow, as x0; drawn if not given
+---@return diffusion.tensor loss a number
+---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the
+---  loss is; vlb {B}, nats a dimension, where the variance is learned
+function Objective:__call(model, x0, given)
+  local B = batch_of(x0)
+  opts.denoiser("objective", model)
+  if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
+  local o = opts.check("objective", given, call_rules, 3)
+  local guard <close> = gradient.guard()
+  local t, share = self._times.draw(B)
+  local noise = o.eps or self.offset_noise > 0 and offset(x0, self.offset_noise) or nil
+  local xt, eps = self.process:q_sample(x0, t, noise)
+  local class = dropped(o.class, B, self.drop_class)
+  local told = { class = class, x0 = first_guess(self, model, xt, t, class) }
+  local per_sample, term = judged(self, model, x0, xt, eps, t, told)
+  if self._times.learn and core.recording() then self._times.learn(t:totable(), per_sample:detach():totable()) end
+  if share then per_sample = per_sample * share end
+  local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
+  return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
+end
+
+-- ==== looking at it ===========================================================================
+
+local function at(self, t, where)
+  if type(t) ~= "number" or not (t >= 1 and t <= self.process.T) then
+    opts.fail("bad argument #1 to '%s' (t must be in 1..%d, got %s)", where, self.process.T, opts.shown(t))
+  end
+  return core.tensor { t }
+end
+
+--- The weight of a squared error at t, of each thing that might be predicted: of one error
+--- they all say the same.
+---@param t number in 1..T
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t
+---  has no signal and eps says nothing
+function Objective:weights(t)
+  local level, out = at(self, t, "weights"), {}
+  local w = self._weighting.of(level)
+  for _, target in ipairs(weightings.targets) do
+    out[target] = (w * weightings.factor(self.process, target, level)):item()
+  end
+  return out
+end
+
+--- The weights at t in words and numbers, with their equations.
+---@param t number in 1..T
+---@return string
+---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = "min_snr" }
+--- print(o:explain(500))
+function Objective:explain(t)
+  at(self, t, "explain")
+  local process, weights = self.process, self:weights(t)
+  local lines = {
+    tostring(self),
+    ("  t = %g of %d, SNR = %.6g"):format(t, process.T, process.schedule:snr(t)),
+    ("  w = %s"):format(self._weighting.from),
+  }
+  for _, target in ipairs(weightings.targets) do
+    lines[#lines + 1] = ("  %s%-5s  %-12.6g  %s"):format(target == process.predict and "*" or " ", target,
+      weights[target], weightings.formulas[target])
+  end
+  lines[#lines + 1] = "  of |target - prediction|^2 of each; * is what this process predicts"
+  return table.concat(lines, "\n")
+end
+
+--- The least that the expected loss can be. For Gaussian data exactly: no network does better,
+--- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
+--- best affine network does, so that one which has learned more is below. Of an oracle it is the
+--- mean over samples. Of the weighted error alone, without a learned variance's bound; for error
+--- = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or
+---  {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle,
+---  samples = 20000, seed = 1}
+---@return number
+---@return number|nil error its standard error, of an oracle
+---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
+--- print(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })
+--- print(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })
+function Objective:floor(given)
+  local o = floors.options(given)
+  if self.error ~= "mse" then opts.fail("floor: error is '%s'; only of 'mse' it is known", self.error) end
+  if self.offset_noise > 0 then
+    opts.fail("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
+  end
+  if o.oracle then return floors.sampled(self.process, self._weighting.of, self._times, o) end
+  if not self._times.points then opts.fail "floor: the law of a function of times isn't known" end
+  return floors.exact(self.process.schedule, self._weighting.of, self._times, o)
+end
+
+-- ==== what it remembers =======================================================================
+
+--- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil of other times
+function Objective:state()
+  return self._times.state and { losses = self._times.state() }
+end
+
+--- Goes on from a state.
+---@param state table|nil of `state()`
+---@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return string|nil message
+function Objective:load_state(state)
+  if not self._times.load_state then return true end
+  if type(state) == "table" and self._times.load_state(state.losses) then return true end
+  return nil, ("objective: the state has no losses of %d levels"):format(self.process.T)
+end
+
+-- ==== making one ==============================================================================
+
+local rules = {
+  process = { "process", required = true },
+  weighting = { "string|table|function", default = "simple" },
+  times = { "string|table|function", default = "uniform" },
+  error = { "string|table", default = "mse" },
+  vlb = { "number", min = 0 },
+  decoder = { one_of = { "discretized", "gaussian" }, default = "discretized" },
+  precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
+  drop_class = { "number", default = 0, min = 0, max = 1 },
+  self_condition = { "number", default = 0, min = 0, max = 1 },
+  offset_noise = { "number", default = 0, min = 0 },
+}
+
+-- The bound is a sum over whole t.
+local function check_bound(o)
+  local learned = o.process.outputs == 2
+  if o.vlb and not learned then
+    opts.fail("objective: option 'vlb' is for a learned variance, this process has variance %s",
+      opts.shown(o.process.variance))
+  end
+  if (learned or o._weighting.whole) and o._times.points and not o._times.whole then
+    opts.fail("objective: %s needs whole t, which times = '%s' doesn't draw; take uniform, stratified or importance",
+      learned and "a learned variance" or "weighting " .. o._weighting.text, o._times.text)
+  end
+  o.vlb = o.vlb or learned and 0.001 or 0
+end
+
+--- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
+--- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr",
+---  "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1,
+---  gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the
+---  sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) ->
+---  weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std =
+---  1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance",
+---  keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B};
+---  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
+---  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
+---  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
+---  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
+---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
+---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
+---  {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares,
+---  0.1 say, which makes the noise's variance 1 + 0.1^2}
+---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
+---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
+---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
+--- local loss_of = d.objective{ process = process, weighting = { "min_snr", gamma = 5 } }
+--- local loss, seen = d.record(loss_of, d.mlp{ hidden = 16, depth = 1 }, d.randn(8, 2))
+--- print(loss:item(), seen.t, loss_of:explain(500))
+local function objective(options)
+  local o = opts.check("objective", options, rules)
+  o._weighting = weightings.resolve(o.weighting, o.process)
+  weightings.check(o.process, o._weighting)
+  o._times = times.resolve(o.times, o.process)
+  o.error, o._measure = errors.resolve(o.error)
+  check_bound(o)
+  return setmetatable(o, Objective)
+end
+
+return { objective = objective }

@@ -1,0 +1,151 @@
+-- Which t are drawn for a batch. A law makes, for a process and its options,
+--   draw(B)     t {B}, and where the draw was not by the law that the loss is a mean over,
+--               each sample's share in it, {B}
+--   points()    that law as t and their probabilities, two lists, for the floor
+--   whole       true where t are whole numbers
+-- Laws of real t reach from 1 to T (or the last t with signal, where sigma is meant), and
+-- what falls outside counts as the end.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local choice = require "diffusion.objective.choice"
+local importance = require "diffusion.objective.importance"
+
+local times = {}
+
+-- Every t as likely as another.
+local function every(T)
+  return function()
+    local t, p = {}, {}
+    for i = 1, T do t[i], p[i] = i, 1 / T end
+    return t, p
+  end
+end
+
+-- ==== of uniform and normal numbers ==========================================================
+
+-- Midpoints of [0, 1], and the trapezoid rule over a normal: z and their probabilities.
+local function even()
+  local u, p, n = {}, {}, 4096
+  for i = 1, n do u[i], p[i] = (i - 0.5) / n, 1 / n end
+  return u, p
+end
+
+local function normal()
+  local z, p, sum = {}, {}, 0
+  for i = -900, 900 do
+    z[#z + 1], p[#p + 1] = i / 100, math.exp(-(i / 100) ^ 2 / 2)
+    sum = sum + p[#p]
+  end
+  for i, v in ipairs(p) do p[i] = v / sum end
+  return z, p
+end
+
+-- A law of t = place(number), for numbers drawn by `random` and as `spread` has them.
+local function placed(random, spread, place)
+  local function all(list)
+    local t = {}
+    for i, v in ipairs(list) do t[i] = place(v) end
+    return t
+  end
+  return {
+    draw = function(B) return core.tensor(all(random({ B }):totable())) end,
+    points = function()
+      local list, p = spread()
+      return all(list), p
+    end,
+  }
+end
+
+local function within(t, T) return math.max(1, math.min(T, t)) end
+
+-- Its ends: the last level whose sigma is a number.
+local function sigma_ends(schedule)
+  local last = schedule.T
+  if schedule:snr(last) == 0 then last = last - 1 end
+  return schedule:sigma(1), schedule:sigma(last)
+end
+
+local function log_normal(process, o)
+  local schedule = process.schedule
+  local low, high = sigma_ends(schedule)
+  return placed(core.randn, normal, function(z)
+    local sigma = math.exp(o.mean + o.std * z)
+    return schedule:level_of_sigma(math.max(low, math.min(high, sigma)))
+  end)
+end
+
+local function logit_normal(process, o)
+  local T = process.T
+  return placed(core.randn, normal, function(z) return within(T / (1 + math.exp(-o.mean - o.std * z)), T) end)
+end
+
+local function mode(process, o)
+  local T = process.T
+  return placed(core.rand, even, function(u)
+    return within(T * (1 - u - o.scale * (math.cos(math.pi * u / 2) ^ 2 - 1 + u)), T)
+  end)
+end
+
+-- ==== of whole t ==============================================================================
+
+local function uniform(process)
+  local T = process.T
+  return { whole = true, points = every(T), draw = function(B) return core.randint(1, T, { B }) end }
+end
+
+-- One t from each of B equal parts, in order: the batches of a shuffled set have none.
+local function stratified(process)
+  local T = process.T
+  local function draw(B)
+    local u = core.rand(B):totable()
+    for k, v in ipairs(u) do u[k] = math.min(T, 1 + math.floor(T * (k - 1 + v) / B)) end
+    return core.tensor(u, { dtype = "i64" })
+  end
+  return { whole = true, points = every(T), draw = draw }
+end
+
+local function by_importance(process, o)
+  local law = importance.new(process.T, o)
+  law.whole, law.points = true, every(process.T)
+  return law
+end
+
+local function own(f)
+  local function draw(B)
+    local t = f(B)
+    if not core.is_tensor(t) or opts.shape_text(t) ~= ("[%d]"):format(B) then
+      opts.fail("objective: the function of times gave %s; t [%d] expected", opts.shown(t), B)
+    end
+    return t
+  end
+  return { text = "a function", draw = draw }
+end
+
+local laws = {
+  uniform = { make = uniform },
+  stratified = { make = stratified },
+  -- Karras et al. 2022, table 1: ln sigma is normal
+  log_normal = { make = log_normal, rules = { mean = { "number", default = -1.2 },
+                                              std = { "number", default = 1.2, above = 0 } } },
+  -- Esser et al. 2024, section 3.1: t/T is the sigmoid of a normal number
+  logit_normal = { make = logit_normal, rules = { mean = { "number", default = 0 },
+                                                  std = { "number", default = 1, above = 0 } } },
+  -- Esser et al. 2024, eq. 20
+  mode = { make = mode, rules = { scale = { "number", default = 1.29, min = -1, max = 1.75 } } },
+  importance = { make = by_importance, rules = {
+    keep = { "integer", default = 10, min = 1 }, uniform = { "number", default = 0.001, above = 0, max = 1 } } },
+}
+
+--- A law of t for a process.
+---@param which string|table|function
+---@param process diffusion.process
+---@return table law as above, and its text
+function times.resolve(which, process)
+  if type(which) == "function" then return own(which) end
+  local name, law, o = choice("times", which, laws)
+  local made = law.make(process, o)
+  made.text = name
+  return made
+end
+
+return times

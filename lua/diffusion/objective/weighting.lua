@@ -1,0 +1,166 @@
+-- How much an error counts at a level. A weight stands on the squared error of x0; since for
+-- one error |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and likewise for any target, the weight on
+-- every other follows (Hang et al. 2023, section 3.3, for min-SNR).
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local choice = require "diffusion.objective.choice"
+
+local weighting = { targets = { "x0", "eps", "v", "score", "flow", "edm" } }
+
+-- ==== from x0 to other targets ==============================================================
+
+-- w_target = w_x0 * factor(snr, sigma_data, noise), noise() being s. With P x0 + Q eps
+-- predicted, factor is 1 / (P - Q a/s)^2.
+local factors = {
+  x0 = function(snr) return snr * 0 + 1 end,
+  eps = function(snr) return 1 / snr end,
+  v = function(snr, _, noise) return 1 / (noise() * (snr + 1)) ^ 2 end,
+  score = function(snr, _, noise) return noise() ^ 2 / snr end,
+  flow = function(snr) return 1 / (1 + snr:sqrt()) ^ 2 end,
+  -- c_out^2 = sigma^2 d^2 / (sigma^2 + d^2) with sigma^2 = 1/SNR (Karras et al. 2022, table 1)
+  edm = function(snr, d) return d ^ 2 / (1 + snr * d ^ 2) end,
+}
+
+-- The same in words, for explain.
+weighting.formulas = {
+  x0 = "w", eps = "w / SNR", v = "w / (s (SNR + 1))^2; on the circle w / (SNR + 1)", score = "w s^2 / SNR",
+  flow = "w / (1 + sqrt(SNR))^2", edm = "w c_out^2, Karras et al. 2022, table 1",
+}
+
+--- What turns a weight on x0 into that on another target, {B}.
+---@param process diffusion.process
+---@param target string
+---@param t diffusion.tensor {B}
+---@param snr diffusion.tensor|nil of t, where it is known
+---@return diffusion.tensor
+function weighting.factor(process, target, t, snr)
+  local schedule = process.schedule
+  return factors[target](snr or schedule:snr(t), process.sigma_data, function() return schedule:noise(t) end)
+end
+
+-- ==== weights on x0 =========================================================================
+
+-- The variance of p_theta(x_{t-1} | x_t). At t = 1, where the posterior has none, it is that
+-- of t = 2, as in posterior_log_variance.
+local function variance_of(process, t)
+  if t > 1 then return process:step_variance(t, t - 1) end
+  if process.variance == "fixed_large" then return (select(2, process:q_moments(0, 1, 0))) end
+  return math.exp(opts.relay(process.posterior_log_variance, process, 1))
+end
+
+-- Ho et al. 2020, eq. 8, of x0.
+local function bound(process, t)
+  local c0 = process:posterior_coefficients(t, t - 1)
+  return c0 ^ 2 / (2 * variance_of(process, t))
+end
+
+local function check_bound(process)
+  if process.outputs == 1 then return end
+  opts.fail("objective: weighting vlb is for a given variance, this process has variance %s; option 'vlb' is the "
+    .. "weight of its bound, beside another weighting", process.variance)
+end
+
+-- weigh(snr, options, process, t) -> {B}; from: where it is written, in terms of SNR
+local laws = {
+  simple = { from = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
+  snr = { from = "SNR, the same as simple: Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
+  truncated_snr = { from = "max(SNR, 1): Salimans & Ho 2022, section 4",
+    weigh = function(snr) return snr:clamp(1) end },
+  min_snr = { from = "min(SNR, gamma): Hang et al. 2023, eq. 8",
+    rules = { gamma = { "number", default = 5, above = 0 } },
+    weigh = function(snr, o) return snr:clamp(nil, o.gamma) end },
+  -- gamma = 1/sigma_data^2 is k-diffusion's, which is (sigma d)^2 / (sigma^2 + d^2)^2 on F
+  soft_min_snr = { from = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
+    rules = { gamma = { "number", above = 0 } },
+    weigh = function(snr, o, process)
+      local gamma = o.gamma or process.sigma_data ^ -2
+      return snr * gamma / (snr + gamma)
+    end },
+  p2 = { from = "SNR / (k + SNR)^gamma: Choi et al. 2022",
+    rules = { k = { "number", default = 1, above = 0 }, gamma = { "number", default = 1, min = 0 } },
+    weigh = function(snr, o) return snr / (snr + o.k) ^ o.gamma end },
+  -- (sigma^2 + d^2) / (sigma d)^2
+  edm = { from = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
+    rules = { sigma_data = { "number", above = 0 } },
+    weigh = function(snr, o, process) return snr + (o.sigma_data or process.sigma_data) ^ -2 end },
+  sigmoid = { from = "SNR sigmoid(bias - ln SNR): Kingma & Gao 2023",
+    rules = { bias = { "number", default = 2 } },
+    weigh = function(snr, o) return snr / (snr * math.exp(-o.bias) + 1) end },
+  vlb = { from = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8", check = check_bound, whole = true,
+    weigh = function(_, _, process, t)
+      local list = t:totable()
+      for i, at in ipairs(list) do list[i] = bound(process, at) end
+      return core.tensor(list)
+    end },
+  uniform = { from = "1 on what is named by `of`: the plain error of it",
+    rules = { of = { one_of = weighting.targets } },
+    weigh = function(snr, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t, snr) end },
+}
+
+-- A function of one's own, which may say a number for all.
+local function own(f, snr)
+  local w = f(snr)
+  if type(w) == "number" then return core.full({ snr:size(1) }, w) end
+  if core.is_tensor(w) and opts.shape_text(w) == opts.shape_text(snr) then return w end
+  opts.fail("objective: the weighting function gave %s for SNR %s; a number or a tensor of that shape expected",
+    opts.shown(w), opts.shape_text(snr))
+end
+
+local function text_of(name, o)
+  local parts = {}
+  for k, v in pairs(o) do parts[#parts + 1] = ("%s = %s"):format(k, v) end
+  table.sort(parts)
+  return #parts > 0 and ("%s (%s)"):format(name, table.concat(parts, ", ")) or name
+end
+
+--- A weighting of a process.
+---@param which string|table|function
+---@param process diffusion.process
+---@return table weighting {text, from, whole = for whole t alone, of = function(t, snr if known) ->
+---  weight on x0 {B}}
+function weighting.resolve(which, process)
+  local schedule = process.schedule
+  if type(which) == "function" then
+    return { text = "a function", from = "a function of SNR", own = true,
+             of = function(t, snr) return own(which, snr or schedule:snr(t)) end }
+  end
+  local name, law, o = choice("weighting", which, laws)
+  if law.check then law.check(process) end
+  return { text = text_of(name, o), from = law.from, whole = law.whole,
+           of = function(t, snr) return law.weigh(snr or schedule:snr(t), o, process, t) end }
+end
+
+-- ==== what can't be ==========================================================================
+
+local least_snr = 1e-37 -- 1/SNR of less is no float32
+
+-- Where x_t holds no signal, an error of eps says nothing of x0, on which weights stand.
+local function check_signal(process)
+  local predict, T = process.predict, process.T
+  if predict ~= "eps" and predict ~= "score" then return end
+  local snr = process.schedule:snr(T)
+  if snr >= least_snr then return end
+  opts.fail("objective: the SNR at t = %d is %g, so %s can't be weighed there; predict v, x0 or flow", T,
+    snr, predict)
+end
+
+--- Raises unless the weights on what is predicted are numbers of 0 or more, one at least above;
+--- those of a user's own function are its own.
+---@param process diffusion.process
+---@param w table of weighting.resolve
+function weighting.check(process, w)
+  check_signal(process)
+  if w.own then return end
+  local t = core.arange(1, process.T)
+  local weights, most = (w.of(t) * weighting.factor(process, process.predict, t)):totable(), 0
+  for at, value in ipairs(weights) do
+    if not (value >= 0 and value < math.huge) then
+      opts.fail("objective: weighting %s is %g on %s at t = %d, where SNR is %g; a finite number of 0 or more "
+        .. "expected: predict v or x0, or choose another", w.text, value, process.predict, at, process.schedule:snr(at))
+    end
+    most = math.max(most, value)
+  end
+  if most == 0 then opts.fail("objective: weighting %s is 0 at every t, so nothing would be learned", w.text) end
+end
+
+return weighting

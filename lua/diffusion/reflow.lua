@@ -1,0 +1,84 @@
+--- Reflow: pairs of a noise and what a model's flow makes of it, to train the next model on, whose
+--- paths are straighter (Liu et al. 2023, algorithm 1).
+local core = require "diffusion.core"
+local families = require "diffusion.sampler.families"
+local opts = require "diffusion.opts"
+local sampler = require "diffusion.sampler"
+local set = require "diffusion.data.set"
+
+local rules = {
+  shape = { "table", required = true },
+  size = { "integer", default = 1000, min = 1 },
+  sampler = { "any", default = "unipc" },
+  steps = { "integer", min = 1 },
+  grid = { "any" },
+  seed = { "integer" },
+  class = { "table|tensor" },
+  guidance = { "number" },
+}
+
+-- x_T has to be eps itself.
+local function check_end(process)
+  local schedule = process.schedule
+  local a, s = schedule:signal(process.T), schedule:noise(process.T)
+  if a == 0 and math.abs(s - 1) < 1e-12 then return end
+  opts.fail("reflow: x_T must be pure noise, but %s has x_T = %.6g x_0 + %.6g eps; d.schedule.flow ends there",
+    schedule.name, a, s)
+end
+
+-- Noise of the sampler's own would be no part of the pair.
+local function check_sampler(which)
+  local name, solver = families.resolve(which)
+  if solver.stochastic then
+    opts.fail("reflow: %s adds noise of its own, so its end says nothing of its start; take unipc, ddim or heun", name)
+  end
+end
+
+-- A part of the classes.
+local function part(class, from, count) return class and class:narrow(1, from, count):contiguous() end
+
+local function check_class(class, n)
+  if type(class) == "table" then
+    class = core.tensor(opts.whole_numbers("reflow: class", class), { dtype = "i64" })
+  end
+  if class and opts.shape_text(class) ~= ("[%d]"):format(n) then
+    opts.fail("reflow: class is %s for %d samples", opts.shape_text(class), n)
+  end
+  return class
+end
+
+--- Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0, class and
+--- eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.
+---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
+---  guidance as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---@return diffusion.set pairs .x, .eps, .class
+---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
+--- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)
+--- local pairs = d.reflow(model, process, { shape = { 64, 2 }, seed = 1 })
+--- local loss_of, net = d.objective{ process = process, weighting = "uniform" }, d.mlp{ hidden = 16, depth = 1 }
+--- for step, x0, class, eps in pairs:batches{ size = 32, steps = 2 } do
+---   d.record(loss_of, net, x0, { eps = eps }):backward()
+--- end
+local function reflow(model, process, options)
+  opts.denoiser("reflow", model)
+  if opts.kind(process) ~= "process" then
+    opts.fail("bad argument #2 to 'reflow' (a process expected, got %s)", opts.shown(process))
+  end
+  local o = opts.check("reflow", options, rules, 3)
+  check_end(process)
+  check_sampler(o.sampler)
+  local eps = opts.relay(core.randn, o.shape, { seed = o.seed or core.random_seed() })
+  local n = eps:dim() > 0 and eps:size(1) or 0
+  if n == 0 then opts.fail("reflow: shape %s holds no samples", opts.shape_text(eps)) end
+  local class, out = check_class(o.class, n), {}
+  for from = 1, n, o.size do
+    local count = math.min(o.size, n - from + 1)
+    out[#out + 1] = sampler.sample { model = model, process = process, init = eps:narrow(1, from, count):contiguous(),
+      sampler = o.sampler, steps = o.steps, grid = o.grid, guidance = o.guidance, class = part(class, from, count) }
+  end
+  return set.new { x = #out == 1 and out[1] or core.ops.cat(out, 1), eps = eps, class = class, name = "reflow" }
+end
+
+return { reflow = reflow }
