@@ -18,7 +18,7 @@ rules.divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto
 rules.probes = { "integer", default = 1, min = 1 }
 rules.seed = { "integer" }
 rules.dequantise = { "boolean|table", default = false }
-rules.from = { "number", default = 1, above = 0 }
+rules.from = { "number", default = 1, min = 1 }
 rules.to = { "number" }
 rules.class = { "number|table|tensor" }
 
@@ -71,7 +71,7 @@ local function check_levels(o)
   local T = o.process.T
   o.to = o.to or last_level(o.process)
   if not (o.to <= T and o.from < o.to) then
-    opts.fail("%s: levels rise from > 0 to <= T = %d, got from = %g and to = %g", where, T, o.from, o.to)
+    opts.fail("%s: levels rise within 1..%d, got from = %g and to = %g", where, T, o.from, o.to)
   end
   local level = adaptive.circle(o.process)
   return opts.relay(level, o.to), opts.relay(level, o.from), level
