@@ -24,24 +24,34 @@ rules.class = { "number|table|tensor" }
 
 -- ==== the way ================================================================================
 
--- dz/dphi = (a eps - s x0)/r, which is v over r, at a level for each sample: z {B,D} to {B,D}.
-local function field(o, at)
-  local t, r = each(#at, function(b) return at[b].t end), each(#at, function(b) return at[b].r end)
-  local inverse = each(#at, function(b) return 1 / at[b].r end)
-  local predict, shape = o.process.predict, o.x0:shape()
+-- Classes for n copies of the batch; one number is for all.
+local function copied(class, n)
+  if n == 1 or class == nil or type(class) == "number" then return class end
+  local list, out = core.is_tensor(class) and class:totable() or class, {}
+  for _ = 1, n do table.move(list, 1, #list, #out + 1, out) end
+  return out
+end
+
+-- dz/dphi = (a eps - s x0)/r, which is v over r, at a level for each sample: {n B,D} to {n B,D}.
+local function field(o, at, n)
+  local rows, predict, shape = n * o.B, o.process.predict, o.x0:shape()
+  local function of(what) return each(rows, function(k) return at[(k - 1) % o.B + 1][what] end) end
+  local t, r, model_opts = of "t", of "r", { class = copied(o.class, n) }
+  local inverse = each(rows, function(k) return 1 / r[k] end)
+  shape[1] = rows
   return function(z)
     local xt = mix(r, z:reshape(shape))
-    local out = opts.answer(where, o.model(xt, t, o.model_opts), xt)
+    local out = opts.answer(where, o.model(xt, t, model_opts), xt)
     local v = predict == "v" and out or o.process:convert(out, { from = predict, to = "v", xt = xt, t = t })
-    o.evaluations = o.evaluations + 1
-    return mix(inverse, v):reshape(o.B, o.D)
+    return mix(inverse, v):reshape(rows, o.D)
   end
 end
 
 -- z and the logarithm of what its volume has grown by move together, as {B,D+1}.
 local function slope_of(o)
   return function(state, at)
-    local growth, dz = o.trace(field(o, at), state:narrow(2, 1, o.D))
+    o.evaluations = o.evaluations + 1
+    local growth, dz = o.trace(function(n) return field(o, at, n) end, state:narrow(2, 1, o.D))
     return core.ops.cat({ dz, growth }, 2)
   end
 end
@@ -108,7 +118,7 @@ local function likelihood(o)
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
   o.x0, o.evaluations = x0, 0
   local exact = o.divergence == "exact" or o.divergence == "auto" and o.D <= exact_to
-  o.trace = exact and divergence.exact(o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
+  o.trace = exact and divergence.exact(o.B, o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
   local nats = nats_of(o)
   local unit, mean, deviation = 1 / (o.D * math.log(2)), given.mean(nats)
   return setmetatable({ nats = core.tensor(nats), mean = mean, error = deviation, D = o.D, constant = constant,
@@ -140,7 +150,8 @@ end
 ---  more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256,
 ---  span = "centres" | "edges"}, class}
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits,
----  bits_error, constant, D, divergence, evaluations, from, to}
+---  bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence
+---  takes), from, to}
 ---@usage local process = d.process{ schedule = d.schedule.flow{}, predict = "x0" }
 --- local moons = d.oracle.moons{}
 --- print(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())
@@ -151,6 +162,5 @@ return function(model, process, x0, options)
   given.check_signal(where, process)
   o.B, o.D = given.data(where, x0)
   o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
-  o.model_opts = { class = o.class }
   return gradient.no_grad(likelihood, o)
 end
