@@ -829,7 +829,7 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=})" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (an approximation of published figures) | \"gaussian\", bins = 256 levels, class, clip = false: as the process clips}", optional = true },
+      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
     },
     returns = {
       { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },

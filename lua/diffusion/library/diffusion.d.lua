@@ -652,7 +652,7 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@param model function|table a denoiser, called as (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (an approximation of published figures) | "gaussian", bins = 256 levels, class, clip = false: as the process clips}
+---@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
