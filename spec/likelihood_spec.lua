@@ -273,7 +273,11 @@ describe("a likelihood refuses", function()
 
   it("a step without variance", function()
     local p = d.process { schedule = process.schedule, predict = "x0", variance = function() return 0 end }
-    fails("the variance of p(x_1 | x_2) is 0, so the bound is infinite", vlb, best, p, x, { decoder = "gaussian" })
+    fails("the variance of p(x_1 | x_2) is 0, so the bound is infinite; take fixed_large", vlb, best, p, x,
+      { decoder = "gaussian" })
+    local single = d.process { schedule = d.schedule.from_beta { 0.5 }, predict = "x0" }
+    fails("p(x_0 | x_1) is 0, so the bound is infinite; take a function that is above 0 at (1, 0)", vlb, grey, single,
+      images)
   end)
 
   it("levels that don't rise, and a tolerance that isn't met", function()

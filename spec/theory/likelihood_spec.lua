@@ -243,9 +243,9 @@ describe("the mean over samples is the entropy", function()
   for name, set in pairs(sets) do
     it("of " .. name, function()
       local oracle, entropy = set[1], set[2] or set[1]:entropy()
-      local r = ode(oracle, oracle:sample(40, { seed = 4 }), { atol = 1e-3, rtol = 1e-3, from = 5 })
+      local r = ode(oracle, oracle:sample(32, { seed = 4 }), { atol = 1e-3, rtol = 1e-2, from = 10 })
       assert.is_true(math.abs(r.mean - entropy) < 4 * r.error, ("%g, %s"):format(entropy, r))
-      assert.is_true(r.error < 0.25)
+      assert.is_true(r.error < 0.3)
     end)
   end
 end)

@@ -73,9 +73,10 @@ end
 local function log_variance(process, t)
   local own = process.variance
   local v = t > 1 and process:step_variance(t, t - 1) or type(own) == "function" and own(t, 0) or 0
-  if v == 0 and t == 1 then return process:posterior_log_variance(1) end
+  if v == 0 and t == 1 and process.T > 1 then return process:posterior_log_variance(1) end
   if not (v > 0) then
-    opts.fail("%s: the variance of p(x_%d | x_%d) is 0, so the bound is infinite; take fixed_large", where, t - 1, t)
+    opts.fail("%s: the variance of p(x_%d | x_%d) is 0, so the bound is infinite; take %s", where, t - 1, t,
+      t > 1 and "fixed_large" or "a function that is above 0 at (1, 0)")
   end
   return math.log(v)
 end
