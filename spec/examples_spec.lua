@@ -76,4 +76,19 @@ describe("lesson", function()
     is_plot "samplers.png"
     is_plot "trajectories.png"
   end)
+
+  it("9: likelihood of toys and of digits", function()
+    local out = lesson("09_likelihood", { "oracle:sample(100", "oracle:sample(10", "x:narrow(1, 1, 100)",
+      "x:narrow(1, 1, 4)", "class:narrow(1, 1, 100)", "class:narrow(1, 1, 4)", "t = 100", "t = 8",
+      "narrow(1, 1, 50)", "narrow(1, 1, 2)", "atol = 1e-3, rtol = 1e-3", "atol = 1e-2, rtol = 1e-2" })
+    local count = 0
+    for mean, deviation, entropy in out:gmatch "(%-?%d%.%d+) %+%- (%d%.%d+) nats +(%-?%d%.%d+)" do
+      assert(math.abs(mean - entropy) < 5 * deviation + 0.05, out)
+      count = count + 1
+    end
+    assert.equal(8, count, out)
+    local small, large = out:match "fixed_small.-total +(%S+).-fixed_large.-total +(%S+)"
+    assert(tonumber(small) < 8 and tonumber(large) < 8, out)
+    is_plot "likelihood.png"
+  end)
 end)

@@ -50,6 +50,25 @@ describe("a function of one number", function()
     close({ 0, 0.8413447461, -0.1586552539 }, d.tensor { 0, 1, -1 }:gelu())
   end)
 
+  it("has ln erfc where erfc has no digits left, and its slope", function()
+    local x = { -30, -0.7, 1e-9, 0.3, 3, 9.1, 1e4, 1e15 } -- by mpmath to 40 digits
+    local value = { 0.6931471805599453, 0.5174841229791057, -1.128379167732132e-9, -0.3984300514400853,
+                    -10.72036304198111, -85.59658873910797, -100000009.7827053, -1e30 }
+    local slope = { 0, -0.4120123784329149, -1.128379168368752, -1.536047085803058, -6.303753689003234,
+                    -18.30860146341367, -20000.0001, -2e15 }
+    local g, _, y = d.grad(function(v)
+      local all = v:log_erfc()
+      return all:sum(), all
+    end, d.tensor(x))
+    for i = 1, #x do
+      assert.is_true(math.abs(y[i] / value[i] - 1) < 2e-6, x[i])
+      assert.is_true(math.abs(g[i] - slope[i]) <= 2e-6 * math.abs(slope[i]), x[i])
+    end
+    local inf = math.huge
+    same({ -inf, -inf }, d.tensor { 1e30, inf }:log_erfc())
+    close({ math.log(2), 0 }, d.tensor { -inf, 0 }:log_erfc())
+  end)
+
   it("leaves NaN and infinities where they belong", function()
     local inf = math.huge
     same({ 0, 1, inf }, d.tensor { -inf, 0, inf }:exp())

@@ -14,11 +14,12 @@ typedef enum df_stream {
   DF_STREAM_DATA,     /* order and flips of batches */
   DF_STREAM_TRAIN,    /* t, eps and class dropping of an objective */
   DF_STREAM_DROPOUT,
-  DF_STREAM_START,            /* x_T of a sampler */
-  DF_STREAM_SAMPLER,          /* noise of a sampler's step */
-  DF_STREAM_NOISE,            /* q_sample and q_step with a seed */
-  DF_STREAMS,                 /* how many are counted, draw by draw */
-  DF_STREAM_PATH = DF_STREAMS /* a sampler's Brownian path: step is a node of its tree */
+  DF_STREAM_START,             /* x_T of a sampler */
+  DF_STREAM_SAMPLER,           /* noise of a sampler's step */
+  DF_STREAM_NOISE,             /* q_sample and q_step with a seed */
+  DF_STREAMS,                  /* how many are counted, draw by draw */
+  DF_STREAM_PATH = DF_STREAMS, /* a sampler's Brownian path: step is a node of its tree */
+  DF_STREAM_LIKELIHOOD         /* t, eps and probes of d.likelihood */
 } df_stream;
 
 /* Kinds of draw, added to DF_STREAM_USER: of one seed, too, they share no numbers. */

@@ -68,13 +68,14 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** sqrt: The square root of each element; nan where x < 0.
 ** @return diffusion.tensor of the same shape */
 
-/*** Tensor:exp, log, sin, cos, erf, erfc
+/*** Tensor:exp, log, sin, cos, erf, erfc, log_erfc
 ** exp: e^x of each element.
 ** log: ln x of each element: -inf for 0, nan for negative numbers.
 ** sin: The sine of each element, in radians.
 ** cos: The cosine of each element, in radians.
 ** erf: 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.
 ** erfc: 1 - erf(x) of each element, without its loss of digits.
+** log_erfc: ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.
 ** @return diffusion.tensor of the same shape */
 
 /*** Tensor:floor, round
@@ -160,6 +161,7 @@ static const dfl_op rows[] = {
   { "tanh", run_unary, "x{2,3}" },
   { "erf", run_unary, "x{2,3}" },
   { "erfc", run_unary, "x{2,3}" },
+  { "log_erfc", run_unary, "x{2,3}" },
   { "silu", run_unary, "x{2,3}" },
   { "relu", run_unary, "away{2,3}" },
   { "gelu", run_unary, "x{2,3}" },

@@ -13,8 +13,9 @@
 **   vfma(a, b, c): a b + c, rounded once where the machine has it
 **   vmax(a, b): a > b ? a : b, so NaN in either gives b; vmin likewise
 **   vlt vle veq visnan -> M;  vfirst(n): the first n lanes;  vselect(m, a, b): m ? a : b
-**   vexp vlog vsin vcos vtanh verf verfc: relative error below 2e-6 in float, right at 0,
-**     infinities, NaN, denormal and huge arguments; libm's own in vec_scalar.h
+**   vexp vlog vsin vcos vtanh verf verfc vlog_erfc: relative error below 2e-6 in float,
+**     right at 0, infinities, NaN, denormal and huge arguments; of libm in vec_scalar.h
+**   verfcx(a): e^(a^2) erfc(a), a >= 1;  vbell(a): e^(-a^2)
 **   vexp_near(a): vexp where |a| <= 104
 **   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
 **   vsum(v) -> double: the lanes added in a fixed order

@@ -1,6 +1,6 @@
-/* exp, log, sin, cos, tanh, erf and erfc in float, written once for all vectors. The
-** polynomials are minimax fits (Lawson's weights on Chebyshev points) made for these
-** intervals; their error is below 1e-7, relative, before rounding.
+/* exp, log, sin, cos, tanh, erf, erfc, erfcx and ln erfc in float, written once for all
+** vectors. The polynomials are minimax fits (Lawson's weights on Chebyshev points) made
+** for these intervals; their error is below 1e-7, relative, before rounding.
 **
 ** Words used here besides those of vec.h: ubits and vbits (the same bits as U, as V),
 ** uround (to the nearest integer), uand usub ushl usar (shift with sign), utest(a, k): a
@@ -119,17 +119,22 @@ static inline V erf_near(V x) { /* x P(x^2), |x| < 1 */
   return vmul(x, polynomial(vmul(x, x), p, 7));
 }
 
-static inline V erfc_far(V a) { /* e^(-a^2) t P(t), t = 1 / (1 + a), a >= 1 */
-  static const float p[] = { 5.641521515e-01f,  5.656537159e-01f,  2.586207024e-01f,
-                             -8.215987004e-02f, -1.675489954e+00f, 2.442913672e+00f,
-                             -1.168137084e+00f, 5.530841703e-02f };
-  a = vmin(vset1(10.5f), a); /* beyond: 0 */
+static inline V verfcx(V a) { /* t P(t), t = 1 / (1 + a) */
+  static const float p[] = { 5.641895533e-01f,  5.641903877e-01f,  2.821788490e-01f,
+                             -2.864869535e-01f, -6.273387671e-01f, -8.283342123e-01f,
+                             4.926704884e+00f,  -6.171231270e+00f, 2.681768894e+00f };
   V t = vdiv(vset1(1.0f), vadd(a, vset1(1.0f)));
-  V square = vmul(a, a), rest = vfma(a, a, vneg(square)); /* exp magnifies its error */
-  V bell = vexp(vneg(square));
-  bell = vfma(vneg(bell), rest, bell);
-  return vmul(bell, vmul(t, polynomial(t, p, 8)));
+  return vmul(t, polynomial(t, p, 9));
 }
+
+/* exp magnifies the square's error */
+static inline V vbell(V a) {
+  a = vmin(vset1(10.5f), vabs(a)); /* beyond: 0 */
+  V square = vmul(a, a), rest = vfma(a, a, vneg(square)), bell = vexp(vneg(square));
+  return vfma(vneg(bell), rest, bell);
+}
+
+static inline V erfc_far(V a) { return vmul(vbell(a), verfcx(a)); } /* a >= 1 */
 
 static inline V verf(V x) {
   V a = vabs(x), large = vsub(vset1(1.0f), erfc_far(a));
@@ -141,6 +146,20 @@ static inline V verfc(V x) {
   V a = vabs(x), far = erfc_far(a);
   far = vselect(vlt(x, vset1(0.0f)), vsub(vset1(2.0f), far), far);
   return vselect(vlt(a, vset1(1.0f)), vsub(vset1(1.0f), erf_near(x)), far);
+}
+
+/* x P(x) near 0; ln erfc(x) below, -x^2 + ln erfcx(x) above */
+static inline V vlog_erfc(V x) {
+  static const float p[] = { -1.128379226e+00f, -6.366198063e-01f, -1.027724445e-01f,
+                             1.912903413e-02f,  2.077521640e-04f,  -1.699676155e-03f,
+                             5.949898041e-04f,  -1.767085087e-05f, -7.201689004e-05f,
+                             2.152013622e-05f,  1.978584123e-06f };
+  V a = vabs(x), zero = vset1(0.0f);
+  M below = vlt(x, zero);
+  V large = vlog(vselect(below, verfc(x), verfcx(a)));
+  large = vsub(large, vselect(below, zero, vmul(a, a)));
+  V small = vmul(x, polynomial(x, p, 11));
+  return vselect(vlt(a, vset1(1.0f)), small, large);
 }
 
 /* The upper half of a float, rounded half to even; NaN becomes the quiet one. */

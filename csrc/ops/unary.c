@@ -68,6 +68,7 @@ static const df_unary_op table[] = {
   { { "tanh", unary_backward }, AT(tanh), AT(tanh_back), true },
   { { "erf", unary_backward }, AT(erf), AT(erf_back), false },
   { { "erfc", unary_backward }, AT(erfc), AT(erfc_back), false },
+  { { "log_erfc", unary_backward }, AT(log_erfc), AT(log_erfc_back), false },
   { { "silu", unary_backward }, AT(silu), AT(silu_back), false },
   { { "relu", unary_backward }, AT(relu), AT(relu_back), true },
   { { "gelu", unary_backward }, AT(gelu), AT(gelu_back), false },

@@ -17,7 +17,7 @@ local areas = {
   { "training", "adamw ema lr trainer checkpoint" },
   { "data", "data" },
   { "sampling", "sample sampler guidance" },
-  { "measuring", "oracle metric check" },
+  { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
   { "runtime", "info threads precision memory memory_limit profile pp help" },

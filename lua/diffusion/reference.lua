@@ -82,6 +82,10 @@ return {
       { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
     },
   },
+  ["bound"] = {
+    signature = "bound",
+    text = "A bound, of d.likelihood.vlb; prints as a table.",
+  },
   ["brownian"] = {
     signature = "brownian",
     text = "A Brownian path over the levels of a schedule.",
@@ -800,6 +804,38 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
     },
+  },
+  ["d.likelihood"] = {
+    signature = "d.likelihood",
+    text = "How likely data is to a model: d.likelihood.vlb, a bound term by term, and d.likelihood.ode, the density of its probability-flow ODE.",
+  },
+  ["d.likelihood.ode"] = {
+    signature = "d.likelihood.ode(model, process, x0, [options])",
+    text = "-ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq. 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for itself (as sampler rk45), with the divergence of its motion beside it, and met there by the prior.  No ODE begins where there is no noise: it begins at level `from`, and the density is that of x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of -ln p is so the data's entropy and KL(p || p with that noise), which falls as sigma^4 where p is smooth, and is never below it. (Song et al. take x0 for x at their first level, too.) At `to` the density is taken for the prior's, which errs by what x still holds of x0 there.  The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per dimension are mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1] whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c = log2(127.5) = 6.99435; with span = \"edges\" they become y = (x + u)/128 - 1, u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.",
+    params = {
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); gradients pass through it" },
+      { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
+      { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}" },
+    },
+    example = "local process = d.process{ schedule = d.schedule.flow{}, predict = \"x0\" }\nlocal moons = d.oracle.moons{}\nprint(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())",
+  },
+  ["d.likelihood.vlb"] = {
+    signature = "d.likelihood.vlb(model, process, x0, [options])",
+    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
+    params = {
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
+      { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.data.digits().x:narrow(1, 1, 8)\nprint(d.likelihood.vlb(model, process, d.image.to_float(x0), { t = 10, seed = 1 }))",
   },
   ["d.linalg"] = {
     signature = "d.linalg",
@@ -2180,6 +2216,10 @@ return {
       { name = "bias", type = "diffusion.tensor|nil" },
     },
   },
+  ["likelihood"] = {
+    signature = "likelihood",
+    text = "A likelihood, of d.likelihood.ode; prints as two lines.",
+  },
   ["model"] = {
     signature = "model",
     text = "A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a denoiser; the fields of the network are reachable as its own.",
@@ -3347,6 +3387,13 @@ return {
   ["tensor:log"] = {
     signature = "tensor:log()",
     text = "ln x of each element: -inf for 0, nan for negative numbers.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
+    },
+  },
+  ["tensor:log_erfc"] = {
+    signature = "tensor:log_erfc()",
+    text = "ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.",
     returns = {
       { type = "diffusion.tensor", text = "of the same shape" },
     },

@@ -117,6 +117,11 @@ static double gelu(double x) {
   return x == -INFINITY ? 0 : 0.5 * x * erfc(-x * sqrt(0.5));
 }
 
+static double log_erfc(double x) {
+  if (x < 20) return fabs(x) < 0.1 ? log1p(-erf(x)) : log(erfc(x));
+  return -x * x - log(x) - 0.5 * log(3.14159265358979323846) - 0.5 / x / x;
+}
+
 /* The bounds of 1e-5 are those of a float argument of erfc: x / sqrt 2 rounded. */
 static const unary UNARY[] = {
   { "neg", AT(neg), minus, { 0, 0 } },
@@ -134,6 +139,7 @@ static const unary UNARY[] = {
   { "tanh", AT(tanh), tanh, { 2e-6, 0 } },
   { "erf", AT(erf), erf, { 2e-6, 3e-45 } },
   { "erfc", AT(erfc), erfc, { 2e-6, 3e-45 } },
+  { "log_erfc", AT(log_erfc), log_erfc, { 2e-6, 3e-45 } },
   { "silu", AT(silu), silu, { 2e-6, 1e-36 } },
   { "relu", AT(relu), relu, { 0, 0 } },
   { "gelu", AT(gelu), gelu, { 2e-5, 2e-43 } },
@@ -175,6 +181,7 @@ static const unary BACK[] = {
   { "cos_back", AT(cos_back), NULL, { 2e-6, 4e-6 } },
   { "erf_back", AT(erf_back), NULL, { 4e-6, 3e-44 } },
   { "erfc_back", AT(erfc_back), NULL, { 4e-6, 3e-44 } },
+  { "log_erfc_back", AT(log_erfc_back), NULL, { 4e-6, 3e-44 } },
   { "silu_back", AT(silu_back), NULL, { 4e-6, 1e-6 } },
   { "gelu_back", AT(gelu_back), NULL, { 4e-6, 1e-6 } },
   { "exp_back", AT(exp_back), NULL, { 2e-6, 3e-45 } },

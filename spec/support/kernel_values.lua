@@ -55,14 +55,14 @@ end
 local M = {}
 
 for _, name in ipairs { "neg", "abs", "sign", "floor", "round", "exp", "square", "sin", "cos",
-  "tanh", "erf", "erfc", "silu", "relu", "gelu", "sigmoid" } do
+  "tanh", "erf", "erfc", "log_erfc", "silu", "relu", "gelu", "sigmoid" } do
   M[name] = function(n) return { ops[name](x_of(n)) } end
 end
 M.log = function(n) return { positive(n):log() } end
 M.sqrt = function(n) return { positive(n):sqrt() } end
 M.reciprocal = function(n) return { ops.reciprocal(away(n)) } end
 
-for _, name in ipairs { "square", "sin", "cos", "erf", "erfc", "silu", "gelu", "exp", "tanh",
+for _, name in ipairs { "square", "sin", "cos", "erf", "erfc", "log_erfc", "silu", "gelu", "exp", "tanh",
   "sigmoid" } do
   M[name .. "_back"] = function(n) return slope(ops[name], x_of(n)) end
 end

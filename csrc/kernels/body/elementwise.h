@@ -53,6 +53,9 @@ static void error_function(df_real *y, const df_real *x, df_int n) { map(y, x, n
 static void error_complement(df_real *y, const df_real *x, df_int n) {
   map(y, x, n, verfc);
 }
+static void log_complement(df_real *y, const df_real *x, df_int n) {
+  map(y, x, n, vlog_erfc);
+}
 
 static inline V abs_slope(V dy, V x) { return vmul(dy, sign_of(x)); }
 static inline V log_slope(V dy, V x) { return vdiv(dy, x); }
@@ -67,6 +70,11 @@ static inline V erf_slope(V dy, V x) { /* 2 / sqrt(pi) e^(-x^2) */
   return vmul(dy, vmul(vset1((df_real)1.1283791670955125739), bell));
 }
 static inline V erfc_slope(V dy, V x) { return vneg(erf_slope(dy, x)); }
+static inline V log_erfc_slope(V dy, V x) { /* -2 / sqrt(pi) e^(-x^2) / erfc(x) */
+  V one = vset1(1), c = vmul(dy, vset1((df_real)-1.1283791670955125739));
+  M far = vlt(one, x); /* each quotient where it loses nothing */
+  return vselect(far, vdiv(c, verfcx(x)), vdiv(vmul(c, vbell(x)), verfc(x)));
+}
 
 static void abs_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
                      df_int n) {
@@ -107,6 +115,10 @@ static void erf_back(df_real *dx, df_real beta, const df_real *dy, const df_real
 static void erfc_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
                       df_int n) {
   map_back(dx, beta, dy, x, n, erfc_slope);
+}
+static void log_erfc_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
+                          df_int n) {
+  map_back(dx, beta, dy, x, n, log_erfc_slope);
 }
 
 static void add(df_real *y, const df_real *a, df_int sa, const df_real *b, df_int sb,

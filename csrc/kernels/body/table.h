@@ -24,6 +24,7 @@ const df_kernels TABLE = {
   .tanh = hyperbolic,
   .erf = error_function,
   .erfc = error_complement,
+  .log_erfc = log_complement,
 
   .silu = silu,
   .relu = relu,
@@ -38,6 +39,7 @@ const df_kernels TABLE = {
   .cos_back = cos_back,
   .erf_back = erf_back,
   .erfc_back = erfc_back,
+  .log_erfc_back = log_erfc_back,
   .silu_back = silu_back,
   .gelu_back = gelu_back,
   .exp_back = exp_back,

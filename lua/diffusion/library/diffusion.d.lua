@@ -22,6 +22,10 @@ local adamw = {}
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
+--- A bound, of d.likelihood.vlb; prints as a table.
+---@class diffusion.bound
+local bound = {}
+
 --- A Brownian path over the levels of a schedule.
 ---@class diffusion.brownian
 ---@field low number
@@ -59,6 +63,10 @@ local grid = {}
 ---@field weight diffusion.tensor|nil
 ---@field bias diffusion.tensor|nil
 local layer = {}
+
+--- A likelihood, of d.likelihood.ode; prints as two lines.
+---@class diffusion.likelihood
+local likelihood = {}
 
 --- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
 --- denoiser; the fields of the network are reachable as its own.
@@ -619,6 +627,48 @@ function d.info() end
 ---@param over? string "sample" for one mean a sample
 ---@return diffusion.tensor a number, or {B}
 function d.l1(a, b, over) end
+
+--- How likely data is to a model: d.likelihood.vlb, a bound term by term, and
+--- d.likelihood.ode, the density of its probability-flow ODE.
+d.likelihood = {}
+
+--- -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE,
+--- eq. 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for
+--- itself (as sampler rk45), with the divergence of its motion beside it, and met there by the
+--- prior. No ODE begins where there is no noise: it begins at level `from`, and the density is
+--- that of x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of
+--- -ln p is so the data's entropy and KL(p || p with that noise), which falls as sigma^4 where
+--- p is smooth, and is never below it. (Song et al. take x0 for x at their first level, too.)
+--- At `to` the density is taken for the prior's, which errs by what x still holds of x0 there.
+--- The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond
+--- them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per
+--- dimension are mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1]
+--- whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is
+--- added, and c = log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1,
+--- u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.
+---@param model function|table a denoiser, called as (xt, t, {class=}); gradients pass through it
+---@param process diffusion.process what it clips is not clipped here
+---@param x0 diffusion.tensor {B, ...}
+---@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
+---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}
+function d.likelihood.ode(model, process, x0, options) end
+
+--- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by
+--- term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) ||
+--- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the
+--- others are means over one noise for each sample and t. At t = 1, where the posterior has no
+--- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
+--- is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped
+--- means are no longer those of the model that is trained. Images are levels of [-1, 1], and
+--- the unit is bits per dimension: a bound on what a code for the levels needs. For continuous
+--- data decoder = "gaussian" takes the density N(x0; x0', that variance) itself, and the unit
+--- is nats a sample, to be held against an entropy.
+---@param model function|table a denoiser, called as (xt, t, {class=})
+---@param process diffusion.process
+---@param x0 diffusion.tensor {B, ...}
+---@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
+---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
+function d.likelihood.vlb(model, process, x0, options) end
 
 --- Linear algebra of small matrices, by LAPACK in double.
 d.linalg = {}
@@ -2062,6 +2112,10 @@ function tensor:linear(w, b) end
 --- ln x of each element: -inf for 0, nan for negative numbers.
 ---@return diffusion.tensor of the same shape
 function tensor:log() end
+
+--- ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.
+---@return diffusion.tensor of the same shape
+function tensor:log_erfc() end
 
 --- x_i - ln sum_j e^x_j along a dimension.
 ---@param dim integer from 1, or from -1 backwards

@@ -1,5 +1,5 @@
 --- Steps of a length that each sample finds for itself, by the difference of two orders: what
---- dpm_adaptive and rk45 share. A sample takes the same steps alone or in a batch. They go by
+--- dpm_adaptive, rk45 and d.likelihood.ode share. A sample takes the same steps alone or in a batch. They go by
 --- z = x/r with r^2 = a^2 + s^2, which is x itself where a^2 + s^2 = 1: what is allowed is in
 --- its units, near 1 at every level.
 local gradient = require "diffusion.gradient"
@@ -54,9 +54,14 @@ function adaptive.denoiser(denoise, mix)
   end
 end
 
--- How far two results are apart, in units of what is allowed, for each sample: the root mean
--- square of (low - high) / max(atol, rtol max(|low|, |z|)) (Lu et al. 2022, DPM-Solver, app. C).
-local function errors(z, low, high, o)
+--- How far two results are apart, in units of what is allowed, for each sample: the root mean
+--- square of (low - high) / max(atol, rtol max(|low|, |z|)) (Lu et al. 2022, DPM-Solver, app. C).
+---@param z diffusion.tensor {B, ...} from which both started
+---@param low diffusion.tensor
+---@param high diffusion.tensor
+---@param o {atol: number, rtol: number}
+---@return number[]
+function adaptive.errors(z, low, high, o)
   local B = z:size(1)
   local allowed = (low:abs():maximum(z:abs()) * o.rtol):maximum(o.atol)
   return ((low - high) / allowed):reshape(B, z:numel() // B):square():mean(2):sqrt():totable()
@@ -80,7 +85,7 @@ local function judge(w, b, E, o)
   end
   h = h * math.min(5, math.max(0.2, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
   if E ~= E or not good and h <= w.least then
-    fail("sampler %s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
+    fail("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
       .. "allowed; is the denoiser smooth there? Larger atol and rtol go on", o.name, b, h, o.place, w.at[b], E)
   end
   w.h[b] = math.min(w.left[b], h)
@@ -94,14 +99,15 @@ end
 ---@param try fun(z, at: number[], h: number[], slope): low, high, slope results of two orders,
 ---  and what is worth knowing at the end of the step (nil: nothing), for the next
 ---@param o {h: number, atol: number, rtol: number, most: integer, order: integer, name: string, place: string,
----  mix: function} h is the first step's length
+---  mix: function, errors: function} h is the first step's length, name who walks, errors in place of
+---  adaptive.errors
 ---@return diffusion.tensor z
 function adaptive.walk(z, from, to, try, o)
   local B, slope = z:size(1), nil
   local w = start(B, from, to, o)
   local function step()
     local low, high, there = try(z, w.at, each(B, function(b) return w.sign * w.h[b] end), slope)
-    local E = errors(z, low, high, o)
+    local E = (o.errors or adaptive.errors)(z, low, high, o)
     local take = each(B, function(b) return judge(w, b, E[b], o) end)
     local stay = each(B, function(b) return 1 - take[b] end)
     return o.mix(stay, z, take, high), there and o.mix(stay, slope or there, take, there)
@@ -110,7 +116,7 @@ function adaptive.walk(z, from, to, try, o)
   while w.open > 0 do
     tries = tries + 1
     if tries > o.most then
-      fail("sampler %s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
+      fail("%s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
     end
     z, slope = gradient.scope(step)
     w.open = 0

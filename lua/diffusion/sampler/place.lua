@@ -22,6 +22,17 @@ local function level_of(schedule, lambda)
   return high
 end
 
+--- The level at which a process that predicts eps or score says something of x0, as near to
+--- T as there is one; T for the others.
+---@param process diffusion.process
+---@return number t
+function place.last_seen(process)
+  local schedule, predict = process.schedule, process.predict
+  local blind = predict == "eps" or predict == "score"
+  if not blind or schedule:log_snr(schedule.T) / 2 >= least_lambda then return schedule.T end
+  return level_of(schedule, least_lambda)
+end
+
 -- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at
 -- the end of the cosine schedule by 20,000), and solvers that divide by a take a step of as
 -- many sigmas. Unless x0 is clipped, such a process starts where lambda is -5.1 (as

@@ -1,0 +1,83 @@
+-- What both likelihoods take, and what both do with it.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local stream = require("diffusion.sampler.streams").likelihood
+
+local given = {}
+
+--- Data as rows of finite reals, or a sentence.
+---@param where string "likelihood.vlb"
+---@param x0 any
+---@return integer B
+---@return integer D numbers a sample
+function given.data(where, x0)
+  if not core.is_tensor(x0) then opts.fail("%s: x0 must be a tensor, got %s", where, opts.shown(x0)) end
+  if x0:dtype() == "u8" then
+    opts.fail("%s: x0 is u8; d.image.to_float brings images into [-1, 1]", where)
+  end
+  if x0:dtype() ~= core.real then opts.fail("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
+  if x0:dim() < 2 or x0:numel() == 0 then
+    opts.fail("%s: x0 must be {B, ...} with a sample or more, got %s", where, opts.shape_text(x0))
+  end
+  if not x0:isfinite():all() then opts.fail("%s: x0 holds nan or infinity", where) end
+  return x0:size(1), x0:numel() // x0:size(1)
+end
+
+--- Raises unless x0 lies in [-1, 1].
+---@param where string
+---@param x0 diffusion.tensor
+---@param instead string what else could be done
+function given.within(where, x0, instead)
+  local least, most = x0:min():item(), x0:max():item()
+  if least >= -1.000001 and most <= 1.000001 then return end
+  opts.fail("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
+end
+
+--- Raises where a process that predicts eps has a last level without signal.
+---@param where string
+---@param process diffusion.process
+function given.check_signal(where, process)
+  local predict, T = process.predict, process.T
+  if (predict == "eps" or predict == "score") and process.schedule:snr(T) == 0 then
+    opts.fail("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
+  end
+end
+
+--- Standard normal numbers of a seed, of its k-th draw: sample b has the same in any batch.
+---@param seed integer
+---@param k integer
+---@param shape integer[]
+---@return diffusion.tensor
+function given.normal(seed, k, shape) return core.mix_noise(1, seed, stream, k, 0, core.zeros(shape)) end
+
+--- Uniform numbers in [0, 1] likewise.
+function given.uniform(seed, k, shape) return (given.normal(seed, k, shape) * -math.sqrt(0.5)):erfc() * 0.5 end
+
+--- -1 or 1 likewise, each as likely.
+function given.sign(seed, k, shape) return core.ops.where(given.normal(seed, k, shape):ge(0), 1.0, -1.0) end
+
+--- The sum over a sample's numbers, as a list of B.
+---@param x diffusion.tensor {B, ...}
+---@return number[]
+function given.sums(x)
+  local B = x:size(1)
+  return x:reshape(B, x:numel() // B):sum(2):totable()
+end
+
+--- The mean of a list, and its standard error (nil for one number).
+---@param list number[]
+---@return number mean
+---@return number|nil error
+function given.mean(list)
+  local n, mean, squares = #list, 0, 0
+  for _, v in ipairs(list) do mean = mean + v / n end
+  for _, v in ipairs(list) do squares = squares + (v - mean) ^ 2 end
+  return mean, n > 1 and math.sqrt(squares / (n - 1) / n) or nil
+end
+
+--- "3.2146 +- 0.0071".
+function given.shown(mean, deviation)
+  return ("%.5g"):format(mean) .. (deviation and (" +- %.2g"):format(deviation) or "")
+end
+
+return given

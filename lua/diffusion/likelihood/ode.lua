@@ -1,0 +1,166 @@
+-- ln p(x0) of the probability-flow ODE (Song et al. 2021, score SDE, section 4.3 and appendix
+-- D.2), by the change of variables along its way to noise.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local adaptive = require "diffusion.sampler.adaptive"
+local dormand_prince = require "diffusion.sampler.dormand_prince"
+local place = require "diffusion.sampler.place"
+local dequantise = require "diffusion.likelihood.dequantise"
+local divergence = require "diffusion.likelihood.divergence"
+local given = require "diffusion.likelihood.given"
+
+local where, exact_to = "likelihood.ode", 64
+local each, mix = adaptive.each, core.ops.mix
+
+local rules = adaptive.rules(1e-5, 1e-5)
+rules.divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto" }
+rules.probes = { "integer", default = 1, min = 1 }
+rules.seed = { "integer" }
+rules.dequantise = { "boolean|table", default = false }
+rules.from = { "number", default = 1, min = 1 }
+rules.to = { "number" }
+rules.class = { "number|table|tensor" }
+
+-- ==== the way ================================================================================
+
+-- Classes for n copies of the batch; one number is for all.
+local function copied(class, n)
+  if n == 1 or class == nil or type(class) == "number" then return class end
+  local list, out = core.is_tensor(class) and class:totable() or class, {}
+  for _ = 1, n do table.move(list, 1, #list, #out + 1, out) end
+  return out
+end
+
+-- dz/dphi = (a eps - s x0)/r, which is v over r, at a level for each sample: {n B,D} to {n B,D}.
+local function field(o, at, n)
+  local rows, predict, shape = n * o.B, o.process.predict, o.x0:shape()
+  local function of(what) return each(rows, function(k) return at[(k - 1) % o.B + 1][what] end) end
+  local t, r, model_opts = of "t", of "r", { class = copied(o.class, n) }
+  local inverse = each(rows, function(k) return 1 / r[k] end)
+  shape[1] = rows
+  return function(z)
+    local xt = mix(r, z:reshape(shape))
+    local out = opts.answer(where, o.model(xt, t, model_opts), xt)
+    local v = predict == "v" and out or o.process:convert(out, { from = predict, to = "v", xt = xt, t = t })
+    return mix(inverse, v):reshape(rows, o.D)
+  end
+end
+
+-- z and the logarithm of what its volume has grown by move together, as {B,D+1}.
+local function slope_of(o)
+  return function(state, at)
+    o.evaluations = o.evaluations + 1
+    local growth, dz = o.trace(function(n) return field(o, at, n) end, state:narrow(2, 1, o.D))
+    return core.ops.cat({ dz, growth }, 2)
+  end
+end
+
+-- Of z and of the logarithm, the worse: one number would hardly count among D others.
+local function worse(D)
+  return function(state, low, high, o)
+    local function part(from, n)
+      return adaptive.errors(state:narrow(2, from, n), low:narrow(2, from, n), high:narrow(2, from, n), o)
+    end
+    local of_z, of_growth = part(1, D), part(D + 1, 1)
+    return each(#of_z, function(b)
+      local a, c = of_z[b], of_growth[b]
+      return (a ~= a or a > c) and a or c
+    end)
+  end
+end
+
+-- Where x_T holds no signal and no level lies just below T, the last that holds some.
+local function last_level(process)
+  local schedule, T = process.schedule, place.last_seen(process)
+  if schedule:snr(T) > 0 or T == 1 or pcall(schedule.signal, schedule, T - 0.5) then return T end
+  return T - 1
+end
+
+local function check_levels(o)
+  local T = o.process.T
+  o.to = o.to or last_level(o.process)
+  if not (o.to <= T and o.from < o.to) then
+    opts.fail("%s: levels rise within 1..%d, got from = %g and to = %g", where, T, o.from, o.to)
+  end
+  local level = adaptive.circle(o.process)
+  return opts.relay(level, o.to), opts.relay(level, o.from), level
+end
+
+-- -ln p of each sample of x0 + sigma eps, sigma that of the first level.
+local function nats_of(o)
+  local t, s, level = check_levels(o)
+  local try = dormand_prince.stepper(o.process, level, t, s, slope_of(o), mix)
+  local z = o.x0:reshape(o.B, o.D) * s.a -- x0 is x/a, of which z is a/r
+  local state = adaptive.walk(core.ops.cat({ z, core.zeros(o.B, 1) }, 2), dormand_prince.angle(s),
+    dormand_prince.angle(t), try, { h = 0.02, atol = o.atol, rtol = o.rtol, most = o.most, order = 5, name = where,
+                                    place = "the angle", mix = mix, errors = worse(o.D) })
+  local std = o.process.schedule:prior_std() / t.r
+  local squares, growth = given.sums(state:narrow(2, 1, o.D):square()), given.sums(state:narrow(2, o.D + 1, 1))
+  local constant = o.D * (math.log(std) + 0.5 * math.log(2 * math.pi) - math.log(s.a))
+  return each(o.B, function(b) return constant + squares[b] / (2 * std ^ 2) - growth[b] end)
+end
+
+-- ==== the answer =============================================================================
+
+--- A likelihood, of d.likelihood.ode; prints as two lines.
+---@class diffusion.likelihood
+local Likelihood = { __name = "diffusion.likelihood" }
+Likelihood.__index = Likelihood
+
+function Likelihood.__tostring(r)
+  return ("-ln p of %d samples in %d dimensions: %s nats (%s divergence, %d evaluations)\n  %s bits/dim%s"):format(
+    r.nats:size(1), r.D, given.shown(r.mean, r.error), r.divergence, r.evaluations,
+    given.shown(r.bits, r.bits_error), r.constant ~= 0 and (", %.5f of them for dequantising"):format(r.constant) or "")
+end
+
+local function likelihood(o)
+  local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
+  o.x0, o.evaluations = x0, 0
+  local exact = o.divergence == "exact" or o.divergence == "auto" and o.D <= exact_to
+  o.trace = exact and divergence.exact(o.B, o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
+  local nats = nats_of(o)
+  local unit, mean, deviation = 1 / (o.D * math.log(2)), given.mean(nats)
+  return setmetatable({ nats = core.tensor(nats), mean = mean, error = deviation, D = o.D, constant = constant,
+    bits = mean * unit + constant, bits_error = deviation and deviation * unit, evaluations = o.evaluations,
+    divergence = exact and "exact" or "hutchinson", from = o.from, to = o.to }, Likelihood)
+end
+
+--- -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq.
+--- 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for itself
+--- (as sampler rk45), with the divergence of its motion beside it, and met there by the prior.
+---
+--- No ODE begins where there is no noise: it begins at level `from`, and the density is that of
+--- x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of -ln p is so
+--- the data's entropy and KL(p || p with that noise), which falls as sigma^4 where p is smooth,
+--- and is never below it. (Song et al. take x0 for x at their first level, too.) At `to` the
+--- density is taken for the prior's, which errs by what x still holds of x0 there.
+---
+--- The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond
+--- them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per dimension are
+--- mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1] whose centres
+--- go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c =
+--- log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1, u in [0, 1), as
+--- score SDE's data are, and c = log2(128) = 7. Without it c is 0.
+---@param model function|table a denoiser, called as (xt, t, {class=}); gradients pass through it
+---@param process diffusion.process what it clips is not clipped here
+---@param x0 diffusion.tensor {B, ...}
+---@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and
+---  to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or
+---  more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256,
+---  span = "centres" | "edges"}, class}
+---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits,
+---  bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence
+---  takes), from, to}
+---@usage local process = d.process{ schedule = d.schedule.flow{}, predict = "x0" }
+--- local moons = d.oracle.moons{}
+--- print(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())
+return function(model, process, x0, options)
+  local o = opts.check(where, options, rules, 4)
+  opts.denoiser(where, model)
+  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
+  given.check_signal(where, process)
+  o.B, o.D = given.data(where, x0)
+  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
+  return gradient.no_grad(likelihood, o)
+end

@@ -1,0 +1,256 @@
+-- The variational bound on -ln p(x0), term by term: Ho et al. 2020, eq. 5.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local decoder = require "diffusion.likelihood.decoder"
+local given = require "diffusion.likelihood.given"
+
+local where = "likelihood.vlb"
+
+local rules = {
+  t = { "integer|table", min = 1 },
+  seed = { "integer" },
+  decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
+  bins = { "integer", default = 256, min = 2 },
+  class = { "number|table|tensor" },
+  clip = { "boolean", default = false },
+}
+
+-- ==== which t ================================================================================
+
+-- Levels of a list, each once: 2..T make strata, and 1 asks for the decoder.
+local function listed(list, T)
+  local strata, first, seen = {}, false, {}
+  for i, t in ipairs(list) do
+    local whole = math.tointeger(t)
+    if not whole or whole < 1 or whole > T then
+      opts.fail("%s: t must hold whole numbers in 1..%d, but number %d is %s", where, T, i, opts.shown(t))
+    end
+    if seen[whole] then opts.fail("%s: t holds %d twice", where, whole) end
+    seen[whole] = true
+    if whole == 1 then first = true else strata[#strata + 1] = { from = whole, to = whole } end
+  end
+  if next(seen) == nil then opts.fail("%s: t is an empty list", where) end
+  table.sort(strata, function(a, b) return a.from < b.from end)
+  return strata, first
+end
+
+-- 2..T in n parts over which ln(1 + SNR) falls as evenly as whole levels allow: for standard
+-- normal data L_{t-1} is half its fall from t - 1 to t, so the parts weigh about the same.
+local function divided(n, schedule)
+  local T, strata, t = schedule.T, {}, 1
+  local function height(level) return math.log(1 + schedule:snr(level)) end
+  local top, bottom = height(1), height(T)
+  for i = 1, n do
+    local from, least = t + 1, top + (bottom - top) * i / n
+    t = from
+    while t < T - (n - i) and (i == n or height(t) > least) do t = t + 1 end
+    strata[i] = { from = from, to = t }
+  end
+  return strata
+end
+
+-- The strata, and whether the decoder's term is wanted.
+local function strata_of(t, schedule)
+  local T = schedule.T
+  if type(t) == "table" then return listed(t, T) end
+  return divided(math.min(t or T, T - 1), schedule), true
+end
+
+-- One t of a stratum for each sample; a number where there is but one.
+local function times_in(stratum, seed, k, B)
+  local n = stratum.to - stratum.from + 1
+  if n == 1 then return stratum.from end
+  local u, times = given.uniform(seed, k, { B }):totable(), {}
+  for b = 1, B do times[b] = stratum.from + math.min(n - 1, u[b] * n // 1 | 0) end
+  return times
+end
+
+-- ==== the terms ==============================================================================
+
+-- ln of the variance of p(x_{t-1} | x_t). At t = 1, where the step adds no noise, a user's own
+-- function still may say it; else it is the posterior's at t = 2.
+local function log_variance(process, t)
+  local own = process.variance
+  local v = t > 1 and process:step_variance(t, t - 1) or type(own) == "function" and own(t, 0) or 0
+  if v == 0 and t == 1 and process.T > 1 then return process:posterior_log_variance(1) end
+  if not (v > 0) then
+    opts.fail("%s: the variance of p(x_%d | x_%d) is 0, so the bound is infinite; take %s", where, t - 1, t,
+      t > 1 and "fixed_large" or "a function that is above 0 at (1, 0)")
+  end
+  return math.log(v)
+end
+
+-- What the model believes x0 to be.
+local function believed(o, xt, t)
+  local process = o.process
+  local out = opts.answer(where, o.model(xt, t, o.model_opts), xt)
+  local x0 = process:convert(out, { from = process.predict, to = "x0", xt = xt, t = t })
+  return o.clip and process:clipped(x0) or x0
+end
+
+-- KL(q(x_{t-1} | x_t, x_0) || p) of each sample: of two Gaussians whose means differ by c0 (x0
+-- - x0'), in nats.
+local function step_nats(o, t, squares)
+  local c0, _, variance = o.process:posterior_coefficients(t)
+  local log_ratio = log_variance(o.process, t) - math.log(variance)
+  local spread = 0.5 * (log_ratio + math.exp(-log_ratio) - 1)
+  return o.D * spread + c0 ^ 2 * math.exp(-log_ratio) / variance * squares / 2
+end
+
+-- The k-th stratum's term of each sample, a list of B.
+local function stratum_nats(o, k, stratum)
+  local process, x0 = o.process, o.x0
+  local t = times_in(stratum, o.seed, 2 * k, o.B)
+  local squares = gradient.scope(function()
+    local xt = process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape()))
+    local gap = x0 - believed(o, xt, t)
+    local B = o.B
+    return (gap * gap):reshape(B, o.D):sum(2)
+  end):totable()
+  local nats = {}
+  for b = 1, o.B do nats[b] = step_nats(o, type(t) == "table" and t[b] or t, squares[b]) end
+  return nats
+end
+
+-- L_0.
+local function decoder_nats(o)
+  local std = math.exp(0.5 * log_variance(o.process, 1))
+  local guard <close> = gradient.guard() -- luacheck: ignore 211
+  local x1 = o.process:q_sample(o.x0, 1, given.normal(o.seed, 1, o.x0:shape()))
+  return decoder.nats(o.x0, believed(o, x1, 1), std, o.decoder, o.bins)
+end
+
+-- L_T: KL(q(x_T | x_0) || N(0, prior variance)), exact.
+local function prior_nats(o)
+  local schedule, nats = o.process.schedule, {}
+  local factor = (schedule:signal(o.process.T) / schedule:prior_std()) ^ 2 / 2
+  local constant = o.D * schedule:prior_kl(0) * math.log(2)
+  for b, squares in ipairs(given.sums(o.x0:square())) do nats[b] = constant + factor * squares end
+  return nats
+end
+
+-- ==== the answer =============================================================================
+
+--- A bound, of d.likelihood.vlb; prints as a table.
+---@class diffusion.bound
+local Bound = { __name = "diffusion.bound" }
+Bound.__index = Bound
+
+-- At most six rows of the terms: sums over ranges of t.
+local function rows_of(terms)
+  local rows, n = {}, #terms
+  local parts = math.min(n, 6)
+  for i = 1, parts do
+    local first, last, sum = (i - 1) * n // parts + 1, i * n // parts, 0
+    for k = first, last do sum = sum + terms[k].value * (terms[k].to - terms[k].from + 1) end
+    rows[i] = ("    t = %-10s %.5g"):format(terms[first].from .. ".." .. terms[last].to, sum)
+  end
+  return rows
+end
+
+function Bound.__tostring(r)
+  local lines = { ("bound on -ln p of %d samples in %s"):format(r.samples, r.unit) }
+  local function add(label, value, deviation)
+    if value then lines[#lines + 1] = ("  %-8s %s"):format(label, given.shown(value, deviation)) end
+  end
+  add("prior", r.prior, r.errors.prior)
+  add("steps", r.steps, r.errors.steps)
+  table.move(rows_of(r.terms), 1, 6, #lines + 1, lines)
+  add("decoder", r.decoder, r.errors.decoder)
+  add("total", r.total, r.error)
+  return table.concat(lines, "\n")
+end
+
+local function scaled(list, c)
+  local out = {}
+  for b, v in ipairs(list) do out[b] = c * v end
+  return out
+end
+
+local function add_to(sum, list, c)
+  for b, v in ipairs(list) do sum[b] = (sum[b] or 0) + c * v end
+end
+
+-- The terms of all strata in the unit, and their sum for each sample.
+local function all_terms(o, strata, unit)
+  local terms, sum = {}, {}
+  for k, stratum in ipairs(strata) do
+    local each = scaled(stratum_nats(o, k, stratum), unit)
+    local value, deviation = given.mean(each)
+    terms[k] = { t = (stratum.from + stratum.to) / 2, from = stratum.from, to = stratum.to, value = value,
+                 error = deviation }
+    add_to(sum, each, stratum.to - stratum.from + 1)
+  end
+  return terms, sum
+end
+
+-- Do the strata leave nothing of 2..T out?
+local function whole(strata, T)
+  local count = 0
+  for _, stratum in ipairs(strata) do count = count + stratum.to - stratum.from + 1 end
+  return count == T - 1
+end
+
+local function total_of(r, parts)
+  local per_sample = {}
+  for _, part in ipairs(parts) do add_to(per_sample, part, 1) end
+  r.total, r.error = given.mean(per_sample)
+  r.per_sample = core.tensor(per_sample)
+end
+
+local function bound(o)
+  local discrete = o.decoder ~= "gaussian"
+  local unit = discrete and 1 / (o.D * math.log(2)) or 1
+  local strata, first = strata_of(o.t, o.process.schedule)
+  local r = { samples = o.B, D = o.D, unit = discrete and "bits/dim" or "nats", errors = {} }
+  local prior = scaled(prior_nats(o), unit)
+  local terms, steps = all_terms(o, strata, unit)
+  r.terms, r.prior, r.errors.prior = terms, given.mean(prior)
+  local covered = whole(strata, o.process.T)
+  if covered and #strata > 0 then r.steps, r.errors.steps = given.mean(steps) end
+  if first then
+    local last = scaled(decoder_nats(o), unit)
+    r.decoder, r.errors.decoder = given.mean(last)
+    if covered then total_of(r, { prior, steps, last }) end
+  end
+  return setmetatable(r, Bound)
+end
+
+--- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by
+--- term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) ||
+--- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others
+--- are means over one noise for each sample and t. At t = 1, where the posterior has no
+--- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
+--- is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped
+--- means are no longer those of the model that is trained.
+---
+--- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for
+--- the levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that
+--- variance) itself, and the unit is nats a sample, to be held against an entropy.
+---@param model function|table a denoiser, called as (xt, t, {class=})
+---@param process diffusion.process
+---@param x0 diffusion.tensor {B, ...}
+---@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
+---  ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1
+---  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder =
+---  "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels,
+---  class, clip = false (true: as the process clips)}
+---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,
+---  decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}:
+---  value is the mean of the terms of from..to, error a standard error, which counts the samples,
+---  their noise and the choice of t; total, steps and per_sample are nil where terms are missing
+---@usage local model, process = d.load_model "digits"
+--- local x0 = d.data.digits().x:narrow(1, 1, 8)
+--- print(d.likelihood.vlb(model, process, d.image.to_float(x0), { t = 10, seed = 1 }))
+return function(model, process, x0, options)
+  local o = opts.check(where, options, rules, 4)
+  opts.denoiser(where, model)
+  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
+  given.check_signal(where, process)
+  o.B, o.D = given.data(where, x0)
+  if o.decoder ~= "gaussian" then given.within(where, x0, 'decoder = "gaussian" is for other data') end
+  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
+  o.model_opts = { class = o.class }
+  return gradient.no_grad(bound, o)
+end
