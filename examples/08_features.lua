@@ -1,4 +1,4 @@
--- Lesson 8: what a Fréchet distance sees. A classifier of Fashion-MNIST is trained; the 64 numbers
+-- Lesson 8: what a Frechet distance sees. A classifier of Fashion-MNIST is trained; the 64 numbers
 -- before its last layer are features, in which sets of images are compared.
 -- Run: lua5.4 examples/08_features.lua [features.safetensors]     Writes that file and features.png.
 -- The library's own network, of d.metric.fashion_frechet, is such a file.

@@ -46,7 +46,8 @@ function fashion.fashion_features(x) return (select(2, seen("fashion_features", 
 
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64
 --- features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID).
---- Biased upwards for few images: compare equal numbers, or what `interval` extrapolates.
+--- Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of
+--- the test images themselves are nearer than fresh ones.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param y diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
 ---@param options table? {interval = false: true for a second result, as d.metric.frechet's}
@@ -64,7 +65,9 @@ end
 -- One class for all or one an image, as a tensor {n}.
 local function classes_of(class, n)
   if type(class) == "number" then class = core.full({ n }, class) end
-  if type(class) == "table" then class = opts.relay(core.tensor, opts.whole_numbers("fashion_accuracy: class", class)) end
+  if type(class) == "table" then
+    class = opts.relay(core.tensor, opts.whole_numbers("fashion_accuracy: class", class))
+  end
   if not core.is_tensor(class) or class:dim() ~= 1 or class:size(1) ~= n then
     opts.fail("fashion_accuracy: a class for each of %d images expected, got %s", n, opts.shown(class))
   end

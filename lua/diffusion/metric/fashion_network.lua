@@ -1,7 +1,6 @@
 -- The network whose features Fashion-MNIST's metrics are taken of: four convolutions and
 -- 64 numbers an image. Trained by examples/08_features.lua.
 local files = require "diffusion.files"
-local core = require "diffusion.core"
 local nn = require "diffusion.nn"
 local opts = require "diffusion.opts"
 
@@ -44,7 +43,7 @@ local function weights()
   return state
 end
 
---- A classifier of Fashion-MNIST, 61,098 parameters: network(x) gives logits {n,10} and
+--- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
 --- features {n,64}, of images {n,28,28,1} in [-1, 1].
 ---@param options table? {trained = true: as examples/08_features.lua trained it}
 ---@return diffusion.model

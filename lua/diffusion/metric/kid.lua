@@ -38,7 +38,7 @@ local function blocked(x, y, o)
     method = ("means of %d blocks of %d"):format(B, o.block), bias = "none; it may be negative" }
 end
 
---- The kernel inception distance (Binkowski et al. 2018, eq. 4), on any features: the squared
+--- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
 --- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
 --- samples; it may be negative.
 ---@param x diffusion.tensor features {n, D}, n >= 2

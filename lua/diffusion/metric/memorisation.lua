@@ -19,14 +19,14 @@ end
 
 -- The share whose nearest is far nearer than the next.
 local function alone(near, ratio)
-  return near:select(2, 1):lt(near:select(2, 2) * ratio):to(core.real):mean():item()
+  return pairs_of.share(near:select(2, 1):lt(near:select(2, 2) * ratio))
 end
 
 local function measured(x, train, held, o)
-  local near, fresh = nearest(x, train, 2), nearest(held, train, 2)
+  local near, fresh = nearest(x, train, 2):sqrt(), nearest(held, train, 2):sqrt()
   local a, b = near:select(2, 1):contiguous(), fresh:select(2, 1):contiguous()
   local least = b:quantile(o.share):item()
-  local value = a:lt(least):to(core.real):mean():item()
+  local value = pairs_of.share(a:lt(least))
   if not o.interval then return value end
   local about = interval.share(value * a:size(1), a:size(1), { n = { a:size(1), train:size(1), held:size(1) },
     bias = ("upwards, as %d fresh samples tell a quantile of %g"):format(b:size(1), o.share) })

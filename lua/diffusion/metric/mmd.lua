@@ -10,8 +10,9 @@ local function median(x, y)
   local N = z:size(1)
   local count = math.min(N, 1000)
   z = z:index(1, (core.arange(0, count - 1):to(core.real) * (N / count)):floor():to "i64" + 1)
-  -- a share 1/count of the entries is the diagonal's, below all others
-  return math.sqrt(pairs_of.squares(z, z)(1, count):quantile(0.5 + 0.5 / count):item())
+  -- count zeros of the diagonal come before all others
+  local middle = (count * count + count - 1) / 2 / (count * count - 1)
+  return pairs_of.squares(z, z)(1, count):sqrt():quantile(middle):item()
 end
 
 -- Minus the mean of the Gaussians: a contrast takes distances.

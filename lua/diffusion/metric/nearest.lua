@@ -2,7 +2,7 @@
 local core = require "diffusion.core"
 local pairs_of = require "diffusion.metric.pairs"
 
---- The k least distances from each row of x to rows of y, nearest first.
+--- The k least squared distances from each row of x to rows of y, nearest first.
 ---@param x diffusion.tensor {n, D}
 ---@param y diffusion.tensor {m, D}
 ---@param k integer at most m
@@ -13,6 +13,6 @@ return function(x, y, k, same)
   return (pairs_of.by_blocks(n, m, function(first, b)
     local block = squares(first, b)
     if same then block = core.ops.where(pairs_of.others(first, b, m), block, math.huge) end
-    return (-(-block):topk(k, 2)):clamp(0, nil):sqrt()
+    return -(-block):topk(k, 2)
   end))
 end

@@ -94,6 +94,11 @@ function pairs_of.by_blocks(n, m, fn)
   return table.unpack(parts)
 end
 
+--- The share of a mask that is 1.
+---@param mask diffusion.tensor u8
+---@return number
+function pairs_of.share(mask) return mask:to "i64":sum():item() / mask:numel() end
+
 --- Where a block of rows meets itself: 1, and 0 on the diagonal.
 ---@param first integer the block's first row
 ---@param b integer rows

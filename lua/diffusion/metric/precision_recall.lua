@@ -6,12 +6,13 @@ local nearest = require "diffusion.metric.nearest"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
 
+-- Squares of the balls' radii, {n}.
 local function radii(x, k) return nearest(x, x, k, true):select(2, k) end
 
 -- For each of x: how many balls of y it lies in. For each of y: whether a ball of x has it,
 -- and whether its own has one of x.
 local function balls(x, y, k)
-  local squares, around_x, around_y = pairs_of.squares(x, y), radii(x, k):square(), radii(y, k):square():unsqueeze(1)
+  local squares, around_x, around_y = pairs_of.squares(x, y), radii(x, k), radii(y, k):unsqueeze(1)
   local recalled, covered
   local inside = pairs_of.by_blocks(x:size(1), y:size(1), function(first, b)
     local block = squares(first, b)
@@ -21,7 +22,7 @@ local function balls(x, y, k)
     covered = core.unscope(covered and covered:maximum(here) or here + 0)
     return own:to(core.real):sum(2)
   end)
-  return inside, recalled:to(core.real), covered:to(core.real)
+  return inside, recalled, covered
 end
 
 local function abouts(shares, inside, n, m, k)
@@ -39,15 +40,15 @@ local function measured(x, y, o)
   local n, m, k = x:size(1), y:size(1), o.k
   local inside, recalled, covered = balls(x, y, k)
   local shares = {
-    precision = inside:gt(0):to(core.real):mean():item(), recall = recalled:mean():item(),
-    density = inside:mean():item() / k, coverage = covered:mean():item(),
+    precision = pairs_of.share(inside:gt(0)), recall = pairs_of.share(recalled),
+    density = inside:mean():item() / k, coverage = pairs_of.share(covered),
   }
   if not o.interval then return shares end
   return shares, abouts(shares, inside, n, m, k)
 end
 
 --- How much of what a model makes is right, and how much of what is right it makes
---- (Kynkaanniemi et al. 2019), on any features: around each sample a ball reaches to its k-th
+--- (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its k-th
 --- neighbour in its own set; precision is the share of x in a ball of y, recall that of y in a
 --- ball of x. Beside them density, the balls of y around a sample of x over k, and coverage, the
 --- share of y with one of x in their ball, which outliers don't move (Naeem et al. 2020). All
