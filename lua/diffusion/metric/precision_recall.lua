@@ -13,25 +13,22 @@ local function radii(x, k) return nearest(x, x, k, true):select(2, k) end
 -- and whether its own has one of x.
 local function balls(x, y, k)
   local squares, around_x, around_y = pairs_of.squares(x, y), radii(x, k), radii(y, k):unsqueeze(1)
-  local recalled, covered
-  local inside = pairs_of.by_blocks(x:size(1), y:size(1), function(first, b)
+  local inside, recalled, covered = pairs_of.by_blocks(x:size(1), y:size(1), function(first, b)
     local block = squares(first, b)
-    local own = block:le(around_y)
-    local there, here = block:le(around_x:narrow(1, first, b):unsqueeze(2)):any(1), own:any(1)
-    recalled = core.unscope(recalled and recalled:maximum(there) or there + 0)
-    covered = core.unscope(covered and covered:maximum(here) or here + 0)
-    return own:to(core.real):sum(2)
+    local own, others = block:le(around_y), block:le(around_x:narrow(1, first, b):unsqueeze(2))
+    return own:to(core.real):sum(2), others:any(1, true), own:any(1, true)
   end)
-  return inside, recalled, covered
+  return inside, recalled:any(1), covered:any(1)
 end
 
+local bias = "none for the other set's balls as they are, which hold more with more samples"
+
 local function abouts(shares, inside, n, m, k)
-  local fixed = { "none for the other set's balls as they are, which hold more with more samples" }
   local about = { n = { n, m } }
   for name, count in pairs { precision = n, recall = m, coverage = m } do
-    about[name] = interval.share(shares[name] * count, count, { bias = fixed[1], n = { n, m } })
+    about[name] = interval.share(shares[name] * count, count, { bias = bias, n = { n, m } })
   end
-  about.density = interval.normal(shares.density, { se = inside:std():item() / k / math.sqrt(n), bias = fixed[1],
+  about.density = interval.normal(shares.density, { se = inside:std():item() / k / math.sqrt(n), bias = bias,
     n = { n, m }, method = "standard error of a mean" }, 0)
   return about
 end
