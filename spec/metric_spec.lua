@@ -154,6 +154,20 @@ end)
 describe("Fashion-MNIST's metrics", function()
   local x = d.rand({ 40, 28, 28, 1 }, { seed = 1 }) * 2 - 1
 
+  it("outlive the scope in which they are first asked for", function()
+    local child = require "spec.support.child"
+    local folder = child.folder()
+    child.write(folder .. "/first.lua", [[
+      local d = require "diffusion"
+      local x = d.rand({ 3, 28, 28, 1 }, { seed = 1 })
+      for _ = 1, 2 do print(d.scope(function() return d.full({ 1 }, d.metric.fashion_frechet(x)) end):item()) end]])
+    local out, code = child.run(folder .. "/first.lua")
+    child.remove(folder)
+    assert.equal(0, code, out)
+    local first, second = out:match "^(%S+)\n(%S+)\n$"
+    assert.equal(first, second, out)
+  end)
+
   it("come with a network of under a megabyte", function()
     local f <close> = assert(io.open "lua/diffusion/assets/fashion_features.safetensors")
     assert(f:seek "end" < 1e6)

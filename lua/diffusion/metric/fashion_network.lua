@@ -1,5 +1,6 @@
 -- The network whose features Fashion-MNIST's metrics are taken of: four convolutions and
 -- 64 numbers an image. Trained by examples/08_features.lua.
+local core = require "diffusion.core"
 local files = require "diffusion.files"
 local nn = require "diffusion.nn"
 local opts = require "diffusion.opts"
@@ -24,10 +25,13 @@ end)
 
 local home = debug.getinfo(1, "S").source:match "^@(.*)metric[/\\]" or ""
 
--- The asset: parameters by name, and the features' moments over the test images.
+-- The asset: parameters by name, and the features' moments over the test images. It outlives
+-- the d.scope in which it is first asked for.
 local asset
 local function tensors()
-  asset = asset or assert(files.load(home .. "assets/fashion_features.safetensors"))
+  if asset then return asset end
+  asset = assert(files.load(home .. "assets/fashion_features.safetensors"))
+  for _, x in pairs(asset) do core.unscope(x) end
   return asset
 end
 
