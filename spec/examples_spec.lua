@@ -1,13 +1,14 @@
 -- The lessons run, shortened, and write their pictures; what they print is what they say.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
+local small_fashion = dofile "spec/support/small_fashion.lua"
 
 local folder
 setup(function() folder = child.folder() end)
 teardown(function() child.remove(folder) end)
 
-local function lesson(name, replaced)
-  return child.shortened("examples/" .. name .. ".lua", folder, replaced)
+local function lesson(name, replaced, env)
+  return child.shortened("examples/" .. name .. ".lua", folder, replaced, env)
 end
 
 local function is_picture(name)
@@ -75,6 +76,20 @@ describe("lesson", function()
     assert.equal(7, count, out)
     is_plot "samplers.png"
     is_plot "trajectories.png"
+  end)
+
+  it("8: features and the Frechet distance", function()
+    small_fashion(folder)
+    local out = lesson("08_features", { "epochs = 3", "steps = 4", "size = 128", "size = 20", "warmup = 50",
+      "warmup = 1", "step % 200", "step % 2" }, "DIFFUSION_DATA=" .. child.quote(folder))
+    assert.truthy(out:find "step +4 of 4   loss %d")
+    assert.truthy(out:find "of 40 test images %d+%.%d%d %% are recognised")
+    local _, rows = out:gsub("\n[%a%d., ]+ +%-?%d+%.%d%d%d +%-?%d+%.%d%d%d +%d+%.%d%d%d to %d+%.%d%d%d", "")
+    assert.equal(8, rows, out)
+    local saved = assert(d.load(folder .. "/fashion_features.safetensors"))
+    assert.same({ 64, 64 }, saved["test.cov"]:shape())
+    assert.equal("f16", saved["out.weight"]:dtype())
+    is_picture "features.png"
   end)
 
   it("9: likelihood of toys and of digits", function()

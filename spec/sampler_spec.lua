@@ -355,40 +355,6 @@ describe("oracles", function()
   end)
 end)
 
-describe("metrics", function()
-  it("wasserstein1 is exact", function()
-    assert.near(2, d.metric.wasserstein1(d.tensor { 0, 1, 2 }, d.tensor { 2, 3, 4 }), 1e-6)
-    assert.near(0.5, d.metric.wasserstein1(d.tensor { 0, 1 }, d.tensor { 0.5 }), 1e-6)
-    assert.equal(0, d.metric.wasserstein1(d.tensor { 3, 1 }, d.tensor { 1, 3, 1, 3 }))
-  end)
-
-  it("energy is zero for equal distributions and grows with their distance", function()
-    local x = d.randn({ 1500, 3 }, { seed = 1 })
-    local y = d.randn({ 1500, 3 }, { seed = 2 })
-    assert.is_true(math.abs(d.metric.energy(x, y)) < 0.01)
-    assert.is_true(d.metric.energy(x, y + 1) > 0.5)
-    -- two points: 2 |x-y| with no spread within
-    assert.near(6, d.metric.energy(d.tensor { { 0 }, { 0 } }, d.tensor { { 3 }, { 3 } }), 1e-6)
-  end)
-
-  it("frechet of Gaussians is the closed form", function()
-    local x = d.randn({ 4000, 2 }, { seed = 1 })
-    -- the same cloud moved by 3 and stretched by 2: |m|^2 + sum (s1 - s2)^2
-    local y = x * 2 + 3
-    local mean = x:mean(1)
-    local shift = ((mean - (mean * 2 + 3)) ^ 2):sum():item()
-    local spread = x:var(1):sum():item()
-    assert.near(shift + spread, d.metric.frechet(x, y), 1e-3 * (shift + spread))
-    assert.near(0, d.metric.frechet(x, x), 1e-3)
-  end)
-
-  it("say what doesn't fit", function()
-    local ok, text = pcall(d.metric.energy, d.zeros(3, 2), d.zeros(3, 4))
-    assert.is_false(ok)
-    assert.truthy(text:find("samples of 2 and of 4 numbers", 1, true), text)
-  end)
-end)
-
 describe("d.sampler.explain", function()
   it("has a line for every sampler, with its source", function()
     local text = d.sampler.explain()

@@ -2,26 +2,14 @@
 -- samples. Their pictures are pictures, and they print what they promise.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
+local small_fashion = dofile "spec/support/small_fashion.lua"
 
 local folder
 local function at(name) return folder .. "/" .. name end
 
--- Fashion-MNIST in small: 40 pictures of 28 x 28, in IDX files.
-local function small_fashion()
-  local pixels, labels = {}, {}
-  for i = 1, 40 do
-    labels[i] = string.char((i - 1) % 10)
-    for y = 1, 28 do
-      for x = 1, 28 do pixels[#pixels + 1] = string.char((x * y + 23 * i) % 256) end
-    end
-  end
-  child.write(at "train-images-idx3-ubyte", (">I4I4I4I4"):pack(0x803, 40, 28, 28) .. table.concat(pixels))
-  child.write(at "train-labels-idx1-ubyte", (">I4I4"):pack(0x801, 40) .. table.concat(labels))
-end
-
 setup(function()
   folder = child.folder()
-  small_fashion()
+  small_fashion(folder)
 end)
 teardown(function() child.remove(folder) end)
 

@@ -977,41 +977,198 @@ return {
   },
   ["d.metric"] = {
     signature = "d.metric",
-    text = "Distances between two sets of samples; nothing is downloaded.",
+    text = "Distances between two sets of samples, and what else can be told of samples; nothing is downloaded. Each is a number, and with interval = true a second result: a confidence interval, which way the value is biased, and a p-value where there is a test.",
   },
   ["d.metric.energy"] = {
-    signature = "d.metric.energy(x, y)",
+    signature = "d.metric.energy(x, y, [options])",
     text = "The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}", optional = true },
     },
     returns = {
       { type = "number" },
+      { type = "diffusion.interval|nil", text = "about with p, the share of permutations that differ as much" },
     },
-    example = "print(d.metric.energy(d.randn(500, 2), d.randn(500, 2)))",
+    example = "print(d.metric.energy(d.randn(500, 2), d.randn(500, 2), { interval = true }))",
+  },
+  ["d.metric.fashion_accuracy"] = {
+    signature = "d.metric.fashion_accuracy(x, class, [options])",
+    text = "The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
+      { name = "class", type = "diffusion.tensor|integer[]|integer", text = "what each should be, 1 to 10" },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result}", optional = true },
+    },
+    returns = {
+      { type = "number" },
+      { type = "diffusion.interval|nil", text = "about Wilson's; of the real test images the network knows some 92 %" },
+    },
+    example = "print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))",
+  },
+  ["d.metric.fashion_features"] = {
+    signature = "d.metric.fashion_features(x)",
+    text = "The features by which fashion_frechet compares, for any other metric of two sets.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{n,64}" },
+    },
+    example = "local x, y = d.rand(50, 28, 28, 1), d.rand(50, 28, 28, 1)\nprint(d.metric.kid(d.metric.fashion_features(x), d.metric.fashion_features(y)))",
+  },
+  ["d.metric.fashion_frechet"] = {
+    signature = "d.metric.fashion_frechet(x, [y], [options])",
+    text = "The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64 features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID). Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of the test images themselves are nearer than fresh ones.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
+      { name = "y", type = "diffusion.tensor|table|nil", text = "other images {m,28,28,1}; the test images' moments if absent; or the options", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, as d.metric.frechet's}", optional = true },
+    },
+    returns = {
+      { type = "number" },
+      { type = "diffusion.interval|nil", text = "about with bias and extrapolated" },
+    },
+    example = "print(d.metric.fashion_frechet(d.rand(100, 28, 28, 1), { interval = true }))",
+  },
+  ["d.metric.fashion_network"] = {
+    signature = "d.metric.fashion_network([options])",
+    text = "A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and features {n,64}, of images {n,28,28,1} in [-1, 1].",
+    params = {
+      { name = "options", type = "table?", text = "{trained = true: as examples/08_features.lua trained it}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local network = d.metric.fashion_network()\nlocal logits, features = network(d.zeros(2, 28, 28, 1))\nprint(logits:argmax(2), features:shape())",
   },
   ["d.metric.frechet"] = {
-    signature = "d.metric.frechet(x, y)",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards for few samples: compare only equal numbers.",
+    signature = "d.metric.frechet(x, y, [options])",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself. It is of the moments: given ones count as exact.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "features {n, D}" },
-      { name = "y", type = "diffusion.tensor", text = "features {m, D}" },
+      { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
+      { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, at three times the cost}", optional = true },
     },
     returns = {
       { type = "number" },
+      { type = "diffusion.interval|nil", text = "about with bias, the estimate of it, and extrapolated, the value less that" },
     },
+    example = "local value, about = d.metric.frechet(d.randn(500, 4), d.randn(500, 4) + 1, { interval = true })\nprint(value, about.extrapolated, about)",
+  },
+  ["d.metric.kid"] = {
+    signature = "d.metric.kid(x, y, [options])",
+    text = "The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of samples; it may be negative.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
+      { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}", optional = true },
+    },
+    returns = {
+      { type = "number" },
+      { type = "diffusion.interval|nil", text = "about" },
+    },
+    example = "print(d.metric.kid(d.randn(300, 8), d.randn(300, 8) + 0.5, { interval = true }))",
+  },
+  ["d.metric.memorisation"] = {
+    signature = "d.metric.memorisation(x, train, held, [options])",
+    text = "The share of samples that are nearer to the training set than all but a share (1 %) of fresh data are: about that share where nothing was learnt by heart, towards 1 where samples are copies. The interval is for the distance as the fresh data give it. Take fresh data that the training set has no copies of, 100 samples or more.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
+      { name = "train", type = "diffusion.tensor", text = "what the model was trained on {N, ...}, N >= 2" },
+      { name = "held", type = "diffusion.tensor", text = "fresh data {m, ...}, m >= 1 / share" },
+      { name = "options", type = "table?", text = "{share = 0.01, ratio = 1/3, interval = false: true for a second result}", optional = true },
+    },
+    returns = {
+      { type = "number", text = "share of x" },
+      { type = "diffusion.interval|nil", text = "about beside the interval: distance, what was taken for near; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second or less (Yoon et al. 2023)" },
+    },
+    example = "local train, held = d.randn(500, 2), d.randn(500, 2)\nprint(d.metric.memorisation(train:narrow(1, 1, 100) + 0.001, train, held, { interval = true }))",
+  },
+  ["d.metric.mmd"] = {
+    signature = "d.metric.mmd(x, y, [options])",
+    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
+      { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
+      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth", optional = true },
+    },
+    returns = {
+      { type = "number" },
+      { type = "diffusion.interval|nil", text = "about with p, and the bandwidths that were taken" },
+    },
+    example = "print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))",
+  },
+  ["d.metric.mode_coverage"] = {
+    signature = "d.metric.mode_coverage(x, modes, [options])",
+    text = "Which modes samples have: the share of modes with one near, the share of samples that are near a mode (within so many deviations, along each axis of its covariance), and how far the shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is biased upwards by some (K - 1)/2n. Of a Gaussian in D dimensions 3 deviations hold 98.9 % where D = 2, fewer in more.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
+      { name = "modes", type = "diffusion.tensor|diffusion.oracle", text = "centres {K,D}, or a mixture or Gaussian of d.oracle" },
+      { name = "options", type = "table?", text = "{std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}", optional = true },
+    },
+    returns = {
+      { type = "{covered: number, near: number, kl: number, counts: number[]}", text = "kl is inf where nothing is near" },
+      { type = "table|nil", text = "about intervals of covered, near and kl by name; covered.unseen is what share a mode may have, at 95 %, that was not seen" },
+    },
+    example = "local oracle = d.oracle.mixture{ means = { { -1, 0 }, { 1, 0 }, { 0, 2 } }, std = 0.2 }\nd.pp(d.metric.mode_coverage(oracle:sample(500, { seed = 1 }), oracle))",
+  },
+  ["d.metric.precision_recall"] = {
+    signature = "d.metric.precision_recall(x, y, [options])",
+    text = "How much of what a model makes is right, and how much of what is right it makes (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its k-th neighbour in its own set; precision is the share of x in a ball of y, recall that of y in a ball of x. Beside them density, the balls of y around a sample of x over k, and coverage, the share of y with one of x in their ball, which outliers don't move (Naeem et al. 2020). All depend on n and m: compare equal numbers.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n > k" },
+      { name = "y", type = "diffusion.tensor", text = "data {m, ...}, m > k" },
+      { name = "options", type = "table?", text = "{k = 3, interval = false: true for a second result}", optional = true },
+    },
+    returns = {
+      { type = "{precision: number, recall: number, density: number, coverage: number}" },
+      { type = "table|nil", text = "about an interval of each by name, for the other set's balls as they are" },
+    },
+    example = "print(d.metric.precision_recall(d.randn(500, 2) * 0.5, d.randn(500, 2)).recall)",
+  },
+  ["d.metric.sliced_wasserstein"] = {
+    signature = "d.metric.sliced_wasserstein(x, y, [options])",
+    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
+      { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
+      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it}", optional = true },
+    },
+    returns = {
+      { type = "number" },
+      { type = "diffusion.interval|nil", text = "about" },
+    },
+    example = "print(d.metric.sliced_wasserstein(d.randn(500, 3), d.randn(400, 3) + 1, { p = 2, interval = true }))",
+  },
+  ["d.metric.two_sample"] = {
+    signature = "d.metric.two_sample(x, y, [options])",
+    text = "The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both sets, tells which set a sample of the other halves is from. 0.5 where both distributions are equal; at most 1/2 + half their total variation, from which it errs downwards as the network is small and saw few samples. The larger set is cut to the size of the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
+      { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
+      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}", optional = true },
+    },
+    returns = {
+      { type = "number", text = "accuracy" },
+      { type = "diffusion.interval|nil", text = "about with p, exact, that even odds would give as much" },
+    },
+    example = "print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))",
   },
   ["d.metric.wasserstein1"] = {
-    signature = "d.metric.wasserstein1(x, y)",
-    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions.",
+    signature = "d.metric.wasserstein1(x, y, [options])",
+    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions. As an estimate of the distance between the distributions it is biased upwards, by some n^(-1/2) of their spread where both are equal; the interval (del Barrio & Loubes 2019) is right where they differ by more than that.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2}", optional = true },
     },
     returns = {
       { type = "number" },
+      { type = "diffusion.interval|nil", text = "about" },
     },
+    example = "print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))",
   },
   ["d.mix"] = {
     signature = "d.mix(c1, x1, ...)",
@@ -2206,6 +2363,20 @@ return {
     text = "The times t of the steps, without the final 0.",
     returns = {
       { type = "number[]" },
+    },
+  },
+  ["interval"] = {
+    signature = "interval",
+    text = "",
+    params = {
+      { name = "low", type = "number", text = "the truth lies between low and high with a probability of `level`" },
+      { name = "high", type = "number" },
+      { name = "level", type = "number", text = "0.95" },
+      { name = "method", type = "string", text = "how low and high were found" },
+      { name = "n", type = "integer[]", text = "how many samples of each set" },
+      { name = "bias", type = "string|number", text = "which way the value errs: a sentence, or about how far" },
+      { name = "se", type = "number|nil", text = "standard error of the value" },
+      { name = "p", type = "number|nil", text = "the probability of such a value, or a larger one, were both sets of one distribution" },
     },
   },
   ["layer"] = {

@@ -57,6 +57,17 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0, the data, unless told otherwise
 local grid = {}
 
+---@class diffusion.interval
+---@field low number the truth lies between low and high with a probability of `level`
+---@field high number
+---@field level number 0.95
+---@field method string how low and high were found
+---@field n integer[] how many samples of each set
+---@field bias string|number which way the value errs: a sentence, or about how far
+---@field se number|nil standard error of the value
+---@field p number|nil the probability of such a value, or a larger one, were both sets of one distribution
+local interval = {}
+
 --- A part of a network, called with tensors once nn.model has given it values; its parts, if
 --- it has any, are fields.
 ---@class diffusion.layer
@@ -749,7 +760,9 @@ function d.memory() end
 ---@param bytes integer 0: none
 function d.memory_limit(bytes) end
 
---- Distances between two sets of samples; nothing is downloaded.
+--- Distances between two sets of samples, and what else can be told of samples; nothing is
+--- downloaded. Each is a number, and with interval = true a second result: a confidence
+--- interval, which way the value is biased, and a p-value where there is a test.
 d.metric = {}
 
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
@@ -757,23 +770,146 @@ d.metric = {}
 --- is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
+---@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}
 ---@return number
-function d.metric.energy(x, y) end
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
+function d.metric.energy(x, y, options) end
+
+--- The share of images that are recognised as the class they were asked for, by
+--- d.metric.fashion_network.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
+---@param options? table? {interval = false: true for a second result}
+---@return number
+---@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
+function d.metric.fashion_accuracy(x, class, options) end
+
+--- The features by which fashion_frechet compares, for any other metric of two sets.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@return diffusion.tensor {n,64}
+function d.metric.fashion_features(x) end
+
+--- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other
+--- images, in the 64 features of d.metric.fashion_network. Of no meaning beside distances in
+--- other networks' features (FID). Biased upwards for few images: compare equal numbers, or
+--- what `interval` extrapolates. Some of the test images themselves are nearer than fresh
+--- ones.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param y? diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
+---@param options? table? {interval = false: true for a second result, as d.metric.frechet's}
+---@return number
+---@return diffusion.interval|nil about with bias and extrapolated
+function d.metric.fashion_frechet(x, y, options) end
+
+--- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
+--- features {n,64}, of images {n,28,28,1} in [-1, 1].
+---@param options? table? {trained = true: as examples/08_features.lua trained it}
+---@return diffusion.model
+function d.metric.fashion_network(options) end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
 --- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
---- upwards for few samples: compare only equal numbers.
----@param x diffusion.tensor features {n, D}
----@param y diffusion.tensor features {m, D}
+--- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
+--- compare only equal numbers, or what is extrapolated. The interval is around the value that
+--- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020),
+--- so it need not hold the value itself. It is of the moments: given ones count as exact.
+---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
+---@param y diffusion.tensor|table features {m, D}, or their moments
+---@param options? table? {interval = false: true for a second result, at three times the cost}
 ---@return number
-function d.metric.frechet(x, y) end
+---@return diffusion.interval|nil about with bias, the estimate of it, and extrapolated, the value less that
+function d.metric.frechet(x, y, options) end
+
+--- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
+--- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
+--- samples; it may be negative.
+---@param x diffusion.tensor features {n, D}, n >= 2
+---@param y diffusion.tensor features {m, D}, m >= 2
+---@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---@return number
+---@return diffusion.interval|nil about
+function d.metric.kid(x, y, options) end
+
+--- The share of samples that are nearer to the training set than all but a share (1 %) of
+--- fresh data are: about that share where nothing was learnt by heart, towards 1 where samples
+--- are copies. The interval is for the distance as the fresh data give it. Take fresh data
+--- that the training set has no copies of, 100 samples or more.
+---@param x diffusion.tensor samples {n, ...}
+---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
+---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
+---@param options? table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@return number share of x
+---@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second or less (Yoon et al. 2023)
+function d.metric.memorisation(x, train, held, options) end
+
+--- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
+--- 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal
+--- distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and
+--- may be slightly negative.
+---@param x diffusion.tensor samples {n, ...}, n >= 2
+---@param y diffusion.tensor samples {m, ...}, m >= 2
+---@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---@return number
+---@return diffusion.interval|nil about with p, and the bandwidths that were taken
+function d.metric.mmd(x, y, options) end
+
+--- Which modes samples have: the share of modes with one near, the share of samples that are
+--- near a mode (within so many deviations, along each axis of its covariance), and how far the
+--- shares of the modes among these are from the true weights, KL(shares || weights) in nats.
+--- That is biased upwards by some (K - 1)/2n. Of a Gaussian in D dimensions 3 deviations hold
+--- 98.9 % where D = 2, fewer in more.
+---@param x diffusion.tensor samples {n, ...}
+---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
+---@param options? table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}
+---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf where nothing is near
+---@return table|nil about intervals of covered, near and kl by name; covered.unseen is what share a mode may have, at 95 %, that was not seen
+function d.metric.mode_coverage(x, modes, options) end
+
+--- How much of what a model makes is right, and how much of what is right it makes
+--- (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its
+--- k-th neighbour in its own set; precision is the share of x in a ball of y, recall that of y
+--- in a ball of x. Beside them density, the balls of y around a sample of x over k, and
+--- coverage, the share of y with one of x in their ball, which outliers don't move (Naeem et
+--- al. 2020). All depend on n and m: compare equal numbers.
+---@param x diffusion.tensor samples {n, ...}, n > k
+---@param y diffusion.tensor data {m, ...}, m > k
+---@param options? table? {k = 3, interval = false: true for a second result}
+---@return {precision: number, recall: number, density: number, coverage: number}
+---@return table|nil about an interval of each by name, for the other set's balls as they are
+function d.metric.precision_recall(x, y, options) end
+
+--- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
+--- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
+--- lines, which add no bias to its p-th power.
+---@param x diffusion.tensor samples {n, ...}
+---@param y diffusion.tensor samples {m, ...}
+---@param options? table? {projections = 100, p = 1, seed = 1 (of the directions), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it}
+---@return number
+---@return diffusion.interval|nil about
+function d.metric.sliced_wasserstein(x, y, options) end
+
+--- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained
+--- on half of both sets, tells which set a sample of the other halves is from. 0.5 where both
+--- distributions are equal; at most 1/2 + half their total variation, from which it errs
+--- downwards as the network is small and saw few samples. The larger set is cut to the size of
+--- the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.
+---@param x diffusion.tensor samples {n, ...}, n >= 20
+---@param y diffusion.tensor samples {m, ...}, m >= 20
+---@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}
+---@return number accuracy
+---@return diffusion.interval|nil about with p, exact, that even odds would give as much
+function d.metric.two_sample(x, y, options) end
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
---- distribution functions.
+--- distribution functions. As an estimate of the distance between the distributions it is
+--- biased upwards, by some n^(-1/2) of their spread where both are equal; the interval (del
+--- Barrio & Loubes 2019) is right where they differ by more than that.
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
+---@param options? table? {interval = false: true for a second result, of n and m >= 2}
 ---@return number
-function d.metric.wasserstein1(x, y) end
+---@return diffusion.interval|nil about
+function d.metric.wasserstein1(x, y, options) end
 
 --- c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.
 ---@param c1 number|number[]|diffusion.tensor one, or one a sample {B}; computed in double

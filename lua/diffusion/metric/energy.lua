@@ -1,20 +1,26 @@
 -- The energy distance, from mean distances of pairs. It needs no features and no training,
 -- and sees every difference between distributions.
+local contrast = require "diffusion.metric.contrast"
+local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+
+local function distances(z)
+  local squares = pairs_of.squares(z, z)
+  return function(first, b) return squares(first, b):sqrt() end
+end
 
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
 --- only for equal distributions. Pairs of a sample with itself are left out, so the
 --- estimate is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
+---@param options table? {interval = false: true for a second result, permutations = 200
+---  (of the labels, for p), seed = 1 (of these)}
 ---@return number
----@usage print(d.metric.energy(d.randn(500, 2), d.randn(500, 2)))
-local function energy(x, y)
-  x, y = pairs_of.rows("energy", x, y)
-  local n, m = x:size(1), y:size(1)
-  local within_x = pairs_of.mean_distance(x, x) * n / math.max(1, n - 1)
-  local within_y = pairs_of.mean_distance(y, y) * m / math.max(1, m - 1)
-  return 2 * pairs_of.mean_distance(x, y) - within_x - within_y
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
+---@usage print(d.metric.energy(d.randn(500, 2), d.randn(500, 2), { interval = true }))
+return function(x, y, options)
+  local o = opts.check("energy", options, contrast.rules, 3)
+  x, y = pairs_of.rows("energy", 2, x, y)
+  return contrast.of(x, y, distances, o)
 end
-
-return energy

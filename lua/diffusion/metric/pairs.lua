@@ -1,50 +1,111 @@
---- Sets of samples as rows, and mean distances between them.
+--- Sets of samples as rows, and squared distances between them in blocks of rows.
+local base = require "diffusion.oracle.base"
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
 local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
 
 local pairs_of = {}
 
---- Two sets as rows {n, D} and {m, D}.
-function pairs_of.rows(name, x, y)
-  if not (core.is_tensor(x) and core.is_tensor(y)) then
-    opts.fail("%s: two tensors of samples expected", name)
+local function as_rows(name, x)
+  if not core.is_tensor(x) then opts.fail("%s: tensors of samples expected, got %s", name, opts.shown(x)) end
+  if x:dim() < 1 or x:numel() == 0 then opts.fail("%s: an empty set %s", name, opts.shape_text(x)) end
+  if x:dtype() ~= core.real then
+    opts.fail("%s: samples of %s expected, got %s (d.image.to_float makes them of u8)", name, core.real, x:dtype())
   end
-  if x:dim() < 1 or y:dim() < 1 or x:numel() == 0 or y:numel() == 0 then
-    opts.fail("%s: empty sets %s and %s", name, opts.shape_text(x), opts.shape_text(y))
-  end
-  x, y = x:reshape(x:size(1), x:numel() // x:size(1)), y:reshape(y:size(1), y:numel() // y:size(1))
-  if x:size(2) ~= y:size(2) then
-    opts.fail("%s: samples of %d and of %d numbers", name, x:size(2), y:size(2))
-  end
-  return x, y
+  local rows = x:detach():reshape(x:size(1), x:numel() // x:size(1))
+  if not rows:isfinite():all() then opts.fail("%s: samples %s that aren't finite", name, opts.shape_text(x)) end
+  return rows
 end
+
+--- Sets as rows {n, D}, of equal D and of at least so many samples each.
+---@param name string the metric
+---@param least integer
+---@param ... diffusion.tensor {n, ...}
+---@return diffusion.tensor ... {n, D}
+function pairs_of.rows(name, least, ...)
+  local sets = { ... }
+  for i = 1, select("#", ...) do
+    sets[i] = as_rows(name, (select(i, ...)))
+    if sets[i]:size(2) ~= sets[1]:size(2) then
+      opts.fail("%s: samples of %d and of %d numbers", name, sets[1]:size(2), sets[i]:size(2))
+    end
+    if sets[i]:size(1) < least then
+      opts.fail("%s: at least %d samples are needed, got %d", name, least, sets[i]:size(1))
+    end
+  end
+  return table.unpack(sets)
+end
+
+--- A seed for a metric's own numbers, which samples drawn from the user's seed don't share.
+---@param seed integer
+---@return integer
+function pairs_of.own_seed(seed) return seed + 0x6d657472 end
+
+--- The product of matrices in float32 throughout, whatever d.precision says: what is sought
+--- are small differences of large sums.
+function pairs_of.product(x, y) return base.at_highest(x.matmul, x, y) end
 
 local wide = 16 -- dimensions from which a product is cheaper than differences
 
--- Distances of some rows to all of y, {b, m}. Differences keep the digits of near pairs.
-local function distances(x, y, y_squares)
-  if x:size(2) < wide then
-    local gap = x:unsqueeze(2) - y:unsqueeze(1)
-    return (gap * gap):sum(3):sqrt()
+-- From some rows to all of y, {b, m}. Differences keep the digits of near pairs.
+local function from_differences(x, y)
+  local sum
+  for j = 1, x:size(2) do
+    local gap = (x:narrow(2, j, 1) - y:select(2, j):unsqueeze(1)):square()
+    sum = sum and sum + gap or gap
   end
-  local squares = (x * x):sum(2, true) + y_squares - 2 * x:matmul(y:t())
-  return squares:clamp(0, nil):sqrt()
+  return sum
 end
 
---- The mean distance between a sample of x and one of y, in blocks of rows.
-function pairs_of.mean_distance(x, y)
-  local n, m = x:size(1), y:size(1)
-  local width = x:size(2) < wide and x:size(2) or 1
-  local block = math.max(1, 2000000 // (m * width))
-  local y_squares = (y * y):sum(2):unsqueeze(1)
-  local total = 0
-  for i = 1, n, block do
-    total = total + gradient.scope(function()
-      return distances(x:narrow(1, i, math.min(block, n - i + 1)), y, y_squares):sum()
-    end):item()
+--- Squared distances from a block of the rows of x to all of y, as a function of the first
+--- row and their number.
+---@param x diffusion.tensor {n, D}
+---@param y diffusion.tensor {m, D}
+---@return function (first, b) -> {b, m}
+function pairs_of.squares(x, y)
+  if x:size(2) < wide then
+    return function(first, b) return from_differences(x:narrow(1, first, b), y) end
   end
-  return total / (n * m)
+  local centre = y:mean(1, true) -- near the origin products lose fewest digits
+  x, y = x - centre, y - centre
+  local across, y_squares = y:t():contiguous(), y:square():sum(2):unsqueeze(1)
+  return function(first, b)
+    local rows = x:narrow(1, first, b)
+    return (rows:square():sum(2, true) + y_squares - 2 * pairs_of.product(rows, across)):clamp(0, nil)
+  end
+end
+
+--- Calls fn(first, b) for blocks of n rows beside m columns; what it returns is joined along
+--- the first dimension.
+---@param n integer
+---@param m integer
+---@param fn function -> tensors {b, ...}
+---@return diffusion.tensor ... {n, ...}
+function pairs_of.by_blocks(n, m, fn)
+  local size, parts = math.max(1, 1000000 // m), {}
+  for first = 1, n, size do
+    local got = table.pack(gradient.scope(fn, first, math.min(size, n - first + 1)))
+    for k = 1, got.n do
+      parts[k] = parts[k] or {}
+      table.insert(parts[k], got[k])
+    end
+  end
+  for k, list in ipairs(parts) do parts[k] = core.ops.cat(list, 1) end
+  return table.unpack(parts)
+end
+
+--- The share of a mask that is 1.
+---@param mask diffusion.tensor u8
+---@return number
+function pairs_of.share(mask) return mask:to "i64":sum():item() / mask:numel() end
+
+--- Where a block of rows meets itself: 1, and 0 on the diagonal.
+---@param first integer the block's first row
+---@param b integer rows
+---@param m integer columns
+---@return diffusion.tensor {b, m}
+function pairs_of.others(first, b, m)
+  return core.arange(first, first + b - 1):unsqueeze(2):ne(core.arange(1, m):unsqueeze(1))
 end
 
 return pairs_of

@@ -1,0 +1,97 @@
+--- Fashion-MNIST's metrics, by the network that comes with the library.
+local core = require "diffusion.core"
+local frechet = require "diffusion.metric.frechet"
+local gradient = require "diffusion.gradient"
+local interval = require "diffusion.metric.interval"
+local network = require "diffusion.metric.fashion_network"
+local opts = require "diffusion.opts"
+
+local fashion = {}
+
+local kept -- the network, once it was asked for
+local function trained()
+  kept = kept or network.new()
+  return kept
+end
+
+local function check_images(name, x)
+  if not core.is_tensor(x) or x:dim() ~= 4 or x:dtype() ~= core.real
+    or opts.shape_text(x):match ",.*" ~= ",28,28,1]" then
+    opts.fail("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s", name, core.real, opts.shown(x))
+  end
+  if x:size(1) == 0 then opts.fail("%s: no images", name) end
+  local low, high = x:min():item(), x:max():item()
+  if not (low >= -2 and high <= 2) then
+    opts.fail("%s: images in [-1, 1] expected, but these go from %g to %g", name, low, high)
+  end
+end
+
+-- Logits and features of any number of images, some at a time.
+local function seen(name, x)
+  check_images(name, x)
+  local logits, features = {}, {}
+  for first = 1, x:size(1), 250 do
+    local part = x:narrow(1, first, math.min(250, x:size(1) - first + 1))
+    logits[#logits + 1], features[#features + 1] = gradient.scope(gradient.no_grad, trained(), part)
+  end
+  return core.ops.cat(logits, 1), core.ops.cat(features, 1)
+end
+
+--- The features by which fashion_frechet compares, for any other metric of two sets.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@return diffusion.tensor {n,64}
+---@usage local x, y = d.rand(50, 28, 28, 1), d.rand(50, 28, 28, 1)
+--- print(d.metric.kid(d.metric.fashion_features(x), d.metric.fashion_features(y)))
+function fashion.fashion_features(x) return (select(2, seen("fashion_features", x))) end
+
+--- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64
+--- features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID).
+--- Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of
+--- the test images themselves are nearer than fresh ones.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param y diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
+---@param options table? {interval = false: true for a second result, as d.metric.frechet's}
+---@return number
+---@return diffusion.interval|nil about with bias and extrapolated
+---@usage print(d.metric.fashion_frechet(d.rand(100, 28, 28, 1), { interval = true }))
+function fashion.fashion_frechet(x, y, options)
+  if type(y) == "table" then y, options = nil, y end
+  opts.check("fashion_frechet", options, { interval = interval.rule }, 3)
+  local _, a = seen("fashion_frechet", x)
+  local b = y == nil and network.moments() or select(2, seen("fashion_frechet", y))
+  return frechet(a, b, options)
+end
+
+-- One class for all or one an image, as a tensor {n}.
+local function classes_of(class, n)
+  if type(class) == "number" then class = core.full({ n }, class) end
+  if type(class) == "table" then
+    class = opts.relay(core.tensor, opts.whole_numbers("fashion_accuracy: class", class))
+  end
+  if not core.is_tensor(class) or class:dim() ~= 1 or class:size(1) ~= n then
+    opts.fail("fashion_accuracy: a class for each of %d images expected, got %s", n, opts.shown(class))
+  end
+  class = class:to(core.real)
+  local fine = class:ge(1) * class:le(10) * class:eq(class:floor())
+  if not fine:all() then opts.fail "fashion_accuracy: classes are whole numbers from 1 to 10" end
+  return class:to "i64"
+end
+
+--- The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.
+---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
+---@param options table? {interval = false: true for a second result}
+---@return number
+---@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
+---@usage print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))
+function fashion.fashion_accuracy(x, class, options)
+  local o = opts.check("fashion_accuracy", options, { interval = interval.rule }, 3)
+  local guess = seen("fashion_accuracy", x):argmax(2)
+  local wanted = classes_of(class, x:size(1))
+  local right = guess:eq(wanted):to(core.real):sum():item()
+  if not o.interval then return right / x:size(1) end
+  return right / x:size(1), interval.share(right, x:size(1), {
+    bias = "downwards where the network errs itself, upwards where images please it" })
+end
+
+return fashion

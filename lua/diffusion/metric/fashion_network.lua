@@ -1,0 +1,63 @@
+-- The network whose features Fashion-MNIST's metrics are taken of: four convolutions and
+-- 64 numbers an image. Trained by examples/08_features.lua.
+local core = require "diffusion.core"
+local files = require "diffusion.files"
+local nn = require "diffusion.nn"
+local opts = require "diffusion.opts"
+
+local M = {}
+
+local Network = nn.module("fashion features", function(m)
+  m.inp = nn.conv(1, 16, { kernel = 3 })
+  m.one = nn.norm_conv(16, 32, { kernel = 3 })
+  m.two = nn.norm_conv(32, 64, { kernel = 3 })
+  m.three = nn.norm_conv(64, 64, { kernel = 3 })
+  m.features = nn.linear(64 * 49, 64)
+  m.out = nn.linear(64, 10)
+  function m:forward(x)
+    local h = self.one(self.inp(x)):avg_pool(2)
+    h = self.two(h):avg_pool(2)
+    h = self.three(h) + h
+    local features = self.features(h:silu():reshape(x:size(1), 64 * 49)):silu()
+    return self.out(features), features
+  end
+end)
+
+local home = debug.getinfo(1, "S").source:match "^@(.*)metric[/\\]" or ""
+
+-- The asset: parameters by name, and the features' moments over the test images. It outlives
+-- the d.scope in which it is first asked for.
+local asset
+local function tensors()
+  if asset then return asset end
+  asset = assert(files.load(home .. "assets/fashion_features.safetensors"))
+  for _, x in pairs(asset) do core.unscope(x) end
+  return asset
+end
+
+--- The features' moments over Fashion-MNIST's 10,000 test images.
+---@return table {mean = {64}, cov = {64,64}, n = 10000}
+function M.moments() return { mean = tensors()["test.mean"], cov = tensors()["test.cov"], n = 10000 } end
+
+local function weights()
+  local state = {}
+  for name, x in pairs(tensors()) do
+    if not name:find "^test%." then state[name] = x end
+  end
+  return state
+end
+
+--- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
+--- features {n,64}, of images {n,28,28,1} in [-1, 1].
+---@param options table? {trained = true: as examples/08_features.lua trained it}
+---@return diffusion.model
+---@usage local network = d.metric.fashion_network()
+--- local logits, features = network(d.zeros(2, 28, 28, 1))
+--- print(logits:argmax(2), features:shape())
+function M.new(options)
+  local o = opts.check("fashion_network", options, { trained = { "boolean", default = true } })
+  local network = nn.model(Network())
+  return o.trained and network:load_state(weights()) or network
+end
+
+return M

@@ -1,0 +1,58 @@
+-- The kernel inception distance, on any features.
+local contrast = require "diffusion.metric.contrast"
+local interval = require "diffusion.metric.interval"
+local opts = require "diffusion.opts"
+local pairs_of = require "diffusion.metric.pairs"
+
+local rules = { block = { "integer", min = 4 } }
+for name, rule in pairs(contrast.rules) do rules[name] = rule end
+rules.permutations = { "integer", default = 0, min = 0 }
+
+-- (x.y/D + 1)^3, negative: a contrast takes distances.
+local function kernel(z)
+  local across = z:t():contiguous()
+  return function(first, b)
+    local base = pairs_of.product(z:narrow(1, first, b), across) / z:size(2) + 1
+    return -(base * base * base)
+  end
+end
+
+-- The mean over pairs of blocks, which are independent, and Student's interval of it.
+local function blocked(x, y, o)
+  local n, m = x:size(1), y:size(1)
+  local B = math.min(n, m) // o.block
+  if B < 5 then
+    opts.fail("kid: sets of %d and %d samples make %d blocks of %d; at least 5 are needed", n, m, B, o.block)
+  end
+  local sum, squares = 0, 0
+  for k = 1, B do
+    local from = (k - 1) * o.block + 1
+    local v = contrast.of(x:narrow(1, from, o.block), y:narrow(1, from, o.block), kernel, {})
+    sum, squares = sum + v, squares + v * v
+  end
+  local value = sum / B
+  if not o.interval then return value end
+  local se = math.sqrt(math.max(0, squares - sum * value) / (B - 1) / B)
+  local t = interval.student(B - 1)
+  return value, interval.new { low = value - t * se, high = value + t * se, se = se, n = { n, m },
+    method = ("means of %d blocks of %d"):format(B, o.block), bias = "none; it may be negative" }
+end
+
+--- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
+--- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
+--- samples; it may be negative.
+---@param x diffusion.tensor features {n, D}, n >= 2
+---@param y diffusion.tensor features {m, D}, m >= 2
+---@param options table? {interval = false: true for a second result, block: pairs within blocks of
+---  so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they
+---  differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---@return number
+---@return diffusion.interval|nil about
+---@usage print(d.metric.kid(d.randn(300, 8), d.randn(300, 8) + 0.5, { interval = true }))
+return function(x, y, options)
+  local o = opts.check("kid", options, rules, 3)
+  x, y = pairs_of.rows("kid", 2, x, y)
+  if not o.block then return contrast.of(x, y, kernel, o) end
+  if o.permutations > 0 then opts.fail "kid: permutations are of all samples, not of blocks; give one of both" end
+  return blocked(x, y, o)
+end

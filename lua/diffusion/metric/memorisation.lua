@@ -1,0 +1,67 @@
+-- Are samples copies of the training set? Fresh data tell how near is near.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local interval = require "diffusion.metric.interval"
+local nearest = require "diffusion.metric.nearest"
+local opts = require "diffusion.opts"
+local pairs_of = require "diffusion.metric.pairs"
+
+-- The probability that a sample is nearer than a fresh one, equals counting half, and how likely
+-- so much is of equal distributions (Mann & Whitney 1947).
+local function nearer(a, b)
+  local n, m = a:size(1), b:size(1)
+  local _, places = core.ops.cat({ a, b }, 1):sort()
+  local first = places:le(n):to(core.real)
+  local before = n - first:cumsum() -- of a, how many come after each place
+  local share = 1 - ((1 - first) * before):sum():item() / (n * m)
+  return share, interval.tail((share - 0.5) / math.sqrt((n + m + 1) / (12 * n * m)))
+end
+
+-- The share whose nearest is far nearer than the next.
+local function alone(near, ratio)
+  return pairs_of.share(near:select(2, 1):lt(near:select(2, 2) * ratio))
+end
+
+local function measured(x, train, held, o)
+  local near, fresh = nearest(x, train, 2):sqrt(), nearest(held, train, 2):sqrt()
+  local a, b = near:select(2, 1):contiguous(), fresh:select(2, 1):contiguous()
+  local least = b:quantile(o.share):item()
+  local value = pairs_of.share(a:lt(least))
+  if not o.interval then return value end
+  local about = interval.share(value * a:size(1), a:size(1), { n = { a:size(1), train:size(1), held:size(1) },
+    bias = ("upwards, as %d fresh samples tell a quantile of %g"):format(b:size(1), o.share) })
+  about.distance, about.alone, about.alone_held = least, alone(near, o.ratio), alone(fresh, o.ratio)
+  about.nearer, about.p = nearer(a, b)
+  return value, about
+end
+
+local rules = {
+  share = { "number", default = 0.01, above = 0, below = 1 }, ratio = { "number", default = 1 / 3, above = 0, max = 1 },
+  interval = interval.rule,
+}
+
+--- The share of samples that are nearer to the training set than all but a share (1 %) of fresh data
+--- are: about that share where nothing was learnt by heart, towards 1 where samples are copies. The
+--- interval is for the distance as the fresh data give it. Take fresh data that the training set
+--- has no copies of, 100 samples or more.
+---@param x diffusion.tensor samples {n, ...}
+---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
+---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
+---@param options table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@return number share of x
+---@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the
+---  probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and
+---  alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second
+---  or less (Yoon et al. 2023)
+---@usage local train, held = d.randn(500, 2), d.randn(500, 2)
+--- print(d.metric.memorisation(train:narrow(1, 1, 100) + 0.001, train, held, { interval = true }))
+return function(x, train, held, options)
+  local o = opts.check("memorisation", options, rules, 4)
+  x, train, held = pairs_of.rows("memorisation", 1, x, train, held)
+  if train:size(1) < 2 then opts.fail "memorisation: a training set of at least 2 is needed, got 1" end
+  if held:size(1) * o.share < 1 then
+    opts.fail("memorisation: %d fresh samples can't tell a share of %g; %d at least are needed", held:size(1), o.share,
+      math.ceil(1 / o.share))
+  end
+  return gradient.no_grad(measured, x, train, held, o)
+end

@@ -1,0 +1,67 @@
+-- The maximum mean discrepancy with Gaussian kernels.
+local contrast = require "diffusion.metric.contrast"
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local pairs_of = require "diffusion.metric.pairs"
+
+-- The median distance of pairs of at most 1,000 samples, evenly taken from both sets.
+local function median(x, y)
+  local z = core.ops.cat({ x, y }, 1)
+  local N = z:size(1)
+  local count = math.min(N, 1000)
+  z = z:index(1, (core.arange(0, count - 1):to(core.real) * (N / count)):floor():to "i64" + 1)
+  -- count zeros of the diagonal come before all others
+  local middle = (count * count + count - 1) / 2 / (count * count - 1)
+  return pairs_of.squares(z, z)(1, count):sqrt():quantile(middle):item()
+end
+
+-- Minus the mean of the Gaussians: a contrast takes distances.
+local function gaussians(list)
+  return function(z)
+    local squares = pairs_of.squares(z, z)
+    return function(first, b)
+      local block, sum = squares(first, b), 0
+      for _, h in ipairs(list) do sum = sum - (block * (-0.5 / (h * h))):exp() / #list end
+      return sum
+    end
+  end
+end
+
+local function bandwidths(given, x, y)
+  if given == nil then
+    given = median(x, y)
+    if given == 0 then opts.fail "mmd: half of the samples are equal, so a bandwidth must be given" end
+  end
+  local list = type(given) == "table" and given or { given }
+  if #list == 0 then opts.fail "mmd: the list of bandwidths is empty" end
+  for i, h in ipairs(list) do
+    if type(h) ~= "number" or not (h > 0 and h < math.huge) then
+      opts.fail("mmd: bandwidth %d must be a number above 0, got %s", i, opts.shown(h))
+    end
+  end
+  return list
+end
+
+local rules = { bandwidth = { "number|table" } }
+for name, rule in pairs(contrast.rules) do rules[name] = rule end
+
+--- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
+--- 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal
+--- distributions. Pairs of a sample with itself are left out, so the estimate is unbiased
+--- and may be slightly negative.
+---@param x diffusion.tensor samples {n, ...}, n >= 2
+---@param y diffusion.tensor samples {m, ...}, m >= 2
+---@param options table? {bandwidth = h or a list of them, the median distance between samples of
+---  both sets if absent, interval = false: true for a second result, permutations = 200 (of the
+---  labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---@return number
+---@return diffusion.interval|nil about with p, and the bandwidths that were taken
+---@usage print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))
+return function(x, y, options)
+  local o = opts.check("mmd", options, rules, 3)
+  x, y = pairs_of.rows("mmd", 2, x, y)
+  local list = bandwidths(o.bandwidth, x, y)
+  local value, about = contrast.of(x, y, gaussians(list), o)
+  if about then about.bandwidth = list end
+  return value, about
+end

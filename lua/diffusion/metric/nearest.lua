@@ -1,0 +1,18 @@
+--- The nearest of a set to each sample, without a Lua loop over samples.
+local core = require "diffusion.core"
+local pairs_of = require "diffusion.metric.pairs"
+
+--- The k least squared distances from each row of x to rows of y, nearest first.
+---@param x diffusion.tensor {n, D}
+---@param y diffusion.tensor {m, D}
+---@param k integer at most m
+---@param same boolean? x is y, and a row isn't near itself
+---@return diffusion.tensor {n, k}
+return function(x, y, k, same)
+  local n, m, squares = x:size(1), y:size(1), pairs_of.squares(x, y)
+  return (pairs_of.by_blocks(n, m, function(first, b)
+    local block = squares(first, b)
+    if same then block = core.ops.where(pairs_of.others(first, b, m), block, math.huge) end
+    return -(-block):topk(k, 2)
+  end))
+end

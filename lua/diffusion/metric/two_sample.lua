@@ -1,0 +1,93 @@
+-- The classifier two-sample test: can a network that was shown both tell them apart?
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local interval = require "diffusion.metric.interval"
+local lr = require "diffusion.lr"
+local nn = require "diffusion.nn"
+local opts = require "diffusion.opts"
+local optim = require "diffusion.optim"
+local pairs_of = require "diffusion.metric.pairs"
+local set = require "diffusion.data.set"
+
+local Counters = { __close = function(kept) core.set_random_state(kept.state) end }
+
+-- As many rows of each, in an order of the seed's; half of them to learn from.
+local function split(x, count, seed)
+  local rows = x:index(1, core.randperm(x:size(1), { seed = seed }):narrow(1, 1, count):contiguous())
+  return rows:narrow(1, 1, count // 2), rows:narrow(1, count // 2 + 1, count - count // 2)
+end
+
+local function classifier(D, o)
+  return nn.model(nn.sequence(nn.linear(D, o.hidden), nn.silu, nn.linear(o.hidden, o.hidden), nn.silu,
+    nn.linear(o.hidden, 2)))
+end
+
+local function of_both(x, y)
+  local class = core.ops.cat({ core.full({ x:size(1) }, 1), core.full({ y:size(1) }, 2) }, 1):to "i64"
+  return core.ops.cat({ x, y }, 1), class
+end
+
+local function trained(x, class, o)
+  local network = classifier(x:size(2), o)
+  local batches = set.new { x = x, class = class }:batches { size = 128, steps = o.steps, seed = o.seed }
+  local opt = optim.adamw(network, { weight_decay = 0.01,
+    lr = lr.warmup_cosine { peak = 3e-3, warmup = o.steps // 20, total = o.steps } })
+  for _, some, which in batches do
+    gradient.scope(function()
+      gradient.record(function() return core.ops.cross_entropy(network(some), which) end):backward()
+      opt:step()
+    end)
+  end
+  return network
+end
+
+-- P(K >= k) of K successes among n at even odds.
+local function tail(k, n)
+  local term, sum = -n * math.log(2), 0 -- of K = 0
+  for i = 0, n do
+    if i >= k then sum = sum + math.exp(term) end
+    term = term + math.log((n - i) / (i + 1))
+  end
+  return math.min(1, sum)
+end
+
+-- How many of the held-out samples the network calls what they are.
+local function right(x, y, o)
+  local kept <close> = setmetatable({ state = core.random_state() }, Counters) -- luacheck: ignore 211
+  local seed, count = pairs_of.own_seed(o.seed), math.min(x:size(1), y:size(1))
+  core.manual_seed(seed)
+  local x1, x2 = split(x, count, seed)
+  local y1, y2 = split(y, count, seed + 1)
+  local learnt, class = of_both(x1, y1)
+  local mean, scale = learnt:mean(1, true), learnt:std(1, true):maximum(1e-6)
+  local network = trained((learnt - mean) / scale, class, o)
+  local unseen, truth = of_both(x2, y2)
+  local guess = gradient.no_grad(network, (unseen - mean) / scale):argmax(2)
+  return guess:eq(truth):to(core.real):sum():item(), unseen:size(1)
+end
+
+local rules = {
+  hidden = { "integer", default = 64, min = 1 }, steps = { "integer", default = 400, min = 1 },
+  seed = { "integer", default = 1 }, interval = interval.rule,
+}
+
+--- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both
+--- sets, tells which set a sample of the other halves is from. 0.5 where both distributions are equal; at most
+--- 1/2 + half their total variation, from which it errs downwards as the network is small and saw few samples.
+--- The larger set is cut to the size of the smaller. The same seed gives the same bits; d.manual_seed's
+--- numbers stay as they were.
+---@param x diffusion.tensor samples {n, ...}, n >= 20
+---@param y diffusion.tensor samples {m, ...}, m >= 20
+---@param options table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128),
+---  seed = 1, interval = false: true for a second result}
+---@return number accuracy
+---@return diffusion.interval|nil about with p, exact, that even odds would give as much
+---@usage print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))
+return function(x, y, options)
+  local o = opts.check("two_sample", options, rules, 3)
+  x, y = pairs_of.rows("two_sample", 20, x, y)
+  local k, n = right(x, y, o)
+  if not o.interval then return k / n end
+  return k / n, interval.share(k, n, { n = { x:size(1), y:size(1) }, p = tail(k, n),
+    bias = "downwards from 1/2 + TV/2, that of the best classifier" })
+end
