@@ -27,7 +27,8 @@ end
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective", pp = "print",
-  mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "optim",
+  mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "ema",
+  posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
   profile = "runtime", save = "files", load = "files", help = "help",
