@@ -22,4 +22,5 @@ local function ddim(denoise, process, opts)
   end
 end
 
-return { ddim = { make = ddim, rules = { eta = { "number", default = 0, min = 0 } }, order = 1 } }
+return { ddim = { make = ddim, rules = { eta = { "number", default = 0, min = 0 } }, order = 1,
+                  pair = true } }

@@ -1,6 +1,7 @@
 --- Samplers by name, and the run that steps them. A sampler is
 -- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
---   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says
+--   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says; where the
+--                     model answers twice, x0 of the first and eps of the second (CFG++)
 --   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),
 --                     number i of n
 --   history           a table of the solver's own: tensors, numbers, strings and tables of
@@ -17,7 +18,7 @@ local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
-local cfg = require "diffusion.guidance.cfg"
+local cfg = require("diffusion.guidance.cfg").cfg
 
 local sampler = { names = families.names }
 
@@ -64,7 +65,7 @@ local rules = {
   grid = { "any" },
   seed = { "integer" },
   class = { "integer|table|tensor" },
-  guidance = { "number" },
+  guidance = { "number|function" },
   noise = { one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
   on_step = { "function" },
@@ -82,10 +83,20 @@ local function classes(class, x)
   return class
 end
 
+-- The model with guidance: a scale is short for cfg's, a function makes of the model another.
+local function guided(model, guidance)
+  if guidance == nil or guidance == 1 then return model end
+  if type(guidance) == "number" then return cfg(model, { scale = guidance }) end
+  local out = guidance(model)
+  opts.denoiser("sampler: guidance", out)
+  return out
+end
+
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() | function | {name, eta = ...}, steps = T, grid = "trailing" |
----  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" |
+---  another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model)
+---  -> denoiser, noise = "independent" |
 ---  "brownian" (of one path for any number of steps; that of churn, Langevin steps and lcm is
 ---  of no path, and stays independent), on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
@@ -103,8 +114,7 @@ function sampler.steps(options)
   local seed = o.seed or core.random_seed()
   local grid = place.grid(o, name, solver)
   local x = place.start(o, seed, grid, name, solver)
-  local model = o.model
-  if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
+  local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
     draws = 0, evaluations = 0, history = {}, noise = o.noise, on_step = o.on_step, shape = opts.shape_text(x), _x = x }

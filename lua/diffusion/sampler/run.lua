@@ -43,14 +43,25 @@ Run.__newindex = function(run, name, value)
   rawset(run, "history", {})
 end
 
+-- The eps of a model's second answer (CFG++): for solvers that go on from x0 and eps alone.
+local function other_eps(run, other, x, t)
+  if not run.solver.pair then
+    opts.fail("sampler %s: the model gives a second answer for the noise to go on with (CFG++), which ddim, euler, "
+      .. "euler_ancestral and samplers of your own can take", run.name)
+  end
+  return select(2, run.process:estimate(opts.answer("sampler", other, x), x, t))
+end
+
 -- The model as the sampler sees it: x0 and eps of x at t. What it says first, of the step's
 -- own x, is what the step shows.
 local function denoiser(run)
   local process, model, model_opts = run.process, run.model, run.model_opts
   return function(x, t)
-    local out = opts.answer("sampler", model(x, t, model_opts), x)
+    local out, other = model(x, t, model_opts)
+    opts.answer("sampler", out, x)
     rawset(run, "evaluations", run.evaluations + 1)
     local x0, eps = process:estimate(out, x, t)
+    if other ~= nil then eps = other_eps(run, other, x, t) end
     if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
     return x0, eps
   end
