@@ -10,7 +10,7 @@ local function euler(denoise, process, opts)
   return function(x, pair)
     local s, x0, eps = level(pair.s), denoise(x, pair.t)
     if s.t == 0 then return x0 end
-    return opts.mix(s.a, x0, s.s, eps)
+    return opts.mix(s.a, x0, s.a * s.sigma, eps)
   end
 end
 
@@ -39,7 +39,7 @@ local function euler_ancestral(denoise, process, opts)
 end
 
 return {
-  euler = { make = euler, order = 1, signal = true, pair = true },
+  euler = { make = euler, order = 1, pair = true },
   euler_churn = { make = euler_churn, order = 1, stochastic = true, signal = true, rules = churn.rules },
   euler_ancestral = { make = euler_ancestral, order = 1, stochastic = true, signal = true, pair = true,
                       rules = { eta = { "number", default = 1, min = 0 } } },
