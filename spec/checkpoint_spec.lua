@@ -90,6 +90,15 @@ describe("a model file", function()
     end
   end)
 
+  it("keeps the optimal variance that was measured of it", function()
+    local model, data = stirred(mlp()), d.data.toy.swiss_roll(200)
+    local process = linear():estimate_variance(model, data.x, { levels = 10 })
+    assert(model:save(at "optimal", { process = process }))
+    local _, p = assert(d.load_model(at "optimal"))
+    assert.equal("optimal", p.variance)
+    for t = 2, 50 do assert.equal(process:step_variance(t, t - 1), p:step_variance(t, t - 1)) end
+  end)
+
   it("may hold an average's values, and no process", function()
     local model = stirred(mlp())
     local ema = d.ema(model)
@@ -158,6 +167,13 @@ describe("a model file", function()
       function(facts) facts.process.schedule.name = "nosuch" end,
       function(facts) facts.process.schedule.T = -1 end,
       function(facts) facts.process.predict = "future" end,
+      function(facts) facts.process.variance = "optimal" end,
+      function(facts) facts.process.x0_error = { { 1, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 60, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 2, 0.1 }, { 1, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 2, -1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { 7 } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", {} end,
     } do
       local path = lying(change)
       local model, message = d.load_model(path)

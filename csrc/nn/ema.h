@@ -8,7 +8,7 @@ typedef struct df_ema {
   df_home *home;
   df_storage *values; /* laid out as the home's */
   df_tensor **value;  /* windows on it, one a parameter; constants for the tape */
-  double rate; /* the share that the next update keeps; 0 until it is set */
+  double rate;        /* the share that the next update keeps; 0 until it is set */
   int64_t updates;
 } df_ema;
 

@@ -40,7 +40,7 @@ function optimal.check(o)
     return
   end
   if not o.x0_error then
-    opts.fail "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes such a process"
+    opts.fail "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
   end
   check_rows(o.x0_error, o.schedule.T)
 end

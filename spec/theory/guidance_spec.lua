@@ -3,7 +3,9 @@ local d = require "diffusion"
 
 local targets = { "eps", "x0", "v", "score", "flow", "edm" }
 
-local function process_of(predict, schedule) return d.process { schedule = schedule or d.schedule.linear {}, predict = predict } end
+local function process_of(predict, schedule)
+  return d.process { schedule = schedule or d.schedule.linear {}, predict = predict }
+end
 
 local function normal(mean, variance) return d.oracle.gaussian { mean = { mean }, std = math.sqrt(variance) } end
 
@@ -115,7 +117,8 @@ describe("classifier-free guidance", function()
   it("of two Gaussians of one variance draws their product p_c^w p_u^(1-w), exactly", function()
     for _, w in ipairs { 0, 1, 3, 7.5 } do
       local p = process_of "v"
-      local guided = d.guidance.cfg(conditional(normal(0.8, 0.4):denoiser(p), normal(-0.2, 0.4):denoiser(p)), { scale = w })
+      local c, u = normal(0.8, 0.4):denoiser(p), normal(-0.2, 0.4):denoiser(p)
+      local guided = d.guidance.cfg(conditional(c, u), { scale = w })
       has_moments(p, guided, -0.2 + w * (0.8 + 0.2), 0.4)
     end
   end)
@@ -135,7 +138,8 @@ describe("classifier-free guidance", function()
     local c, u = normal(0, 0.2):denoiser(p), normal(0, 0.9):denoiser(p)
     for _, w in ipairs { 1, 2, 4 } do
       local want = gain(p, { [0.2] = w, [0.9] = 1 - w })
-      for _, guided in ipairs { d.guidance.cfg(conditional(c, u), { scale = w }), d.guidance.auto(c, u, { scale = w }) } do
+      local free, auto = d.guidance.cfg(conditional(c, u), { scale = w }), d.guidance.auto(c, u, { scale = w })
+      for _, guided in ipairs { free, auto } do
         local shift, got = flow_of(guided, p, { p.T, 1 })
         assert.near(0, shift, 1e-9)
         assert.near(want, got, 1e-9)
@@ -161,7 +165,9 @@ describe("classifier-free guidance", function()
     local function c(xt) return xt * 0.5 + 0.1 end
     local function u(xt) return xt:sin() end
     local function std(y) return y:std({ 2, 3, 4 }) end
-    local function of(phi) return d.guidance.cfg(conditional(c, u), { scale = 4, rescale = phi })(x, 5, { class = 1 }) end
+    local function of(phi)
+      return d.guidance.cfg(conditional(c, u), { scale = 4, rescale = phi })(x, 5, { class = 1 })
+    end
     close(std(c(x)), std(of(1)), 1e-13)
     close(std(c(x)) * 0.7 + std(of(0)) * 0.3, std(of(0.7)), 1e-13)
   end)
@@ -242,8 +248,8 @@ describe("guidance by an energy", function()
   it("of x0 goes through the denoiser: x0 moves by -s^2/a scale (dx0/dx_t) E'(x0), in every target", function()
     for _, predict in ipairs(targets) do
       local p, data = process_of(predict), normal(m, v)
-      local guided = d.guidance.gradient(data:denoiser(p), function(x0) return (x0 - y):square():sum(2) / (2 * tau ^ 2) end,
-        { process = p, scale = 0.7, of = "x0" })
+      local function energy(x0) return (x0 - y):square():sum(2) / (2 * tau ^ 2) end
+      local guided = d.guidance.gradient(data:denoiser(p), energy, { process = p, scale = 0.7, of = "x0" })
       for _, t in ipairs { 1, 200, 800 } do
         local a, s = p.schedule:signal(t), p.schedule:noise(t)
         local x0 = data:posterior_mean(x, a, s)
@@ -255,7 +261,8 @@ describe("guidance by an energy", function()
   end)
 
   it("of x_t tilts a Gaussian by what the noise leaves of the energy, exactly", function()
-    -- E(x_t) = lambda_t/2 (x_t - a y)^2 with lambda_t = 1/(a^2 w + s^2) - 1/(a^2 v + s^2) makes of N(y, v) the score of N(y, w)
+    -- E(x_t) = k/2 (x_t - a y)^2 with k = 1/(a^2 w + s^2) - 1/(a^2 v + s^2) makes of N(y, v) the score of
+    -- N(y, w)
     local w, p = 0.1, process_of "eps"
     local guided = d.guidance.gradient(normal(y, v):denoiser(p), function(xt, t)
       local a, s = p.schedule:signal(t), p.schedule:noise(t)

@@ -237,7 +237,9 @@ describe("averages put together afterwards", function()
       local state, fit = assert(d.posthoc_ema(paths, { sigma_rel = width }))
       assert.near(0, fit.error, 1e-6)
       assert.near(emas[i]:state().weight:item(), state.weight:item(), 1e-8)
-      for j, c in ipairs(fit.weights) do assert.near(paths[j] == ("%s/%d_400"):format(folder, i) and 1 or 0, c, 1e-8) end
+      for j, c in ipairs(fit.weights) do
+        assert.near(paths[j] == ("%s/%d_400"):format(folder, i) and 1 or 0, c, 1e-8)
+      end
     end
   end)
 

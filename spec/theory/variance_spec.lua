@@ -25,7 +25,9 @@ local function every(n)
   return times
 end
 
-local function with(rows) return d.process { schedule = p.schedule, predict = "v", variance = "optimal", x0_error = rows } end
+local function with(rows)
+  return d.process { schedule = p.schedule, predict = "v", variance = "optimal", x0_error = rows }
+end
 
 describe("the optimal variance", function()
   it("of exact errors is that of x_s given x_t, between any two levels, and 0 at the end", function()

@@ -85,7 +85,9 @@ end
 ---@return table options of a kind that has a name
 function decay.resolve(given, ramp)
   if type(given) == "number" then return constant(given, ramp ~= false), ("%g"):format(given), {} end
-  if ramp ~= nil then opts.fail("ema: option 'warmup' goes with a decay that is a number, not %s", opts.shown(given)) end
+  if ramp ~= nil then
+    opts.fail("ema: option 'warmup' goes with a decay that is a number, not %s", opts.shown(given))
+  end
   if type(given) == "function" then return own(given), "a function", {} end
   return named(given)
 end

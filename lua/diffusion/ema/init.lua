@@ -55,7 +55,8 @@ function Ema:state()
   return out
 end
 
---- Copies averages in, by name. The number of updates is the field `updates`.
+--- Copies averages in, by name. The number of updates is the field `updates`; after 0 of them the next copies
+--- the model.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function Ema:load_state(state)
