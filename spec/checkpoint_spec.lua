@@ -2,6 +2,7 @@
 -- nothing, and a run killed at any moment ends in the same bytes as one never stopped.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
+local fails = require "spec.support.fails"
 local json = require "diffusion.json"
 
 local folder
@@ -89,6 +90,15 @@ describe("a model file", function()
     end
   end)
 
+  it("keeps the optimal variance that was measured of it", function()
+    local model, data = stirred(mlp()), d.data.toy.swiss_roll(200)
+    local process = linear():estimate_variance(model, data.x, { levels = 10 })
+    assert(model:save(at "optimal", { process = process }))
+    local _, p = assert(d.load_model(at "optimal"))
+    assert.equal("optimal", p.variance)
+    for t = 2, 50 do assert.equal(process:step_variance(t, t - 1), p:step_variance(t, t - 1)) end
+  end)
+
   it("may hold an average's values, and no process", function()
     local model = stirred(mlp())
     local ema = d.ema(model)
@@ -157,6 +167,13 @@ describe("a model file", function()
       function(facts) facts.process.schedule.name = "nosuch" end,
       function(facts) facts.process.schedule.T = -1 end,
       function(facts) facts.process.predict = "future" end,
+      function(facts) facts.process.variance = "optimal" end,
+      function(facts) facts.process.x0_error = { { 1, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 60, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 2, 0.1 }, { 1, 0.1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { { 2, -1 } } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", { 7 } end,
+      function(facts) facts.process.variance, facts.process.x0_error = "optimal", {} end,
     } do
       local path = lying(change)
       local model, message = d.load_model(path)
@@ -267,6 +284,46 @@ describe("a checkpoint", function()
     assert.same({ loss = 0.25, note = "three steps" }, later.extra)
   end)
 
+  it("holds several averages, each with its own updates, and goes on bit for bit", function()
+    local function averaged_run()
+      d.manual_seed(3)
+      local model = mlp()
+      local emas = { d.ema(model, { decay = { "power", sigma_rel = 0.1 } }), d.ema(model, { decay = { "half_life",
+        steps = 4, ramp = 0.5 } }), d.ema(model, { decay = 0.7 }) }
+      local opt = d.adamw(model, { lr = 0.01, ema = { emas[1], emas[2] } })
+      local batches = d.data.toy.swiss_roll(100):batches { size = 10, steps = 20, seed = 1 }
+      local objective = d.objective { process = linear() }
+      local run = d.checkpoint { path = at "several", model = model, opt = opt, ema = emas, batches = batches }
+      return run, emas, function(steps)
+        for _ = 1, steps do
+          local _, x0 = batches()
+          d.record(objective, model, x0):backward()
+          opt:step()
+          if opt.steps % 2 == 0 then emas[3]:update() end
+        end
+      end
+    end
+    local run, emas, train = averaged_run()
+    train(5)
+    assert(run:save())
+    train(6)
+    local later, resumed, go_on = averaged_run()
+    go_on(3)
+    assert.is_true(later:load())
+    assert.same({ 5, 5, 2 }, { resumed[1].updates, resumed[2].updates, resumed[3].updates })
+    go_on(6)
+    for i = 1, 3 do
+      assert.equal(emas[i].updates, resumed[i].updates)
+      same_values(emas[i]:state(), resumed[i]:state())
+    end
+    fails("ema: entry 1 is 3, not an ema", d.checkpoint, { path = at "several", model = mlp(), ema = { 3 } })
+    local fewer = d.checkpoint { path = at "good", model = mlp(), ema = d.ema(mlp()) }
+    assert(fewer:save())
+    local model = mlp()
+    says({ at "good", "ema2", "is missing" },
+      d.checkpoint { path = at "good", model = model, ema = { d.ema(model), d.ema(model) } }:load())
+  end)
+
   it("is no model file, and a model file is no checkpoint", function()
     local run, _, parts = a_run(at "run")
     assert(run:save())
@@ -314,7 +371,7 @@ describe("a checkpoint", function()
   refuses("steps that are no number", { "the optimiser's steps" },
     facts_with(function(facts) facts.opt.steps = "two" end))
   refuses("updates that are no number", { "the average's updates" },
-    facts_with(function(facts) facts.ema = { 3 } end))
+    facts_with(function(facts) facts.ema = 3 end))
   refuses("batches that are no table", { "batches" },
     facts_with(function(facts) facts.batches = 3 end))
   refuses("a place in the data that is none", { "batches" },

@@ -2,6 +2,7 @@
 -- spec/theory/optim_spec.lua.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local child = dofile "spec/support/child.lua"
 local fails = require "spec.support.fails"
 local nn = d.nn
 
@@ -165,7 +166,8 @@ describe("adamw", function()
     fails("unknown option 'eps'", d.adamw, model, { eps = 1 })
     fails("a model that this optimiser doesn't move", d.adamw, model, { ema = d.ema(new_model()) })
     local ema = d.ema(model)
-    fails("two averages of one model", d.adamw, model, { ema = { ema, d.ema(model) } })
+    fails("ema: entry 2 is there twice", d.adamw, model, { ema = { ema, ema } })
+    fails("ema: entry 2 is 3, not an ema", d.adamw, model, { ema = { ema, 3 } })
     fails("no parameter is trainable", d.adamw, model:freeze())
   end)
 end)
@@ -202,11 +204,124 @@ describe("an average", function()
     assert.equal(bits(d.grad(function(y) return twin(y):sum() end, x)), bits(g))
   end)
 
+  it("copies at its first update: what the model has been given since, frozen parameters too", function()
+    local model, x = new_model(), d.randn(8, 4)
+    local ema = d.ema(model)
+    for _, p in model:parameters() do p:add_(1) end
+    model:freeze "1.weight"
+    local opt = d.adamw(model, { lr = 0.1, ema = ema })
+    backward(model, x)
+    opt:step()
+    for name, p in model:parameters() do assert.equal(bits(p), bits(ema:state()[name])) end
+    local w = bits(ema:state()["1.weight"])
+    backward(model, x)
+    opt:step()
+    assert.equal(w, bits(ema:state()["1.weight"]))
+    assert.not_equal(bits(model:state()["1.bias"]), bits(ema:state()["1.bias"]))
+  end)
+
+  it("of several has the same bits as alone, whether a step moves it or update()", function()
+    local function trained(which)
+      local model, x = new_model(), d.randn({ 8, 4 }, { seed = 1 })
+      local emas = { d.ema(model, { decay = 0.8 }), d.ema(model, { decay = { "power" } }), d.ema(model) }
+      local own, rest = {}, {}
+      for i, ema in ipairs(emas) do table.insert(which[i] and own or rest, ema) end
+      local opt = d.adamw(model, { lr = 0.1, ema = own })
+      for _ = 1, 4 do
+        backward(model, x)
+        opt:step()
+        for _, ema in ipairs(rest) do ema:update() end
+      end
+      local out = {}
+      for i, ema in ipairs(emas) do out[i] = bits(ema:state()["1.weight"]) .. bits(ema:state()["3.bias"]) end
+      return out
+    end
+    local all = trained { true, true, true }
+    for i = 1, 3 do assert.same(all, trained { [i] = true }) end
+  end)
+
+  it("names what its decay can't be", function()
+    local model = new_model()
+    fails("unknown decay 'half_live'; did you mean 'half_life'?", d.ema, model, { decay = { "half_live" } })
+    fails("bad argument #1 to 'half_life' (option 'steps' is missing", d.ema, model, { decay = { "half_life" } })
+    fails("number in (0, 0.28867513459481) expected, got 0.3", d.ema, model, { decay = { "power", sigma_rel = 0.3 } })
+    fails("unknown option 'gamma'", d.ema, model, { decay = { "warmup", gamma = 1 } })
+    fails("option 'warmup' goes with a decay that is a number, not table", d.ema, model,
+      { decay = { "power" }, warmup = false })
+    local ema = d.ema(model, { decay = function(k) return k end })
+    ema:update()
+    fails("the decay of update 2 is 2; a number in [0, 1] expected", ema.update, ema)
+    assert.equal(1, ema.updates)
+  end)
+
+  it("says of which kind it is", function()
+    assert.matches("decay power, 0 updates", tostring(d.ema(new_model(), { decay = { "power" } })))
+    assert.matches("decay 0.9, 0 updates", tostring(d.ema(new_model(), { decay = 0.9 })))
+  end)
+
   it("takes decay in [0, 1) and nothing else", function()
     local model = new_model()
-    fails("option 'decay': number in [0, 1) expected, got 1", d.ema, model, { decay = 1 })
+    fails("option 'decay': number or table or function in [0, 1) expected, got 1", d.ema, model, { decay = 1 })
     fails("model expected, got table", d.ema, {})
     fails("no field 'decay' to set", function() d.ema(model).decay = 1 end)
+  end)
+end)
+
+describe("averages put together afterwards", function()
+  local folder
+  setup(function() folder = child.folder() end)
+  teardown(function() child.remove(folder) end)
+  local function at(name) return folder .. "/" .. name end
+
+  local function snapshot(name, options)
+    local model = options.model or new_model()
+    local ema = d.ema(model, { decay = { "power", sigma_rel = options.sigma_rel or 0.1 } })
+    for _ = 1, options.updates or 2 do ema:update() end
+    assert(ema:snapshot(at(name)))
+    return at(name), ema
+  end
+
+  it("are the snapshot itself where that is what is asked for, and a denoiser's values", function()
+    local path, ema = snapshot("one", {})
+    local state, fit = assert(d.posthoc_ema({ path }, { sigma_rel = 0.1 }))
+    assert.same({ 1 }, fit.weights)
+    assert.near(0, fit.error, 1e-7)
+    for name, x in pairs(ema:state()) do assert.equal(bits(x), bits(state[name])) end
+    local model, x = new_model(), d.randn(2, 4)
+    for _, p in model:parameters() do p:add_(1) end
+    assert.equal(bits(ema(x)), bits(model:load_state(state)(x)))
+  end)
+
+  it("say what doesn't go together", function()
+    local one, two = snapshot("one", {}), snapshot("two", { updates = 3 })
+    local other = snapshot("other", { model = nn.model(nn.linear(4, 3)), updates = 4 })
+    local function says(sentence, paths)
+      local state, message = d.posthoc_ema(paths, { sigma_rel = 0.1 })
+      assert.is_nil(state)
+      assert.is_truthy(message:find(sentence, 1, true), message)
+    end
+    says(("other: not of the model of %s:"):format(one), { one, other })
+    says(("copy: has the updates and the sigma_rel of %s"):format(one), { one, (snapshot("copy", {})) })
+    says("nowhere", { one, at "nowhere" })
+    assert(new_model():save(at "model"))
+    says("a model, not a snapshot", { at "model" })
+    local tensors, metadata = d.load(one)
+    metadata.facts = '{"updates":2,"sigma_rel":0.4}'
+    assert(d.save(at "forged", tensors, metadata))
+    says("forged: its updates or its sigma_rel aren't in it", { at "forged" })
+    fails("updates = 9, but the last snapshot is of 3", d.posthoc_ema, { one, two }, { sigma_rel = 0.1, updates = 9 })
+    fails("option 'sigma_rel' is missing", d.posthoc_ema, { one })
+    fails("a list of paths expected, got 'one'", d.posthoc_ema, "one")
+  end)
+
+  it("are of power averages that have moved, and of files that can be written", function()
+    local plain, power = d.ema(new_model()), d.ema(new_model(), { decay = { "power" } })
+    fails("this one's is 0.9995", plain.snapshot, plain, at "x")
+    fails("has not moved yet", power.snapshot, power, at "x")
+    fails("a path expected, got 3", power.snapshot, power, 3)
+    local done, message = power:update():snapshot "/nowhere/x"
+    assert.is_nil(done)
+    assert.is_truthy(message:find("/nowhere/x", 1, true))
   end)
 end)
 

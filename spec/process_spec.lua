@@ -314,6 +314,67 @@ describe("a network's output", function()
   end)
 end)
 
+describe("the optimal variance", function()
+  local q = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "v", clip = 1 }
+  local oracle = d.oracle.moons {}
+  local x0 = oracle:sample(500, { seed = 1 })
+
+  it("is measured of a network: another process, the same but for that, the same bits for a seed", function()
+    local made = q:estimate_variance(oracle:denoiser(q), x0, { levels = 12 })
+    assert.same({ "fixed_small", "optimal", "v", 1, 100 },
+      { q.variance, made.variance, made.predict, made.clip, made.T })
+    assert.is_nil(q.x0_error)
+    assert.equal(1, made.x0_error[1][1])
+    assert.equal(100, made.x0_error[#made.x0_error][1])
+    assert.same(made.x0_error, q:estimate_variance(oracle:denoiser(q), x0, { levels = 12 }).x0_error)
+    assert.not_same(made.x0_error, q:estimate_variance(oracle:denoiser(q), x0, { levels = 12, seed = 9 }).x0_error)
+    for t = 2, 100 do assert.is_true(made:step_variance(t, t - 1) > q:step_variance(t, t - 1)) end
+    assert.equal(0, made:step_variance(50, 0))
+    assert.matches("variance optimal", tostring(made))
+  end)
+
+  it("takes a set of bytes, classes, and a schedule that ends without signal", function()
+    local model, process = d.load_model "digits"
+    local digits = d.data.digits()
+    local made = process:estimate_variance(model, digits, { levels = 5, class = digits.class, batch = 400 })
+    assert.equal("optimal", made.variance)
+    local flow = d.process { schedule = d.schedule.flow { T = 20 }, predict = "flow" }
+    local straight = flow:estimate_variance(oracle:denoiser(flow), x0, { levels = 8 })
+    assert.equal(20, straight.x0_error[#straight.x0_error][1])
+    for t = 2, 20 do
+      local v = straight:step_variance(t, t - 1)
+      assert.is_true(v > flow:step_variance(t, t - 1) and v < math.huge)
+    end
+    local x = d.sample { model = oracle:denoiser(flow), process = straight, shape = { 50, 2 }, sampler = "ddpm",
+                         seed = 1 }
+    assert.is_true(x:isfinite():all())
+  end)
+
+  it("says what is wrong", function()
+    local model = oracle:denoiser(q)
+    local function refuses(sentence, ...) fails(sentence, q.estimate_variance, q, ...) end
+    refuses("estimate_variance: model must be a denoiser", 3, x0)
+    refuses("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got 3)", model, 3)
+    refuses("estimate_variance: 5 samples for", model, x0:narrow(1, 1, 5))
+    refuses("t: levels must rise in 1..100, but number 2 is 5", model, x0, { t = { 10, 5 } })
+    refuses("number 1 is 101", model, x0, { t = { 101 } })
+    refuses("t is empty", model, x0, { t = {} })
+    refuses("class [2] for 500 samples", model, x0, { class = { 1, 2 } })
+    refuses("did you mean 'levels'", model, x0, { level = 3 })
+    refuses("the denoiser returned nil for xt", function() end, x0)
+    local function makes(sentence, o)
+      o.schedule = q.schedule
+      fails(sentence, d.process, o)
+    end
+    makes('variance = "optimal" is of a network; process:estimate_variance(model, x0) makes one',
+      { variance = "optimal" })
+    makes('x0_error goes with variance = "optimal"', { x0_error = { { 1, 1 } } })
+    makes("x0_error: entry 2 must be {t, mean square error of x0}, t rising in 1..100",
+      { variance = "optimal", x0_error = { { 3, 1 }, { 3, 1 } } })
+    makes("x0_error is empty", { variance = "optimal", x0_error = {} })
+  end)
+end)
+
 describe("a process", function()
   it("explains a step, prints itself, survives a config", function()
     local text = p:explain(500)

@@ -24,15 +24,14 @@ static int l_ema_gc(lua_State *L) {
   return 0;
 }
 
-/* ema(home, decay, warmup) */
+/* ema(home) */
 static int l_ema(lua_State *L) {
   df_home *home = dfl_home(L, 1);
-  double decay = luaL_checknumber(L, 2);
   ema_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->ema = NULL;
   luaL_setmetatable(L, DFL_EMA);
   dfl_collect(L);
-  b->ema = df_ema_new(home, decay, lua_toboolean(L, 3));
+  b->ema = df_ema_new(home);
   return b->ema ? 1 : dfl_raise(L);
 }
 
@@ -46,9 +45,10 @@ static int l_ema_update(lua_State *L) {
   return 0;
 }
 
+/* rate(r): the share that the next update keeps */
 static int l_ema_rate(lua_State *L) {
-  lua_pushnumber(L, df_ema_rate(check_ema(L, 1)));
-  return 1;
+  check_ema(L, 1)->rate = luaL_checknumber(L, 2);
+  return 0;
 }
 
 /* updates([n]): how many there were, and sets it */

@@ -9,14 +9,19 @@
 
 #define PIECE 16384 /* elements a thread works at once */
 
+static void copy_values(df_ema *e) {
+  const df_home *h = e->home;
+  memcpy(e->values->body->data, h->values->body->data,
+         (size_t)h->count * sizeof(df_real));
+}
+
 static df_code furnish(df_ema *e) {
   df_home *h = e->home;
   e->values = df_storage_new((size_t)h->count * sizeof(df_real));
   e->value = calloc((size_t)h->n + 1, sizeof *e->value);
   if (!e->values || !e->value)
     return df_fail(DF_MEMORY, "not enough memory for an average");
-  memcpy(e->values->body->data, h->values->body->data,
-         (size_t)h->count * sizeof(df_real));
+  copy_values(e);
   for (int i = 0; i < h->n; i++) {
     const df_param *p = h->param[i];
     e->value[i] = df_tensor_on(e->values, DF_REAL, &p->shape, p->at);
@@ -25,10 +30,10 @@ static df_code furnish(df_ema *e) {
   return DF_OK;
 }
 
-df_ema *df_ema_new(df_home *home, double decay, bool warmup) {
+df_ema *df_ema_new(df_home *home) {
   df_ema *e = calloc(1, sizeof *e);
   if (!e) return df_fail_null(DF_MEMORY, "not enough memory for an average");
-  *e = (df_ema){ .home = df_home_retain(home), .decay = decay, .warmup = warmup };
+  e->home = df_home_retain(home);
   if (furnish(e) == DF_OK) return e;
   df_ema_free(e);
   return NULL;
@@ -43,28 +48,25 @@ void df_ema_free(df_ema *e) {
   free(e);
 }
 
-double df_ema_rate(const df_ema *e) {
-  double ramp = (1 + (double)e->updates) / (10 + (double)e->updates);
-  return e->warmup && ramp < e->decay ? ramp : e->decay;
+void df_ema_move(const df_ema *e, df_int at, df_int n) {
+  df_real rate = (df_real)e->rate, rest = 1 - rate;
+  const df_real *w = (const df_real *)e->home->values->body->data + at;
+  df_kernel()->mix((df_real *)e->values->body->data + at, rate, &rest, &w, 1, n);
 }
 
-typedef struct update_task {
-  df_real *average, rate, rest;
-  const df_real *w;
-} update_task;
+void df_ema_moved(df_ema *e) {
+  if (e->rate == 0) copy_values(e);
+  df_storage_touch(e->values);
+  e->updates++;
+}
 
-static void update_piece(void *context, df_int begin, df_int end) {
-  const update_task *u = context;
-  const df_real *w = u->w + begin;
-  df_kernel()->mix(u->average + begin, u->rate, &u->rest, &w, 1, end - begin);
+static void move_piece(void *context, df_int begin, df_int end) {
+  df_ema_move(context, begin, end - begin);
 }
 
 void df_ema_update(df_ema *e) {
-  df_real rate = (df_real)df_ema_rate(e);
-  update_task u = { e->values->body->data, rate, 1 - rate, e->home->values->body->data };
-  df_parallel(e->home->count, PIECE, update_piece, &u);
-  df_storage_touch(e->values);
-  e->updates++;
+  df_parallel(e->home->count, PIECE, move_piece, e);
+  df_ema_moved(e);
 }
 
 void df_ema_swap(df_ema *e) {

@@ -160,9 +160,12 @@ typedef struct step_task {
   df_update update; /* what all pieces share */
 } step_task;
 
-static const df_ema *ema_of(const df_step *step, const df_home *home) {
-  for (int i = 0; i < step->emas; i++)
-    if (step->ema[i]->home == home) return step->ema[i];
+/* The next average of a home, from number *i on; NULL where there is none left. */
+static const df_ema *next_ema(const df_step *step, const df_home *home, int *i) {
+  while (*i < step->emas) {
+    const df_ema *e = step->ema[(*i)++];
+    if (e->home == home) return e;
+  }
   return NULL;
 }
 
@@ -170,18 +173,20 @@ static void update_piece(const step_task *t, const df_piece *q) {
   const df_slice *s = &t->o->slice[q->slice];
   const df_param *p = s->param;
   if (!is_active(s)) return;
-  const df_ema *e = ema_of(t->step, p->home);
+  int next = 0;
+  const df_ema *e = next_ema(t->step, p->home, &next);
   const df_group *group = &t->step->group[s->group];
   df_update u = t->update;
   u.lr = (df_real)group->lr;
   u.decay = (df_real)group->decay;
-  if (e) u.ema = (df_real)df_ema_rate(e);
+  if (e) u.ema = (df_real)e->rate;
   df_int at = p->at + q->first, moment = s->at + q->first;
   df_real *average = e ? (df_real *)e->values->body->data + at : NULL;
   df_kernel()->adamw((df_real *)p->home->values->body->data + at,
                      df_tensor_reals(p->leaf.grad) + q->first,
                      (df_real *)t->o->m->body->data + moment,
                      (df_real *)t->o->v->body->data + moment, average, &u, q->n);
+  while ((e = next_ema(t->step, p->home, &next))) df_ema_move(e, at, q->n);
 }
 
 static void update_pieces(void *context, df_int begin, df_int end) {
@@ -205,10 +210,7 @@ static void apply(df_optim *o, const df_step *step, double scale) {
   step_task t = { o, step, constants(o, step, scale) };
   df_parallel(o->pieces, GRAIN, update_pieces, &t);
   for (int i = 0; i < o->homes; i++) df_storage_touch(o->home[i]->values);
-  for (int i = 0; i < step->emas; i++) {
-    df_storage_touch(step->ema[i]->values);
-    step->ema[i]->updates++;
-  }
+  for (int i = 0; i < step->emas; i++) df_ema_moved(step->ema[i]);
   df_storage_touch(o->m);
   df_storage_touch(o->v);
   o->steps++;

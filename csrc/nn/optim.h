@@ -44,7 +44,7 @@ typedef struct df_step {
   double clip;           /* largest global L2 norm of the gradient; 0: none */
   bool mean;             /* k backward walks: their mean, else their sum */
   const df_group *group; /* by the numbers that `group` of df_optim_new has */
-  df_ema *const *ema;    /* averages to move along, at most one a home */
+  df_ema *const *ema;    /* averages to move along */
   int emas;
 } df_step;
 

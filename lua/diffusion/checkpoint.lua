@@ -72,15 +72,12 @@ local function take(tensors, prefix)
   return out
 end
 
-local function iterate(state)
-  local name
-  return function()
-    local x
-    name, x = next(state, name)
-    return name, x
-  end
+-- The averages, each with its prefix: "ema", "ema2", ...
+local function averages_of(self)
+  local out = {}
+  for i, ema in ipairs(self.emas) do out[i] = { ema = ema, prefix = i == 1 and "ema" or "ema" .. i } end
+  return out
 end
-
 
 --- What a run is made of and the file that it is kept in.
 ---@class diffusion.checkpoint
@@ -100,15 +97,20 @@ local rules = {
   path = { "string", required = true },
   model = { "model", required = true },
   opt = { "adamw" },
-  ema = { "ema" },
+  ema = { "ema|table" },
   batches = { "any" },
 }
 
 --- What a run is made of, and the file that it is kept in.
----@param options table {path, model, opt, ema, batches}
+---@param options table {path, model, opt, ema = an average or a list of them, batches}
 ---@return diffusion.checkpoint
 function checkpoint.checkpoint(options)
-  return setmetatable(opts.check("checkpoint", options, rules), Checkpoint)
+  local o = opts.check("checkpoint", options, rules)
+  o.emas = opts.kind(o.ema) == "ema" and { o.ema } or o.ema or {}
+  for i, ema in ipairs(o.emas) do
+    if opts.kind(ema) ~= "ema" then opts.fail("checkpoint: ema: entry %d is %s, not an ema", i, opts.shown(ema)) end
+  end
+  return setmetatable(o, Checkpoint)
 end
 
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
@@ -120,9 +122,10 @@ function Checkpoint:save(extra)
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", self.model:state())
-  if self.ema then
-    put(tensors, "ema", self.ema:state())
-    facts.ema = self.ema.updates
+  facts.ema = {}
+  for i, one in ipairs(averages_of(self)) do
+    put(tensors, one.prefix, one.ema:state())
+    facts.ema[i] = one.ema.updates
   end
   if self.opt then
     local state = self.opt:state()
@@ -136,6 +139,15 @@ end
 
 local function is_count(value) return math.type(value) == "integer" and value >= 0 end
 
+-- The updates of so many averages.
+local function are_counts(list, n)
+  if n > 0 and type(list) ~= "table" then return false end
+  for i = 1, n do
+    if not is_count(list[i]) then return false end
+  end
+  return true
+end
+
 local function is_random_state(list)
   if type(list) ~= "table" or #list ~= 9 then return false end
   for _, value in ipairs(list) do
@@ -147,7 +159,7 @@ end
 -- Which of the numbers that the run needs the file doesn't have; nil if all are there.
 local function missing(self, facts)
   local opt = facts.opt
-  if self.ema and not is_count(facts.ema) then return "the average's updates" end
+  if not are_counts(facts.ema, #self.emas) then return "the average's updates" end
   if self.opt and not (type(opt) == "table" and is_count(opt.steps) and is_count(opt.skipped)) then
     return "the optimiser's steps"
   end
@@ -162,10 +174,12 @@ local function trouble_of(self, tensors, facts)
     return trouble and ("%s %s"):format(prefix, trouble)
   end
   local trouble = check("model", self.model:parameters())
-  if not trouble and self.ema then trouble = check("ema", self.model:parameters()) end
+  for _, one in ipairs(averages_of(self)) do
+    trouble = trouble or check(one.prefix, model.each(one.ema:state()))
+  end
   if not trouble and self.opt then
     local state = self.opt:state()
-    trouble = check("first", iterate(state.first)) or check("second", iterate(state.second))
+    trouble = check("first", model.each(state.first)) or check("second", model.each(state.second))
   end
   local lost = not trouble and missing(self, facts)
   return lost and ("%s aren't in it"):format(lost) or trouble
@@ -196,9 +210,9 @@ function Checkpoint:load()
   end
   if trouble then return nil, ("%s: %s"):format(self.path, trouble) end
   self.model:load_state(take(tensors, "model"))
-  if self.ema then
-    self.ema:load_state(take(tensors, "ema"))
-    self.ema.updates = facts.ema
+  for i, one in ipairs(averages_of(self)) do
+    one.ema:load_state(take(tensors, one.prefix))
+    one.ema.updates = facts.ema[i]
   end
   if self.opt then
     self.opt:load_state { first = take(tensors, "first"), second = take(tensors, "second"),

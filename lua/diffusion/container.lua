@@ -9,11 +9,11 @@ local VERSION = 1
 
 -- Kinds, and who reads each.
 local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it",
-                 run = "run:load reads it" }
+                 run = "run:load reads it", snapshot = "d.posthoc_ema reads it" }
 
 --- Writes a file of a kind, whole or not at all.
 ---@param path string
----@param kind string "model", "checkpoint"
+---@param kind string "model", "checkpoint", "run", "snapshot"
 ---@param tensors table<string, any>
 ---@param facts table plain values
 ---@return true|nil done nil with a message where the file can't be written

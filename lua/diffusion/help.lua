@@ -14,7 +14,7 @@ local areas = {
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
   { "networks", "mlp unet nn" },
   { "noise", "schedule process grid" },
-  { "training", "adamw ema lr trainer checkpoint" },
+  { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
   { "sampling", "sample sampler guidance" },
   { "measuring", "oracle metric likelihood check" },

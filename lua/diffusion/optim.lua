@@ -1,111 +1,10 @@
---- Optimising: AdamW with clip, and running averages of a model, in one pass.
+--- Optimising: AdamW with clip, and the averages that move along, in one pass.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local averages = require "diffusion.ema"
 local model = require "diffusion.nn.model"
 
 local optim = {}
-
--- ---- averages --------------------------------------------------------------------------
-
--- What an average doesn't show among its fields: {model, core}.
-local averages = setmetatable({}, { __mode = "k" })
-
---- A running average of a model's values, and a denoiser as the model is.
----@class diffusion.ema
----@field updates integer how often it has moved; can be set
-local Ema = {}
-local ema_meta = { __name = "diffusion.ema", __methods = Ema }
-
-function ema_meta.__index(ema, key)
-  if key == "updates" then return averages[ema].core:updates() end
-  return Ema[key]
-end
-
-function ema_meta.__newindex(ema, key, value)
-  if key ~= "updates" then opts.fail("ema: no field '%s' to set", tostring(key)) end
-  averages[ema].core:updates(value)
-end
-
-local function swap_back(own, fine, ...)
-  own.core:swap()
-  own.lent = false
-  if not fine then error(..., 0) end
-  return ...
-end
-
---- The model as it is on the average: the values are exchanged around the call.
----@param xt diffusion.tensor {B, ...}
----@param t number|number[]|diffusion.tensor
----@param options? {class: integer|integer[]|diffusion.tensor}
----@return diffusion.tensor
-function ema_meta.__call(ema, ...)
-  local own = averages[ema]
-  if own.lent then return own.model(...) end
-  own.core:swap()
-  own.lent = true
-  return swap_back(own, pcall(own.model, ...))
-end
-
---- The averages by name, as windows on them: what model:save takes as `weights`.
----@return table<string, any>
-function Ema:state()
-  local own, out, i = averages[self], {}, 0
-  for name in own.model:parameters() do
-    i = i + 1
-    out[name] = own.core:value(i)
-  end
-  return out
-end
-
---- Copies averages in, by name. The number of updates is the field `updates`.
----@param state table<string, any>
----@return diffusion.ema self
-function Ema:load_state(state)
-  local own, mine = averages[self], self:state()
-  local trouble = model.mismatch(own.model:parameters(), state)
-  if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
-  for name, x in pairs(mine) do x:copy_(state[name]) end
-  return self
-end
-
---- Moves the average towards the model's values now, for those who don't give it to an
---- optimiser.
----@return diffusion.ema self
-function Ema:update()
-  averages[self].core:update()
-  return self
-end
-
---- The config of the model whose average it is.
----@return table
-function Ema:config() return averages[self].model:config() end
-
-function ema_meta.__tostring(ema)
-  local own = averages[ema]
-  return ("ema of %s, decay %g, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,
-    own.core:updates())
-end
-
---- A running average of a model's values, begun as a copy: a denoiser like the model. Give
---- it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with
---- r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
----@param of diffusion.model
----@param options table? {decay = 0.9995, in [0, 1), warmup = true}
----@return diffusion.ema
-function optim.ema(of, options)
-  if not model.is_model(of) then
-    opts.fail("bad argument #1 to 'ema' (model expected, got %s)", opts.kind(of))
-  end
-  local o = opts.check("ema", options, {
-    decay = { "number", default = 0.9995, min = 0, below = 1 },
-    warmup = { "boolean", default = true },
-  }, 2)
-  local ema = setmetatable({}, ema_meta)
-  averages[ema] = {
-    model = of, decay = o.decay, lent = false, core = core.ema(model.home(of), o.decay, o.warmup),
-  }
-  return ema
-end
 
 -- ---- adamw -----------------------------------------------------------------------------
 
@@ -160,7 +59,8 @@ function Adamw:step(options)
     rates[i] = rate_at(group.lr or own.groups[1].lr, own.core:steps() + 1)
     decays[i] = group.weight_decay or own.groups[1].weight_decay
   end
-  local norm = opts.relay(own.core.step, own.core, own.options, rates, decays, own.averages)
+  local moving = averages.ready(own.averages)
+  local norm = opts.relay(own.core.step, own.core, own.options, rates, decays, moving)
   local finite = norm - norm == 0
   if not finite then own.skipped = own.skipped + 1 end
   if zero or not finite then own.core:zero() end
@@ -245,23 +145,18 @@ local function list_of(value, is_one)
   return is_one(value) and { value } or value
 end
 
-local function is_ema(value) return getmetatable(value) == ema_meta end
-
--- The core's averages; each must be of one of the models, and no two of the same.
-local function core_averages(given, models)
-  local out, seen = {}, {}
-  for i, ema in ipairs(list_of(given, is_ema)) do
-    if not is_ema(ema) then opts.fail("adamw: ema: entry %d is a %s, not an ema", i, opts.kind(ema)) end
-    local own, found = averages[ema], false
-    for _, m in ipairs(models) do found = found or m == own.model end
+-- The averages to move; each must be of one of the models.
+local function averages_of(given, models)
+  local out, seen = list_of(given, averages.is_ema), {}
+  for i, ema in ipairs(out) do
+    if not averages.is_ema(ema) then opts.fail("adamw: ema: entry %d is %s, not an ema", i, opts.shown(ema)) end
+    local found = false
+    for _, m in ipairs(models) do found = found or m == averages.model(ema) end
     if not found then opts.fail("adamw: the ema is of a model that this optimiser doesn't move") end
-    if seen[own.model] then
-      opts.fail("adamw: two averages of one model; update the second by ema:update()")
-    end
-    seen[own.model] = true
-    out[i] = own.core
+    if seen[ema] then opts.fail("adamw: ema: entry %d is there twice", i) end
+    seen[ema] = true
   end
-  return out
+  return table.move(out, 1, #out, 1, {})
 end
 
 local adamw_rules = {
@@ -328,7 +223,7 @@ function optim.adamw(models, options)
   local opt = setmetatable({}, adamw_meta)
   optimisers[opt] = {
     core = opts.relay(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
-    averages = core_averages(o.ema, models), models = models, skipped = 0,
+    averages = averages_of(o.ema, models), models = models, skipped = 0,
   }
   return opt
 end

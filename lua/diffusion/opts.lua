@@ -210,12 +210,37 @@ function opts.whole_numbers(what, list)
   return list
 end
 
+local function can_be_called(value)
+  local meta = debug.getmetatable(value)
+  return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
+end
+
+--- Raises unless a value can be called.
+---@param where string who is to call it
+---@param what string its name there
+---@param value any
+function opts.callable(where, what, value)
+  if not can_be_called(value) then opts.fail("%s: %s must be a function, got %s", where, what, opts.shown(value)) end
+end
+
+--- Takes what a user's function says of each sample: a number each, or their sum.
+---@param what string
+---@param value any
+---@param x any the samples
+---@return any value
+function opts.per_sample(what, value, x)
+  if opts.kind(value) ~= "tensor" or value:numel() ~= 1 and opts.shape_text(value) ~= ("[%d]"):format(x:size(1)) then
+    opts.fail("%s returned %s for %s; one number a sample, [%d], or their sum expected", what, opts.shown(value),
+      opts.shape_text(x), x:size(1))
+  end
+  return value
+end
+
 --- Raises unless a denoiser can be called.
 ---@param where string who is to call it
 ---@param model any
 function opts.denoiser(where, model)
-  local meta = debug.getmetatable(model)
-  if type(model) ~= "function" and not (type(meta) == "table" and meta.__call) then
+  if not can_be_called(model) then
     opts.fail("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s", where, opts.shown(model))
   end
 end

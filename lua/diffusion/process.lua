@@ -3,6 +3,7 @@
 -- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local optimal = require "diffusion.optimal"
 
 --- A schedule, and how the reverse step is parametrised; it never changes.
 ---@class diffusion.process
@@ -13,6 +14,7 @@ local opts = require "diffusion.opts"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
 ---@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
 ---@field clip number|string|nil
+---@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
 
 -- ==== the reverse step =======================================================================
@@ -77,6 +79,8 @@ local variances = {
   fixed_small = function(p, t, s) return p.schedule:posterior_variance(t, s) end,
   -- q's: exact for data that is standard normal
   fixed_large = function(p, t, s) return select(2, p:q_moments(0, t, s)) end,
+  -- the posterior's, and what the network's x0 is off by
+  optimal = optimal.variance,
 }
 
 -- What a user's function says, if it is a variance.
@@ -205,9 +209,10 @@ local rules = {
   schedule = { "schedule", required = true },
   predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
   sigma_data = { "number", default = 0.5, above = 0 },
-  variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range" },
+  variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
                default = "fixed_small" },
   clip = { "number", one_of = { "dynamic" }, above = 0 },
+  x0_error = { "table" },
 }
 
 local meta = { __name = "diffusion.process", __tostring = tostring_process }
@@ -216,9 +221,10 @@ local meta = { __name = "diffusion.process", __tostring = tostring_process }
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
 --- predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data =
 --- 0.5, the standard deviation of the data); variance "fixed_small" (default, the
---- posterior's), "fixed_large" (q's), a function of (t, s), or what the network says beside its
---- prediction: "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
---- 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or
+--- posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its
+--- prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
+--- 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean
+--- square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or
 --- "dynamic"
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
@@ -226,9 +232,32 @@ local meta = { __name = "diffusion.process", __tostring = tostring_process }
 --- print(p:explain(500))
 local function new(o)
   local p = opts.check("process", o, rules)
+  optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
   return opts.sealed(p, Process, meta)
+end
+
+--- The same process with the variance that is best for a network as it is: the posterior's, and c0^2
+--- times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples:
+--- each is noised to one level, level after level, and ln of the error is a straight line between
+--- levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes
+--- into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.
+---@param model any a denoiser (xt, t, {class=})
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, at least one a level; u8 become floats
+---@param options table? {levels = 50, of equal steps in ln SNR, or t = a list of levels that rise,
+---  batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all
+---  or {n}}
+---@return diffusion.process
+---@usage local oracle = d.oracle.moons{}
+--- local p = d.process{ schedule = d.schedule.cosine{ T = 100 } }
+--- local q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))
+--- print(p:step_variance(50, 40), q:step_variance(50, 40))
+function Process:estimate_variance(model, x0, options)
+  local o = {}
+  for name in pairs(rules) do o[name] = self[name] end
+  o.variance, o.x0_error = "optimal", optimal.estimate(self, model, x0, options)
+  return new(o)
 end
 
 --- Plain values from which process_from_config makes the same process again, for files.
@@ -240,7 +269,7 @@ function Process:config()
   end
   return {
     schedule = self.schedule:config(), predict = self.predict, variance = self.variance, clip = self.clip,
-    sigma_data = self.sigma_data,
+    sigma_data = self.sigma_data, x0_error = self.x0_error,
   }
 end
 
@@ -254,7 +283,7 @@ local function from_config(config)
   if not s then return nil, message end
   return opts.try(new, {
     schedule = s, predict = config.predict, variance = config.variance, clip = config.clip,
-    sigma_data = config.sigma_data,
+    sigma_data = config.sigma_data, x0_error = config.x0_error,
   })
 end
 

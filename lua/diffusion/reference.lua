@@ -204,7 +204,7 @@ return {
     signature = "d.checkpoint(options)",
     text = "What a run is made of, and the file that it is kept in.",
     params = {
-      { name = "options", type = "table", text = "{path, model, opt, ema, batches}" },
+      { name = "options", type = "table", text = "{path, model, opt, ema = an average or a list of them, batches}" },
     },
     returns = {
       { type = "diffusion.checkpoint" },
@@ -376,14 +376,15 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values, begun as a copy: a denoiser like the model. Give it to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r = decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.",
+    text = "A running average of a model's values: a denoiser like the model. Give it, or a list of several, to d.adamw, which updates it at each step: average = r average + (1 - r) values. The first update copies the values; after k updates r is of these: a number, with warmup = true (as it is if not given) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
     params = {
       { name = "of", type = "diffusion.model" },
-      { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), warmup = true}", optional = true },
+      { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), or as above, warmup = true}", optional = true },
     },
     returns = {
       { type = "diffusion.ema" },
     },
+    example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal short, long = d.ema(model, { decay = { \"half_life\", steps = 500 } }), d.ema(model, { decay = { \"power\" } })\nlocal opt = d.adamw(model, { ema = { short, long } })\nd.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()\nopt:step()\nprint(short, long)",
   },
   ["d.eye"] = {
     signature = "d.eye(n, [opts])",
@@ -634,7 +635,20 @@ return {
   },
   ["d.guidance"] = {
     signature = "d.guidance",
-    text = "Guidance: functions from denoisers to a denoiser.",
+    text = "Guidance: functions from denoisers to a denoiser, to be put around one another.",
+  },
+  ["d.guidance.auto"] = {
+    signature = "d.guidance.auto(model, weak, options)",
+    text = "A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al. 2024, \"Guiding a diffusion model with a bad version of itself\"). Both are asked alike.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "weak", type = "any", text = "another, which predicts the same of the same process" },
+      { name = "options", type = "table", text = "{scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal weak = d.oracle.empirical(d.data.digits(), { std = 0.3 }):denoiser(process)\nlocal guided = d.guidance.auto(model, function(xt, t) return weak(xt, t) end, { scale = 1.5 })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, steps = 10 })",
   },
   ["d.guidance.cfg"] = {
     signature = "d.guidance.cfg(model, options)",
@@ -647,6 +661,44 @@ return {
       { type = "function", text = "denoiser" },
     },
     example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })\nprint(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = \"i64\" }) }):std():item())",
+  },
+  ["d.guidance.cfg_pp"] = {
+    signature = "d.guidance.cfg_pp(model, options)",
+    text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one answer gets cfg's, so it goes around other guidances.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg_pp(model, { scale = 0.6 })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = \"ddim\",\n                       steps = 20 })",
+  },
+  ["d.guidance.classifier"] = {
+    signature = "d.guidance.classifier(model, log_prob, options)",
+    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, as one half of cfg's, is the model's own.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
+      { name = "options", type = "table", text = "{process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
+  },
+  ["d.guidance.gradient"] = {
+    signature = "d.guidance.gradient(model, energy, options)",
+    text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. Of \"x0\" it is the energy of the model's x0, unclipped, through the denoiser (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't touched.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
+      { name = "options", type = "table", text = "{process, scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}" },
+    },
+    returns = {
+      { type = "function", text = "denoiser" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
   },
   ["d.help"] = {
     signature = "d.help([what])",
@@ -1675,6 +1727,19 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["d.posthoc_ema"] = {
+    signature = "d.posthoc_ema(paths, options)",
+    text = "The values that a power average of any width would have, of snapshots that were written on the way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one of them.",
+    params = {
+      { name = "paths", type = "string[]", text = "one or more snapshots of one training" },
+      { name = "options", type = "table", text = "{sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}" },
+    },
+    returns = {
+      { type = "table<string, any>|nil", text = "state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together" },
+      { type = "table|string", text = "fit {weights = a list, one a snapshot, error = of the profile, relative to its norm}, or the message" },
+    },
+    example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal ema, path = d.ema(model, { decay = { \"power\", sigma_rel = 0.1 } }), os.tmpname()\nassert(ema:update():snapshot(path))\nlocal state, fit = assert(d.posthoc_ema({ path }, { sigma_rel = 0.1 }))\nmodel:load_state(state)\nprint(fit.weights[1], fit.error)\nos.remove(path)",
+  },
   ["d.pp"] = {
     signature = "d.pp(t)",
     text = "Prints a table with its keys in order, four levels deep, tensors and models in a line each; what isn't a plain table as print does.",
@@ -1709,7 +1774,7 @@ return {
     signature = "d.process(o)",
     text = "A process: a schedule, and how the reverse step is parametrised.",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), or what the network says beside its prediction: \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -1811,7 +1876,7 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v); where the model                     answers twice, x0 of the first and eps of the second (CFG++)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
   },
   ["d.sampler.explain"] = {
     signature = "d.sampler.explain([name])",
@@ -1879,7 +1944,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2178,7 +2243,7 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}" },
+      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -2246,12 +2311,23 @@ return {
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`; after 0 of them the next copies the model.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
     returns = {
       { type = "diffusion.ema", text = "self" },
+    },
+  },
+  ["ema:snapshot"] = {
+    signature = "ema:snapshot(path)",
+    text = "Writes a power average as it stands, for d.posthoc_ema.",
+    params = {
+      { name = "path", type = "string" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["ema:state"] = {
@@ -2651,6 +2727,7 @@ return {
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
       { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 where the variance is learned" },
       { name = "clip", type = "number|string|nil" },
+      { name = "x0_error", type = "table|nil", text = "what \"optimal\" was estimated as: rows {t, E|x0 - x0'|^2/D}" },
     },
   },
   ["process:chain"] = {
@@ -2705,6 +2782,19 @@ return {
       { type = "number|diffusion.tensor", text = "eps" },
       { type = "diffusion.tensor|nil", text = "v for process:step_variance" },
     },
+  },
+  ["process:estimate_variance"] = {
+    signature = "process:estimate_variance(model, x0, [options])",
+    text = "The same process with the variance that is best for a network as it is: the posterior's, and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples: each is noised to one level, level after level, and ln of the error is a straight line between levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, at least one a level; u8 become floats" },
+      { name = "options", type = "table?", text = "{levels = 50, of equal steps in ln SNR, or t = a list of levels that rise, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.process" },
+    },
+    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
   },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",

@@ -35,7 +35,7 @@ local rules = {
 
 --- A training run.
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
----  -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to,
+---  -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to,
 ---  save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
 ---  function(step, loss), floor = number shown beside the loss (of objective:floor), quiet =
 ---  false}

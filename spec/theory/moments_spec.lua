@@ -42,6 +42,25 @@ describe("terminal variance on Gaussian data", function()
     end)
   end
 
+  it("ddpm with \"optimal\" of the exact errors is the same, and with those of some levels near it", function()
+    for _, row in ipairs(ancestral) do
+      local schedule, std, want = d.schedule[row[1]] {}, row[2], row[5]
+      local function of(times)
+        local rows = {}
+        for i, t in ipairs(times) do rows[i] = { t, 1 / (1 / std ^ 2 + schedule:snr(t)) } end
+        local p = d.process { schedule = schedule, variance = "optimal", x0_error = rows }
+        return variance_of("ddpm", p, std)
+      end
+      local all = {}
+      for t = 1, 1000 do all[t] = t end
+      near(want, of(all))
+      local p = process_of(row[1])
+      local rows, levels = p:estimate_variance(function(x) return x end, d.zeros(1000, 1)).x0_error, {}
+      for i, r in ipairs(rows) do levels[i] = r[1] end
+      assert.near(want, of(levels), 5e-5 * want)
+    end
+  end)
+
   local deterministic = {
     { "linear", 0.5, 0.1368665608, 0.1860779427, 0.2222204803, 0.2356588892, 0.2484975472 },
     { "linear", 1, 0.6878533277, 0.8304415491, 0.9284304982, 0.9635028041, 0.9962521063 },

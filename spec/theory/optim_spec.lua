@@ -1,5 +1,7 @@
 -- AdamW, clip, accumulation and averages in double, against their formulas in plain Lua.
 local d = require "diffusion"
+local child = dofile "spec/support/child.lua"
+local decays = require "diffusion.ema.decay"
 local nn = d.nn
 
 local function new_linear()
@@ -41,7 +43,7 @@ local function plain_adamw(w, o)
   return function(g)
     local norm = norm_of(g)
     local scale = o.clip and norm > o.clip and o.clip / norm or 1
-    local keep = math.min(o.decay, (1 + k) / (10 + k))
+    local keep = k == 0 and 0 or math.min(o.decay, (1 + k) / (10 + k))
     k = k + 1
     for i = 1, #w do
       local gi = g[i] * scale
@@ -134,18 +136,138 @@ describe("adamw", function()
   end)
 end)
 
-describe("an average without an optimiser", function()
-  it("is r a + (1 - r) w, r rising from 1/10 to its decay", function()
-    local model = new_linear()
-    local ema = d.ema(model, { decay = 0.3 })
-    local average = flat(model)
-    for k = 0, 5 do
-      for _, p in model:parameters() do p:add_(1) end
-      ema:update()
-      local keep = math.min(0.3, (1 + k) / (10 + k))
-      for i, w in ipairs(flat(model)) do average[i] = keep * average[i] + (1 - keep) * w end
-      local got = ema:state().weight:flatten():totable()
-      close({ table.unpack(average, 1, 6) }, got)
+-- What an average makes of a parameter that is 1 at one update and 0 at all others: the weight of
+-- that update after n. All n profiles at once, as columns of one parameter.
+local function profile(n, options)
+  local model = nn.model(nn.linear(1, n, { bias = false }))
+  local ema = d.ema(model, options)
+  local _, w = model:parameters()()
+  for k = 1, n do
+    w:zero_()
+    w[k] = 1
+    ema:update()
+  end
+  return ema:state().weight:flatten():totable()
+end
+
+-- The same from r_k, what update k keeps: (1 - r_j) r_{j+1} ... r_n.
+local function product_of(n, rate)
+  local out, after = {}, 1
+  for j = n, 1, -1 do
+    local r = j == 1 and 0 or rate(j)
+    out[j] = (1 - r) * after
+    after = after * r
+  end
+  return out
+end
+
+describe("the weights of an average", function()
+  it("that is constant fall by r, and the first has all that is left", function()
+    local want = { 0.7 ^ 8 }
+    for j = 2, 9 do want[j] = 0.3 * 0.7 ^ (9 - j) end
+    close(want, profile(9, { decay = 0.7, warmup = false }))
+  end)
+
+  it("with warm-up have r = (1 + k) / (10 + k) or 1 - (1 + k/inv_gamma)^-power, up to a most", function()
+    close(product_of(12, function(j) return math.min(0.4, j / (9 + j)) end), profile(12, { decay = 0.4 }))
+    close(product_of(12, function(j) return math.min(0.7, 1 - (1 + (j - 1) / 2) ^ -0.75) end),
+      profile(12, { decay = { "warmup", inv_gamma = 2, power = 0.75, max = 0.7 } }))
+    -- inv_gamma = power = 1 is the mean
+    for _, w in ipairs(profile(7, { decay = { "warmup", power = 1 } })) do assert.near(1 / 7, w, 1e-14) end
+  end)
+
+  it("of a half-life are halved by so many updates, at first by a share of those so far", function()
+    local w = profile(20, { decay = { "half_life", steps = 4, ramp = math.huge } })
+    for j = 2, 16 do assert.near(w[j] * 2, w[j + 4], 1e-14) end
+    close(product_of(20, function(j) return 0.5 ^ (1 / math.min(4, 0.5 * (j - 1))) end),
+      profile(20, { decay = { "half_life", steps = 4, ramp = 0.5 } }))
+  end)
+
+  it("of a power are the integrals of (gamma + 1) tau^gamma / n^(gamma + 1)", function()
+    for sigma_rel, gamma in pairs { [0.05] = 16.9721986, [0.1] = 6.937203938 } do
+      assert.near(gamma, decays.exponent(sigma_rel), 1e-7)
+      local exact, n, want = decays.exponent(sigma_rel), 40, {}
+      for j = 1, n do want[j] = (j / n) ^ (exact + 1) - ((j - 1) / n) ^ (exact + 1) end
+      close(want, profile(n, { decay = { "power", sigma_rel = sigma_rel } }))
     end
+  end)
+
+  it("of a power are sigma_rel wide", function()
+    for _, sigma_rel in ipairs { 0.02, 0.05, 0.1, 0.2, 0.28 } do
+      local gamma = decays.exponent(sigma_rel)
+      local mean, square = (gamma + 1) / (gamma + 2), (gamma + 1) / (gamma + 3)
+      assert.near(sigma_rel, math.sqrt(square - mean ^ 2), 1e-13)
+    end
+  end)
+
+  it("of a function are what it says of each update", function()
+    close(product_of(6, function(j) return 1 / j end), profile(6, { decay = function(j) return 1 / j end }))
+  end)
+end)
+
+describe("averages put together afterwards", function()
+  local folder
+  setup(function() folder = child.folder() end)
+  teardown(function() child.remove(folder) end)
+
+  -- A parameter on a known road for n updates; snapshots of two widths on the way.
+  local function trained(n, every)
+    local model = nn.model(nn.linear(1, 1, { bias = false }))
+    local _, w = model:parameters()()
+    local widths, paths = { 0.05, 0.1 }, {}
+    local emas, aim = {}, d.ema(model, { decay = { "power", sigma_rel = 0.07 } })
+    for i, width in ipairs(widths) do emas[i] = d.ema(model, { decay = { "power", sigma_rel = width } }) end
+    for k = 1, n do
+      w:fill_(math.sin(3 * k / n) + 0.1 * (k % 2))
+      aim:update()
+      for i, ema in ipairs(emas) do
+        ema:update()
+        if k % every == 0 then
+          paths[#paths + 1] = ("%s/%d_%d"):format(folder, i, k)
+          assert(ema:snapshot(paths[#paths]))
+        end
+      end
+    end
+    return paths, emas, aim
+  end
+
+  it("are exact where the target is one of the snapshots", function()
+    local paths, emas = trained(400, 100)
+    for i, width in ipairs { 0.05, 0.1 } do
+      local state, fit = assert(d.posthoc_ema(paths, { sigma_rel = width }))
+      assert.near(0, fit.error, 1e-6)
+      assert.near(emas[i]:state().weight:item(), state.weight:item(), 1e-8)
+      for j, c in ipairs(fit.weights) do
+        assert.near(paths[j] == ("%s/%d_400"):format(folder, i) and 1 or 0, c, 1e-8)
+      end
+    end
+  end)
+
+  it("come near to what an average of another width would have been", function()
+    local paths, emas, aim = trained(1600, 100)
+    local state, fit = assert(d.posthoc_ema(paths, { sigma_rel = 0.07 }))
+    assert.is_true(fit.error < 0.01, ("profile off by %g"):format(fit.error))
+    local sum = 0
+    for _, c in ipairs(fit.weights) do sum = sum + c end
+    assert.near(1, sum, 1e-3)
+    local want = aim:state().weight:item()
+    local off = math.abs(state.weight:item() - want)
+    assert.is_true(off < 1e-3 * math.abs(emas[1]:state().weight:item() - want) + 1e-4, ("off by %g"):format(off))
+  end)
+
+  it("leave of the profile what quadrature says", function()
+    local paths = trained(400, 200)
+    local _, fit = assert(d.posthoc_ema(paths, { sigma_rel = 0.2, updates = 300 }))
+    local gamma = { decays.exponent(0.05), decays.exponent(0.1) }
+    local function density(t, g, tau) return tau <= t and (g + 1) * tau ^ g / t ^ (g + 1) or 0 end
+    local aim, left, whole = decays.exponent(0.2), 0, 0
+    for i = 0, 399999 do -- the midpoint rule
+      local tau = (i + 0.5) / 1000
+      local p = density(300, aim, tau)
+      local gap = p
+      for j, c in ipairs(fit.weights) do gap = gap - c * density(j <= 2 and 200 or 400, gamma[(j - 1) % 2 + 1], tau) end
+      left, whole = left + gap ^ 2, whole + p ^ 2
+    end
+    assert.near(math.sqrt(left / whole), fit.error, 1e-5)
   end)
 end)

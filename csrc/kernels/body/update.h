@@ -20,6 +20,6 @@ static void adamw(df_real *w, const df_real *g, df_real *m, df_real *v, df_real 
     vstore(v + i, square, left);
     vstore(w + i, weight, left);
     if (average)
-      vstore(average + i, vfma(keep, vload(average + i, left), vmul(take, weight)), left);
+      vstore(average + i, vfma(take, weight, vmul(keep, vload(average + i, left))), left);
   }
 }

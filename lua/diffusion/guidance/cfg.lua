@@ -2,8 +2,8 @@
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
 -- eps, v or x0 is the same. Of a learned variance v stays c's: it is no such target.
-local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local strength = require "diffusion.guidance.strength"
 
 local rules = {
   scale = { "number", required = true },
@@ -20,21 +20,27 @@ local function rescaled(out, c, phi)
   return out * (phi * ratio + (1 - phi))
 end
 
--- The prediction, and v where it stands beside it.
-local function apart(out, xt)
-  local width = xt:size(-1)
-  if out:size(-1) ~= 2 * width then return out end
-  return out:narrow(-1, 1, width), out:narrow(-1, width + 1, width)
+-- The options of a call, but for the class.
+local function without_class(given)
+  local out = {}
+  for k, v in pairs(given) do out[k] = v end
+  out.class = nil
+  return out
 end
 
-local function guided(u, c, xt, scale, phi)
-  local value, v = apart(c, xt)
-  local out = core.ops.mix(1 - scale, (apart(u, xt)), scale, value)
-  if phi > 0 then out = rescaled(out, value, phi) end
-  return v and core.ops.cat({ out, v }, -1) or out
+--- The model's two answers at a call, as functions: without the class, and with it.
+---@param name string of the guidance
+---@param o table its options
+---@param model any a denoiser
+---@param xt diffusion.tensor
+---@param t any
+---@param given table|nil
+---@return function u
+---@return function c
+local function answers(name, o, model, xt, t, given)
+  if not (given and given.class) then opts.fail("%s: guidance %g needs a class", name, o.scale) end
+  return function() return (model(xt, t, without_class(given))) end, function() return (model(xt, t, given)) end
 end
-
-local function level(t) return core.is_tensor(t) and t:max():item() or type(t) == "table" and t[1] or t end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
@@ -47,16 +53,13 @@ local function level(t) return core.is_tensor(t) and t:max():item() or type(t) =
 --- print(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = "i64" }) }):std():item())
 local function cfg(model, options)
   local o = opts.check("cfg", options, rules, 2)
-  return function(xt, t, model_opts)
-    local class = model_opts and model_opts.class
-    if not class then opts.fail("cfg: guidance %g needs a class", o.scale) end
-    local scale = o.scale
-    if o.interval and (level(t) < o.interval[1] or level(t) > o.interval[2]) then scale = 1 end
-    if scale == 1 then return model(xt, t, model_opts) end
-    local u = model(xt, t, { x0 = model_opts.x0 })
-    if scale == 0 then return u end
-    return guided(u, model(xt, t, model_opts), xt, scale, o.rescale)
+  opts.denoiser("cfg", model)
+  strength.interval("cfg", o.interval)
+  return function(xt, t, given)
+    local u, c = answers("cfg", o, model, xt, t, given)
+    local finish = o.rescale > 0 and function(out, told) return rescaled(out, told, o.rescale) end or nil
+    return strength.between(u, c, strength.at(o, t, 1), xt, finish)
   end
 end
 
-return cfg
+return { cfg = cfg, answers = answers }

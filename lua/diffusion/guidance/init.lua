@@ -1,2 +1,8 @@
---- Guidance: functions from denoisers to a denoiser.
-return { cfg = require "diffusion.guidance.cfg" }
+--- Guidance: functions from denoisers to a denoiser, to be put around one another.
+return {
+  cfg = require("diffusion.guidance.cfg").cfg,
+  cfg_pp = require "diffusion.guidance.cfg_pp",
+  auto = require "diffusion.guidance.auto",
+  classifier = require "diffusion.guidance.classifier",
+  gradient = require "diffusion.guidance.gradient",
+}

@@ -108,6 +108,7 @@ local oracle = {}
 ---@field variance string|fun(t: number, s: number): number of the reverse step
 ---@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
 ---@field clip number|string|nil
+---@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
 --- A sampler on its way: run() takes a step, `for step in run do` all that are left.
@@ -252,7 +253,7 @@ function d.check.moments(sampler, options) end
 function d.check.order(sampler, oracle, options) end
 
 --- What a run is made of, and the file that it is kept in.
----@param options table {path, model, opt, ema, batches}
+---@param options table {path, model, opt, ema = an average or a list of them, batches}
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
@@ -355,11 +356,18 @@ function d.data.toy.spiral(n, options) end
 ---@return diffusion.set x [n,2]
 function d.data.toy.swiss_roll(n, options) end
 
---- A running average of a model's values, begun as a copy: a denoiser like the model. Give it
---- to d.adamw, which updates it at each step: average = r average + (1 - r) values, with r =
---- decay, and with warm-up min(decay, (1 + k) / (10 + k)) after k updates.
+--- A running average of a model's values: a denoiser like the model. Give it, or a list of
+--- several, to d.adamw, which updates it at each step: average = r average + (1 - r) values.
+--- The first update copies the values; after k updates r is of these: a number, with warmup =
+--- true (as it is if not given) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1,
+--- power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =,
+--- ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is
+--- that by the batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}:
+--- (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time,
+--- sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's
+--- number, k + 1.
 ---@param of diffusion.model
----@param options? table? {decay = 0.9995, in [0, 1), warmup = true}
+---@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
 ---@return diffusion.ema
 function d.ema(of, options) end
 
@@ -534,8 +542,16 @@ function d.grid.sigmas(source, values, o) end
 ---@return diffusion.grid
 function d.grid.trailing(source, N, o) end
 
---- Guidance: functions from denoisers to a denoiser.
+--- Guidance: functions from denoisers to a denoiser, to be put around one another.
 d.guidance = {}
+
+--- A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al.
+--- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
+---@param model any a denoiser (xt, t, {class=})
+---@param weak any another, which predicts the same of the same process
+---@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}
+---@return function denoiser
+function d.guidance.auto(model, weak, options) end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
@@ -543,6 +559,35 @@ d.guidance = {}
 ---@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
+
+--- A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from
+--- which samplers take x0, and u, from which they take eps; c is told the class and u not. For
+--- ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it
+--- for one answer gets cfg's, so it goes around other guidances.
+---@param model any a denoiser (xt, t, {class=})
+---@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}
+---@return function denoiser
+function d.guidance.cfg_pp(model, options) end
+
+--- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale
+--- times the gradient of log_prob is added to the score. The gradient is that of x alone;
+--- parameters count as constants, and their .grad isn't touched. A call without a class, as
+--- one half of cfg's, is the model's own.
+---@param model any a denoiser (xt, t, {class=})
+---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
+---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
+---@return function denoiser
+function d.guidance.classifier(model, log_prob, options) end
+
+--- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
+--- the score. Of "x0" it is the energy of the model's x0, unclipped, through the denoiser
+--- (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't
+--- touched.
+---@param model any a denoiser (xt, t, {class=})
+---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
+---@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
+---@return function denoiser
+function d.guidance.gradient(model, energy, options) end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the
 --- methods of a thing.
@@ -1214,6 +1259,16 @@ function d.plot.schedules(schedules, options) end
 ---@return string|nil message
 function d.plot.trajectories(series, options) end
 
+--- The values that a power average of any width would have, of snapshots that were written on
+--- the way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares
+--- fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the
+--- target is one of them.
+---@param paths string[] one or more snapshots of one training
+---@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}
+---@return table<string, any>|nil state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together
+---@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to its norm}, or the message
+function d.posthoc_ema(paths, options) end
+
 --- Prints a table with its keys in order, four levels deep, tensors and models in a line each;
 --- what isn't a plain table as print does.
 ---@param t any
@@ -1238,7 +1293,7 @@ function d.precision(name) end
 function d.precondition(net, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), or what the network says beside its prediction: "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide; clip nil (none), r for [-r, r], or "dynamic"
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
 ---@return diffusion.process
 function d.process(o) end
 
@@ -1300,14 +1355,14 @@ function d.sample(options) end
 --- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
 --- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) the model's x0
 --- and eps at level t, clipped as the process says, and v of a learned variance, for
---- process:step_variance(t, s, v) pair {t, s, i, n}: from level t to the earlier level s (s =
---- 0: the data), number i of n history a table of the solver's own: tensors, numbers, strings
---- and tables of these, empty at the start opts.mix sum of c x, in one pass (d.mix)
---- opts.mix_noise mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from the run's
---- own counter, so sample k doesn't depend on its batch opts.mix_path mix_path(sigma, from,
---- to, eta, c1, x1, ...): the same, z the increment of a path from lambda = ln(a/s) at one
---- level to that at another, in the time e^(2 eta lambda): of the step's own, or of the run's
---- Brownian path
+--- process:step_variance(t, s, v); where the model answers twice, x0 of the first and eps of
+--- the second (CFG++) pair {t, s, i, n}: from level t to the earlier level s (s = 0: the
+--- data), number i of n history a table of the solver's own: tensors, numbers, strings and
+--- tables of these, empty at the start opts.mix sum of c x, in one pass (d.mix) opts.mix_noise
+--- mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from the run's own counter,
+--- so sample k doesn't depend on its batch opts.mix_path mix_path(sigma, from, to, eta, c1,
+--- x1, ...): the same, z the increment of a path from lambda = ln(a/s) at one level to that at
+--- another, in the time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 d.sampler = {}
 
 --- What a sampler is: its source, the order at which its error falls (at its options'
@@ -1355,7 +1410,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1531,7 +1586,7 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema, checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}
 ---@return diffusion.trainer
 function d.trainer(options) end
 
@@ -1559,10 +1614,17 @@ function d.zeros(shape, opts) end
 ---@return table
 function ema:config() end
 
---- Copies averages in, by name. The number of updates is the field `updates`.
+--- Copies averages in, by name. The number of updates is the field `updates`; after 0 of them
+--- the next copies the model.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
+
+--- Writes a power average as it stands, for d.posthoc_ema.
+---@param path string
+---@return true|nil done nil with a message where the file can't be written
+---@return string|nil message
+function ema:snapshot(path) end
 
 --- The averages by name, as windows on them: what model:save takes as `weights`.
 ---@return table<string, any>
@@ -1778,6 +1840,18 @@ function process:convert(value, o) end
 ---@return number|diffusion.tensor eps
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
+
+--- The same process with the variance that is best for a network as it is: the posterior's,
+--- and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass
+--- over samples: each is noised to one level, level after level, and ln of the error is a
+--- straight line between levels in ln SNR. The estimate is of the x0 that samplers see,
+--- clipped as the process says, and goes into model files. It is bounded by the posterior's
+--- variance and (a_s/a_t)^2 times q's.
+---@param model any a denoiser (xt, t, {class=})
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, at least one a level; u8 become floats
+---@param options? table? {levels = 50, of equal steps in ln SNR, or t = a list of levels that rise, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
+---@return diffusion.process
+function process:estimate_variance(model, x0, options) end
 
 --- The formulas of a step with their numbers.
 ---@param t integer in 1..T

@@ -138,6 +138,18 @@ function Model:state()
   return out
 end
 
+--- A state's names and tensors, one after the other.
+---@param state table<string, any>
+---@return function iterator
+function model.each(state)
+  local name
+  return function()
+    local x
+    name, x = next(state, name)
+    return name, x
+  end
+end
+
 --- What keeps a state from being that of a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor
 ---@param state table<string, any>

@@ -8,6 +8,7 @@
 --   stochastic   it adds noise of its own
 --   signal       it can't start where x holds no signal (a = 0)
 --   upward       it walks from s to t: from the data to noise
+--   pair         it goes on from x0 and eps alone, so these may be of two answers
 --   whole        it chooses its own steps within a pair: one pair by default
 local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"
@@ -55,7 +56,7 @@ table.sort(names)
 function families.names() return table.move(names, 1, #names, 1, {}) end
 
 -- What is known of a user's own function.
-local function own(make) return { make = make } end
+local function own(make) return { make = make, pair = true } end
 
 -- {name, option = ...} as name and options.
 local function parts(which)

@@ -1,7 +1,8 @@
 --- Samplers by name, and the run that steps them. A sampler is
 -- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
 --   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of
---                     a learned variance, for process:step_variance(t, s, v)
+--                     a learned variance, for process:step_variance(t, s, v); where the model
+--                     answers twice, x0 of the first and eps of the second (CFG++)
 --   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),
 --                     number i of n
 --   history           a table of the solver's own: tensors, numbers, strings and tables of
@@ -19,7 +20,7 @@ local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
-local cfg = require "diffusion.guidance.cfg"
+local cfg = require("diffusion.guidance.cfg").cfg
 
 local sampler = { names = families.names, explain = require "diffusion.sampler.explain" }
 
@@ -95,7 +96,7 @@ local rules = {
   grid = { "any" },
   seed = { "integer" },
   class = { "integer|table|tensor" },
-  guidance = { "number" },
+  guidance = { "number|function" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
   self_condition = { "boolean", default = false },
@@ -114,14 +115,23 @@ local function classes(class, x)
   return class
 end
 
+-- The model with guidance: a scale is short for cfg's, a function makes of the model another.
+local function guided(model, guidance)
+  if guidance == nil or guidance == 1 then return model end
+  if type(guidance) == "number" then return cfg(model, { scale = guidance }) end
+  local out = guidance(model)
+  opts.denoiser("sampler: guidance", out)
+  return out
+end
+
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
 ---  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
----  guidance = scale, noise = "independent" | "brownian" (of one path for any number of steps; that
----  of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) |
----  generator | list of them | function(x), self_condition = false: true tells the model the x0
----  that it said last, on_step}. Where
+---  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
+---  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
+---  of no path, and stays independent) | generator | list of them | function(x), self_condition =
+---  false: true tells the model the x0 that it said last, on_step}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them. A generator, a list of one for each sample, or a function that returns
@@ -140,8 +150,7 @@ function sampler.steps(options)
   local seed = o.seed or core.random_seed()
   local grid = place.grid(o, name, solver)
   local x = place.start(o, seed, grid, name, solver)
-  local model = o.model
-  if o.guidance and o.guidance ~= 1 then model = cfg(model, { scale = o.guidance }) end
+  local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
     draws = 0, evaluations = 0, history = {}, noise = o.noise, self_condition = o.self_condition,

@@ -50,14 +50,26 @@ local function told(run)
   return { class = run.model_opts.class, x0 = run.at_work.own_x0 }
 end
 
+-- The eps of a model's second answer (CFG++): for solvers that go on from x0 and eps alone.
+local function other_eps(run, other, x, t)
+  if not run.solver.pair then
+    opts.fail("sampler %s: the model gives a second answer for the noise to go on with (CFG++), which ddim, euler, "
+      .. "euler_ancestral and samplers of your own can take", run.name)
+  end
+  local process = run.process
+  return select(2, process:estimate(opts.answer("sampler", other, x, process.outputs), x, t))
+end
+
 -- The model as the sampler sees it: x0, eps and, where it is learned, v of the variance, of x
 -- at t. What it says first, of the step's own x, is what the step shows.
 local function denoiser(run)
   local process, model = run.process, run.model
   return function(x, t)
-    local out = opts.answer("sampler", model(x, t, told(run)), x, process.outputs)
+    local out, other = model(x, t, told(run))
+    opts.answer("sampler", out, x, process.outputs)
     rawset(run, "evaluations", run.evaluations + 1)
     local x0, eps, v = process:estimate(out, x, t)
+    if other ~= nil then eps = other_eps(run, other, x, t) end
     if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
     if run.self_condition then run.at_work.own_x0 = x0 end
     return x0, eps, v

@@ -1,0 +1,95 @@
+--- How much of itself a running average keeps at each update: a number for update k + 1, after
+--- k of them. The first is not asked for: it copies.
+local opts = require "diffusion.opts"
+
+local decay = {}
+
+-- diffusers' and k-diffusion's: 1 - (1 + k/inv_gamma)^-power
+local function warmup(o)
+  return function(k) return math.min(o.max, 1 - (1 + k / o.inv_gamma) ^ -o.power) end
+end
+
+-- Karras et al. 2022 (EDM's code): of a value half is left after `steps`, at first after a share
+-- of the steps so far.
+local function half_life(o)
+  return function(k) return 0.5 ^ (1 / math.min(o.steps, o.ramp * k)) end
+end
+
+--- The exponent gamma of a power average whose profile, tau^gamma over 0..1, has the standard
+--- deviation sigma_rel: the positive root of gamma^3 + 7 gamma^2 + (16 - sigma_rel^-2) gamma + 12 -
+--- sigma_rel^-2 (Karras et al. 2024, algorithm 2). Newton's steps from above, where the cubic is convex.
+---@param sigma_rel number in (0, 12^-1/2)
+---@return number gamma
+function decay.exponent(sigma_rel)
+  local q = sigma_rel ^ -2
+  local gamma = 1 / sigma_rel
+  for _ = 1, 200 do
+    local f = ((gamma + 7) * gamma + 16 - q) * gamma + 12 - q
+    local before = gamma
+    gamma = gamma - f / ((3 * gamma + 14) * gamma + 16 - q)
+    if gamma >= before then break end
+  end
+  return gamma
+end
+
+-- Karras et al. 2024, section 3.1: (1 - 1/t)^(gamma + 1), so that after t updates the value of update
+-- j counts by the integral of (gamma + 1) tau^gamma / t^(gamma + 1) from j - 1 to j.
+local function power(o)
+  local gamma = decay.exponent(o.sigma_rel)
+  return function(k) return (k / (k + 1)) ^ (gamma + 1) end
+end
+
+decay.widest = 12 ^ -0.5 -- sigma_rel of gamma = 0, the plain mean
+
+local kinds = {
+  warmup = { make = warmup, rules = { inv_gamma = { "number", default = 1, above = 0 },
+    power = { "number", default = 2 / 3, above = 0 }, max = { "number", default = 0.9999, min = 0, below = 1 } } },
+  half_life = { make = half_life, rules = { steps = { "number", required = true, above = 0 },
+    ramp = { "number", default = 0.05, above = 0 } } },
+  power = { make = power, rules = { sigma_rel = { "number", default = 0.05, above = 0, below = decay.widest } } },
+}
+
+local names = { "half_life", "power", "warmup" }
+
+local function constant(value, ramp)
+  if not ramp then return function() return value end end
+  return function(k) return math.min(value, (1 + k) / (10 + k)) end
+end
+
+-- A user's function of the update's number, from 1.
+local function own(fn)
+  return function(k)
+    local r = fn(k + 1)
+    if type(r) ~= "number" or not (r >= 0 and r <= 1) then
+      opts.fail("ema: the decay of update %d is %s; a number in [0, 1] expected", k + 1, opts.shown(r))
+    end
+    return r
+  end
+end
+
+-- {name, option =, ...}
+local function named(given)
+  local which, options = given[1], {}
+  for k, v in pairs(given) do if k ~= 1 then options[k] = v end end
+  local kind = kinds[which]
+  if not kind then opts.fail("ema: %s", opts.unknown("decay", which, names)) end
+  local o = opts.check(which, options, kind.rules)
+  return kind.make(o), which, o
+end
+
+--- What the options `decay` and `warmup` of d.ema say.
+---@param given number|table|function
+---@param ramp boolean|nil
+---@return fun(k: number): number rate
+---@return string text
+---@return table options of a kind that has a name
+function decay.resolve(given, ramp)
+  if type(given) == "number" then return constant(given, ramp ~= false), ("%g"):format(given), {} end
+  if ramp ~= nil then
+    opts.fail("ema: option 'warmup' goes with a decay that is a number, not %s", opts.shown(given))
+  end
+  if type(given) == "function" then return own(given), "a function", {} end
+  return named(given)
+end
+
+return decay

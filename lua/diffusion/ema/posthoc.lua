@@ -1,0 +1,147 @@
+--- Power averages of other widths from snapshots of a few, after training: Karras et al. 2024,
+--- "Analyzing and improving the training dynamics of diffusion models", algorithm 3.
+-- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1) over
+-- 0..t. Any other profile is put together of the snapshots' by least squares, and the values by
+-- the same weights. Profiles are scaled to a norm of 1, in doubles.
+local container = require "diffusion.container"
+local core = require "diffusion.core"
+local decays = require "diffusion.ema.decay"
+local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
+
+-- The integral of two profiles' product.
+local function product(p, q)
+  if p.t > q.t then p, q = q, p end
+  return (p.gamma + 1) * (q.gamma + 1) / (p.gamma + q.gamma + 1) * (p.t / q.t) ^ q.gamma / q.t
+end
+
+local function cosine(p, q) return product(p, q) / math.sqrt(product(p, p) * product(q, q)) end
+
+-- The cosines of all profiles with each other, and with the target.
+local function normal_equations(profiles, target)
+  local a, b = {}, {}
+  for i, p in ipairs(profiles) do
+    a[i], b[i] = {}, cosine(p, target)
+    for j, q in ipairs(profiles) do a[i][j] = cosine(p, q) end
+  end
+  return a, b
+end
+
+-- What is left of the target, of norm 1: sqrt(1 - 2 w.b + w.A w).
+local function residual(a, b, w)
+  local left = 1
+  for i = 1, #w do
+    left = left - 2 * w[i] * b[i]
+    for j = 1, #w do left = left + w[i] * a[i][j] * w[j] end
+  end
+  return math.sqrt(math.max(0, left))
+end
+
+local function doubles(list) return core.tensor(list, { dtype = "f64" }) end
+
+--- The snapshots' weights, and the error of the profile relative to its norm.
+---@param profiles {t: number, gamma: number}[]
+---@param target {t: number, gamma: number}
+---@return number[] weights
+---@return number error
+local function weights(profiles, target)
+  local a, b = normal_equations(profiles, target)
+  local w = core.linalg.solve(doubles(a), doubles(b)):totable()
+  local left = residual(a, b, w)
+  for i, p in ipairs(profiles) do w[i] = w[i] * math.sqrt(product(target, target) / product(p, p)) end
+  return w, left
+end
+
+-- ==== files ==================================================================================
+
+local function is_profile(facts)
+  local t, width = facts.updates, facts.sigma_rel
+  return math.type(t) == "integer" and t > 0 and type(width) == "number" and width > 0 and width < decays.widest
+end
+
+local function read(path)
+  local tensors, facts = container.read(path, "snapshot")
+  if not tensors then return nil, facts end
+  if not is_profile(facts) then return nil, ("%s: its updates or its sigma_rel aren't in it"):format(path) end
+  return { path = path, tensors = tensors, t = facts.updates, gamma = decays.exponent(facts.sigma_rel) }
+end
+
+-- Why two snapshots don't go together; nil if they do.
+local function trouble_of(first, snapshot, earlier)
+  local trouble = model.mismatch(model.each(first.tensors), snapshot.tensors)
+  if trouble then return ("%s: not of the model of %s: %s"):format(snapshot.path, first.path, trouble) end
+  for _, other in ipairs(earlier) do
+    if other.t == snapshot.t and other.gamma == snapshot.gamma then
+      return ("%s: has the updates and the sigma_rel of %s"):format(snapshot.path, other.path)
+    end
+  end
+end
+
+local function read_all(paths)
+  local out = {}
+  for i, path in ipairs(paths) do
+    local snapshot, message = read(opts.path("posthoc_ema", path))
+    if not snapshot then return nil, message end
+    local trouble = trouble_of(out[1] or snapshot, snapshot, out)
+    if trouble then return nil, trouble end
+    out[i] = snapshot
+  end
+  return out
+end
+
+local function mixed(snapshots, w)
+  local state = {}
+  for name in pairs(snapshots[1].tensors) do
+    local sum = snapshots[1].tensors[name] * w[1]
+    for i = 2, #w do sum = core.ops.mix(1, sum, w[i], snapshots[i].tensors[name]) end
+    state[name] = sum
+  end
+  return state
+end
+
+local rules = {
+  sigma_rel = { "number", required = true, above = 0, below = decays.widest },
+  updates = { "integer", min = 1 },
+}
+
+-- The last update that any snapshot has seen; the target can't lie behind it.
+local function last_of(snapshots, updates)
+  local last = 0
+  for _, s in ipairs(snapshots) do last = math.max(last, s.t) end
+  if updates and updates > last then
+    opts.fail("posthoc_ema: updates = %d, but the last snapshot is of %d", updates, last)
+  end
+  return updates or last
+end
+
+--- The values that a power average of any width would have, of snapshots that were written on the
+--- way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares fit of
+--- its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one
+--- of them.
+---@param paths string[] one or more snapshots of one training
+---@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last
+---  snapshot}
+---@return table<string, any>|nil state by name, what model:load_state takes; nil with a message
+---  where a file isn't such a snapshot, or they don't go together
+---@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to
+---  its norm}, or the message
+---@usage local model = d.mlp{ hidden = 16, depth = 1 }
+--- local ema, path = d.ema(model, { decay = { "power", sigma_rel = 0.1 } }), os.tmpname()
+--- assert(ema:update():snapshot(path))
+--- local state, fit = assert(d.posthoc_ema({ path }, { sigma_rel = 0.1 }))
+--- model:load_state(state)
+--- print(fit.weights[1], fit.error)
+--- os.remove(path)
+local function posthoc_ema(paths, options)
+  if type(paths) ~= "table" or #paths == 0 then
+    opts.fail("bad argument #1 to 'posthoc_ema' (a list of paths expected, got %s)", opts.shown(paths))
+  end
+  local o = opts.check("posthoc_ema", options, rules, 2)
+  local snapshots, message = read_all(paths)
+  if not snapshots then return nil, message end
+  local target = { t = last_of(snapshots, o.updates), gamma = decays.exponent(o.sigma_rel) }
+  local w, left = weights(snapshots, target)
+  return mixed(snapshots, w), { weights = w, error = left }
+end
+
+return { posthoc_ema = posthoc_ema }

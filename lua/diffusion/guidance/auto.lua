@@ -1,0 +1,29 @@
+--- Autoguidance: Karras et al. 2024, "Guiding a diffusion model with a bad version of itself", eq. 5.
+-- out = w + scale (m - w), w of a weaker model of the same data: a smaller one, or one trained
+-- for less long. What both get wrong alike, and the weak one more so, is taken back.
+local opts = require "diffusion.opts"
+local strength = require "diffusion.guidance.strength"
+
+local rules = { scale = { "number", required = true }, interval = { "table" } }
+
+--- A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al.
+--- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
+---@param model any a denoiser (xt, t, {class=})
+---@param weak any another, which predicts the same of the same process
+---@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for
+---  low <= t <= high}
+---@return function denoiser
+---@usage local model, process = d.load_model "digits"
+--- local weak = d.oracle.empirical(d.data.digits(), { std = 0.3 }):denoiser(process)
+--- local guided = d.guidance.auto(model, function(xt, t) return weak(xt, t) end, { scale = 1.5 })
+--- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, steps = 10 })
+return function(model, weak, options)
+  local o = opts.check("auto", options, rules, 3)
+  opts.denoiser("auto", model)
+  opts.denoiser("auto: weak", weak)
+  strength.interval("auto", o.interval)
+  return function(xt, t, given)
+    return strength.between(function() return weak(xt, t, given) end, function() return model(xt, t, given) end,
+      strength.at(o, t, 1), xt)
+  end
+end

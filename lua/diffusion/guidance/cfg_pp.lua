@@ -1,0 +1,36 @@
+--- CFG++: Chung et al. 2024, "CFG++: manifold-constrained classifier free guidance for diffusion
+--- models", algorithm 2.
+-- x0 is that of the guided answer, u + scale (c - u), and the noise that a step goes on with is
+-- that of u, the answer without a class. So the denoiser returns both, and a sampler that goes
+-- on from x0 and eps alone (ddim, euler) is the paper's as it stands.
+local opts = require "diffusion.opts"
+local answers = require("diffusion.guidance.cfg").answers
+local strength = require "diffusion.guidance.strength"
+
+local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" } }
+
+--- A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which
+--- samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim,
+--- euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one
+--- answer gets cfg's, so it goes around other guidances.
+---@param model any a denoiser (xt, t, {class=})
+---@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with
+---  the class alone outside}
+---@return function denoiser
+---@usage local model, process = d.load_model "digits"
+--- local guided = d.guidance.cfg_pp(model, { scale = 0.6 })
+--- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = "ddim",
+---                        steps = 20 })
+return function(model, options)
+  local o = opts.check("cfg_pp", options, rules, 2)
+  opts.denoiser("cfg_pp", model)
+  strength.interval("cfg_pp", o.interval)
+  return function(xt, t, given)
+    local u, c = answers("cfg_pp", o, model, xt, t, given)
+    local inside = strength.at({ scale = 1, interval = o.interval }, t, 0)
+    if inside == 0 then return c() end
+    local from, to = u(), c()
+    if inside == 1 then return strength.beyond(from, to, o.scale), from end
+    return strength.beyond(from, to, strength.at(o, t, 1)), strength.beyond(to, from, inside)
+  end
+end

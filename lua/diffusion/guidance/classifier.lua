@@ -1,0 +1,45 @@
+--- Classifier guidance: Dhariwal & Nichol 2021, algorithm 2, in any target.
+-- The score of p(x_t | y) is that of p(x_t) and the gradient of ln p(y | x_t): eps moves by -s scale
+-- times that, and x0 is told from eps afterwards. The classifier must know of noise: p(y | x_t) is the
+-- mean of p(y | x0) over what x0 may be.
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local shift = require "diffusion.guidance.shift"
+local strength = require "diffusion.guidance.strength"
+
+local rules = {
+  process = { "process", required = true },
+  scale = { "number", default = 1 },
+  interval = { "table" },
+}
+
+--- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times
+--- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
+--- count as constants, and their .grad isn't touched. A call without a class, as one half of cfg's,
+--- is the model's own.
+---@param model any a denoiser (xt, t, {class=})
+---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
+---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
+---  high}
+---@return function denoiser
+---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "eps" }
+--- local left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }
+--- local both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }
+--- local function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end
+--- local guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })
+--- print(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)
+return function(model, log_prob, options)
+  local o = opts.check("classifier", options, rules, 3)
+  opts.denoiser("classifier", model)
+  opts.callable("classifier", "log_prob", log_prob)
+  strength.interval("classifier", o.interval)
+  return function(xt, t, given)
+    local out = (model(xt, t, given))
+    local class, scale = given and given.class, strength.at(o, t, 0)
+    if class == nil or scale == 0 then return out end
+    local g = gradient.grad(function(x)
+      return opts.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
+    end, xt)
+    return shift("classifier", o.process, out, g, t, scale)
+  end
+end

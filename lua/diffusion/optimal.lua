@@ -1,0 +1,202 @@
+--- The best variance of the reverse step, of a network as it is: Bao et al. 2022, "Analytic-DPM: an
+--- analytic estimate of the optimal reverse variance in diffusion probabilistic models", theorem 1.
+-- p(x_s | x_t) has the posterior's mean at x0', the network's x0. What x0 is off by adds to the posterior's
+-- variance: v = c0^2 E|x0 - x0'|^2/D + posterior variance. The error is measured at some levels, and
+-- ln of it taken as a straight line between them in ln SNR. (For a network that is E[x0 | x_t] the error
+-- is s^2/a^2 (1 - E|eps'|^2/D), the paper's form; measured against x0 it holds for any network.)
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+
+local optimal = {}
+
+local least = 1e-300 -- stands for an error of 0, whose ln isn't finite
+
+local function is_row(row, after, T)
+  if type(row) ~= "table" then return false end
+  local t, mse = row[1], row[2]
+  return type(t) == "number" and t > after and t <= T and type(mse) == "number" and mse >= 0 and mse < math.huge
+end
+
+-- Rows {t, mse}, t rising: what the option x0_error must be.
+local function check_rows(rows, T)
+  local after = 0
+  for i, row in ipairs(rows) do
+    if not is_row(row, after, T) then
+      opts.fail("process: x0_error: entry %d must be {t, mean square error of x0}, t rising in 1..%d, the error finite "
+        .. "and not negative", i, T)
+    end
+    after = row[1]
+  end
+  if #rows == 0 then opts.fail "process: x0_error is empty; process:estimate_variance(model, x0) measures it" end
+end
+
+--- Raises unless an option x0_error is there where the variance is "optimal", and only there, and
+--- is right.
+---@param o table options of d.process
+function optimal.check(o)
+  if o.variance ~= "optimal" then
+    if o.x0_error then opts.fail "process: x0_error goes with variance = \"optimal\"" end
+    return
+  end
+  if not o.x0_error then
+    opts.fail "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
+  end
+  check_rows(o.x0_error, o.schedule.T)
+end
+
+-- The row before t, by halving: 0 where t lies before the first.
+local function before(rows, t)
+  local low, high = 0, #rows + 1
+  while high - low > 1 do
+    local middle = (low + high) // 2
+    if rows[middle][1] <= t then low = middle else high = middle end
+  end
+  return low
+end
+
+-- The error at t: of eps it stays as it is below the first level, of x0 above the last.
+local function interpolated(schedule, rows, t)
+  local i = before(rows, t)
+  if i == 0 then return rows[1][2] * schedule:snr(rows[1][1]) / schedule:snr(t) end
+  if i == #rows or rows[i][1] == t then return rows[i][2] end
+  local from, to = schedule:log_snr(rows[i][1]), schedule:log_snr(rows[i + 1][1])
+  local w = (schedule:log_snr(t) - from) / (to - from)
+  return math.exp((1 - w) * math.log(math.max(least, rows[i][2])) + w * math.log(math.max(least, rows[i + 1][2])))
+end
+
+--- The variance of the step from t to s. An error of x0 beyond 1/SNR, more than saying eps = 0 makes, counts as
+--- that: so the variance lies between the posterior's and (a_s/a_t)^2 times q's (Bao et al. 2022, theorem 2).
+---@param p diffusion.process
+---@param t number
+---@param s number
+---@return number
+function optimal.variance(p, t, s)
+  local c0, _, variance = p:posterior_coefficients(t, s)
+  local error_of_x0 = math.min(interpolated(p.schedule, p.x0_error, t), 1 / p.schedule:snr(t))
+  return variance + c0 ^ 2 * error_of_x0
+end
+
+-- ==== measuring ==============================================================================
+
+local rules = {
+  levels = { "integer", default = 50, min = 2 },
+  t = { "table" },
+  batch = { "integer", default = 256, min = 1 },
+  rounds = { "integer", default = 1, min = 1 },
+  seed = { "integer", default = 0 },
+  class = { "integer|table|tensor" },
+}
+
+-- Whole levels of about equal steps in ln SNR, with both ends of the schedule.
+local function spread(schedule, n)
+  local T, out = schedule.T, { 1 }
+  local last = schedule:snr(T) > 0 and T or math.max(1, T - 1)
+  local top, bottom = schedule:log_snr(1), schedule:log_snr(last)
+  for i = 1, n - 2 do
+    local log_snr = top + (bottom - top) * i / (n - 1)
+    local t = math.floor(schedule:level_of_sigma(math.exp(-log_snr / 2)) + 0.5)
+    if t > out[#out] and t < last then out[#out + 1] = t end
+  end
+  for _, t in ipairs { last, T } do
+    if t > out[#out] then out[#out + 1] = t end
+  end
+  return out
+end
+
+local function given_levels(list, T)
+  for i, t in ipairs(list) do
+    if type(t) ~= "number" or not (t >= 1 and t <= T) or i > 1 and t <= list[i - 1] then
+      opts.fail("estimate_variance: t: levels must rise in 1..%d, but number %d is %s", T, i, opts.shown(t))
+    end
+  end
+  return list
+end
+
+local function check_data(x0, levels)
+  if opts.kind(x0) == "set" then x0 = x0.x end
+  if not core.is_tensor(x0) or x0:dim() < 2 then
+    opts.fail("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", opts.shown(x0))
+  end
+  if x0:size(1) < levels then
+    opts.fail("estimate_variance: %d samples for %d levels; each level needs one, or give more rounds", x0:size(1),
+      levels)
+  end
+  return x0
+end
+
+local function classes_of(class, n)
+  if class == nil or type(class) == "number" then return class end
+  if type(class) == "table" then
+    class = core.tensor(opts.whole_numbers("estimate_variance: class", class), { dtype = "i64" })
+  end
+  if class:dim() ~= 1 or class:size(1) ~= n then
+    opts.fail("estimate_variance: class %s for %d samples", opts.shape_text(class), n)
+  end
+  return class
+end
+
+-- The network's mean square errors of x0 for some samples at levels of their own.
+local function errors_of(process, model, x0, t, eps, class)
+  local xt = process:q_sample(x0, t, eps)
+  local out = opts.answer("estimate_variance", (model(xt, t, { class = class })), xt)
+  return core.ops.mse((process:estimate(out, xt, t)), x0, "sample"):totable()
+end
+
+local function part_of(class, from, count)
+  if class == nil or type(class) == "number" then
+    return class and core.full({ count }, class, { dtype = "i64" })
+  end
+  return class:narrow(1, from, count)
+end
+
+-- The levels of samples from `from` on: one after the other, in every round one further.
+local function levels_of(times, from, count, round)
+  local which, t = {}, {}
+  for i = 1, count do
+    which[i] = (from + i + round - 3) % #times + 1
+    t[i] = times[which[i]]
+  end
+  return which, t
+end
+
+-- The mean error at each level, over all rounds.
+local function measured(process, model, x0, times, o)
+  local sum, count, n = {}, {}, x0:size(1)
+  for i = 1, #times do sum[i], count[i] = 0, 0 end
+  local draw = core.generator { seed = o.seed }
+  for round = 1, o.rounds do
+    for from = 1, n, o.batch do
+      local size = math.min(o.batch, n - from + 1)
+      local which, t = levels_of(times, from, size, round)
+      local list = gradient.no_grad(gradient.scope, function()
+        local x = require("diffusion.image").to_float(x0:narrow(1, from, size)):to(core.real)
+        local eps = core.randn(x:shape(), { generator = draw })
+        return errors_of(process, model, x, t, eps, part_of(o.class, from, size))
+      end)
+      for i, value in ipairs(list) do
+        sum[which[i]], count[which[i]] = sum[which[i]] + value, count[which[i]] + 1
+      end
+    end
+  end
+  for i = 1, #times do sum[i] = { times[i], sum[i] / count[i] } end
+  return sum
+end
+
+--- What a network is off by at each level, in one pass over samples: rows {t, E|x0 - x0'|^2/D}.
+---@param process diffusion.process
+---@param model any
+---@param x0 any
+---@param options table|nil
+---@return table rows
+function optimal.estimate(process, model, x0, options)
+  local o = opts.check("estimate_variance", options, rules, 3)
+  opts.denoiser("estimate_variance", model)
+  local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
+  if #times == 0 then opts.fail "estimate_variance: t is empty; levels in 1..T expected" end
+  x0 = check_data(x0, #times)
+  o.class = classes_of(o.class, x0:size(1))
+  return measured(process, model, x0, times, o)
+end
+
+return optimal
