@@ -1,5 +1,16 @@
 -- The benchmarks' own arithmetic, and that what is compared can be told to differ.
 local d = require "diffusion"
+local child = require "spec.support.child"
+
+describe("what samplers cost", function()
+  it("is measured of every one", function()
+    local text, how = child.run("spec/bench/samplers.lua", { arguments = { "quick" } })
+    assert.equal(0, how, text)
+    for _, name in ipairs(d.sampler.names()) do
+      assert.truthy(text:find("\n" .. name .. " +%d+%.%d+ +%d+%.%d +%d+"), name .. text)
+    end
+  end)
+end)
 
 describe("the benchmarks", function()
   local path = package.path

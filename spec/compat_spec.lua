@@ -189,3 +189,19 @@ describe("noise of one's own", function()
       function() run { noise = "torch" } end)
   end)
 end)
+
+describe("a sampler's preset on a grid's, by their names alone,", function()
+  it("is DPMSolverMultistep with karras sigmas and v, step by step", function()
+    local found
+    for _, r in ipairs(json.decode(io.open("spec/fixtures/scheduler_trajectories.json"):read "a").records) do
+      if r.scheduler == "DPMSolverMultistepScheduler" and r.config.use_karras_sigmas then found = r end
+    end
+    local x = d.arange(0, 767):reshape(192, 4):t():contiguous():reshape(4, 3, 8, 8) / 768
+    local run = d.sampler.steps { init = x, steps = found.n, sampler = "diffusers-dpmpp-2m",
+      grid = "diffusers-dpm-karras", model = function(xt, t) return xt * ((t - 1) / t) end,
+      process = d.process { schedule = d.schedule.scaled_linear { T = 1000 }, predict = "v" } }
+    for step in run do
+      assert.near(1, step.x:abs():sum():item() / found.traj_sum_abs[step.i], 1e-5)
+    end
+  end)
+end)

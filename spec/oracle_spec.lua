@@ -272,10 +272,10 @@ describe("oracles refuse", function()
 
   it("what their options can't be", function()
     fails("give one of 'std' and 'cov'", o.gaussian, {})
-    fails("std must be positive, entry 2 is -1", o.gaussian, { std = { 1, -1 } })
+    fails("std must be 0 or more, entry 2 is -1", o.gaussian, { std = { 1, -1 } })
     fails("mean has 3 entries, 2 expected", o.gaussian, { mean = { 1, 2, 3 }, cov = { { 1, 0 }, { 0, 1 } } })
     fails("cov must be {D,D}, got [2]", o.gaussian, { cov = { 1, 2 } })
-    fails("covariance 1 isn't positive definite: its least eigenvalue is -1", o.gaussian,
+    fails("covariance 1 isn't positive semidefinite: its least eigenvalue is -1", o.gaussian,
       { cov = { { 0, 1 }, { 1, 0 } } })
     fails("isn't symmetric", o.gaussian, { cov = { { 1, 1 }, { 0, 1 } } })
     fails("give one of 'std' and 'covs'", o.mixture, { means = { { 1 } } })
@@ -285,8 +285,8 @@ describe("oracles refuse", function()
       { means = { { 1 }, { 2 } }, std = 1, weights = { 1, 0 } })
     fails("covs must be [2,1,1] for means [2,1], got [1,1,1]", o.mixture,
       { means = { { 1 }, { 2 } }, covs = { { { 1 } } } })
-    fails("covariance 2 isn't positive definite", o.mixture,
-      { means = { { 1 }, { 2 } }, covs = { { { 1 } }, { { 0 } } } })
+    fails("covariance 2 isn't positive semidefinite: its least eigenvalue is -1", o.mixture,
+      { means = { { 1 }, { 2 } }, covs = { { { 1 } }, { { -1 } } } })
     fails("did you mean 'covs'", o.mixture, { means = { { 1 } }, cov = { { 1 } } })
     fails("option 'high' is missing", o.box, { low = 1 })
     fails("low must be below high, entry 2 is from 1 to 1", o.box, { low = { 0, 1 }, high = 1 })

@@ -152,6 +152,11 @@ describe("presets", function()
     assert.matches("^grid diffusers%-leading: 50 of 1000 steps, stops at t = 1, where sigma = 0.0292 is left",
       tostring(g))
     assert.equal(1, preset "diffusers-dpm-linspace"(sd, 5, { last = 1 })[5][2])
+    local told = preset "diffusers-dpm-karras"(sd, 10)
+    for _, t in ipairs(told:times()) do
+      assert.is_true(told.told[t] % 1 == 0 and math.abs(told.told[t] - t) <= 0.5)
+    end
+    assert.matches("the network is told whole t", tostring(told))
     assert.equal(7, preset "diffusers-dpm-karras"(sd, 1, { last = 7 })[1][2])
     assert.equal(3, preset "k-diffusion-vp"(d.schedule.vp(), 1, { last = 3 })[1][2])
   end)

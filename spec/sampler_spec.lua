@@ -103,6 +103,12 @@ describe("a run", function()
     refuses("it has 10 steps, this run has 2", run_of { grid = { 100, 50 } })
     refuses("its step 9 goes from t = 20 to 10, this run's from 20 to 9",
       run_of { grid = { 180, 160, 140, 120, 100, 80, 60, 40, 20, 9 } })
+    refuses("form = 'midpoint', lower_order_final = 0, this run's is euler_at_final = false, form = 'heun'",
+      run_of { grid = ten, sampler = { "dpmpp_2m", form = "heun" } })
+    refuses("its predict is v, this run's is x0", run_of { grid = ten,
+      process = d.process { schedule = p.schedule, predict = "x0" } })
+    refuses("its schedule cosine has other levels", run_of { grid = ten,
+      process = d.process { schedule = d.schedule.cosine { T = 200, s = 0.02 }, predict = "v" } })
     refuses("its schedule is cosine, this run's is linear", run_of { grid = ten,
       process = d.process { schedule = d.schedule.linear { T = 200 }, predict = "v" } })
     assert(d.save(path, { x = d.ones(2) }))
@@ -144,6 +150,48 @@ describe("a run", function()
       fails("no more", run.finish, run)
       assert.is_true(run:finish():equal(whole:finish()), name)
     end
+  end)
+
+  it("takes a step wholly or not at all, wherever it breaks off", function()
+    local whole = run_of { sampler = "unipc", grid = ten }
+    for _ = 1, 4 do whole() end
+    local instructions, broken = 0, 0
+    local counting = whole:clone()
+    debug.sethook(function() instructions = instructions + 1 end, "", 1)
+    counting()
+    debug.sethook()
+    whole:finish()
+    for at = instructions - 120, instructions - 10 do -- the rest is the hook's own end
+      local run, left = run_of { sampler = "unipc", grid = ten }, at
+      for _ = 1, 4 do run() end
+      debug.sethook(function()
+        left = left - 1
+        if left == 0 then error "broken off" end
+      end, "", 1)
+      local ok = pcall(run)
+      debug.sethook()
+      broken = broken + (ok and 0 or 1)
+      assert.is_true(run:finish():equal(whole.x), ("instruction %d of %d"):format(at, instructions))
+    end
+    assert.is_true(broken > 60)
+  end)
+
+  it("clones generators that make its noise, and draws again what a step that failed drew", function()
+    local function fresh(m)
+      return run_of { sampler = "dpmpp_sde", model = m, grid = ten, noise = d.generator { kind = "torch", seed = 3 } }
+    end
+    local run = fresh()
+    for _ = 1, 3 do run() end
+    local copy = run:clone()
+    assert.is_true(run:finish():equal(copy:finish()))
+    local calls = 0
+    local failing = fresh(function(xt, t, o)
+      calls = calls + 1
+      if calls == 8 then error "no more" end
+      return model(xt, t, o)
+    end)
+    fails("no more", failing.finish, failing)
+    assert.is_true(failing:finish():equal(run.x))
   end)
 
   it("counts evaluations of the model, and shows what the first of a step says", function()
@@ -398,6 +446,25 @@ describe("a sampler that is asked amiss", function()
     fails("[1, 3] expected, got 4", run, { sampler = { "unipc", order = 4 } })
     fails("use d.schedule.flow", function() return run { sampler = "flow_heun" }() end)
     fails("give the data as option 'init'", run, { sampler = "ddim_inversion" })
+    local cosine = S.cosine { T = 100 }
+    fails("the grid is one of schedule cosine, where sigma at t = 100 is", run, { grid = d.grid.trailing(cosine, 5) })
+    fails("the grid is one of T = 1000, but the process has T = 100", run, { grid = d.grid.trailing(1000, 5) })
+    assert.equal(5, #run { grid = d.grid.trailing(100, 5) }.grid)
+    for _, name in ipairs { "edm", "lucidrains", "diffusers-leading" } do assert.equal(5, #run { grid = name }.grid) end
+    fails("must return its step, function(x, pair, history) -> x, got nil", run, { sampler = function() end })
+    for text, y in pairs { ["got nil"] = false, ["got 3"] = 3, ["got a tensor [7]"] = d.zeros(7) } do
+      local own = function() return function() return y or nil end end
+      local wrong = run { sampler = own, steps = 1 }
+      fails("a step's x: " .. core.real .. " [4,2] expected, " .. text, wrong)
+      assert.equal(0, wrong.i)
+    end
+    fails("heun divides by it", d.sampler.step("heun", model, d.process { schedule = S.flow {}, predict = "flow" }),
+      d.zeros(4, 2), { t = 1000, s = 900, i = 1, n = 2 }, {})
+    local keeps = run { sampler = function() return function(x, _, h) h.f = print return x end end }
+    keeps()
+    fails("run:save: history.f is a function; tensors, numbers", keeps.save, keeps, os.tmpname())
+    fails("the denoiser returned a tensor [4,2] of i64 for xt [4,2]; " .. core.real .. " [4,2] expected",
+      run { model = function() return d.zeros({ 4, 2 }, { dtype = "i64" }) end })
   end)
 
   it("or about what is written to a run", function()

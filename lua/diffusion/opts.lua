@@ -256,10 +256,16 @@ function opts.answer(where, out, xt, outputs)
   local shape = xt:shape()
   shape[#shape] = shape[#shape] * (outputs or 1)
   local wanted = "[" .. table.concat(shape, ",") .. "]"
-  if opts.kind(out) == "tensor" and opts.shape_text(out) == wanted then return out end
-  opts.fail("%s: the denoiser returned %s for xt %s; %s", where, opts.shown(out), opts.shape_text(xt),
-    outputs == 2 and ("%s expected, since the variance is learned: v beside the prediction (outputs = 2 of "
-      .. "d.mlp and d.unet)"):format(wanted) or "a tensor of the same shape expected")
+  local of = opts.kind(out) == "tensor" and out:dtype() ~= xt:dtype() and " of " .. out:dtype() or ""
+  if of == "" and opts.kind(out) == "tensor" and opts.shape_text(out) == wanted then return out end
+  local wish = "a tensor of the same shape expected"
+  if of ~= "" then
+    wish = ("%s %s expected"):format(xt:dtype(), wanted)
+  elseif outputs == 2 then
+    wish = ("%s expected, since the variance is learned: v beside the prediction (outputs = 2 of d.mlp and d.unet)")
+      :format(wanted)
+  end
+  opts.fail("%s: the denoiser returned %s%s for xt %s; %s", where, opts.shown(out), of, opts.shape_text(xt), wish)
 end
 
 --- A table that shows fields and refuses to have them written.

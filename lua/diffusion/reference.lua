@@ -566,7 +566,7 @@ return {
   },
   ["d.grid.preset"] = {
     signature = "d.grid.preset(name)",
-    text = "A grid as another library makes it, by its name and its option's. Of diffusers: \"diffusers-\" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`); \"diffusers-dpm-\" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on d.schedule.flow{ shift = } \"diffusers-\" with flow, flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and guided-diffusion-ddim (timestep_respacing \"N\" and \"ddimN\"), lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), \"k-diffusion-\" with karras, exponential, polyexponential, vp, discrete, \"sd.cpp-\" with discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; the network is told the real time of a sigma, where DPMSolver and its kin tell it the nearest whole one.",
+    text = "A grid as another library makes it, by its name and its option's. Of diffusers: \"diffusers-\" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`); \"diffusers-dpm-\" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on d.schedule.flow{ shift = } \"diffusers-\" with flow, flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and guided-diffusion-ddim (timestep_respacing \"N\" and \"ddimN\"), lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), \"k-diffusion-\" with karras, exponential, polyexponential, vp, discrete, \"sd.cpp-\" with discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; of \"diffusers-dpm-\" curves the network is told whole times (the grid's field `told`), as DPMSolver and its kin tell it.",
     params = {
       { name = "name", type = "string", text = "one of d.grid.presets()" },
     },
@@ -2952,7 +2952,7 @@ return {
   },
   ["run:clone"] = {
     signature = "run:clone()",
-    text = "An independent copy: x, the solver's history, its place and its noise counter.",
+    text = "An independent copy: x, the solver's history, its place and its noise counter, or generators of its own where these make the noise; a function that does is shared.",
     returns = {
       { type = "diffusion.run" },
     },

@@ -1,11 +1,13 @@
 -- What each sampler costs beside the model: fifty steps on 64 x 28 x 28 x 1, with a model that
 -- answers at once, in the target that needs no conversion (x0; eps costs one more pass), and
 -- the same in passes over x, of which mix of two tensors is one.
--- lua5.4 spec/bench/samplers.lua
+-- lua5.4 spec/bench/samplers.lua [quick]
 local d = require "diffusion"
 local core = require "diffusion.core"
+local families = require "diffusion.sampler.families"
 
-local shape, steps, rounds = { 64, 28, 28, 1 }, 50, 7
+local quick = arg[1] == "quick"
+local shape, steps, rounds = quick and { 2, 4, 4, 1 } or { 64, 28, 28, 1 }, quick and 6 or 50, quick and 1 or 7
 local process = d.process { schedule = d.schedule.vp { T = 1000 }, predict = "x0" }
 local flow = d.process { schedule = d.schedule.flow { T = 1000 }, predict = "x0" }
 local answer = d.randn(shape, { seed = 1 })
@@ -22,7 +24,8 @@ local function least(work)
 end
 
 local function run_of(name)
-  local up = name == "ddim_inversion"
+  local _, solver = families.resolve(name)
+  local up = solver.upward
   return d.sampler.steps { model = function() return answer end, process = name:find "^flow" and flow or process,
                            init = up and answer or nil, shape = not up and shape or nil, sampler = name,
                            steps = steps, seed = 2 }

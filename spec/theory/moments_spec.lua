@@ -136,6 +136,7 @@ describe("d.check.moments", function()
     end
     fails("x_t holds no signal at t = 10, and heun divides by it", d.check.moments, "heun",
       { process = d.process { schedule = d.schedule.flow { T = 10 } } })
+    fails("it isn't linear", d.check.moments, function() return function(x) return x * 2 end end, { process = p })
     fails("option 'process' is missing", d.check.moments, "ddim", {})
     fails("did you mean 'ddim'", d.check.moments, "ddmi", { process = p })
   end)

@@ -2,6 +2,7 @@
 -- sums of what the words say, Tweedie's formula, entropies, moments and limits.
 require "spec.support.allclose"
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 
 local pi = math.pi
 
@@ -423,5 +424,25 @@ describe("a box under noise", function()
       assert.near(mean, o:posterior_mean(at, a, s):item(), 1e-14)
       assert.near(1, o:log_prob(at, { a = a, s = s }):item() / lp, 1e-12)
     end
+  end)
+end)
+
+describe("a Gaussian whose covariance is singular", function()
+  it("has the best denoiser, levels and samples of its plane, and no density of its own", function()
+    local o = d.oracle.gaussian { mean = { 1, 0 }, cov = { { 1, 1 }, { 1, 1 } } }
+    local x = d.tensor { { 0.3, -0.7 } }
+    -- along (1,1)/sqrt 2 the variance is 2, across it 0: E[x0 | x] = m + 2/(2 + s^2) the part along of (x - m)
+    local along = (0.3 - 1 - 0.7) / 2 * 2 / (2 + 0.25)
+    local mean = o:posterior_mean(x, 1, 0.5)
+    assert.near(1 + along, mean[1][1], 1e-12)
+    assert.near(along, mean[1][2], 1e-12)
+    local wide = d.oracle.gaussian { mean = { 1, 0 }, cov = { { 1.25, 1 }, { 1, 1.25 } } }
+    assert.near(wide:log_prob(x):item(), o:log_prob(x, { s = 0.5 }):item(), 1e-12)
+    local y = o:sample(50, { seed = 1 }) - d.tensor { 1, 0 }
+    assert.is_true((y:select(2, 1) - y:select(2, 2)):abs():max():item() < 1e-7)
+    assert.equal(-math.huge, o:entropy())
+    fails("has no density", o.log_prob, o, x)
+    assert.equal(2, d.oracle.gaussian { mean = { 2 }, std = 0 }:posterior_mean(d.tensor { { 5 } }, 1, 1):item())
+    fails("isn't positive semidefinite", d.oracle.gaussian, { cov = { { 1, 2 }, { 2, 1 } } })
   end)
 end)

@@ -102,6 +102,10 @@ describe("d.check.order", function()
     assert.matches("^ +10 +20 +%d%.%d+e%-%d+ *$", lines[2])
     assert.matches("^ +20 +40 .*%d%.%d%d$", lines[3])
     assert.equal(order, rows[2][3])
+    fails("a distribution of d.oracle expected, got 3", d.check.order, "heun", 3)
+    fails("sigma goes from 20 to 0.001, but it must fall within the process's 20291.2 to 0.00642541", d.check.order,
+      "heun", mixture, { to = 0.001 })
+    fails("sigma goes from 1 to 2,", d.check.order, "heun", mixture, { from = 1, to = 2 })
     fails("at least two numbers of steps", d.check.order, "heun", mixture, { steps = { 10 } })
     fails("number 2 is 10", d.check.order, "heun", mixture, { steps = { 10, 10 } })
     fails("ddim_inversion walks from the data to noise", d.check.order, "ddim_inversion", mixture)
@@ -274,6 +278,15 @@ describe("ddim_inversion", function()
     assert.is_true(run.history.residual <= 1e-13)
     local _, rough = there_and_back(20, { exact = true, tolerance = 1e-3 })
     assert.is_true(rough.history.residual > 1e-13 and rough.history.residual <= 1e-3)
+  end)
+
+  it("ends as noise where the schedule ends without signal, by dpmpp_2m too", function()
+    local q = d.process { schedule = d.schedule.linear { T = 100 }:rescale_zero_terminal_snr(), predict = "v" }
+    for _, name in ipairs { "ddim_inversion", "dpmpp_2m_inversion" } do
+      local x = d.sample { model = mixture:denoiser(q), process = q, init = mixture:sample(400, { seed = 1 }),
+                           steps = 50, sampler = name }
+      assert.near(1, x:std():item(), 0.15, name)
+    end
   end)
 
   it("walks the grid upwards", function()

@@ -18,7 +18,10 @@ local rules = {
 
 local refusal = "moments: this sampler's steps depend on x itself, so it isn't linear; sample, and measure"
 
-local Coefficients = { __index = function() opts.fail(refusal) end }
+local function refuse() opts.fail(refusal) end
+
+local Coefficients = { __index = refuse, __add = refuse, __sub = refuse, __mul = refuse, __div = refuse,
+                       __unm = refuse, __pow = refuse }
 
 -- Coefficients of {1, start, noise 1, noise 2, ...}.
 local function coefficients(list) return setmetatable(list, Coefficients) end

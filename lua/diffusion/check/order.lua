@@ -158,6 +158,21 @@ local function check_steps(steps)
   end
 end
 
+local function check_oracle(oracle)
+  if opts.kind(oracle) ~= "oracle" then
+    opts.fail("bad argument #2 to 'order' (a distribution of d.oracle expected, got %s)", opts.shown(oracle))
+  end
+end
+
+-- Both ends of the way within the process's levels.
+local function check_ends(o, schedule)
+  local least, most = schedule:sigma(1), schedule:sigma(schedule.T)
+  if not (o.to < o.from and o.to >= least and o.from <= most) then
+    opts.fail("order: sigma goes from %g to %g, but it must fall within the process's %.6g to %.6g; give from and to",
+      o.from, o.to, most, least)
+  end
+end
+
 --- How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a
 --- table, and returns the last order seen above rounding. Errors of a deterministic sampler are
 --- from the ODE's solution, root mean square. One that adds noise runs along one Brownian path
@@ -181,8 +196,10 @@ return function(sampler, oracle, options)
   local o = opts.check("order", options, rules, 3)
   check_steps(o.steps)
   check_sampler(sampler)
+  check_oracle(oracle)
   local process = o.process or require("diffusion.process").process {
     schedule = require("diffusion.schedule").schedule.cosine { T = 1000 }, predict = "x0" }
+  check_ends(o, process.schedule)
   local y = core.randn({ o.samples, oracle.D }, { seed = o.seed }) * o.from
   return gradient.no_grad(measured, sampler, oracle, process, y, o)
 end

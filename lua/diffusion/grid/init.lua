@@ -54,7 +54,8 @@ end
 -- The grid or preset of a name, for samplers: nil and a sentence where there is none.
 local function find(name)
   if type(name) == "string" and by_name[name] then return grid[name] end
-  if type(name) == "string" and name:find "-" then return presets.find(name) end
+  local preset, message = presets.find(name)
+  if preset or type(name) == "string" and name:find "-" then return preset, message end
   return nil, opts.unknown("grid", name, grid.names())
 end
 

@@ -65,6 +65,7 @@ end
 
 local function tostring_grid(g)
   local lines = { ("grid %s: %d of %d steps%s"):format(g.name, #g, g.T, rest_text(g)) }
+  if g.told then lines[1] = lines[1] .. "; the network is told whole t" end
   if g.schedule then
     local signal = g.schedule:is_vp() and "alpha_bar" or "signal"
     lines[2] = ("%7s -> %-7s%13s%13s%13s%13s"):format("t", "s", signal .. "_t", signal .. "_s", "sigma_t",
@@ -84,9 +85,10 @@ local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
 ---@param T integer
 ---@param schedule any
 ---@param last number|nil 0 if not given
+---@param told table<number, number>|nil what the network is told at a time, where that isn't the time
 ---@return diffusion.grid
-function made.grid(name, times, T, schedule, last)
-  local g = { name = name, T = T, schedule = schedule, last = last or 0 }
+function made.grid(name, times, T, schedule, last, told)
+  local g = { name = name, T = T, schedule = schedule, last = last or 0, told = told }
   for i, t in ipairs(times) do g[i] = { t, times[i + 1] or g.last } end
   return opts.sealed(g, Grid, meta)
 end

@@ -28,7 +28,26 @@ local function by_times(name, form, source, N, o)
   return made.checked(name, times, T, schedule, o.last)
 end
 
-local function renamed(name, g) return made.grid(name, g:times(), g.T, g.schedule, g.last) end
+-- diffusers' DPMSolver, UniPC and DEIS tell the network whole times, counted from 0, at levels
+-- in between: rounded (half to even) of karras, cut off of the other curves.
+local function rounded(t)
+  local whole = math.floor(t)
+  local over = t - whole
+  return over > 0.5 and whole + 1 or over == 0.5 and whole + 1 - whole % 2 or whole
+end
+
+local function cut(t) return math.floor(t + 1e-9) end
+
+local whole_times = {
+  ["diffusers-dpm-karras"] = rounded, ["diffusers-dpm-exponential"] = cut, ["diffusers-dpm-lu"] = cut,
+  ["diffusers-dpm-beta"] = cut,
+}
+
+local function renamed(name, g)
+  local told = whole_times[name] and {}
+  for _, t in ipairs(told and g:times() or {}) do told[t] = whole_times[name](t) end
+  return made.grid(name, g:times(), g.T, g.schedule, g.last, told)
+end
 
 local names = {}
 for _, family in ipairs { in_times, in_sigma } do
@@ -62,8 +81,8 @@ local preset = { find = find }
 --- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic (the
 --- paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), "k-diffusion-" with
 --- karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with discrete, simple,
---- sgm-uniform, karras, exponential. Levels have the library's sigmas; the network is told the real
---- time of a sigma, where DPMSolver and its kin tell it the nearest whole one.
+--- sgm-uniform, karras, exponential. Levels have the library's sigmas; of "diffusers-dpm-" curves the
+--- network is told whole times (the grid's field `told`), as DPMSolver and its kin tell it.
 ---@param name string one of d.grid.presets()
 ---@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level
 --- at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type =

@@ -498,9 +498,9 @@ function d.grid.poly_exponential(source, N, o) end
 --- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic
 --- (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's),
 --- "k-diffusion-" with karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with
---- discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; the
---- network is told the real time of a sigma, where DPMSolver and its kin tell it the nearest
---- whole one.
+--- discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; of
+--- "diffusers-dpm-" curves the network is told whole times (the grid's field `told`), as
+--- DPMSolver and its kin tell it.
 ---@param name string one of d.grid.presets()
 ---@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name
 function d.grid.preset(name) end
@@ -1942,7 +1942,8 @@ function process:step_variance(t, s, v) end
 ---@return number|diffusion.tensor target
 function process:target(x0, eps, t) end
 
---- An independent copy: x, the solver's history, its place and its noise counter.
+--- An independent copy: x, the solver's history, its place and its noise counter, or
+--- generators of its own where these make the noise; a function that does is shared.
 ---@return diffusion.run
 function run:clone() end
 

@@ -7,7 +7,8 @@
 --   entropy(o)              in nats, or nil where neither a formula nor quadrature gives it
 --   bounds(o)               lows, highs (lists of D) of where the mass is, and the least width
 --   text(o)                 what tostring says
---   noisy                   true where a level needs s > 0, for there are points without width
+--   noisy                   true where a level needs s > 0, for there are points without width; so
+--                           does an oracle whose _flat is true: it has no density
 -- Here arguments are checked, and long batches cut so that o.work numbers a row stay small.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
@@ -66,7 +67,7 @@ end
 
 local function check_noise(o, s)
   local least = core.is_tensor(s) and (s:numel() > 0 and s:detach():min():item() or 1) or s
-  if o._family.noisy and not (least > 0) then
+  if (o._family.noisy or o._flat) and not (least > 0) then
     opts.fail("oracle: s must be above 0 for a %s, got %g", tostring(o), least)
   end
 end
@@ -114,6 +115,9 @@ local function log_marginal(o, x, a, s)
   if s ~= 0 then
     check_noise(o, s)
     return base.in_blocks(o.work, function(...) return f.marginal(o, ...) end, x, a, s)
+  end
+  if o._flat then
+    opts.fail("oracle: a %s whose covariance is singular has no density; give a level, s > 0", tostring(o))
   end
   local density = f.density or function(_, y) return f.marginal(o, y, 1, 0) end
   local lp = base.in_blocks(o.work, function(y) return density(o, y) end, a == 1 and x or x / a)

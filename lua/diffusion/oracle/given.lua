@@ -26,11 +26,13 @@ function given.list(name, what, v, n)
   return out
 end
 
---- The same, all above 0.
-function given.positive(name, what, v, n)
+--- The same, all above 0, or not below it.
+function given.positive(name, what, v, n, or_zero)
   local out = given.list(name, what, v, n)
   for i = 1, n do
-    if not (out[i] > 0) then opts.fail("%s: %s must be positive, entry %d is %g", name, what, i, out[i]) end
+    if not (out[i] > 0 or or_zero and out[i] == 0) then
+      opts.fail("%s: %s must be %s, entry %d is %g", name, what, or_zero and "0 or more" or "positive", i, out[i])
+    end
   end
   return out
 end

@@ -69,6 +69,7 @@ function family.bounds(o)
 end
 
 function family.entropy(o)
+  if o._flat then return -math.huge end
   if o.K > 1 then return quadrature.entropy(o) end
   local logs = o._variance:log():sum():item() * (o.D / o._variance:size(3))
   return o.D / 2 * (math.log(2 * math.pi) + 1) + logs / 2
@@ -89,18 +90,23 @@ local function new(name, means, variance, axes, weights, fields)
   fields._means, fields._variance, fields._axes = means, variance, axes
   fields._back = axes and axes:permute(1, 3, 2):contiguous()
   fields._prior = core.tensor(fields.weights):log():unsqueeze(2)
+  fields._flat = variance:min():item() == 0
   return base.new(family, fields)
 end
 
--- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}.
+local rounding = core.real == "f64" and 1e-13 or 1e-6
+
+-- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}. A value that is 0 but for rounding is 0:
+-- along that axis the distribution has no width.
 local function taken_apart(name, covs)
   local values, axes = {}, {}
   for k = 1, covs:size(1) do
     values[k], axes[k] = opts.relay(core.linalg.eigh, covs:select(1, k))
-    local least = values[k]:min():item()
-    if not (least > 0) then
-      opts.fail("%s: covariance %d isn't positive definite: its least eigenvalue is %g", name, k, least)
+    local least, nothing = values[k]:min():item(), rounding * values[k]:max():item()
+    if not (least >= -nothing) then
+      opts.fail("%s: covariance %d isn't positive semidefinite: its least eigenvalue is %g", name, k, least)
     end
+    values[k] = core.ops.where(values[k]:gt(nothing), values[k], values[k] * 0)
   end
   return core.ops.stack(values, 1):unsqueeze(2), core.ops.stack(axes, 1)
 end
@@ -115,7 +121,7 @@ end
 -- A Gaussian whose coordinates are independent needs no other axes.
 local function straight(o)
   local D = math.max(length_of(o.std), length_of(o.mean))
-  local variance = core.tensor(given.positive("gaussian", "std", o.std, D)) ^ 2
+  local variance = core.tensor(given.positive("gaussian", "std", o.std, D, true)) ^ 2
   return core.eye(D) * variance, variance:reshape(1, 1, D)
 end
 

@@ -86,13 +86,17 @@ local function dpmpp_2m(denoise, process, opts)
 end
 
 -- The same backwards, from data to noise: pair = (t, s) takes x at s to t. From s = 0, where no
--- network was trained and h is infinite, as ddim_inversion.
+-- network was trained, and to a_t = 0, h is infinite: as ddim_inversion.
 local function dpmpp_2m_inversion(denoise, process, opts)
   local level, step = levels.of(process), dpmpp_2m(denoise, process, opts)
   return function(x, pair, history)
-    if pair.s > 0 then return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history) end
-    local t, _, eps = level(pair.t), denoise(x, pair.t)
-    return opts.mix(t.a, x, t.s, eps)
+    local t, s = level(pair.t), level(pair.s)
+    if s.t > 0 and t.a > 0 then
+      return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history)
+    end
+    local _, eps = denoise(x, s.t > 0 and s.t or t.t)
+    local keep = t.a / s.a
+    return opts.mix(keep, x, t.s - s.s * keep, eps)
   end
 end
 

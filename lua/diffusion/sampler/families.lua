@@ -56,7 +56,17 @@ table.sort(names)
 function families.names() return table.move(names, 1, #names, 1, {}) end
 
 -- What is known of a user's own function.
-local function own(make) return { make = make, pair = true } end
+local function own(make)
+  local function checked(...)
+    local step = make(...)
+    if type(step) ~= "function" then
+      opts.fail("sampler: the function given as sampler must return its step, function(x, pair, history) -> x, got %s",
+        opts.shown(step))
+    end
+    return step
+  end
+  return { make = checked, pair = true }
+end
 
 -- {name, option = ...} as name and options.
 local function parts(which)

@@ -78,12 +78,13 @@ end
 function sampler.step(which, denoise, process, o)
   o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
     mix_path = { "function" } }, 4)
-  local _, solver, own = families.resolve(which)
+  local name, solver, own = families.resolve(which)
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
-  return function(...)
+  return function(x, pair, history)
+    place.check_solver(process, pair.t, name, solver)
     begin()
-    return step(...)
+    return step(x, pair, history)
   end
 end
 
@@ -152,9 +153,9 @@ function sampler.steps(options)
   local x = place.start(o, seed, grid, name, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, i = 0, seed = seed,
-    draws = 0, evaluations = 0, history = {}, noise = o.noise, self_condition = o.self_condition,
-    on_step = o.on_step, shape = opts.shape_text(x), _x = x }
+    model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, seed = seed,
+    now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
+    self_condition = o.self_condition, on_step = o.on_step, shape = opts.shape_text(x) }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().

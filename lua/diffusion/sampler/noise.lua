@@ -88,10 +88,52 @@ end
 ---@return boolean
 function noise.given(source) return source ~= nil and type(source) ~= "string" end
 
+local function is_generator(source) return opts.kind(source) == "generator" end
+
+-- A function of each generator that a source is or lists.
+local function each(source, fn)
+  if is_generator(source) then return fn(source) end
+  local out = {}
+  for k, one in ipairs(type(source) == "table" and source or {}) do out[k] = is_generator(one) and fn(one) or one end
+  return out
+end
+
+--- A source with generators of its own, which draw what the given ones would.
+---@param source any
+---@return any
+function noise.cloned(source)
+  if not noise.given(source) or type(source) == "function" then return source end
+  return each(source, function(g) return core.generator { seed = 0 }:set_state(g:state()) end)
+end
+
+local Undo = {}
+Undo.__index = Undo
+
+-- What a step that fails has drawn of generators is drawn again.
+function Undo.__close(undo, failed)
+  if failed ~= nil then
+    for g, state in pairs(undo) do g:set_state(state) end
+  end
+end
+
+--- A value that, closed by an error, puts a source's generators back to where they are now.
+---@param source any
+---@return table
+function noise.undo(source)
+  local states = setmetatable({}, Undo)
+  if noise.given(source) then
+    each(source, function(g)
+      states[g] = g:state()
+      return g
+    end)
+  end
+  return states
+end
+
 -- mix_noise and mix_path by normals that are drawn as they are asked for.
 local function by_source(run)
   local mix = core.ops.mix
-  local function draw() return noise.drawn(run.noise, run._x) end
+  local function draw() return noise.drawn(run.noise, run.x) end
   local function add(c, z, ...)
     local terms = {}
     for i = 1, #z do terms[2 * i - 1], terms[2 * i] = c[i], z[i] end

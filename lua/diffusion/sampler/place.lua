@@ -47,7 +47,6 @@ local function from_signal(process, grid, solver)
   for _, t in ipairs(grid:times()) do
     if t < first then times[#times + 1] = t end
   end
-  if #times > #grid then table.remove(times, 2) end
   local name = ("%s from t = %.6g, since before it SNR < %.2g"):format(grid.name, first,
     math.exp(2 * least_lambda))
   return grids.made(name, times, grid.T, schedule)
@@ -82,6 +81,23 @@ local function named_grid(o, solver)
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end
 
+-- A grid made for a schedule holds for no other.
+local function check_grid(grid, process)
+  if grid.T ~= process.T then
+    opts.fail("sampler: the grid is one of T = %d, but the process has T = %d; make it with the process", grid.T,
+      process.T)
+  end
+  local own, other = process.schedule, grid.schedule
+  if not other or other == own then return end
+  for _, step in ipairs(grid) do
+    local here, there = own:sigma(step[1]), other:sigma(step[1])
+    if here ~= there and math.abs(here - there) > 1e-9 * here then
+      opts.fail("sampler: the grid is one of schedule %s, where sigma at t = %g is %.6g, but the process's %s has "
+        .. "%.6g; make it with the process", other.name, step[1], there, own.name, here)
+    end
+  end
+end
+
 --- The grid of a run's options.
 ---@param o table options of sampler.steps
 ---@param name string of the sampler
@@ -92,6 +108,7 @@ function place.grid(o, name, solver)
   if opts.kind(grid) ~= "grid" then
     grid = type(grid) == "table" and grids.grid.list(o.process.schedule, grid) or named_grid(o, solver)
   end
+  check_grid(grid, o.process)
   check_target(o.process, grid[1][1])
   place.check_solver(o.process, grid[1][1], name, solver)
   return grid

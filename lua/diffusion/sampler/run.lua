@@ -13,10 +13,14 @@ local saved = require "diffusion.sampler.saved"
 ---@field seed integer
 ---@field history table what the solver remembers: tensors, numbers, and tables of these
 ---@field evaluations integer of the model so far
+--
+-- x, i, history and the noise counter stand in one table, `now`, which a step that has been taken
+-- replaces by another at once: wherever one breaks off, it has been taken or it hasn't.
 local Run = { __name = "diffusion.run" }
 Run.__methods = Run
 Run.__index = function(run, name)
-  if name == "x" then return rawget(run, "_x") end
+  local value = rawget(run, "now")[name]
+  if value ~= nil then return value end
   return Run[name]
 end
 
@@ -39,8 +43,9 @@ end
 Run.__newindex = function(run, name, value)
   if name == "on_step" then return rawset(run, name, value) end
   if name ~= "x" then opts.fail("a run's x and on_step can be written, not its '%s'", tostring(name)) end
-  rawset(run, "_x", core.unscope(check_x("run.x", value, run.shape)))
-  rawset(run, "history", {})
+  local now = run.now
+  rawset(run, "now", { x = core.unscope(check_x("run.x", value, run.shape)), i = now.i, history = {},
+                       drawn = now.drawn })
 end
 
 -- What the model is told beside x and t: classes, and with self_condition the x0 that it said
@@ -65,7 +70,8 @@ end
 local function denoiser(run)
   local process, model = run.process, run.model
   return function(x, t)
-    local out, other = model(x, t, told(run))
+    local times = run.grid.told
+    local out, other = model(x, times and times[t] or t, told(run))
     opts.answer("sampler", out, x, process.outputs)
     rawset(run, "evaluations", run.evaluations + 1)
     local x0, eps, v = process:estimate(out, x, t)
@@ -105,19 +111,21 @@ local function tensors_of(t, out)
   return out
 end
 
--- The solver writes to a copy of its history: a step that fails has not been taken.
+-- The solver writes to a copy of its history, and its noise is counted anew from where the last
+-- step left it: a step that fails has not been taken.
 local function advance(run, pair)
   local depth <close> = gradient.guard()
-  local xt, history = run._x, copied(run.history)
+  local undo <close> = noise.undo(run.noise) -- luacheck: ignore 211
+  local xt, history = run.x, copied(run.history)
+  rawset(run, "draws", run.drawn)
   rawset(run, "believed", {}) -- a sampler of one's own may not ask the model
   rawset(run, "at_work", history)
-  local x = run.step(xt, pair, history)
+  local x = check_x("sampler " .. run.name .. ": a step's x", run.step(xt, pair, history), run.shape)
   if x == xt then x = xt:clone() end
   local believed = run.believed
   for _, own in ipairs(tensors_of(history, { x })) do core.unscope(own) end
   depth:keep(believed.x0, believed.eps)
-  rawset(run, "history", history)
-  rawset(run, "_x", x)
+  rawset(run, "now", { x = x, i = pair.i, history = history, drawn = run.draws })
   return { i = pair.i, n = pair.n, t = pair.t, s = pair.s, xt = xt, x = x,
            x0 = believed.x0, eps = believed.eps }
 end
@@ -135,13 +143,7 @@ end
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
   check_x("run.x", run.x, run.shape)
-  local draws = run.draws
-  local fine, step = pcall(gradient.no_grad, advance, run, pair_of(run, run.i + 1))
-  if not fine then
-    rawset(run, "draws", draws)
-    error(step, 0)
-  end
-  rawset(run, "i", run.i + 1)
+  local step = gradient.no_grad(advance, run, pair_of(run, run.i + 1))
   if run.on_step then run.on_step(step) end
   return step
 end
@@ -161,12 +163,14 @@ local function new(fields)
   return run
 end
 
---- An independent copy: x, the solver's history, its place and its noise counter.
+--- An independent copy: x, the solver's history, its place and its noise counter, or generators
+--- of its own where these make the noise; a function that does is shared.
 ---@return diffusion.run
 function Run.clone(run)
-  local fields = {}
+  local fields, now = {}, run.now
   for k, v in pairs(run) do fields[k] = v end
-  fields._x, fields.history = run._x:clone(), copied(run.history)
+  fields.now = { x = now.x:clone(), i = now.i, history = copied(now.history), drawn = now.drawn }
+  fields.noise = noise.cloned(run.noise)
   return new(fields)
 end
 
