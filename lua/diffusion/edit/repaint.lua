@@ -27,8 +27,8 @@ local Walk = { __name = "diffusion.repaint_plan" }
 Walk.__index = Walk
 
 function Walk.__tostring(w)
-  return ("repaint: %d reverse steps, %d of the grid and %d after %d jumps back of %d (each stretch is walked %d times)\n%s"
-    ):format(w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
+  return ("repaint: %d reverse steps, %d of the grid and %d after %d jumps back of %d (resample = %d)\n%s"):format(
+    w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
 end
 
 -- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
@@ -67,8 +67,8 @@ local function walk_of(where, o)
   end
   local n = #grid
   if o.resample > 1 and o.jump >= n then
-    opts.fail("%s: a jump of %d steps has no room in %d; take a shorter one, more steps, or resample = 1", where, o.jump,
-      n)
+    opts.fail("%s: a jump of %d steps has no room in %d; take a shorter one, more steps, or resample = 1", where,
+      o.jump, n)
   end
   local moves = moves_of(n, o.jump, o.resample)
   local jumps = (#moves - n) // (o.jump + 1)

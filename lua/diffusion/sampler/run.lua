@@ -153,7 +153,7 @@ end
 ---@param n? integer 1 if not given; at most the steps taken
 ---@return diffusion.tensor x
 ---@usage local model, process = d.load_model "digits"
---- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 20, seed = 1 }
+--- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 20 }
 --- run:finish()
 --- run:back(10)
 --- d.image.show(d.cat({ run.x, run:finish() }, 1))
