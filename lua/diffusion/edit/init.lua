@@ -7,5 +7,5 @@ local interpolate = require "diffusion.edit.interpolate"
 return {
   plan = img2img.plan, img2img = img2img.img2img, repaint = repaint.repaint,
   repaint_plan = repaint.plan, slerp = interpolate.slerp, interpolate = interpolate.interpolate,
-  invert = require "diffusion.edit.inversion",
+  invert = require("diffusion.edit.inversion").invert,
 }

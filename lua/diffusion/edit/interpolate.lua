@@ -3,9 +3,8 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
-local place = require "diffusion.sampler.place"
 local given = require "diffusion.edit.given"
-local invert = require "diffusion.edit.inversion"
+local inversion = require "diffusion.edit.inversion"
 local plan = require "diffusion.edit.plan"
 
 local interpolate = {}
@@ -91,7 +90,7 @@ end
 
 local function by_inversion(o, grid)
   local function inverted(x)
-    return (invert(given.sampling(o, { x0 = x, start = grid[1][1], grid = grid, tolerance = o.tolerance })))
+    return (inversion.invert(given.sampling(o, { x0 = x, start = grid[1][1], grid = grid, tolerance = o.tolerance })))
   end
   local a, b = inverted(o.a), inverted(o.b)
   return function(u) return interpolate.slerp(a, b, u) end
@@ -107,12 +106,12 @@ end
 
 -- The default sampler and level of each way.
 local function settled(o)
-  local inversion = o.by == "inversion"
-  if inversion and o.sampler ~= nil and o.sampler ~= "ddim" then
+  local inverted = o.by == "inversion"
+  if inverted and o.sampler ~= nil and o.sampler ~= "ddim" then
     opts.fail("%s: by inversion the sampler is ddim, whose steps are inverted; got %s", where, opts.shown(o.sampler))
   end
-  o.sampler = o.sampler or inversion and "ddim" or "unipc"
-  o.start = o.at or inversion and place.last_seen(o.process) or math.max(1, o.process.T // 2)
+  o.sampler = o.sampler or inverted and "ddim" or "unipc"
+  o.start = o.at or inverted and inversion.start(o.process) or math.max(1, o.process.T // 2)
   if not (o.start > 0 and o.start <= o.process.T) then
     opts.fail("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
   end
@@ -124,7 +123,7 @@ rules.start, rules.strength = nil, nil
 rules.a, rules.b, rules.sampler = { "any", required = true }, { "any", required = true }, { "any" }
 rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
 rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
-rules.tolerance = { "number", default = 1e-6, above = 0 }
+rules.tolerance = { "number", default = 1e-5, above = 0 }
 given.rules(rules)
 
 --- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
@@ -133,7 +132,7 @@ given.rules(rules)
 --- give a and b again.
 ---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
 --- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
---- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-6 of the inversion,
+--- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
 --- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back

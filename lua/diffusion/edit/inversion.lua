@@ -5,6 +5,8 @@ local place = require "diffusion.sampler.place"
 local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
 
+local inversion = {}
+
 --- How an inversion went; prints as a line.
 ---@class diffusion.inversion
 ---@field grid diffusion.grid by which ddim comes back
@@ -25,10 +27,16 @@ function Inversion.__tostring(r)
   return table.concat(lines, "; ")
 end
 
+--- The whole level at which an inversion ends unless told: T, or before it the last where the SNR
+--- is 3.7e-5 or more. Beyond, floats hold too few digits of x0 for it to come back.
+---@param process diffusion.process
+---@return integer t
+function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
+
 local rules = plan.rules()
 rules.x0, rules.strength, rules.seed = { "any", required = true }, nil, nil
 rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
-rules.tolerance = { "number", default = 1e-6, above = 0 }
+rules.tolerance = { "number", default = 1e-5, above = 0 }
 rules.iterations = { "integer", default = 100, min = 1 }
 given.rules(rules).seed = nil
 
@@ -41,10 +49,10 @@ end
 --- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, "Denoising
 --- diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model
 --- that changes fast with x, can keep the residual above it: it says so.
----@param options table {model, process, x0 = {B, ...}, start = T or, where a process that predicts
---- eps or score unclipped would be blind there, the last level at which it isn't, steps = every
---- whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
---- 1/steps, tolerance = 1e-6, iterations = 100 at most for a step, check = false: true goes back
+---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
+--- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole
+--- level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
+--- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
 --- and reports the error, class, guidance, self_condition, on_step}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
 ---  comes back
@@ -53,12 +61,12 @@ end
 --- local x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 2))
 --- local xt, report = d.edit.invert{ model = model, process = process, x0 = x0, steps = 20, check = true }
 --- print(report, xt:std())
-local function invert(options)
+function inversion.invert(options)
   local where = "edit.invert"
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
   given.data(where, "x0", o.x0)
-  o.start = o.start or place.last_seen(o.process)
+  o.start = o.start or inversion.start(o.process)
   if o.start == 0 then opts.fail("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
   local grid = plan.of(where, o).grid
   local run = sampler.steps(given.sampling(o, { init = o.x0, grid = grid, on_step = o.on_step,
@@ -74,4 +82,4 @@ local function invert(options)
   return xt, setmetatable(report, Inversion)
 end
 
-return invert
+return inversion
