@@ -106,4 +106,17 @@ describe("lesson", function()
     assert(tonumber(small) < 8 and tonumber(large) < 8, out)
     is_plot "likelihood.png"
   end)
+
+  it("10: editing", function()
+    local out = lesson("10_editing", { "steps = 40", "steps = 12", "jump = 10", "jump = 3", "{ 0.3, 0.5, 0.7, 0.9 }",
+      "{ 0.3, 0.9 }" })
+    local _, kept = out:gsub("kept to the bit: true", "")
+    assert.equal(2, kept, out)
+    assert.truthy(out:find("repaint: 75 reverse steps, 12 of the grid and 63 after 21 jumps back of 3", 1, true), out)
+    local less, more = out:match "from t = 300 .-in 15 steps.-moved by (%S+).-from t = 900 .-moved by (%S+)"
+    assert(tonumber(less) < tonumber(more), out)
+    local explicit, exact = out:match "comes back to x0 within (%S+).-residual.-comes back to x0 within (%S+)"
+    assert(tonumber(exact) < tonumber(explicit) / 20, out)
+    is_picture "editing.png"
+  end)
 end)

@@ -16,7 +16,7 @@ local areas = {
   { "noise", "schedule process grid" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
-  { "sampling", "sample sampler guidance" },
+  { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },

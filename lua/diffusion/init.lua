@@ -39,7 +39,7 @@ local home = {
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
   plot = true, data = true, image = true, check = true,
-  likelihood = true,
+  likelihood = true, edit = true,
 }
 
 local function load(name)

@@ -374,6 +374,93 @@ return {
       { type = "diffusion.set", text = "x [n,2]" },
     },
   },
+  ["d.edit"] = {
+    signature = "d.edit",
+    text = "d.edit: pictures changed by a model that was trained to draw them. Each takes one table of options, and has a plan of its steps, which prints.",
+  },
+  ["d.edit.img2img"] = {
+    signature = "d.edit.img2img(options)",
+    text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.",
+    params = {
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x as x0" },
+      { type = "diffusion.plan", text = "plan with evaluations" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal set = d.data.digits()\nlocal x0 = d.image.to_float(set.x:narrow(1, 1, 8))\nlocal x, plan = d.edit.img2img{ model = model, process = process, x0 = x0, strength = 0.5, steps = 10, class = 4 }\nprint(plan)\nd.image.show(x)",
+  },
+  ["d.edit.interpolate"] = {
+    signature = "d.edit.interpolate(options)",
+    text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1 give a and b again.",
+    params = {
+      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = every whole level | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
+      { type = "diffusion.plan", text = "plan with evaluations of the way back" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.image.to_float(d.data.digits().x)\nlocal x = d.edit.interpolate{ model = model, process = process, a = x0:narrow(1, 1, 2), b = x0:narrow(1, 3, 2),\n                              u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }\nd.image.show(d.image.grid(x, { columns = 5 }))",
+  },
+  ["d.edit.invert"] = {
+    signature = "d.edit.invert(options)",
+    text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: it says so.",
+    params = {
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "xt {B, ...}; d.sample{ init = xt, sampler = \"ddim\", grid = report.grid } comes back" },
+      { type = "diffusion.inversion", text = "report" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 2))\nlocal xt, report = d.edit.invert{ model = model, process = process, x0 = x0, steps = 20, check = true }\nprint(report, xt:std())",
+  },
+  ["d.edit.plan"] = {
+    signature = "d.edit.plan(options)",
+    text = "Where an edit starts and which steps it takes, before it is begun: exactly as many as asked for, from exactly that level.",
+    params = {
+      { name = "options", type = "table", text = "{process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}" },
+    },
+    returns = {
+      { type = "diffusion.plan" },
+    },
+    example = "local process = d.process{ schedule = d.schedule.cosine{}, predict = \"v\" }\nprint(d.edit.plan{ process = process, strength = 0.05, steps = 15 })",
+  },
+  ["d.edit.repaint"] = {
+    signature = "d.edit.repaint(options)",
+    text = "Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch `resample` times; every step then starts without the solver's history.",
+    params = {
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, on_step: called with each step and its merged x}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
+      { type = "diffusion.repaint_plan", text = "plan with evaluations" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 4))\nlocal keep = d.cat({ d.ones(4, 8, 1), d.zeros(4, 8, 1) }, 1)\nlocal x, plan = d.edit.repaint{ model = model, process = process, x0 = x0, keep = keep, steps = 20, jump = 5,\n                                resample = 4, seed = 1 }\nprint(plan.steps)\nd.image.show(d.cat({ x0, x0 * keep - (1 - keep), x }, 1))",
+  },
+  ["d.edit.repaint_plan"] = {
+    signature = "d.edit.repaint_plan(options)",
+    text = "RePaint's walk before it is begun: how many steps, and which levels.",
+    params = {
+      { name = "options", type = "table", text = "{process, steps = 250 or T if that is less, grid = \"trailing\", jump = 10, resample = 10, sampler = \"ddpm\"} as edit.repaint" },
+    },
+    returns = {
+      { type = "diffusion.repaint_plan" },
+    },
+    example = "print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })",
+  },
+  ["d.edit.slerp"] = {
+    signature = "d.edit.slerp(a, b, u)",
+    text = "Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a + sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the length of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.",
+    params = {
+      { name = "a", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "b", type = "diffusion.tensor", text = "as a" },
+      { name = "u", type = "number|number[]", text = "0 is a and 1 is b; a list has one for each sample" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as a" },
+    },
+    example = "local a, b = d.randn(1, 100), d.randn(1, 100)\nprint(d.edit.slerp(a, b, 0.5):norm(), a:norm(), ((a + b) / 2):norm())",
+  },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
     text = "A running average of a model's values: a denoiser like the model. Give it, or a list of several, to d.adamw, which updates it at each step: average = r average + (1 - r) values. The first update copies the values; after k updates r is of these: a number, with warmup = true (as it is if not given) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
@@ -2455,6 +2542,17 @@ return {
       { name = "p", type = "number|nil", text = "the probability of such a value, or a larger one, were both sets of one distribution" },
     },
   },
+  ["inversion"] = {
+    signature = "inversion",
+    text = "How an inversion went; prints as a line.",
+    params = {
+      { name = "grid", type = "diffusion.grid", text = "by which ddim comes back" },
+      { name = "evaluations", type = "integer", text = "of the model, those of the way back too" },
+      { name = "residual", type = "number|nil", text = "of exact steps: the largest last change, root mean square of a sample" },
+      { name = "tolerance", type = "number", text = "that the residual was to reach" },
+      { name = "error", type = "number|nil", text = "with check: the largest root mean square of a sample's way from x0" },
+    },
+  },
   ["layer"] = {
     signature = "layer",
     text = "A part of a network, called with tensors once nn.model has given it values; its parts, if it has any, are fields.",
@@ -2716,6 +2814,20 @@ return {
       { type = "diffusion.tensor", text = "x {n,D}" },
     },
   },
+  ["plan"] = {
+    signature = "plan",
+    text = "Where an edit starts, and its steps; prints as a table.",
+    params = {
+      { name = "start", type = "number", text = "the level t where it starts; 0: nothing is to be done" },
+      { name = "steps", type = "integer", text = "how many steps follow, exactly" },
+      { name = "grid", type = "diffusion.grid|nil", text = "these steps; nil where there are none" },
+      { name = "snr", type = "number", text = "signal to noise at the start: a^2/s^2" },
+      { name = "signal", type = "number", text = "a of x_t = a x0 + s eps" },
+      { name = "noise", type = "number", text = "s" },
+      { name = "strength", type = "number|nil", text = "what was asked for" },
+      { name = "evaluations", type = "integer|nil", text = "of the model, once it is done" },
+    },
+  },
   ["process"] = {
     signature = "process",
     text = "A schedule, and how the reverse step is parametrised; it never changes.",
@@ -2931,6 +3043,19 @@ return {
       { type = "number|diffusion.tensor", text = "target" },
     },
   },
+  ["repaint_plan"] = {
+    signature = "repaint_plan",
+    text = "Where RePaint goes: down its grid, with jumps back; prints as a table.",
+    params = {
+      { name = "grid", type = "diffusion.grid" },
+      { name = "jump", type = "integer", text = "steps of a jump back" },
+      { name = "resample", type = "integer", text = "how often each stretch of them is walked" },
+      { name = "jumps", type = "integer", text = "how many jumps there are" },
+      { name = "steps", type = "integer", text = "reverse steps in all" },
+      { name = "times", type = "number[]", text = "every level that is visited, in order, from the first to the data" },
+      { name = "evaluations", type = "integer|nil", text = "of the model, once it is done" },
+    },
+  },
   ["run"] = {
     signature = "run",
     text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
@@ -2949,6 +3074,17 @@ return {
     returns = {
       { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
     },
+  },
+  ["run:back"] = {
+    signature = "run:back([n])",
+    text = "Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run stood n steps ago, with the run's own noise, and the solver's history is forgotten. So RePaint resamples (Lugmayr et al. 2022).",
+    params = {
+      { name = "n", type = "integer", text = "1 if not given; at most the steps taken", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "x" },
+    },
+    example = "local model, process = d.load_model \"digits\"\nlocal run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 20 }\nrun:finish()\nrun:back(10)\nd.image.show(d.cat({ run.x, run:finish() }, 1))",
   },
   ["run:clone"] = {
     signature = "run:clone()",

@@ -68,6 +68,15 @@ local grid = {}
 ---@field p number|nil the probability of such a value, or a larger one, were both sets of one distribution
 local interval = {}
 
+--- How an inversion went; prints as a line.
+---@class diffusion.inversion
+---@field grid diffusion.grid by which ddim comes back
+---@field evaluations integer of the model, those of the way back too
+---@field residual number|nil of exact steps: the largest last change, root mean square of a sample
+---@field tolerance number that the residual was to reach
+---@field error number|nil with check: the largest root mean square of a sample's way from x0
+local inversion = {}
+
 --- A part of a network, called with tensors once nn.model has given it values; its parts, if
 --- it has any, are fields.
 ---@class diffusion.layer
@@ -99,6 +108,18 @@ local objective = {}
 ---@field D integer its dimension
 local oracle = {}
 
+--- Where an edit starts, and its steps; prints as a table.
+---@class diffusion.plan
+---@field start number the level t where it starts; 0: nothing is to be done
+---@field steps integer how many steps follow, exactly
+---@field grid diffusion.grid|nil these steps; nil where there are none
+---@field snr number signal to noise at the start: a^2/s^2
+---@field signal number a of x_t = a x0 + s eps
+---@field noise number s
+---@field strength number|nil what was asked for
+---@field evaluations integer|nil of the model, once it is done
+local plan = {}
+
 --- A schedule, and how the reverse step is parametrised; it never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
@@ -110,6 +131,17 @@ local oracle = {}
 ---@field clip number|string|nil
 ---@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
 local process = {}
+
+--- Where RePaint goes: down its grid, with jumps back; prints as a table.
+---@class diffusion.repaint_plan
+---@field grid diffusion.grid
+---@field jump integer steps of a jump back
+---@field resample integer how often each stretch of them is walked
+---@field jumps integer how many jumps there are
+---@field steps integer reverse steps in all
+---@field times number[] every level that is visited, in order, from the first to the data
+---@field evaluations integer|nil of the model, once it is done
+local repaint_plan = {}
 
 --- A sampler on its way: run() takes a step, `for step in run do` all that are left.
 ---@class diffusion.run
@@ -355,6 +387,63 @@ function d.data.toy.spiral(n, options) end
 ---@param options? table|nil seed; noise = 0.04, a standard deviation, of 1 in all
 ---@return diffusion.set x [n,2]
 function d.data.toy.swiss_roll(n, options) end
+
+--- d.edit: pictures changed by a model that was trained to draw them. Each takes one table of
+--- options, and has a plan of its steps, which prints.
+d.edit = {}
+
+--- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
+--- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
+---@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step}
+---@return diffusion.tensor x as x0
+---@return diffusion.plan plan with evaluations
+function d.edit.img2img(options) end
+
+--- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
+--- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion:
+--- both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u =
+--- 0 and 1 give a and b again.
+---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}
+---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
+---@return diffusion.plan plan with evaluations of the way back
+function d.edit.interpolate(options) end
+
+--- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021,
+--- "Denoising diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance
+--- above 1, and a model that changes fast with x, can keep the residual above it: it says so.
+---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step}
+---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
+---@return diffusion.inversion report
+function d.edit.invert(options) end
+
+--- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
+--- for, from exactly that level.
+---@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}
+---@return diffusion.plan
+function d.edit.plan(options) end
+
+--- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm
+--- 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw
+--- of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each
+--- stretch `resample` times; every step then starts without the solver's history.
+---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, on_step: called with each step and its merged x}
+---@return diffusion.tensor x as x0, and x0 itself where it is kept
+---@return diffusion.repaint_plan plan with evaluations
+function d.edit.repaint(options) end
+
+--- RePaint's walk before it is begun: how many steps, and which levels.
+---@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@return diffusion.repaint_plan
+function d.edit.repaint_plan(options) end
+
+--- Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a +
+--- sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the
+--- length of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.
+---@param a diffusion.tensor {B, ...}
+---@param b diffusion.tensor as a
+---@param u number|number[] 0 is a and 1 is b; a list has one for each sample
+---@return diffusion.tensor as a
+function d.edit.slerp(a, b, u) end
 
 --- A running average of a model's values: a denoiser like the model. Give it, or a list of
 --- several, to d.adamw, which updates it at each step: average = r average + (1 - r) values.
@@ -1941,6 +2030,13 @@ function process:step_variance(t, s, v) end
 ---@param t number|number[]|diffusion.tensor in 1..T, one or B
 ---@return number|diffusion.tensor target
 function process:target(x0, eps, t) end
+
+--- Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run
+--- stood n steps ago, with the run's own noise, and the solver's history is forgotten. So
+--- RePaint resamples (Lugmayr et al. 2022).
+---@param n? integer 1 if not given; at most the steps taken
+---@return diffusion.tensor x
+function run:back(n) end
 
 --- An independent copy: x, the solver's history, its place and its noise counter, or
 --- generators of its own where these make the noise; a function that does is shared.

@@ -22,15 +22,21 @@ local function level_of(schedule, lambda)
   return high
 end
 
+--- The level where the SNR is 3.7e-5; T where it is more everywhere.
+---@param schedule diffusion.schedule
+---@return number t
+function place.last_signal(schedule)
+  if schedule:log_snr(schedule.T) / 2 >= least_lambda then return schedule.T end
+  return level_of(schedule, least_lambda)
+end
+
 --- The level at which a process that predicts eps or score says something of x0, as near to
 --- T as there is one; T for the others.
 ---@param process diffusion.process
 ---@return number t
 function place.last_seen(process)
-  local schedule, predict = process.schedule, process.predict
-  local blind = predict == "eps" or predict == "score"
-  if not blind or schedule:log_snr(schedule.T) / 2 >= least_lambda then return schedule.T end
-  return level_of(schedule, least_lambda)
+  local blind = process.predict == "eps" or process.predict == "score"
+  return blind and place.last_signal(process.schedule) or process.T
 end
 
 -- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at

@@ -155,6 +155,35 @@ function Run.finish(run)
   return run.x
 end
 
+-- The level where a run stands after i steps.
+local function level_after(run, i)
+  if i == 0 then return run.grid[1][1] end
+  return run.grid[i][2]
+end
+
+--- Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run stood n
+--- steps ago, with the run's own noise, and the solver's history is forgotten. So RePaint resamples
+--- (Lugmayr et al. 2022).
+---@param n? integer 1 if not given; at most the steps taken
+---@return diffusion.tensor x
+---@usage local model, process = d.load_model "digits"
+--- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 20 }
+--- run:finish()
+--- run:back(10)
+--- d.image.show(d.cat({ run.x, run:finish() }, 1))
+function Run.back(run, n)
+  if n == nil then n = 1 end
+  if run.solver.upward then opts.fail("run:back: %s goes from data to noise, so there is none to add", run.name) end
+  if not (type(n) == "number" and math.tointeger(n) and n >= 1 and n <= run.i) then
+    opts.fail("run:back: a number of steps in 1..%d, the steps taken, expected, got %s", run.i, opts.shown(n))
+  end
+  local factor, variance = run.process:q_moments(1, level_after(run, run.i - n), level_after(run, run.i))
+  rawset(run, "draws", run.drawn)
+  local x = core.unscope(noise.of(run)(math.sqrt(variance), factor, run.x))
+  rawset(run, "now", { x = x, i = run.i - math.tointeger(n), history = {}, drawn = run.draws })
+  return x
+end
+
 -- A run from its fields, ready to step.
 local function new(fields)
   local run = setmetatable({}, Run)

@@ -1,0 +1,165 @@
+-- Between two pictures: through noise that both share (Ho et al. 2020, sec. 4.3), or along the
+-- great circle between the noises from which ddim draws them.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+local sampler = require "diffusion.sampler"
+local given = require "diffusion.edit.given"
+local inversion = require "diffusion.edit.inversion"
+local plan = require "diffusion.edit.plan"
+
+local interpolate = {}
+
+-- ==== slerp ==================================================================================
+
+local function same_shape(where, a, b)
+  if opts.shape_text(a) ~= opts.shape_text(b) then
+    opts.fail("%s: a is %s, but b is %s", where, opts.shape_text(a), opts.shape_text(b))
+  end
+end
+
+-- A finite number for each sample.
+local function shares(where, u, B)
+  if type(u) == "number" then
+    local list = {}
+    for k = 1, B do list[k] = u end
+    u = list
+  end
+  if type(u) ~= "table" or #u ~= B then
+    opts.fail("%s: u must be a number or a list of %d, one a sample, got %s", where, B,
+      type(u) == "table" and ("%d numbers"):format(#u) or opts.shown(u))
+  end
+  for k, v in ipairs(u) do
+    if type(v) ~= "number" or v ~= v or math.abs(v) == math.huge then
+      opts.fail("%s: u must hold finite numbers, but number %d is %s", where, k, opts.shown(v))
+    end
+  end
+  return u
+end
+
+-- The angle between each a and b: of unit vectors, 2 atan(|a - b|/|a + b|), which loses no
+-- digits near 0 and pi as acos does. 0 where one of them is 0.
+local function angles(a, b)
+  local B = a:size(1)
+  local function unit(x)
+    x = x:reshape(B, x:numel() // B)
+    return x / x:square():sum(2, true):sqrt()
+  end
+  local p, q = unit(a), unit(b)
+  local function length(x) return x:square():sum(2):sqrt():totable() end
+  local apart, along, theta = length(p - q), length(p + q), {}
+  for k = 1, B do
+    theta[k] = apart[k] == apart[k] and 2 * math.atan(apart[k], along[k]) or 0
+  end
+  return theta
+end
+
+--- Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a + sin(u
+--- theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the length
+--- of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.
+---@param a diffusion.tensor {B, ...}
+---@param b diffusion.tensor as a
+---@param u number|number[] 0 is a and 1 is b; a list has one for each sample
+---@return diffusion.tensor as a
+---@usage local a, b = d.randn(1, 100), d.randn(1, 100)
+--- print(d.edit.slerp(a, b, 0.5):norm(), a:norm(), ((a + b) / 2):norm())
+function interpolate.slerp(a, b, u)
+  local where = "edit.slerp"
+  given.data(where, "a", a)
+  given.data(where, "b", b)
+  same_shape(where, a, b)
+  u = shares(where, u, a:size(1))
+  local ca, cb = {}, {}
+  for k, theta in ipairs(angles(a, b)) do
+    local sine = math.sin(theta)
+    if sine < 1e-6 then ca[k], cb[k] = 1 - u[k], u[k]
+    else ca[k], cb[k] = math.sin((1 - u[k]) * theta) / sine, math.sin(u[k] * theta) / sine end
+  end
+  return core.ops.mix(ca, a, cb, b)
+end
+
+-- ==== interpolate ============================================================================
+
+local where = "edit.interpolate"
+
+-- The noisy mixtures, one tensor for each u: by the same noise for both, linearly.
+local function by_noise(o, seed, start)
+  local a = o.process:q_sample(o.a, start, { seed = seed })
+  local b = o.process:q_sample(o.b, start, { seed = seed })
+  return function(u) return core.ops.mix(1 - u, a, u, b) end
+end
+
+local function by_inversion(o, grid)
+  local function inverted(x)
+    return (inversion.invert(given.sampling(o, { x0 = x, start = grid[1][1], grid = grid, tolerance = o.tolerance })))
+  end
+  local a, b = inverted(o.a), inverted(o.b)
+  return function(u) return interpolate.slerp(a, b, u) end
+end
+
+-- A sample's classes for each of its n mixtures.
+local function classes(class, n)
+  if type(class) == "table" then
+    class = core.tensor(opts.whole_numbers(where .. ": class", class), { dtype = "i64" })
+  end
+  return core.is_tensor(class) and class:repeat_each(n) or class
+end
+
+-- The default sampler and level of each way.
+local function settled(o)
+  local inverted = o.by == "inversion"
+  if inverted and o.sampler ~= nil and o.sampler ~= "ddim" then
+    opts.fail("%s: by inversion the sampler is ddim, whose steps are inverted; got %s", where, opts.shown(o.sampler))
+  end
+  o.sampler = o.sampler or inverted and "ddim" or "unipc"
+  o.start = o.at or inverted and inversion.start(o.process) or math.max(1, o.process.T // 2)
+  if not (o.start > 0 and o.start <= o.process.T) then
+    opts.fail("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
+  end
+  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
+end
+
+local rules = plan.rules()
+rules.start, rules.strength = nil, nil
+rules.a, rules.b, rules.sampler = { "any", required = true }, { "any", required = true }, { "any" }
+rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
+rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
+rules.tolerance = { "number", default = 1e-5, above = 0 }
+given.rules(rules)
+
+--- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
+--- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both
+--- are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1
+--- give a and b again.
+---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
+--- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
+--- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
+--- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}
+---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
+---@return diffusion.plan plan with evaluations of the way back
+---@usage local model, process = d.load_model "digits"
+--- local x0 = d.image.to_float(d.data.digits().x)
+--- local x = d.edit.interpolate{ model = model, process = process, a = x0:narrow(1, 1, 2), b = x0:narrow(1, 3, 2),
+---                               u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }
+--- d.image.show(d.image.grid(x, { columns = 5 }))
+function interpolate.interpolate(options)
+  local o = opts.check(where, options, rules)
+  opts.denoiser(where, o.model)
+  local a, b = given.data(where, "a", o.a), given.data(where, "b", o.b)
+  same_shape(where, a, b)
+  settled(o)
+  local u = type(o.u) == "number" and { o.u } or o.u
+  if #u == 0 then opts.fail("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
+  shares(where, u, #u)
+  local p, seed = plan.of(where, o), o.seed or core.random_seed()
+  local between = o.by == "noise" and by_noise(o, seed, p.start) or by_inversion(o, p.grid)
+  local mixed, shape = {}, a:shape()
+  for k, v in ipairs(u) do mixed[k] = between(v) end
+  shape[1] = shape[1] * #u
+  local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = p.grid, seed = seed, on_step = o.on_step,
+    init = core.ops.stack(mixed, 2):reshape(shape), class = classes(o.class, #u) }))
+  run:finish()
+  p.evaluations = run.evaluations
+  return run.x, p
+end
+
+return interpolate

@@ -1,0 +1,85 @@
+-- From data to the noise that ddim turns into it, with what tells how well that went.
+local opts = require "diffusion.opts"
+local sampler = require "diffusion.sampler"
+local place = require "diffusion.sampler.place"
+local given = require "diffusion.edit.given"
+local plan = require "diffusion.edit.plan"
+
+local inversion = {}
+
+--- How an inversion went; prints as a line.
+---@class diffusion.inversion
+---@field grid diffusion.grid by which ddim comes back
+---@field evaluations integer of the model, those of the way back too
+---@field residual number|nil of exact steps: the largest last change, root mean square of a sample
+---@field tolerance number that the residual was to reach
+---@field error number|nil with check: the largest root mean square of a sample's way from x0
+local Inversion = { __name = "diffusion.inversion" }
+Inversion.__index = Inversion
+
+function Inversion.__tostring(r)
+  local lines = { ("inversion to t = %g in %d steps, %d evaluations"):format(r.grid[1][1], #r.grid, r.evaluations) }
+  if r.residual then
+    lines[#lines + 1] = ("residual %.2g, %s the tolerance of %.2g"):format(r.residual,
+      r.residual <= r.tolerance and "within" or "NOT within", r.tolerance)
+  end
+  if r.error then lines[#lines + 1] = ("ddim comes back to x0 within %.2g"):format(r.error) end
+  return table.concat(lines, "; ")
+end
+
+--- The whole level at which an inversion ends unless told: T, or before it the last where the SNR
+--- is 3.7e-5 or more. Beyond, floats hold too few digits of x0 for it to come back.
+---@param process diffusion.process
+---@return integer t
+function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
+
+local rules = plan.rules()
+rules.x0, rules.strength, rules.seed = { "any", required = true }, nil, nil
+rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
+rules.tolerance = { "number", default = 1e-5, above = 0 }
+rules.iterations = { "integer", default = 100, min = 1 }
+given.rules(rules).seed = nil
+
+-- The largest distance of a sample from where ddim comes back to, and what that cost.
+local function way_back(o, xt, grid)
+  local run = sampler.steps(given.sampling(o, { sampler = "ddim", grid = grid, init = xt }))
+  return math.max(table.unpack(given.gaps(run:finish(), o.x0))), run.evaluations
+end
+
+--- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, "Denoising
+--- diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model
+--- that changes fast with x, can keep the residual above it: it says so.
+---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
+--- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole
+--- level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
+--- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
+--- and reports the error, class, guidance, self_condition, on_step}
+---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
+---  comes back
+---@return diffusion.inversion report
+---@usage local model, process = d.load_model "digits"
+--- local x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 2))
+--- local xt, report = d.edit.invert{ model = model, process = process, x0 = x0, steps = 20, check = true }
+--- print(report, xt:std())
+function inversion.invert(options)
+  local where = "edit.invert"
+  local o = opts.check(where, options, rules)
+  opts.denoiser(where, o.model)
+  given.data(where, "x0", o.x0)
+  o.start = o.start or inversion.start(o.process)
+  if o.start == 0 then opts.fail("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
+  local grid = plan.of(where, o).grid
+  local run = sampler.steps(given.sampling(o, { init = o.x0, grid = grid, on_step = o.on_step,
+    sampler = { "ddim_inversion", exact = o.exact, tolerance = o.tolerance, iterations = o.iterations } }))
+  local xt = run:finish()
+  local report = { grid = grid, residual = run.history.residual, tolerance = o.tolerance,
+    evaluations = run.evaluations }
+  if o.check then
+    local more
+    report.error, more = way_back(o, xt, grid)
+    report.evaluations = report.evaluations + more
+  end
+  return xt, setmetatable(report, Inversion)
+end
+
+return inversion

@@ -1,0 +1,112 @@
+-- From which level, and in which steps: a plan never takes a step more or fewer than it says.
+local opts = require "diffusion.opts"
+local made = require "diffusion.grid.made"
+local grids = require "diffusion.grid"
+local place = require "diffusion.sampler.place"
+
+local plan = {}
+
+--- Where an edit starts, and its steps; prints as a table.
+---@class diffusion.plan
+---@field start number the level t where it starts; 0: nothing is to be done
+---@field steps integer how many steps follow, exactly
+---@field grid diffusion.grid|nil these steps; nil where there are none
+---@field snr number signal to noise at the start: a^2/s^2
+---@field signal number a of x_t = a x0 + s eps
+---@field noise number s
+---@field strength number|nil what was asked for
+---@field evaluations integer|nil of the model, once it is done
+local Plan = { __name = "diffusion.plan" }
+Plan.__index = Plan
+
+local function strength_text(p)
+  if not p.strength then return "" end
+  local asked = p.strength * p.T
+  local why = asked ~= p.start and (asked - p.start >= 1 and "; before it SNR < 3.7e-5" or "; rounded") or ""
+  return (" (strength %g of it is %g%s)"):format(p.strength, asked, why)
+end
+
+function Plan.__tostring(p)
+  if p.steps == 0 then return ("plan: from t = 0 of %d%s: 0 steps, x0 stays"):format(p.T, strength_text(p)) end
+  return ("plan: from t = %g of %d%s in %d steps\n  x_t = %.4g x0 + %.4g eps, SNR %.4g\n%s"):format(p.start, p.T,
+    strength_text(p), p.steps, p.signal, p.noise, p.snr, p.grid)
+end
+
+--- The options of a plan, for opts.check.
+---@return table<string, table>
+function plan.rules()
+  return { process = { "process", required = true }, start = { "number" },
+    strength = { "number", min = 0, max = 1 }, steps = { "integer", min = 1 }, grid = { "table" } }
+end
+
+-- strength T, to the nearest level (half up); where a process that predicts eps is blind so
+-- near to T, the last level at which it isn't.
+local function by_strength(where, process, strength)
+  local T = process.T
+  local t = math.floor(strength * T + 0.5)
+  if t == 0 and strength > 0 then
+    opts.fail("%s: strength = %g of T = %d is t = %g, below the first level; take %g or more, or start = %g", where,
+      strength, T, strength * T, 1 / T, strength * T)
+  end
+  return math.min(t, place.last_seen(process))
+end
+
+local function start_of(where, o)
+  local T = o.process.T
+  if (o.start == nil) == (o.strength == nil) then
+    opts.fail("%s: exactly one of start (a level t in 0..%d) and strength (in 0..1) expected, got %s", where, T,
+      o.start and "both" or "neither")
+  end
+  if o.strength then return by_strength(where, o.process, o.strength) end
+  if not (o.start >= 0 and o.start <= T) then
+    opts.fail("%s: start must be a level in 0..T = %d, got %g", where, T, o.start)
+  end
+  return math.tointeger(o.start) or o.start
+end
+
+-- N times from the start down: start (N - i)/N, whole ones (half up) but for a real start.
+local function trailing(where, start, N)
+  local most = math.max(1, math.floor(start))
+  N = N or most
+  if N > most then
+    opts.fail("%s: %d steps from t = %g, but only %d start at a whole level of their own; take fewer, a higher start, "
+      .. "or a grid of real levels as d.grid.karras", where, N, start, most)
+  end
+  local times = { start }
+  for i = 2, N do times[i] = math.floor(start * (N - i + 1) / N + 0.5) end
+  return times
+end
+
+-- The start, and what of a grid lies below it.
+local function below(where, start, grid, process)
+  if opts.kind(grid) ~= "grid" then grid = grids.grid.list(process, grid) end
+  if grid.T ~= process.T then
+    opts.fail("%s: grid has T = %d, but the process has T = %d", where, grid.T, process.T)
+  end
+  local times = { start }
+  for _, t in ipairs(grid:times()) do
+    if t < start then times[#times + 1] = t end
+  end
+  return times, grid.name, grid.last
+end
+
+--- The plan of options as above.
+---@param where string "edit.img2img"
+---@param o table
+---@return diffusion.plan
+function plan.of(where, o)
+  if o.steps and o.grid then opts.fail("%s: steps = %d and a grid; one of the two expected", where, o.steps) end
+  local schedule, T = o.process.schedule, o.process.T
+  local start = start_of(where, o)
+  local p = { start = start, strength = o.strength, T = T, steps = 0, snr = math.huge, signal = 1, noise = 0 }
+  if start > 0 then
+    local times, name, last
+    if o.grid then times, name, last = below(where, start, o.grid, o.process)
+    else times, name, last = trailing(where, start, o.steps), "trailing", 0 end
+    p.grid = made.checked(name, times, T, schedule, last)
+    p.steps, p.snr, p.signal, p.noise = #p.grid, schedule:snr(start), schedule:signal(start), schedule:noise(start)
+  end
+  return setmetatable(p, Plan)
+end
+
+return plan

@@ -1,0 +1,167 @@
+-- RePaint: Lugmayr et al. 2022, "RePaint: inpainting using denoising diffusion probabilistic
+-- models", algorithm 1. After each reverse step the kept part of x is replaced by x0 noised to
+-- that level, with a draw of its own; and again and again the walk jumps back, so that the two
+-- parts come to agree.
+local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
+local opts = require "diffusion.opts"
+local sampler = require "diffusion.sampler"
+local noise = require "diffusion.sampler.noise"
+local place = require "diffusion.sampler.place"
+local given = require "diffusion.edit.given"
+
+local repaint = {}
+
+-- ==== the walk ===============================================================================
+
+--- Where RePaint goes: down its grid, with jumps back; prints as a table.
+---@class diffusion.repaint_plan
+---@field grid diffusion.grid
+---@field jump integer steps of a jump back
+---@field resample integer how often each stretch of them is walked
+---@field jumps integer how many jumps there are
+---@field steps integer reverse steps in all
+---@field times number[] every level that is visited, in order, from the first to the data
+---@field evaluations integer|nil of the model, once it is done
+local Walk = { __name = "diffusion.repaint_plan" }
+Walk.__index = Walk
+
+function Walk.__tostring(w)
+  return ("repaint: %d reverse steps, %d of the grid and %d after %d jumps back of %d (resample = %d)\n%s"):format(
+    w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
+end
+
+-- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
+-- and there is room for one; from the data there is none.
+local function jumps_from(left, n, jump) return left >= 1 and (left - 1) % jump == 0 and left + jump <= n end
+
+-- The walk as moves: 1 a reverse step, -jump a jump back.
+local function moves_of(n, jump, resample)
+  local moves, jumped, left = {}, {}, n
+  while left > 0 do
+    moves[#moves + 1], left = 1, left - 1
+    local done = jumped[left] or 0
+    if done < resample - 1 and jumps_from(left, n, jump) then
+      moves[#moves + 1], jumped[left], left = -jump, done + 1, left + jump
+    end
+  end
+  return moves
+end
+
+local function times_of(grid, moves)
+  local at, times = 0, { grid[1][1] }
+  for k, move in ipairs(moves) do
+    at = at + move
+    times[k + 1] = at == 0 and grid[1][1] or grid[at][2]
+  end
+  return times
+end
+
+-- The plan, and its moves.
+local function walk_of(where, o)
+  local solver, name = given.downward(where, o.sampler)
+  if not o.grid and not solver.whole then o.steps = o.steps or math.min(250, o.process.T) end
+  local grid = place.grid(o, name, solver)
+  if grid.last > 0 then
+    opts.fail("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
+  end
+  local n = #grid
+  if o.resample > 1 and o.jump >= n then
+    opts.fail("%s: a jump of %d steps has no room in %d; take a shorter one, more steps, or resample = 1", where,
+      o.jump, n)
+  end
+  local moves = moves_of(n, o.jump, o.resample)
+  local jumps = (#moves - n) // (o.jump + 1)
+  return setmetatable({ grid = grid, jump = o.jump, resample = o.resample, jumps = jumps, steps = n + jumps * o.jump,
+    times = times_of(grid, moves) }, Walk), moves
+end
+
+local function plan_rules()
+  return { process = { "process", required = true }, steps = { "integer", min = 1 }, grid = { "any" },
+    sampler = { "any", default = "ddpm" }, jump = { "integer", default = 10, min = 1 },
+    resample = { "integer", default = 10, min = 1 } }
+end
+
+--- RePaint's walk before it is begun: how many steps, and which levels.
+---@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10,
+---  resample = 10, sampler = "ddpm"} as edit.repaint
+---@return diffusion.repaint_plan
+---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
+function repaint.plan(options)
+  local where = "edit.repaint_plan"
+  return (walk_of(where, opts.check(where, options, plan_rules())))
+end
+
+-- ==== the picture ============================================================================
+
+-- keep as true and false that lie over x0, or a sentence.
+local function mask_of(where, keep, x0)
+  if not core.is_tensor(keep) then opts.fail("%s: keep must be a tensor, got %s", where, opts.shown(keep)) end
+  local kept = keep:ne(0)
+  if not keep:eq(1):eq(kept):all() then
+    opts.fail("%s: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from %g to %g with other "
+      .. "values between; threshold it, as keep:gt(0.5)", where, keep:min():item(), keep:max():item())
+  end
+  local fine, over = pcall(core.ops.where, kept, x0, x0)
+  if not fine or opts.shape_text(over) ~= opts.shape_text(x0) then
+    opts.fail("%s: keep is %s, which doesn't lie over x0 %s; the same shape expected, or one that broadcasts to it",
+      where, opts.shape_text(keep), opts.shape_text(x0))
+  end
+  return kept
+end
+
+-- One reverse step, after which the kept part is x0 at that level, with a draw of its own.
+local function reverse(run, kept, x0, fresh)
+  local step = run()
+  run.x = gradient.scope(function()
+    local schedule, s = run.process.schedule, step.s
+    local known = s == 0 and x0 or fresh(schedule:noise(s), schedule:signal(s), x0)
+    return core.ops.where(kept, known, run.x)
+  end)
+  step.x = run.x
+  return step
+end
+
+local rules = plan_rules()
+rules.x0, rules.keep = { "any", required = true }, { "any", required = true }
+given.rules(rules)
+
+--- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1).
+--- Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its
+--- own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch
+--- `resample` times; every step then starts without the solver's history.
+---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
+--- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less,
+--- grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed,
+--- class, guidance, self_condition, on_step: called with each step and its merged x}
+---@return diffusion.tensor x as x0, and x0 itself where it is kept
+---@return diffusion.repaint_plan plan with evaluations
+---@usage local model, process = d.load_model "digits"
+--- local x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 4))
+--- local keep = d.cat({ d.ones(4, 8, 1), d.zeros(4, 8, 1) }, 1)
+--- local x, plan = d.edit.repaint{ model = model, process = process, x0 = x0, keep = keep, steps = 20, jump = 5,
+---                                 resample = 4, seed = 1 }
+--- print(plan.steps)
+--- d.image.show(d.cat({ x0, x0 * keep - (1 - keep), x }, 1))
+function repaint.repaint(options)
+  local where = "edit.repaint"
+  local o = opts.check(where, options, rules)
+  opts.denoiser(where, o.model)
+  local x0 = given.data(where, "x0", o.x0)
+  local kept = mask_of(where, o.keep, x0)
+  local walk, moves = walk_of(where, o)
+  local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = walk.grid, shape = x0:shape(),
+    seed = o.seed }))
+  local fresh = noise.of(run)
+  for _, move in ipairs(moves) do
+    if move < 0 then run:back(-move)
+    else
+      local step = reverse(run, kept, x0, fresh)
+      if o.on_step then o.on_step(step) end
+    end
+  end
+  walk.evaluations = run.evaluations
+  return run.x, walk
+end
+
+return repaint
