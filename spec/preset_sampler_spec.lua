@@ -138,3 +138,83 @@ describe("edm-churn", function()
     end
   end)
 end)
+
+-- A step's x as numbers: mix of plain numbers, no noise; m, the x0 of each call, is given.
+local function steps_of(sampler, values, times, count)
+  local asked, terms = 0, 0
+  local function mix(...)
+    local sum = 0
+    for i = 1, select("#", ...), 2 do sum = sum + select(i, ...) * select(i + 1, ...) end
+    terms = select("#", ...) // 2
+    return sum
+  end
+  local step = d.sampler.step(sampler, function()
+    asked = asked + 1
+    return values[asked], 0
+  end, process, { mix = mix, mix_path = function(_, _, _, _, ...) return mix(...) end })
+  local history, x = {}, 0
+  for i = 1, #times - 1 do
+    x = step(0.3, { t = times[i], s = times[i + 1], i = count - #times + 1 + i, n = count }, history)
+  end
+  return x, terms
+end
+
+describe("a preset's own option", function()
+  it("lowers the order of dpm-solver-2m's last step below 10 steps", function()
+    local function terms(name, count)
+      return select(2, steps_of(d.sampler.preset(name), { 1, 2, 3 }, { 300, 200, 100, 50 }, count))
+    end
+    assert.same({ 2, 3 }, { terms("dpm-solver-2m", 9), terms("dpm-solver-2m", 10) })
+    assert.same({ 3, 3 }, { terms("k-diffusion-dpmpp-2m", 9), terms("k-diffusion-dpmpp-2m", 10) })
+  end)
+
+  it("has diffusers' wrong sign: (1 - e^-2h - 2h)/(2h)^2 - 1/2 times D2", function()
+    local times, m = { 500, 380, 300, 150 }, { 0.7, -0.2, 0.5 }
+    local l, h = {}, nil
+    for i, t in ipairs(times) do l[i] = schedule:log_snr(t) / 2 end
+    h = l[4] - l[3]
+    local r0, r1, k = (l[3] - l[2]) / h, (l[2] - l[1]) / h, 1 - math.exp(-2 * h)
+    local a, b = (m[3] - m[2]) / r0, (m[2] - m[1]) / r1
+    local D1, D2 = a + r0 / (r0 + r1) * (a - b), (a - b) / (r0 + r1)
+    local want = schedule:noise(150) / schedule:noise(300) * math.exp(-h) * 0.3
+      + schedule:signal(150) * (k * m[3] + (1 - k / (2 * h)) * D1 + ((k - 2 * h) / (2 * h) ^ 2 - 0.5) * D2)
+    assert.near(want, (steps_of(d.sampler.preset "diffusers-dpmpp-3m-sde-wrong-sign", m, times, 50)), 1e-9)
+  end)
+
+  it("gives previous-by-stride the stride of all its steps where a run takes fewer", function()
+    local function to(steps)
+      return (steps_of(d.sampler.preset("diffusers-ddim-previous-by-stride", { steps = steps }), { 1 }, { 700, 650 }, 10))
+    end
+    assert.near(schedule:signal(680), to(50), 1e-9)
+    assert.near(schedule:signal(600), to(nil), 1e-9)
+  end)
+
+  it("gives singlestep's last step a block of its own only where the order divides the steps", function()
+    for _, row in ipairs { { 4, 2, 2 }, { 5, 2, 2 }, { 6, 3, 2 }, { 5, 3, 3 } } do -- x and values in the last
+      local count, order, want = table.unpack(row)
+      local times = {}
+      for i = 0, count do times[i + 1] = 800 - 120 * i end
+      local _, terms = steps_of({ "dpmpp_singlestep", order = order }, { 1, 2, 3, 4, 5, 6 }, times, count)
+      assert.equal(want, terms, ("%d steps of order %d"):format(count, order))
+    end
+  end)
+end)
+
+describe("weighted points in many dimensions", function()
+  it("have the density of a sum of Gaussians, weights and all", function()
+    local points = require "diffusion.oracle.points"
+    local y, w = d.randn({ 3, 20 }, { seed = 1 }) * 0.3, { 0.1, 0.3, 0.6 }
+    local oracle = points.new(y, { weights = d.tensor(w) })
+    local x, a, s = d.randn({ 2, 20 }, { seed = 2 }) * 0.3, schedule:signal(400), schedule:noise(400)
+    local got = oracle:log_prob(x, { a = a, s = s }):totable()
+    for b, row in ipairs(x:totable()) do
+      local total = 0
+      for i, point in ipairs(y:totable()) do
+        local square = 0
+        for k = 1, 20 do square = square + (row[k] - a * point[k]) ^ 2 end
+        total = total + w[i] * math.exp(-square / (2 * s ^ 2)) / (2 * math.pi * s ^ 2) ^ 10
+      end
+      assert.near(math.log(total), got[b], 1e-4)
+    end
+  end)
+end)
