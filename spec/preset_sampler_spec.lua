@@ -218,3 +218,26 @@ describe("weighted points in many dimensions", function()
     end
   end)
 end)
+
+describe("a batch of none", function()
+  local function none(sampler, p)
+    local x = d.sample { model = function(x) return x * 0.5 end, process = p, shape = { 0, 2 }, steps = 3,
+                         sampler = sampler }
+    assert.same({ 0, 2 }, x:shape())
+  end
+
+  it("is sampled by every preset that starts from noise, and with a dynamic threshold", function()
+    for _, name in ipairs(d.sampler.presets()) do
+      if not name:find "inverse" and not name:find "flow" then
+        none(d.sampler.preset(name), process)
+      end
+    end
+    none("ddim", d.process { schedule = schedule, clip = "dynamic" })
+  end)
+
+  it("goes up by exact inversion, too", function()
+    local x = d.sample { model = function(x) return x * 0.5 end, process = process, init = d.zeros(0, 2), steps = 3,
+                         sampler = { "ddim_inversion", exact = true } }
+    assert.same({ 0, 2 }, x:shape())
+  end)
+end)
