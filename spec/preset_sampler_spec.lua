@@ -1,5 +1,5 @@
 -- Presets of samplers, each held to what its peer computes, written out anew: on the exact moments of Gaussian
--- data, or on the coefficients of a step.
+-- data, or on the coefficients of a step. Of samplers besides: options of one step, and a batch of none.
 local d = require "diffusion"
 
 local process = d.process { schedule = d.schedule.vp { T = 1000 } }
@@ -67,7 +67,7 @@ local function lms()
   end
 end
 
--- Ho et al. 2020 in y: the posterior's mean and variance; k-diffusion's dpmpp_2m_sde by its covariances.
+-- Ho et al. 2020 in y: the posterior's mean and variance.
 local function ddpm()
   local v = 1 + sigma[1] ^ 2
   for i = 1, n do
@@ -170,9 +170,9 @@ describe("a preset's own option", function()
 
   it("has diffusers' wrong sign: (1 - e^-2h - 2h)/(2h)^2 - 1/2 times D2", function()
     local times, m = { 500, 380, 300, 150 }, { 0.7, -0.2, 0.5 }
-    local l, h = {}, nil
+    local l = {}
     for i, t in ipairs(times) do l[i] = schedule:log_snr(t) / 2 end
-    h = l[4] - l[3]
+    local h = l[4] - l[3]
     local r0, r1, k = (l[3] - l[2]) / h, (l[2] - l[1]) / h, 1 - math.exp(-2 * h)
     local a, b = (m[3] - m[2]) / r0, (m[2] - m[1]) / r1
     local D1, D2 = a + r0 / (r0 + r1) * (a - b), (a - b) / (r0 + r1)
@@ -183,7 +183,8 @@ describe("a preset's own option", function()
 
   it("gives previous-by-stride the stride of all its steps where a run takes fewer", function()
     local function to(steps)
-      return (steps_of(d.sampler.preset("diffusers-ddim-previous-by-stride", { steps = steps }), { 1 }, { 700, 650 }, 10))
+      local sampler = d.sampler.preset("diffusers-ddim-previous-by-stride", { steps = steps })
+      return (steps_of(sampler, { 1 }, { 700, 650 }, 10))
     end
     assert.near(schedule:signal(680), to(50), 1e-9)
     assert.near(schedule:signal(600), to(nil), 1e-9)
