@@ -70,6 +70,14 @@ describe("an impossible grid", function()
     check(grid.beta(zero, 100, { round = true }), 100, 1000, true, "beta")
   end)
 
+  it("take a sigma that rounding has put just past an end for that end", function()
+    local sd = d.schedule.scaled_linear()
+    for _, off in ipairs { -5e-10, 0, 5e-10 } do
+      assert.same({ 1000, 1 }, grid.sigmas(sd, { sd:sigma(1000) * (1 + off), sd:sigma(1) * (1 - off) }):times())
+    end
+    fails("sigma", grid.sigmas, sd, { sd:sigma(1000) * (1 + 1e-6) })
+  end)
+
   it("of coinciding levels says which", function()
     fails("take fewer steps", grid.karras, d.schedule.ve { T = 2, sigma_min = 1, sigma_max = 1 + 1e-12 }, 1000)
   end)

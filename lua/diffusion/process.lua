@@ -24,6 +24,7 @@ local Process = core.process_methods -- q_sample ... convert: csrc/binding/lproc
 local function dynamic(x0)
   if type(x0) == "number" then return math.max(-1, math.min(1, x0)) end
   local B = x0:size(1)
+  if B == 0 then return x0 end
   local q = x0:abs():reshape(B, x0:numel() // B):quantile(0.995, 2):maximum(1):over(x0)
   return x0:minimum(q):maximum(-q) / q
 end

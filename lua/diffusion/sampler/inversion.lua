@@ -32,6 +32,7 @@ end
 -- y where y = toward(y), from a first guess; and the residual.
 local function fixed_point(y, toward, mix, o)
   local B = y:size(1)
+  if B == 0 then return y, 0 end
   local far, change = start(B)
   local residual = 0
   for _ = 1, o.iterations do

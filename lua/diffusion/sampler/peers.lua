@@ -144,6 +144,7 @@ local function capped(make)
     local function threshold(x, t)
       local x0, eps = denoise(x, t)
       local B = x:size(1)
+      if B == 0 then return x0, eps end
       local q = x0:abs():reshape(B, x0:numel() // B):quantile(opts.ratio, 2)
       q = q:maximum(1):minimum(opts.most):over(x0)
       return x0:minimum(q):maximum(-q) / q, eps
