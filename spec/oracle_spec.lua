@@ -280,6 +280,7 @@ describe("oracles refuse", function()
     fails("isn't symmetric", o.gaussian, { cov = { { 1, 1 }, { 0, 1 } } })
     fails("give one of 'std' and 'covs'", o.mixture, { means = { { 1 } } })
     fails("means must be {K,D}, got [2]", o.mixture, { means = { 1, 2 }, std = 1 })
+    fails("mixture: means must be finite numbers", o.mixture, { means = { { 0 / 0 }, { 1 } }, std = 1 })
     fails("weights has 1 entries, 2 expected", o.mixture, { means = { { 1 }, { 2 } }, std = 1, weights = { 1 } })
     fails("weights must be positive, entry 2 is 0", o.mixture,
       { means = { { 1 }, { 2 } }, std = 1, weights = { 1, 0 } })

@@ -85,6 +85,7 @@ end
 -- variance {K,1,1} or {K,1,D}; axes {K,D,D} in columns, or nil
 local function new(name, means, variance, axes, weights, fields)
   local K, D = means:size(1), means:size(2)
+  if not means:isfinite():all() then opts.fail("%s: means must be finite numbers", name) end
   fields.K, fields.D, fields.work = K, D, 2 * K * D
   fields.weights = given.weights(name, weights, K)
   fields._means, fields._variance, fields._axes = means, variance, axes
