@@ -119,4 +119,20 @@ describe("lesson", function()
     assert(tonumber(exact) < tonumber(explicit) / 20, out)
     is_picture "editing.png"
   end)
+
+  it("11: flow matching and reflow", function()
+    local out = lesson("11_flow_matching", { "total = 1200", "total = 300", "steps = 1200", "steps = 300",
+      "size = 256", "size = 128", "hidden = 128", "hidden = 32", "shape = { 10000, 2 }", "shape = { 2000, 2 }",
+      "run(model, 1000", "run(model, 200", "moons(2000", "moons(200" })
+    local number = " +(%-?%d%.%d+)"
+    local pattern = number:rep(6)
+    local one, two, four, eight, fifty, bent = out:match("\nflow" .. pattern)
+    local again, _, _, _, _, straight = out:match("\nreflow" .. pattern)
+    for k, pair in ipairs { { two, one }, { four, two }, { eight, four }, { fifty, eight } } do
+      assert(tonumber(pair[1]) < tonumber(pair[2]), ("column %d\n%s"):format(k + 1, out))
+    end
+    assert(tonumber(again) < tonumber(one) / 10, out) -- in one step what took the first many
+    assert(tonumber(straight) < tonumber(bent) / 10, out)
+    is_plot "flow.png"
+  end)
 end)
