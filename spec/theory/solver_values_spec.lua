@@ -8,6 +8,7 @@
 --   the straight path of 100 steps, 100, 90 .. 10; 99, 90 .. 10 for what divides by a.
 -- Between levels of the linear schedule a solver finds the level by its sigma, a^2 + s^2 = 1.
 local d = require "diffusion"
+local called = require "spec.support.called"
 local families = require "diffusion.sampler.families"
 
 local mean, std = 0.3, 0.5
@@ -228,16 +229,6 @@ local function down(t, by)
   return list
 end
 
-local function title(sampler)
-  if type(sampler) == "string" then return sampler end
-  local words = {}
-  for k, v in pairs(sampler) do
-    if k ~= 1 then words[#words + 1] = k .. " = " .. tostring(v) end
-  end
-  table.sort(words)
-  return sampler[1] .. ", " .. table.concat(words, ", ")
-end
-
 -- Where it has to start on the straight path.
 local function first_of(sampler)
   local _, solver = families.resolve(sampler)
@@ -246,7 +237,7 @@ end
 
 describe("mean and variance in 50 digits:", function()
   for _, row in ipairs(values) do
-    it(title(row[1]), function()
+    it(called(row[1]), function()
       holds(row[1], linear, down(1000, 100), row[2], row[3])
       holds(row[1], linear, down(1000, 50), row[4], row[5])
       holds(row[1], edm, down(18, 1), row[6], row[7])

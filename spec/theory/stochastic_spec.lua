@@ -1,21 +1,11 @@
 -- Samplers that add noise: how fast they come to the reverse SDE's paths and to its law, which of
 -- them are one another, and that noise = "brownian" is one path for any number of steps.
 local d = require "diffusion"
+local called = require "spec.support.called"
 local fails = require "spec.support.fails"
 
 local mixture = d.oracle.mixture { means = { { -1 }, { 0.4 }, { 1.2 } }, std = { 0.3, 0.2, 0.4 },
                                    weights = { 0.3, 0.5, 0.2 } }
-
--- By name, or with an option.
-local function called(sampler)
-  if type(sampler) == "string" then return sampler end
-  local words = {}
-  for k, v in pairs(sampler) do
-    if k ~= 1 then words[#words + 1] = k .. " = " .. tostring(v) end
-  end
-  table.sort(words)
-  return sampler[1] .. " with " .. table.concat(words, ", ")
-end
 
 describe("along one Brownian path", function()
   -- and how many times finer the reference: dpmpp_sde is nearly as near in as many steps

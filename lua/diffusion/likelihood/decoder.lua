@@ -21,8 +21,15 @@ local function log_mass(low, high)
   return first + log1mexp(far:log_erfc() - first) - math.log(2)
 end
 
+--- ln of what a Gaussian has in each value's bin.
+---@param gap diffusion.tensor value - mean
+---@param reach number half of a bin
+---@param std number|diffusion.tensor as gap
+---@param below diffusion.tensor 1 where the bin is the first, with all below it
+---@param above diffusion.tensor 1 where it is the last
+---@return diffusion.tensor as gap
 function decoder.erf(gap, reach, std, below, above)
-  local scale = 1 / (std * math.sqrt(2))
+  local scale = (std * math.sqrt(2)) ^ -1
   local low, high = (gap - reach) * scale, (gap + reach) * scale
   local inner = log_mass(low, high)
   return core.ops.where(below, (-high):log_erfc() - math.log(2),

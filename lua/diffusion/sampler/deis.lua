@@ -2,7 +2,7 @@
 --- eq. 15.
 --   x_s = a_s (x_t/a_t + sum_j C_j eps_j),  C_j = integral of polynomial j over rho_t..rho_s,
 -- the polynomials through the last eps in ln rho = -lambda. In units of the step h of lambda
--- the integral of r^j e^(h - hr) is j! rise(j + 1, h), in multiples of -s_s/a_s.
+-- C of r^j comes to j! gain(j + 1, -h), in multiples of s_s/a_s.
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
@@ -28,5 +28,5 @@ end
 return {
   deis = { make = deis, source = "Zhang & Chen 2023, eq. 15, in ln rho",
     order = 3, signal = true,
-           rules = order.rules { order = { "integer", default = 3, min = 1, max = 4 } } },
+    rules = order.rules { order = { "integer", default = 3, min = 1, max = 4 } } },
 }

@@ -83,8 +83,8 @@ return {
     order = 1, evaluations = 2, stochastic = true, rules = rules() },
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     order = 1, stochastic = true,
-                   rules = rules { form = { one_of = { "midpoint", "heun" }, default = "midpoint" } } },
+    rules = rules { form = { one_of = { "midpoint", "heun" }, default = "midpoint" } } },
   dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, its second difference mended",
     order = 1, stochastic = true,
-                   rules = rules { d2 = { "number", default = 2 } } },
+    rules = rules { d2 = { "number", default = 2 } } },
 }
