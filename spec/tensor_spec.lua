@@ -274,6 +274,30 @@ describe("putting together", function()
     fails("cat: tensor 2 is i64 and the first f", d.cat, { a, d.arange(1, 4):view(2, 2) })
   end)
 
+  it("joins lines of any length, lying together or not, in any type", function()
+    for _, size in ipairs { { 700, 3, 5 }, { 70, 16, 16 }, { 3, 40, 5000 }, { 2, 0, 3 }, { 0, 3, 1 } } do
+      local n, p, q = table.unpack(size)
+      for _, dtype in ipairs { core.real, "u8", "i64", "bf16" } do
+        local whole = d.randint(0, 250, { n * (p + q) }):to(dtype):reshape(n, p + q)
+        local a, b = whole:narrow(2, 1, p), whole:narrow(2, p + 1, q)
+        for _, pair in ipairs { { a, b }, { a:clone(), b:clone() }, { a:clone(), b }, { a, b:t():clone():t() } } do
+          assert.is_true(d.cat(pair, 2):equal(whole), ("%d lines of %d and %d, %s"):format(n, p, q, dtype))
+        end
+      end
+    end
+    local row, many = count(1, 4):expand(600, 4), count(600, 3)
+    local both = d.cat({ row, many, row }, 2)
+    assert.is_true(both:narrow(2, 1, 4):equal(row) and both:narrow(2, 8, 4):equal(row))
+    assert.is_true(both:narrow(2, 5, 3):equal(many))
+  end)
+
+  it("sends each operand its part of the gradient, and all of it to one that comes twice", function()
+    local x, y, w = count(300, 4), count(300, 2), count(300, 10)
+    local gx, gy = d.grad(function(a, b) return (d.cat({ a, b, a }, 2) * w):sum() end, x, y)
+    assert.is_true(gx:equal(w:narrow(2, 1, 4) + w:narrow(2, 7, 4)))
+    assert.is_true(gy:equal(w:narrow(2, 5, 2)))
+  end)
+
   it("turns around, rolls, repeats and pads", function()
     local x = count(2, 3)
     same({ { 3, 2, 1 }, { 6, 5, 4 } }, x:flip(2))

@@ -99,6 +99,16 @@ static df_int repeats(const df_array *a, const place *p, df_int n) {
   return df_max(1, df_min(n / a->size[last], a->size[last - 1] - p->at[last - 1]));
 }
 
+/* Runs that are as they are wanted: the common case, of few elements each. */
+static void copy_runs(const df_array *a, place p, df_int n, char *y) {
+  int last = a->ndim - 1, width = df_dtype_size(a->dtype);
+  for (df_int run; n > 0; n -= run, y += run * width) {
+    run = df_min(n, a->size[last] - p.at[last]);
+    memcpy(y, a->data + p.offset * width, (size_t)(run * width));
+    advance(a, &p, run);
+  }
+}
+
 const void *df_fetch(const df_array *a, df_dtype as, df_int first, df_int n,
                      void *scratch, df_int *step) {
   int last = a->ndim - 1, width = df_dtype_size(as);
@@ -109,6 +119,10 @@ const void *df_fetch(const df_array *a, df_dtype as, df_int first, df_int n,
   if ((single || flat) && a->dtype == as) return x;
   if (single) df_dtype_convert(as, scratch, a->dtype, x, 1);
   char *y = scratch;
+  if (!single && a->dtype == as && a->stride[last] == 1) {
+    copy_runs(a, p, n, y);
+    return scratch;
+  }
   while (!single && n > 0) {
     df_int run = df_min(n, a->size[last] - p.at[last]), rows = repeats(a, &p, n);
     x = a->data + p.offset * df_dtype_size(a->dtype);
@@ -147,13 +161,15 @@ typedef struct adding {
   df_array x;
 } adding;
 
+/* What is only gathered is gathered where it goes. */
 static void add_block(void *context, df_int begin, df_int end) {
   const adding *job = context;
-  df_real scratch[DF_BLOCK], one = 1;
+  df_real own[DF_BLOCK], one = 1, *to = job->to + begin;
+  bool plain = job->beta == 0 && job->c == 1;
   df_int step, n = end - begin;
-  const df_real *x = df_fetch(&job->x, DF_REAL, begin, n, scratch, &step);
-  if (step) df_kernel()->mix(job->to + begin, job->beta, &job->c, &x, 1, n);
-  else df_kernel()->product(job->to + begin, job->beta, job->c, x, 0, &one, 0, n);
+  const df_real *x = df_fetch(&job->x, DF_REAL, begin, n, plain ? to : own, &step);
+  if (!step) df_kernel()->product(to, job->beta, job->c, x, 0, &one, 0, n);
+  else if (x != to) df_kernel()->mix(to, job->beta, &job->c, &x, 1, n);
 }
 
 void df_accumulate(df_real *to, df_real beta, double c, const df_tensor *x,

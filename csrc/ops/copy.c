@@ -87,18 +87,27 @@ static void copy_line(void *context, df_int begin, df_int end) {
   else copy_stepped(c->to, y, c->sy[0] * wy, c->from, x, c->sx[0] * wx, end - begin);
 }
 
+static void copy_run(const copy *c, char *y, const char *x) {
+  int last = c->ndim - 1, wy = df_dtype_size(c->to), wx = df_dtype_size(c->from);
+  df_int n = c->size[last], sy = c->sy[last], sx = c->sx[last];
+  if (sy == 1 && sx == 1) df_dtype_convert(c->to, y, c->from, x, n);
+  else copy_stepped(c->to, y, sy * wy, c->from, x, sx * wx, n);
+}
+
+/* Runs are sought once for all that lie one step apart: of the few channels of a pixel, to
+** divide for each would cost more than to copy it. */
 static void copy_runs(void *context, df_int begin, df_int end) {
   const copy *c = context;
   int last = c->ndim - 1;
-  df_int n = c->size[last], sy = c->sy[last], sx = c->sx[last];
-  for (df_int run = begin; run < end; run++) {
+  df_int of = c->size[last - 1];
+  df_int dy = c->sy[last - 1] * df_dtype_size(c->to);
+  df_int dx = c->sx[last - 1] * df_dtype_size(c->from);
+  for (df_int run = begin, n; run < end; run += n) {
     char *y;
     const char *x;
+    n = df_min(end - run, of - run % of);
     seek(c, run, last, -1, &y, &x);
-    if (sy == 1 && sx == 1) df_dtype_convert(c->to, y, c->from, x, n);
-    else
-      copy_stepped(c->to, y, sy * df_dtype_size(c->to), c->from, x,
-                   sx * df_dtype_size(c->from), n);
+    for (df_int i = 0; i < n; i++) copy_run(c, y + i * dy, x + i * dx);
   }
 }
 
