@@ -324,6 +324,23 @@ describe("self-conditioned sampling", function()
     assert.is_false(run():finish():equal(run { self_condition = false }:finish()))
   end)
 
+  it("tells it in every sampler, of each evaluation the one before", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 100 }, predict = "x0" }
+    for _, name in ipairs(d.sampler.names()) do
+      local q, seen, last = name:match "^flow" and flow or p, 0, nil
+      local function watching(xt, t, given)
+        assert.same(last, given.x0 and given.x0:totable(), name)
+        local out = model(xt, t, given)
+        last, seen = out:totable(), seen + 1
+        return out
+      end
+      local o = { model = watching, process = q, steps = 3, seed = 1, sampler = name, self_condition = true }
+      if name:match "inversion" then o.init = d.randn(3, 2, { seed = 2 }) else o.shape = { 3, 2 } end
+      assert.is_true(d.sample(o):isfinite():all(), name)
+      assert.is_true(seen > 1, name)
+    end
+  end)
+
   it("goes on in copies and from files, and forgets when x is written", function()
     local whole, part, path = run():finish(), run(), os.tmpname()
     for _ = 1, 3 do part() end
