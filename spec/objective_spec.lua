@@ -301,6 +301,80 @@ describe("a learned variance", function()
   end)
 end)
 
+describe("a network with self_condition", function()
+  local p = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "x0" }
+
+  local function pair_of(kind, options)
+    local plain = d[kind](options)
+    options.self_condition = true
+    return plain, d[kind](options)
+  end
+
+  -- Values of both that aren't zero, alike but for the first layer, which sees x0 as `plain` sees xt, or xt.
+  local function values(plain, told, of_x0)
+    local state = {}
+    for name, w in plain:parameters() do
+      local value = name:match "^gate" and w * 0 or w + d.randn(w:shape()) * 0.1
+      w:copy_(value)
+      local beside = name == "inp.weight" and (of_x0 and { value * 0, value } or { value, value * 0 })
+      state[name] = beside and d.cat(beside, -1) or value
+    end
+    told:load_state(state)
+  end
+
+  it("sees xt and its own x0, zeros if not told", function()
+    for kind, options in pairs { mlp = { dim = 2, hidden = 8, depth = 2, classes = 3, outputs = 2 },
+                                 unet = { image = { 8, 8, 3 }, channels = 8, mult = { 1, 2 } } } do
+      local plain, told = pair_of(kind, options)
+      local x, x0 = d.randn(2, 2, { seed = 1 }), d.randn(2, 2, { seed = 2 })
+      if kind == "unet" then x, x0 = d.randn(2, 8, 8, 3, { seed = 1 }), d.randn(2, 8, 8, 3, { seed = 2 }) end
+      local class = kind == "mlp" and { 1, 3 } or nil
+      values(plain, told, false)
+      local close = { rtol = 1e-4, atol = 1e-5 }
+      assert.allclose(plain(x, 7, { class = class }), told(x, 7, { class = class, x0 = x0 }), close)
+      values(plain, told, true)
+      assert.allclose(plain(x0, 7, { class = class }), told(x, 7, { class = class, x0 = x0 }), close)
+      assert.is_true(told(x, 7, { class = class }):equal(told(x, 7, { class = class, x0 = x0 * 0 })))
+      assert.is_true(told(x, 7):equal(told(x, 7, { x0 = x0 * 0 })))
+    end
+  end)
+
+  it("learns to lean on it, through an average, and is saved as it is", function()
+    d.manual_seed(8)
+    local net, path = d.mlp { hidden = 16, depth = 1, self_condition = true }, os.tmpname()
+    local ema = d.ema(net)
+    local opt = d.adamw(net, { lr = 0.01, ema = ema })
+    local loss_of = d.objective { process = p, self_condition = 0.5 }
+    for _ = 1, 30 do
+      d.record(loss_of, net, d.randn(32, 2)):backward()
+      opt:step()
+    end
+    local weight = net:state()["inp.weight"]
+    assert.same({ 16, 4 }, weight:shape())
+    local x = d.randn(3, 2, { seed = 1 })
+    assert.is_false(ema(x, 50):equal(ema(x, 50, { x0 = x })))
+    assert(net:save(path, { process = p }))
+    local again = assert(d.load_model(path))
+    assert.is_true(again:config().self_condition)
+    local o = { process = p, shape = { 3, 2 }, steps = 4, seed = 1, self_condition = true }
+    o.model = net
+    local want = d.sample(o)
+    o.model = again
+    assert.is_true(want:equal(d.sample(o)))
+    os.remove(path)
+  end)
+
+  it("is what self_condition wants: others say so", function()
+    local plain = d.mlp { hidden = 8, depth = 1 }
+    fails("this network was made without self_condition = true", d.objective { process = p, self_condition = 1 }, plain,
+      d.zeros(2, 2))
+    fails("this network was made without self_condition = true", d.sample,
+      { model = plain, process = p, shape = { 2, 2 }, steps = 2, self_condition = true })
+    local told = d.mlp { hidden = 8, depth = 1, self_condition = true }
+    fails("model: x0 is [2,3], but xt is [2,2]", told, d.zeros(2, 2), 1, { x0 = d.zeros(2, 3) })
+  end)
+end)
+
 describe("self-conditioned sampling", function()
   local p = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "x0" }
 
