@@ -2,6 +2,7 @@
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
 -- eps, v or x0 is the same. Of a learned variance v stays c's: it is no such target.
+local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
 
@@ -12,11 +13,12 @@ local rules = {
 }
 
 -- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
--- deviation in each sample, mixed in by phi.
+-- deviation in each sample, mixed in by phi. A sample that has none stays as it is.
 local function rescaled(out, c, phi)
   local dims = {}
   for i = 2, out:dim() do dims[#dims + 1] = i end
-  local ratio = c:std(dims, true) / out:std(dims, true)
+  local own, told = out:std(dims, true, 0), c:std(dims, true, 0)
+  local ratio = core.ops.where(own:gt(0), told / own, 1)
   return out * (phi * ratio + (1 - phi))
 end
 
@@ -39,7 +41,8 @@ end
 ---@return function c
 local function answers(name, o, model, xt, t, given)
   if not (given and given.class) then opts.fail("%s: guidance %g needs a class", name, o.scale) end
-  return function() return (model(xt, t, without_class(given))) end, function() return (model(xt, t, given)) end
+  local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
+  return function() return ask(without_class(given)) end, function() return ask(given) end
 end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
