@@ -119,6 +119,7 @@ describe("an objective's parts", function()
     for _, row in ipairs {
       { "mse", 12.5, 0.125 }, { "l1", 3.5, 0.25 }, { "huber", (2.5 + 3.5) / 2, 0.0625 },
       { { "huber", delta = 2 }, (4 + 6) / 2, 0.0625 },
+      { "pseudo_huber", math.sqrt(12.5 + 0.00054 ^ 2) - 0.00054, math.sqrt(0.125 + 0.00054 ^ 2) - 0.00054 },
       { { "pseudo_huber", c = c }, math.sqrt(12.5 + c * c) - c, math.sqrt(0.125 + c * c) - c },
     } do
       local _, seen = d.objective { process = p, error = row[1] } (nothing, x0, { eps = eps })
@@ -153,6 +154,26 @@ describe("an objective's parts", function()
     assert.is_true(math.abs(hidden / (5 * (plain + told)) - 0.25) < 0.05)
   end)
 
+  it("tells the model its own x0 in a share of the batches, without a gradient through it", function()
+    d.manual_seed(3)
+    local Gain = d.nn.module("gain", function(m)
+      m.w = d.nn.parameter(d.ones(1))
+      function m:forward(xt, _, given) return given.x0 or xt * self.w end
+    end)
+    local net, told = d.nn.model(Gain()), 0
+    local q = d.process { schedule = d.schedule.linear { T = 100 }, predict = "x0" }
+    local loss = d.record(d.objective { process = q, self_condition = 1 }, net, d.randn(4, 2))
+    fails("doesn't depend on anything that was recorded", loss.backward, loss) -- what it was told is a constant
+    local o = d.objective { process = q, self_condition = 0.2 }
+    for _ = 1, 200 do
+      o(function(xt, _, given)
+        if given.x0 then told = told + 1 end
+        return xt
+      end, d.randn(4, 2))
+    end
+    assert.is_true(told > 20 and told < 62, told)
+  end)
+
   it("shares an offset of the noise among a channel's pixels: variance 1 + c^2", function()
     d.manual_seed(4)
     local _, seen = d.objective { process = p, offset_noise = 0.5 } (nothing, d.zeros(2000, 4, 4, 2))
@@ -182,6 +203,23 @@ describe("an objective's parts", function()
     local _, seen = o(nothing, d.zeros(8, 2))
     for t = 1, 3 do assert.equal(2, #o:state().losses[t]) end
     assert.is_true((seen.per_sample - seen.eps:square():mean(2)):abs():max():item() > 1e-3) -- 1/(T p)
+    -- what is remembered is the loss itself, not its share in the mean; the oldest gives way, and no nan enters
+    local ones = d.ones(8, 2)
+    local function constant(e) return function(xt) return xt * 0 + 1 - e end end
+    local function learn(e) d.record(o, constant(e), d.zeros(8, 2), { eps = ones }) end
+    for _ = 1, 20 do learn(2) end
+    assert.same({ { 4, 4 }, { 4, 4 }, { 4, 4 } }, o:state().losses)
+    learn(0 / 0)
+    assert.same({ { 4, 4 }, { 4, 4 }, { 4, 4 } }, o:state().losses)
+    assert.is_true(o:load_state { losses = { { 1, 4 }, { 1, 4 }, { 1, 4 } } })
+    local _, once = d.record(o, constant(1), ones * 0, { eps = ones })
+    for t = 1, 3 do
+      local drawn = once.t:eq(t):to(d.zeros(1):dtype()):sum():item()
+      assert.same(drawn == 0 and { 1, 4 } or drawn == 1 and { 4, 1 } or { 1, 1 }, o:state().losses[t])
+    end
+    for _ = 1, 20 do learn(0) end -- nothing left to learn: uniform again
+    local _, flat = o(constant(2), ones * 0, { eps = ones })
+    assert.is_true(flat.per_sample:eq(4):all())
     local again = d.objective { process = q, times = { "importance", keep = 2 } }
     assert.is_true(again:load_state(o:state()))
     assert.same(o:state(), again:state())
@@ -483,6 +521,18 @@ describe("reflow", function()
       local again = d.sample { model = model, process = flow, init = eps, steps = 5 }
       assert.is_true(again:equal(x0))
     end
+  end)
+
+  it("goes on the grid and with the guidance that it is given", function()
+    local function told(xt, t, given) return model(xt, t) * (given.class and 1 or 0.5) end
+    local class = { 1, 1, 1, 1 }
+    local o = { shape = { 4, 2 }, seed = 1, class = class, grid = { 20, 7 }, guidance = 3, sampler = "ddim" }
+    local made = d.reflow(told, flow, o)
+    local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 }, guidance = 3,
+                            sampler = "ddim" }
+    assert.is_true(want:equal(made.x))
+    o.guidance = nil
+    assert.is_false(want:equal(d.reflow(told, flow, o).x))
   end)
 
   it("keeps classes", function()

@@ -188,6 +188,25 @@ describe("an average", function()
     assert.equal(before, bits(model(x)))
   end)
 
+  it("may be asked by its own model, on its values then", function()
+    local ema, depth
+    local Asks = d.nn.module("asks", function(m)
+      m.gain = d.nn.parameter(d.ones(1))
+      function m:forward(x)
+        depth = depth - 1
+        return depth >= 0 and ema(x) or x * self.gain
+      end
+    end)
+    local model = d.nn.model(Asks())
+    ema = d.ema(model)
+    for _, p in model:parameters() do p:add_(1) end
+    local function asked(of, times)
+      depth = times
+      return of(d.ones(1, 1)):item()
+    end
+    assert.same({ 1, 1, 2 }, { asked(ema, 1), asked(model, 1), asked(model, 0) })
+  end)
+
   it("gives the model's values back after an error", function()
     local model, ema = shifted()
     local x = d.randn(2, 4)

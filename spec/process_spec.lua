@@ -341,6 +341,13 @@ describe("the optimal variance", function()
     local flow = d.process { schedule = d.schedule.flow { T = 20 }, predict = "flow" }
     local straight = flow:estimate_variance(oracle:denoiser(flow), x0, { levels = 8 })
     assert.equal(20, straight.x0_error[#straight.x0_error][1])
+    assert.is_true(#straight.x0_error > 5) -- in steps of ln SNR as far as there is any
+    local many = d.process { schedule = d.schedule.cosine {} }
+    assert.same(many:estimate_variance(oracle:denoiser(many), x0, { levels = 50 }).x0_error,
+      many:estimate_variance(oracle:denoiser(many), x0).x0_error)
+    local bytes = d.tensor({ { 0 }, { 255 } }, { dtype = "u8" }) -- -1 and 1
+    local function nothing(xt, t) return flow:convert(xt * 0, { from = "x0", to = "flow", xt = xt, t = t }) end
+    assert.near(1, flow:estimate_variance(nothing, bytes, { t = { 5 } }).x0_error[1][2], 1e-5)
     for t = 2, 20 do
       local v = straight:step_variance(t, t - 1)
       assert.is_true(v > flow:step_variance(t, t - 1) and v < math.huge)
