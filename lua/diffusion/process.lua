@@ -246,7 +246,7 @@ end
 --- into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, at least one a level; u8 become floats
----@param options table? {levels = 50, of equal steps in ln SNR, or t = a list of levels that rise,
+---@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
 ---  batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all
 ---  or {n}}
 ---@return diffusion.process
