@@ -572,6 +572,20 @@ describe("an objective that is called amiss", function()
     fails("unknown option 'clas'; did you mean 'class'?", loss_of, m, d.zeros(2, 2), { clas = 1 })
     local dropping = d.objective { process = p, drop_class = 0.5 }
     fails("number 2 is 1.5", dropping, m, d.zeros(2, 2), { class = { 1, 1.5 } })
+    fails("class must be a whole number, got 1.5", dropping, m, d.zeros(2, 2), { class = 1.5 })
+    fails("class must be whole numbers", dropping, m, d.zeros(2, 2), { class = d.tensor { 1, 1.5 } })
+    fails("class is [3] for 2 samples", dropping, m, d.zeros(2, 2), { class = { 1, 2, 3 } })
+    fails("class is [2,1] for 2 samples", dropping, m, d.zeros(2, 2), { class = d.zeros(2, 1) })
+    fails("x0 is of u8; floats expected", loss_of, m, d.zeros({ 2, 2 }, { dtype = "u8" }))
+    fails("x0 is of i64; floats expected", loss_of, m, d.zeros({ 2, 2 }, { dtype = "i64" }))
+    local at_zero = d.objective { process = p, times = function(B) return d.zeros(B) end }
+    fails("objective_spec.lua", function() return (at_zero(m, d.zeros(2, 2))) end)
+    fails("t must be in 1..100, got 0", at_zero, m, d.zeros(2, 2))
+    local given = d.objective { process = p, offset_noise = 0.1 }
+    fails("eps is given, so option 'offset_noise' = 0.1 would have no effect", given, m, d.zeros(2, 2),
+      { eps = d.zeros(2, 2) })
+    local vlb = d.objective { process = p, weighting = "vlb" }
+    fails("objective_spec.lua", function() return (vlb:weights(1.5)) end)
     fails("(0, inf) expected, got 0", d.objective,
       { process = p, weighting = { "min_snr", gamma = 0 } })
     fails("did you mean 'gamma'?", d.objective, { process = p, weighting = { "min_snr", gama = 5 } })

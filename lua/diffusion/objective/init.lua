@@ -27,15 +27,27 @@ end
 
 -- ==== the loss ================================================================================
 
--- Each class is hidden (0: none) with probability p.
-local function dropped(class, B, p)
-  if class == nil or p == 0 then return class end
+-- Classes as a tensor {B} of whole numbers.
+local function classes(class, B)
   if type(class) == "table" then
     class = core.tensor(opts.whole_numbers("objective: class", class), { dtype = "i64" })
   end
-  if type(class) == "number" then class = core.full({ B }, class, { dtype = "i64" }) end
-  local keep = core.rand(B):ge(p):to "i64"
-  return class * keep
+  if type(class) == "number" then
+    if not math.tointeger(class) then opts.fail("objective: class must be a whole number, got %g", class) end
+    return core.full({ B }, class, { dtype = "i64" })
+  end
+  if opts.shape_text(class) ~= ("[%d]"):format(B) then
+    opts.fail("objective: class is %s for %d samples", opts.shape_text(class), B)
+  end
+  local whole = class:to "i64"
+  if not class:eq(whole):all() then opts.fail "objective: class must be whole numbers" end
+  return whole
+end
+
+-- Each class is hidden (0: none) with probability p.
+local function dropped(class, B, p)
+  if class == nil or p == 0 then return class end
+  return classes(class, B) * core.rand(B):ge(p):to "i64"
 end
 
 -- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.
@@ -77,7 +89,18 @@ local function batch_of(x0)
   end
   local B = x0:dim() > 0 and x0:size(1) or 0
   if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
+  if x0:dtype() == "u8" or x0:dtype() == "i64" then
+    opts.fail("objective: x0 is of %s; floats expected, of pictures d.image.to_float's in [-1, 1]", x0:dtype())
+  end
   return B
+end
+
+-- What is added to x0: given, of an offset, or nil, to be drawn by the process.
+local function noise_of(self, x0, eps)
+  local c = self.offset_noise
+  if c == 0 then return eps end
+  if not eps then return offset(x0, c) end
+  opts.fail("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
 local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
@@ -97,8 +120,7 @@ function Objective:__call(model, x0, given)
   local o = opts.check("objective", given, call_rules, 3)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
-  local noise = o.eps or self.offset_noise > 0 and offset(x0, self.offset_noise) or nil
-  local xt, eps = self.process:q_sample(x0, t, noise)
+  local xt, eps = opts.relay(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
   local class = dropped(o.class, B, self.drop_class)
   local told = { class = class, x0 = first_guess(self, model, xt, t, class) }
   local per_sample, term = judged(self, model, x0, xt, eps, t, told)

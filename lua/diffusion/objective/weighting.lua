@@ -50,7 +50,7 @@ end
 
 -- Ho et al. 2020, eq. 8, of x0.
 local function bound(process, t)
-  local c0 = process:posterior_coefficients(t, t - 1)
+  local c0 = opts.relay(process.posterior_coefficients, process, t, t - 1)
   return c0 ^ 2 / (2 * variance_of(process, t))
 end
 
