@@ -252,6 +252,24 @@ end)
 describe("a learned variance", function()
   local learned = d.process { schedule = d.schedule.linear { T = 100 }, variance = "learned_range" }
 
+  -- A transformer over 4 x 4 patches that t shifts and scales (Peebles & Xie 2023), of one block.
+  local Dit = d.nn.module("dit", function(m)
+    m.inp = d.nn.linear(16, 8)
+    m.time = d.nn.sinusoid(8)
+    m.shift = d.nn.linear(8, 16)
+    m.norm = d.nn.layer_norm(8)
+    m.attend = d.nn.attention(8, { heads = 2 })
+    m.out = d.nn.linear(8, 32)
+    function m:forward(xt, t)
+      local B = xt:size(1)
+      local tokens = self.inp(xt:reshape(B, 2, 4, 2, 4):permute(1, 2, 4, 3, 5):reshape(B, 4, 16))
+      local e = self.shift(self.time(t)):unsqueeze(2)
+      local h = self.norm(tokens) * (e:narrow(3, 1, 8) + 1) + e:narrow(3, 9, 8)
+      local y = self.out(tokens + self.attend(h)):reshape(B, 2, 2, 4, 4, 2)
+      return y:permute(1, 2, 4, 3, 5, 6):reshape(B, 8, 8, 2)
+    end
+  end)
+
   it("trains on every network whose output is twice as wide", function()
     local Own = d.nn.module("own", function(m)
       m.out = d.nn.conv(1, 2, { kernel = 3 })
@@ -262,6 +280,7 @@ describe("a learned variance", function()
       { d.mlp { dim = 3, hidden = 8, depth = 1, outputs = 2 }, d.randn(4, 3, { seed = 1 }):clamp(-1, 1) },
       { d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 }, outputs = 2 }, image },
       { d.nn.model(Own()), image },
+      { d.nn.model(Dit()), image },
     } do
       local model, x0 = table.unpack(case)
       for _, variance in ipairs { "learned", "learned_range" } do

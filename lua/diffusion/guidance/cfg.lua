@@ -1,7 +1,7 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same. Of a learned variance v stays c's: it is no such target.
+-- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v stays c's: it is no such target.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
@@ -48,8 +48,9 @@ end
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided
----  only for low <= t <= high}
+---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has
+---  in each sample is given back, which is of what the process predicts and so not the same for eps as for v;
+---  interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })
