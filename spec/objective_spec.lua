@@ -547,8 +547,8 @@ describe("reflow", function()
     local class = { 1, 1, 1, 1 }
     local o = { shape = { 4, 2 }, seed = 1, class = class, grid = { 20, 7 }, guidance = 3, sampler = "ddim" }
     local made = d.reflow(told, flow, o)
-    local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 }, guidance = 3,
-                            sampler = "ddim" }
+    local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 },
+                            guidance = 3, sampler = "ddim" }
     assert.is_true(want:equal(made.x))
     o.guidance = nil
     assert.is_false(want:equal(d.reflow(told, flow, o).x))

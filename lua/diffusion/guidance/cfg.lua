@@ -1,7 +1,8 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v stays c's: it is no such target.
+-- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
+-- stays c's: it is no such target.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
