@@ -571,6 +571,16 @@ describe("a straight path", function()
     close(1 - 0.9 * 0.65, s:noise(3.5), 1e-12)
   end)
 
+  it("is learned by the plain error of eps - x0: conditional flow matching", function()
+    local x0, said = d.randn({ 5, 3 }, { seed = 1 }), d.randn({ 5, 3 }, { seed = 2 })
+    local o = d.objective { process = flow, weighting = "uniform" }
+    local _, seen = o(function() return said end, x0)
+    local want = (said - (seen.eps - x0)):square():mean(2)
+    local u = seen.t:to "f64":unsqueeze(2) / 40
+    for k = 1, 5 do close(want[k], seen.per_sample[k]) end
+    assert.is_true((x0 * (1 - u) + seen.eps * u - seen.xt):abs():max():item() < 1e-14)
+  end)
+
   -- One step of Euler's method from pure noise.
   local function one_step(model, z)
     return d.sample { model = model, process = flow, init = z, sampler = "flow_euler", grid = { 40 } }

@@ -247,6 +247,8 @@ end
 
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
+--- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with weighting =
+--- "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
 ---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr",
 ---  "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1,
 ---  gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the
