@@ -90,6 +90,16 @@ describe("the optimal variance", function()
     assert.near((x0 - 2):square():mean():item(), got, 1e-10)
   end)
 
+  it("reaches further with rounds than there are samples", function()
+    local x0, t = d.randn({ 2, 3 }, { seed = 1 }), { 10, 20, 30, 40, 50 }
+    local oracle = d.oracle.gaussian { mean = { 0, 0, 0 }, std = 1 }
+    local rows = p:estimate_variance(oracle:denoiser(p), x0, { t = t, rounds = 4 }).x0_error
+    for i, row in ipairs(rows) do
+      assert.equal(t[i], row[1])
+      assert.is_true(row[2] > 0 and row[2] < math.huge)
+    end
+  end)
+
   it("asks every level of every sample in as many rounds as there are levels", function()
     local x0, asked = d.arange(1, 3):to(d.zeros(1):dtype()):unsqueeze(2), {}
     local function model(xt, t, o)
