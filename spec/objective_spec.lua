@@ -520,6 +520,9 @@ describe("preconditioning", function()
     fails("unknown value 'vpp'", d.precondition, print, { process = p, kind = "vpp" })
     local flow = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
     fails("x_t holds no signal at t = 10", d.precondition(print, { process = flow }), d.ones(1, 2), 10)
+    fails("times = 'uniform' draws t = 10, where x_t holds no signal, and precondition = 'edm' is of ln(s/a)",
+      d.objective, { process = flow, precondition = "edm", weighting = "uniform" })
+    d.objective { process = flow, precondition = "edm", weighting = "uniform", times = "log_normal" }
     fails("precondition: the denoiser returned nil", d.precondition(function() end, { process = p }), d.ones(1, 2), 10)
   end)
 end)
@@ -554,6 +557,17 @@ describe("reflow", function()
     assert.is_false(want:equal(d.reflow(told, flow, o).x))
   end)
 
+  it("tells a self-conditioned model its own x0", function()
+    local net = d.mlp { hidden = 8, depth = 1, self_condition = true }
+    for _, w in net:parameters() do w:copy_(d.randn(w:shape(), { seed = 3 }) * 0.3) end
+    local o = { shape = { 4, 2 }, seed = 1, steps = 4, self_condition = true }
+    local made = d.reflow(net, flow, o)
+    assert.is_true(d.sample { model = net, process = flow, init = made.eps, steps = 4, self_condition = true }
+      :equal(made.x))
+    o.self_condition = false
+    assert.is_false(made.x:equal(d.reflow(net, flow, o).x))
+  end)
+
   it("keeps classes", function()
     local class = { 1, 2, 2 }
     local function told(xt, t, given)
@@ -572,6 +586,7 @@ describe("reflow", function()
     fails("holds no samples", d.reflow, model, flow, { shape = { 0, 2 } })
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
     fails("ddpm adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
+    fails("ddim adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
     fails("eps is [3,1], but x is [3,2]", d.data.set, { x = made.x, eps = d.zeros(3, 1) })
     fails("pairs each with its noise", function()

@@ -278,6 +278,15 @@ describe("an average", function()
     assert.matches("decay 0.9, 0 updates", tostring(d.ema(new_model(), { decay = 0.9 })))
   end)
 
+  it("counts its updates in whole numbers of 0 or more", function()
+    local ema = d.ema(new_model())
+    for _, bad in ipairs { -1, 1.5, 0 / 0, "x" } do
+      fails("ema: updates must be a whole number of 0 or more, got", function() ema.updates = bad end)
+    end
+    ema.updates = 3
+    assert.equal(3, ema.updates)
+  end)
+
   it("takes decay in [0, 1) and nothing else", function()
     local model = new_model()
     fails("option 'decay': number or table or function in [0, 1) expected, got 1", d.ema, model, { decay = 1 })

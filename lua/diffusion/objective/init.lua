@@ -245,6 +245,15 @@ local function check_bound(o)
   o.vlb = o.vlb or learned and 0.001 or 0
 end
 
+-- The noise that a raw network is told must be a number at the levels that are sure to come.
+local function check_noise(o)
+  local schedule = o.process.schedule
+  if o.precondition and o._times.whole and schedule:snr(schedule.T) == 0 then
+    opts.fail("objective: times = '%s' draws t = %d, where x_t holds no signal, and precondition = '%s' is of ln(s/a); "
+      .. "take log_normal, or a schedule that keeps some", o._times.text, schedule.T, o.precondition)
+  end
+end
+
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with weighting =
@@ -278,6 +287,7 @@ local function objective(options)
   o._times = times.resolve(o.times, o.process)
   o.error, o._measure = errors.resolve(o.error)
   check_bound(o)
+  check_noise(o)
   return setmetatable(o, Objective)
 end
 
