@@ -238,6 +238,28 @@ describe("guidance that can't be", function()
     end
   end)
 
+  it("takes t as a number, a list or a tensor, of a batch of one too", function()
+    local function ones(xt) return xt:sum(2) end
+    local function told(xt, t, o) return model(xt, t) * (o.class and 2 or 1) end
+    for _, y in ipairs { x, x:narrow(1, 1, 1) } do
+      local B, list, class = y:size(1), {}, { class = {} }
+      for i = 1, B do list[i], class.class[i] = 40, 1 end
+      for name, guided in pairs {
+        cfg = guidance.cfg(told, { scale = 3, interval = { 30, 50 } }),
+        cfg_pp = guidance.cfg_pp(told, { scale = 0.5, interval = { 30, 50 } }),
+        auto = guidance.auto(told, model, { scale = 2, interval = { 30, 50 } }),
+        classifier = guidance.classifier(told, ones, { process = process, interval = { 30, 50 } }),
+        gradient = guidance.gradient(told, ones, { process = process, of = "x0", interval = { 30, 50 } }),
+      } do
+        local want = guided(y, 40, class)
+        for _, t in ipairs { list, d.tensor(list), d.tensor(list, { dtype = "i64" }) } do
+          assert.is_true(want:allclose((guided(y, t, class))), name)
+        end
+        assert.is_false(want:allclose(told(y, 40, class)), name)
+      end
+    end
+  end)
+
   it("by a classifier takes class 0 for none", function()
     local guided = guidance.classifier(model, function() error "asked" end, { process = process })
     for _, none in ipairs { 0, { 0, 0, 0 }, d.zeros({ 3 }, { dtype = "i64" }) } do
