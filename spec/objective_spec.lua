@@ -603,6 +603,7 @@ describe("an objective that is called amiss", function()
     fails("x0 must be a tensor, got nil", loss_of, m)
     fails("x0 must be a tensor, got 5", loss_of, m, 5)
     fails("x0 [0,2] holds no samples", loss_of, m, d.zeros(0, 2))
+    fails("x0 [] holds no samples", loss_of, m, d.tensor(3))
     fails("unknown option 'clas'; did you mean 'class'?", loss_of, m, d.zeros(2, 2), { clas = 1 })
     local dropping = d.objective { process = p, drop_class = 0.5 }
     fails("number 2 is 1.5", dropping, m, d.zeros(2, 2), { class = { 1, 1.5 } })
@@ -635,6 +636,9 @@ describe("an objective that is called amiss", function()
     local none = d.process { schedule = schedules["zero terminal SNR"], predict = "v" }
     fails("is nan on v at t = 10, where SNR is 0", d.objective,
       { process = none, weighting = { "p2", k = 1e-200, gamma = 2 } })
+    -- a number on x0, and none on eps
+    fails("is inf on eps at t = 1000", d.objective, { process = d.process { schedule = d.schedule.cosine {} },
+      weighting = { "p2", gamma = tiny < 1e-10 and 36 or 5, k = 1e-30 } })
     fails("is 0 at every t", d.objective, { process = p, weighting = { "sigmoid", bias = -1000 } })
     local one = d.process { schedule = d.schedule.from_beta { 0.5 } }
     fails("the variance of q(x_0 | x_t, x_0) is 0", d.objective, { process = one, weighting = "vlb" })
