@@ -220,6 +220,12 @@ describe("an objective's parts", function()
     for _ = 1, 20 do learn(0) end -- nothing left to learn: uniform again
     local _, flat = o(constant(2), ones * 0, { eps = ones })
     assert.is_true(flat.per_sample:eq(4):all())
+    -- small losses count as large ones do, and until every t has enough t are uniform
+    for _, first in ipairs { { 0.01, 0.01 }, { 0.01 } } do
+      assert.is_true(o:load_state { losses = { first, { 0.02, 0.02 }, { 0.03, 0.03 } } })
+      local _, drawn = o(constant(2), d.zeros(64, 2), { eps = d.ones(64, 2) })
+      assert.equal(#first == 1, drawn.per_sample:eq(4):all())
+    end
     local again = d.objective { process = q, times = { "importance", keep = 2 } }
     assert.is_true(again:load_state(o:state()))
     assert.same(o:state(), again:state())
@@ -566,6 +572,11 @@ describe("reflow", function()
       :equal(made.x))
     o.self_condition = false
     assert.is_false(made.x:equal(d.reflow(net, flow, o).x))
+  end)
+
+  it("goes in one step where it is told to", function()
+    local made = d.reflow(model, flow, { shape = { 2, 2 }, steps = 1, sampler = "flow_euler" })
+    assert.is_true(made.x:abs():max():item() < 1e-5) -- to the mean
   end)
 
   it("keeps classes", function()

@@ -93,6 +93,33 @@ describe("a weighting", function()
     for t = 1, 4 do close(soft:weights(t).x0, sigmoid:weights(t).x0) end
   end)
 
+  -- What a formula of explain's says, products written out.
+  local function value(formula, names)
+    formula = formula:gsub("(%a[%w_]*) (%a)", "%1 * %2"):gsub("(%a[%w_]*) %(", "%1 * ("):gsub("ln %* SNR", "ln(SNR)")
+    return assert(load("return " .. formula, formula, "t", names))()
+  end
+
+  it("is what its words say: explain's formulas give explain's numbers", function()
+    local process = process_of("v", cosine, { sigma_data = 0.3 })
+    local names = { s = cosine:noise(400), SNR = cosine:snr(400), sigma_data = 0.3, gamma = 0.7, k = 3, bias = 1.5,
+                    sqrt = math.sqrt, max = math.max, min = math.min, ln = math.log }
+    function names.sigmoid(x) return 1 / (1 + math.exp(-x)) end
+    for name, options in pairs { simple = {}, snr = {}, truncated_snr = {}, min_snr = { "gamma" },
+                                 p2 = { "k", "gamma" }, soft_min_snr = { "gamma" }, edm = {}, sigmoid = { "bias" } } do
+      local given = { name }
+      for _, option in ipairs(options) do given[option] = names[option] end
+      local o = d.objective { process = process, weighting = given }
+      local weights, text = o:weights(400), o:explain(400)
+      local from = text:match "\n  w = ([^:\n]*)"
+      names.w = value(from, names)
+      close(weights.x0, names.w)
+      for _, target in ipairs { "x0", "eps", "v", "score", "flow" } do
+        local said = text:match("\n  [ *]" .. target .. " +%S+ +([^\n]*)"):gsub("on the circle ", "")
+        for formula in said:gmatch "[^;]+" do close(weights[target], value(formula, names)) end
+      end
+    end
+  end)
+
   it("has the numbers of its paper where none are given", function()
     local process = process_of("v", linear, { sigma_data = 0.3 })
     for name, options in pairs { min_snr = { gamma = 5 }, soft_min_snr = { gamma = 0.3 ^ -2 },

@@ -63,7 +63,7 @@ end
 -- weigh(snr, options, process, t) -> {B}; from: where it is written, in terms of SNR
 local laws = {
   simple = { from = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
-  snr = { from = "SNR, the same as simple: Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
+  snr = { from = "SNR: the same as simple, Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
   truncated_snr = { from = "max(SNR, 1): Salimans & Ho 2022, section 4",
     weigh = function(snr) return snr:clamp(1) end },
   min_snr = { from = "min(SNR, gamma): Hang et al. 2023, eq. 8",
