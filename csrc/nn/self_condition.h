@@ -4,7 +4,7 @@
 
 #include "nn/layers.h"
 
-/* x: B, ..., C   x0: as x, or NULL for zeros  ->  B, ..., 2C: Chen et al. 2023, section 3.2 */
+/* x: B, ..., C   x0: as x, or NULL for zeros  ->  B, ..., 2C (Chen et al. 2023) */
 df_tensor *df_beside_x0(df_tape *tape, df_tensor *x, df_tensor *x0);
 
 #endif
