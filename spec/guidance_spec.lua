@@ -213,6 +213,60 @@ describe("guidance that can't be", function()
     fails("got {3, nil}", guidance.auto, model, model, { scale = 2, interval = { 3 } })
   end)
 
+  it("says which answer is none", function()
+    local function mute() end
+    local function sum(xt) return xt:sum(2) end
+    local function wide(xt) return d.cat({ xt, xt, xt }, 2) end
+    for name, make in pairs {
+      cfg = function(m) return guidance.cfg(m, { scale = 2 }) end,
+      cfg_pp = function(m) return guidance.cfg_pp(m, { scale = 0.5 }) end,
+      auto = function(m) return guidance.auto(m, model, { scale = 2 }) end,
+      ["auto: weak"] = function(m) return guidance.auto(model, m, { scale = 2 }) end,
+      classifier = function(m) return guidance.classifier(m, sum, { process = process }) end,
+      gradient = function(m) return guidance.gradient(m, sum, { process = process }) end,
+    } do
+      fails(name .. ": the denoiser returned nil for xt [3,2]", make(mute), x, 5, classes)
+      fails(name .. ": the denoiser returned a tensor [3,6] for xt [3,2]", make(wide), x, 5, classes)
+    end
+  end)
+
+  it("rescaled is a number where a sample has no deviation: one dimension, or a constant", function()
+    local function told(xt, _, o) return xt * 0 + (o.class and 2 or 1) end
+    for _, y in ipairs { d.randn(3, 1), d.randn(3, 4) } do
+      local out = guidance.cfg(told, { scale = 3, rescale = 0.7 })(y, 5, classes)
+      assert.allclose(y * 0 + 4, out)
+    end
+  end)
+
+  it("takes t as a number, a list or a tensor, of a batch of one too", function()
+    local function ones(xt) return xt:sum(2) end
+    local function told(xt, t, o) return model(xt, t) * (o.class and 2 or 1) end
+    for _, y in ipairs { x, x:narrow(1, 1, 1) } do
+      local B, list, class = y:size(1), {}, { class = {} }
+      for i = 1, B do list[i], class.class[i] = 40, 1 end
+      for name, guided in pairs {
+        cfg = guidance.cfg(told, { scale = 3, interval = { 30, 50 } }),
+        cfg_pp = guidance.cfg_pp(told, { scale = 0.5, interval = { 30, 50 } }),
+        auto = guidance.auto(told, model, { scale = 2, interval = { 30, 50 } }),
+        classifier = guidance.classifier(told, ones, { process = process, interval = { 30, 50 } }),
+        gradient = guidance.gradient(told, ones, { process = process, of = "x0", interval = { 30, 50 } }),
+      } do
+        local want = guided(y, 40, class)
+        for _, t in ipairs { list, d.tensor(list), d.tensor(list, { dtype = "i64" }) } do
+          assert.is_true(want:allclose((guided(y, t, class))), name)
+        end
+        assert.is_false(want:allclose(told(y, 40, class)), name)
+      end
+    end
+  end)
+
+  it("by a classifier takes class 0 for none", function()
+    local guided = guidance.classifier(model, function() error "asked" end, { process = process })
+    for _, none in ipairs { 0, { 0, 0, 0 }, d.zeros({ 3 }, { dtype = "i64" }) } do
+      assert.is_true(x:equal(guided(x, 5, { class = none })))
+    end
+  end)
+
   it("leaves the v of a learned variance as the model told with the class has it", function()
     local learned = d.process { schedule = d.schedule.cosine { T = 10 }, variance = "learned_range" }
     local function wide(value, v)
@@ -229,7 +283,12 @@ describe("guidance that can't be", function()
       cfg = { guidance.cfg(model_, { scale = 2 }), y * 0.5 + 2, 4 },
       rescaled = { guidance.cfg(model_, { scale = 1, rescale = 0.5 }), y * 0.5 + 1, 4 },
       auto = { guidance.auto(model_, weak, { scale = 2 }), y * 0.75 + 1, 4 },
+      cfg_pp = { guidance.cfg_pp(model_, { scale = 2 }), y * 0.5 + 2, 4 },
+      cfg_pp_inside = { guidance.cfg_pp(model_, { scale = 2, interval = { 5, 5 } }), y * 0.5 + 2, 4 },
       classifier = { guidance.classifier(model_, ones, { process = learned, scale = 2 }), y * 0.5 + 1 + moved, 4 },
+      -- d(sum of x0)/dx_t = (1 - s/2)/a
+      gradient = { guidance.gradient(model_, ones, { process = learned, scale = -2, of = "x0" }),
+        y * 0.5 + 1 + moved * (1 - s * 0.5) / a, 4 },
     } do
       local value, v = learned:split(row[1](y, 5, { class = 1 }))
       assert.is_true(value:allclose(row[2], { atol = 1e-5 }), name)

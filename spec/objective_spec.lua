@@ -119,6 +119,7 @@ describe("an objective's parts", function()
     for _, row in ipairs {
       { "mse", 12.5, 0.125 }, { "l1", 3.5, 0.25 }, { "huber", (2.5 + 3.5) / 2, 0.0625 },
       { { "huber", delta = 2 }, (4 + 6) / 2, 0.0625 },
+      { "pseudo_huber", math.sqrt(12.5 + 0.00054 ^ 2) - 0.00054, math.sqrt(0.125 + 0.00054 ^ 2) - 0.00054 },
       { { "pseudo_huber", c = c }, math.sqrt(12.5 + c * c) - c, math.sqrt(0.125 + c * c) - c },
     } do
       local _, seen = d.objective { process = p, error = row[1] } (nothing, x0, { eps = eps })
@@ -153,6 +154,26 @@ describe("an objective's parts", function()
     assert.is_true(math.abs(hidden / (5 * (plain + told)) - 0.25) < 0.05)
   end)
 
+  it("tells the model its own x0 in a share of the batches, without a gradient through it", function()
+    d.manual_seed(3)
+    local Gain = d.nn.module("gain", function(m)
+      m.w = d.nn.parameter(d.ones(1))
+      function m:forward(xt, _, given) return given.x0 or xt * self.w end
+    end)
+    local net, told = d.nn.model(Gain()), 0
+    local q = d.process { schedule = d.schedule.linear { T = 100 }, predict = "x0" }
+    local loss = d.record(d.objective { process = q, self_condition = 1 }, net, d.randn(4, 2))
+    fails("doesn't depend on anything that was recorded", loss.backward, loss) -- what it was told is a constant
+    local o = d.objective { process = q, self_condition = 0.2 }
+    for _ = 1, 200 do
+      o(function(xt, _, given)
+        if given.x0 then told = told + 1 end
+        return xt
+      end, d.randn(4, 2))
+    end
+    assert.is_true(told > 20 and told < 62, told)
+  end)
+
   it("shares an offset of the noise among a channel's pixels: variance 1 + c^2", function()
     d.manual_seed(4)
     local _, seen = d.objective { process = p, offset_noise = 0.5 } (nothing, d.zeros(2000, 4, 4, 2))
@@ -182,6 +203,29 @@ describe("an objective's parts", function()
     local _, seen = o(nothing, d.zeros(8, 2))
     for t = 1, 3 do assert.equal(2, #o:state().losses[t]) end
     assert.is_true((seen.per_sample - seen.eps:square():mean(2)):abs():max():item() > 1e-3) -- 1/(T p)
+    -- what is remembered is the loss itself, not its share in the mean; the oldest gives way, and no nan enters
+    local ones = d.ones(8, 2)
+    local function constant(e) return function(xt) return xt * 0 + 1 - e end end
+    local function learn(e) d.record(o, constant(e), d.zeros(8, 2), { eps = ones }) end
+    for _ = 1, 20 do learn(2) end
+    assert.same({ { 4, 4 }, { 4, 4 }, { 4, 4 } }, o:state().losses)
+    learn(0 / 0)
+    assert.same({ { 4, 4 }, { 4, 4 }, { 4, 4 } }, o:state().losses)
+    assert.is_true(o:load_state { losses = { { 1, 4 }, { 1, 4 }, { 1, 4 } } })
+    local _, once = d.record(o, constant(1), ones * 0, { eps = ones })
+    for t = 1, 3 do
+      local drawn = once.t:eq(t):to(d.zeros(1):dtype()):sum():item()
+      assert.same(drawn == 0 and { 1, 4 } or drawn == 1 and { 4, 1 } or { 1, 1 }, o:state().losses[t])
+    end
+    for _ = 1, 20 do learn(0) end -- nothing left to learn: uniform again
+    local _, flat = o(constant(2), ones * 0, { eps = ones })
+    assert.is_true(flat.per_sample:eq(4):all())
+    -- small losses count as large ones do, and until every t has enough t are uniform
+    for _, first in ipairs { { 0.01, 0.01 }, { 0.01 } } do
+      assert.is_true(o:load_state { losses = { first, { 0.02, 0.02 }, { 0.03, 0.03 } } })
+      local _, drawn = o(constant(2), d.zeros(64, 2), { eps = d.ones(64, 2) })
+      assert.equal(#first == 1, drawn.per_sample:eq(4):all())
+    end
     local again = d.objective { process = q, times = { "importance", keep = 2 } }
     assert.is_true(again:load_state(o:state()))
     assert.same(o:state(), again:state())
@@ -214,6 +258,24 @@ end)
 describe("a learned variance", function()
   local learned = d.process { schedule = d.schedule.linear { T = 100 }, variance = "learned_range" }
 
+  -- A transformer over 4 x 4 patches that t shifts and scales (Peebles & Xie 2023), of one block.
+  local Dit = d.nn.module("dit", function(m)
+    m.inp = d.nn.linear(16, 8)
+    m.time = d.nn.sinusoid(8)
+    m.shift = d.nn.linear(8, 16)
+    m.norm = d.nn.layer_norm(8)
+    m.attend = d.nn.attention(8, { heads = 2 })
+    m.out = d.nn.linear(8, 32)
+    function m:forward(xt, t)
+      local B = xt:size(1)
+      local tokens = self.inp(xt:reshape(B, 2, 4, 2, 4):permute(1, 2, 4, 3, 5):reshape(B, 4, 16))
+      local e = self.shift(self.time(t)):unsqueeze(2)
+      local h = self.norm(tokens) * (e:narrow(3, 1, 8) + 1) + e:narrow(3, 9, 8)
+      local y = self.out(tokens + self.attend(h)):reshape(B, 2, 2, 4, 4, 2)
+      return y:permute(1, 2, 4, 3, 5, 6):reshape(B, 8, 8, 2)
+    end
+  end)
+
   it("trains on every network whose output is twice as wide", function()
     local Own = d.nn.module("own", function(m)
       m.out = d.nn.conv(1, 2, { kernel = 3 })
@@ -224,6 +286,7 @@ describe("a learned variance", function()
       { d.mlp { dim = 3, hidden = 8, depth = 1, outputs = 2 }, d.randn(4, 3, { seed = 1 }):clamp(-1, 1) },
       { d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 }, outputs = 2 }, image },
       { d.nn.model(Own()), image },
+      { d.nn.model(Dit()), image },
     } do
       local model, x0 = table.unpack(case)
       for _, variance in ipairs { "learned", "learned_range" } do
@@ -301,6 +364,80 @@ describe("a learned variance", function()
   end)
 end)
 
+describe("a network with self_condition", function()
+  local p = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "x0" }
+
+  local function pair_of(kind, options)
+    local plain = d[kind](options)
+    options.self_condition = true
+    return plain, d[kind](options)
+  end
+
+  -- Values of both that aren't zero, alike but for the first layer, which sees x0 as `plain` sees xt, or xt.
+  local function values(plain, told, of_x0)
+    local state = {}
+    for name, w in plain:parameters() do
+      local value = name:match "^gate" and w * 0 or w + d.randn(w:shape()) * 0.1
+      w:copy_(value)
+      local beside = name == "inp.weight" and (of_x0 and { value * 0, value } or { value, value * 0 })
+      state[name] = beside and d.cat(beside, -1) or value
+    end
+    told:load_state(state)
+  end
+
+  it("sees xt and its own x0, zeros if not told", function()
+    for kind, options in pairs { mlp = { dim = 2, hidden = 8, depth = 2, classes = 3, outputs = 2 },
+                                 unet = { image = { 8, 8, 3 }, channels = 8, mult = { 1, 2 } } } do
+      local plain, told = pair_of(kind, options)
+      local x, x0 = d.randn(2, 2, { seed = 1 }), d.randn(2, 2, { seed = 2 })
+      if kind == "unet" then x, x0 = d.randn(2, 8, 8, 3, { seed = 1 }), d.randn(2, 8, 8, 3, { seed = 2 }) end
+      local class = kind == "mlp" and { 1, 3 } or nil
+      values(plain, told, false)
+      local close = { rtol = 1e-4, atol = 1e-5 }
+      assert.allclose(plain(x, 7, { class = class }), told(x, 7, { class = class, x0 = x0 }), close)
+      values(plain, told, true)
+      assert.allclose(plain(x0, 7, { class = class }), told(x, 7, { class = class, x0 = x0 }), close)
+      assert.is_true(told(x, 7, { class = class }):equal(told(x, 7, { class = class, x0 = x0 * 0 })))
+      assert.is_true(told(x, 7):equal(told(x, 7, { x0 = x0 * 0 })))
+    end
+  end)
+
+  it("learns to lean on it, through an average, and is saved as it is", function()
+    d.manual_seed(8)
+    local net, path = d.mlp { hidden = 16, depth = 1, self_condition = true }, os.tmpname()
+    local ema = d.ema(net)
+    local opt = d.adamw(net, { lr = 0.01, ema = ema })
+    local loss_of = d.objective { process = p, self_condition = 0.5 }
+    for _ = 1, 30 do
+      d.record(loss_of, net, d.randn(32, 2)):backward()
+      opt:step()
+    end
+    local weight = net:state()["inp.weight"]
+    assert.same({ 16, 4 }, weight:shape())
+    local x = d.randn(3, 2, { seed = 1 })
+    assert.is_false(ema(x, 50):equal(ema(x, 50, { x0 = x })))
+    assert(net:save(path, { process = p }))
+    local again = assert(d.load_model(path))
+    assert.is_true(again:config().self_condition)
+    local o = { process = p, shape = { 3, 2 }, steps = 4, seed = 1, self_condition = true }
+    o.model = net
+    local want = d.sample(o)
+    o.model = again
+    assert.is_true(want:equal(d.sample(o)))
+    os.remove(path)
+  end)
+
+  it("is what self_condition wants: others say so", function()
+    local plain = d.mlp { hidden = 8, depth = 1 }
+    fails("this network was made without self_condition = true", d.objective { process = p, self_condition = 1 }, plain,
+      d.zeros(2, 2))
+    fails("this network was made without self_condition = true", d.sample,
+      { model = plain, process = p, shape = { 2, 2 }, steps = 2, self_condition = true })
+    local told = d.mlp { hidden = 8, depth = 1, self_condition = true }
+    fails("model: x0 is [2,3], but xt is [2,2]", told, d.zeros(2, 2), 1, { x0 = d.zeros(2, 3) })
+  end)
+end)
+
 describe("self-conditioned sampling", function()
   local p = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "x0" }
 
@@ -322,6 +459,23 @@ describe("self-conditioned sampling", function()
       last = step.x0
     end
     assert.is_false(run():finish():equal(run { self_condition = false }:finish()))
+  end)
+
+  it("tells it in every sampler, of each evaluation the one before", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 100 }, predict = "x0" }
+    for _, name in ipairs(d.sampler.names()) do
+      local q, seen, last = name:match "^flow" and flow or p, 0, nil
+      local function watching(xt, t, given)
+        assert.same(last, given.x0 and given.x0:totable(), name)
+        local out = model(xt, t, given)
+        last, seen = out:totable(), seen + 1
+        return out
+      end
+      local o = { model = watching, process = q, steps = 3, seed = 1, sampler = name, self_condition = true }
+      if name:match "inversion" then o.init = d.randn(3, 2, { seed = 2 }) else o.shape = { 3, 2 } end
+      assert.is_true(d.sample(o):isfinite():all(), name)
+      assert.is_true(seen > 1, name)
+    end
   end)
 
   it("goes on in copies and from files, and forgets when x is written", function()
@@ -372,6 +526,9 @@ describe("preconditioning", function()
     fails("unknown value 'vpp'", d.precondition, print, { process = p, kind = "vpp" })
     local flow = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
     fails("x_t holds no signal at t = 10", d.precondition(print, { process = flow }), d.ones(1, 2), 10)
+    fails("times = 'uniform' draws t = 10, where x_t holds no signal, and precondition = 'edm' is of ln(s/a)",
+      d.objective, { process = flow, precondition = "edm", weighting = "uniform" })
+    d.objective { process = flow, precondition = "edm", weighting = "uniform", times = "log_normal" }
     fails("precondition: the denoiser returned nil", d.precondition(function() end, { process = p }), d.ones(1, 2), 10)
   end)
 end)
@@ -394,6 +551,34 @@ describe("reflow", function()
     end
   end)
 
+  it("goes on the grid and with the guidance that it is given", function()
+    local function told(xt, t, given) return model(xt, t) * (given.class and 1 or 0.5) end
+    local class = { 1, 1, 1, 1 }
+    local o = { shape = { 4, 2 }, seed = 1, class = class, grid = { 20, 7 }, guidance = 3, sampler = "ddim" }
+    local made = d.reflow(told, flow, o)
+    local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 },
+                            guidance = 3, sampler = "ddim" }
+    assert.is_true(want:equal(made.x))
+    o.guidance = nil
+    assert.is_false(want:equal(d.reflow(told, flow, o).x))
+  end)
+
+  it("tells a self-conditioned model its own x0", function()
+    local net = d.mlp { hidden = 8, depth = 1, self_condition = true }
+    for _, w in net:parameters() do w:copy_(d.randn(w:shape(), { seed = 3 }) * 0.3) end
+    local o = { shape = { 4, 2 }, seed = 1, steps = 4, self_condition = true }
+    local made = d.reflow(net, flow, o)
+    assert.is_true(d.sample { model = net, process = flow, init = made.eps, steps = 4, self_condition = true }
+      :equal(made.x))
+    o.self_condition = false
+    assert.is_false(made.x:equal(d.reflow(net, flow, o).x))
+  end)
+
+  it("goes in one step where it is told to", function()
+    local made = d.reflow(model, flow, { shape = { 2, 2 }, steps = 1, sampler = "flow_euler" })
+    assert.is_true(made.x:abs():max():item() < 1e-5) -- to the mean
+  end)
+
   it("keeps classes", function()
     local class = { 1, 2, 2 }
     local function told(xt, t, given)
@@ -412,6 +597,7 @@ describe("reflow", function()
     fails("holds no samples", d.reflow, model, flow, { shape = { 0, 2 } })
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
     fails("ddpm adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
+    fails("ddim adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
     fails("eps is [3,1], but x is [3,2]", d.data.set, { x = made.x, eps = d.zeros(3, 1) })
     fails("pairs each with its noise", function()
@@ -428,9 +614,24 @@ describe("an objective that is called amiss", function()
     fails("x0 must be a tensor, got nil", loss_of, m)
     fails("x0 must be a tensor, got 5", loss_of, m, 5)
     fails("x0 [0,2] holds no samples", loss_of, m, d.zeros(0, 2))
+    fails("x0 [] holds no samples", loss_of, m, d.tensor(3))
     fails("unknown option 'clas'; did you mean 'class'?", loss_of, m, d.zeros(2, 2), { clas = 1 })
     local dropping = d.objective { process = p, drop_class = 0.5 }
     fails("number 2 is 1.5", dropping, m, d.zeros(2, 2), { class = { 1, 1.5 } })
+    fails("class must be a whole number, got 1.5", dropping, m, d.zeros(2, 2), { class = 1.5 })
+    fails("class must be whole numbers", dropping, m, d.zeros(2, 2), { class = d.tensor { 1, 1.5 } })
+    fails("class is [3] for 2 samples", dropping, m, d.zeros(2, 2), { class = { 1, 2, 3 } })
+    fails("class is [2,1] for 2 samples", dropping, m, d.zeros(2, 2), { class = d.zeros(2, 1) })
+    fails("x0 is of u8; floats expected", loss_of, m, d.zeros({ 2, 2 }, { dtype = "u8" }))
+    fails("x0 is of i64; floats expected", loss_of, m, d.zeros({ 2, 2 }, { dtype = "i64" }))
+    local at_zero = d.objective { process = p, times = function(B) return d.zeros(B) end }
+    fails("objective_spec.lua", function() return (at_zero(m, d.zeros(2, 2))) end)
+    fails("t must be in 1..100, got 0", at_zero, m, d.zeros(2, 2))
+    local given = d.objective { process = p, offset_noise = 0.1 }
+    fails("eps is given, so option 'offset_noise' = 0.1 would have no effect", given, m, d.zeros(2, 2),
+      { eps = d.zeros(2, 2) })
+    local vlb = d.objective { process = p, weighting = "vlb" }
+    fails("objective_spec.lua", function() return (vlb:weights(1.5)) end)
     fails("(0, inf) expected, got 0", d.objective,
       { process = p, weighting = { "min_snr", gamma = 0 } })
     fails("did you mean 'gamma'?", d.objective, { process = p, weighting = { "min_snr", gama = 5 } })
@@ -446,6 +647,9 @@ describe("an objective that is called amiss", function()
     local none = d.process { schedule = schedules["zero terminal SNR"], predict = "v" }
     fails("is nan on v at t = 10, where SNR is 0", d.objective,
       { process = none, weighting = { "p2", k = 1e-200, gamma = 2 } })
+    -- a number on x0, and none on eps
+    fails("is inf on eps at t = 1000", d.objective, { process = d.process { schedule = d.schedule.cosine {} },
+      weighting = { "p2", gamma = tiny < 1e-10 and 36 or 5, k = 1e-30 } })
     fails("is 0 at every t", d.objective, { process = p, weighting = { "sigmoid", bias = -1000 } })
     local one = d.process { schedule = d.schedule.from_beta { 0.5 } }
     fails("the variance of q(x_0 | x_t, x_0) is 0", d.objective, { process = one, weighting = "vlb" })

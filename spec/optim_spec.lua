@@ -188,6 +188,25 @@ describe("an average", function()
     assert.equal(before, bits(model(x)))
   end)
 
+  it("may be asked by its own model, on its values then", function()
+    local ema, depth
+    local Asks = d.nn.module("asks", function(m)
+      m.gain = d.nn.parameter(d.ones(1))
+      function m:forward(x)
+        depth = depth - 1
+        return depth >= 0 and ema(x) or x * self.gain
+      end
+    end)
+    local model = d.nn.model(Asks())
+    ema = d.ema(model)
+    for _, p in model:parameters() do p:add_(1) end
+    local function asked(of, times)
+      depth = times
+      return of(d.ones(1, 1)):item()
+    end
+    assert.same({ 1, 1, 2 }, { asked(ema, 1), asked(model, 1), asked(model, 0) })
+  end)
+
   it("gives the model's values back after an error", function()
     local model, ema = shifted()
     local x = d.randn(2, 4)
@@ -257,6 +276,15 @@ describe("an average", function()
   it("says of which kind it is", function()
     assert.matches("decay power, 0 updates", tostring(d.ema(new_model(), { decay = { "power" } })))
     assert.matches("decay 0.9, 0 updates", tostring(d.ema(new_model(), { decay = 0.9 })))
+  end)
+
+  it("counts its updates in whole numbers of 0 or more", function()
+    local ema = d.ema(new_model())
+    for _, bad in ipairs { -1, 1.5, 0 / 0, "x" } do
+      fails("ema: updates must be a whole number of 0 or more, got", function() ema.updates = bad end)
+    end
+    ema.updates = 3
+    assert.equal(3, ema.updates)
   end)
 
   it("takes decay in [0, 1) and nothing else", function()

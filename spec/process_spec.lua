@@ -341,6 +341,13 @@ describe("the optimal variance", function()
     local flow = d.process { schedule = d.schedule.flow { T = 20 }, predict = "flow" }
     local straight = flow:estimate_variance(oracle:denoiser(flow), x0, { levels = 8 })
     assert.equal(20, straight.x0_error[#straight.x0_error][1])
+    assert.is_true(#straight.x0_error > 5) -- in steps of ln SNR as far as there is any
+    local many = d.process { schedule = d.schedule.cosine {} }
+    assert.same(many:estimate_variance(oracle:denoiser(many), x0, { levels = 50 }).x0_error,
+      many:estimate_variance(oracle:denoiser(many), x0).x0_error)
+    local bytes = d.tensor({ { 0 }, { 255 } }, { dtype = "u8" }) -- -1 and 1
+    local function nothing(xt, t) return flow:convert(xt * 0, { from = "x0", to = "flow", xt = xt, t = t }) end
+    assert.near(1, flow:estimate_variance(nothing, bytes, { t = { 5 } }).x0_error[1][2], 1e-5)
     for t = 2, 20 do
       local v = straight:step_variance(t, t - 1)
       assert.is_true(v > flow:step_variance(t, t - 1) and v < math.huge)
@@ -355,7 +362,14 @@ describe("the optimal variance", function()
     local function refuses(sentence, ...) fails(sentence, q.estimate_variance, q, ...) end
     refuses("estimate_variance: model must be a denoiser", 3, x0)
     refuses("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got 3)", model, 3)
-    refuses("estimate_variance: 5 samples for", model, x0:narrow(1, 1, 5))
+    refuses("estimate_variance: 5 samples in 1 round reach 5 levels of", model, x0:narrow(1, 1, 5))
+    refuses("reach 4 levels of 5; give more of either", model, x0:narrow(1, 1, 2),
+      { t = { 10, 20, 30, 40, 50 }, rounds = 3 })
+    refuses("the error of x0 at t = 10 is nan", function(xt) return xt * (0 / 0) end, x0, { t = { 10, 20 } })
+    fails("process_spec.lua", function()
+      local made = q:estimate_variance(model, x0, { levels = 2 })
+      made:step_variance(5, 5)
+    end)
     refuses("t: levels must rise in 1..100, but number 2 is 5", model, x0, { t = { 10, 5 } })
     refuses("number 1 is 101", model, x0, { t = { 101 } })
     refuses("t is empty", model, x0, { t = {} })

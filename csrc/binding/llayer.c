@@ -180,6 +180,7 @@ static df_layer *make_mlp(lua_State *L) {
                           .depth = whole(L, "depth", 0),
                           .classes = whole(L, "classes", 0),
                           .outputs = whole(L, "outputs", 1),
+                          .self_condition = dfl_field_flag(L, 1, "self_condition", false),
                           .recompute = dfl_field_flag(L, 1, "recompute", false) };
   return df_mlp(&o);
 }
@@ -219,6 +220,7 @@ static df_layer *make_unet(lua_State *L) {
   o.classes = whole(L, "classes", 0);
   o.outputs = whole(L, "outputs", 1);
   o.dropout = number(L, "dropout", 0);
+  o.self_condition = dfl_field_flag(L, 1, "self_condition", false);
   o.recompute = dfl_field_flag(L, 1, "recompute", false);
   return df_unet(&o);
 }

@@ -9,7 +9,7 @@
 
 typedef struct df_layer df_layer;
 
-#define DF_INPUTS 3 /* at most */
+#define DF_INPUTS 4 /* at most */
 
 typedef struct df_kind {
   const char *name; /* "conv" */
@@ -32,6 +32,7 @@ typedef struct df_layer_opts {
   df_int classes;      /* 0: none */
   double keep;         /* dropout: the share that stays */
   bool bias;           /* linear, conv: has one */
+  bool self_condition; /* a network: told its own x0, beside what it is asked about */
   bool recompute;      /* a network: its blocks are computed again on the way back */
   bool zero;           /* starts at zero, so that a block starts as the identity */
   const void *network; /* a network's own plan; freed with the layer by free() */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "nn/self_condition.h"
 #include "nn/time_embed.h"
 
 /* ==== a block: B, hidden -> B, hidden ============================================== */
@@ -56,7 +57,8 @@ static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const
   const df_layer *blocks = l->part[BLOCKS].layer;
   if (check_point(l, x[0]) != DF_OK) return NULL;
   df_tensor *e = df_layer_call(tape, l->part[TIME].layer, x + 1, 2);
-  df_tensor *h = df_layer_of(tape, l->part[INP].layer, x[0]);
+  df_tensor *seen = l->o.self_condition ? df_beside_x0(tape, x[0], x[3]) : x[0];
+  df_tensor *h = df_layer_of(tape, l->part[INP].layer, seen);
   for (int i = 0; i < blocks->parts && e; i++)
     h = block_call(tape, blocks->part[i].layer, (df_tensor *const[]){ h, e },
                    l->o.recompute);
@@ -72,7 +74,7 @@ static void describe_mlp(const df_layer *l, char *text, size_t size) {
            l->part[BLOCKS].layer->parts);
 }
 
-static const df_kind mlp = { "mlp", 2, 3, mlp_forward, describe_mlp };
+static const df_kind mlp = { "mlp", 2, 4, mlp_forward, describe_mlp };
 
 static df_layer *blocks_of(const df_mlp_opts *o) {
   df_layer *blocks = df_group_layer();
@@ -84,16 +86,17 @@ static df_layer *blocks_of(const df_mlp_opts *o) {
 df_layer *df_mlp(const df_mlp_opts *o) {
   if (df_at_least_one("mlp", "dim", o->dim) || df_at_least_one("mlp", "depth", o->depth))
     return NULL;
-  df_int out = o->outputs * o->dim;
+  df_int in = o->self_condition ? 2 * o->dim : o->dim, out = o->outputs * o->dim;
   const df_layer_opts own = { .in = o->dim,
                               .out = out,
                               .width = o->hidden,
                               .classes = o->classes,
+                              .self_condition = o->self_condition,
                               .recompute = o->recompute };
   df_layer *l = df_layer_new(&mlp, &own);
   if (!l) return NULL;
   df_layer_add(l, df_time_embed_layer(o->hidden, o->hidden, o->classes), "time");
-  if (!l->failed) df_layer_add(l, df_linear_layer(o->dim, o->hidden, true, false), "inp");
+  if (!l->failed) df_layer_add(l, df_linear_layer(in, o->hidden, true, false), "inp");
   if (!l->failed) df_layer_add(l, blocks_of(o), "blocks");
   if (!l->failed) df_layer_add(l, df_layer_norm_layer(o->hidden, 1e-5), "norm");
   if (!l->failed) df_layer_add(l, df_linear_layer(o->hidden, out, true, true), "out");

@@ -19,10 +19,11 @@ typedef struct df_unet_opts {
   df_int classes;       /* 0: none */
   df_int outputs;       /* copies of C that come out, side by side */
   double dropout;
-  bool recompute; /* blocks keep their inputs alone for the way back */
+  bool self_condition; /* told its own x0 too: the first layer takes 2 C channels */
+  bool recompute;      /* blocks keep their inputs alone for the way back */
 } df_unet_opts;
 
-/* xt: B, H, W, C   t: B   class: B or NULL  ->  B, H, W, outputs C */
+/* xt: B, H, W, C   t: B   class: B or NULL   x0: as xt or NULL  ->  B, H, W, outputs C */
 df_layer *df_unet(const df_unet_opts *o);
 
 /* -- between plan and run ------------------------------------------------------------ */

@@ -168,7 +168,8 @@ static void add_way_up(draft *d) {
 }
 
 static void add_ends(draft *d, bool first) {
-  df_layer_opts o = first ? df_conv3_opts(d->o->C, d->o->channels)
+  const df_int C = d->o->self_condition ? 2 * d->o->C : d->o->C;
+  df_layer_opts o = first ? df_conv3_opts(C, d->o->channels)
                           : df_conv3_opts(d->channels, d->o->outputs * d->o->C);
   if (d->unet->failed) return;
   o.norm.groups = d->o->groups;
@@ -185,7 +186,7 @@ static void describe(const df_layer *l, char *text, size_t size) {
            l->o.in, plan->C, plan->factor);
 }
 
-static const df_kind unet = { "unet", 2, 3, df_unet_run, describe };
+static const df_kind unet = { "unet", 2, 4, df_unet_run, describe };
 
 static void fill(draft *d) {
   df_int channels = d->o->channels;
@@ -204,7 +205,9 @@ df_layer *df_unet(const df_unet_opts *o) {
   size_t room = (size_t)o->levels * (size_t)(4 * o->blocks + 4) + 8;
   df_unet_plan *plan = calloc(1, sizeof *plan + room * sizeof *plan->step);
   df_int *kept = calloc(room, sizeof *kept);
-  const df_layer_opts own = { .in = o->channels, .network = plan };
+  const df_layer_opts own = { .in = o->channels,
+                              .self_condition = o->self_condition,
+                              .network = plan };
   draft d = { .o = o, .plan = plan, .kept = kept };
   d.unet = plan && kept ? df_layer_new(&unet, &own) : NULL;
   if (!d.unet) {

@@ -1,6 +1,7 @@
 /* Going through a plan. Each step runs in a scope of its own and the run itself holds only
 ** h and what is kept for the way up, so that outside of a record nothing else lives. */
 #include "base/alloc.h"
+#include "nn/self_condition.h"
 #include "nn/unet.h"
 
 typedef struct run {
@@ -60,8 +61,8 @@ df_tensor *df_unet_run(df_tape *tape, const df_layer *unet, df_tensor *const *x)
   if (!r.e) return NULL;
   r.kept = df_alloc(((size_t)plan->most_kept + 1) * sizeof(df_tensor *));
   if (!r.kept) return NULL;
-  r.h = df_tensor_retain(x[0]);
-  bool fine = true;
+  r.h = df_tensor_retain(unet->o.self_condition ? df_beside_x0(tape, x[0], x[3]) : x[0]);
+  bool fine = r.h != NULL;
   for (int i = 0; i < plan->steps && fine; i++) fine = take(&r, &plan->step[i]);
   while (r.n_kept > 0) df_tensor_release(r.kept[--r.n_kept]);
   df_free(r.kept);

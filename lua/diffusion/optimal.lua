@@ -72,7 +72,7 @@ end
 ---@param s number
 ---@return number
 function optimal.variance(p, t, s)
-  local c0, _, variance = p:posterior_coefficients(t, s)
+  local c0, _, variance = opts.relay(p.posterior_coefficients, p, t, s)
   local error_of_x0 = math.min(interpolated(p.schedule, p.x0_error, t), 1 / p.schedule:snr(t))
   return variance + c0 ^ 2 * error_of_x0
 end
@@ -113,14 +113,17 @@ local function given_levels(list, T)
   return list
 end
 
-local function check_data(x0, levels)
+-- Rounds go one level further each.
+local function check_data(x0, levels, rounds)
   if opts.kind(x0) == "set" then x0 = x0.x end
   if not core.is_tensor(x0) or x0:dim() < 2 then
     opts.fail("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", opts.shown(x0))
   end
-  if x0:size(1) < levels then
-    opts.fail("estimate_variance: %d samples for %d levels; each level needs one, or give more rounds", x0:size(1),
-      levels)
+  local n = x0:size(1)
+  local reached = n > 0 and n + rounds - 1 or 0
+  if reached < levels then
+    opts.fail("estimate_variance: %d samples in %d round%s reach %d levels of %d; give more of either", n, rounds,
+      rounds == 1 and "" or "s", reached, levels)
   end
   return x0
 end
@@ -179,7 +182,14 @@ local function measured(process, model, x0, times, o)
       end
     end
   end
-  for i = 1, #times do sum[i] = { times[i], sum[i] / count[i] } end
+  for i, t in ipairs(times) do
+    local mse = sum[i] / count[i]
+    if not (mse < math.huge) then
+      opts.fail("estimate_variance: the error of x0 at t = %g is %g: the model's answers or the samples aren't finite",
+        t, mse)
+    end
+    sum[i] = { t, mse }
+  end
   return sum
 end
 
@@ -194,7 +204,7 @@ function optimal.estimate(process, model, x0, options)
   opts.denoiser("estimate_variance", model)
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
   if #times == 0 then opts.fail "estimate_variance: t is empty; levels in 1..T expected" end
-  x0 = check_data(x0, #times)
+  x0 = check_data(x0, #times, o.rounds)
   o.class = classes_of(o.class, x0:size(1))
   return measured(process, model, x0, times, o)
 end

@@ -17,7 +17,8 @@ end
 
 -- (M - 1) t, with sigma^2 = exp(slope t^2/2 + low t) - 1 of the VP SDE.
 local function vp_noise(sigma)
-  local t = (math.sqrt(vp_low ^ 2 + 2 * vp_slope * log1p(sigma ^ 2)) - vp_low) / vp_slope
+  local l = log1p(sigma ^ 2)
+  local t = 2 * l / (math.sqrt(vp_low ^ 2 + 2 * vp_slope * l) + vp_low) -- the root, without a difference
   return (vp_levels - 1) * t
 end
 

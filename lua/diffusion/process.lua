@@ -245,8 +245,8 @@ end
 --- levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes
 --- into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
----@param x0 diffusion.tensor|diffusion.set samples {n, ...}, at least one a level; u8 become floats
----@param options table? {levels = 50, of equal steps in ln SNR, or t = a list of levels that rise,
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
+---@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
 ---  batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all
 ---  or {n}}
 ---@return diffusion.process

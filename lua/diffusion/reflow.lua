@@ -15,6 +15,7 @@ local rules = {
   seed = { "integer" },
   class = { "table|tensor" },
   guidance = { "number" },
+  self_condition = { "boolean" },
 }
 
 -- x_T has to be eps itself.
@@ -28,8 +29,8 @@ end
 
 -- Noise of the sampler's own would be no part of the pair.
 local function check_sampler(which)
-  local name, solver = families.resolve(which)
-  if solver.stochastic then
+  local name, solver, own = families.resolve(which)
+  if solver.stochastic or (own.eta or 0) > 0 then
     opts.fail("reflow: %s adds noise of its own, so its end says nothing of its start; take unipc, ddim or heun", name)
   end
 end
@@ -52,7 +53,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
 ---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
----  guidance as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---  guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}}
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)
@@ -76,7 +77,8 @@ local function reflow(model, process, options)
   for from = 1, n, o.size do
     local count = math.min(o.size, n - from + 1)
     out[#out + 1] = sampler.sample { model = model, process = process, init = eps:narrow(1, from, count):contiguous(),
-      sampler = o.sampler, steps = o.steps, grid = o.grid, guidance = o.guidance, class = part(class, from, count) }
+      sampler = o.sampler, steps = o.steps, grid = o.grid, guidance = o.guidance, class = part(class, from, count),
+      self_condition = o.self_condition }
   end
   return set.new { x = #out == 1 and out[1] or core.ops.cat(out, 1), eps = eps, class = class, name = "reflow" }
 end

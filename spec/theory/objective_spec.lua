@@ -93,6 +93,46 @@ describe("a weighting", function()
     for t = 1, 4 do close(soft:weights(t).x0, sigmoid:weights(t).x0) end
   end)
 
+  -- What a formula of explain's says, products written out.
+  local function value(formula, names)
+    formula = formula:gsub("(%a[%w_]*) (%a)", "%1 * %2"):gsub("(%a[%w_]*) %(", "%1 * ("):gsub("ln %* SNR", "ln(SNR)")
+    return assert(load("return " .. formula, formula, "t", names))()
+  end
+
+  it("is what its words say: explain's formulas give explain's numbers", function()
+    local process = process_of("v", cosine, { sigma_data = 0.3 })
+    local names = { s = cosine:noise(400), SNR = cosine:snr(400), sigma_data = 0.3, gamma = 0.7, k = 3, bias = 1.5,
+                    sqrt = math.sqrt, max = math.max, min = math.min, ln = math.log }
+    function names.sigmoid(x) return 1 / (1 + math.exp(-x)) end
+    for name, options in pairs { simple = {}, snr = {}, truncated_snr = {}, min_snr = { "gamma" },
+                                 p2 = { "k", "gamma" }, soft_min_snr = { "gamma" }, edm = {}, sigmoid = { "bias" } } do
+      local given = { name }
+      for _, option in ipairs(options) do given[option] = names[option] end
+      local o = d.objective { process = process, weighting = given }
+      local weights, text = o:weights(400), o:explain(400)
+      local from = text:match "\n  w = ([^:\n]*)"
+      names.w = value(from, names)
+      close(weights.x0, names.w)
+      for _, target in ipairs { "x0", "eps", "v", "score", "flow" } do
+        local said = text:match("\n  [ *]" .. target .. " +%S+ +([^\n]*)"):gsub("on the circle ", "")
+        for formula in said:gmatch "[^;]+" do close(weights[target], value(formula, names)) end
+      end
+    end
+  end)
+
+  it("has the numbers of its paper where none are given", function()
+    local process = process_of("v", linear, { sigma_data = 0.3 })
+    for name, options in pairs { min_snr = { gamma = 5 }, soft_min_snr = { gamma = 0.3 ^ -2 },
+                                 p2 = { k = 1, gamma = 1 }, edm = { sigma_data = 0.3 }, sigmoid = { bias = 2 } } do
+      local function weight(given) return d.objective { process = process, weighting = given }:weights(300).x0 end
+      local given = { name }
+      for k, v in pairs(options) do given[k] = v end
+      close(weight(given), weight(name))
+    end
+    local own = d.objective { process = process, weighting = { "edm", sigma_data = 2 } }
+    close(linear:snr(300) + 0.25, own:weights(300).x0)
+  end)
+
   it("vlb is that of Ho et al. 2020, eq. 12, on eps", function()
     local rows = { -- t, with fixed_large, with fixed_small
       { 1, "0.500050005" }, { 2, "0.2726920843", "0.5996715122" }, { 10, "0.07371701593", "0.08643655975" },
@@ -177,6 +217,26 @@ describe("the floor", function()
     assert(math.abs(mean - o:floor { std = 0.7 }) < 4 * error, mean)
     local two = d.oracle.mixture { means = { { -1 }, { 1 } }, std = 0.1 }
     assert(o:floor { oracle = two, samples = 4000 } < 0.7 * o:floor { std = math.sqrt(1.01) })
+    local again, other = o:floor { oracle = two, samples = 4000, seed = 2 }, o:floor { oracle = two, samples = 4000 }
+    assert.equal(again, (o:floor { oracle = two, samples = 4000, seed = 2 }))
+    assert.not_equal(again, other)
+    -- the error is that of a mean: of 16 times the samples a fourth
+    local _, coarse = o:floor { oracle = two, samples = 2000 }
+    local _, fine = o:floor { oracle = two, samples = 32000 }
+    close(coarse, 4 * fine, 0.1)
+  end)
+
+  it("of an oracle is the same where t are drawn by importance", function()
+    local o = d.objective { process = process_of("x0", d.schedule.cosine { T = 20 }), times = "importance",
+                            weighting = "uniform" }
+    local losses = {}
+    for t = 1, 20 do
+      losses[t] = {}
+      for i = 1, 10 do losses[t][i] = t <= 10 and 1 or 3 end
+    end
+    assert.is_true(o:load_state { losses = losses })
+    local mean, error = o:floor { oracle = d.oracle.gaussian { std = 0.7 }, samples = 8000 }
+    assert(math.abs(mean - o:floor { std = 0.7 }) < 4 * error, mean)
   end)
 
   it("is reached within 1 % by a linear network", function()
@@ -229,6 +289,27 @@ describe("a law of t", function()
       sum = sum + (i == 0 and 1 or i == n and 1 or i % 2 == 1 and 4 or 2) * w ^ 2
     end
     close(sum / 3 / n, mean_of(flow, "mode", square), 1e-6)
+  end)
+
+  it("stays between 1 and T, and with log_normal where there is signal", function()
+    local flow = process_of("v", d.schedule.flow { T = 50 })
+    for _, row in ipairs { { { "logit_normal", std = 20 }, 1, 50 }, { { "log_normal", mean = 20 }, 49, 49 },
+                           { { "log_normal", mean = -20 }, 1, 1 } } do
+      local o = d.objective { process = flow, times = row[1] }
+      local _, seen = o(function(xt) return xt end, d.zeros(64, 1))
+      assert.same({ row[2], row[3] }, { seen.t:min():item(), seen.t:max():item() })
+    end
+  end)
+
+  it("has the numbers of its paper where none are given", function()
+    local flow = d.schedule.flow { T = 1000 }
+    for name, options in pairs { log_normal = { mean = -1.2, std = 1.2 }, logit_normal = { mean = 0, std = 1 },
+                                 mode = { scale = 1.29 } } do
+      local function sigma(s) return s end
+      local given = { name }
+      for k, v in pairs(options) do given[k] = v end
+      close(mean_of(flow, given, sigma), mean_of(flow, name, sigma))
+    end
   end)
 
   it("draws as its points say", function()
@@ -334,6 +415,20 @@ describe("a learned variance", function()
       return math.log(variance + c0 ^ 2 * 0.25 * s ^ 2 / (a ^ 2 * 0.25 + s ^ 2))
     end
     printed("3.912167938", bound(log_process, 0.5, of_levels(optimal)))
+  end)
+
+  it("has -ln p(x0 | x1) at t = 1: of the density, or of a picture's values", function()
+    local x0, eps, t = d.tensor { { 0.2, -1, 1 } }, d.tensor { { 1, 0.3, -2 } }, d.tensor({ 1 }, { dtype = "i64" })
+    local said, log_variance = d.tensor { { 0.5, -0.5, 0.25 } }, d.tensor { { -6, -7, -5 } }
+    local function term(how, x, e)
+      local o = d.objective { process = log_process, decoder = how, times = function() return t end }
+      return select(2, o(function() return d.cat({ said, log_variance }, 2) end, x, { eps = e })).vlb:item()
+    end
+    local mean = (x0 * linear:signal(1) + (eps - said) * linear:noise(1)) / linear:signal(1) -- x0 of eps' = said
+    local nats = (log_variance + (x0 - mean):square() / log_variance:exp() + math.log(2 * math.pi)) / 2
+    close(nats:mean():item(), term("gaussian", x0, eps))
+    close(-decoder.discretized(x0, mean, log_variance):mean():item(), term("discretized", x0, eps))
+    assert.is_true(term("gaussian", x0 * 3, eps) < math.huge) -- no picture, and none asked for
   end)
 
   it("learns from the bound alone, and the mean from the weighted error alone", function()
@@ -455,6 +550,30 @@ describe("a preconditioned network", function()
     assert.near(999 * 0.2589602624, select(2, told("vp", 3)), 1e-6)
   end)
 
+  it("of any kind is the same function of x_t/a and sigma on a schedule whose a isn't 1", function()
+    local vp = d.schedule.cosine { T = 20 }
+    for _, kind in ipairs { "edm", "vp", "ve", "iddpm" } do
+      for _, t in ipairs { 1, 7, 19 } do
+        local sigma, told = vp:sigma(t), {}
+        local function D(schedule, level, a)
+          local process = process_of("x0", schedule)
+          return d.precondition(function(x, noise)
+            told[#told + 1] = { x:item(), noise }
+            return x * 0.3 + 0.1
+          end, { process = process, kind = kind })(d.full({ 1, 1 }, 0.7 * a), level):item()
+        end
+        close(D(d.schedule.from_sigma { sigma }, 1, 1), D(vp, t, vp:signal(t)), 1e-10)
+        close(told[1][1], told[2][1], 1e-10)
+        assert.near(told[1][2], told[2][2], 1e-9)
+      end
+    end
+    local small = d.schedule.from_sigma { 1e-10 } -- 999 t with sigma^2 = t/10
+    d.precondition(function(x, noise)
+      close(999 * 1e-19, noise, 1e-9)
+      return x
+    end, { process = process_of("x0", small), kind = "vp" })(d.ones(1, 1), 1)
+  end)
+
   it("of iddpm is told the nearest level of the cosine schedule, from 0", function()
     local u = { 0.006425412771, 1.012389564, 641.6623451, 20291.16961 } -- u_999, u_500, u_1, u_0
     local process = process_of("eps", d.schedule.from_sigma(u))
@@ -477,6 +596,16 @@ describe("a straight path", function()
       close(1 - (1 - 0.1) * (1 - t / 10), s:noise(t), 1e-15)
     end
     close(1 - 0.9 * 0.65, s:noise(3.5), 1e-12)
+  end)
+
+  it("is learned by the plain error of eps - x0: conditional flow matching", function()
+    local x0, said = d.randn({ 5, 3 }, { seed = 1 }), d.randn({ 5, 3 }, { seed = 2 })
+    local o = d.objective { process = flow, weighting = "uniform" }
+    local _, seen = o(function() return said end, x0)
+    local want = (said - (seen.eps - x0)):square():mean(2)
+    local u = seen.t:to "f64":unsqueeze(2) / 40
+    for k = 1, 5 do close(want[k], seen.per_sample[k]) end
+    assert.is_true((x0 * (1 - u) + seen.eps * u - seen.xt):abs():max():item() < 1e-14)
   end)
 
   -- One step of Euler's method from pure noise.

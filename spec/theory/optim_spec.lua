@@ -200,6 +200,15 @@ describe("the weights of an average", function()
     end
   end)
 
+  it("have the numbers of their papers where none are given", function()
+    for _, row in ipairs { { { "warmup" }, { "warmup", inv_gamma = 1, power = 2 / 3, max = 0.9999 } },
+                           { { "half_life", steps = 9 }, { "half_life", steps = 9, ramp = 0.05 } },
+                           { { "power" }, { "power", sigma_rel = 0.05 } } } do
+      close(profile(12, { decay = row[2] }), profile(12, { decay = row[1] }))
+    end
+    assert.near(0.9999, decays.resolve { "warmup" }(1e9), 1e-15)
+  end)
+
   it("of a function are what it says of each update", function()
     close(product_of(6, function(j) return 1 / j end), profile(6, { decay = function(j) return 1 / j end }))
   end)

@@ -90,6 +90,26 @@ describe("the optimal variance", function()
     assert.near((x0 - 2):square():mean():item(), got, 1e-10)
   end)
 
+  it("is measured at equal steps of ln SNR", function()
+    local fine = d.process { schedule = d.schedule.cosine { T = 1000 }, predict = "v" }
+    local rows = fine:estimate_variance(function(xt) return xt end, d.randn(50, 2), { levels = 8 }).x0_error
+    local ln, n = {}, #rows
+    for i, row in ipairs(rows) do ln[i] = fine.schedule:log_snr(row[1]) end
+    assert.equal(8, n)
+    -- whole levels are as near as they come but at the steep end
+    for i = 2, 5 do assert.near((ln[n] - ln[1]) / (n - 1), ln[i] - ln[i - 1], 0.05) end -- of 4.28
+  end)
+
+  it("reaches further with rounds than there are samples", function()
+    local x0, t = d.randn({ 2, 3 }, { seed = 1 }), { 10, 20, 30, 40, 50 }
+    local oracle = d.oracle.gaussian { mean = { 0, 0, 0 }, std = 1 }
+    local rows = p:estimate_variance(oracle:denoiser(p), x0, { t = t, rounds = 4 }).x0_error
+    for i, row in ipairs(rows) do
+      assert.equal(t[i], row[1])
+      assert.is_true(row[2] > 0 and row[2] < math.huge)
+    end
+  end)
+
   it("asks every level of every sample in as many rounds as there are levels", function()
     local x0, asked = d.arange(1, 3):to(d.zeros(1):dtype()):unsqueeze(2), {}
     local function model(xt, t, o)

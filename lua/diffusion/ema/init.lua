@@ -21,6 +21,9 @@ end
 
 function ema_meta.__newindex(ema, key, value)
   if key ~= "updates" then opts.fail("ema: no field '%s' to set", tostring(key)) end
+  if not (math.type(value) == "integer" and value >= 0) then
+    opts.fail("ema: updates must be a whole number of 0 or more, got %s", opts.shown(value))
+  end
   averages[ema].core:updates(value)
 end
 

@@ -23,7 +23,8 @@ return function(model, weak, options)
   opts.denoiser("auto: weak", weak)
   strength.interval("auto", o.interval)
   return function(xt, t, given)
-    return strength.between(function() return weak(xt, t, given) end, function() return model(xt, t, given) end,
+    local function ask(name, which) return strength.answer(name, (which(xt, t, given)), xt) end
+    return strength.between(function() return ask("auto: weak", weak) end, function() return ask("auto", model) end,
       strength.at(o, t, 1), xt)
   end
 end

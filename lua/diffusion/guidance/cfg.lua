@@ -1,7 +1,9 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
 -- out = u + scale (c - u), c with the class and u without. It mixes what the model
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same. Of a learned variance v stays c's: it is no such target.
+-- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
+-- stays c's: it is no such target.
+local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
 
@@ -12,11 +14,12 @@ local rules = {
 }
 
 -- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
--- deviation in each sample, mixed in by phi.
+-- deviation in each sample, mixed in by phi. A sample that has none stays as it is.
 local function rescaled(out, c, phi)
   local dims = {}
   for i = 2, out:dim() do dims[#dims + 1] = i end
-  local ratio = c:std(dims, true) / out:std(dims, true)
+  local own, told = out:std(dims, true, 0), c:std(dims, true, 0)
+  local ratio = core.ops.where(own:gt(0), told / own, 1)
   return out * (phi * ratio + (1 - phi))
 end
 
@@ -39,14 +42,16 @@ end
 ---@return function c
 local function answers(name, o, model, xt, t, given)
   if not (given and given.class) then opts.fail("%s: guidance %g needs a class", name, o.scale) end
-  return function() return (model(xt, t, without_class(given))) end, function() return (model(xt, t, given)) end
+  local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
+  return function() return ask(without_class(given)) end, function() return ask(given) end
 end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided
----  only for low <= t <= high}
+---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has
+---  in each sample is given back, which is of what the process predicts and so not the same for eps as for v;
+---  interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })

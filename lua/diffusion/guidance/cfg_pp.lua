@@ -30,7 +30,7 @@ return function(model, options)
     local inside = strength.at({ scale = 1, interval = o.interval }, t, 0)
     if inside == 0 then return c() end
     local from, to = u(), c()
-    if inside == 1 then return strength.beyond(from, to, o.scale), from end
-    return strength.beyond(from, to, strength.at(o, t, 1)), strength.beyond(to, from, inside)
+    if inside == 1 then return strength.mixed(from, to, o.scale, xt), from end
+    return strength.mixed(from, to, strength.at(o, t, 1), xt), strength.beyond(to, from, inside)
   end
 end

@@ -2,6 +2,7 @@
 -- The score of p(x_t | y) is that of p(x_t) and the gradient of ln p(y | x_t): eps moves by -s scale
 -- times that, and x0 is told from eps afterwards. The classifier must know of noise: p(y | x_t) is the
 -- mean of p(y | x0) over what x0 may be.
+local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
@@ -13,10 +14,16 @@ local rules = {
   interval = { "table" },
 }
 
+-- A class of 0 is none.
+local function is_none(class)
+  if type(class) == "table" then class = core.tensor(class) end
+  return class == nil or class == 0 or core.is_tensor(class) and class:eq(0):all()
+end
+
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times
 --- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
---- count as constants, and their .grad isn't touched. A call without a class, as one half of cfg's,
---- is the model's own.
+--- count as constants, and their .grad isn't touched. A call without a class, or with 0
+--- for all, as one half of cfg's, is the model's own.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
@@ -34,9 +41,9 @@ return function(model, log_prob, options)
   opts.callable("classifier", "log_prob", log_prob)
   strength.interval("classifier", o.interval)
   return function(xt, t, given)
-    local out = (model(xt, t, given))
+    local out = strength.answer("classifier", (model(xt, t, given)), xt)
     local class, scale = given and given.class, strength.at(o, t, 0)
-    if class == nil or scale == 0 then return out end
+    if is_none(class) or scale == 0 then return out end
     local g = gradient.grad(function(x)
       return opts.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
     end, xt)

@@ -19,15 +19,15 @@ local function checked(value, x) return opts.per_sample("gradient: energy", valu
 -- The model's answer, and the gradient of an energy of x_t.
 local function of_xt(_, model, energy, xt, t, given)
   local g = tape.grad(function(x) return checked(energy(x, t, given), x) end, xt)
-  return (model(xt, t, given)), g
+  return strength.answer("gradient", (model(xt, t, given)), xt), g
 end
 
 -- The same of an energy of x0, as the model's answer says it unclipped: a value at its limit
 -- has no gradient.
 local function of_x0(process, model, energy, xt, t, given)
   local g, _, out = tape.grad(function(x)
-    local said = opts.answer("gradient", (model(x, t, given)), x)
-    local x0 = process:convert(said, { from = process.predict, to = "x0", xt = x, t = t })
+    local said = opts.answer("gradient", (model(x, t, given)), x, process.outputs)
+    local x0 = process:convert((process:split(said)), { from = process.predict, to = "x0", xt = x, t = t })
     return checked(energy(x0, t, given), x0), said
   end, xt)
   return out, g

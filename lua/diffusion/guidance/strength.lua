@@ -72,6 +72,16 @@ local function apart(out, xt)
   return out:narrow(-1, 1, width), out:narrow(-1, width + 1, width)
 end
 
+--- What a denoiser answered: as xt, or twice as wide where the variance is learned, or a sentence.
+---@param name string who asked it
+---@param out any
+---@param xt diffusion.tensor
+---@return diffusion.tensor
+function strength.answer(name, out, xt)
+  local twice = core.is_tensor(out) and out:dim() == xt:dim() and out:size(-1) == 2 * xt:size(-1)
+  return opts.answer(name, out, xt, twice and 2 or 1)
+end
+
 --- Changes the prediction that an answer holds; v of a learned variance stays as it is.
 ---@param out diffusion.tensor
 ---@param xt diffusion.tensor
@@ -83,23 +93,35 @@ function strength.changed(out, xt, change)
   return v and core.ops.cat({ value, v }, -1) or value
 end
 
---- u + scale (c - u) of two denoisers, each a function that answers: where the scale is 0 or 1
---- only one is asked. Of a learned variance v is c's.
+--- u + scale (c - u) of two answers. Of a learned variance v is c's.
+---@param u diffusion.tensor
+---@param c diffusion.tensor
+---@param scale number|number[]
+---@param xt diffusion.tensor
+---@param finish? fun(out: diffusion.tensor, told: diffusion.tensor): diffusion.tensor what becomes
+---  of the result, told being c's
+---@return diffusion.tensor
+function strength.mixed(u, c, scale, xt, finish)
+  return strength.changed(c, xt, function(told)
+    local out = strength.beyond((apart(u, xt)), told, scale)
+    return finish and finish(out, told) or out
+  end)
+end
+
+--- The same of two denoisers, each a function that answers: where the scale is 0 or 1
+--- only one is asked.
 ---@param u fun(): diffusion.tensor
 ---@param c fun(): diffusion.tensor
 ---@param scale number|number[]
 ---@param xt diffusion.tensor
----@param finish? fun(out: diffusion.tensor, told: diffusion.tensor): diffusion.tensor what becomes
----  of the result, told being c's, where both were asked
+---@param finish? fun(out: diffusion.tensor, told: diffusion.tensor): diffusion.tensor as of mixed, where
+---  both were asked
 ---@return diffusion.tensor
 function strength.between(u, c, scale, xt, finish)
   if scale == 1 then return (c()) end
   local from = u()
   if scale == 0 then return from end
-  return strength.changed(c(), xt, function(told)
-    local out = strength.beyond((apart(from, xt)), told, scale)
-    return finish and finish(out, told) or out
-  end)
+  return strength.mixed(from, c(), scale, xt, finish)
 end
 
 return strength

@@ -91,7 +91,7 @@ local likelihood = {}
 --- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
----@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
 local model = {}
 
 --- A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).
@@ -645,7 +645,7 @@ function d.guidance.auto(model, weak, options) end
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1 (phi), interval = {low, high} in t: guided only for low <= t <= high}
+---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
@@ -660,8 +660,8 @@ function d.guidance.cfg_pp(model, options) end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale
 --- times the gradient of log_prob is added to the score. The gradient is that of x alone;
---- parameters count as constants, and their .grad isn't touched. A call without a class, as
---- one half of cfg's, is the model's own.
+--- parameters count as constants, and their .grad isn't touched. A call without a class, or
+--- with 0 for all, as one half of cfg's, is the model's own.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
@@ -803,11 +803,12 @@ function d.likelihood.ode(model, process, x0, options) end
 --- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the
 --- others are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped
---- means are no longer those of the model that is trained. Images are levels of [-1, 1], and
---- the unit is bits per dimension: a bound on what a code for the levels needs. For continuous
---- data decoder = "gaussian" takes the density N(x0; x0', that variance) itself, and the unit
---- is nats a sample, to be held against an entropy.
+--- is a function which gives one above 0 at (1, 0), or learned: a learned one is the network's
+--- own, of each number. x0' isn't clipped unless asked: clipped means are no longer those of
+--- the model that is trained. Images are levels of [-1, 1], and the unit is bits per
+--- dimension: a bound on what a code for the levels needs. For continuous data decoder =
+--- "gaussian" takes the density N(x0; x0', that variance) itself, and the unit is nats a
+--- sample, to be held against an entropy.
 ---@param model function|table a denoiser, called as (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
@@ -1054,7 +1055,7 @@ function d.mix(c1, x1, ...) end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -1219,7 +1220,9 @@ function d.no_grad(fn, ...) end
 
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+--- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
+--- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp and d.unet those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
@@ -1432,7 +1435,7 @@ function d.record(fn, ...) end
 --- itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}}
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
@@ -1682,7 +1685,7 @@ function d.trainer(options) end
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention where asked for and in the middle, predicting C channels. Other H and W may be
 --- run too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 function d.unet(options) end
 
@@ -1937,8 +1940,8 @@ function process:estimate(output, xt, t) end
 --- clipped as the process says, and goes into model files. It is bounded by the posterior's
 --- variance and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
----@param x0 diffusion.tensor|diffusion.set samples {n, ...}, at least one a level; u8 become floats
----@param options? table? {levels = 50, of equal steps in ln SNR, or t = a list of levels that rise, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
+---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
 ---@return diffusion.process
 function process:estimate_variance(model, x0, options) end
 

@@ -73,9 +73,23 @@ local function told(own, class)
   return class
 end
 
-local call_rules = { class = { "number|table|tensor" } }
+-- The x0 that a network said before, of xt's shape, where it was made to be told.
+local function own_x0(own, x0, x)
+  if x0 == nil then return nil end
+  if not own.config.self_condition then
+    opts.fail("model: x0 is given, as self_condition of d.objective and d.sample does, but this network was made "
+      .. "without self_condition = true")
+  end
+  if opts.shape_text(x0) ~= opts.shape_text(x) then
+    opts.fail("model: x0 is %s, but xt is %s", opts.shape_text(x0), opts.shape_text(x))
+  end
+  return x0
+end
 
-local function call_layer(layer, x, t, class)
+local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
+
+local function call_layer(layer, x, t, class, x0)
+  if x0 ~= nil then return opts.relay(layer, x, t, class, x0) end
   if class ~= nil then return opts.relay(layer, x, t, class) end
   if t ~= nil then return opts.relay(layer, x, t) end
   return opts.relay(layer, x)
@@ -85,7 +99,8 @@ end
 --- forward wants it.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor} classes from 1; 0 or nil: none
+---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
+---  none; x0, as xt, of a network with self_condition: what it said last
 ---@return diffusion.tensor as xt: what its process's `predict` names
 function meta.__call(m, x, t, options, ...)
   local own = facts[m]
@@ -100,7 +115,8 @@ function meta.__call(m, x, t, options, ...)
   if t ~= nil then t = for_each_sample("t", t, B, core.real) end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
-    return call_layer(own.root, x, t, told(own, o.class and for_each_sample("class", o.class, B, "i64")))
+    local class = told(own, o.class and for_each_sample("class", o.class, B, "i64"))
+    return call_layer(own.root, x, t, class, own_x0(own, o.x0, x))
   end
   if type(options) == "table" and options.class ~= nil then
     local copy = {}

@@ -19,14 +19,16 @@ local mlp_rules = {
   depth = { "integer", default = 4, min = 1 },
   classes = { "integer", default = 0, min = 0 },
   outputs = { "integer", default = 1, min = 1, max = 2 },
+  self_condition = { "boolean" },
   recompute = { "boolean" },
 }
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
 ---@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0,
----  outputs = 1, or 2 for a learned variance: {B, 2 dim}; recompute = false: true keeps of
----  each block its inputs alone and computes the rest again on the way back}
+---  outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be
+---  told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps
+---  of each block its inputs alone and computes the rest again on the way back}
 ---@return diffusion.model
 ---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
 --- print(model(d.randn(8, 2), 500))
@@ -43,6 +45,7 @@ local unet_rules = {
   dropout = { "number", default = 0, min = 0, below = 1 },
   heads = { "integer", default = 1, min = 1 },
   groups = { "integer", min = 1 },
+  self_condition = { "boolean" },
   recompute = { "boolean" },
 }
 
@@ -67,8 +70,9 @@ end
 ---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
 ---  blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0,
 ---  outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups =
----  as in nn.norm_conv, recompute = false: true keeps of each block its inputs alone and
----  computes the rest again on the way back, the same bits in less memory and a third more time}
+---  as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is;
+---  recompute = false: true keeps of each block its inputs alone and computes the rest again on
+---  the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
 function stock.unet(options)

@@ -27,15 +27,27 @@ end
 
 -- ==== the loss ================================================================================
 
--- Each class is hidden (0: none) with probability p.
-local function dropped(class, B, p)
-  if class == nil or p == 0 then return class end
+-- Classes as a tensor {B} of whole numbers.
+local function classes(class, B)
   if type(class) == "table" then
     class = core.tensor(opts.whole_numbers("objective: class", class), { dtype = "i64" })
   end
-  if type(class) == "number" then class = core.full({ B }, class, { dtype = "i64" }) end
-  local keep = core.rand(B):ge(p):to "i64"
-  return class * keep
+  if type(class) == "number" then
+    if not math.tointeger(class) then opts.fail("objective: class must be a whole number, got %g", class) end
+    return core.full({ B }, class, { dtype = "i64" })
+  end
+  if opts.shape_text(class) ~= ("[%d]"):format(B) then
+    opts.fail("objective: class is %s for %d samples", opts.shape_text(class), B)
+  end
+  local whole = class:to "i64"
+  if not class:eq(whole):all() then opts.fail "objective: class must be whole numbers" end
+  return whole
+end
+
+-- Each class is hidden (0: none) with probability p.
+local function dropped(class, B, p)
+  if class == nil or p == 0 then return class end
+  return classes(class, B) * core.rand(B):ge(p):to "i64"
 end
 
 -- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.
@@ -77,7 +89,18 @@ local function batch_of(x0)
   end
   local B = x0:dim() > 0 and x0:size(1) or 0
   if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
+  if x0:dtype() == "u8" or x0:dtype() == "i64" then
+    opts.fail("objective: x0 is of %s; floats expected, of pictures d.image.to_float's in [-1, 1]", x0:dtype())
+  end
   return B
+end
+
+-- What is added to x0: given, of an offset, or nil, to be drawn by the process.
+local function noise_of(self, x0, eps)
+  local c = self.offset_noise
+  if c == 0 then return eps end
+  if not eps then return offset(x0, c) end
+  opts.fail("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
 local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
@@ -97,8 +120,7 @@ function Objective:__call(model, x0, given)
   local o = opts.check("objective", given, call_rules, 3)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
-  local noise = o.eps or self.offset_noise > 0 and offset(x0, self.offset_noise) or nil
-  local xt, eps = self.process:q_sample(x0, t, noise)
+  local xt, eps = opts.relay(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
   local class = dropped(o.class, B, self.drop_class)
   local told = { class = class, x0 = first_guess(self, model, xt, t, class) }
   local per_sample, term = judged(self, model, x0, xt, eps, t, told)
@@ -223,8 +245,19 @@ local function check_bound(o)
   o.vlb = o.vlb or learned and 0.001 or 0
 end
 
+-- The noise that a raw network is told must be a number at the levels that are sure to come.
+local function check_noise(o)
+  local schedule = o.process.schedule
+  if o.precondition and o._times.whole and schedule:snr(schedule.T) == 0 then
+    opts.fail("objective: times = '%s' draws t = %d, where x_t holds no signal, and precondition = '%s' is of ln(s/a); "
+      .. "take log_normal, or a schedule that keeps some", o._times.text, schedule.T, o.precondition)
+  end
+end
+
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
+--- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with weighting =
+--- "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
 ---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr",
 ---  "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1,
 ---  gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the
@@ -238,8 +271,9 @@ end
 ---  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
 ---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
 ---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
----  {class=, x0=}); offset_noise = standard deviation of noise that a whole channel of a sample shares,
----  0.1 say, which makes the noise's variance 1 + 0.1^2}
+---  {class=, x0=}), of d.mlp and d.unet those made with self_condition = true; offset_noise = standard
+---  deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance
+---  1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
@@ -253,6 +287,7 @@ local function objective(options)
   o._times = times.resolve(o.times, o.process)
   o.error, o._measure = errors.resolve(o.error)
   check_bound(o)
+  check_noise(o)
   return setmetatable(o, Objective)
 end
 

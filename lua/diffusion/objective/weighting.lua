@@ -50,7 +50,7 @@ end
 
 -- Ho et al. 2020, eq. 8, of x0.
 local function bound(process, t)
-  local c0 = process:posterior_coefficients(t, t - 1)
+  local c0 = opts.relay(process.posterior_coefficients, process, t, t - 1)
   return c0 ^ 2 / (2 * variance_of(process, t))
 end
 
@@ -63,7 +63,7 @@ end
 -- weigh(snr, options, process, t) -> {B}; from: where it is written, in terms of SNR
 local laws = {
   simple = { from = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
-  snr = { from = "SNR, the same as simple: Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
+  snr = { from = "SNR: the same as simple, Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
   truncated_snr = { from = "max(SNR, 1): Salimans & Ho 2022, section 4",
     weigh = function(snr) return snr:clamp(1) end },
   min_snr = { from = "min(SNR, gamma): Hang et al. 2023, eq. 8",
@@ -83,7 +83,8 @@ local laws = {
   edm = { from = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
     rules = { sigma_data = { "number", above = 0 } },
     weigh = function(snr, o, process) return snr + (o.sigma_data or process.sigma_data) ^ -2 end },
-  sigmoid = { from = "SNR sigmoid(bias - ln SNR): Kingma & Gao 2023",
+  -- the paper weighs eps by w/p(ln SNR): this is its w where ln SNR is drawn evenly
+  sigmoid = { from = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
     rules = { bias = { "number", default = 2 } },
     weigh = function(snr, o) return snr / (snr * math.exp(-o.bias) + 1) end },
   vlb = { from = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8", check = check_bound, whole = true,

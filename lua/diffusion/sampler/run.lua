@@ -77,7 +77,7 @@ local function denoiser(run)
     local x0, eps, v = process:estimate(out, x, t)
     if other ~= nil then eps = other_eps(run, other, x, t) end
     if not run.believed.x0 then run.believed.x0, run.believed.eps = x0, eps end
-    if run.self_condition then run.at_work.own_x0 = x0 end
+    if run.self_condition then run.at_work.own_x0 = core.unscope(x0) end -- solvers may have scopes of their own
     return x0, eps, v
   end
 end
