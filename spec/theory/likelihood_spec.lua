@@ -90,41 +90,6 @@ describe("the bound of Gaussian data and the best denoiser", function()
     assert.is_true(r.total > entropy and r.total < entropy + 2e-3, ("%g above"):format(r.total - entropy))
   end)
 
-  it("of a learned variance is that of the variance which the network says, of each number", function()
-    local oracle = d.oracle.gaussian { std = { 0.5, 0.25 } }
-    local x0, short = oracle:sample(5, { seed = 1 }):clamp(-1, 1), d.schedule.cosine { T = 20 }
-    local function of(variance) return d.process { schedule = short, predict = "v", variance = variance } end
-    local function bound(process, v, options)
-      local one = oracle:denoiser(of "fixed_small")
-      local function model(xt, t) return v and d.cat({ one(xt, t), v(xt, t) }, 2) or one(xt, t) end
-      options.seed = 3
-      return d.likelihood.vlb(model, process, x0, options)
-    end
-    local function spread(t, s) return 0.02 + (t - s) / 50 + t / 400 end
-    local function log_spread(xt, t)
-      if type(t) == "number" then return xt * 0 + math.log(spread(t, t - 1)) end
-      local list = {}
-      for i, at in ipairs(t) do list[i] = { math.log(spread(at, at - 1)) } end
-      return xt * 0 + d.tensor(list)
-    end
-    for _, decoder in ipairs { "erf", "tanh", "gaussian" } do
-      for _, t in ipairs { 20, 4 } do
-        local o = { decoder = decoder, t = t }
-        local given_, said = bound(of(spread), nil, o), bound(of "learned", log_spread, o)
-        near(given_.total, said.total, 1e-10, decoder)
-        near(given_.decoder, said.decoder, 1e-10, decoder)
-        local least = bound(of "learned_range", function(xt) return xt * 0 - 1 end, o)
-        near(bound(of "fixed_small", nil, o).total, least.total, 1e-10, decoder)
-      end
-    end
-    -- two numbers of one sample with variances of their own: the mean of the terms of each
-    local function apart(xt) return xt * 0 + d.tensor { { -1, 1 } } end
-    local o = { decoder = "gaussian", t = { 7 } }
-    local function term(v) return bound(of "learned_range", v, o).terms[1].value end
-    local function both(c) return term(function(xt) return xt * 0 + c end) end
-    assert.is_true(term(apart) > math.min(both(-1), both(1)) and term(apart) < math.max(both(-1), both(1)))
-  end)
-
   it("is met by strata on the average", function()
     local process = d.process { schedule = linear, predict = "x0" }
     local oracle = d.oracle.gaussian { std = 0.5 }

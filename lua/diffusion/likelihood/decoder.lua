@@ -49,15 +49,14 @@ end
 --- -ln of each sample's probability, or of its density where kind is "gaussian", in nats.
 ---@param x0 diffusion.tensor {B, ...}
 ---@param mean diffusion.tensor as x0
----@param std number|diffusion.tensor as x0
+---@param std number
 ---@param kind string "erf", "tanh" or "gaussian"
 ---@param bins integer
 ---@return number[]
 function decoder.nats(x0, mean, std, kind, bins)
   local gap = x0 - mean
   if kind == "gaussian" then
-    local log_std = core.is_tensor(std) and std:log() or math.log(std)
-    return given.sums(gap * gap * (0.5 / std ^ 2) + (log_std + 0.5 * math.log(2 * math.pi)))
+    return given.sums(gap * gap * (0.5 / std ^ 2) + (math.log(std) + 0.5 * math.log(2 * math.pi)))
   end
   local reach = 1 / (bins - 1)
   return given.sums(-decoder[kind](gap, reach, std, x0:lt(-1 + reach), x0:gt(1 - reach)))

@@ -4,7 +4,6 @@ local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
-local divergence = require("diffusion.objective.hybrid").divergence
 
 local where = "likelihood.vlb"
 
@@ -82,12 +81,12 @@ local function log_variance(process, t)
   return math.log(v)
 end
 
--- What the model believes x0 to be, and v where it says the variance too.
+-- What the model believes x0 to be.
 local function believed(o, xt, t)
   local process = o.process
-  local value, v = process:split(opts.answer(where, (o.model(xt, t, o.model_opts)), xt, process.outputs))
-  local x0 = process:convert(value, { from = process.predict, to = "x0", xt = xt, t = t })
-  return o.clip and process:clipped(x0) or x0, v
+  local out = opts.answer(where, o.model(xt, t, o.model_opts), xt)
+  local x0 = process:convert(out, { from = process.predict, to = "x0", xt = xt, t = t })
+  return o.clip and process:clipped(x0) or x0
 end
 
 -- KL(q(x_{t-1} | x_t, x_0) || p) of each sample: of two Gaussians whose means differ by c0 (x0
@@ -99,31 +98,27 @@ local function step_nats(o, t, squares)
   return o.D * spread + c0 ^ 2 * math.exp(-log_ratio) / variance * squares / 2
 end
 
--- The same where the network says the variance of each number.
-local function learned_nats(o, t, mean, v)
-  local at = type(t) == "table" and core.tensor(t) or core.full({ o.B }, t)
-  return given.sums(divergence(o.process, o.x0, mean, at, o.process:learned_log_variance(v, at)))
-end
-
 -- The k-th stratum's term of each sample, a list of B.
 local function stratum_nats(o, k, stratum)
   local process, x0 = o.process, o.x0
   local t = times_in(stratum, o.seed, 2 * k, o.B)
-  local guard <close> = gradient.guard() -- luacheck: ignore 211
-  local mean, v = believed(o, process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape())), t)
-  if v then return learned_nats(o, t, mean, v) end
-  local nats = given.sums((x0 - mean):square())
-  for b, squares in ipairs(nats) do nats[b] = step_nats(o, type(t) == "table" and t[b] or t, squares) end
+  local squares = gradient.scope(function()
+    local xt = process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape()))
+    local gap = x0 - believed(o, xt, t)
+    local B = o.B
+    return (gap * gap):reshape(B, o.D):sum(2)
+  end):totable()
+  local nats = {}
+  for b = 1, o.B do nats[b] = step_nats(o, type(t) == "table" and t[b] or t, squares[b]) end
   return nats
 end
 
 -- L_0.
 local function decoder_nats(o)
+  local std = math.exp(0.5 * log_variance(o.process, 1))
   local guard <close> = gradient.guard() -- luacheck: ignore 211
   local x1 = o.process:q_sample(o.x0, 1, given.normal(o.seed, 1, o.x0:shape()))
-  local mean, v = believed(o, x1, 1)
-  local std = v and (o.process:learned_log_variance(v, 1) / 2):exp() or math.exp(0.5 * log_variance(o.process, 1))
-  return decoder.nats(o.x0, mean, std, o.decoder, o.bins)
+  return decoder.nats(o.x0, believed(o, x1, 1), std, o.decoder, o.bins)
 end
 
 -- L_T: KL(q(x_T | x_0) || N(0, prior variance)), exact.
@@ -227,8 +222,7 @@ end
 --- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others
 --- are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0), or learned: a learned one is the network's own, of
---- each number. x0' isn't clipped unless asked: clipped
+--- is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped
 --- means are no longer those of the model that is trained.
 ---
 --- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for

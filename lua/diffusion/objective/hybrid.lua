@@ -8,13 +8,7 @@ local hybrid = {}
 
 -- KL(q(x_{t-1} | x_t, x_0) || p_theta) of each number: Ho et al. 2020, eq. 5, in nats. The
 -- means are c0 x0 + ct xt of the truth and of what is believed.
----@param process diffusion.process
----@param x0 diffusion.tensor
----@param believed diffusion.tensor as x0
----@param t diffusion.tensor {B} whole, above 1
----@param log_variance diffusion.tensor as x0, of p_theta
----@return diffusion.tensor as x0
-function hybrid.divergence(process, x0, believed, t, log_variance)
+local function divergence(process, x0, believed, t, log_variance)
   local c0 = process:posterior_coefficients(t)
   local own = opts.relay(process.posterior_log_variance, process, t):over(x0)
   local gap = ((x0 - believed) * c0:over(x0)):square()
@@ -43,7 +37,7 @@ local function rows(x) return x:reshape(x:size(1), x:numel() // x:size(1)) end
 function hybrid.term(process, how, x0, xt, t, value, v)
   local believed = process:convert(value:detach(), { from = process.predict, to = "x0", xt = xt, t = t })
   local log_variance = process:learned_log_variance(v, t)
-  local each = hybrid.divergence(process, x0, believed, t, log_variance)
+  local each = divergence(process, x0, believed, t, log_variance)
   local first = t:eq(1)
   if first:any() then
     if how == "discretized" then check_range(x0) end
