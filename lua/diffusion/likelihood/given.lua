@@ -56,13 +56,15 @@ function given.uniform(seed, k, shape) return (given.normal(seed, k, shape) * -m
 --- -1 or 1 likewise, each as likely.
 function given.sign(seed, k, shape) return core.ops.where(given.normal(seed, k, shape):ge(0), 1.0, -1.0) end
 
+--- A sample's numbers as a row.
+---@param x diffusion.tensor {B, ...}
+---@return diffusion.tensor {B,D}
+function given.rows(x) return x:reshape(x:size(1), x:numel() // x:size(1)) end
+
 --- The sum over a sample's numbers, as a list of B.
 ---@param x diffusion.tensor {B, ...}
 ---@return number[]
-function given.sums(x)
-  local B = x:size(1)
-  return x:reshape(B, x:numel() // B):sum(2):totable()
-end
+function given.sums(x) return given.rows(x):sum(2):totable() end
 
 --- The mean of a list, and its standard error (nil for one number).
 ---@param list number[]

@@ -41,7 +41,7 @@ local function field(o, at, n)
   shape[1] = rows
   return function(z)
     local xt = mix(r, z:reshape(shape))
-    local out = opts.answer(where, o.model(xt, t, model_opts), xt)
+    local out = o.process:split(opts.answer(where, o.model(xt, t, model_opts), xt, o.process.outputs))
     local v = predict == "v" and out or o.process:convert(out, { from = predict, to = "v", xt = xt, t = t })
     return mix(inverse, v):reshape(rows, o.D)
   end
