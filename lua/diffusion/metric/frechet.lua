@@ -95,16 +95,21 @@ local function check_count(a)
   if a.x and a.n < 4 then opts.fail("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
 end
 
+-- The smaller set; of moments there are enough.
+local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.n or math.huge) end
+
 local function measured(a, b, o)
   local j = joined(a.cov, b.cov)
   local value = distance(a, b, j)
   if not o.interval then return value end
   check_count(a)
   check_count(b)
-  local bias = bias_of(a, b, value)
-  local about = interval.normal(value - bias, { se = standard_error(a, b, j), n = { a.n or 0, b.n or 0 }, bias = bias,
-    extrapolated = value - bias, method = "linear in each sample, around the value less its bias" }, 0)
-  about.high = math.max(0, about.high)
+  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
+  local about = interval.normal(few and value or value - bias, { se = standard_error(a, b, j),
+    n = { a.n or 0, b.n or 0 }, bias = bias, extrapolated = value - bias,
+    method = few and "from 0, as so few samples don't tell the bias, to the value and its error, linear in each sample"
+      or "linear in each sample, around the value less its bias" }, 0)
+  about.low, about.high = few and 0 or about.low, math.max(0, about.high)
   return value, about
 end
 
@@ -113,7 +118,8 @@ end
 --- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
 --- compare only equal numbers, or what is extrapolated. The interval is around the value that
 --- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so
---- it need not hold the value itself. It is of the moments: given ones count as exact.
+--- it need not hold the value itself; of fewer than 4 D samples halves don't tell that,
+--- and it reaches from 0 to above the value. It is of the moments: given ones count as exact.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options table? {interval = false: true for a second result, at three times the cost}
