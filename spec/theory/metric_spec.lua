@@ -206,6 +206,18 @@ describe("frechet", function()
     assert.near(1, bias / expected, 0.2)
   end)
 
+  it("holds the truth where distributions hardly differ, and one sample's slope says little", function()
+    for _, case in ipairs { { 50, 1, 0.3 }, { 100, 2, 0.15 }, { 40, 2, 0 } } do
+      local n, D, shift = table.unpack(case)
+      local held = 0
+      for r = 1, 120 do
+        local _, about = M.frechet(normal(n, D, r), normal(n, D, 9000 + r) + shift, { interval = true })
+        if about.low <= D * shift ^ 2 and D * shift ^ 2 <= about.high then held = held + 1 / 120 end
+      end
+      assert(held > 0.95 - 3.5 * math.sqrt(0.05 * 0.95 / 120), ("%d, %d, %g: %g"):format(n, D, shift, held))
+    end
+  end)
+
   it("is honest but for that where distributions differ", function()
     local scale = d.tensor { 1, 1.5, 0.7 }
     local truth, held = 3 * 0.25 + 0.25 + 0.09, 0
@@ -234,7 +246,13 @@ describe("frechet", function()
       slopes[i] = (weighted(w) - weighted(less)) / (2 * h)
     end
     local _, about = M.frechet(x, truth, { interval = true })
-    assert.near(d.tensor(slopes):std():item() / math.sqrt(30), about.se, 0.04 * about.se)
+    -- and what no sample alone is due to, of the mean's and covariance's number of squares
+    local c = x - x:mean(1)
+    c = c:t():matmul(c) / 29 + truth.cov
+    local D = (c[1][1] + c[2][2]) ^ 2 / c:square():sum():item()
+    local squares = 4 * math.max(0, about.bias) ^ 2 / (D * (1 + (D + 1) / 4) ^ 2 / (1 + (D + 1) / 8))
+    local linear = math.sqrt(about.se ^ 2 - squares)
+    assert.near(d.tensor(slopes):std():item() / math.sqrt(30), linear, 0.04 * linear)
     assert.near(about.extrapolated, (about.low + about.high) / 2, 1e-9)
     assert.near(2 * 1.959963984540054 * about.se, about.high - about.low, 1e-9)
   end)

@@ -14,7 +14,7 @@ local function moments_of(x)
   return { mean = mean, cov = product(gap:t(), gap) / (x:size(1) - 1), x = x, gap = gap, n = x:size(1) }
 end
 
-local moment_rules = { mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer" } }
+local moment_rules = { mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer", min = 1 } }
 
 local function given_moments(m, argument)
   local o = opts.check("frechet", m, moment_rules, argument)
@@ -23,7 +23,12 @@ local function given_moments(m, argument)
     opts.fail("frechet: moments mean {D} and cov {D,D} expected, got %s and %s", opts.shape_text(o.mean),
       opts.shape_text(o.cov))
   end
-  return { mean = o.mean:to(core.real), cov = o.cov:to(core.real), n = o.n }
+  local cov = o.cov:to(core.real)
+  if not (o.mean:isfinite():all() and cov:isfinite():all()) then opts.fail "frechet: moments that aren't finite" end
+  if not cov:allclose(cov:t():contiguous(), { rtol = 1e-4, atol = 1e-6 * cov:abs():max():item() }) then
+    opts.fail "frechet: the covariance isn't symmetric"
+  end
+  return { mean = o.mean:to(core.real), cov = (cov + cov:t()) / 2, n = o.n }
 end
 
 local function taken(given, argument)
@@ -91,6 +96,17 @@ local function bias_of(a, b, value)
   return (first + second) / 2 - value
 end
 
+-- The part of the variance of value - bias that is no sample's alone, and all there is where both
+-- are alike: the value is then a sum of squares, of which the bias is the mean, and its estimate
+-- varies as much again. As many as the mean's and the covariance's own where variances are equal in
+-- (tr C)^2/tr C^2 directions.
+local function variance_of_squares(a, b, bias)
+  local c = a.cov + b.cov
+  local D = trace(c) ^ 2 / math.max(c:square():sum():item(), 1e-300)
+  local count = D * (1 + (D + 1) / 4) ^ 2 / (1 + (D + 1) / 8)
+  return 4 * math.max(0, bias) ^ 2 / math.max(count, 1)
+end
+
 local function check_count(a)
   if a.x and a.n < 4 then opts.fail("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
 end
@@ -105,7 +121,7 @@ local function measured(a, b, o)
   check_count(a)
   check_count(b)
   local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
-  local about = interval.normal(few and value or value - bias, { se = standard_error(a, b, j),
+  local about = interval.normal(few and value or value - bias, { se = math.sqrt(standard_error(a, b, j) ^ 2 + variance_of_squares(a, b, bias)),
     n = { a.n or 0, b.n or 0 }, bias = bias, extrapolated = value - bias,
     method = few and "from 0, as so few samples don't tell the bias, to the value and its error, linear in each sample"
       or "linear in each sample, around the value less its bias" }, 0)

@@ -23,11 +23,11 @@ local function alone(near, ratio)
 end
 
 -- The distance below which a share of fresh data lies on the average, of m sorted ones the
--- (m + 1) share-th; 0 and inf beyond them.
+-- (m + 1) share-th. Beyond them that of copies alone, and inf.
 local function distance_of(b, share)
   local m = b:size(1)
   local place = (m + 1) * share
-  if place < 1 then return 0 end
+  if place < 1 then return 1e-30 end
   return place > m and math.huge or b:quantile(m > 1 and (place - 1) / (m - 1) or 0):item()
 end
 
@@ -65,8 +65,8 @@ local rules = {
 
 --- The share of samples that are nearer to the training set than all but a share (1 %) of fresh data
 --- are: that share on the average where nothing was learnt by heart, towards 1 where samples are
---- copies. Take fresh data that the training set has no copies of, 100 samples or more: with few the
---- interval is wide.
+--- copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than
+--- 3 / share the interval can't tell how low the share may be, but for copies to the bit.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
