@@ -64,7 +64,10 @@ describe("a plan", function()
     local blind = d.process { schedule = d.schedule.cosine {}, predict = "eps" }
     local p = edit.plan { process = blind, strength = 1, steps = 10 }
     assert.near(3.7e-5, p.snr, 1e-6)
-    assert.match("1000; before it SNR < 3%.7e%-5", tostring(p))
+    assert.match("1000; past the start SNR < 3%.7e%-5", tostring(p))
+    local short = d.process { schedule = d.schedule.cosine { T = 50 }, predict = "eps" } -- blind from 49.47 on
+    assert.match("of it is 50; past the start SNR < 3%.7e%-5", tostring(edit.plan { process = short, strength = 1 }))
+    assert.match("of it is 49%.3; rounded", tostring(edit.plan { process = short, strength = 0.986 }))
     assert.equal(1000, edit.plan { process = blind, start = 1000, steps = 10 }.start)
   end)
 
@@ -136,6 +139,11 @@ describe("img2img", function()
     img2img { model = asked, start = 10, steps = 3, class = 4, on_step = function() seen = seen + 1 end }
     assert.equal(3, seen)
     local denoiser, calls = counted()
+    local doubled = img2img { start = 10, steps = 3, class = 4, guidance = 2 }
+    local composed = img2img { start = 10, steps = 3, class = 4,
+      guidance = function(m) return d.guidance.cfg(m, { scale = 2 }) end }
+    assert.equal(true, doubled:equal(composed))
+    assert.equal(false, doubled:equal(img2img { start = 10, steps = 3, class = 4 }))
     img2img { model = denoiser, start = 10, steps = 3, sampler = "heun" }
     assert.equal(5, calls.n)
     assert.equal(1, select(2, img2img { start = 10, sampler = "rk45" }).steps)
