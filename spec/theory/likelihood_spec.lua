@@ -166,6 +166,17 @@ describe("L_T", function()
       near(row[2], r.prior, 1e-9, row[1].name)
     end
   end)
+
+  it("is that of the schedule's own prior where x isn't held to variance 1", function()
+    for _, schedule in ipairs { d.schedule.ve { T = 50 }, d.schedule.edm { T = 50 } } do
+      local process, P, x0 = d.process { schedule = schedule, predict = "x0" }, schedule:prior_std(), { 0.5, -1, 2 }
+      assert.is_true(P > 10)
+      local r = d.likelihood.vlb(function(x) return x end, process, d.tensor { x0 }, { decoder = "gaussian", t = { 1 } })
+      local a, s, sum = schedule:signal(50), schedule:noise(50), 0
+      for _, x in ipairs(x0) do sum = sum + 0.5 * ((a * x / P) ^ 2 + (s / P) ^ 2 - 1) - math.log(s / P) end
+      near(sum, r.prior, 1e-9, schedule.name)
+    end
+  end)
 end)
 
 describe("the decoder", function()
@@ -196,6 +207,8 @@ describe("the decoder", function()
     near(70652.75067528749, bits("erf", 0, 200, 0.005 ^ 2), 1e-12)
     near(70652.75067528749, bits("erf", 255, -200, 0.005 ^ 2), 1e-12)
     near(math.log(1e12, 2), bits("tanh", 128, 20), 1e-12) -- its floor
+    assert.near(0, bits("tanh", 255, 20, 0.01 ^ 2), 1e-6) -- all beyond the last level is its own
+    assert.near(0, bits("tanh", 0, -20, 0.01 ^ 2), 1e-6)
   end)
 
   it("is a distribution over levels", function()

@@ -33,6 +33,19 @@ function given.within(where, x0, instead)
   opts.fail("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
 end
 
+--- Raises unless classes are one number, or one for each sample.
+---@param where string
+---@param class any
+---@param B integer
+function given.check_class(where, class, B)
+  if class == nil or type(class) == "number" then return end
+  local fine = type(class) == "table" and #class == B
+    or core.is_tensor(class) and class:dim() == 1 and class:size(1) == B
+  if fine then return end
+  opts.fail("%s: class must be a number or one for each of %d samples, got %s", where, B,
+    type(class) == "table" and ("%d of them"):format(#class) or opts.shown(class))
+end
+
 --- Raises where a process that predicts eps has a last level without signal.
 ---@param where string
 ---@param process diffusion.process

@@ -161,6 +161,7 @@ return function(model, process, x0, options)
   if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
   given.check_signal(where, process)
   o.B, o.D = given.data(where, x0)
+  given.check_class(where, o.class, o.B)
   o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
   return gradient.no_grad(likelihood, o)
 end

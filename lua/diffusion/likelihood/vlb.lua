@@ -253,6 +253,7 @@ return function(model, process, x0, options)
   if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
   given.check_signal(where, process)
   o.B, o.D = given.data(where, x0)
+  given.check_class(where, o.class, o.B)
   if o.decoder ~= "gaussian" then given.within(where, x0, 'decoder = "gaussian" is for other data') end
   o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
   o.model_opts = { class = o.class }
