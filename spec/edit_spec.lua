@@ -36,6 +36,8 @@ describe("a plan", function()
       assert.equal(0, p.grid[#p.grid][2])
     end
     assert.equal(40, edit.plan { process = process, start = 40 }.steps)
+    assert.equal(62, edit.plan { process = process, strength = 0.0615 }.start) -- half up
+    assert.same({ 10, 8, 5, 3 }, edit.plan { process = process, start = 10, steps = 4 }.grid:times())
     assert.same({ { 2.5, 1 }, { 1, 0 } }, { table.unpack(edit.plan { process = process, start = 2.5 }.grid) })
   end)
 

@@ -171,7 +171,8 @@ describe("L_T", function()
     for _, schedule in ipairs { d.schedule.ve { T = 50 }, d.schedule.edm { T = 50 } } do
       local process, P, x0 = d.process { schedule = schedule, predict = "x0" }, schedule:prior_std(), { 0.5, -1, 2 }
       assert.is_true(P > 10)
-      local r = d.likelihood.vlb(function(x) return x end, process, d.tensor { x0 }, { decoder = "gaussian", t = { 1 } })
+      local options = { decoder = "gaussian", t = { 1 } }
+      local r = d.likelihood.vlb(function(x) return x end, process, d.tensor { x0 }, options)
       local a, s, sum = schedule:signal(50), schedule:noise(50), 0
       for _, x in ipairs(x0) do sum = sum + 0.5 * ((a * x / P) ^ 2 + (s / P) ^ 2 - 1) - math.log(s / P) end
       near(sum, r.prior, 1e-9, schedule.name)

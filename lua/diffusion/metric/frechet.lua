@@ -14,7 +14,9 @@ local function moments_of(x)
   return { mean = mean, cov = product(gap:t(), gap) / (x:size(1) - 1), x = x, gap = gap, n = x:size(1) }
 end
 
-local moment_rules = { mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer", min = 1 } }
+local moment_rules = {
+  mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer", min = 1 },
+}
 
 local function given_moments(m, argument)
   local o = opts.check("frechet", m, moment_rules, argument)
@@ -114,19 +116,25 @@ end
 -- The smaller set; of moments there are enough.
 local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.n or math.huge) end
 
+-- Around the value less its bias; of few samples, whose halves don't tell that, from 0 to above the
+-- value, which errs upwards.
+local function around(a, b, value, j)
+  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
+  local se = math.sqrt(standard_error(a, b, j) ^ 2 + variance_of_squares(a, b, bias))
+  local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
+    extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
+      or "linear in each sample, around the value less its bias" }, 0)
+  about.low, about.high = few and 0 or about.low, math.max(0, about.high)
+  return about
+end
+
 local function measured(a, b, o)
   local j = joined(a.cov, b.cov)
   local value = distance(a, b, j)
   if not o.interval then return value end
   check_count(a)
   check_count(b)
-  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
-  local about = interval.normal(few and value or value - bias, { se = math.sqrt(standard_error(a, b, j) ^ 2 + variance_of_squares(a, b, bias)),
-    n = { a.n or 0, b.n or 0 }, bias = bias, extrapolated = value - bias,
-    method = few and "from 0, as so few samples don't tell the bias, to the value and its error, linear in each sample"
-      or "linear in each sample, around the value less its bias" }, 0)
-  about.low, about.high = few and 0 or about.low, math.max(0, about.high)
-  return value, about
+  return value, around(a, b, value, j)
 end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
