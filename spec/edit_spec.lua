@@ -146,8 +146,14 @@ describe("img2img", function()
       guidance = function(m) return d.guidance.cfg(m, { scale = 2 }) end }
     assert.equal(true, doubled:equal(composed))
     assert.equal(false, doubled:equal(img2img { start = 10, steps = 3, class = 4 }))
-    img2img { model = denoiser, start = 10, steps = 3, sampler = "heun" }
-    assert.equal(5, calls.n)
+    local _, p = img2img { model = denoiser, start = 10, steps = 3, sampler = "heun" }
+    assert.same({ 5, 5 }, { calls.n, p.evaluations })
+    local told = 0
+    img2img { start = 10, steps = 3, sampler = "ddim", self_condition = true, model = function(xt, _, o)
+      if o.x0 then told = told + 1 end
+      return xt
+    end }
+    assert.equal(2, told) -- but for the first step
     assert.equal(1, select(2, img2img { start = 10, sampler = "rk45" }).steps)
   end)
 

@@ -44,7 +44,7 @@ end
 local rules = {
   projections = { "integer", default = 100, min = 1 },
   p = { "number", default = 1, min = 1, max = 8 },
-  permutations = { "integer", default = 99, min = 0 },
+  permutations = { "integer", default = 39, min = 0 },
   seed = { "integer", default = 1 },
   interval = interval.rule,
 }
@@ -57,7 +57,7 @@ local rules = {
 ---@param y diffusion.tensor samples {m, ...}
 ---@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval =
 ---  false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it;
----  permutations = 99 (of the labels, for p, each at the value's own cost; 0: the interval is right only where
+---  permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where
 ---  the distributions differ)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
