@@ -98,15 +98,14 @@ local function bias_of(a, b, value)
   return (first + second) / 2 - value
 end
 
--- The part of the variance of value - bias that is no sample's alone, and all there is where both
--- are alike: the value is then a sum of squares, of which the bias is the mean, and its estimate
--- varies as much again. As many as the mean's and the covariance's own where variances are equal in
--- (tr C)^2/tr C^2 directions.
-local function variance_of_squares(a, b, bias)
+-- The error of value - bias where both are alike and no sample alone says much: the value is then a
+-- sum of squares, of which the bias is the mean, and the bias's estimate varies as much again. As
+-- many as the mean and the covariance have where variances are equal in (tr C)^2/tr C^2 directions.
+local function error_of_squares(a, b, bias)
   local c = a.cov + b.cov
-  local D = trace(c) ^ 2 / math.max(c:square():sum():item(), 1e-300)
+  local D = trace(c) ^ 2 / math.max(c:square():sum():item(), 1e-30)
   local count = D * (1 + (D + 1) / 4) ^ 2 / (1 + (D + 1) / 8)
-  return 4 * math.max(0, bias) ^ 2 / math.max(count, 1)
+  return 2 * math.max(0, bias) / math.sqrt(math.max(count, 1))
 end
 
 local function check_count(a)
@@ -120,7 +119,7 @@ local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.
 -- value, which errs upwards.
 local function around(a, b, value, j)
   local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
-  local se = math.sqrt(standard_error(a, b, j) ^ 2 + variance_of_squares(a, b, bias))
+  local se = math.max(standard_error(a, b, j), error_of_squares(a, b, bias))
   local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
     extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
       or "linear in each sample, around the value less its bias" }, 0)
