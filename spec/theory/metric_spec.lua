@@ -533,6 +533,11 @@ describe("two_sample", function()
     assert(about.p > 0.01 and about.low < 0.5 and 0.5 < about.high)
   end)
 
+  it("is nothing to the samples' scale", function()
+    local x, y = normal(200, 2, 1), normal(200, 2, 2) + 1
+    assert.near(M.two_sample(x, y, { steps = 100 }), M.two_sample(x * 1e-3 + 9, y * 1e-3 + 9, { steps = 100 }), 0.02)
+  end)
+
   it("has the binomial's own p", function()
     local v, about = M.two_sample(normal(20, 1, 1), normal(20, 1, 2) + 1, { interval = true, steps = 20 })
     local k, choose, sum = math.floor(20 * v + 0.5), 1, 0

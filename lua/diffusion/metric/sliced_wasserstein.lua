@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
+local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
@@ -28,13 +29,13 @@ local function powers(x, y, o)
   if not o.interval then return value end
   local lines = o.projections > 1 and costs:var():item() / o.projections or 0
   local se = math.sqrt(variance(a, from, b, o.p) + variance(b, to, a, o.p) + lines)
-  return value, se, line.p_value(x, y, value, o)
+  return value, se, labels.p_value(x, y, value, o)
 end
 
 local function measured(x, y, o)
   local value, se, p = powers(x, y, o)
   if not o.interval then return value ^ (1 / o.p) end
-  local about = line.interval(value, { se = se, n = { x:size(1), y:size(1) }, p = p,
+  local about = labels.interval(value, { se = se, n = { x:size(1), y:size(1) }, p = p,
     method = ("linear in each sample, %d lines"):format(o.projections) })
   about.low, about.high = about.low ^ (1 / o.p), about.high ^ (1 / o.p)
   about.se = value > 0 and se * value ^ (1 / o.p - 1) / o.p or 0

@@ -1,6 +1,7 @@
 -- The Wasserstein-1 distance on the line.
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
+local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
@@ -13,8 +14,8 @@ local function measured(x, y, o)
   if not o.interval then return value end
   local variance = line.potential(a, b, 1):var():item() / n + line.potential(b, a, 1):var():item() / m
   o.p = 1
-  return value, line.interval(value, { se = math.sqrt(variance), n = { n, m }, method = "linear in each sample",
-    p = line.p_value(x, y, value, o) })
+  return value, labels.interval(value, { se = math.sqrt(variance), n = { n, m }, method = "linear in each sample",
+    p = labels.p_value(x, y, value, o) })
 end
 
 local rules = {
