@@ -490,7 +490,7 @@ describe("memorisation", function()
   end)
 
   it("has no bias there from few fresh data, and an interval that counts them", function()
-    local times, n, m, share = 100, 200, 100, 0.05
+    local times, n, m, share = 100, 200, 100, 0.02
     local sum, held = 0, 0
     for r = 1, times do
       local v, about = M.memorisation(normal(n, 2, r), normal(100, 2, 3000 + r), normal(m, 2, 6000 + r),
