@@ -7,9 +7,9 @@ local d = require "diffusion"
 -- on the way: so every point has a density. With the best denoiser -ln p is the entropy on the
 -- average, within what chance leaves (+-). The flow schedule ends in noise alone, exactly.
 local process = d.process { schedule = d.schedule.flow {}, predict = "x0" }
-print "                            -ln p of 100 points           entropy"
+print "                            -ln p of 400 points           entropy"
 local function toy(name, oracle)
-  local x = oracle:sample(100, { seed = 1 })
+  local x = oracle:sample(400, { seed = 1 })
   local r = d.likelihood.ode(oracle:denoiser(process), process, x, { from = 3, atol = 1e-3, rtol = 1e-3 })
   print(("%-24s %9.4f +- %.4f nats    %9.4f"):format(name, r.mean, r.error, (oracle:entropy())))
 end

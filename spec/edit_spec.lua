@@ -36,6 +36,8 @@ describe("a plan", function()
       assert.equal(0, p.grid[#p.grid][2])
     end
     assert.equal(40, edit.plan { process = process, start = 40 }.steps)
+    assert.equal(62, edit.plan { process = process, strength = 0.0615 }.start) -- half up
+    assert.same({ 10, 8, 5, 3 }, edit.plan { process = process, start = 10, steps = 4 }.grid:times())
     assert.same({ { 2.5, 1 }, { 1, 0 } }, { table.unpack(edit.plan { process = process, start = 2.5 }.grid) })
   end)
 
@@ -64,7 +66,10 @@ describe("a plan", function()
     local blind = d.process { schedule = d.schedule.cosine {}, predict = "eps" }
     local p = edit.plan { process = blind, strength = 1, steps = 10 }
     assert.near(3.7e-5, p.snr, 1e-6)
-    assert.match("1000; before it SNR < 3%.7e%-5", tostring(p))
+    assert.match("1000; past the start SNR < 3%.7e%-5", tostring(p))
+    local short = d.process { schedule = d.schedule.cosine { T = 50 }, predict = "eps" } -- blind from 49.47 on
+    assert.match("of it is 50; past the start SNR < 3%.7e%-5", tostring(edit.plan { process = short, strength = 1 }))
+    assert.match("of it is 49%.3; rounded", tostring(edit.plan { process = short, strength = 0.986 }))
     assert.equal(1000, edit.plan { process = blind, start = 1000, steps = 10 }.start)
   end)
 
@@ -136,8 +141,19 @@ describe("img2img", function()
     img2img { model = asked, start = 10, steps = 3, class = 4, on_step = function() seen = seen + 1 end }
     assert.equal(3, seen)
     local denoiser, calls = counted()
-    img2img { model = denoiser, start = 10, steps = 3, sampler = "heun" }
-    assert.equal(5, calls.n)
+    local doubled = img2img { start = 10, steps = 3, class = 4, guidance = 2 }
+    local composed = img2img { start = 10, steps = 3, class = 4,
+      guidance = function(m) return d.guidance.cfg(m, { scale = 2 }) end }
+    assert.equal(true, doubled:equal(composed))
+    assert.equal(false, doubled:equal(img2img { start = 10, steps = 3, class = 4 }))
+    local _, p = img2img { model = denoiser, start = 10, steps = 3, sampler = "heun" }
+    assert.same({ 5, 5 }, { calls.n, p.evaluations })
+    local told = 0
+    img2img { start = 10, steps = 3, sampler = "ddim", self_condition = true, model = function(xt, _, o)
+      if o.x0 then told = told + 1 end
+      return xt
+    end }
+    assert.equal(2, told) -- but for the first step
     assert.equal(1, select(2, img2img { start = 10, sampler = "rk45" }).steps)
   end)
 

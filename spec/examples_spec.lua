@@ -93,7 +93,7 @@ describe("lesson", function()
   end)
 
   it("9: likelihood of toys and of digits", function()
-    local out = lesson("09_likelihood", { "oracle:sample(100", "oracle:sample(10", "x:narrow(1, 1, 100)",
+    local out = lesson("09_likelihood", { "oracle:sample(400", "oracle:sample(10", "x:narrow(1, 1, 100)",
       "x:narrow(1, 1, 4)", "class:narrow(1, 1, 100)", "class:narrow(1, 1, 4)", "t = 100", "t = 8",
       "narrow(1, 1, 50)", "narrow(1, 1, 2)", "atol = 1e-3, rtol = 1e-3", "atol = 1e-2, rtol = 1e-2" })
     local count = 0

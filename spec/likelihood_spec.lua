@@ -117,6 +117,7 @@ describe("the flow's likelihood", function()
     local truth = -moons:log_prob(points, { s = process.schedule:sigma(1.5) })
     assert.allclose(truth, r.nats, { atol = 1e-3 })
     assert.near(r.mean / (2 * math.log(2)), r.bits, 1e-9)
+    assert.near(r.error / (2 * math.log(2)), r.bits_error, 1e-9)
     assert.same({ "exact", 0, 2, 1.5, 50 }, { r.divergence, r.constant, r.D, r.from, r.to })
   end)
 
@@ -125,6 +126,14 @@ describe("the flow's likelihood", function()
     assert.equal(true, of(points, 1):equal(of(points, 1)))
     assert.equal(false, of(points, 1):equal(of(points, 2)))
     assert.allclose(of(points, 1):narrow(1, 1, 2), of(points:narrow(1, 1, 2), 1), { rtol = 1e-5 })
+  end)
+
+  it("has probes of their own for a large batch, too, which asks for one at a time", function()
+    local many, options = moons:sample(256, { seed = 1 }), { divergence = "hutchinson", seed = 1, atol = 1e-2,
+      rtol = 1e-2, probes = 1 }
+    local one = ode(best, process, many, options).nats
+    options.probes = 2
+    assert.equal(false, one:allclose(ode(best, process, many, options).nats, { atol = 1e-2 }))
   end)
 
   it("takes samples of any shape", function()
@@ -224,6 +233,12 @@ describe("dequantising", function()
     assert.allclose(u + 0.5, v, { atol = 1e-3 })
   end)
 
+  it("adds numbers that are even in [0, 1)", function()
+    local u = require("diffusion.likelihood.given").uniform(1, 0, { 40000 })
+    for power = 1, 4 do assert.near(1 / (power + 1), (u ^ power):mean():item(), 4 * 0.3 / 200) end
+    assert.is_true(u:min():item() >= 0 and u:max():item() <= 1)
+  end)
+
   it("refuses what is no image of so many levels", function()
     fails("dequantise makes 17 levels continuous, but x0 holds numbers between them", of, { levels = 17 })
     fails("unknown option 'level'; did you mean 'levels'?", of, { level = 17 })
@@ -249,6 +264,10 @@ describe("a likelihood refuses", function()
     it("what is no model or process: " .. name, function()
       fails("model must be a denoiser", f, nil, process, x)
       fails("a process expected, got schedule", f, best, process.schedule, x)
+      fails(name .. ": class must be a number or one for each of 6 samples, got 2 of them", f, best, process,
+        x:clamp(-1, 1), { class = { 1, 2 } })
+      fails("one for each of 6 samples, got a tensor [2]", f, best, process, x:clamp(-1, 1),
+        { class = d.tensor({ 1, 2 }, { dtype = "i64" }) })
       fails("unknown option 'sede'; did you mean 'seed'?", f, best, process, x, { sede = 1 })
       local options = { decoder = name == "vlb" and "gaussian" or nil }
       fails("the denoiser returned a tensor [", f, function(xt) return xt:sum(2) end, process, x, options)

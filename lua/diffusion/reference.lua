@@ -964,9 +964,9 @@ return {
   },
   ["d.likelihood.vlb"] = {
     signature = "d.likelihood.vlb(model, process, x0, [options])",
-    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0), or learned: a learned one is the network's own, of each number. x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
+    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
     params = {
-      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=})" },
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
@@ -1184,7 +1184,7 @@ return {
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y, [options])",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself. It is of the moments: given ones count as exact.",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact.",
     params = {
       { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
       { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
@@ -1212,7 +1212,7 @@ return {
   },
   ["d.metric.memorisation"] = {
     signature = "d.metric.memorisation(x, train, held, [options])",
-    text = "The share of samples that are nearer to the training set than all but a share (1 %) of fresh data are: about that share where nothing was learnt by heart, towards 1 where samples are copies. The interval is for the distance as the fresh data give it. Take fresh data that the training set has no copies of, 100 samples or more.",
+    text = "The share of samples that are nearer to the training set than all but a share (1 %) of fresh data are: that share on the average where nothing was learnt by heart, towards 1 where samples are copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than 3 / share the interval can't tell how low the share may be, but for copies to the bit.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "train", type = "diffusion.tensor", text = "what the model was trained on {N, ...}, N >= 2" },
@@ -1269,15 +1269,15 @@ return {
   },
   ["d.metric.sliced_wasserstein"] = {
     signature = "d.metric.sliced_wasserstein(x, y, [options])",
-    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power.",
+    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power. The interval goes down to 0 where random labels cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
-      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it}", optional = true },
+      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
     },
     returns = {
       { type = "number" },
-      { type = "diffusion.interval|nil", text = "about" },
+      { type = "diffusion.interval|nil", text = "about with p, the share of permutations that differ as much" },
     },
     example = "print(d.metric.sliced_wasserstein(d.randn(500, 3), d.randn(400, 3) + 1, { p = 2, interval = true }))",
   },
@@ -1297,15 +1297,15 @@ return {
   },
   ["d.metric.wasserstein1"] = {
     signature = "d.metric.wasserstein1(x, y, [options])",
-    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions. As an estimate of the distance between the distributions it is biased upwards, by some n^(-1/2) of their spread where both are equal; the interval (del Barrio & Loubes 2019) is right where they differ by more than that.",
+    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions. As an estimate of the distance between the distributions it is biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is del Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}", optional = true },
     },
     returns = {
       { type = "number" },
-      { type = "diffusion.interval|nil", text = "about" },
+      { type = "diffusion.interval|nil", text = "about with p, the share of permutations that differ as much" },
     },
     example = "print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))",
   },

@@ -102,6 +102,61 @@ describe("the bound of Gaussian data and the best denoiser", function()
   end)
 end)
 
+describe("the bound of a learned variance", function()
+  local T = 40
+  local schedule = d.schedule.linear { T = T, beta_end = 0.3, rescale = false }
+  local x0 = d.randn({ 5, 3 }, { seed = 2 }) * 0.4
+
+  -- A model that says x0' = 0.3 xt, and v.
+  local function bound(variance, v, options)
+    local process = d.process { schedule = schedule, predict = "x0", variance = variance }
+    options.seed, options.decoder = 1, options.decoder or "gaussian"
+    return d.likelihood.vlb(function(xt) return v and d.cat({ xt * 0.3, xt * 0 + v }, 2) or xt * 0.3 end, process, x0,
+      options)
+  end
+
+  it("is that of fixed_small and of fixed_large at the ends of its range", function()
+    for _, options in ipairs { {}, { t = 6 }, { t = { 1, 7, 40 } } } do
+      for v, fixed in pairs { [-1] = "fixed_small", [1] = "fixed_large" } do
+        local own, other = bound("learned_range", v, options), bound(fixed, nil, options)
+        for k, term in ipairs(other.terms) do near(term.value, own.terms[k].value, 1e-11, fixed .. " " .. term.t) end
+        if v == -1 then near(other.decoder, own.decoder, 1e-11, "decoder") end
+      end
+    end
+  end)
+
+  it("takes each number's own", function()
+    local v = d.tensor { { -3, -2, -1 } }
+    local sum = bound("learned", v, { t = { 9 } }).terms[1].value
+    local process, expected = d.process { schedule = schedule, predict = "x0" }, 0
+    local c0, _, small = process:posterior_coefficients(9)
+    local gap = (x0 - process:q_sample(x0, 9, given.normal(1, 3, { 5, 3 })) * 0.3):square():mean(1)
+    for j = 1, 3 do
+      local one = -4 + j -- ln of its variance
+      expected = expected + 0.5 * (one - math.log(small) + (small + c0 ^ 2 * gap[j]) * math.exp(-one) - 1)
+    end
+    near(expected, sum, 1e-11)
+  end)
+
+  it("has the decoder's bits of that variance", function()
+    for _, kind in ipairs { "erf", "tanh", "gaussian" } do
+      local function own() return 0.01 end
+      local fixed = bound(own, nil, { t = { 1 }, decoder = kind }).decoder
+      near(fixed, bound("learned", math.log(0.01), { t = { 1 }, decoder = kind }).decoder, 1e-11, kind)
+    end
+  end)
+
+  it("is no matter of the flow's density", function()
+    local options = { atol = 1e-6, rtol = 1e-6 }
+    local function nats(variance, wide)
+      local process = d.process { schedule = schedule, predict = "x0", variance = variance }
+      return d.likelihood.ode(function(xt) return wide and d.cat({ xt * 0.3, xt * 7 }, 2) or xt * 0.3 end, process, x0,
+        options).nats
+    end
+    assert.is_true(nats("learned", true):equal(nats("fixed_small", false)))
+  end)
+end)
+
 describe("L_T", function()
   it("is the prior's divergence in bits", function()
     for _, row in ipairs { { linear, 2.911294542e-05 }, { cosine, 1.751984988e-09 },
@@ -109,6 +164,18 @@ describe("L_T", function()
       local process = d.process { schedule = row[1], predict = "x0" }
       local r = d.likelihood.vlb(function(x) return x end, process, d.tensor { { 1, -1, 1 } }, { t = { 1 } })
       near(row[2], r.prior, 1e-9, row[1].name)
+    end
+  end)
+
+  it("is that of the schedule's own prior where x isn't held to variance 1", function()
+    for _, schedule in ipairs { d.schedule.ve { T = 50 }, d.schedule.edm { T = 50 } } do
+      local process, P, x0 = d.process { schedule = schedule, predict = "x0" }, schedule:prior_std(), { 0.5, -1, 2 }
+      assert.is_true(P > 10)
+      local options = { decoder = "gaussian", t = { 1 } }
+      local r = d.likelihood.vlb(function(x) return x end, process, d.tensor { x0 }, options)
+      local a, s, sum = schedule:signal(50), schedule:noise(50), 0
+      for _, x in ipairs(x0) do sum = sum + 0.5 * ((a * x / P) ^ 2 + (s / P) ^ 2 - 1) - math.log(s / P) end
+      near(sum, r.prior, 1e-9, schedule.name)
     end
   end)
 end)
@@ -141,6 +208,8 @@ describe("the decoder", function()
     near(70652.75067528749, bits("erf", 0, 200, 0.005 ^ 2), 1e-12)
     near(70652.75067528749, bits("erf", 255, -200, 0.005 ^ 2), 1e-12)
     near(math.log(1e12, 2), bits("tanh", 128, 20), 1e-12) -- its floor
+    assert.near(0, bits("tanh", 255, 20, 0.01 ^ 2), 1e-6) -- all beyond the last level is its own
+    assert.near(0, bits("tanh", 0, -20, 0.01 ^ 2), 1e-6)
   end)
 
   it("is a distribution over levels", function()

@@ -85,6 +85,22 @@ describe("energy", function()
   end)
 end)
 
+describe("permutations", function()
+  it("are of the value itself: p is the share of random splits that differ as much", function()
+    local n, m = 9, 14
+    local x, y = normal(n, 1, 3), normal(m, 1, 4) * 1.8 + 0.3
+    local value, about = M.energy(x, y, { interval = true, permutations = 1000 })
+    local z, more = d.cat({ x, y }, 1), 0
+    for r = 1, 500 do
+      local order = d.randperm(n + m, { seed = r })
+      local function part(first, size) return z:index(1, order:narrow(1, first, size):contiguous()) end
+      if M.energy(part(1, n), part(n + 1, m)) >= value then more = more + 1 end
+    end
+    assert(about.p > 0.1 and about.p < 0.5, about.p) -- where a wrong sum would show
+    assert.near(more / 500, about.p, 4 * math.sqrt(about.p * (1 - about.p) * (1 / 500 + 1 / 1000)))
+  end)
+end)
+
 describe("mmd", function()
   -- E exp(-|X-Y|^2 / 2 h^2), X - Y normal with this variance around a shift in D dimensions
   local function gaussian(h, variance, shift, D)
@@ -190,6 +206,30 @@ describe("frechet", function()
     assert.near(1, bias / expected, 0.2)
   end)
 
+  it("has the standard error of a sum of squares where there is no slope", function()
+    local x = normal(40, 2, 1) * d.tensor { 1, 0.5 }
+    local _, about = M.frechet(x, x:flip(1), { interval = true }) -- whose halves differ
+    local c = x - x:mean(1)
+    c = c:t():matmul(c)
+    local D = (c[1][1] + c[2][2]) ^ 2 / c:square():sum():item()
+    local one, two = D, D * (D + 1) / 2 -- squares of the mean's and the covariance's numbers: as 1 to 1/2
+    local relative = math.sqrt(2 * (one + two / 4)) / (one + two / 2)
+    assert.near(math.sqrt(2) * relative * about.bias, about.se, 1e-9)
+    assert(about.bias > 0)
+  end)
+
+  it("holds the truth where distributions hardly differ, and one sample's slope says little", function()
+    for _, case in ipairs { { 50, 1, 0.3 }, { 100, 2, 0.15 }, { 40, 2, 0 } } do
+      local n, D, shift = table.unpack(case)
+      local held = 0
+      for r = 1, 120 do
+        local _, about = M.frechet(normal(n, D, r), normal(n, D, 9000 + r) + shift, { interval = true })
+        if about.low <= D * shift ^ 2 and D * shift ^ 2 <= about.high then held = held + 1 / 120 end
+      end
+      assert(held > 0.95 - 3.5 * math.sqrt(0.05 * 0.95 / 120), ("%d, %d, %g: %g"):format(n, D, shift, held))
+    end
+  end)
+
   it("is honest but for that where distributions differ", function()
     local scale = d.tensor { 1, 1.5, 0.7 }
     local truth, held = 3 * 0.25 + 0.25 + 0.09, 0
@@ -202,8 +242,8 @@ describe("frechet", function()
   end)
 
   it("has a standard error by the slope in each sample", function()
-    local truth = { mean = d.zeros(2), cov = d.eye(2) }
-    local x, h = normal(30, 2, 5) * 1.3 + 0.4, 1e-4
+    local truth = { mean = d.zeros(2), cov = d.tensor { { 1, 0.6 }, { 0.6, 2 } } }
+    local x, h = normal(30, 2, 5):exp() * d.tensor { 2, 0.3 }, 1e-4 -- skewed, so both parts of a slope meet
     local function weighted(w) -- the distance where samples have these weights
       local mean = (w:unsqueeze(2) * x):sum(1)
       local gap = x - mean
@@ -219,6 +259,18 @@ describe("frechet", function()
     end
     local _, about = M.frechet(x, truth, { interval = true })
     assert.near(d.tensor(slopes):std():item() / math.sqrt(30), about.se, 0.04 * about.se)
+    assert.near(about.extrapolated, (about.low + about.high) / 2, 1e-9)
+    assert.near(2 * 1.959963984540054 * about.se, about.high - about.low, 1e-9)
+  end)
+
+  it("of few samples reaches from 0 to above the value, which is biased upwards", function()
+    for _, n in ipairs { 5, 12, 19 } do
+      local value, about = M.frechet(normal(n, 5, n), normal(60, 5, 2) + 1, { interval = true })
+      assert.equal(0, about.low)
+      assert.near(value + 1.959963984540054 * about.se, about.high, 1e-9)
+      assert.match("so few samples don't tell the bias", about.method)
+    end
+    assert(select(2, M.frechet(normal(20, 5, 1), normal(60, 5, 2) + 2, { interval = true })).low > 0)
   end)
 end)
 
@@ -256,17 +308,57 @@ describe("wasserstein", function()
     return 1.2 * below + 0.5 * math.sqrt(2 / math.pi) * math.exp(-2.4 ^ 2 / 2)
   end
 
-  it("holds the truth 95 times in 100 where it isn't 0", function()
-    local line, space, truth = 0, 0, crossing()
-    for r = 1, 120 do
-      local _, about = M.wasserstein1(normal(80, 1, r), normal(60, 1, 4000 + r) * 1.5 + 1.2, { interval = true })
-      if about.low <= truth and truth <= about.high then line = line + 1 end
-      _, about = M.sliced_wasserstein(normal(100, 2, r), normal(70, 2, 4000 + r) + 3, { interval = true, p = 2,
-        seed = r, projections = 200 })
-      if about.low <= 3 and 3 <= about.high then space = space + 1 end -- (|s|^2 / D)^(1/2)
+  it("is honest where it isn't 0", function()
+    is_honest(120, crossing(), function(r)
+      return M.wasserstein1(normal(80, 1, r), normal(60, 1, r + 1) * 1.5 + 1.2, { interval = true, permutations = 0 })
+    end)
+    for _, case in ipairs { { 300, 200, 20 }, { 300, 25, 100 }, { 25, 300, 100 } } do -- lines few, one set small
+      local n, m, lines = table.unpack(case)
+      is_honest(60, 3, function(r) -- (|s|^2 / D)^(1/2), but for a bias of 1/n
+        return M.sliced_wasserstein(normal(n, 2, r), normal(m, 2, r + 1) + 3, { interval = true, p = 2, seed = r,
+          projections = lines, permutations = 0 })
+      end)
     end
-    assert.near(0.95, line / 120, 3.5 * math.sqrt(0.05 * 0.95 / 120))
-    assert.near(0.95, space / 120, 3.5 * math.sqrt(0.05 * 0.95 / 120))
+  end)
+
+  it("reaches down to 0 where both are equal", function()
+    local line, space = 0, 0
+    for r = 1, 60 do
+      local _, about = M.wasserstein1(normal(40, 1, r), normal(30, 1, 4000 + r), { interval = true, permutations = 39 })
+      if about.low == 0 then line = line + 1 end
+      assert.equal(about.p > 0.025, about.low == 0)
+      _, about = M.sliced_wasserstein(normal(40, 3, r), normal(30, 3, 4000 + r), { interval = true, projections = 5,
+        permutations = 39 })
+      if about.low == 0 then space = space + 1 end
+    end
+    for _, held in ipairs { line, space } do assert.near(58.5, held, 3.5 * math.sqrt(60 * 0.025 * 0.975)) end
+    local _, about = M.wasserstein1(normal(40, 1, 1), normal(30, 1, 2) + 2, { interval = true })
+    assert.near(1 / 100, about.p, 1e-12)
+    assert(about.low > 1)
+    assert.is_nil(select(2, M.wasserstein1(normal(9, 1, 1), normal(9, 1, 2), { interval = true, permutations = 0 })).p)
+  end)
+
+  -- The slope of the cost in a sample's weight: that of a little more and that of a little less of it.
+  it("has the potentials that are its slopes", function()
+    local line = require "diffusion.metric.line"
+    for _, case in ipairs { { 5, 7, 1 }, { 4, 7, 3 }, { 3, 3, 2 }, { 6, 4, 2 } } do
+      local n, m, p = table.unpack(case)
+      local copies = 420 -- of each, so that n copies +- 1 are weights that differ a little
+      local a, b = normal(n, 1, 1):flatten():sort(), (normal(m, 1, 2):flatten() * 2):sort()
+      local function cost(i, more)
+        local list = {}
+        for k = 1, n do
+          for _ = 1, copies + (k == i and more or 0) do list[#list + 1] = a[k] end
+        end
+        return line.cost(d.tensor(list):unsqueeze(1), b:unsqueeze(1), p):item()
+      end
+      local potential = line.potential(a:unsqueeze(1), b:unsqueeze(1), p)
+      local mean = potential:mean():item()
+      for i = 1, n do
+        local slope = (cost(i, 1) - cost(i, -1)) / 2 * n * copies
+        assert.near(slope, potential[1][i] - mean, 1e-3 * (1 + math.abs(slope)))
+      end
+    end
   end)
 end)
 
@@ -322,6 +414,24 @@ describe("precision_recall", function()
   end)
 end)
 
+describe("precision_recall's intervals", function()
+  it("are Wilson's of each one's own set, and a mean's", function()
+    local x, y, k = normal(60, 2, 1) * 1.5, normal(90, 2, 2), 3
+    local got, about = M.precision_recall(x, y, { interval = true })
+    for name, n in pairs { precision = 60, recall = 90, coverage = 90 } do
+      local low, high = interval.wilson(got[name] * n, n)
+      assert.near(low, about[name].low, 1e-12)
+      assert.near(high, about[name].high, 1e-12)
+    end
+    local around, inside = {}, {} -- density: in how many balls of y each of x lies
+    for j = 1, 90 do around[j] = (y - y:narrow(1, j, 1)):square():sum(2):sort()[k + 1] end
+    around = d.tensor(around)
+    for i = 1, 60 do inside[i] = (y - x:narrow(1, i, 1)):square():sum(2):le(around):to "i64":sum():item() / k end
+    assert.near(d.tensor(inside):mean():item(), got.density, 1e-12)
+    assert.near(d.tensor(inside):std():item() / math.sqrt(60), about.density.se, 1e-12)
+  end)
+end)
+
 describe("mode_coverage", function()
   it("counts, by each mode's own covariance", function()
     local o = d.oracle.mixture { means = { { 0, 0 }, { 10, 0 }, { 0, 10 } }, weights = { 2, 1, 1 },
@@ -350,6 +460,21 @@ describe("mode_coverage", function()
     assert.near(2 / 400, bias, 1e-4) -- of those near, some fewer than 200
     assert.near(1, sum / bias, 0.4) -- 2n KL is chi-square with 2 degrees: 100 of them err by a tenth
   end)
+
+  it("is honest of shares that differ, but for that bias", function()
+    local means, truth = { { 0 }, { 100 }, { 200 } }, 0
+    local shares, even = { 0.6, 0.3, 0.1 }, d.oracle.mixture { means = means, std = 1 }
+    for _, q in ipairs(shares) do truth = truth + q * math.log(3 * q) end
+    local skewed = d.oracle.mixture { means = means, std = 1, weights = shares }
+    is_honest(120, truth, function(r)
+      local v, about = M.mode_coverage(skewed:sample(100, { seed = r }), even, { interval = true, within = 6 })
+      assert.near(v.kl - about.kl.bias + 1.959963984540054 * about.kl.se, about.kl.high, 1e-9)
+      return v.kl - about.kl.bias, about.kl
+    end)
+    local v, about = M.mode_coverage(even:sample(100, { seed = 1 }), even, { interval = true, within = 1 })
+    local low, high = interval.wilson(100 * v.near, 100)
+    assert.same({ low, high }, { about.near.low, about.near.high })
+  end)
 end)
 
 describe("memorisation", function()
@@ -362,6 +487,19 @@ describe("memorisation", function()
     end
     assert.near(0.1, sum, 0.012)
     assert.near(0.5, nearer, 0.015)
+  end)
+
+  it("has no bias there from few fresh data, and an interval that counts them", function()
+    local times, n, m, share = 100, 200, 100, 0.02
+    local sum, held = 0, 0
+    for r = 1, times do
+      local v, about = M.memorisation(normal(n, 2, r), normal(100, 2, 3000 + r), normal(m, 2, 6000 + r),
+        { share = share, interval = true })
+      sum = sum + v / times
+      if about.low <= share and share <= about.high then held = held + 1 / times end
+    end
+    assert.near(share, sum, 4 * math.sqrt(share * (1 / n + 1 / m) / times))
+    assert(held > 0.95 - 3.5 * math.sqrt(0.05 * 0.95 / times), held)
   end)
 
   it("is 1 of copies, whose nearest is alone", function()
@@ -393,6 +531,11 @@ describe("two_sample", function()
     v, about = M.two_sample(x, normal(1000, 2, 3), { interval = true })
     assert.near(0.5, v, 0.06)
     assert(about.p > 0.01 and about.low < 0.5 and 0.5 < about.high)
+  end)
+
+  it("is nothing to the samples' scale", function()
+    local x, y = normal(200, 2, 1), normal(200, 2, 2) + 1
+    assert.near(M.two_sample(x, y, { steps = 100 }), M.two_sample(x * 1e-3 + 9, y * 1e-3 + 9, { steps = 100 }), 0.02)
   end)
 
   it("has the binomial's own p", function()

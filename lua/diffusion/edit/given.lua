@@ -7,7 +7,7 @@ local given = {}
 
 local common = {
   model = { "any", required = true }, process = { "process", required = true }, seed = { "integer" },
-  class = { "integer|table|tensor" }, guidance = { "number" }, self_condition = { "boolean", default = false },
+  class = { "integer|table|tensor" }, guidance = { "number|function" }, self_condition = { "boolean", default = false },
   on_step = { "function" },
 }
 

@@ -22,7 +22,8 @@ Plan.__index = Plan
 local function strength_text(p)
   if not p.strength then return "" end
   local asked = p.strength * p.T
-  local why = asked ~= p.start and (asked - p.start >= 1 and "; before it SNR < 3.7e-5" or "; rounded") or ""
+  local whole = math.floor(asked + 0.5)
+  local why = whole ~= p.start and "; past the start SNR < 3.7e-5" or asked ~= whole and "; rounded" or ""
   return (" (strength %g of it is %g%s)"):format(p.strength, asked, why)
 end
 

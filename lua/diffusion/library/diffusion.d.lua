@@ -803,13 +803,12 @@ function d.likelihood.ode(model, process, x0, options) end
 --- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the
 --- others are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0), or learned: a learned one is the network's
---- own, of each number. x0' isn't clipped unless asked: clipped means are no longer those of
---- the model that is trained. Images are levels of [-1, 1], and the unit is bits per
---- dimension: a bound on what a code for the levels needs. For continuous data decoder =
---- "gaussian" takes the density N(x0; x0', that variance) itself, and the unit is nats a
---- sample, to be held against an entropy.
----@param model function|table a denoiser, called as (xt, t, {class=})
+--- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless
+--- asked: clipped means are no longer those of the model that is trained. Images are levels of
+--- [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs.
+--- For continuous data decoder = "gaussian" takes the density N(x0; x0', that variance)
+--- itself, and the unit is nats a sample, to be held against an entropy.
+---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
@@ -947,7 +946,8 @@ function d.metric.fashion_network(options) end
 --- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
 --- compare only equal numbers, or what is extrapolated. The interval is around the value that
 --- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020),
---- so it need not hold the value itself. It is of the moments: given ones count as exact.
+--- so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and
+--- it reaches from 0 to above the value. It is of the moments: given ones count as exact.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options? table? {interval = false: true for a second result, at three times the cost}
@@ -966,9 +966,10 @@ function d.metric.frechet(x, y, options) end
 function d.metric.kid(x, y, options) end
 
 --- The share of samples that are nearer to the training set than all but a share (1 %) of
---- fresh data are: about that share where nothing was learnt by heart, towards 1 where samples
---- are copies. The interval is for the distance as the fresh data give it. Take fresh data
---- that the training set has no copies of, 100 samples or more.
+--- fresh data are: that share on the average where nothing was learnt by heart, towards 1
+--- where samples are copies. Take fresh data that the training set has no copies of, 100
+--- samples or more: of fewer than 3 / share the interval can't tell how low the share may be,
+--- but for copies to the bit.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
@@ -1015,12 +1016,13 @@ function d.metric.precision_recall(x, y, options) end
 
 --- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
 --- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
---- lines, which add no bias to its p-th power.
+--- lines, which add no bias to its p-th power. The interval goes down to 0 where random labels
+--- cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options? table? {projections = 100, p = 1, seed = 1 (of the directions), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it}
+---@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
 ---@return number
----@return diffusion.interval|nil about
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
 
 --- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained
@@ -1037,13 +1039,13 @@ function d.metric.two_sample(x, y, options) end
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
 --- distribution functions. As an estimate of the distance between the distributions it is
---- biased upwards, by some n^(-1/2) of their spread where both are equal; the interval (del
---- Barrio & Loubes 2019) is right where they differ by more than that.
+--- biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is del
+--- Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options? table? {interval = false: true for a second result, of n and m >= 2}
+---@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
 ---@return number
----@return diffusion.interval|nil about
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end
 
 --- c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.

@@ -46,20 +46,28 @@ function decoder.tanh(gap, reach, std, below, above)
   return mass:maximum(1e-12):log()
 end
 
+local function exp(x) return type(x) == "number" and math.exp(x) or x:exp() end
+
+--- ln of a Gaussian's density.
+---@param gap diffusion.tensor value - mean
+---@param log_variance number|diffusion.tensor as gap
+---@return diffusion.tensor as gap
+function decoder.gaussian(gap, log_variance)
+  return gap:square() * (exp(-log_variance) * -0.5) - (log_variance / 2 + 0.5 * math.log(2 * math.pi))
+end
+
 --- -ln of each sample's probability, or of its density where kind is "gaussian", in nats.
 ---@param x0 diffusion.tensor {B, ...}
 ---@param mean diffusion.tensor as x0
----@param std number
+---@param log_variance number|diffusion.tensor as x0
 ---@param kind string "erf", "tanh" or "gaussian"
 ---@param bins integer
 ---@return number[]
-function decoder.nats(x0, mean, std, kind, bins)
+function decoder.nats(x0, mean, log_variance, kind, bins)
   local gap = x0 - mean
-  if kind == "gaussian" then
-    return given.sums(gap * gap * (0.5 / std ^ 2) + (math.log(std) + 0.5 * math.log(2 * math.pi)))
-  end
+  if kind == "gaussian" then return given.sums(-decoder.gaussian(gap, log_variance)) end
   local reach = 1 / (bins - 1)
-  return given.sums(-decoder[kind](gap, reach, std, x0:lt(-1 + reach), x0:gt(1 - reach)))
+  return given.sums(-decoder[kind](gap, reach, exp(log_variance / 2), x0:lt(-1 + reach), x0:gt(1 - reach)))
 end
 
 return decoder

@@ -33,6 +33,19 @@ function given.within(where, x0, instead)
   opts.fail("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
 end
 
+--- Raises unless classes are one number, or one for each sample.
+---@param where string
+---@param class any
+---@param B integer
+function given.check_class(where, class, B)
+  if class == nil or type(class) == "number" then return end
+  local fine = type(class) == "table" and #class == B
+    or core.is_tensor(class) and class:dim() == 1 and class:size(1) == B
+  if fine then return end
+  opts.fail("%s: class must be a number or one for each of %d samples, got %s", where, B,
+    type(class) == "table" and ("%d of them"):format(#class) or opts.shown(class))
+end
+
 --- Raises where a process that predicts eps has a last level without signal.
 ---@param where string
 ---@param process diffusion.process
@@ -56,13 +69,15 @@ function given.uniform(seed, k, shape) return (given.normal(seed, k, shape) * -m
 --- -1 or 1 likewise, each as likely.
 function given.sign(seed, k, shape) return core.ops.where(given.normal(seed, k, shape):ge(0), 1.0, -1.0) end
 
+--- A sample's numbers as a row.
+---@param x diffusion.tensor {B, ...}
+---@return diffusion.tensor {B,D}
+function given.rows(x) return x:reshape(x:size(1), x:numel() // x:size(1)) end
+
 --- The sum over a sample's numbers, as a list of B.
 ---@param x diffusion.tensor {B, ...}
 ---@return number[]
-function given.sums(x)
-  local B = x:size(1)
-  return x:reshape(B, x:numel() // B):sum(2):totable()
-end
+function given.sums(x) return given.rows(x):sum(2):totable() end
 
 --- The mean of a list, and its standard error (nil for one number).
 ---@param list number[]

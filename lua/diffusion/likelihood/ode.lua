@@ -41,7 +41,7 @@ local function field(o, at, n)
   shape[1] = rows
   return function(z)
     local xt = mix(r, z:reshape(shape))
-    local out = opts.answer(where, o.model(xt, t, model_opts), xt)
+    local out = o.process:split(opts.answer(where, o.model(xt, t, model_opts), xt, o.process.outputs))
     local v = predict == "v" and out or o.process:convert(out, { from = predict, to = "v", xt = xt, t = t })
     return mix(inverse, v):reshape(rows, o.D)
   end
@@ -161,6 +161,7 @@ return function(model, process, x0, options)
   if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
   given.check_signal(where, process)
   o.B, o.D = given.data(where, x0)
+  given.check_class(where, o.class, o.B)
   o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
   return gradient.no_grad(likelihood, o)
 end

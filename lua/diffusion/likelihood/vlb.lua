@@ -4,6 +4,7 @@ local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
+local divergence = require "diffusion.likelihood.step"
 
 local where = "likelihood.vlb"
 
@@ -81,12 +82,12 @@ local function log_variance(process, t)
   return math.log(v)
 end
 
--- What the model believes x0 to be.
+-- What the model believes x0 to be, and ln of the variance where it has learned that.
 local function believed(o, xt, t)
   local process = o.process
-  local out = opts.answer(where, o.model(xt, t, o.model_opts), xt)
+  local out, v = process:split(opts.answer(where, o.model(xt, t, o.model_opts), xt, process.outputs))
   local x0 = process:convert(out, { from = process.predict, to = "x0", xt = xt, t = t })
-  return o.clip and process:clipped(x0) or x0
+  return o.clip and process:clipped(x0) or x0, v and process:learned_log_variance(v, t)
 end
 
 -- KL(q(x_{t-1} | x_t, x_0) || p) of each sample: of two Gaussians whose means differ by c0 (x0
@@ -98,27 +99,29 @@ local function step_nats(o, t, squares)
   return o.D * spread + c0 ^ 2 * math.exp(-log_ratio) / variance * squares / 2
 end
 
--- The k-th stratum's term of each sample, a list of B.
+-- The k-th stratum's term of each sample, a list of B: where the variance is learned by sums over
+-- its numbers, else in double from what x0' is off by.
 local function stratum_nats(o, k, stratum)
   local process, x0 = o.process, o.x0
   local t = times_in(stratum, o.seed, 2 * k, o.B)
-  local squares = gradient.scope(function()
+  local sums = gradient.scope(function()
     local xt = process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape()))
-    local gap = x0 - believed(o, xt, t)
-    local B = o.B
-    return (gap * gap):reshape(B, o.D):sum(2)
+    local mean, learned = believed(o, xt, t)
+    if not learned then return given.rows((x0 - mean):square()):sum(2) end
+    local each = type(t) == "table" and core.tensor(t) or core.full({ o.B }, t)
+    return given.rows(divergence(process, x0, mean, each, learned)):sum(2)
   end):totable()
-  local nats = {}
-  for b = 1, o.B do nats[b] = step_nats(o, type(t) == "table" and t[b] or t, squares[b]) end
-  return nats
+  if process.outputs == 2 then return sums end
+  for b = 1, o.B do sums[b] = step_nats(o, type(t) == "table" and t[b] or t, sums[b]) end
+  return sums
 end
 
 -- L_0.
 local function decoder_nats(o)
-  local std = math.exp(0.5 * log_variance(o.process, 1))
   local guard <close> = gradient.guard() -- luacheck: ignore 211
   local x1 = o.process:q_sample(o.x0, 1, given.normal(o.seed, 1, o.x0:shape()))
-  return decoder.nats(o.x0, believed(o, x1, 1), std, o.decoder, o.bins)
+  local mean, learned = believed(o, x1, 1)
+  return decoder.nats(o.x0, mean, learned or log_variance(o.process, 1), o.decoder, o.bins)
 end
 
 -- L_T: KL(q(x_T | x_0) || N(0, prior variance)), exact.
@@ -222,13 +225,14 @@ end
 --- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others
 --- are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0). x0' isn't clipped unless asked: clipped
+--- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped
 --- means are no longer those of the model that is trained.
 ---
 --- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for
 --- the levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that
 --- variance) itself, and the unit is nats a sample, to be held against an entropy.
----@param model function|table a denoiser, called as (xt, t, {class=})
+---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the
+---  process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
@@ -249,6 +253,7 @@ return function(model, process, x0, options)
   if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
   given.check_signal(where, process)
   o.B, o.D = given.data(where, x0)
+  given.check_class(where, o.class, o.B)
   if o.decoder ~= "gaussian" then given.within(where, x0, 'decoder = "gaussian" is for other data') end
   o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
   o.model_opts = { class = o.class }

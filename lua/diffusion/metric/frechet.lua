@@ -14,7 +14,9 @@ local function moments_of(x)
   return { mean = mean, cov = product(gap:t(), gap) / (x:size(1) - 1), x = x, gap = gap, n = x:size(1) }
 end
 
-local moment_rules = { mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer" } }
+local moment_rules = {
+  mean = { "tensor", required = true }, cov = { "tensor", required = true }, n = { "integer", min = 1 },
+}
 
 local function given_moments(m, argument)
   local o = opts.check("frechet", m, moment_rules, argument)
@@ -23,7 +25,12 @@ local function given_moments(m, argument)
     opts.fail("frechet: moments mean {D} and cov {D,D} expected, got %s and %s", opts.shape_text(o.mean),
       opts.shape_text(o.cov))
   end
-  return { mean = o.mean:to(core.real), cov = o.cov:to(core.real), n = o.n }
+  local cov = o.cov:to(core.real)
+  if not (o.mean:isfinite():all() and cov:isfinite():all()) then opts.fail "frechet: moments that aren't finite" end
+  if not cov:allclose(cov:t():contiguous(), { rtol = 1e-4, atol = 1e-6 * cov:abs():max():item() }) then
+    opts.fail "frechet: the covariance isn't symmetric"
+  end
+  return { mean = o.mean:to(core.real), cov = (cov + cov:t()) / 2, n = o.n }
 end
 
 local function taken(given, argument)
@@ -91,8 +98,33 @@ local function bias_of(a, b, value)
   return (first + second) / 2 - value
 end
 
+-- The error of value - bias where both are alike and no sample alone says much: the value is then a
+-- sum of squares, of which the bias is the mean, and the bias's estimate varies as much again. As
+-- many as the mean and the covariance have where variances are equal in (tr C)^2/tr C^2 directions.
+local function error_of_squares(a, b, bias)
+  local c = a.cov + b.cov
+  local D = trace(c) ^ 2 / math.max(c:square():sum():item(), 1e-30)
+  local count = D * (1 + (D + 1) / 4) ^ 2 / (1 + (D + 1) / 8)
+  return 2 * math.max(0, bias) / math.sqrt(math.max(count, 1))
+end
+
 local function check_count(a)
   if a.x and a.n < 4 then opts.fail("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
+end
+
+-- The smaller set; of moments there are enough.
+local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.n or math.huge) end
+
+-- Around the value less its bias; of few samples, whose halves don't tell that, from 0 to above the
+-- value, which errs upwards.
+local function around(a, b, value, j)
+  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
+  local se = math.max(standard_error(a, b, j), error_of_squares(a, b, bias))
+  local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
+    extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
+      or "linear in each sample, around the value less its bias" }, 0)
+  about.low, about.high = few and 0 or about.low, math.max(0, about.high)
+  return about
 end
 
 local function measured(a, b, o)
@@ -101,11 +133,7 @@ local function measured(a, b, o)
   if not o.interval then return value end
   check_count(a)
   check_count(b)
-  local bias = bias_of(a, b, value)
-  local about = interval.normal(value - bias, { se = standard_error(a, b, j), n = { a.n or 0, b.n or 0 }, bias = bias,
-    extrapolated = value - bias, method = "linear in each sample, around the value less its bias" }, 0)
-  about.high = math.max(0, about.high)
-  return value, about
+  return value, around(a, b, value, j)
 end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
@@ -113,7 +141,8 @@ end
 --- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
 --- compare only equal numbers, or what is extrapolated. The interval is around the value that
 --- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so
---- it need not hold the value itself. It is of the moments: given ones count as exact.
+--- it need not hold the value itself; of fewer than 4 D samples halves don't tell that,
+--- and it reaches from 0 to above the value. It is of the moments: given ones count as exact.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options table? {interval = false: true for a second result, at three times the cost}

@@ -22,14 +22,37 @@ local function alone(near, ratio)
   return pairs_of.share(near:select(2, 1):lt(near:select(2, 2) * ratio))
 end
 
+-- The distance below which a share of fresh data lies on the average, of m sorted ones the
+-- (m + 1) share-th. Beyond them that of copies alone, and inf.
+local function distance_of(b, share)
+  local m = b:size(1)
+  local place = (m + 1) * share
+  if place < 1 then return 1e-30 end
+  return place > m and math.huge or b:quantile(m > 1 and (place - 1) / (m - 1) or 0):item()
+end
+
+-- Wilson's interval of the share, and what it is at the ends of his for the distance, as errors
+-- of two sources (Zou & Donner 2008).
+local function around(a, b, value, share)
+  local n, m = a:size(1), b:size(1)
+  local low, high = interval.wilson(value * n, n)
+  local least, most = interval.wilson(share * m, m)
+  local function beyond(bound, level)
+    return (bound - value) ^ 2 + (pairs_of.share(a:lt(distance_of(b, level))) - value) ^ 2
+  end
+  return math.max(0, value - math.sqrt(beyond(low, least))), math.min(1, value + math.sqrt(beyond(high, most)))
+end
+
 local function measured(x, train, held, o)
   local near, fresh = nearest(x, train, 2):sqrt(), nearest(held, train, 2):sqrt()
   local a, b = near:select(2, 1):contiguous(), fresh:select(2, 1):contiguous()
-  local least = b:quantile(o.share):item()
+  local least = distance_of(b, o.share)
   local value = pairs_of.share(a:lt(least))
   if not o.interval then return value end
-  local about = interval.share(value * a:size(1), a:size(1), { n = { a:size(1), train:size(1), held:size(1) },
-    bias = ("upwards, as %d fresh samples tell a quantile of %g"):format(b:size(1), o.share) })
+  local low, high = around(a, b, value, o.share)
+  local about = interval.new { low = low, high = high, n = { a:size(1), train:size(1), held:size(1) },
+    method = "Wilson's intervals of the share and of the distance",
+    bias = "none where nothing was learnt by heart, little elsewhere" }
   about.distance, about.alone, about.alone_held = least, alone(near, o.ratio), alone(fresh, o.ratio)
   about.nearer, about.p = nearer(a, b)
   return value, about
@@ -41,9 +64,9 @@ local rules = {
 }
 
 --- The share of samples that are nearer to the training set than all but a share (1 %) of fresh data
---- are: about that share where nothing was learnt by heart, towards 1 where samples are copies. The
---- interval is for the distance as the fresh data give it. Take fresh data that the training set
---- has no copies of, 100 samples or more.
+--- are: that share on the average where nothing was learnt by heart, towards 1 where samples are
+--- copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than
+--- 3 / share the interval can't tell how low the share may be, but for copies to the bit.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share

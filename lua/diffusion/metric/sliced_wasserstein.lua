@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
+local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
@@ -17,24 +18,25 @@ local function variance(a, places, b, p)
   return line.potential(a, b, p):gather(2, back):mean(1):var():item() / a:size(2)
 end
 
--- W^p, its standard error and, of that, the part of having few lines.
+-- W^p, its standard error, of which one part is that of having few lines, and p.
 local function powers(x, y, o)
   local u = directions(x:size(2), o)
-  local a, from = pairs_of.product(u, x:t()):sort(2)
-  local b, to = pairs_of.product(u, y:t()):sort(2)
+  x, y = pairs_of.product(u, x:t()), pairs_of.product(u, y:t())
+  local a, from = x:sort(2)
+  local b, to = y:sort(2)
   local costs = line.cost(a, b, o.p)
   local value = costs:mean():item()
   if not o.interval then return value end
   local lines = o.projections > 1 and costs:var():item() / o.projections or 0
-  return value, math.sqrt(variance(a, from, b, o.p) + variance(b, to, a, o.p) + lines)
+  local se = math.sqrt(variance(a, from, b, o.p) + variance(b, to, a, o.p) + lines)
+  return value, se, labels.p_value(x, y, value, o)
 end
 
 local function measured(x, y, o)
-  local value, se = powers(x, y, o)
+  local value, se, p = powers(x, y, o)
   if not o.interval then return value ^ (1 / o.p) end
-  local about = interval.normal(value, { se = se, n = { x:size(1), y:size(1) },
-    method = ("linear in each sample, %d lines"):format(o.projections),
-    bias = "upwards, as 1/n^(1/2) where both distributions are equal and faster elsewhere" }, 0)
+  local about = labels.interval(value, { se = se, n = { x:size(1), y:size(1) }, p = p,
+    method = ("linear in each sample, %d lines"):format(o.projections) })
   about.low, about.high = about.low ^ (1 / o.p), about.high ^ (1 / o.p)
   about.se = value > 0 and se * value ^ (1 / o.p - 1) / o.p or 0
   return value ^ (1 / o.p), about
@@ -43,19 +45,23 @@ end
 local rules = {
   projections = { "integer", default = 100, min = 1 },
   p = { "number", default = 1, min = 1, max = 8 },
+  permutations = { "integer", default = 39, min = 0 },
   seed = { "integer", default = 1 },
   interval = interval.rule,
 }
 
 --- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
 --- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
---- lines, which add no bias to its p-th power.
+--- lines, which add no bias to its p-th power. The interval goes down to 0 where random labels
+--- cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options table? {projections = 100, p = 1, seed = 1 (of the directions), interval = false: true
----  for a second result, of n and m >= 2, over all directions, with the lines' own part in it}
+---@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval =
+---  false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it;
+---  permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where
+---  the distributions differ)}
 ---@return number
----@return diffusion.interval|nil about
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.sliced_wasserstein(d.randn(500, 3), d.randn(400, 3) + 1, { p = 2, interval = true }))
 return function(x, y, options)
   local o = opts.check("sliced_wasserstein", options, rules, 3)

@@ -1,32 +1,40 @@
 -- The Wasserstein-1 distance on the line.
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
+local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
 
 local function measured(x, y, o)
   local n, m = x:size(1), y:size(1)
-  local a, b = x:reshape(1, n):sort(2), y:reshape(1, m):sort(2)
+  x, y = x:reshape(1, n), y:reshape(1, m)
+  local a, b = x:sort(2), y:sort(2)
   local value = line.cost(a, b, 1):item()
   if not o.interval then return value end
   local variance = line.potential(a, b, 1):var():item() / n + line.potential(b, a, 1):var():item() / m
-  return value, interval.normal(value, { se = math.sqrt(variance), n = { n, m }, method = "linear in each sample",
-    bias = "upwards, as 1/n^(1/2) where both distributions are equal and faster elsewhere" }, 0)
+  o.p = 1
+  return value, labels.interval(value, { se = math.sqrt(variance), n = { n, m }, method = "linear in each sample",
+    p = labels.p_value(x, y, value, o) })
 end
+
+local rules = {
+  interval = interval.rule, permutations = { "integer", default = 99, min = 0 }, seed = { "integer", default = 1 },
+}
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their
 --- empirical distribution functions. As an estimate of the distance between the distributions
---- it is biased upwards, by some n^(-1/2) of their spread where both are equal; the interval
---- (del Barrio & Loubes 2019) is right where they differ by more than that.
+--- it is biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is
+--- del Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options table? {interval = false: true for a second result, of n and m >= 2}
+---@param options table? {interval = false: true for a second result, of n and m >= 2, permutations = 99
+---  (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
 ---@return number
----@return diffusion.interval|nil about
+---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))
 return function(x, y, options)
-  local o = opts.check("wasserstein1", options, { interval = interval.rule }, 3)
+  local o = opts.check("wasserstein1", options, rules, 3)
   x, y = pairs_of.rows("wasserstein1", o.interval and 2 or 1, x, y)
   if x:size(2) ~= 1 then
     opts.fail("wasserstein1: samples of one number expected, got %d; use sliced_wasserstein", x:size(2))

@@ -21,8 +21,6 @@ end
 ---@param mean diffusion.tensor as x
 ---@param log_variance diffusion.tensor as x
 ---@return diffusion.tensor as x
-function decoder.gaussian(x, mean, log_variance)
-  return (x - mean):square() * (-log_variance):exp() * -0.5 - log_variance / 2 - 0.5 * math.log(2 * math.pi)
-end
+function decoder.gaussian(x, mean, log_variance) return bins.gaussian(x - mean, log_variance) end
 
 return decoder

@@ -3,17 +3,9 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local decoder = require "diffusion.objective.decoder"
+local divergence = require "diffusion.likelihood.step"
 
 local hybrid = {}
-
--- KL(q(x_{t-1} | x_t, x_0) || p_theta) of each number: Ho et al. 2020, eq. 5, in nats. The
--- means are c0 x0 + ct xt of the truth and of what is believed.
-local function divergence(process, x0, believed, t, log_variance)
-  local c0 = process:posterior_coefficients(t)
-  local own = opts.relay(process.posterior_log_variance, process, t):over(x0)
-  local gap = ((x0 - believed) * c0:over(x0)):square()
-  return ((log_variance - own) - 1 + (own - log_variance):exp() + gap * (-log_variance):exp()) / 2
-end
 
 local function check_range(x0)
   local most = x0:abs():max():item()
