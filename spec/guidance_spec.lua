@@ -266,6 +266,22 @@ describe("guidance that can't be", function()
     end
   end)
 
+  it("by a classifier leaves a sample with class 0 among others as it is, and asks about none", function()
+    local function log_prob(xt, _, class)
+      local list = type(class) == "table" and class or class:totable()
+      for _, c in ipairs(list) do assert(c >= 1, "asked about none") end
+      return xt:square():sum(2)
+    end
+    local guided = guidance.classifier(model, log_prob, { process = process })
+    local all = guided(x, 5, { class = { 2, 1, 3 } })
+    for _, some in ipairs { { 2, 0, 3 }, d.tensor({ 2, 0, 3 }, { dtype = "i64" }) } do
+      local got = guided(x, 5, { class = some })
+      assert.is_true(got:select(1, 2):equal(x:select(1, 2)))
+      for _, i in ipairs { 1, 3 } do assert.is_true(got:select(1, i):equal(all:select(1, i))) end
+    end
+    assert.is_false(all:select(1, 2):equal(x:select(1, 2)))
+  end)
+
   it("leaves the v of a learned variance as the model told with the class has it", function()
     local learned = d.process { schedule = d.schedule.cosine { T = 10 }, variance = "learned_range" }
     local function wide(value, v)

@@ -293,7 +293,7 @@ describe("a training run", function()
                   batches = points:batches { size = 8, steps = 2 }, floor = objective:floor { std = 1 } }:run()
     ]])
     local text = child.run(at "floor.lua", { folder = folder })
-    assert.matches("step 2/2  loss %d%.%d%d%d%d, Gaussian floor 0%.4956  ", text)
+    assert.matches("step 2/2  loss %d%.%d%d%d%d, floor 0%.4956  ", text)
   end)
 
   it("stopped by Ctrl-C says so, and goes on to the same bytes", function()

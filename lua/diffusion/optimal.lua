@@ -202,6 +202,10 @@ end
 function optimal.estimate(process, model, x0, options)
   local o = opts.check("estimate_variance", options, rules, 3)
   opts.denoiser("estimate_variance", model)
+  if process.outputs == 2 then
+    opts.fail("estimate_variance: the process takes v of a %s variance beside the prediction; the best variance is for "
+      .. "a network that predicts alone", process.variance)
+  end
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
   if #times == 0 then opts.fail "estimate_variance: t is empty; levels in 1..T expected" end
   x0 = check_data(x0, #times, o.rounds)

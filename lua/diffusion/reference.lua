@@ -763,7 +763,7 @@ return {
   },
   ["d.guidance.classifier"] = {
     signature = "d.guidance.classifier(model, log_prob, options)",
-    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own.",
+    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },

@@ -166,7 +166,7 @@ local function save(self, step, loss)
 end
 
 local function loss_text(self, loss)
-  return self.floor and ("loss %.4f, Gaussian floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
+  return self.floor and ("loss %.4f, floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
 end
 
 local function whole_step(self, log, bar, state, step, x0, class, eps)

@@ -14,16 +14,30 @@ local rules = {
   interval = { "table" },
 }
 
--- A class of 0 is none.
-local function is_none(class)
-  if type(class) == "table" then class = core.tensor(class) end
-  return class == nil or class == 0 or core.is_tensor(class) and class:eq(0):all()
+-- A class of 0 is none: false where there is no other; else the classes with a 1 in each such place,
+-- which log_prob can be asked about, and where they stand, or nil.
+local function asked(class)
+  if class == nil or class == 0 then return false end
+  local listed = type(class) == "table"
+  local each = listed and core.tensor(class) or class
+  if not core.is_tensor(each) then return class end
+  local none = each:eq(0)
+  if none:all() then return false end
+  if not none:any() then return class end
+  local filled = core.ops.where(none, core.ones(each:shape(), { dtype = each:dtype() }), each)
+  return listed and filled:totable() or filled, none
+end
+
+-- The gradient with nothing for samples without a class.
+local function masked(g, none)
+  if not none then return g end
+  return g * none:eq(0):to(g:dtype()):over(g)
 end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times
 --- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
 --- count as constants, and their .grad isn't touched. A call without a class, or with 0
---- for all, as one half of cfg's, is the model's own.
+--- for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
@@ -42,11 +56,12 @@ return function(model, log_prob, options)
   strength.interval("classifier", o.interval)
   return function(xt, t, given)
     local out = strength.answer("classifier", (model(xt, t, given)), xt)
-    local class, scale = given and given.class, strength.at(o, t, 0)
-    if is_none(class) or scale == 0 then return out end
+    local scale = strength.at(o, t, 0)
+    local class, none = asked(given and given.class)
+    if not class or scale == 0 then return out end
     local g = gradient.grad(function(x)
       return opts.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
     end, xt)
-    return shift("classifier", o.process, out, g, t, scale)
+    return shift("classifier", o.process, out, masked(g, none), t, scale)
   end
 end

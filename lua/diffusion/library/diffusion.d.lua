@@ -661,7 +661,8 @@ function d.guidance.cfg_pp(model, options) end
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale
 --- times the gradient of log_prob is added to the score. The gradient is that of x alone;
 --- parameters count as constants, and their .grad isn't touched. A call without a class, or
---- with 0 for all, as one half of cfg's, is the model's own.
+--- with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0
+--- among others.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
