@@ -216,13 +216,14 @@ describe("guidance that can't be", function()
   it("says which answer is none", function()
     local function mute() end
     local function wide(xt) return d.cat({ xt, xt, xt }, 2) end
+    local function sum(xt) return xt:sum(2) end
     for name, make in pairs {
       cfg = function(m) return guidance.cfg(m, { scale = 2 }) end,
       cfg_pp = function(m) return guidance.cfg_pp(m, { scale = 0.5 }) end,
       auto = function(m) return guidance.auto(m, model, { scale = 2 }) end,
       ["auto: weak"] = function(m) return guidance.auto(model, m, { scale = 2 }) end,
-      classifier = function(m) return guidance.classifier(m, function(xt) return xt:sum(2) end, { process = process }) end,
-      gradient = function(m) return guidance.gradient(m, function(xt) return xt:sum(2) end, { process = process }) end,
+      classifier = function(m) return guidance.classifier(m, sum, { process = process }) end,
+      gradient = function(m) return guidance.gradient(m, sum, { process = process }) end,
     } do
       fails(name .. ": the denoiser returned nil for xt [3,2]", make(mute), x, 5, classes)
       fails(name .. ": the denoiser returned a tensor [3,6] for xt [3,2]", make(wide), x, 5, classes)

@@ -122,8 +122,8 @@ describe("a weighting", function()
 
   it("has the numbers of its paper where none are given", function()
     local process = process_of("v", linear, { sigma_data = 0.3 })
-    for name, options in pairs { min_snr = { gamma = 5 }, soft_min_snr = { gamma = 0.3 ^ -2 }, p2 = { k = 1, gamma = 1 },
-                                 edm = { sigma_data = 0.3 }, sigmoid = { bias = 2 } } do
+    for name, options in pairs { min_snr = { gamma = 5 }, soft_min_snr = { gamma = 0.3 ^ -2 },
+                                 p2 = { k = 1, gamma = 1 }, edm = { sigma_data = 0.3 }, sigmoid = { bias = 2 } } do
       local function weight(given) return d.objective { process = process, weighting = given }:weights(300).x0 end
       local given = { name }
       for k, v in pairs(options) do given[k] = v end
