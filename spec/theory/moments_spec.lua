@@ -123,6 +123,28 @@ describe("d.check.moments", function()
       assert.near(variance, x:var():item(), 4 * variance * math.sqrt(2 / 20000))
     end
   end)
+  -- Song et al. 2021 (DDIM), table 1, on its grid: of data as narrow as a picture's finest details, with
+  -- a network that is exact, so that nothing but the steps counts.
+  it("order samplers as published: eta = 0 first, fixed_large far off in few steps and best in a thousand", function()
+    local std, grid = 0.05, d.grid.leading
+    local function off(sampler, variance, steps)
+      local q = process_of("linear", variance)
+      local _, v = d.check.moments(sampler, { process = q, grid = grid(q, steps), std = std })
+      return math.abs(math.sqrt(v) - std)
+    end
+    for _, steps in ipairs { 10, 20, 50, 100, 1000 } do
+      local last = off("ddim", nil, steps)
+      for _, eta in ipairs { 0.5, 1 } do
+        local now = off({ "ddim", eta = eta }, nil, steps)
+        assert.is_true(last < now, ("%d steps, eta = %g: %g before, %g now"):format(steps, eta, last, now))
+        last = now
+      end
+      local large = off("ddpm", "fixed_large", steps)
+      if steps <= 50 then assert.is_true(large > last) end
+      if steps <= 20 then assert.is_true(large > 3 * last) end
+      if steps == 1000 then assert.is_true(large < off("ddim", nil, steps) / 4) end
+    end
+  end)
   it("go up with an inversion, and take a grid", function()
     local up, variance = d.check.moments("ddim_inversion", { process = p, std = 1, steps = 500 })
     assert.equal(0, up)
