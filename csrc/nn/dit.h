@@ -1,5 +1,5 @@
-/* A denoiser for images: the diffusion transformer of Peebles & Xie 2023, section 3.2, with
-** the blocks that they call adaLN-Zero. */
+/* A denoiser for images: the diffusion transformer of Peebles & Xie 2023, section 3.2,
+** with the blocks that they call adaLN-Zero. */
 #ifndef df_dit_h
 #define df_dit_h
 
@@ -24,11 +24,11 @@ typedef struct df_dit_opts {
 **   a1, s1, g1, a2, s2, g2 = linear(c)
 **   h += g1 attention(norm(h) (1 + s1) + a1)
 **   h += g2 linear(dropout(gelu(linear(norm(h) (1 + s2) + a2))))
-** then a, s = linear(c) and patches = linear(norm(h) (1 + s) + a). The norms are layer norms
-** without parameters; gelu is exact, where their code takes tanh for it. The linear of c and the last one start at zero: a block starts as the
-** identity and the network at 0. places are those of He et al. 2022: of the patch at row y
-** and column x [sin x w_k, cos x w_k, sin y w_k, cos y w_k], w_k = 10000^(-4k/width) for
-** k < width/4. */
+** then a, s = linear(c) and patches = linear(norm(h) (1 + s) + a). The norms are layer
+** norms without parameters; gelu is x Phi(x), where their code takes tanh for it. The
+** linear of c and the last one start at zero: a block starts as the identity and the
+** network at 0. places are those of He et al. 2022: of the patch at row y and column x
+** [sin x w_k, cos x w_k, sin y w_k, cos y w_k], w_k = 10000^(-4k/width), k < width/4. */
 df_layer *df_dit(const df_dit_opts *o);
 
 #endif
