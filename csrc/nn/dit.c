@@ -1,4 +1,4 @@
-/* The diffusion transformer: patches as tokens, and blocks that time and class modulate. */
+/* The diffusion transformer: patches are tokens, blocks that time and class modulate. */
 #include "nn/dit.h"
 
 #include <stdio.h>
@@ -127,7 +127,7 @@ static df_tensor *image_of(df_tape *tape, df_tensor *h, const df_layer *l,
 
 /* ==== the network ================================================================== */
 
-/* y is held by itself: what else was made since the mark goes, and what was held before. */
+/* y is held by itself: what else was made since the mark goes, and what was before. */
 static df_tensor *hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before) {
   df_tensor_retain(y);
   df_scope_close(tape, mark);
