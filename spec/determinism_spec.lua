@@ -18,13 +18,17 @@ local function unet(dropout)
                           attention = { 2 }, classes = 3, dropout = dropout })
 end
 
+local function dit(dropout)
+  return stirred(d.dit { image = { 16, 16, 1 }, width = 48, depth = 2, classes = 3, dropout = dropout })
+end
+
 local process = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "v", clip = 1 }
 local classes = { 1, 2, 3, 0, 1, 2, 3, 3, 1 }
 
 -- The loss, every gradient, and every value and average after the step.
-local function training_step()
+local function training_step(network)
   d.manual_seed(11)
-  local model, out = unet(0.1), {}
+  local model, out = network(0.1), {}
   local ema = d.ema(model, { decay = 0.9 })
   local opt = d.adamw(model, { lr = 1e-3, clip = 1, ema = ema })
   local objective = d.objective { process = process, drop_class = 0.2 }
@@ -90,9 +94,11 @@ describe("the same bits", function()
     d.threads(threads)
   end)
 
-  it("come of a training step on 1, 2 and 3 threads", function()
-    everywhere(function(where) same_on_threads(training_step, where) end)
-  end)
+  for name, network in pairs { unet = unet, dit = dit } do
+    it(("come of a training step of d.%s on 1, 2 and 3 threads"):format(name), function()
+      everywhere(function(where) same_on_threads(function() return training_step(network) end, where) end)
+    end)
+  end
 
   it("come of sampling on 1, 2 and 3 threads", function()
     everywhere(function(where) same_on_threads(sampling, where) end)
@@ -118,6 +124,9 @@ describe("the same bits", function()
   local images = d.randn(5, 16, 16, 1)
   local model = unet(0.1)
   alone_or_not("the UNet", function(x, t, class) return model(x, t, { class = class }) end, images,
+    d.tensor { 1, 7, 50, 99, 100 }, d.tensor({ 1, 2, 3, 0, 1 }, { dtype = "i64" }))
+  local patches = dit(0.1)
+  alone_or_not("the DiT", function(x, t, class) return patches(x, t, { class = class }) end, images,
     d.tensor { 1, 7, 50, 99, 100 }, d.tensor({ 1, 2, 3, 0, 1 }, { dtype = "i64" }))
   local points = stirred(d.mlp { dim = 2, hidden = 96, depth = 3 })
   alone_or_not("the MLP", function(x, t) return points(x, t) end, d.randn(300, 2), d.rand(300) * 99 + 1)

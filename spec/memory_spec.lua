@@ -18,6 +18,7 @@ local objective = d.objective { process = process }
 local networks = {
   unet = { options = { image = { 12, 8, 3 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, dropout = 0.2 },
            shape = { 3, 12, 8, 3 } },
+  dit = { options = { image = { 12, 8, 3 }, width = 16, depth = 3, dropout = 0.2 }, shape = { 3, 12, 8, 3 } },
   mlp = { options = { hidden = 32, depth = 3 }, shape = { 40, 2 } },
 }
 

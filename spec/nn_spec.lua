@@ -12,12 +12,20 @@ local function stir(model)
   return model
 end
 
-local function small_unet(more)
-  local o = { image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, blocks = 1, attention = { 2 },
-    classes = 3 }
-  for k, v in pairs(more or {}) do o[k] = v end
-  return d.unet(o)
+-- d[kind] of these options and more.
+local function maker(kind, options)
+  return function(more)
+    local o = {}
+    for k, v in pairs(options) do o[k] = v end
+    for k, v in pairs(more or {}) do o[k] = v end
+    return d[kind](o)
+  end
 end
+
+local small_unet = maker("unet", { image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, blocks = 1, attention = { 2 },
+  classes = 3 })
+local small_dit = maker("dit", { image = { 8, 8, 1 }, width = 16, depth = 2, classes = 3 })
+local small = { unet = small_unet, dit = small_dit }
 
 describe("first values", function()
   it("depend on the seed and the name alone, not on other layers", function()
@@ -62,7 +70,7 @@ describe("first values", function()
   end)
 
   it("make stock networks begin at zero", function()
-    assert.equal(0, small_unet()(d.randn(2, 8, 8, 1), 3):abs():max():item())
+    for _, make in pairs(small) do assert.equal(0, make()(d.randn(2, 8, 8, 1), 3):abs():max():item()) end
     assert.equal(0, d.mlp { dim = 2 }(d.randn(2, 2), 3):abs():max():item())
   end)
 end)
@@ -132,41 +140,64 @@ describe("a stock network", function()
     fails("channels must be even", d.unet, { image = { 28, 28, 1 }, channels = 9 })
     fails("[B,H,W,1]", small_unet(), d.randn(2, 8, 8, 3), 1)
     fails("H and W must be multiples of 2", small_unet(), d.randn(2, 7, 8, 1), 1)
+    fails("dit: image [30,28] can't be cut into patches of 4: H and W must be multiples of 4; 28 or 32 fit",
+      d.dit, { image = { 30, 28, 1 }, patch = 4 })
+    fails("image [28,3] can't be cut into patches of 4", d.dit, { image = { 28, 3, 1 }, patch = 4 })
+    fails("width must be a multiple of 4, for a sine and a cosine of both places of a patch, got 30",
+      d.dit, { image = { 8, 8, 1 }, width = 30 })
+    fails("3 heads don't divide a width of 128", d.dit, { image = { 8, 8, 1 }, heads = 3 })
+    fails("option 'image': 3 entries expected, got 2", d.dit, { image = { 8, 8 } })
+    fails("'dit' (option 'image': whole numbers of 1 or more expected, got 0.5)", d.dit, { image = { 8, 8, 0.5 } })
+    fails("'image' has 4 entries, at most 3", d.dit, { image = { 8, 8, 1, 1 } })
+    fails("unknown option 'pach'; did you mean 'patch'?", d.dit, { image = { 8, 8, 1 }, pach = 4 })
+    fails("dit: x is [2,8,8,3], but this network takes [B,H,W,1]", small_dit(), d.randn(2, 8, 8, 3), 1)
+    fails("H and W must be multiples of 2, the patch of this network", small_dit(), d.randn(2, 8, 7, 1), 1)
+    fails("t is missing", small_dit(), d.randn(2, 8, 8, 1))
     fails("mlp: x is [2,3], but this network takes [B,2]", d.mlp {}, d.randn(2, 3), 1)
   end)
 
-  it("runs at other sizes that its levels divide", function()
-    assert.same({ 1, 12, 6, 1 }, small_unet()(d.randn(1, 12, 6, 1), 1):shape())
+  it("runs at other sizes that its levels, or its patch, divide", function()
+    for _, make in pairs(small) do assert.same({ 1, 12, 6, 1 }, make()(d.randn(1, 12, 6, 1), 1):shape()) end
   end)
 
-  it("takes t and class as a number, a list or a tensor", function()
-    local model = stir(small_unet())
-    local x = d.randn(2, 8, 8, 1)
-    local want = bits(model(x, 5, { class = 2 }))
-    assert.equal(want, bits(model(x, { 5, 5 }, { class = { 2, 2 } })))
-    assert.equal(want, bits(model(x, d.tensor { 5, 5 }, { class = d.tensor { 2, 2 } })))
-    assert.not_equal(want, bits(model(x, 5.5, { class = 2 })))
-    assert.equal(bits(model(x, 5)), bits(model(x, 5, { class = { 0, 0 } })))
-    fails("t has the shape [3], but x has 2 samples", model, x, { 1, 2, 3 })
+  for kind, make in pairs(small) do
+    it(("takes t and class as a number, a list or a tensor (%s)"):format(kind), function()
+      local model = stir(make())
+      local x = d.randn(2, 8, 8, 1)
+      local want = bits(model(x, 5, { class = 2 }))
+      assert.equal(want, bits(model(x, { 5, 5 }, { class = { 2, 2 } })))
+      assert.equal(want, bits(model(x, d.tensor { 5, 5 }, { class = d.tensor { 2, 2 } })))
+      assert.not_equal(want, bits(model(x, 5.5, { class = 2 })))
+      assert.not_equal(want, bits(model(x, 5, { class = 3 })))
+      assert.equal(bits(model(x, 5)), bits(model(x, 5, { class = { 0, 0 } })))
+      fails("t has the shape [3], but x has 2 samples", model, x, { 1, 2, 3 })
+      fails("sample 1 is of class 4, but this network knows 1..3", model, x, 5, { class = 4 })
+      fails("made without classes = n", make { classes = 0 }, x, 1, { class = 1 })
+      fails("unknown option 'clas'; did you mean 'class'?", model, x, 5, { clas = 1 })
+    end)
+  end
+
+  it("of points refuses classes that it wasn't made for", function()
     fails("made without classes = n", d.mlp {}, d.randn(2, 2), 1, { class = 1 })
-    fails("unknown option 'clas'; did you mean 'class'?", model, x, 5, { clas = 1 })
   end)
 
-  it("gives sample k the same bits alone, in a batch, on any number of threads", function()
-    local model, threads = stir(small_unet { image = { 16, 16, 1 }, channels = 32 }), d.threads()
-    local x = d.randn(3, 16, 16, 1)
-    local want = model(x, { 3, 500, 20 }, { class = { 1, 2, 3 } })
-    for n = 1, 3 do
-      d.threads(n)
-      assert.equal(bits(want), bits(model(x, { 3, 500, 20 }, { class = { 1, 2, 3 } })))
-    end
-    d.threads(threads)
-    assert.equal(bits(want[2]), bits(model(x:narrow(1, 2, 1), 500, { class = 2 })))
-  end)
+  for _, model in ipairs { stir(small_unet { image = { 16, 16, 1 }, channels = 32 }),
+                           stir(small_dit { image = { 16, 16, 1 }, width = 48 }) } do
+    it(("gives sample k the same bits alone, in a batch, on any number of threads (%s)"):format(model:config().kind),
+      function()
+        local x, threads = d.randn(3, 16, 16, 1), d.threads()
+        local want = model(x, { 3, 500, 20 }, { class = { 1, 2, 3 } })
+        for n = 1, 3 do
+          d.threads(n)
+          assert.equal(bits(want), bits(model(x, { 3, 500, 20 }, { class = { 1, 2, 3 } })))
+        end
+        d.threads(threads)
+        assert.equal(bits(want[2]), bits(model(x:narrow(1, 2, 1), 500, { class = 2 })))
+      end)
+  end
 
-  it("outside of a record holds what the way up needs and little more", function()
-    local model = stir(d.unet { image = { 32, 32, 1 }, channels = 16, mult = { 1, 1 }, blocks = 4 })
-    local x = d.randn(8, 32, 32, 1)
+  -- The most bytes at once of a call outside of a record, and of one inside.
+  local function peaks(model, x)
     model(x, 1) -- packs and workspaces exist
     d.record(function() return model(x, 1):sum() end)
     collectgarbage()
@@ -179,6 +210,12 @@ describe("a stock network", function()
     end
     local plain = peak(function() return model(x, 1) end)
     local recorded = peak(function() return d.record(function() return model(x, 1) end) end)
+    return plain, recorded
+  end
+
+  it("outside of a record holds what the way up needs and little more", function()
+    local model = stir(d.unet { image = { 32, 32, 1 }, channels = 16, mult = { 1, 1 }, blocks = 4 })
+    local plain, recorded = peaks(model, d.randn(8, 32, 32, 1))
     local h = 8 * 32 * 32 * 16 * 4 * (core.real == "f64" and 2 or 1)
     -- kept at full size: inp and four blocks; at a quarter: five; and h, its cat of twice the
     -- channels and the block's inner values, padding included
@@ -186,50 +223,131 @@ describe("a stock network", function()
     assert.is_true(recorded > 2 * plain)
   end)
 
-  it("leaves no memory behind, after errors neither", function()
-    local model, x = small_unet(), d.randn(2, 8, 8, 1)
-    local function once()
-      local loss = d.record(function() return model(x, 1):sum() end)
-      loss:backward()
-      pcall(model, x, 1, { class = 9 })
-    end
-    once()
-    collectgarbage()
-    collectgarbage()
-    local before = core.memory().blocks
-    for _ = 1, 5 do once() end
-    collectgarbage()
-    collectgarbage()
-    assert.equal(before, core.memory().blocks)
+  it("of blocks alike holds one at a time outside of a record, however many they are", function()
+    local x = d.randn(8, 16, 16, 1)
+    local one, two = small_dit { depth = 1 }, small_dit { depth = 8 }
+    local little, much = peaks(one, x), peaks(two, x)
+    assert.equal(little, much)
+    assert.is_true(select(2, peaks(two, x)) > 4 * much)
   end)
 
-  it("drops in d.record only, and not after eval()", function()
-    local model = stir(small_unet { dropout = 0.5 })
-    local x = d.randn(2, 8, 8, 1)
-    local function value() return bits(model(x, 1)) end
-    local plain = value()
-    assert.equal(plain, value())
-    assert.not_equal(plain, d.record(value))
-    assert.not_equal(d.record(value), d.record(value))
-    assert.equal(plain, d.record(value, model:eval()))
-    assert.not_equal(plain, d.record(value, model:train()))
-    local inside
-    d.grad(function(y) inside = value() return y:sum() end, x)
-    assert.equal(plain, inside)
-  end)
+  for kind, make in pairs(small) do
+    it(("leaves no memory behind, after errors neither (%s)"):format(kind), function()
+      local model, x = make(), d.randn(2, 8, 8, 1)
+      local function once()
+        local loss = d.record(function() return model(x, 1):sum() end)
+        loss:backward()
+        pcall(model, x, 1, { class = 9 })
+        pcall(model, d.randn(2, 8, 7, 1), 1)
+      end
+      once()
+      collectgarbage()
+      collectgarbage()
+      local before = core.memory().blocks
+      for _ = 1, 5 do once() end
+      collectgarbage()
+      collectgarbage()
+      assert.equal(before, core.memory().blocks)
+    end)
+
+    it(("drops in d.record only, and not after eval() (%s)"):format(kind), function()
+      local model = stir(make { dropout = 0.5 })
+      local x = d.randn(2, 8, 8, 1)
+      local function value() return bits(model(x, 1)) end
+      local plain = value()
+      assert.equal(plain, value())
+      assert.not_equal(plain, d.record(value))
+      assert.not_equal(d.record(value), d.record(value))
+      assert.equal(plain, d.record(value, model:eval()))
+      assert.not_equal(plain, d.record(value, model:train()))
+      local inside
+      d.grad(function(y) inside = value() return y:sum() end, x)
+      assert.equal(plain, inside)
+    end)
+  end
 
   it("is rebuilt from its config", function()
     local stock = require "diffusion.nn.stock"
-    for _, model in ipairs { small_unet { dropout = 0.1 }, d.mlp { dim = 3, classes = 2 } } do
+    for _, model in ipairs { small_unet { dropout = 0.1 }, d.mlp { dim = 3, classes = 2 },
+                             small_dit { patch = 4, outputs = 2, ratio = 3, heads = 2 } } do
       local twin = assert(stock.from_config(model:config()))
       assert.equal(tostring(model), tostring(twin))
       twin:load_state(stir(model):state())
-      local x = model:config().kind == "unet" and d.randn(1, 8, 8, 1) or d.randn(1, 3)
+      local x = model:config().kind == "mlp" and d.randn(1, 3) or d.randn(1, 8, 8, 1)
       assert.equal(bits(model(x, 3)), bits(twin(x, 3)))
     end
     local none, message = stock.from_config(nn.model(nn.linear(1, 1)):config())
     assert.is_nil(none)
     assert.is_truthy(message:find("composed in Lua", 1, true))
+  end)
+end)
+
+describe("d.dit", function()
+  it("has as many parameters as its products have weights and sums", function()
+    local function linear(inp, out) return (inp + 1) * out end
+    for _, o in ipairs {
+      { image = { 8, 8, 1 }, patch = 2, width = 128, heads = 4, depth = 4, ratio = 4, outputs = 1, classes = 0 },
+      { image = { 12, 9, 2 }, patch = 3, width = 20, heads = 5, depth = 3, ratio = 2, outputs = 2, classes = 7,
+        self_condition = true },
+    } do
+      local w, patch = o.width, o.patch ^ 2 * o.image[3]
+      local inner = o.ratio * w
+      local block = linear(w, 6 * w) + linear(w, 3 * w) + linear(w, w) + linear(w, inner) + linear(inner, w)
+      local want = 2 * linear(w, w) + o.classes * w + linear((o.self_condition and 2 or 1) * patch, w)
+        + o.depth * block + linear(w, 2 * w) + linear(w, o.outputs * patch)
+      assert.equal(want, (d.dit(o):count()))
+    end
+    -- blocks, time, patches, the last product and its shift and scale
+    assert.equal(4 * 296832 + 33024 + 640 + 516 + 33024, (d.dit { image = { 8, 8, 1 } }:count()))
+  end)
+
+  it("has names like paths, by which it is frozen", function()
+    local model, x = stir(small_dit()), d.randn(2, 8, 8, 1)
+    assert.same({ 48, 16 }, model:state()["blocks.2.attention.qkv.weight"]:shape())
+    assert.equal("linear(16 -> 96)", tostring(model.blocks["1"].modulate))
+    local all, trainable = model:freeze("^blocks%.1%."):count()
+    assert.equal(96 * 17 + 48 * 17 + 16 * 17 + 64 * 17 + 16 * 65, all - trainable)
+    d.record(function() return model(x, 5, { class = 1 }):square():sum() end):backward()
+    for name, p in model:parameters() do assert.equal(not name:find "^blocks%.1%.", p.grad ~= nil) end
+    assert.equal(all, select(2, model:unfreeze():count()))
+  end)
+
+  it("starts each block as the identity: with the last product alone it is the same at any depth", function()
+    local x = d.randn(2, 8, 8, 1)
+    local shallow, deep = small_dit { depth = 1 }, small_dit { depth = 5 }
+    local state = shallow:state()
+    for name, p in deep:parameters() do
+      if not name:find "^blocks" then p:copy_(state[name]) end
+    end
+    shallow.out.weight:copy_(d.randn(4, 16))
+    deep.out.weight:copy_(shallow.out.weight)
+    assert.is_true(deep(x, 5):std():item() > 0.1)
+    assert.equal(bits(shallow(x, 5)), bits(deep(x, 5)))
+  end)
+
+  it("learns digits, keeps an average, and draws them with guidance", function()
+    d.manual_seed(1)
+    local set = d.data.digits()
+    local model = d.dit { image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }
+    local ema = d.ema(model, { decay = 0.95 })
+    local process = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "v", clip = 1 }
+    local loss_of, opt = d.objective { process = process, drop_class = 0.1 }, d.adamw(model, { lr = 3e-3, ema = ema })
+    local first, last, n = 0, 0, 0
+    for step, x0, class in set:batches { size = 64, steps = 120, seed = 1 } do
+      local loss = d.record(loss_of, model, x0, { class = class })
+      loss:backward()
+      opt:step { zero = true }
+      if step <= 10 then first = first + loss:item() / 10 end
+      if step > 110 then last, n = last + loss:item() / 10, n + 1 end
+    end
+    assert.equal(10, n)
+    assert(last < 0.7 * first, ("%.3f after %.3f"):format(last, first))
+    local o = { model = ema, process = process, shape = { 4, 8, 8, 1 }, sampler = "ddim", steps = 5,
+                class = { 1, 2, 3, 4 }, guidance = 2, seed = 3 }
+    local x = d.sample(o)
+    assert.is_true(x:isfinite():all() and x:abs():max():item() <= 1)
+    o.shape, o.class = { 1, 8, 8, 1 }, 1
+    assert.equal(bits(x:narrow(1, 1, 1)), bits(d.sample(o)))
   end)
 end)
 

@@ -258,24 +258,6 @@ end)
 describe("a learned variance", function()
   local learned = d.process { schedule = d.schedule.linear { T = 100 }, variance = "learned_range" }
 
-  -- A transformer over 4 x 4 patches that t shifts and scales (Peebles & Xie 2023), of one block.
-  local Dit = d.nn.module("dit", function(m)
-    m.inp = d.nn.linear(16, 8)
-    m.time = d.nn.sinusoid(8)
-    m.shift = d.nn.linear(8, 16)
-    m.norm = d.nn.layer_norm(8)
-    m.attend = d.nn.attention(8, { heads = 2 })
-    m.out = d.nn.linear(8, 32)
-    function m:forward(xt, t)
-      local B = xt:size(1)
-      local tokens = self.inp(xt:reshape(B, 2, 4, 2, 4):permute(1, 2, 4, 3, 5):reshape(B, 4, 16))
-      local e = self.shift(self.time(t)):unsqueeze(2)
-      local h = self.norm(tokens) * (e:narrow(3, 1, 8) + 1) + e:narrow(3, 9, 8)
-      local y = self.out(tokens + self.attend(h)):reshape(B, 2, 2, 4, 4, 2)
-      return y:permute(1, 2, 4, 3, 5, 6):reshape(B, 8, 8, 2)
-    end
-  end)
-
   it("trains on every network whose output is twice as wide", function()
     local Own = d.nn.module("own", function(m)
       m.out = d.nn.conv(1, 2, { kernel = 3 })
@@ -286,7 +268,7 @@ describe("a learned variance", function()
       { d.mlp { dim = 3, hidden = 8, depth = 1, outputs = 2 }, d.randn(4, 3, { seed = 1 }):clamp(-1, 1) },
       { d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 }, outputs = 2 }, image },
       { d.nn.model(Own()), image },
-      { d.nn.model(Dit()), image },
+      { d.dit { image = { 8, 8, 1 }, width = 8, depth = 1, outputs = 2 }, image },
     } do
       local model, x0 = table.unpack(case)
       for _, variance in ipairs { "learned", "learned_range" } do
@@ -305,7 +287,8 @@ describe("a learned variance", function()
   it("is saved with its process and its network", function()
     local path = os.tmpname()
     for _, model in ipairs { d.mlp { dim = 2, hidden = 8, depth = 1, outputs = 2 },
-                             d.unet { image = { 8, 8, 3 }, channels = 8, mult = { 1 }, outputs = 2 } } do
+                             d.unet { image = { 8, 8, 3 }, channels = 8, mult = { 1 }, outputs = 2 },
+                             d.dit { image = { 8, 8, 3 }, width = 8, depth = 1, outputs = 2 } } do
       assert(model:save(path, { process = learned }))
       local again, process = assert(d.load_model(path))
       assert.same(model:config(), again:config())
@@ -387,10 +370,11 @@ describe("a network with self_condition", function()
 
   it("sees xt and its own x0, zeros if not told", function()
     for kind, options in pairs { mlp = { dim = 2, hidden = 8, depth = 2, classes = 3, outputs = 2 },
-                                 unet = { image = { 8, 8, 3 }, channels = 8, mult = { 1, 2 } } } do
+                                 unet = { image = { 8, 8, 3 }, channels = 8, mult = { 1, 2 } },
+                                 dit = { image = { 8, 8, 3 }, width = 8, depth = 1, outputs = 2 } } do
       local plain, told = pair_of(kind, options)
       local x, x0 = d.randn(2, 2, { seed = 1 }), d.randn(2, 2, { seed = 2 })
-      if kind == "unet" then x, x0 = d.randn(2, 8, 8, 3, { seed = 1 }), d.randn(2, 8, 8, 3, { seed = 2 }) end
+      if kind ~= "mlp" then x, x0 = d.randn(2, 8, 8, 3, { seed = 1 }), d.randn(2, 8, 8, 3, { seed = 2 }) end
       local class = kind == "mlp" and { 1, 3 } or nil
       values(plain, told, false)
       local close = { rtol = 1e-4, atol = 1e-5 }

@@ -5,6 +5,7 @@
 
 #include "binding/lmodel.h"
 #include "nn/block.h"
+#include "nn/dit.h"
 #include "nn/mlp.h"
 #include "nn/time_embed.h"
 #include "nn/unet.h"
@@ -185,20 +186,22 @@ static df_layer *make_mlp(lua_State *L) {
   return df_mlp(&o);
 }
 
-/* A list of whole numbers, at most `most`; returns how many. No list: none. */
-static int whole_list(lua_State *L, const char *name, df_int *list, int most) {
+/* A network's list of whole numbers, at most `most`; returns how many. No list: none. */
+static int whole_list(lua_State *L, const char *network, const char *name, df_int *list,
+                      int most) {
   int kind = lua_getfield(L, 1, name);
   if (kind != LUA_TTABLE && kind != LUA_TNIL)
-    luaL_error(L, "unet: '%s' must be a list of whole numbers, got a %s", name,
+    luaL_error(L, "%s: '%s' must be a list of whole numbers, got a %s", network, name,
                lua_typename(L, kind));
   int n = kind == LUA_TNIL ? 0 : (int)lua_rawlen(L, -1), whole = 1;
   if (n > most)
-    luaL_error(L, "unet: '%s' has %d entries, at most %d are possible", name, n, most);
+    luaL_error(L, "%s: '%s' has %d entries, at most %d are possible", network, name, n,
+               most);
   for (int i = 1; i <= n; i++) {
     lua_rawgeti(L, -1, i);
     list[i - 1] = (df_int)lua_tointegerx(L, -1, &whole);
     if (!whole)
-      luaL_error(L, "unet: '%s' must be whole numbers, entry %d is a %s", name, i,
+      luaL_error(L, "%s: '%s' must be whole numbers, entry %d is a %s", network, name, i,
                  luaL_typename(L, -1));
     lua_pop(L, 1);
   }
@@ -209,11 +212,11 @@ static int whole_list(lua_State *L, const char *name, df_int *list, int most) {
 static df_layer *make_unet(lua_State *L) {
   df_int image[3] = { 0 };
   luaL_checktype(L, 1, LUA_TTABLE);
-  whole_list(L, "image", image, 3);
+  whole_list(L, "unet", "image", image, 3);
   df_unet_opts o = { .H = image[0], .W = image[1], .C = image[2] };
   o.channels = whole(L, "channels", 0);
-  o.levels = whole_list(L, "mult", o.mult, DF_LEVELS);
-  o.attentions = whole_list(L, "attention", o.attention, DF_LEVELS);
+  o.levels = whole_list(L, "unet", "mult", o.mult, DF_LEVELS);
+  o.attentions = whole_list(L, "unet", "attention", o.attention, DF_LEVELS);
   o.blocks = whole(L, "blocks", 0);
   o.heads = whole(L, "heads", 1);
   o.groups = whole(L, "groups", 0);
@@ -223,6 +226,26 @@ static df_layer *make_unet(lua_State *L) {
   o.self_condition = dfl_field_flag(L, 1, "self_condition", false);
   o.recompute = dfl_field_flag(L, 1, "recompute", false);
   return df_unet(&o);
+}
+
+static df_layer *make_dit(lua_State *L) {
+  df_int image[3] = { 0 };
+  luaL_checktype(L, 1, LUA_TTABLE);
+  whole_list(L, "dit", "image", image, 3);
+  const df_dit_opts o = { .H = image[0],
+                          .W = image[1],
+                          .C = image[2],
+                          .patch = whole(L, "patch", 2),
+                          .width = whole(L, "width", 0),
+                          .heads = whole(L, "heads", 1),
+                          .depth = whole(L, "depth", 0),
+                          .ratio = whole(L, "ratio", 4),
+                          .classes = whole(L, "classes", 0),
+                          .outputs = whole(L, "outputs", 1),
+                          .dropout = number(L, "dropout", 0),
+                          .self_condition = dfl_field_flag(L, 1, "self_condition", false),
+                          .recompute = dfl_field_flag(L, 1, "recompute", false) };
+  return df_dit(&o);
 }
 
 static const row constructors[] = {
@@ -244,6 +267,7 @@ static const row constructors[] = {
   { "time_embed", make_time_embed },
   { "mlp", make_mlp },
   { "unet", make_unet },
+  { "dit", make_dit },
   { NULL, NULL },
 };
 

@@ -74,6 +74,12 @@ df_code df_at_least_one(const char *layer, const char *what, df_int value) {
   return df_fail(DF_MISUSE, "%s: %s must be at least 1, got %td", layer, what, value);
 }
 
+void df_fitting(char *text, size_t size, df_int side, df_int factor) {
+  const df_int below = side / factor * factor;
+  if (below > 0) snprintf(text, size, "%td or %td fit", below, below + factor);
+  else snprintf(text, size, "%td fits", factor);
+}
+
 df_int df_groups_for(df_int C) {
   df_int most = df_min(32, C / 4);
   for (df_int groups = most; groups > 1; groups--)

@@ -112,5 +112,7 @@ df_int df_groups_for(df_int C);
 
 /* Fails unless `value` >= 1: "conv: in must be at least 1, got 0". */
 df_code df_at_least_one(const char *layer, const char *what, df_int value);
+/* The multiples of `factor` about a side: "28 or 32 fit", "4 fits". */
+void df_fitting(char *text, size_t size, df_int side, df_int factor);
 
 #endif

@@ -11,11 +11,10 @@
 static df_int factor_of(int level) { return (df_int)1 << level; }
 
 static df_code check_side(const df_unet_opts *o, df_int side) {
-  const df_int factor = factor_of(o->levels - 1), below = side / factor * factor;
+  const df_int factor = factor_of(o->levels - 1);
   char fit[64];
-  if (side == below && side > 0) return DF_OK;
-  if (below > 0) snprintf(fit, sizeof fit, "%td or %td fit", below, below + factor);
-  else snprintf(fit, sizeof fit, "%td fits", factor);
+  if (side > 0 && side % factor == 0) return DF_OK;
+  df_fitting(fit, sizeof fit, side, factor);
   return df_fail(DF_MISUSE,
                  "unet: image [%td,%td] can't be halved %d times: H and W must be "
                  "multiples of %td; %s",

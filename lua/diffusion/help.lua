@@ -12,7 +12,7 @@ local areas = {
   { "random numbers", "randn rand bernoulli randint randperm manual_seed generator" },
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
-  { "networks", "mlp unet nn" },
+  { "networks", "mlp unet dit nn" },
   { "noise", "schedule process grid" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },

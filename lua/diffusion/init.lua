@@ -28,7 +28,7 @@ local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective",
   precondition = "precondition", reflow = "reflow", pp = "print",
-  mlp = "nn.stock", unet = "nn.stock", adamw = "optim", ema = "ema",
+  mlp = "nn.stock", unet = "nn.stock", dit = "nn.stock", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",

@@ -262,8 +262,8 @@ function opts.answer(where, out, xt, outputs)
   if of ~= "" then
     wish = ("%s %s expected"):format(xt:dtype(), wanted)
   elseif outputs == 2 then
-    wish = ("%s expected, since the variance is learned: v beside the prediction (outputs = 2 of d.mlp and d.unet)")
-      :format(wanted)
+    wish = wanted .. " expected, since the variance is learned: v beside the prediction (outputs = 2 of d.mlp, "
+      .. "d.unet and d.dit)"
   end
   opts.fail("%s: the denoiser returned %s%s for xt %s; %s", where, opts.shown(out), of, opts.shape_text(xt), wish)
 end

@@ -10,7 +10,7 @@ local model = {}
 -- What a model doesn't show among its fields: {root, home, layers, config}.
 local facts = setmetatable({}, { __mode = "k" })
 
---- A network with values: what d.mlp, d.unet, nn.model and d.load_model make. It is a
+--- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 local Model = {}
@@ -109,7 +109,7 @@ function meta.__call(m, x, t, options, ...)
     opts.fail("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", opts.kind(x))
   end
   local B = x:dim() > 0 and x:size(1) or 1
-  if t == nil and (own.config.kind == "mlp" or own.config.kind == "unet") then
+  if t == nil and own.config.kind ~= "module" then
     opts.fail "model: t is missing; its arguments are (xt, t, {class=})"
   end
   if t ~= nil then t = for_each_sample("t", t, B, core.real) end

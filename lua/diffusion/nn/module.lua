@@ -182,7 +182,7 @@ end
 function module.layers(root) return gather(root, "", {}, {}) end
 
 -- Layers whose parts are worth a line each when a model is printed.
-local open_kinds = { unet = true, mlp = true, group = true }
+local open_kinds = { unet = true, mlp = true, dit = true, group = true }
 
 local function inner_parts(part)
   if module.is_module(part) then return parts_of(part, "") end

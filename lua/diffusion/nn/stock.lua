@@ -49,17 +49,17 @@ local unet_rules = {
   recompute = { "boolean" },
 }
 
-local function whole_list(name, list, least)
+local function whole_list(network, name, list, least)
   local out = {}
   for i = 1, #list do
     out[i] = math.tointeger(list[i])
     if not out[i] or out[i] < 1 then
-      opts.fail("bad argument #1 to 'unet' (option '%s': whole numbers of 1 or more expected, got %s)",
-        name, tostring(list[i]))
+      opts.fail("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s)",
+        network, name, tostring(list[i]))
     end
   end
   if #out < least then
-    opts.fail("bad argument #1 to 'unet' (option '%s': %d entries expected, got %d)", name, least, #out)
+    opts.fail("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", network, name, least, #out)
   end
   return out
 end
@@ -77,10 +77,44 @@ end
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
 function stock.unet(options)
   local o = opts.check("unet", options, unet_rules)
-  o.image = whole_list("image", o.image, 3)
-  o.mult, o.attention = whole_list("mult", o.mult, 1), whole_list("attention", o.attention, 0)
+  o.image, o.mult = whole_list("unet", "image", o.image, 3), whole_list("unet", "mult", o.mult, 1)
+  o.attention = whole_list("unet", "attention", o.attention, 0)
   return build("unet", o)
 end
+
+local dit_rules = {
+  image = { "table", required = true },
+  patch = { "integer", default = 2, min = 1 },
+  width = { "integer", default = 128, min = 4 },
+  heads = { "integer", default = 4, min = 1 },
+  depth = { "integer", default = 4, min = 1 },
+  ratio = { "integer", default = 4, min = 1 },
+  classes = { "integer", default = 0, min = 0 },
+  outputs = { "integer", default = 1, min = 1, max = 2 },
+  dropout = { "number", default = 0, min = 0, below = 1 },
+  self_condition = { "boolean" },
+  recompute = { "boolean" },
+}
+
+--- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with
+--- fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales
+--- and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity.
+--- Other H and W may be run too, if the patch divides them.
+---@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a
+---  multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back,
+---  classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two
+---  products, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: as of
+---  d.unet}
+---@return diffusion.model
+---@usage local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }
+--- print(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))
+function stock.dit(options)
+  local o = opts.check("dit", options, dit_rules)
+  o.image = whole_list("dit", "image", o.image, 3)
+  return build("dit", o)
+end
+
+local kinds = { mlp = stock.mlp, unet = stock.unet, dit = stock.dit }
 
 --- The network of a config (see model:config), with first values.
 ---@param config table
@@ -89,7 +123,7 @@ end
 function stock.from_config(config)
   local o = {}
   for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
-  if config.kind == "mlp" or config.kind == "unet" then return stock[config.kind](o) end
+  if kinds[config.kind] then return kinds[config.kind](o) end
   if config.kind == "module" then
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
       .. "model:load(path)"):format(tostring(config.name))

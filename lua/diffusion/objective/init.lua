@@ -271,7 +271,7 @@ end
 ---  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
 ---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
 ---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
----  {class=, x0=}), of d.mlp and d.unet those made with self_condition = true; offset_noise = standard
+---  {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard
 ---  deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance
 ---  1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
