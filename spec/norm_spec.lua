@@ -183,6 +183,22 @@ describe("group norm", function()
     assert.allclose(d.grad(apart, x), d.grad(once, x), { rtol = 1e-5, atol = 1e-6 })
   end)
 
+  it("adds its gradient to one that has arrived, whole images and parts alike", function()
+    for _, shape in ipairs { { 5, 12, 9, 48 }, { 40, 28, 28, 8 }, { 2, 64, 40, 33 }, { 1, 2, 2500 } } do
+      local C = shape[#shape]
+      local x, w, k = d.randn(shape, { seed = 37 }), d.randn({ C }, { seed = 38 }), d.randn(shape, { seed = 39 })
+      local function one(x_)
+        d.manual_seed(40)
+        return (group_norm(x_, w, nil, { groups = 1, silu = true, dropout = 0.1 }) * k):sum()
+      end
+      local both = d.grad(function(x_)
+        local first = one(x_) -- walked back last
+        return first + (x_ * k):sum()
+      end, x)
+      assert.allclose(d.grad(one, x) + k, both, { rtol = 1e-5, atol = 1e-6 })
+    end
+  end)
+
   it("gives the same bits on any number of threads, when the pool splits", function()
     for _, shape in ipairs { { 2, 64, 40, 32 }, { 24, 16, 16, 32 } } do
       local x, w, b = d.randn(shape, { seed = 9 }), d.ones(32), d.zeros(32)

@@ -46,6 +46,8 @@ struct norm {
   df_operand operand;       /* what the next convolution reads */
   const df_real *dy;
   df_real *dx, beta, *de, de_beta;
+  bool dz_apart; /* dz has no place in dx */
+  df_real *dz;   /* its own: P, C of the image that is worked; or NULL */
   double *sum;    /* B, parts, 2, C; part 0 ends as the image's sums */
   df_real *run;   /* the same of one run */
   df_real *table; /* B, ROWS, C */
@@ -107,14 +109,19 @@ static void apply_parts(void *context, df_int begin, df_int end) {
   for (df_int i = begin; i < end; i++) n->stages->apply(n, i / n->parts, i % n->parts);
 }
 
+static void whole_image(norm *n, df_int i) {
+  prepare_images(n, i, i + 1);
+  gather_parts(n, i * n->parts, (i + 1) * n->parts);
+  settle_images(n, i, i + 1);
+  apply_parts(n, i * n->parts, (i + 1) * n->parts);
+}
+
+/* Room for dz is the chunk's own; without it dz is made twice. */
 static void whole_images(void *context, df_int begin, df_int end) {
-  norm *n = context;
-  for (df_int i = begin; i < end; i++) {
-    prepare_images(n, i, i + 1);
-    gather_parts(n, i * n->parts, (i + 1) * n->parts);
-    settle_images(n, i, i + 1);
-    apply_parts(n, i * n->parts, (i + 1) * n->parts);
-  }
+  norm mine = *(const norm *)context;
+  if (mine.dz_apart) mine.dz = df_alloc((size_t)(mine.P * mine.C) * sizeof(df_real));
+  for (df_int i = begin; i < end; i++) whole_image(&mine, i);
+  df_free(mine.dz);
 }
 
 /* Both ways give the same bits: an image's sums are cut by its own shape. What is done once
@@ -329,10 +336,15 @@ static const df_real *undo_block(const norm *n, const block *k, df_real *to) {
   return to;
 }
 
-/* Where dx is written first, not added to, it holds dz between the two passes: making dz
-** is most of the work (three quarters of it with silu, more with dropout). */
-static bool holds_dz(const norm *n) {
-  return n->dx && n->beta == 0 && (n->opts.silu || n->opts.keep < 1);
+static bool makes_dz(const norm *n) { return n->opts.silu || n->opts.keep < 1; }
+
+/* Where dz is held between the two passes, or NULL: making it is most of the work (three
+** quarters of it with silu, more with dropout). Where dx is written first, not added to,
+** that is in dx. */
+static df_real *dz_held(const norm *n, const block *k) {
+  if (!n->dx || !makes_dz(n)) return NULL;
+  if (n->beta == 0) return n->dx + place(n, k);
+  return n->dz ? n->dz + k->pixel * n->C + k->c : NULL;
 }
 
 /* Sums of dz and dz (x - centre). */
@@ -340,7 +352,8 @@ static void gather_back_block(norm *n, const block *k) {
   df_real own[BLOCK];
   df_int part = k->pixel / n->span;
   df_real *run = runs(n, k->image, part) + k->c;
-  const df_real *dz = undo_block(n, k, holds_dz(n) ? n->dx + place(n, k) : own);
+  df_real *held = dz_held(n, k);
+  const df_real *dz = undo_block(n, k, held ? held : own);
   df_kernel()->norm_back_moments(run, run + n->C, dz, n->x + place(n, k),
                                  table(n, k->image, CENTRE, k->c), k->rows, k->cols);
   df_int done = k->pixel % n->span / n->rows + 1; /* blocks of this part */
@@ -394,8 +407,8 @@ static void settle_back(norm *n, df_int image) {
 }
 
 static void apply_back_block(norm *n, const block *k) {
-  df_real own[BLOCK], *dx = n->dx + place(n, k);
-  const df_real *dz = holds_dz(n) ? dx : undo_block(n, k, own);
+  df_real own[BLOCK], *dx = n->dx + place(n, k), *held = dz_held(n, k);
+  const df_real *dz = held ? held : undo_block(n, k, own);
   df_kernel()->norm_back_rows(
       dx, n->beta, dz, n->x + place(n, k), table(n, k->image, CENTRE, k->c),
       table(n, k->image, SCALE, k->c), table(n, k->image, SLOPE, k->c),
@@ -454,6 +467,7 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
     return df_error_code();
   n.dy = df_tensor_reals(dy), n.dx = x.to, n.beta = x.beta;
   n.de = e.to, n.de_beta = e.beta;
+  n.dz_apart = n.dx && n.beta != 0 && makes_dz(&n);
   if (!workspace(&n)) return DF_MEMORY;
   run(&n);
   df_code code = sum_images(&n, node, WEIGHT, 1);

@@ -6,7 +6,7 @@
 local d = require "diffusion"
 local core = require "diffusion.core"
 
-local rounds = 15
+local rounds = 60
 local process = d.process { schedule = d.schedule.cosine {}, predict = "v" }
 
 local function network(channels)
