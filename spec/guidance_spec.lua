@@ -105,7 +105,8 @@ describe("guidance", function()
     end
     same(run(2.5), run(function(m) return guidance.cfg(m, { scale = 2.5 }) end))
     same(run(1), run(function(m) return m end))
-    fails("sampler: guidance: model must be a denoiser, callable as (xt, t, {class=}), got nil", run, function() end)
+    fails("sampler: what guidance(model) returns must be a function, got nil", run, function() end)
+    fails("sampler: what guidance(model) returns must be a function, got 2", run, function() return 2 end)
   end)
 end)
 

@@ -543,6 +543,8 @@ describe("reflow", function()
     local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 },
                             guidance = 3, sampler = "ddim" }
     assert.is_true(want:equal(made.x))
+    o.guidance = function(m) return d.guidance.cfg(m, { scale = 3 }) end
+    assert.is_true(want:equal(d.reflow(told, flow, o).x))
     o.guidance = nil
     assert.is_false(want:equal(d.reflow(told, flow, o).x))
   end)
@@ -580,6 +582,8 @@ describe("reflow", function()
     fails("option 'shape' is missing", d.reflow, model, flow, {})
     fails("holds no samples", d.reflow, model, flow, { shape = { 0, 2 } })
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
+    fails("class 0 is among them, but a set's classes count from 1", d.reflow, function() error "asked" end, flow,
+      { shape = { 3, 2 }, class = { 1, 0, 2 } })
     fails("ddpm adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
     fails("ddim adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
