@@ -261,6 +261,21 @@ describe("guidance that can't be", function()
     end
   end)
 
+  it("by a classifier tells a network made without classes none, and others all", function()
+    local plain = d.mlp { dim = 2, hidden = 8, depth = 1, self_condition = true }
+    for _, w in plain:parameters() do w:copy_(d.randn(w:shape(), { seed = 3 }) * 0.3) end
+    local asked
+    local function log_prob(xt, _, class)
+      asked = class
+      return xt:sum(2)
+    end
+    local function guided(m) return guidance.classifier(m, log_prob, { process = process })(x, 5, { class = 2, x0 = x }) end
+    local function unaware(xt, t, given) return plain(xt, t, { x0 = given.x0 }) end
+    for _, m in ipairs { plain, d.ema(plain) } do same(guided(unaware), guided(m)) end
+    assert.equal(2, asked)
+    fails("a class is given, but this network was made without classes = n", plain, x, 5, { class = 2 })
+  end)
+
   it("by a classifier takes class 0 for none", function()
     local guided = guidance.classifier(model, function() error "asked" end, { process = process })
     for _, none in ipairs { 0, { 0, 0, 0 }, d.zeros({ 3 }, { dtype = "i64" }) } do
