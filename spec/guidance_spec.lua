@@ -261,6 +261,20 @@ describe("guidance that can't be", function()
     end
   end)
 
+  it("by a gradient leaves samples alone that are outside of its interval, where x_t holds no signal too", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 50 }, predict = "flow" }
+    local function sum(xt) return xt:sum(2) end
+    local function model_(xt) return xt * 0.5 end
+    for _, guided in ipairs { guidance.classifier(model_, sum, { process = flow, interval = { 1, 45 } }),
+                              guidance.gradient(model_, sum, { process = flow, interval = { 1, 45 } }) } do
+      local out = guided(x, { 50, 20, 50 }, { class = 1 })
+      for _, i in ipairs { 1, 3 } do same(x:select(1, i) * 0.5, out:select(1, i)) end
+      same(guided(x:narrow(1, 2, 1), 20, { class = 1 }), out:narrow(1, 2, 1))
+      assert.is_false(out:select(1, 2):equal(x:select(1, 2) * 0.5))
+      fails("x_t holds no signal at t = 50", guidance.gradient(model_, sum, { process = flow }), x, { 20, 50, 1 })
+    end
+  end)
+
   it("by a classifier tells a network made without classes none, and others all", function()
     local plain = d.mlp { dim = 2, hidden = 8, depth = 1, self_condition = true }
     for _, w in plain:parameters() do w:copy_(d.randn(w:shape(), { seed = 3 }) * 0.3) end
