@@ -283,7 +283,9 @@ describe("guidance that can't be", function()
       asked = class
       return xt:sum(2)
     end
-    local function guided(m) return guidance.classifier(m, log_prob, { process = process })(x, 5, { class = 2, x0 = x }) end
+    local function guided(m)
+      return guidance.classifier(m, log_prob, { process = process })(x, 5, { class = 2, x0 = x })
+    end
     local function unaware(xt, t, given) return plain(xt, t, { x0 = given.x0 }) end
     for _, m in ipairs { plain, d.ema(plain) } do same(guided(unaware), guided(m)) end
     assert.equal(2, asked)
