@@ -626,6 +626,10 @@ describe("an objective that is called amiss", function()
     fails("unknown weighting 'min_snrr'; did you mean 'min_snr'?", d.objective, { process = p, weighting = "min_snrr" })
     fails("unknown times 'unifrm'; did you mean 'uniform'?", d.objective, { process = p, times = "unifrm" })
     fails("unknown error 'l2'", d.objective, { process = p, error = "l2" })
+    fails("same shape expected; for a network with outputs = 2 the process has variance = 'learned_range' or 'learned'",
+      loss_of, d.mlp { dim = 2, hidden = 8, depth = 1, outputs = 2 }, d.zeros(2, 2))
+    fails("returned a tensor [2,1] for xt [2,2]; a tensor of the same shape expected", loss_of,
+      function(xt) return xt:narrow(2, 1, 1) end, d.zeros(2, 2))
     fails("eps is [2,3], but x is [2,2]", loss_of, m, d.zeros(2, 2), { eps = d.zeros(2, 3) })
     local odd = d.objective { process = p, weighting = function() return "much" end }
     fails("the weighting function gave 'much' for SNR [2]", odd, m, d.zeros(2, 2))
