@@ -105,7 +105,8 @@ describe("guidance", function()
     end
     same(run(2.5), run(function(m) return guidance.cfg(m, { scale = 2.5 }) end))
     same(run(1), run(function(m) return m end))
-    fails("sampler: guidance: model must be a denoiser, callable as (xt, t, {class=}), got nil", run, function() end)
+    fails("sampler: what guidance(model) returns must be a function, got nil", run, function() end)
+    fails("sampler: what guidance(model) returns must be a function, got 2", run, function() return 2 end)
   end)
 end)
 
@@ -258,6 +259,37 @@ describe("guidance that can't be", function()
         assert.is_false(want:allclose(told(y, 40, class)), name)
       end
     end
+  end)
+
+  it("by a gradient leaves samples alone that are outside of its interval, where x_t holds no signal too", function()
+    local flow = d.process { schedule = d.schedule.flow { T = 50 }, predict = "flow" }
+    local function sum(xt) return xt:sum(2) end
+    local function model_(xt) return xt * 0.5 end
+    for _, guided in ipairs { guidance.classifier(model_, sum, { process = flow, interval = { 1, 45 } }),
+                              guidance.gradient(model_, sum, { process = flow, interval = { 1, 45 } }) } do
+      local out = guided(x, { 50, 20, 50 }, { class = 1 })
+      for _, i in ipairs { 1, 3 } do same(x:select(1, i) * 0.5, out:select(1, i)) end
+      same(guided(x:narrow(1, 2, 1), 20, { class = 1 }), out:narrow(1, 2, 1))
+      assert.is_false(out:select(1, 2):equal(x:select(1, 2) * 0.5))
+      fails("x_t holds no signal at t = 50", guidance.gradient(model_, sum, { process = flow }), x, { 20, 50, 1 })
+    end
+  end)
+
+  it("by a classifier tells a network made without classes none, and others all", function()
+    local plain = d.mlp { dim = 2, hidden = 8, depth = 1, self_condition = true }
+    for _, w in plain:parameters() do w:copy_(d.randn(w:shape(), { seed = 3 }) * 0.3) end
+    local asked
+    local function log_prob(xt, _, class)
+      asked = class
+      return xt:sum(2)
+    end
+    local function guided(m)
+      return guidance.classifier(m, log_prob, { process = process })(x, 5, { class = 2, x0 = x })
+    end
+    local function unaware(xt, t, given) return plain(xt, t, { x0 = given.x0 }) end
+    for _, m in ipairs { plain, d.ema(plain) } do same(guided(unaware), guided(m)) end
+    assert.equal(2, asked)
+    fails("a class is given, but this network was made without classes = n", plain, x, 5, { class = 2 })
   end)
 
   it("by a classifier takes class 0 for none", function()

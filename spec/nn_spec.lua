@@ -250,6 +250,17 @@ describe("a stock network", function()
       assert.equal(before, core.memory().blocks)
     end)
 
+    it(("drops the share that it is told (%s)"):format(kind), function()
+      local x = d.randn(16, 8, 8, 1)
+      local function moved(share)
+        d.manual_seed(4)
+        local model = stir(make { dropout = share })
+        return (d.record(model, x, 1):detach() - model(x, 1)):square():mean():item()
+      end
+      assert.is_true(moved(0.001) < moved(0.1) / 20)
+      assert.is_true(moved(0.1) < moved(0.5) / 2)
+    end)
+
     it(("drops in d.record only, and not after eval() (%s)"):format(kind), function()
       local model = stir(make { dropout = 0.5 })
       local x = d.randn(2, 8, 8, 1)

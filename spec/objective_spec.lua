@@ -543,6 +543,8 @@ describe("reflow", function()
     local want = d.sample { model = told, process = flow, init = made.eps, class = class, grid = { 20, 7 },
                             guidance = 3, sampler = "ddim" }
     assert.is_true(want:equal(made.x))
+    o.guidance = function(m) return d.guidance.cfg(m, { scale = 3 }) end
+    assert.is_true(want:equal(d.reflow(told, flow, o).x))
     o.guidance = nil
     assert.is_false(want:equal(d.reflow(told, flow, o).x))
   end)
@@ -580,6 +582,8 @@ describe("reflow", function()
     fails("option 'shape' is missing", d.reflow, model, flow, {})
     fails("holds no samples", d.reflow, model, flow, { shape = { 0, 2 } })
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
+    fails("class 0 is among them, but a set's classes count from 1", d.reflow, function() error "asked" end, flow,
+      { shape = { 3, 2 }, class = { 1, 0, 2 } })
     fails("ddpm adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
     fails("ddim adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
@@ -622,6 +626,10 @@ describe("an objective that is called amiss", function()
     fails("unknown weighting 'min_snrr'; did you mean 'min_snr'?", d.objective, { process = p, weighting = "min_snrr" })
     fails("unknown times 'unifrm'; did you mean 'uniform'?", d.objective, { process = p, times = "unifrm" })
     fails("unknown error 'l2'", d.objective, { process = p, error = "l2" })
+    fails("same shape expected; for a network with outputs = 2 the process has variance = 'learned_range' or 'learned'",
+      loss_of, d.mlp { dim = 2, hidden = 8, depth = 1, outputs = 2 }, d.zeros(2, 2))
+    fails("returned a tensor [2,1] for xt [2,2]; a tensor of the same shape expected", loss_of,
+      function(xt) return xt:narrow(2, 1, 1) end, d.zeros(2, 2))
     fails("eps is [2,3], but x is [2,2]", loss_of, m, d.zeros(2, 2), { eps = d.zeros(2, 3) })
     local odd = d.objective { process = p, weighting = function() return "much" end }
     fails("the weighting function gave 'much' for SNR [2]", odd, m, d.zeros(2, 2))

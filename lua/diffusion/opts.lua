@@ -245,6 +245,28 @@ function opts.denoiser(where, model)
   end
 end
 
+-- A denoiser's answer as text, of the width of so many xt.
+local function answer_text(xt, outputs)
+  local shape = xt:shape()
+  shape[#shape] = shape[#shape] * outputs
+  return "[" .. table.concat(shape, ",") .. "]"
+end
+
+-- What was expected, for a tensor (or what isn't one) that doesn't do.
+local function wish_of(out, xt, outputs)
+  local is_tensor = opts.kind(out) == "tensor"
+  if is_tensor and out:dtype() ~= xt:dtype() then
+    return ("%s %s expected"):format(xt:dtype(), answer_text(xt, outputs))
+  end
+  if outputs == 2 then
+    return answer_text(xt, 2) .. " expected, since the variance is learned: v beside the prediction (outputs = 2 of "
+      .. "d.mlp, d.unet and d.dit)"
+  end
+  local twice = is_tensor and opts.shape_text(out) == answer_text(xt, 2)
+  return "a tensor of the same shape expected" .. (twice
+    and "; for a network with outputs = 2 the process has variance = 'learned_range' or 'learned'" or "")
+end
+
 --- Takes what a user's denoiser returned: a tensor of xt's shape, or twice as wide where the
 --- variance is learned, or a sentence.
 ---@param where string who asked it
@@ -253,19 +275,11 @@ end
 ---@param outputs integer|nil process.outputs, 1 if not given
 ---@return any out
 function opts.answer(where, out, xt, outputs)
-  local shape = xt:shape()
-  shape[#shape] = shape[#shape] * (outputs or 1)
-  local wanted = "[" .. table.concat(shape, ",") .. "]"
+  outputs = outputs or 1
   local of = opts.kind(out) == "tensor" and out:dtype() ~= xt:dtype() and " of " .. out:dtype() or ""
-  if of == "" and opts.kind(out) == "tensor" and opts.shape_text(out) == wanted then return out end
-  local wish = "a tensor of the same shape expected"
-  if of ~= "" then
-    wish = ("%s %s expected"):format(xt:dtype(), wanted)
-  elseif outputs == 2 then
-    wish = wanted .. " expected, since the variance is learned: v beside the prediction (outputs = 2 of d.mlp, "
-      .. "d.unet and d.dit)"
-  end
-  opts.fail("%s: the denoiser returned %s%s for xt %s; %s", where, opts.shown(out), of, opts.shape_text(xt), wish)
+  if of == "" and opts.kind(out) == "tensor" and opts.shape_text(out) == answer_text(xt, outputs) then return out end
+  opts.fail("%s: the denoiser returned %s%s for xt %s; %s", where, opts.shown(out), of, opts.shape_text(xt),
+    wish_of(out, xt, outputs))
 end
 
 --- A table that shows fields and refuses to have them written.

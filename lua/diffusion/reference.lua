@@ -774,7 +774,7 @@ return {
   },
   ["d.guidance.classifier"] = {
     signature = "d.guidance.classifier(model, log_prob, options)",
-    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.",
+    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others. A network made without classes isn't told any; other models are.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
@@ -963,7 +963,7 @@ return {
     signature = "d.likelihood.ode(model, process, x0, [options])",
     text = "-ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq. 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for itself (as sampler rk45), with the divergence of its motion beside it, and met there by the prior.  No ODE begins where there is no noise: it begins at level `from`, and the density is that of x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of -ln p is so the data's entropy and KL(p || p with that noise), which falls as sigma^4 where p is smooth, and is never below it. (Song et al. take x0 for x at their first level, too.) At `to` the density is taken for the prior's, which errs by what x still holds of x0 there.  The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per dimension are mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1] whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c = log2(127.5) = 6.99435; with span = \"edges\" they become y = (x + u)/128 - 1, u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.",
     params = {
-      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); gradients pass through it" },
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it" },
       { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
@@ -975,7 +975,7 @@ return {
   },
   ["d.likelihood.vlb"] = {
     signature = "d.likelihood.vlb(model, process, x0, [options])",
-    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
+    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained. Nor is a model told its own x0 (self_condition): steps that pass it on are no chain of x_t alone.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
     params = {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
       { name = "process", type = "diffusion.process" },
@@ -1954,7 +1954,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
-      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}}" },
+      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2430,7 +2430,7 @@ return {
   },
   ["ema:state"] = {
     signature = "ema:state()",
-    text = "The averages by name, as windows on them: what model:save takes as `weights`.",
+    text = "The averages by name, as windows on them: what load_state takes, the model's too.",
     returns = {
       { type = "table<string, any>" },
     },

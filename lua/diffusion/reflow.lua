@@ -14,7 +14,7 @@ local rules = {
   grid = { "any" },
   seed = { "integer" },
   class = { "table|tensor" },
-  guidance = { "number" },
+  guidance = { "number|function" },
   self_condition = { "boolean" },
 }
 
@@ -45,6 +45,10 @@ local function check_class(class, n)
   if class and opts.shape_text(class) ~= ("[%d]"):format(n) then
     opts.fail("reflow: class is %s for %d samples", opts.shape_text(class), n)
   end
+  if class and class:min():item() < 1 then
+    opts.fail("reflow: class %g is among them, but a set's classes count from 1; for none leave class out",
+      class:min():item())
+  end
   return class
 end
 
@@ -53,7 +57,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
 ---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
----  guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---  guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)

@@ -47,7 +47,7 @@ function ema_meta.__call(ema, ...)
   return swap_back(own, pcall(own.model, ...))
 end
 
---- The averages by name, as windows on them: what model:save takes as `weights`.
+--- The averages by name, as windows on them: what load_state takes, the model's too.
 ---@return table<string, any>
 function Ema:state()
   local own, out, i = averages[self], {}, 0

@@ -4,6 +4,7 @@
 -- mean of p(y | x0) over what x0 may be.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local networks = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
@@ -28,6 +29,14 @@ local function asked(class)
   return listed and filled:totable() or filled, none
 end
 
+-- What the model itself is told: no class where it was made without any, as for algorithm 2 it may be.
+local function told(model, given)
+  if not given or networks.takes_class(model) then return given end
+  local rest = {}
+  for k, v in pairs(given) do if k ~= "class" then rest[k] = v end end
+  return rest
+end
+
 -- The gradient with nothing for samples without a class.
 local function masked(g, none)
   if not none then return g end
@@ -38,6 +47,7 @@ end
 --- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
 --- count as constants, and their .grad isn't touched. A call without a class, or with 0
 --- for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.
+--- A network made without classes isn't told any; other models are.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
@@ -55,7 +65,7 @@ return function(model, log_prob, options)
   opts.callable("classifier", "log_prob", log_prob)
   strength.interval("classifier", o.interval)
   return function(xt, t, given)
-    local out = strength.answer("classifier", (model(xt, t, given)), xt)
+    local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
     local scale = strength.at(o, t, 0)
     local class, none = asked(given and given.class)
     if not class or scale == 0 then return out end

@@ -10,12 +10,14 @@ local function share(process, t)
   return process:convert(1, { from = "x0", to = process.predict, xt = 0, t = t })
 end
 
--- c scale, of each sample where one of them is.
-local function product(c, scale, B)
-  if type(c) == "number" and type(scale) == "number" then return c * scale end
-  local each = {}
-  for i = 1, B do each[i] = (type(c) == "table" and c[i] or c) * (type(scale) == "table" and scale[i] or scale) end
-  return each
+-- By how much the target moves with 1 of the score.
+local function factor(name, process, t)
+  local a = process.schedule:signal(t)
+  if a == 0 then
+    opts.fail("%s: x_t holds no signal at t = %g, so a gradient moves no x0 there; start lower, or give an interval",
+      name, t)
+  end
+  return process.schedule:noise(t) ^ 2 / a * share(process, t)
 end
 
 --- The answer of a model with scale g added to the score.
@@ -27,15 +29,9 @@ end
 ---@param scale number|number[] one, or one a sample
 ---@return diffusion.tensor
 return function(name, process, out, g, t, scale)
-  local schedule = process.schedule
-  local function of(level)
-    local a = schedule:signal(level)
-    if a == 0 then
-      opts.fail("%s: x_t holds no signal at t = %g, so a gradient moves no x0 there; start lower, or give an interval",
-        name, level)
-    end
-    return schedule:noise(level) ^ 2 / a * share(process, level)
-  end
-  local each = product(strength.each(t, of), scale, out:size(1))
+  local each = strength.each(t, function(level, i)
+    local own = type(scale) == "table" and scale[i] or scale
+    return own == 0 and 0 or own * factor(name, process, level)
+  end)
   return strength.changed(out, g, function(value) return core.ops.mix(1, value, each, g) end)
 end

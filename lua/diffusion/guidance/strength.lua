@@ -13,14 +13,14 @@ end
 
 --- fn of a level, or the list of what it is for each sample; one number where all are the same.
 ---@param t number|number[]|diffusion.tensor
----@param fn fun(t: number): number
+---@param fn fun(t: number, i?: integer): number i: which sample's, of a list
 ---@return number|number[]
 function strength.each(t, fn)
   t = listed(t)
   if type(t) == "number" then return fn(t) end
   local out, same = {}, true
   for i, level in ipairs(t) do
-    out[i] = fn(level)
+    out[i] = fn(level, i)
     same = same and out[i] == out[1]
   end
   return same and out[1] or out

@@ -670,7 +670,7 @@ function d.guidance.cfg_pp(model, options) end
 --- times the gradient of log_prob is added to the score. The gradient is that of x alone;
 --- parameters count as constants, and their .grad isn't touched. A call without a class, or
 --- with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0
---- among others.
+--- among others. A network made without classes isn't told any; other models are.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
@@ -800,7 +800,7 @@ d.likelihood = {}
 --- whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is
 --- added, and c = log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1,
 --- u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.
----@param model function|table a denoiser, called as (xt, t, {class=}); gradients pass through it
+---@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
@@ -813,10 +813,11 @@ function d.likelihood.ode(model, process, x0, options) end
 --- others are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
 --- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless
---- asked: clipped means are no longer those of the model that is trained. Images are levels of
---- [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs.
---- For continuous data decoder = "gaussian" takes the density N(x0; x0', that variance)
---- itself, and the unit is nats a sample, to be held against an entropy.
+--- asked: clipped means are no longer those of the model that is trained. Nor is a model told
+--- its own x0 (self_condition): steps that pass it on are no chain of x_t alone. Images are
+--- levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the
+--- levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that
+--- variance) itself, and the unit is nats a sample, to be held against an entropy.
 ---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
@@ -1446,7 +1447,7 @@ function d.record(fn, ...) end
 --- itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}}
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
@@ -1729,7 +1730,7 @@ function ema:load_state(state) end
 ---@return string|nil message
 function ema:snapshot(path) end
 
---- The averages by name, as windows on them: what model:save takes as `weights`.
+--- The averages by name, as windows on them: what load_state takes, the model's too.
 ---@return table<string, any>
 function ema:state() end
 

@@ -142,7 +142,8 @@ end
 --- go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c =
 --- log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1, u in [0, 1), as
 --- score SDE's data are, and c = log2(128) = 7. Without it c is 0.
----@param model function|table a denoiser, called as (xt, t, {class=}); gradients pass through it
+---@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass
+---  through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and

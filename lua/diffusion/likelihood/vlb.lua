@@ -226,7 +226,8 @@ end
 --- are means over one noise for each sample and t. At t = 1, where the posterior has no
 --- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
 --- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped
---- means are no longer those of the model that is trained.
+--- means are no longer those of the model that is trained. Nor is a model told its own x0
+--- (self_condition): steps that pass it on are no chain of x_t alone.
 ---
 --- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for
 --- the levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that

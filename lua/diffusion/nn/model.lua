@@ -29,10 +29,13 @@ function model.is_model(value) return getmetatable(value) == meta end
 ---@return any
 function model.home(m) return facts[m].home end
 
---- Can a network be told classes? Of those composed in Lua only they know.
+--- Can a network, or an average of one, be told classes? Of those composed in Lua only they know.
 ---@param m any
 ---@return boolean
-function model.takes_class(m) return not (model.is_model(m) and facts[m].config.classes == 0) end
+function model.takes_class(m)
+  local config = (model.is_model(m) or opts.kind(m) == "ema") and m:config()
+  return not (config and config.classes == 0)
+end
 
 -- ---- the call --------------------------------------------------------------------------
 

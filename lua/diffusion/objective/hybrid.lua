@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local decoder = require "diffusion.objective.decoder"
 local divergence = require "diffusion.likelihood.step"
+local given = require "diffusion.likelihood.given"
 
 local hybrid = {}
 
@@ -13,8 +14,6 @@ local function check_range(x0)
   opts.fail("objective: x0 reaches %.4g, but decoder 'discretized' is for pictures in [-1, 1]; take "
     .. "decoder = 'gaussian'", most)
 end
-
-local function rows(x) return x:reshape(x:size(1), x:numel() // x:size(1)) end
 
 --- L_t of each sample, its mean over dimensions in nats: the divergence, and at t = 1
 --- -ln p(x0 | x1).
@@ -35,7 +34,7 @@ function hybrid.term(process, how, x0, xt, t, value, v)
     if how == "discretized" then check_range(x0) end
     each = core.ops.where(first:over(x0), -decoder[how](x0, believed, log_variance), each)
   end
-  return rows(each):mean(2)
+  return given.rows(each):mean(2)
 end
 
 return hybrid

@@ -121,7 +121,7 @@ local function guided(model, guidance)
   if guidance == nil or guidance == 1 then return model end
   if type(guidance) == "number" then return cfg(model, { scale = guidance }) end
   local out = guidance(model)
-  opts.denoiser("sampler: guidance", out)
+  opts.callable("sampler", "what guidance(model) returns", out)
   return out
 end
 
