@@ -46,8 +46,8 @@ struct norm {
   df_operand operand;       /* what the next convolution reads */
   const df_real *dy;
   df_real *dx, beta, *de, de_beta;
-  bool dz_apart; /* dz has no place in dx */
-  df_real *dz;   /* its own: P, C of the image that is worked; or NULL */
+  bool dz_apart;  /* dz has no place in dx */
+  df_real *dz;    /* its own: P, C of the image that is worked; or NULL */
   double *sum;    /* B, parts, 2, C; part 0 ends as the image's sums */
   df_real *run;   /* the same of one run */
   df_real *table; /* B, ROWS, C */
