@@ -1,7 +1,8 @@
 -- What guidance by a gradient adds to the model's answer, beside a pass that is recorded and walked
--- back for the parameters: the network of `make demo`, 32 x 28 x 28 x 1, and a classifier of half its
--- width. d.grad computes no gradient of a weight: of the three products of a layer (its own, x's
--- gradient, the weight's) through the denoiser one is added, and two of a network beside it.
+-- back for the parameters: the network of `make demo`, 32 x 28 x 28 x 1, and one four times as wide at 8,
+-- each with a classifier of half its width. d.grad computes no gradient of a weight: of the three products
+-- of a layer (its own, x's gradient, the weight's) through the denoiser one is added, and two of a network
+-- beside it.
 -- lua5.4 spec/bench/guidance.lua
 local d = require "diffusion"
 local core = require "diffusion.core"
@@ -16,45 +17,49 @@ local function network(channels)
   return net
 end
 
-d.manual_seed(1)
-local model, half = network(16), network(8)
-local x, given = d.randn(32, 28, 28, 1), { class = d.full({ 32 }, 3, { dtype = "i64" }) }
-
-local function energy(xt, t) return half(xt, t, given):square():sum { 2, 3, 4 } end
 local function square(x0) return x0:square():sum { 2, 3, 4 } end
 
-local function answer(of)
-  return function() d.no_grad(d.scope, of, x, 500, given) end
+local function works_of(channels, batch)
+  d.manual_seed(1)
+  local model, half = network(channels), network(channels // 2)
+  local x, given = d.randn(batch, 28, 28, 1), { class = d.full({ batch }, 3, { dtype = "i64" }) }
+  local function energy(xt, t) return half(xt, t, given):square():sum { 2, 3, 4 } end
+  local function answer(of)
+    return function() d.no_grad(d.scope, of, x, 500, given) end
+  end
+  return {
+    answer(model),
+    function() d.record(function() return model(x, 500, given):square():sum() end):backward() end,
+    answer(d.guidance.gradient(model, square, { process = process, of = "x0", scale = 0.1 })),
+    answer(d.guidance.gradient(model, energy, { process = process, scale = 0.1 })),
+  }
 end
-
-local function recorded()
-  d.record(function() return model(x, 500, given):square():sum() end):backward()
-end
-
-local works = {
-  answer(model), recorded,
-  answer(d.guidance.gradient(model, square, { process = process, of = "x0", scale = 0.1 })),
-  answer(d.guidance.gradient(model, energy, { process = process, scale = 0.1 })),
-}
 
 -- The least time of each in ms, by turns; and the most memory beyond what is there, in MiB.
-local best, memory = {}, {}
-for round = 0, rounds do
-  for i, work in ipairs(works) do
-    collectgarbage()
-    core.memory_reset_peak()
-    local live, start = core.memory().live, core.clock()
-    work()
-    local took = (core.clock() - start) * 1000
-    best[i] = round > 0 and math.min(best[i] or math.huge, took) or nil
-    memory[i] = (core.memory().peak - live) / 2 ^ 20
+local function measure(works)
+  local best, memory = {}, {}
+  for round = 0, rounds do
+    for i, work in ipairs(works) do
+      collectgarbage()
+      core.memory_reset_peak()
+      local live, start = core.memory().live, core.clock()
+      work()
+      local took = (core.clock() - start) * 1000
+      best[i] = round > 0 and math.min(best[i] or math.huge, took) or nil
+      memory[i] = (core.memory().peak - live) / 2 ^ 20
+    end
   end
+  return best, memory
 end
 
-local function row(name, ms, mib)
-  print(("%-42s %8.1f ms %5.2f of the pass %8.1f MiB"):format(name, ms, ms / best[2], mib))
+for _, case in ipairs { { 16, 32 }, { 64, 8 } } do
+  local best, memory = measure(works_of(table.unpack(case)))
+  local function row(name, ms, mib)
+    print(("%-42s %8.1f ms %5.2f of the pass %8.1f MiB"):format(name, ms, ms / best[2], mib))
+  end
+  print(("%d channels, %d images"):format(table.unpack(case)))
+  row("the model's answer", best[1], memory[1])
+  row("its recorded pass and the way back", best[2], memory[2])
+  row("an energy of x0, through the model, adds", best[3] - best[1], memory[3])
+  row("an energy of x_t by the half network adds", best[4] - best[1], memory[4])
 end
-row("the model's answer", best[1], memory[1])
-row("its recorded pass and the way back", best[2], memory[2])
-row("an energy of x0, through the model, adds", best[3] - best[1], memory[3])
-row("an energy of x_t by the half network adds", best[4] - best[1], memory[4])
