@@ -1,7 +1,7 @@
 -- Lesson 3, the demo: train a class-conditional UNet on Fashion-MNIST for a minute or two on
 -- two cores, then draw new clothes from it. `make demo` runs this. Ctrl-C leaves a
 -- checkpoint, and the same command goes on from there.
--- Run: lua5.4 examples/03_fashion_mnist.lua [folder]     Writes into demo/ or the folder.
+-- Run: lua5.4 examples/03_fashion_mnist.lua [folder] [steps]     Writes into demo/ or the folder.
 local d = require "diffusion"
 
 local folder = arg[1] or "demo"
@@ -28,10 +28,12 @@ local size = H >= 28 and { channels = 16, mult = { 1, 2, 2 }, attention = { 4 },
   or { channels = 32, mult = { 1, 2 }, attention = { 2 }, steps = 3000, flip = false }
 local model = d.unet { image = { H, W, 1 }, channels = size.channels, mult = size.mult, blocks = 1,
                        attention = size.attention, classes = train.classes }
-local batches = train:batches { size = 32, steps = size.steps, flip = size.flip, seed = 3 }
+local steps = assert(math.tointeger(tonumber(arg[2] or size.steps)), "steps must be a whole number")
+local batches = train:batches { size = 32, steps = steps, flip = size.flip, seed = 3 }
 local ema = d.ema(model, { decay = 0.995 })
 local opt = d.adamw(model, {
-  lr = d.lr.warmup_cosine { peak = 3e-3, warmup = 100, total = batches.steps }, clip = 1, ema = ema,
+  lr = d.lr.warmup_cosine { peak = 3e-3, warmup = math.min(100, steps // 10), total = steps },
+  clip = 1, ema = ema,
 })
 print(("%d parameters, %d steps of %d images: %.1f epochs"):format(model:count(), batches.steps,
   batches.size, batches.steps * batches.size / train.n))
