@@ -104,8 +104,7 @@ static df_tensor *places(df_tape *tape, df_int h, df_int w, df_int width) {
 
 /* B, H, W, C -> B, h w, width */
 static df_tensor *tokens_of(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  df_tensor *seen = l->o.self_condition ? df_beside_x0(tape, x[0], x[3]) : x[0];
-  df_tensor *h = df_layer_of(tape, l->part[INP].layer, seen);
+  df_tensor *h = df_layer_of(tape, l->part[INP].layer, df_seen(tape, l, x));
   if (!h) return NULL;
   const df_int *size = h->shape.size;
   const df_shape flat = { 3, { size[0], size[1] * size[2], size[3] } };
@@ -127,27 +126,19 @@ static df_tensor *image_of(df_tape *tape, df_tensor *h, const df_layer *l,
 
 /* ==== the network ================================================================== */
 
-/* y is held by itself: what else was made since the mark goes, and what was before. */
-static df_tensor *hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before) {
-  df_tensor_retain(y);
-  df_scope_close(tape, mark);
-  df_tensor_release(before);
-  return y;
-}
-
 /* Through the blocks; outside of a record no more than one h lives. */
 static df_tensor *run_blocks(df_tape *tape, const df_layer *l, df_tensor *const *x,
                              df_tensor *c) {
   const df_layer *blocks = l->part[BLOCKS].layer;
   size_t mark = df_scope_open(tape);
-  df_tensor *h = hold(tape, mark, tokens_of(tape, l, x), NULL);
+  df_tensor *h = df_layer_hold(tape, mark, tokens_of(tape, l, x), NULL);
   for (int i = 0; i < blocks->parts && h; i++) {
     const df_layer *b = blocks->part[i].layer;
     df_tensor *const both[] = { h, c };
     mark = df_scope_open(tape);
     df_tensor *y = l->o.recompute ? df_layer_recomputed(tape, b, both, 2)
                                   : df_layer_call(tape, b, both, 2);
-    h = hold(tape, mark, y, h);
+    h = df_layer_hold(tape, mark, y, h);
   }
   return df_scope_own(tape, h);
 }

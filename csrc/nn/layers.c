@@ -204,6 +204,13 @@ df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {
   return df_layer_call(tape, layer, &x, 1);
 }
 
+df_tensor *df_layer_hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before) {
+  df_tensor_retain(y);
+  df_scope_close(tape, mark);
+  df_tensor_release(before);
+  return y;
+}
+
 /* ==== computed again on the way back =============================================== */
 
 static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {

@@ -75,6 +75,9 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
                          int n);
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer,
                        df_tensor *x); /* one input */
+/* Between a network's layers, in place of a scope's own: y is held by itself, what else was
+** made since the mark goes, and what was held before. y may be NULL. */
+df_tensor *df_layer_hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before);
 /* The same as df_layer_call, but of what is inside nothing is kept for the way back: it is
 ** computed again there. */
 df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,

@@ -57,8 +57,7 @@ static df_tensor *mlp_forward(df_tape *tape, const df_layer *l, df_tensor *const
   const df_layer *blocks = l->part[BLOCKS].layer;
   if (check_point(l, x[0]) != DF_OK) return NULL;
   df_tensor *e = df_layer_call(tape, l->part[TIME].layer, x + 1, 2);
-  df_tensor *seen = l->o.self_condition ? df_beside_x0(tape, x[0], x[3]) : x[0];
-  df_tensor *h = df_layer_of(tape, l->part[INP].layer, seen);
+  df_tensor *h = df_layer_of(tape, l->part[INP].layer, df_seen(tape, l, x));
   for (int i = 0; i < blocks->parts && e; i++)
     h = block_call(tape, blocks->part[i].layer, (df_tensor *const[]){ h, e },
                    l->o.recompute);

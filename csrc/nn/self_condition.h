@@ -4,7 +4,8 @@
 
 #include "nn/layers.h"
 
-/* x: B, ..., C   x0: as x, or NULL for zeros  ->  B, ..., 2C (Chen et al. 2023) */
-df_tensor *df_beside_x0(df_tape *tape, df_tensor *x, df_tensor *x0);
+/* What a network of inputs xt: B, ..., C, t, class and x0 looks at: xt, or with
+** self_condition B, ..., 2C, where an x0 of NULL is zeros (Chen et al. 2023). */
+df_tensor *df_seen(df_tape *tape, const df_layer *network, df_tensor *const *x);
 
 #endif

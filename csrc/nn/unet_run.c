@@ -14,10 +14,7 @@ typedef struct run {
 
 /* h becomes y, and what else was made since the mark goes. False: y is NULL. */
 static bool advance(run *r, size_t mark, df_tensor *y) {
-  df_tensor_retain(y);
-  df_scope_close(r->tape, mark);
-  df_tensor_release(r->h);
-  r->h = y;
+  r->h = df_layer_hold(r->tape, mark, y, r->h);
   return y != NULL;
 }
 
@@ -61,7 +58,7 @@ df_tensor *df_unet_run(df_tape *tape, const df_layer *unet, df_tensor *const *x)
   if (!r.e) return NULL;
   r.kept = df_alloc(((size_t)plan->most_kept + 1) * sizeof(df_tensor *));
   if (!r.kept) return NULL;
-  r.h = df_tensor_retain(unet->o.self_condition ? df_beside_x0(tape, x[0], x[3]) : x[0]);
+  r.h = df_tensor_retain(df_seen(tape, unet, x));
   bool fine = r.h != NULL;
   for (int i = 0; i < plan->steps && fine; i++) fine = take(&r, &plan->step[i]);
   while (r.n_kept > 0) df_tensor_release(r.kept[--r.n_kept]);

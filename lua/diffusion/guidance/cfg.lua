@@ -23,14 +23,6 @@ local function rescaled(out, c, phi)
   return out * (phi * ratio + (1 - phi))
 end
 
--- The options of a call, but for the class.
-local function without_class(given)
-  local out = {}
-  for k, v in pairs(given) do out[k] = v end
-  out.class = nil
-  return out
-end
-
 --- The model's two answers at a call, as functions: without the class, and with it.
 ---@param name string of the guidance
 ---@param o table its options
@@ -43,7 +35,7 @@ end
 local function answers(name, o, model, xt, t, given)
   if not (given and given.class) then opts.fail("%s: guidance %g needs a class", name, o.scale) end
   local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
-  return function() return ask(without_class(given)) end, function() return ask(given) end
+  return function() return ask(strength.without_class(given)) end, function() return ask(given) end
 end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,

@@ -32,9 +32,7 @@ end
 -- What the model itself is told: no class where it was made without any, as for algorithm 2 it may be.
 local function told(model, given)
   if not given or networks.takes_class(model) then return given end
-  local rest = {}
-  for k, v in pairs(given) do if k ~= "class" then rest[k] = v end end
-  return rest
+  return strength.without_class(given)
 end
 
 -- The gradient with nothing for samples without a class.

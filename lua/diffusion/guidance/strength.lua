@@ -65,6 +65,16 @@ function strength.beyond(u, c, scale)
   return core.ops.mix(rest, u, scale, c)
 end
 
+--- The options of a call, but for the class.
+---@param given table
+---@return table
+function strength.without_class(given)
+  local out = {}
+  for k, v in pairs(given) do out[k] = v end
+  out.class = nil
+  return out
+end
+
 -- The prediction, and the v of a learned variance where one stands beside it.
 local function apart(out, xt)
   local width = xt:size(-1)

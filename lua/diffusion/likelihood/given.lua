@@ -5,12 +5,8 @@ local stream = require("diffusion.sampler.streams").likelihood
 
 local given = {}
 
---- Data as rows of finite reals, or a sentence.
----@param where string "likelihood.vlb"
----@param x0 any
----@return integer B
----@return integer D numbers a sample
-function given.data(where, x0)
+-- The samples and the numbers of each, which must be finite reals.
+local function check_data(where, x0)
   if not core.is_tensor(x0) then opts.fail("%s: x0 must be a tensor, got %s", where, opts.shown(x0)) end
   if x0:dtype() == "u8" then
     opts.fail("%s: x0 is u8; d.image.to_float brings images into [-1, 1]", where)
@@ -33,11 +29,8 @@ function given.within(where, x0, instead)
   opts.fail("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
 end
 
---- Raises unless classes are one number, or one for each sample.
----@param where string
----@param class any
----@param B integer
-function given.check_class(where, class, B)
+-- Classes are one number, or one for each sample.
+local function check_class(where, class, B)
   if class == nil or type(class) == "number" then return end
   local fine = type(class) == "table" and #class == B
     or core.is_tensor(class) and class:dim() == 1 and class:size(1) == B
@@ -46,14 +39,32 @@ function given.check_class(where, class, B)
     type(class) == "table" and ("%d of them"):format(#class) or opts.shown(class))
 end
 
---- Raises where a process that predicts eps has a last level without signal.
----@param where string
----@param process diffusion.process
-function given.check_signal(where, process)
+-- A process that predicts eps has signal at its last level.
+local function check_signal(where, process)
   local predict, T = process.predict, process.T
   if (predict == "eps" or predict == "score") and process.schedule:snr(T) == 0 then
     opts.fail("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
   end
+end
+
+--- The options of a likelihood, with what it is of: model, process, x0 of B samples of D numbers, and a
+--- seed. Or a sentence.
+---@param where string
+---@param rules table of opts.check
+---@param model any
+---@param process any
+---@param x0 any
+---@param options any
+---@return table
+function given.options(where, rules, model, process, x0, options)
+  local o = opts.check(where, options, rules, 4)
+  opts.denoiser(where, model)
+  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
+  check_signal(where, process)
+  o.B, o.D = check_data(where, x0)
+  check_class(where, o.class, o.B)
+  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
+  return o
 end
 
 --- Standard normal numbers of a seed, of its k-th draw: sample b has the same in any batch.

@@ -157,12 +157,5 @@ end
 --- local moons = d.oracle.moons{}
 --- print(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())
 return function(model, process, x0, options)
-  local o = opts.check(where, options, rules, 4)
-  opts.denoiser(where, model)
-  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
-  given.check_signal(where, process)
-  o.B, o.D = given.data(where, x0)
-  given.check_class(where, o.class, o.B)
-  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
-  return gradient.no_grad(likelihood, o)
+  return gradient.no_grad(likelihood, given.options(where, rules, model, process, x0, options))
 end

@@ -249,14 +249,8 @@ end
 --- local x0 = d.data.digits().x:narrow(1, 1, 8)
 --- print(d.likelihood.vlb(model, process, d.image.to_float(x0), { t = 10, seed = 1 }))
 return function(model, process, x0, options)
-  local o = opts.check(where, options, rules, 4)
-  opts.denoiser(where, model)
-  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
-  given.check_signal(where, process)
-  o.B, o.D = given.data(where, x0)
-  given.check_class(where, o.class, o.B)
+  local o = given.options(where, rules, model, process, x0, options)
   if o.decoder ~= "gaussian" then given.within(where, x0, 'decoder = "gaussian" is for other data') end
-  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
   o.model_opts = { class = o.class }
   return gradient.no_grad(bound, o)
 end
