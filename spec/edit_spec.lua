@@ -166,7 +166,7 @@ describe("img2img", function()
     fails("edit.img2img: ddim_inversion goes from data to noise", img2img, { start = 1, sampler = "ddim_inversion" })
     fails("edit.img2img: model must be a denoiser", img2img, { model = 5, start = 1 })
     fails("exactly one of start", img2img, {})
-    fails("sampler: class [2] for a batch of 6", img2img, { start = 5, class = { 1, 2 } })
+    fails("sampler: class is [2] for 6 samples", img2img, { start = 5, class = { 1, 2 } })
   end)
 end)
 

@@ -375,7 +375,7 @@ describe("the optimal variance", function()
     refuses("t is empty", model, x0, { t = {} })
     fails("the process takes v of a learned_range variance beside the prediction", q.estimate_variance,
       d.process { schedule = q.schedule, variance = "learned_range" }, model, x0)
-    refuses("class [2] for 500 samples", model, x0, { class = { 1, 2 } })
+    refuses("class is [2] for 500 samples", model, x0, { class = { 1, 2 } })
     refuses("did you mean 'levels'", model, x0, { level = 3 })
     refuses("the denoiser returned nil for xt", function() end, x0)
     local function makes(sentence, o)

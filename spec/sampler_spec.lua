@@ -343,7 +343,7 @@ describe("a run", function()
     end
     assert.truthy(message({ sampler = "ddmp" }):find("did you mean 'ddpm'", 1, true))
     assert.truthy(message({ steps = 300 }):find("300", 1, true))
-    assert.truthy(message({ class = { 1, 2 } }):find("batch of 5", 1, true))
+    assert.truthy(message({ class = { 1, 2 } }):find("class is [2] for 5 samples", 1, true))
     assert.truthy(message({ modle = 1 }):find("did you mean 'model'", 1, true))
   end)
 

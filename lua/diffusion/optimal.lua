@@ -5,6 +5,7 @@
 -- ln of it taken as a straight line between them in ln SNR. (For a network that is E[x0 | x_t] the error
 -- is s^2/a^2 (1 - E|eps'|^2/D), the paper's form; measured against x0 it holds for any network.)
 local core = require "diffusion.core"
+local classes = require "diffusion.classes"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 
@@ -128,29 +129,11 @@ local function check_data(x0, levels, rounds)
   return x0
 end
 
-local function classes_of(class, n)
-  if class == nil or type(class) == "number" then return class end
-  if type(class) == "table" then
-    class = core.tensor(opts.whole_numbers("estimate_variance: class", class), { dtype = "i64" })
-  end
-  if class:dim() ~= 1 or class:size(1) ~= n then
-    opts.fail("estimate_variance: class %s for %d samples", opts.shape_text(class), n)
-  end
-  return class
-end
-
 -- The network's mean square errors of x0 for some samples at levels of their own.
 local function errors_of(process, model, x0, t, eps, class)
   local xt = process:q_sample(x0, t, eps)
   local out = opts.answer("estimate_variance", (model(xt, t, { class = class })), xt)
   return core.ops.mse((process:estimate(out, xt, t)), x0, "sample"):totable()
-end
-
-local function part_of(class, from, count)
-  if class == nil or type(class) == "number" then
-    return class and core.full({ count }, class, { dtype = "i64" })
-  end
-  return class:narrow(1, from, count)
 end
 
 -- The levels of samples from `from` on: one after the other, in every round one further.
@@ -175,7 +158,7 @@ local function measured(process, model, x0, times, o)
       local list = gradient.no_grad(gradient.scope, function()
         local x = require("diffusion.image").to_float(x0:narrow(1, from, size)):to(core.real)
         local eps = core.randn(x:shape(), { generator = draw })
-        return errors_of(process, model, x, t, eps, part_of(o.class, from, size))
+        return errors_of(process, model, x, t, eps, o.class and o.class:narrow(1, from, size))
       end)
       for i, value in ipairs(list) do
         sum[which[i]], count[which[i]] = sum[which[i]] + value, count[which[i]] + 1
@@ -209,7 +192,7 @@ function optimal.estimate(process, model, x0, options)
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
   if #times == 0 then opts.fail "estimate_variance: t is empty; levels in 1..T expected" end
   x0 = check_data(x0, #times, o.rounds)
-  o.class = classes_of(o.class, x0:size(1))
+  o.class = classes("estimate_variance", o.class, x0:size(1))
   return measured(process, model, x0, times, o)
 end
 

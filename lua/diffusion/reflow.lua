@@ -1,6 +1,7 @@
 --- Reflow: pairs of a noise and what a model's flow makes of it, to train the next model on, whose
 --- paths are straighter (Liu et al. 2023, algorithm 1).
 local core = require "diffusion.core"
+local classes = require "diffusion.classes"
 local families = require "diffusion.sampler.families"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
@@ -39,12 +40,7 @@ end
 local function part(class, from, count) return class and class:narrow(1, from, count):contiguous() end
 
 local function check_class(class, n)
-  if type(class) == "table" then
-    class = core.tensor(opts.whole_numbers("reflow: class", class), { dtype = "i64" })
-  end
-  if class and opts.shape_text(class) ~= ("[%d]"):format(n) then
-    opts.fail("reflow: class is %s for %d samples", opts.shape_text(class), n)
-  end
+  class = classes("reflow", class, n)
   if class and class:min():item() < 1 then
     opts.fail("reflow: class %g is among them, but a set's classes count from 1; for none leave class out",
       class:min():item())

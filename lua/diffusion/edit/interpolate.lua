@@ -1,5 +1,6 @@
 -- Between two pictures: through noise that both share (Ho et al. 2020, sec. 4.3), or along the
 -- great circle between the noises from which ddim draws them.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
@@ -96,12 +97,10 @@ local function by_inversion(o, grid)
   return function(u) return interpolate.slerp(a, b, u) end
 end
 
--- A sample's classes for each of its n mixtures.
-local function classes(class, n)
-  if type(class) == "table" then
-    class = core.tensor(opts.whole_numbers(where .. ": class", class), { dtype = "i64" })
-  end
-  return core.is_tensor(class) and class:repeat_each(n) or class
+-- A sample's class for each of its n mixtures.
+local function repeated(class, B, n)
+  class = classes(where, class, B)
+  return class and class:repeat_each(n)
 end
 
 -- The default sampler and level of each way.
@@ -156,7 +155,7 @@ function interpolate.interpolate(options)
   for k, v in ipairs(u) do mixed[k] = between(v) end
   shape[1] = shape[1] * #u
   local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = p.grid, seed = seed, on_step = o.on_step,
-    init = core.ops.stack(mixed, 2):reshape(shape), class = classes(o.class, #u) }))
+    init = core.ops.stack(mixed, 2):reshape(shape), class = repeated(o.class, a:size(1), #u) }))
   run:finish()
   p.evaluations = run.evaluations
   return run.x, p

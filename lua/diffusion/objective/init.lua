@@ -2,6 +2,7 @@
 -- idea a file: weighting, times, error, the variational term of a learned variance (hybrid),
 -- the least loss there is (floor).
 local core = require "diffusion.core"
+local classes = require "diffusion.classes"
 local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
@@ -28,17 +29,8 @@ end
 -- ==== the loss ================================================================================
 
 -- Classes as a tensor {B} of whole numbers.
-local function classes(class, B)
-  if type(class) == "table" then
-    class = core.tensor(opts.whole_numbers("objective: class", class), { dtype = "i64" })
-  end
-  if type(class) == "number" then
-    if not math.tointeger(class) then opts.fail("objective: class must be a whole number, got %g", class) end
-    return core.full({ B }, class, { dtype = "i64" })
-  end
-  if opts.shape_text(class) ~= ("[%d]"):format(B) then
-    opts.fail("objective: class is %s for %d samples", opts.shape_text(class), B)
-  end
+local function whole_classes(class, B)
+  class = classes("objective", class, B)
   local whole = class:to "i64"
   if not class:eq(whole):all() then opts.fail "objective: class must be whole numbers" end
   return whole
@@ -47,7 +39,7 @@ end
 -- Each class is hidden (0: none) with probability p.
 local function dropped(class, B, p)
   if class == nil or p == 0 then return class end
-  return classes(class, B) * core.rand(B):ge(p):to "i64"
+  return whole_classes(class, B) * core.rand(B):ge(p):to "i64"
 end
 
 -- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.

@@ -14,6 +14,7 @@
 --                     a path from lambda = ln(a/s) at one level to that at another, in the
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
+local classes = require "diffusion.classes"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
@@ -104,18 +105,6 @@ local rules = {
   on_step = { "function" },
 }
 
--- Classes as a tensor, checked against the batch; a number stands for all.
-local function classes(class, x)
-  if class == nil then return nil end
-  local B = x:size(1)
-  if type(class) == "number" then return core.full({ B }, class, { dtype = "i64" }) end
-  if type(class) == "table" then class = core.tensor(opts.whole_numbers("sampler: class", class), { dtype = "i64" }) end
-  if class:dim() ~= 1 or class:size(1) ~= B then
-    opts.fail("sampler: class %s for a batch of %d", opts.shape_text(class), B)
-  end
-  return class
-end
-
 -- The model with guidance: a scale is short for cfg's, a function makes of the model another.
 local function guided(model, guidance)
   if guidance == nil or guidance == 1 then return model end
@@ -153,7 +142,7 @@ function sampler.steps(options)
   local x = place.start(o, seed, grid, name, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = { class = classes(o.class, x) }, process = o.process, grid = grid, seed = seed,
+    model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, shape = opts.shape_text(x) }
 end
