@@ -158,3 +158,28 @@ describe("a recorded operand", function()
     assert.same({ { 2, 0 }, { 0, 2 } }, g:totable())
   end)
 end)
+
+describe("lists", function()
+  it("keep their digits", function()
+    -- in floats 1 + 1e-7 is 1 + 1.19e-7
+    assert.allclose({ 1, 1 }, d.linalg.solve({ { 1, 1 }, { 1, 1 + 1e-7 } }, { 2, 2 + 1e-7 }), { rtol = 1e-6 })
+    assert.allclose({ 1e-8, 2 }, (d.linalg.eigh { { 1, 1 - 1e-8 }, { 1 - 1e-8, 1 } }), { rtol = 1e-6 })
+    local l = d.linalg.cholesky { { 1, 1 }, { 1, 1 + 1e-8 } }
+    assert.near(1e-4, l[{ 2, 2 }], 1e-10)
+  end)
+
+  it("keep them as covariances of an oracle", function()
+    local narrow = { { 1, 0 }, { 0, 1e-8 } }
+    local wanted = d.oracle.gaussian { std = { 1, 1e-4 } }:entropy()
+    assert.near(wanted, d.oracle.gaussian { cov = narrow }:entropy(), 1e-5)
+    local two = d.oracle.mixture { means = { { 0, 0 }, { 1, 0 } }, covs = { narrow, narrow } }
+    assert.near(1e-4, two:sample(2000, { seed = 1 }):std(1)[2], 5e-6)
+  end)
+
+  it("keep them as times of sinusoids", function()
+    local sinusoid = require("diffusion.core").ops.sinusoid
+    local t = 16777217 -- no float
+    local y = sinusoid({ t }, { width = 4 })
+    assert.allclose({ { math.cos(t), math.cos(t / 100), math.sin(t), math.sin(t / 100) } }, y, { atol = 1e-5 })
+  end)
+end)

@@ -24,7 +24,7 @@ local mistakes = {
   { "unknown option 'chanels'; did you mean 'channels'?", function() d.unet { image = { 8, 8, 1 }, chanels = 8 } end },
   { "image [30,30] can't be halved 2 times", function() d.unet { image = { 30, 30, 1 }, mult = { 1, 2, 2 } } end },
   { "sample 2 is of class 4, but this network knows 1..3", function() unet(picture, 5, { class = { 1, 4 } }) end },
-  { "class must be a whole number, got 1.5", function() unet(picture, 5, { class = 1.5 }) end },
+  { "class is 1.5", function() unet(picture, 5, { class = 1.5 }) end },
   { "made without classes", function() mlp(x, 5, { class = 1 }) end },
   { "xt must be a tensor, got integer", function() mlp(5, x) end },
   { "t is missing", function() unet(picture) end },

@@ -63,8 +63,12 @@ df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor *
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
 /* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
-/* Whole numbers: a number, a list or a tensor as i64 {B}; for t and class. */
-df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg);
+/* The same for what is computed in double: numbers keep their digits. */
+df_tensor *dfl_double(lua_State *L, df_tape *tape, int arg);
+/* A number, a (nested) list or a tensor as dense i64, for indices and classes. Raises where
+** an element of a list isn't whole; NULL where one of a tensor isn't, or memory is short.
+** `what` is their name in the message: "gather: index". */
+df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg, const char *what);
 /* Reals of a number, a list or a tensor, as doubles in a userdata left on the stack. */
 const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 

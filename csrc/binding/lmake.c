@@ -137,7 +137,41 @@ df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg) {
   return surely(L, tape, arg, DF_REAL, true);
 }
 
-df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg) {
+df_tensor *dfl_double(lua_State *L, df_tape *tape, int arg) {
+  return surely(L, tape, arg, DF_F64, true);
+}
+
+/* The value on top is not a whole number; place 0: it stands alone, in no list. */
+static void refuse(lua_State *L, const char *what, lua_Integer place) {
+  if (place > 0) what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
+  if (lua_type(L, -1) != LUA_TNUMBER) lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+  luaL_error(L, "%s is %s, not a whole number of 64 bits", what, dfl_briefly(L, -1));
+}
+
+static bool is_whole(lua_State *L) {
+  int whole = 0;
+  if (lua_type(L, -1) == LUA_TNUMBER) lua_tointegerx(L, -1, &whole);
+  return whole;
+}
+
+/* Raises unless a table on top, nested or not, holds whole numbers alone; *n counts them. */
+static void check_list(lua_State *L, const char *what, lua_Integer *n) {
+  luaL_checkstack(L, DF_DIMS, "a table nested too deep");
+  for (lua_Unsigned i = 1, size = lua_rawlen(L, -1); i <= size; i++) {
+    bool list = lua_rawgeti(L, -1, (lua_Integer)i) == LUA_TTABLE;
+    if (list) check_list(L, what, n);
+    else if (++*n, !is_whole(L)) refuse(L, what, *n);
+    lua_pop(L, 1);
+  }
+}
+
+df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg, const char *what) {
+  lua_Integer n = 0;
+  if (dfl_test(L, arg)) return df_indices(tape, what, dfl_tensor(L, arg));
+  lua_pushvalue(L, arg);
+  if (lua_type(L, arg) == LUA_TTABLE) check_list(L, what, &n);
+  else if (!is_whole(L)) refuse(L, what, 0);
+  lua_pop(L, 1);
   return surely(L, tape, arg, DF_I64, false);
 }
 
@@ -191,6 +225,11 @@ static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
   if (lua_type(L, 1) == LUA_TNUMBER) return from_number(L, tape, 1, dtype);
   luaL_checktype(L, 1, LUA_TTABLE);
   return from_table(L, tape, 1, dtype);
+}
+
+/* whole(what, value): indices or classes as i64 */
+static df_tensor *make_whole(lua_State *L, df_tape *tape) {
+  return dfl_whole(L, tape, 2, luaL_checkstring(L, 1));
 }
 
 static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int options,
@@ -309,6 +348,7 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor
 ** @usage print(d.tensor{{1, 2, 3}, {4, 5, 6}}:mean(1)) */
 static int l_tensor(lua_State *L) { return dfl_run(L, make_tensor); }
+static int l_whole(lua_State *L) { return dfl_run(L, make_whole); }
 /*** d.zeros, ones
 ** zeros: Zeros of a shape.
 ** ones: Ones of a shape.
@@ -420,7 +460,8 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
   { "tensor", l_tensor }, { "zeros", l_zeros },         { "ones", l_ones },
   { "full", l_full },     { "arange", l_arange },       { "linspace", l_linspace },
-  { "eye", l_eye },       { "frombytes", l_frombytes }, { NULL, NULL },
+  { "eye", l_eye },       { "frombytes", l_frombytes }, { "whole", l_whole },
+  { NULL, NULL },
 };
 
 void dfl_open_make(lua_State *L) {

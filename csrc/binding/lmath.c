@@ -18,7 +18,8 @@ static bool is_whole(lua_State *L, int arg, df_tensor *other) {
 /* The operand at arg, which stands beside the one at `beside`. */
 static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int beside) {
   bool number = lua_type(L, arg) == LUA_TNUMBER;
-  if (number && is_whole(L, arg, dfl_test(L, beside))) return dfl_whole(L, tape, arg);
+  if (number && is_whole(L, arg, dfl_test(L, beside)))
+    return dfl_whole(L, tape, arg, "number");
   return dfl_operand(L, tape, arg);
 }
 

@@ -79,7 +79,7 @@ static df_tensor *run_dropout(lua_State *L, df_tape *tape) {
 ** @param w diffusion.tensor {n,D}
 ** @return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n */
 static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
-  df_tensor *index = dfl_whole(L, tape, 1);
+  df_tensor *index = dfl_whole(L, tape, 1, "embedding: index");
   return df_embedding(tape, index, dfl_tensor(L, 2));
 }
 
@@ -92,7 +92,7 @@ static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
 static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "width", "max_period", "shift", "sin_first",
                                        NULL };
-  df_tensor *t = dfl_operand(L, tape, 1);
+  df_tensor *t = dfl_double(L, tape, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   dfl_fields(L, 2, names);
   df_sinusoid_opts opts = { .width = dfl_field_int(L, 2, "width", 0) };
@@ -180,7 +180,7 @@ static df_tensor *run_huber(lua_State *L, df_tape *tape) {
 static df_tensor *run_cross_entropy(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
   df_tensor *x = dfl_operand(L, tape, 1);
-  return df_cross_entropy(tape, x, dfl_whole(L, tape, 2), each);
+  return df_cross_entropy(tape, x, dfl_whole(L, tape, 2, "cross_entropy: class"), each);
 }
 
 static const dfl_op rows[] = {
@@ -213,7 +213,7 @@ static const dfl_op rows[] = {
 /* ==== d.linalg ====================================================================== */
 
 static df_tensor *make_eigh(lua_State *L, df_tape *tape) {
-  df_tensor *values, *vectors = df_eigh(tape, dfl_operand(L, tape, 1), &values);
+  df_tensor *values, *vectors = df_eigh(tape, dfl_double(L, tape, 1), &values);
   if (!vectors) return NULL;
   dfl_push(L, vectors);
   return values;
@@ -232,7 +232,7 @@ static int l_eigh(lua_State *L) {
 }
 
 static df_tensor *make_cholesky(lua_State *L, df_tape *tape) {
-  return df_cholesky(tape, dfl_operand(L, tape, 1));
+  return df_cholesky(tape, dfl_double(L, tape, 1));
 }
 
 /*** d.linalg.cholesky
@@ -243,8 +243,8 @@ static df_tensor *make_cholesky(lua_State *L, df_tape *tape) {
 static int l_cholesky(lua_State *L) { return dfl_run(L, make_cholesky); }
 
 static df_tensor *make_solve(lua_State *L, df_tape *tape) {
-  df_tensor *a = dfl_operand(L, tape, 1);
-  return df_solve(tape, a, dfl_operand(L, tape, 2));
+  df_tensor *a = dfl_double(L, tape, 1);
+  return df_solve(tape, a, dfl_double(L, tape, 2));
 }
 
 /*** d.linalg.solve
@@ -255,7 +255,8 @@ static df_tensor *make_solve(lua_State *L, df_tape *tape) {
 static int l_solve(lua_State *L) { return dfl_run(L, make_solve); }
 
 /*** d.linalg
-** Linear algebra of small matrices, by LAPACK in double. */
+** Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their
+** digits on the way in; results are reals. */
 static const luaL_Reg linalg[] = {
   { "eigh", l_eigh }, { "cholesky", l_cholesky }, { "solve", l_solve }, { NULL, NULL }
 };

@@ -89,13 +89,13 @@ static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
 static df_tensor *run_index(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
-  return df_index(tape, x, dim, dfl_whole(L, tape, 3));
+  return df_index(tape, x, dim, dfl_whole(L, tape, 3, "index: index"));
 }
 
 static df_tensor *run_gather(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int dim = dfl_dim(L, 2, x);
-  return df_gather(tape, x, dim, dfl_whole(L, tape, 3));
+  return df_gather(tape, x, dim, dfl_whole(L, tape, 3, "gather: index"));
 }
 
 /*** Tensor:sum, mean, prod, norm, logsumexp

@@ -11,11 +11,6 @@
 #define GRAIN   16384 /* elements of a chunk, about */
 #define COLUMNS 64    /* of the table's gradient, in a chunk */
 
-df_tensor *df_indices(df_tape *tape, df_tensor *x) {
-  x = df_to(tape, x, DF_I64);
-  return !x || df_tensor_is_dense(x) ? x : df_clone(tape, x);
-}
-
 /* ==== embedding ===================================================================== */
 
 typedef struct lookup {
@@ -75,7 +70,7 @@ static df_code check_lookup(const df_tensor *index, const df_tensor *w) {
 
 df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
   static const df_op op = { "embedding", embedding_backward };
-  index = df_indices(tape, index);
+  index = df_indices(tape, "embedding: index", index);
   w = df_dense(tape, w);
   if (!index || !w || check_lookup(index, w) != DF_OK) return NULL;
   df_shape shape = index->shape;

@@ -270,7 +270,8 @@ static bool entropy_values(entropy *e, df_real *y) {
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
                             bool per_sample) {
   static const df_op op = { "cross_entropy", entropy_backward };
-  df_tensor *keep[2] = { df_dense(tape, x), df_indices(tape, class) };
+  df_tensor *keep[2] = { df_dense(tape, x),
+                         df_indices(tape, "cross_entropy: class", class) };
   if (!keep[0] || !keep[1] || check_classes(keep[0], keep[1]) != DF_OK) return NULL;
   entropy e = { .B = keep[0]->shape.size[0], .n = keep[0]->shape.size[1] };
   e.per_sample = per_sample;

@@ -242,10 +242,14 @@ df_tensor *df_recompute(df_tape *tape, const df_stretch *stretch, df_tensor *con
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads);
 
-/* ==== embed.c ======================================================================= */
+/* ==== indices.c ===================================================================== */
 
-/* x as dense i64 (x itself if it is so): what indices and classes are read from */
-df_tensor *df_indices(df_tape *tape, df_tensor *x);
+/* x as dense i64 (x itself if it is so): what indices and classes are read from.
+** `what` is their name in a message: "gather: index".
+** fails: an element is not a whole number of 64 bits. */
+df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x);
+
+/* ==== embed.c ======================================================================= */
 
 /* Rows of a table: y[i] = w[index[i]], zeros where index is 0 (no class).
 **   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */

@@ -85,7 +85,7 @@ static df_code index_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op index_op = { "index", index_backward };
 
 df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, index))) return NULL;
+  if (!x || !(index = df_indices(tape, "index: index", index))) return NULL;
   if (index->shape.ndim > 1)
     return df_fail_null(DF_MISUSE, "index: a list of places expected, got %s",
                         df_tensor_text(index));
@@ -163,11 +163,11 @@ static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim)
 }
 
 df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, index))) return NULL;
+  if (!x || !(index = df_indices(tape, "gather: index", index))) return NULL;
   if (check_gather(x, index, dim) != DF_OK) return NULL;
   if (check_places("gather", index, x->shape.size[dim], dim) != DF_OK) return NULL;
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
-  index = df_indices(tape, df_to_last(tape, index, dim));
+  index = df_indices(tape, "gather: index", df_to_last(tape, index, dim));
   if (!lines || !index) return NULL;
   df_tensor *y = df_result(tape, &index->shape);
   if (!y) return NULL;

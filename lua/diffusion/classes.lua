@@ -6,16 +6,11 @@ local opts = require "diffusion.opts"
 ---@param where string "sampler"
 ---@param class integer|integer[]|diffusion.tensor|nil
 ---@param n integer
----@return diffusion.tensor|nil {n}, i64 unless it was a tensor of another type
+---@return diffusion.tensor|nil {n} i64
 return function(where, class, n)
   if class == nil then return nil end
-  if type(class) == "number" then
-    if not math.tointeger(class) then opts.fail("%s: class must be a whole number, got %g", where, class) end
-    return core.full({ n }, class, { dtype = "i64" })
-  end
-  if type(class) == "table" then
-    class = core.tensor(opts.whole_numbers(where .. ": class", class), { dtype = "i64" })
-  end
+  class = opts.relay(core.whole, where .. ": class", class)
+  if class:dim() == 0 then class = class:expand(n):contiguous() end
   if opts.shape_text(class) ~= ("[%d]"):format(n) then
     opts.fail("%s: class is %s for %d samples", where, opts.shape_text(class), n)
   end

@@ -34,10 +34,12 @@ local function as_classes(x, path, n, names)
   if x:dim() ~= 1 or x:size(1) ~= n then
     return nil, ("%s: labels %s for %d images"):format(path, opts.shape_text(x), n)
   end
+  local label, message = opts.try(core.whole, path .. ": label", x)
+  if not label then return nil, message end
   if names and n > 0 and x:max():item() >= #names then
     return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)
   end
-  return (x + 1):to "i64"
+  return label + 1
 end
 
 local function idx_set(name, images, labels, names)
@@ -191,7 +193,9 @@ function data.npy(path)
   local x, class, labels = first_of(arrays, EXAMPLES), first_of(arrays, CLASSES), first_of(arrays, LABELS)
   if not x then return nil, unnamed(path, arrays) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
-  local made, why = opts.try(set.new, { x = x, class = class or labels and labels:to "i64" + 1, name = path })
+  local made, why = opts.try(function()
+    return set.new { x = x, class = class or labels and core.whole("label", labels) + 1, name = path }
+  end)
   if not made then return nil, ("%s: %s"):format(path, why) end
   return made
 end

@@ -197,19 +197,6 @@ function opts.path(name, path, argument)
   return path
 end
 
---- Takes a list of whole numbers.
----@param what string "model: class"
----@param list any[]
----@return any[] list
-function opts.whole_numbers(what, list)
-  for i, v in ipairs(list) do
-    if type(v) ~= "number" or not math.tointeger(v) then
-      opts.fail("%s must be whole numbers, but number %d is %s", what, i, opts.shown(v))
-    end
-  end
-  return list
-end
-
 local function can_be_called(value)
   local meta = debug.getmetatable(value)
   return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil

@@ -989,7 +989,7 @@ return {
   },
   ["d.linalg"] = {
     signature = "d.linalg",
-    text = "Linear algebra of small matrices, by LAPACK in double.",
+    text = "Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their digits on the way in; results are reals.",
   },
   ["d.linalg.cholesky"] = {
     signature = "d.linalg.cholesky(a)",

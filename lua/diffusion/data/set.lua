@@ -202,9 +202,8 @@ function set.new(options)
       opts.shape_text(o.x))
   end
   local class, classes = o.class, nil
-  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
   if class then
-    class = class:to("i64"):contiguous()
+    class = opts.relay(core.whole, "set: class", class)
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
   -- NumPy's files are mostly f64, which this build may only store

@@ -825,7 +825,8 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
---- Linear algebra of small matrices, by LAPACK in double.
+--- Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their
+--- digits on the way in; results are reals.
 d.linalg = {}
 
 --- The lower factor L of a = L L^T. No gradient.

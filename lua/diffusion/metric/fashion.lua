@@ -1,4 +1,5 @@
 --- Fashion-MNIST's metrics, by the network that comes with the library.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local frechet = require "diffusion.metric.frechet"
 local gradient = require "diffusion.gradient"
@@ -64,17 +65,11 @@ end
 
 -- One class for all or one an image, as a tensor {n}.
 local function classes_of(class, n)
-  if type(class) == "number" then class = core.full({ n }, class) end
-  if type(class) == "table" then
-    class = opts.relay(core.tensor, opts.whole_numbers("fashion_accuracy: class", class))
-  end
-  if not core.is_tensor(class) or class:dim() ~= 1 or class:size(1) ~= n then
-    opts.fail("fashion_accuracy: a class for each of %d images expected, got %s", n, opts.shown(class))
-  end
-  class = class:to(core.real)
-  local fine = class:ge(1) * class:le(10) * class:eq(class:floor())
+  class = classes("fashion_accuracy", class, n)
+  if not class then opts.fail("fashion_accuracy: a class for each of %d images expected, got nil", n) end
+  local fine = class:ge(1) * class:le(10)
   if not fine:all() then opts.fail "fashion_accuracy: classes are whole numbers from 1 to 10" end
-  return class:to "i64"
+  return class
 end
 
 --- The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.

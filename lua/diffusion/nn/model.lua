@@ -1,5 +1,6 @@
 --- Models: a network whose parameters live in one named vector. A model is a denoiser,
 --- called as model(xt, t, {class=}); networks for other uses are called as they like.
+local classes = require "diffusion.classes"
 local container = require "diffusion.container"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
@@ -39,35 +40,18 @@ end
 
 -- ---- the call --------------------------------------------------------------------------
 
--- Classes are whole numbers, levels are numbers.
-local function checked_values(what, value, dtype)
-  if dtype == "i64" and value:dtype() ~= "i64" then
-    if not value:eq(value:floor()):all() then opts.fail("model: %s must be whole numbers", what) end
-    return value:to "i64"
+-- Levels, given as a number, a list or a tensor, as a tensor {B}.
+local function levels(t, B)
+  if t ~= t then opts.fail "model: t is nan" end
+  if type(t) == "number" then return core.full({ B }, t) end
+  if type(t) == "table" and not getmetatable(t) then t = opts.relay(core.tensor, t) end
+  if not core.is_tensor(t) then opts.fail("model: t must be a number, a list or a tensor, got %s", opts.kind(t)) end
+  if t:dim() == 0 then t = t:expand(B) end
+  if t:dim() ~= 1 or t:size(1) ~= B then
+    opts.fail("model: t has the shape %s, but x has %d samples", opts.shape_text(t), B)
   end
-  if dtype ~= "i64" and value:ne(value):any() then opts.fail("model: %s holds a nan", what) end
-  return value
-end
-
--- A number, a list or a tensor as a tensor {B}; `what` is its name.
-local function for_each_sample(what, value, B, dtype)
-  if dtype == "i64" and type(value) == "number" and not math.tointeger(value) then
-    opts.fail("model: %s must be a whole number, got %g", what, value)
-  end
-  if value ~= value then opts.fail("model: %s is nan", what) end
-  if type(value) == "number" then return core.full({ B }, value, { dtype = dtype }) end
-  if type(value) == "table" and not getmetatable(value) then
-    if dtype == "i64" then opts.whole_numbers("model: " .. what, value) end
-    value = opts.relay(core.tensor, value, { dtype = dtype })
-  end
-  if not core.is_tensor(value) then
-    opts.fail("model: %s must be a number, a list or a tensor, got %s", what, opts.kind(value))
-  end
-  if value:dim() == 0 then value = value:expand(B) end
-  if value:dim() ~= 1 or value:size(1) ~= B then
-    opts.fail("model: %s has the shape %s, but x has %d samples", what, opts.shape_text(value), B)
-  end
-  return checked_values(what, value, dtype)
+  if t:ne(t):any() then opts.fail "model: t holds a nan" end
+  return t
 end
 
 -- What a network is told of classes: nothing where 0 means none to one that knows none.
@@ -115,16 +99,16 @@ function meta.__call(m, x, t, options, ...)
   if t == nil and own.config.kind ~= "module" then
     opts.fail "model: t is missing; its arguments are (xt, t, {class=})"
   end
-  if t ~= nil then t = for_each_sample("t", t, B, core.real) end
+  if t ~= nil then t = levels(t, B) end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
-    local class = told(own, o.class and for_each_sample("class", o.class, B, "i64"))
+    local class = told(own, classes("model", o.class, B))
     return call_layer(own.root, x, t, class, own_x0(own, o.x0, x))
   end
   if type(options) == "table" and options.class ~= nil then
     local copy = {}
     for k, v in pairs(options) do copy[k] = v end
-    copy.class = for_each_sample("class", options.class, B, "i64")
+    copy.class = classes("model", options.class, B)
     options = copy
   end
   return own.root(x, t, options, ...)

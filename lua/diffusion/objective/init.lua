@@ -28,18 +28,10 @@ end
 
 -- ==== the loss ================================================================================
 
--- Classes as a tensor {B} of whole numbers.
-local function whole_classes(class, B)
-  class = classes("objective", class, B)
-  local whole = class:to "i64"
-  if not class:eq(whole):all() then opts.fail "objective: class must be whole numbers" end
-  return whole
-end
-
 -- Each class is hidden (0: none) with probability p.
 local function dropped(class, B, p)
   if class == nil or p == 0 then return class end
-  return whole_classes(class, B) * core.rand(B):ge(p):to "i64"
+  return classes("objective", class, B) * core.rand(B):ge(p):to "i64"
 end
 
 -- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.

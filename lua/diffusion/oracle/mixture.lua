@@ -95,7 +95,7 @@ local function new(name, means, variance, axes, weights, fields)
   return base.new(family, fields)
 end
 
-local rounding = core.real == "f64" and 1e-13 or 1e-6
+local rounding = { f32 = 1e-6, f64 = 1e-13 } -- of a covariance's eigenvalues, to the largest
 
 -- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}. A value that is 0 but for rounding is 0:
 -- along that axis the distribution has no width.
@@ -103,7 +103,7 @@ local function taken_apart(name, covs)
   local values, axes = {}, {}
   for k = 1, covs:size(1) do
     values[k], axes[k] = opts.relay(core.linalg.eigh, covs:select(1, k))
-    local least, nothing = values[k]:min():item(), rounding * values[k]:max():item()
+    local least, nothing = values[k]:min():item(), (rounding[covs:dtype()] or 1e-6) * values[k]:max():item()
     if not (least >= -nothing) then
       opts.fail("%s: covariance %d isn't positive semidefinite: its least eigenvalue is %g", name, k, least)
     end
@@ -112,7 +112,7 @@ local function taken_apart(name, covs)
   return core.ops.stack(values, 1):unsqueeze(2), core.ops.stack(axes, 1)
 end
 
-local function as_tensor(v) return core.is_tensor(v) and v or opts.relay(core.tensor, v) end
+local function as_tensor(v, dtype) return core.is_tensor(v) and v or opts.relay(core.tensor, v, { dtype = dtype }) end
 
 local function length_of(v)
   if core.is_tensor(v) then return v:numel() end
@@ -127,11 +127,11 @@ local function straight(o)
 end
 
 local function turned(o)
-  local cov = as_tensor(o.cov)
+  local cov = as_tensor(o.cov, "f64") -- a list keeps its digits
   if cov:dim() ~= 2 or cov:size(1) ~= cov:size(2) then
     opts.fail("gaussian: cov must be {D,D}, got %s", opts.shape_text(cov))
   end
-  return cov, taken_apart("gaussian", cov:unsqueeze(1))
+  return cov:to(core.real), taken_apart("gaussian", cov:unsqueeze(1))
 end
 
 local mixture = {}
@@ -177,13 +177,13 @@ function mixture.mixture(options)
     return new("mixture", means, (core.tensor(std) ^ 2):reshape(K, 1, 1), nil, o.weights,
       { means = means, std = std })
   end
-  local covs = as_tensor(o.covs)
+  local covs = as_tensor(o.covs, "f64")
   if opts.shape_text(covs) ~= ("[%d,%d,%d]"):format(K, D, D) then
     opts.fail("mixture: covs must be [%d,%d,%d] for means %s, got %s", K, D, D, opts.shape_text(means),
       opts.shape_text(covs))
   end
   local values, axes = taken_apart("mixture", covs)
-  return new("mixture", means, values, axes, o.weights, { means = means, covs = covs })
+  return new("mixture", means, values, axes, o.weights, { means = means, covs = covs:to(core.real) })
 end
 
 return mixture
