@@ -102,6 +102,42 @@ static int l_inflate(lua_State *L) {
   return fail_with(L, NULL);
 }
 
+/* file:front(offset, packed, bytes) -> the first bytes of a raw deflated stream, as a string:
+** what it says of itself is read before room is made for the rest */
+static int l_front(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
+  size_t bytes = whole_number(L, 4);
+  luaL_Buffer b;
+  const uint8_t *from = df_map_window(m, offset, packed);
+  if (!from) return dfl_nil(L);
+  char *text = luaL_buffinitsize(L, &b, bytes);
+  df_inflate *z = df_inflate_open(from, packed, true);
+  int code = z ? df_inflate_read(z, text, bytes) : DF_MEMORY;
+  df_inflate_close(z);
+  if (code != DF_OK) return fail_with(L, NULL);
+  luaL_pushresultsize(&b, bytes);
+  return 1;
+}
+
+/* file:inflated_crc(offset, packed, bytes) -> the checksum of what a raw deflated stream of so
+** many bytes holds, which is kept nowhere */
+static int l_inflated_crc(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
+  size_t bytes = whole_number(L, 4);
+  const uint8_t *from = df_map_window(m, offset, packed);
+  if (!from) return dfl_nil(L);
+  df_inflate *z = df_inflate_open(from, packed, true);
+  uint32_t crc = 0;
+  int code = z ? df_inflate_crc(z, &crc, bytes) : DF_MEMORY;
+  if (code == DF_OK) code = df_inflate_finish(z);
+  df_inflate_close(z);
+  if (code != DF_OK) return fail_with(L, NULL);
+  lua_pushinteger(L, crc);
+  return 1;
+}
+
 static int l_crc(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   lua_pushinteger(L, df_crc32(m->data, m->bytes));
@@ -116,6 +152,7 @@ typedef struct wanted {
   df_shape shape;
   df_int count;
   uint8_t *window;
+  bool big;
 } wanted;
 
 static df_code too_large(lua_State *L, int arg) {
@@ -137,7 +174,14 @@ static df_code read_shape(lua_State *L, int arg, df_shape *shape) {
   return df_shape_count(shape) < 0 ? too_large(L, arg) : DF_OK;
 }
 
-/* arguments: file, kind, shape, offset, exact (the tensor ends where the file does) */
+static df_code check_values(const wanted *w) {
+  df_int i = df_kind_misfit(w->kind, w->window, w->count, w->big);
+  if (i < 0) return DF_OK;
+  return df_fail(DF_WORLD, "number %td is 2^63 or more, which i64 doesn't hold", i + 1);
+}
+
+/* arguments: file, kind, shape, offset, exact (the tensor ends where the file does), big
+** (-endian) */
 static df_code read_wanted(lua_State *L, wanted *w) {
   df_map *m = dfl_file(L, 1);
   w->kind = df_kind_find(luaL_checkstring(L, 2));
@@ -152,7 +196,8 @@ static df_code read_wanted(lua_State *L, wanted *w) {
   if (lua_toboolean(L, 5) && bytes != m->bytes - offset)
     return df_fail(DF_WORLD, "%s takes %zu bytes, file holds %zu for it",
                    df_shape_text(&w->shape), bytes, m->bytes - offset);
-  return DF_OK;
+  w->big = lua_toboolean(L, 6) && w->kind->bytes > 1;
+  return check_values(w);
 }
 
 /* A window on the file itself, which it keeps open. */
@@ -172,10 +217,10 @@ static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
   wanted w = { 0 };
   if (read_wanted(L, &w) != DF_OK) return NULL;
   bool aligned = (uintptr_t)w.window % (uintptr_t)w.kind->bytes == 0;
-  if (aligned && !w.kind->widen && w.count > 0)
+  if (aligned && !w.kind->widen && !w.big && w.count > 0)
     return df_scope_own(tape, on_file(dfl_file(L, 1), &w));
   df_tensor *x = df_scope_own(tape, df_tensor_new(w.kind->dtype, &w.shape));
-  if (x) df_kind_read(w.kind, df_tensor_data(x), w.window, w.count);
+  if (x) df_kind_read(w.kind, df_tensor_data(x), w.window, w.count, w.big);
   return x;
 }
 
@@ -194,6 +239,19 @@ static df_tensor *make_idx(lua_State *L, df_tape *tape) {
   df_shape shape = { .ndim = idx.ndim };
   memcpy(shape.size, idx.size, sizeof idx.size);
   return df_scope_own(tape, df_tensor_new(DF_U8, &shape));
+}
+
+/* file:idx_sizes() -> list of sizes that the header of a file in IDX format says */
+static int l_idx_sizes(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  df_idx idx;
+  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  lua_createtable(L, idx.ndim, 0);
+  for (int k = 0; k < idx.ndim; k++) {
+    lua_pushinteger(L, idx.size[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  return 1;
 }
 
 /* file:idx() -> u8 tensor of a file in IDX format, gzipped or not */
@@ -262,9 +320,10 @@ static int l_list(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "size", l_size },       { "text", l_text },   { "part", l_part },
-  { "inflate", l_inflate }, { "crc", l_crc },     { "tensor", l_tensor },
-  { "idx", l_idx },         { "close", l_close }, { NULL, NULL },
+  { "size", l_size },       { "text", l_text },     { "part", l_part },
+  { "inflate", l_inflate }, { "front", l_front },   { "inflated_crc", l_inflated_crc },
+  { "crc", l_crc },         { "tensor", l_tensor }, { "idx_sizes", l_idx_sizes },
+  { "idx", l_idx },         { "close", l_close },   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

@@ -42,23 +42,58 @@ static int count_all(lua_State *L, lua_Integer n) {
   return room;
 }
 
-/* home(list of {path, layer}): names the layers and moves their parameters into one
-** vector, each once. */
-static int l_home(lua_State *L) {
+/* Names the layers of the list at 1 and pushes their parameters, each once; how many is
+** in *n. */
+static df_param **push_named(lua_State *L, int *n) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_Integer layers = luaL_len(L, 1);
-  int room = count_all(L, layers), n = 0;
-  home_box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  b->home = NULL;
-  luaL_setmetatable(L, DFL_HOME);
+  int room = count_all(L, layers);
   df_param **list = lua_newuserdatauv(L, ((size_t)room + 1) * sizeof *list, 0);
+  *n = 0;
   for (lua_Integer i = 1; i <= layers; i++) {
     const char *path;
     df_layer *layer = named_layer(L, i, &path);
-    n = df_layer_name(layer, path, list, n);
+    *n = df_layer_name(layer, path, list, *n);
     lua_pop(L, 3);
-    if (n < 0) return dfl_raise(L);
+    if (*n < 0) dfl_raise(L);
   }
+  return list;
+}
+
+static void push_shape(lua_State *L, const df_shape *shape) {
+  lua_createtable(L, shape->ndim, 0);
+  for (int k = 0; k < shape->ndim; k++) {
+    lua_pushinteger(L, shape->size[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+}
+
+/* parameters(list of {path, layer}) -> list of {name, shape}: what `home` would make room
+** for, and none is made */
+static int l_parameters(lua_State *L) {
+  int n;
+  df_param **list = push_named(L, &n);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_createtable(L, 2, 0);
+    lua_pushstring(L, list[i]->name);
+    lua_rawseti(L, -2, 1);
+    push_shape(L, &list[i]->shape);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+/* home(list of {path, layer}): names the layers and moves their parameters into one
+** vector, each once. */
+static int l_home(lua_State *L) {
+  int n;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  home_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->home = NULL;
+  luaL_setmetatable(L, DFL_HOME);
+  df_param **list = push_named(L, &n);
   dfl_collect(L);
   b->home = df_home_new(list, n, df_tape_seeded(dfl_tape(L)));
   if (!b->home) return dfl_raise(L);
@@ -120,6 +155,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
   { "home", l_home },
+  { "parameters", l_parameters },
   { NULL, NULL },
 };
 

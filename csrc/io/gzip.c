@@ -82,6 +82,17 @@ int df_inflate_read(df_inflate *g, void *out, size_t bytes) {
   return df_fail(DF_WORLD, "cut short: inflates to %zu bytes", g->made);
 }
 
+int df_inflate_crc(df_inflate *g, uint32_t *crc, size_t bytes) {
+  uint8_t some[16384];
+  for (size_t n; bytes > 0; bytes -= n) {
+    n = bytes < sizeof some ? bytes : sizeof some;
+    int code = df_inflate_read(g, some, n);
+    if (code != DF_OK) return code;
+    *crc = (uint32_t)crc32_z(*crc, some, n);
+  }
+  return DF_OK;
+}
+
 int df_inflate_finish(df_inflate *g) {
   uint8_t beyond;
   size_t made;

@@ -15,7 +15,9 @@ bool df_is_gzip(const void *file, size_t bytes); /* by its first two bytes */
 ** of members, checksums verified), or a raw deflate stream. */
 df_inflate *df_inflate_open(const void *in, size_t bytes, bool raw);
 int df_inflate_read(df_inflate *z, void *out,
-                    size_t bytes);    /* all of them, or DF_WORLD */
+                    size_t bytes); /* all of them, or DF_WORLD */
+/* The checksum of the next `bytes`, which are kept nowhere, on top of *crc. */
+int df_inflate_crc(df_inflate *z, uint32_t *crc, size_t bytes);
 int df_inflate_finish(df_inflate *z); /* DF_WORLD unless the stream ends here, whole */
 void df_inflate_close(df_inflate *z); /* NULL is fine */
 

@@ -100,9 +100,7 @@ static char *joined(const char *path, const char *name) {
 /* A layer that is one bare parameter names it itself. */
 static int name_param(df_param *p, const char *path, const char *name, df_param **list,
                       int n) {
-  if (!p || n < 0) return n;
-  for (int i = 0; i < n; i++)
-    if (list[i] == p) return n;
+  if (!p || n < 0 || (p->place < n && list[p->place] == p)) return n;
   if (p->value)
     return df_fail(DF_MISUSE,
                    "model: '%s' is in a model already; a layer can be in one model",
@@ -112,6 +110,7 @@ static int name_param(df_param *p, const char *path, const char *name, df_param 
   if (!text) return -1;
   free(p->name);
   p->name = text;
+  p->place = n;
   list[n] = p;
   return n + 1;
 }

@@ -24,6 +24,7 @@ typedef struct df_param {
   df_leaf leaf; /* first, so that `need` finds its parameter */
   int refs;
   char *name; /* the path in its model, "blocks.2.conv.weight"; NULL until packed */
+  int place;  /* in the list that df_layer_name has put it in last */
   df_shape shape;
   df_init init;
   df_tensor *value;     /* what ops read; NULL until packed */

@@ -137,7 +137,22 @@ df_schedule *df_schedule_from(df_source kind, const double *value, df_int T,
   return finished(s);
 }
 
+/* Only the last level may be without signal. */
+static df_code check_level(df_level l, df_int t, df_int T, bool vp) {
+  bool a = l.ln_a < INFINITY && (l.ln_a > -INFINITY || (t == T && l.ln_a == -INFINITY));
+  if (!a || !isfinite(l.ln_s))
+    return df_fail(DF_MISUSE, "ln a = %.10g and ln s = %.10g at t = %td of %td", l.ln_a,
+                   l.ln_s, t, T);
+  double circle = df_level_signal_variance(l) + exp(2 * l.ln_s);
+  if (vp && !(fabs(circle - 1) < 1e-6))
+    return df_fail(DF_MISUSE, "a^2 + s^2 = %.10g at t = %td, where 1 was announced",
+                   circle, t);
+  return DF_OK;
+}
+
 df_schedule *df_schedule_from_levels(const df_level *level, df_int T, bool vp) {
+  for (df_int t = 1; t <= T; t++)
+    if (check_level(level[t - 1], t, T, vp) != DF_OK) return NULL;
   df_schedule *s = schedule_new(T, vp);
   if (!s) return NULL;
   memcpy(s->level + 1, level, (size_t)T * sizeof *level);

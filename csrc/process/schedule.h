@@ -33,7 +33,8 @@ df_schedule *df_schedule_from(df_source source, const double *value, df_int T,
 df_code df_source_level(df_source source, double value, df_level *out);
 bool df_source_find(const char *name, df_source *source); /* "beta", "sigma_ve", ... */
 
-/* From finished columns of t = 1..T, as another schedule had them. */
+/* From finished columns of t = 1..T, as another schedule had them. NULL with a sentence
+** where they can't be one's. */
 df_schedule *df_schedule_from_levels(const df_level *level, df_int T, bool vp);
 void df_schedule_free(df_schedule *s); /* NULL is fine */
 

@@ -11,11 +11,12 @@ local checkpoint = {}
 
 -- ==== models ================================================================================
 
-local function build(path, config)
+-- The network that a file describes, with the file's values.
+local function build(path, config, tensors)
   if type(config) ~= "table" then return nil, ("%s: no network is described inside"):format(path) end
-  local m, message = opts.try(stock.from_config, config)
+  local m, message = opts.try(stock.from_config, config, tensors)
   if not m then return nil, ("%s: %s"):format(path, message) end
-  return m
+  return m:load_state(tensors)
 end
 
 -- Is there a file, not a folder, that can be read?
@@ -46,14 +47,13 @@ function checkpoint.load_model(path)
   path = found(path)
   local tensors, facts = container.read(path, "model")
   if not tensors then return nil, facts end
-  local m, message = build(path, facts.model)
+  local p, why
+  if facts.process then
+    p, why = process_from_config(facts.process)
+    if not p then return nil, ("%s: its process: %s"):format(path, why) end
+  end
+  local m, message = build(path, facts.model, tensors)
   if not m then return nil, message end
-  local trouble = model.mismatch(m:parameters(), tensors)
-  if trouble then return nil, ("%s: %s"):format(path, trouble) end
-  m:load_state(tensors)
-  if not facts.process then return m end
-  local p, why = process_from_config(facts.process)
-  if not p then return nil, ("%s: its process: %s"):format(path, why) end
   return m, p
 end
 
@@ -137,7 +137,9 @@ function Checkpoint:save(extra)
   return container.write(self.path, "checkpoint", tensors, facts)
 end
 
-local function is_count(value) return math.type(value) == "integer" and value >= 0 end
+local function is_count(value, most)
+  return math.type(value) == "integer" and value >= 0 and value <= (most or 1 << 53)
+end
 
 -- The updates of so many averages.
 local function are_counts(list, n)
@@ -149,9 +151,9 @@ local function are_counts(list, n)
 end
 
 local function is_random_state(list)
-  if type(list) ~= "table" or #list ~= 9 then return false end
-  for _, value in ipairs(list) do
-    if math.type(value) ~= "integer" then return false end
+  if type(list) ~= "table" or #list ~= 9 or math.type(list[1]) ~= "integer" then return false end
+  for i = 2, 9 do
+    if not is_count(list[i], 0xFFFFFFFF) then return false end
   end
   return true
 end

@@ -1,5 +1,6 @@
 --- The library's own files: safetensors, with what else there is to know as JSON in the
 --- metadata. A file says of which kind it is and of which version of the format.
+local arrays = require "diffusion.arrays"
 local files = require "diffusion.files"
 local json = require "diffusion.json"
 
@@ -44,6 +45,8 @@ function container.read(path, kind)
     return nil, ("%s: a %s, not a %s; %s"):format(path, tostring(metadata.kind), kind,
       READER[metadata.kind] or "nothing here reads it")
   end
+  local unread = arrays.trouble(tensors)
+  if unread then return nil, ("%s: %s"):format(path, unread) end
   local facts, message = json.decode(metadata.facts or "")
   if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
   return tensors, facts

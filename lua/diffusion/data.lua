@@ -13,44 +13,63 @@ local SPLIT = { split = { one_of = { "train", "test" }, default = "train" } }
 
 -- ---- IDX --------------------------------------------------------------------------------
 
-local function read_idx(path)
-  local file <close>, message = core.map(path)
+-- A file in IDX format: { file, sizes } by its header, which is looked at before anything is inflated.
+local function open_idx(path)
+  local file, message = core.map(path)
   if not file then return nil, message end
-  local x, why = file:idx()
-  if not x then return nil, ("%s: %s"):format(path, why) end
+  local sizes, why = file:idx_sizes()
+  if not sizes then return nil, ("%s: %s"):format(path, why) end
+  return { file = file, sizes = sizes, path = path }
+end
+
+local function read_idx(idx)
+  local x, why = idx.file:idx()
+  if not x then return nil, ("%s: %s"):format(idx.path, why) end
   return x
 end
 
--- Images get their channel.
-local function as_images(x, path)
-  local shape = x:shape()
-  if #shape == 4 then return x end
-  if #shape == 3 then return x:reshape(shape[1], shape[2], shape[3], 1) end
-  return nil, ("%s: images of 3 or 4 dimensions expected, got [%s]"):format(path, table.concat(shape, ","))
+local function open_images(path)
+  local idx, message = open_idx(path)
+  if not idx then return nil, message end
+  if #idx.sizes == 3 then idx.sizes[4] = 1 end -- the channel
+  if #idx.sizes == 4 then return idx end
+  return nil, ("%s: images of 3 or 4 dimensions expected, got [%s]"):format(path, table.concat(idx.sizes, ","))
+end
+
+local function open_labels(path, n)
+  local idx, message = open_idx(path)
+  if not idx then return nil, message end
+  if #idx.sizes == 1 and idx.sizes[1] == n then return idx end
+  return nil, ("%s: labels [%s] for %d images"):format(path, table.concat(idx.sizes, ","), n)
 end
 
 -- Labels from 0 as classes from 1.
-local function as_classes(x, path, n, names)
-  if x:dim() ~= 1 or x:size(1) ~= n then
-    return nil, ("%s: labels %s for %d images"):format(path, opts.shape_text(x), n)
-  end
-  local label, message = opts.try(core.whole, path .. ": label", x)
-  if not label then return nil, message end
-  if names and n > 0 and x:max():item() >= #names then
+local function as_classes(x, path, names)
+  if names and x:numel() > 0 and x:max():item() >= #names then
     return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)
   end
-  return label + 1
+  return (x + 1):to "i64"
+end
+
+local function read_classes(idx, names)
+  local y, message = read_idx(idx)
+  if not y then return nil, message end
+  return as_classes(y, idx.path, names)
 end
 
 local function idx_set(name, images, labels, names)
-  local raw, message = read_idx(images)
-  if not raw then return nil, message end
-  local x, why = as_images(raw, images)
-  if not x then return nil, why end
-  if not labels then return set.new { x = x, name = name } end
-  local y, trouble = read_idx(labels)
-  if not y then return nil, trouble end
-  local class, fault = as_classes(y, labels, x:size(1), names)
+  local pictures, message = open_images(images)
+  if not pictures then return nil, message end
+  local told, why
+  if labels then
+    told, why = open_labels(labels, pictures.sizes[1])
+    if not told then return nil, why end
+  end
+  local x, trouble = read_idx(pictures)
+  if not x then return nil, trouble end
+  x = x:reshape(pictures.sizes)
+  if not told then return set.new { x = x, name = name } end
+  local class, fault = read_classes(told, names)
   if not class then return nil, fault end
   return set.new { x = x, class = class, names = names, name = name }
 end
@@ -149,17 +168,19 @@ function data.cifar10(dir, options)
     images[k], labels[k] = x, y
   end
   local label = core.ops.cat(labels, 1)
-  local class, message = as_classes(label, dir, label:numel(), CIFAR)
+  local class, message = as_classes(label, dir, CIFAR)
   if not class then return nil, message end
   return set.new { x = core.ops.cat(images, 1), class = class, names = CIFAR, name = "cifar10" }
 end
 
 -- ---- NumPy -------------------------------------------------------------------------------
 
---- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
+--- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that
+--- no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape();
+--- asking for one by its name is an error.
 ---@param path string
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
----integers are widened to i64, bool to u8); nil with a message
+---integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function data.arrays(path)
   if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path) end
@@ -171,6 +192,10 @@ local EXAMPLES, CLASSES, LABELS = { "x", "images", "data" }, { "class" }, { "lab
 
 local function first_of(arrays, names)
   for _, name in ipairs(names) do if arrays[name] then return arrays[name] end end
+end
+
+local function parts_of(found)
+  return { x = first_of(found, EXAMPLES), class = first_of(found, CLASSES), labels = first_of(found, LABELS) }
 end
 
 local function unnamed(path, arrays)
@@ -187,11 +212,13 @@ end
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function data.npy(path)
-  local arrays, message = data.arrays(opts.path("npy", path))
-  if not arrays then return nil, message end
-  if core.is_tensor(arrays) then arrays = { x = arrays } end
-  local x, class, labels = first_of(arrays, EXAMPLES), first_of(arrays, CLASSES), first_of(arrays, LABELS)
-  if not x then return nil, unnamed(path, arrays) end
+  local found, message = data.arrays(opts.path("npy", path))
+  if not found then return nil, message end
+  if core.is_tensor(found) then found = { x = found } end
+  local parts, trouble = opts.try(parts_of, found) -- one that no tensor holds is an error
+  if not parts then return nil, trouble end
+  local x, class, labels = parts.x, parts.class, parts.labels
+  if not x then return nil, unnamed(path, found) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
   local made, why = opts.try(function()
     return set.new { x = x, class = class or labels and core.whole("label", labels) + 1, name = path }

@@ -1,4 +1,5 @@
 -- Bare tensors as safetensors files: d.save and d.load.
+local arrays = require "diffusion.arrays"
 local core = require "diffusion.core"
 local header = require "diffusion.hub.header"
 local opts = require "diffusion.opts"
@@ -8,10 +9,12 @@ local files = {}
 local WRITTEN = { f32 = "F32", f64 = "F64", f16 = "F16", bf16 = "BF16", u8 = "U8", i64 = "I64" }
 
 -- The format's types as the core's kinds; integers without a tensor type of their own are
--- widened to i64, BOOL to u8.
+-- widened to i64, BOOL to u8, numbers of 8 bits to f16, or f32 where those are powers of two alone.
 local READ = {
   F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", U8 = "u8", I64 = "i64",
-  BOOL = "bool", I8 = "i8", I16 = "i16", U16 = "u16", I32 = "i32", U32 = "u32",
+  BOOL = "bool", I8 = "i8", I16 = "i16", U16 = "u16", I32 = "i32", U32 = "u32", U64 = "u64",
+  F8_E4M3 = "f8_e4m3", F8_E5M2 = "f8_e5m2", F8_E4M3FNUZ = "f8_e4m3fnuz", F8_E5M2FNUZ = "f8_e5m2fnuz",
+  F8_E8M0 = "f8_e8m0",
 }
 
 local function check_tensors(tensors)
@@ -55,18 +58,22 @@ function files.save(path, tensors, metadata)
   return core.write_file(path, parts)
 end
 
+-- The header has been held against the file: what still fails is no tensor's shape, or its value.
 local function read_tensor(file, t)
-  local kind = READ[t.dtype]
-  if not kind then
-    return nil, ("safetensors: tensor %q is of type %s, which is not read"):format(t.name, t.dtype)
+  local kind, why = READ[t.dtype], nil
+  if kind then
+    local x, message = file:tensor(kind, t.shape, t.offset)
+    if x then return x end
+    why = message
   end
-  local x, message = file:tensor(kind, t.shape, t.offset)
-  if not x then return nil, ("safetensors: tensor %q: %s"):format(t.name, message) end
-  return x
+  return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment
 --- allow, so a large one costs nothing until it is used; writing to them doesn't change it.
+--- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't
+--- be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its
+--- name is an error.
 ---@param path string
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
@@ -75,13 +82,9 @@ function files.load(path)
   if not file then return nil, message end
   local list, metadata = header.read(file)
   if not list then return nil, ("%s: %s"):format(path, metadata) end
-  local tensors = {}
-  for _, t in ipairs(list) do
-    local x, why = read_tensor(file, t)
-    if not x then return nil, ("%s: %s"):format(path, why) end
-    tensors[t.name] = x
-  end
-  return tensors, metadata
+  local all = {}
+  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
+  return arrays.named(path, all), metadata
 end
 
 return files

@@ -91,7 +91,8 @@ end
 function opts.nearest(word, names)
   local best, least = nil, math.max(1, #word // 3) + 1
   for _, name in ipairs(names) do
-    local n = distance(word, name)
+    local apart = math.abs(#word - #name) -- at least as many letters are added or left out
+    local n = apart < least and distance(word, name) or apart
     if n < least then best, least = name, n end
   end
   return best

@@ -44,6 +44,10 @@ return {
       { type = "diffusion.adamw", text = "self" },
     },
   },
+  ["array"] = {
+    signature = "array",
+    text = "An array in a file whose numbers can't be computed with: pairs lists it, with what it is.",
+  },
   ["batches"] = {
     signature = "batches",
     text = "A walk over a set; the state of it is its step.",
@@ -228,12 +232,12 @@ return {
   },
   ["d.data.arrays"] = {
     signature = "d.data.arrays(path)",
-    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.",
+    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message" },
+      { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -1037,7 +1041,7 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path)",
-    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it.",
+    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
     params = {
       { name = "path", type = "string" },
     },

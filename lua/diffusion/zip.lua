@@ -10,6 +10,12 @@ local function fail(format, ...)
   error({ message = "zip: " .. format:format(...) }, 0)
 end
 
+local function answer(fine, value)
+  if fine then return value end
+  if type(value) ~= "table" then error(value, 0) end
+  return nil, value.message
+end
+
 local function text_at(file, offset, bytes)
   local text, message = file:text(offset, bytes)
   return text or fail("%s", message)
@@ -97,37 +103,80 @@ local function read_entry(text, at, file)
   return e, stop
 end
 
---- Reads a zip file's directory.
----@param file table a mapped file (core.map)
----@return table|nil entries list of { name, bytes, packed, method, crc, offset }, in the file's order
----@return string|nil message
-function zip.read(file)
-  local function work()
-    local count, bytes, offset = directory_place(file)
-    local text, at, entries = text_at(file, offset, bytes), 1, {}
-    for k = 1, count do entries[k], at = read_entry(text, at, file) end
-    return entries
-  end
-  local fine, entries = pcall(work)
-  if fine then return entries end
-  if type(entries) ~= "table" then error(entries, 0) end
-  return nil, entries.message
-end
-
-local function unpacked(file, e)
+-- Where an entry's bytes lie, by the header in front of them.
+local function find_bytes(file, e)
   local front = text_at(file, e.offset, 30)
   if front:sub(1, 4) ~= LOCAL then fail("entry %q isn't at byte %d", e.name, e.offset) end
   local n, n_extra = ("<I2I2"):unpack(front, 27)
   if text_at(file, e.offset + 30, n) ~= e.name then
     fail("entry %q has another name at byte %d", e.name, e.offset)
   end
-  local from = e.offset + 30 + n + n_extra
+  e.from = e.offset + 30 + n + n_extra
+end
+
+-- Each entry has its name and its place to itself, before the directory: what entries inflate to is bounded
+-- by the file's size.
+local function check_places(entries, directory)
+  local sorted, named = table.move(entries, 1, #entries, 1, {}), {}
+  for _, e in ipairs(entries) do
+    if named[e.name] then fail("two entries are named %q", e.name) end
+    named[e.name] = true
+  end
+  table.sort(sorted, function(a, b) return a.offset < b.offset end)
+  for k, e in ipairs(sorted) do
+    local after = sorted[k + 1]
+    local stop = after and after.offset or directory
+    if e.from + e.packed > stop then
+      fail("entry %q lies at bytes %d to %d, over %s at %d", e.name, e.offset, e.from + e.packed,
+        after and ("entry %q"):format(after.name) or "the directory", stop)
+    end
+  end
+end
+
+--- Reads a zip file's directory.
+---@param file table a mapped file (core.map)
+---@return table|nil entries list of { name, bytes, packed, method, crc, offset, from }, in the file's order
+---@return string|nil message
+function zip.read(file)
+  local function work()
+    local count, bytes, offset = directory_place(file)
+    local text, at, entries = text_at(file, offset, bytes), 1, {}
+    for k = 1, count do
+      entries[k], at = read_entry(text, at, file)
+      find_bytes(file, entries[k])
+    end
+    check_places(entries, offset)
+    return entries
+  end
+  return answer(pcall(work))
+end
+
+local function checked(e, value, message)
+  if not value then fail("entry %q: %s", e.name, message) end
+  return value
+end
+
+local function check_crc(e, crc)
+  if crc ~= e.crc then fail("entry %q is damaged (checksum)", e.name) end
+end
+
+local function unpacked(file, e)
   local part, message
-  if e.method == 0 then part, message = file:part(from, e.bytes)
-  else part, message = file:inflate(from, e.packed, e.bytes) end
-  if not part then fail("entry %q: %s", e.name, message) end
-  if part:crc() ~= e.crc then fail("entry %q is damaged (checksum)", e.name) end
+  if e.method == 0 then part, message = file:part(e.from, e.bytes)
+  else part, message = file:inflate(e.from, e.packed, e.bytes) end
+  check_crc(e, checked(e, part, message):crc())
   return part
+end
+
+local function front(file, e, bytes)
+  if e.method == 0 then return checked(e, file:text(e.from, bytes)) end
+  return checked(e, file:front(e.from, e.packed, bytes))
+end
+
+local function verified(file, e)
+  if e.method == 0 then check_crc(e, checked(e, file:part(e.from, e.bytes)):crc())
+  else check_crc(e, checked(e, file:inflated_crc(e.from, e.packed, e.bytes))) end
+  return true
 end
 
 --- An entry's bytes: a window on the file if it is stored, inflated memory if not; the
@@ -136,11 +185,21 @@ end
 ---@param entry table of zip.read
 ---@return table|nil part as a mapped file
 ---@return string|nil message
-function zip.open(file, entry)
-  local fine, part = pcall(unpacked, file, entry)
-  if fine then return part end
-  if type(part) ~= "table" then error(part, 0) end
-  return nil, part.message
-end
+function zip.open(file, entry) return answer(pcall(unpacked, file, entry)) end
+
+--- The first bytes of an entry, before room is made for the rest.
+---@param file table the mapped file
+---@param entry table of zip.read
+---@param bytes integer no more than entry.bytes
+---@return string|nil text
+---@return string|nil message
+function zip.front(file, entry, bytes) return answer(pcall(front, file, entry, bytes)) end
+
+--- Is an entry whole, by its checksum? Nothing of it is kept.
+---@param file table the mapped file
+---@param entry table of zip.read
+---@return true|nil whole
+---@return string|nil message
+function zip.verify(file, entry) return answer(pcall(verified, file, entry)) end
 
 return zip

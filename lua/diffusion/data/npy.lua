@@ -1,16 +1,15 @@
--- NumPy's files: .npy, one array, and .npz, a zip of them. Little-endian numbers in
--- versions 1 to 3 of the format; arrays in Fortran's order come out as permuted windows.
+-- NumPy's files: .npy, one array, and .npz, a zip of them, in versions 1 to 3 of the format. Arrays in
+-- Fortran's order come out as permuted windows. What a header says is held against the bytes that are
+-- there before room is made for any.
+local arrays = require "diffusion.arrays"
 local core = require "diffusion.core"
+local literal = require "diffusion.data.literal"
+local types = require "diffusion.data.npy_type"
 local zip = require "diffusion.zip"
 
 local npy = {}
 
--- NumPy's types as the core's (core.map's file:tensor); those without a tensor type of
--- their own are widened to i64, bool to u8.
-local KIND = {
-  f2 = "f16", f4 = "f32", f8 = "f64", u1 = "u8", i8 = "i64",
-  i1 = "i8", i2 = "i16", i4 = "i32", u2 = "u16", u4 = "u32", b1 = "bool",
-}
+local LONGEST = 1 << 20 -- of a header
 
 local function fail(format, ...)
   error({ message = "npy: " .. format:format(...) }, 0)
@@ -23,48 +22,67 @@ local function caught(work, ...)
   return nil, value.message
 end
 
+-- What stands behind a call that gives nil and a message, as an error.
+local function got(value, message)
+  if value == nil then error({ message = message }, 0) end
+  return value
+end
+
+-- ---- the header ----------------------------------------------------------------------------
+
+-- A source is where an array's bytes come from: {bytes = how many, text = function(n) the first n, name =,
+-- file = function() the whole as a mapped file, verify = function() is it whole?}.
+
 -- Where the header's text lies: "\x93NUMPY" major minor length.
-local function header_place(file)
-  if file:size() < 10 then fail("file holds %d bytes, not even a header", file:size()) end
-  local magic, major = file:text(0, 6), file:text(6, 1):byte()
-  if magic ~= "\x93NUMPY" then fail("doesn't begin with \\x93NUMPY") end
+local function header_place(source)
+  if source.bytes < 10 then fail("file holds %d bytes, not even a header", source.bytes) end
+  local front = source.text(math.min(12, source.bytes))
+  local major = front:byte(7)
+  if front:sub(1, 6) ~= "\x93NUMPY" then fail("doesn't begin with \\x93NUMPY") end
   if major < 1 or major > 3 then fail("version %d of the format; 1 to 3 are read", major) end
   local wide = major > 1
-  if wide and file:size() < 12 then fail("file holds %d bytes, not even a header", file:size()) end
-  local length = (wide and "<I4" or "<I2"):unpack(file:text(8, wide and 4 or 2))
-  local from = wide and 12 or 10
-  if length > file:size() - from then fail("header says %d bytes, file holds %d", length, file:size()) end
+  if wide and #front < 12 then fail("file holds %d bytes, not even a header", source.bytes) end
+  local from, length = wide and 12 or 10, (wide and "<I4" or "<I2"):unpack(front, 9)
+  if length > source.bytes - from then fail("header says %d bytes, file holds %d", length, source.bytes) end
+  if length > LONGEST then fail("header says %d bytes, more than the %d that are read", length, LONGEST) end
   return from, length
 end
 
-local function read_shape(text)
-  local shape = {}
-  for word in (text .. ","):gmatch "([^,]*)," do
-    local digits = word:match "^%s*(%d+)L?%s*$"
-    if digits then shape[#shape + 1] = math.tointeger(tonumber(digits)) or fail("size %s overflows", digits)
-    elseif word:find "%S" then fail("shape (%s) has a size that is no whole number", text) end
+local function read_shape(list)
+  for _, size in ipairs(list) do
+    if math.type(size) ~= "integer" or size < 0 then fail("shape has a size that is no whole number of 0 or more") end
   end
-  return shape
+  return table.move(list, 1, #list, 1, {})
 end
 
--- The header is a dictionary as Python writes it, of three members in any order.
+-- The header is a dictionary of three members.
 local function read_header(text)
-  local body = text:match "^%s*{(.*)}%s*$"
-  if not body then fail("header isn't a dictionary") end
-  local descr = body:match "'descr'%s*:%s*'([^']*)'"
-  local order = body:match "'fortran_order'%s*:%s*(%a+)"
-  local shape = body:match "'shape'%s*:%s*%(([^()]*)%)"
-  if not descr and body:find "'descr'%s*:%s*%[" then fail("records of several fields are not read") end
-  if not (descr and shape and (order == "True" or order == "False")) then
+  local value, message = literal.read(text)
+  if value == nil then fail("%s", message) end
+  if type(value) ~= "table" or value.kind ~= "dictionary" then fail("header isn't a dictionary") end
+  local m = value.members
+  if m.descr == nil or type(m.fortran_order) ~= "boolean" or type(m.shape) ~= "table" or m.shape.kind ~= "tuple" then
     fail("header lacks its descr, its fortran_order or its shape")
   end
-  local sign, kind = descr:match "^([<>|=]?)(%a%d+)$"
-  if sign == ">" and kind:sub(2) ~= "1" then fail("big-endian numbers (%s) are not read", descr) end
-  if not KIND[kind] then
-    fail("type %s is not read; bool, 8 to 32-bit integers, int64 and floats are", descr)
-  end
-  return KIND[kind], read_shape(shape), order == "True"
+  local told = types.of(m.descr)
+  if not told then fail("type %s isn't one of NumPy's", type(m.descr) == "string" and m.descr or "of elements") end
+  return told, read_shape(m.shape), m.fortran_order
 end
+
+local function shape_text(shape) return "[" .. table.concat(shape, ",") .. "]" end
+
+-- The bytes that follow the header must be the array's; those of objects, which Python alone reads, may be any.
+local function check_size(told, shape, room)
+  if told.objects then return end
+  local bytes = told.width
+  for _, size in ipairs(shape) do
+    if size > 0 and bytes > math.maxinteger // size then fail("%s of %s is too large", shape_text(shape), told.name) end
+    bytes = bytes * size
+  end
+  if bytes ~= room then fail("%s takes %d bytes, file holds %d for it", shape_text(shape), bytes, room) end
+end
+
+-- ---- the array -----------------------------------------------------------------------------
 
 local function reversed(list)
   local out = {}
@@ -72,20 +90,38 @@ local function reversed(list)
   return out
 end
 
-local function read(file)
-  local from, length = header_place(file)
-  local kind, shape, fortran = read_header(file:text(from, length))
-  local x, message = file:tensor(kind, fortran and reversed(shape) or shape, from + length, true)
-  if not x then fail("%s", message) end
+local function unread(source, told, shape, why)
+  got(source.verify())
+  return arrays.unread(source.name, told.name, shape, why)
+end
+
+local function read(source)
+  local from, length = header_place(source)
+  local told, shape, fortran = read_header(source.text(from + length):sub(from + 1))
+  check_size(told, shape, source.bytes - from - length)
+  if not told.kind then return unread(source, told, shape) end
+  local x, message = got(source.file()):tensor(told.kind, fortran and reversed(shape) or shape, from + length, true,
+    told.big)
+  if not x then return unread(source, told, shape, message) end
   if not fortran or #shape < 2 then return x end
   local order = {}
   for i = 1, #shape do order[i] = #shape + 1 - i end
   return x:permute(order)
 end
 
+-- ---- files ---------------------------------------------------------------------------------
+
 local function named(path, value, message)
   if value == nil then return nil, path .. ": " .. message end
   return value
+end
+
+-- The one array of a file.
+local function read_one(path, file)
+  local x = read { name = path:match "[^/]*$", bytes = file:size(), text = function(n) return got(file:text(0, n)) end,
+    file = function() return file end, verify = function() return true end }
+  if arrays.is_unread(x) then fail("%s", tostring(x)) end
+  return x
 end
 
 --- Reads a .npy file.
@@ -95,21 +131,31 @@ end
 function npy.load(path)
   local file, message = core.map(path)
   if not file then return nil, message end
-  return named(path, caught(read, file))
+  return named(path, caught(read_one, path, file))
 end
 
-local function read_all(file)
-  local entries, message = zip.read(file)
-  if not entries then error({ message = message }, 0) end
-  local arrays = {}
-  for _, e in ipairs(entries) do
-    local part, why = zip.open(file, e)
-    if not part then error({ message = why }, 0) end
-    local x, trouble = caught(read, part)
-    if not x then error({ message = ("entry %q: %s"):format(e.name, trouble) }, 0) end
-    arrays[e.name:gsub("%.npy$", "")] = x
+local function entry_source(file, e, name)
+  return { name = name, bytes = e.bytes, text = function(n) return got(zip.front(file, e, n)) end,
+           file = function() return zip.open(file, e) end, verify = function() return zip.verify(file, e) end }
+end
+
+-- An array of a zip; what isn't named as one is listed as what it is.
+local function read_entry(file, e, name)
+  if name ~= e.name then return read(entry_source(file, e, name)) end
+  got(zip.verify(file, e))
+  return arrays.unread(name, "file", { e.bytes }, "which is no array")
+end
+
+local function read_all(path, file)
+  local all = {}
+  for _, e in ipairs(got(zip.read(file))) do
+    local name = e.name:match "^(.*)%.npy$" or e.name
+    if all[name] then error({ message = ("zip: two entries are named %q"):format(name) }, 0) end
+    local x, why = caught(read_entry, file, e, name)
+    if not x then error({ message = ("entry %q: %s"):format(e.name, why) }, 0) end
+    all[name] = x
   end
-  return arrays
+  return arrays.named(path, all)
 end
 
 --- Reads a .npz file, compressed or not.
@@ -119,7 +165,7 @@ end
 function npy.load_all(path)
   local file, message = core.map(path)
   if not file then return nil, message end
-  return named(path, caught(read_all, file))
+  return named(path, caught(read_all, path, file))
 end
 
 return npy

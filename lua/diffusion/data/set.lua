@@ -112,7 +112,9 @@ function Batches:load_state(state)
     end
   end
   local step, seed = math.tointeger(state.step), math.tointeger(state.seed)
-  if not (step and seed) or step < 0 then return nil, "batches: the state has no step or no seed" end
+  if not (step and seed) or step < 0 or step > 1 << 53 then
+    return nil, "batches: the state has no step or no seed"
+  end
   self.step, self.seed, self._kept = step, seed, {}
   return true
 end

@@ -7,10 +7,11 @@ local header = {}
 local MOST = 100000000 -- bytes of a header, the format's own limit
 local RANK = 16
 
---- Bytes of an element, for the format's types of whole bytes.
-header.bytes = {
-  BOOL = 1, U8 = 1, I8 = 1, F8_E5M2 = 1, F8_E4M3 = 1, F8_E8M0 = 1, F8_E4M3FNUZ = 1, F8_E5M2FNUZ = 1,
-  I16 = 2, U16 = 2, F16 = 2, BF16 = 2, I32 = 4, U32 = 4, F32 = 4, C64 = 8, F64 = 8, I64 = 8, U64 = 8,
+-- Bits of an element of each of the format's types.
+local BITS = {
+  BOOL = 8, U8 = 8, I8 = 8, F8_E5M2 = 8, F8_E4M3 = 8, F8_E8M0 = 8, F8_E4M3FNUZ = 8, F8_E5M2FNUZ = 8,
+  I16 = 16, U16 = 16, F16 = 16, BF16 = 16, I32 = 32, U32 = 32, F32 = 32, C64 = 64, F64 = 64, I64 = 64, U64 = 64,
+  F4 = 4, F6_E2M3 = 6, F6_E3M2 = 6,
 }
 
 -- Raised and caught in here only: a table, so that no error of Lua's own is taken for one.
@@ -163,16 +164,16 @@ end
 -- ---- what the numbers must satisfy -----------------------------------------------------
 
 local function bytes_of(t)
-  local width = header.bytes[t.dtype]
-  if not width then fail("tensor %q is of type %q, which is not read", t.name, t.dtype) end
-  local n = width
+  local n = BITS[t.dtype]
+  if not n then fail("tensor %q is of type %q, which the format doesn't have", t.name, t.dtype) end
   for _, size in ipairs(t.shape) do
     if size > 0 and n > math.maxinteger // size then
       fail("tensor %q of shape [%s] overflows", t.name, table.concat(t.shape, ","))
     end
     n = n * size
   end
-  return n
+  if n % 8 ~= 0 then fail("tensor %q, %s [%s], ends within a byte", t.name, t.dtype, table.concat(t.shape, ",")) end
+  return n // 8
 end
 
 local function check_layout(tensors, room)

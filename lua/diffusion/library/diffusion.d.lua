@@ -13,6 +13,10 @@ local d = {}
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
 
+--- An array in a file whose numbers can't be computed with: pairs lists it, with what it is.
+---@class diffusion.array
+local array = {}
+
 --- A walk over a set; the state of it is its step.
 ---@class diffusion.batches
 ---@field step integer batches given so far; can be set
@@ -301,8 +305,10 @@ function d.cross_entropy(x, class, over) end
 d.data = {}
 
 --- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
+--- Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are
+--- listed by pairs, with dtype() and shape(); asking for one by its name is an error.
 ---@param path string
----@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message
+---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function d.data.arrays(path) end
 
@@ -854,7 +860,10 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
---- so a large one costs nothing until it is used; writing to them doesn't change it.
+--- so a large one costs nothing until it is used; writing to them doesn't change it. Other
+--- integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of
+--- types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with
+--- dtype() and shape(); asking for one by its name is an error.
 ---@param path string
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message

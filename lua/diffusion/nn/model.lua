@@ -153,8 +153,12 @@ function model.each(state)
   end
 end
 
+local function shape_text(p)
+  return core.is_tensor(p) and opts.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
+end
+
 --- What keeps a state from being that of a set of parameters, as a sentence, or nil.
----@param parameters function iterator of name, tensor
+---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
 function model.mismatch(parameters, state)
@@ -162,9 +166,9 @@ function model.mismatch(parameters, state)
   for name, p in parameters do
     known[name], names[#names + 1] = true, name
     local x = state[name]
-    if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, opts.shape_text(p)) end
-    if opts.shape_text(x) ~= opts.shape_text(p) then
-      return ("state: '%s' is %s, but the model's is %s"):format(name, opts.shape_text(x), opts.shape_text(p))
+    if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, shape_text(p)) end
+    if opts.shape_text(x) ~= shape_text(p) then
+      return ("state: '%s' is %s, but the model's is %s"):format(name, opts.shape_text(x), shape_text(p))
     end
   end
   for name in pairs(state) do
@@ -282,6 +286,19 @@ function meta.__tostring(m)
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
+end
+
+--- Raises unless a state has just the parameters of a network under a root, of the same shapes.
+--- Nothing is allocated for their values.
+---@param root any a layer or a module
+---@param state table<string, any>
+function model.check_state(root, state)
+  local list, i = opts.relay(core.parameters, module.layers(root)), 0
+  local trouble = model.mismatch(function()
+    i = i + 1
+    if list[i] then return table.unpack(list[i]) end
+  end, state)
+  if trouble then opts.fail("%s", trouble) end
 end
 
 --- Packs every parameter under a root into one named vector and gives each its first value,

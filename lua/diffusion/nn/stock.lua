@@ -5,23 +5,61 @@ local model = require "diffusion.nn.model"
 
 local stock = {}
 
--- A network by its checked options, which are its config.
-local function build(kind, o)
+local WIDEST = 1 << 20 -- of any size: no product of them overflows 63 bits
+local function size(default, least) return { "integer", default = default, min = least or 1, max = WIDEST } end
+local function blocks(default) return { "integer", default = default, min = 1, max = 100000 } end
+local classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1 }
+
+-- By name: {rules, blocks = the option that says how many there are, lists = {name, entries at least}}.
+local families = {}
+
+-- A list of sizes.
+local function whole_list(network, name, list, least)
+  local out = {}
+  for i = 1, #list do
+    out[i] = math.tointeger(list[i])
+    if not out[i] or out[i] < 1 or out[i] > WIDEST then
+      opts.fail("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s%s)",
+        network, name, opts.shown(list[i]), out[i] and out[i] > WIDEST and ", more than " .. WIDEST or "")
+    end
+  end
+  if #out < least then
+    opts.fail("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", network, name, least, #out)
+  end
+  return out
+end
+
+-- A block has a tensor at least, so a file's tensors bound the blocks of the network that it describes.
+local function check_blocks(kind, o, state)
+  local name, n = families[kind].blocks, 0
+  for _ in pairs(state) do n = n + 1 end
+  if o[name] > n then
+    opts.fail("the %s that is described has %s = %d, but the file holds %d tensors", kind, name, o[name], n)
+  end
+end
+
+-- A network by its options, which, checked, are its config; for the values of `state` alone, if there is one.
+local function build(kind, options, state)
+  local family = families[kind]
+  local o = opts.check(kind, options, family.rules)
+  for _, list in ipairs(family.lists) do o[list[1]] = whole_list(kind, list[1], o[list[1]], list[2]) end
+  if state then check_blocks(kind, o, state) end
   local root = opts.relay(core.layer[kind], o)
+  if state then model.check_state(root, state) end
   local config = { kind = kind }
   for name, value in pairs(o) do config[name] = value end
   return model.model(root, config)
 end
 
-local mlp_rules = {
-  dim = { "integer", default = 2, min = 1 },
-  hidden = { "integer", default = 128, min = 2 },
-  depth = { "integer", default = 4, min = 1 },
-  classes = { "integer", default = 0, min = 0 },
+families.mlp = { blocks = "depth", lists = {}, rules = {
+  dim = size(2),
+  hidden = size(128, 2),
+  depth = blocks(4),
+  classes = classes,
   outputs = { "integer", default = 1, min = 1, max = 2 },
   self_condition = { "boolean" },
   recompute = { "boolean" },
-}
+} }
 
 --- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
 --- embedding.
@@ -32,37 +70,22 @@ local mlp_rules = {
 ---@return diffusion.model
 ---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
 --- print(model(d.randn(8, 2), 500))
-function stock.mlp(options) return build("mlp", opts.check("mlp", options, mlp_rules)) end
+function stock.mlp(options) return build("mlp", options) end
 
-local unet_rules = {
+families.unet = { blocks = "blocks", lists = { { "image", 3 }, { "mult", 1 }, { "attention", 0 } }, rules = {
   image = { "table", required = true },
-  channels = { "integer", default = 32, min = 2 },
+  channels = size(32, 2),
   mult = { "table", default = { 1, 2, 2 } },
-  blocks = { "integer", default = 2, min = 1 },
+  blocks = blocks(2),
   attention = { "table", default = {} },
-  classes = { "integer", default = 0, min = 0 },
+  classes = classes,
   outputs = { "integer", default = 1, min = 1, max = 2 },
   dropout = { "number", default = 0, min = 0, below = 1 },
-  heads = { "integer", default = 1, min = 1 },
-  groups = { "integer", min = 1 },
+  heads = size(1),
+  groups = size(),
   self_condition = { "boolean" },
   recompute = { "boolean" },
-}
-
-local function whole_list(network, name, list, least)
-  local out = {}
-  for i = 1, #list do
-    out[i] = math.tointeger(list[i])
-    if not out[i] or out[i] < 1 then
-      opts.fail("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s)",
-        network, name, tostring(list[i]))
-    end
-  end
-  if #out < least then
-    opts.fail("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", network, name, least, #out)
-  end
-  return out
-end
+} }
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention where asked for and in the middle, predicting C channels. Other H and W may be
@@ -75,26 +98,21 @@ end
 ---  the way back, the same bits in less memory and a third more time}
 ---@return diffusion.model
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
-function stock.unet(options)
-  local o = opts.check("unet", options, unet_rules)
-  o.image, o.mult = whole_list("unet", "image", o.image, 3), whole_list("unet", "mult", o.mult, 1)
-  o.attention = whole_list("unet", "attention", o.attention, 0)
-  return build("unet", o)
-end
+function stock.unet(options) return build("unet", options) end
 
-local dit_rules = {
+families.dit = { blocks = "depth", lists = { { "image", 3 } }, rules = {
   image = { "table", required = true },
-  patch = { "integer", default = 2, min = 1 },
-  width = { "integer", default = 128, min = 4 },
-  heads = { "integer", default = 4, min = 1 },
-  depth = { "integer", default = 4, min = 1 },
-  ratio = { "integer", default = 4, min = 1 },
-  classes = { "integer", default = 0, min = 0 },
+  patch = size(2),
+  width = size(128, 4),
+  heads = size(4),
+  depth = blocks(4),
+  ratio = size(4),
+  classes = classes,
   outputs = { "integer", default = 1, min = 1, max = 2 },
   dropout = { "number", default = 0, min = 0, below = 1 },
   self_condition = { "boolean" },
   recompute = { "boolean" },
-}
+} }
 
 --- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with
 --- fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales
@@ -108,22 +126,18 @@ local dit_rules = {
 ---@return diffusion.model
 ---@usage local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }
 --- print(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))
-function stock.dit(options)
-  local o = opts.check("dit", options, dit_rules)
-  o.image = whole_list("dit", "image", o.image, 3)
-  return build("dit", o)
-end
+function stock.dit(options) return build("dit", options) end
 
-local kinds = { mlp = stock.mlp, unet = stock.unet, dit = stock.dit }
-
---- The network of a config (see model:config), with first values.
+--- The network of a config (see model:config), for a file's values: an error, and nothing is allocated for
+--- them, where the file's tensors aren't just those of the network.
 ---@param config table
+---@param state table<string, any> the file's tensors
 ---@return diffusion.model|nil model nil for a network composed in Lua
 ---@return string|nil message why
-function stock.from_config(config)
+function stock.from_config(config, state)
   local o = {}
   for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
-  if kinds[config.kind] then return kinds[config.kind](o) end
+  if families[config.kind] then return build(config.kind, o, state) end
   if config.kind == "module" then
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
       .. "model:load(path)"):format(tostring(config.name))

@@ -134,6 +134,7 @@ local function dpmpp_3m(denoise, process, opts)
   end
 end
 
+local two, three = { m = { "h" }, h = {} }, { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} }
 local form_rule = { one_of = { "midpoint", "heun" }, default = "midpoint" }
 
 return {
@@ -145,11 +146,11 @@ return {
   dpmpp_3s = { make = dpmpp_3s, source = 'Lu et al. 2022, "DPM-Solver++", in three evaluations',
     order = 3, evaluations = 3 },
   dpmpp_2m = { make = dpmpp_2m, source = 'Lu et al. 2022, "DPM-Solver++", algorithm 2',
-    order = 2, rules = order.rules { form = form_rule } },
+    order = 2, remembers = two, rules = order.rules { form = form_rule } },
   dpmpp_2m_inversion = { make = dpmpp_2m_inversion, source = "dpmpp_2m backwards, from data to noise",
-    order = 2, upward = true,
+    order = 2, upward = true, remembers = two,
     rules = order.rules { form = form_rule } },
   dpmpp_3m = { make = dpmpp_3m,
     source = 'Lu et al. 2022, "DPM-Solver++", three values, their second difference mended',
-    order = 3, rules = order.rules { form = form_rule, d2 = { "number", default = 2 } } },
+    order = 3, remembers = three, rules = order.rules { form = form_rule, d2 = { "number", default = 2 } } },
 }

@@ -82,9 +82,9 @@ return {
   dpmpp_sde = { make = dpmpp_sde, source = "k-diffusion, after Lu et al. 2022, SDE-DPM-Solver++",
     order = 1, evaluations = 2, stochastic = true, rules = rules() },
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
-    order = 1, stochastic = true,
+    order = 1, stochastic = true, remembers = { m = { "h" }, h = {} },
     rules = rules { form = { one_of = { "midpoint", "heun" }, default = "midpoint" } } },
   dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, its second difference mended",
-    order = 1, stochastic = true,
+    order = 1, stochastic = true, remembers = { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} },
     rules = rules { d2 = { "number", default = 2 } } },
 }

@@ -9,6 +9,7 @@
 --   signal       it can't start where x holds no signal (a = 0)
 --   upward       it walks from s to t: from the data to noise
 --   pair         it goes on from x0 and eps alone, so these may be of two answers
+--   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
 --   whole        it chooses its own steps within a pair: one pair by default
 local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"

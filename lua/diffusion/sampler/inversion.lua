@@ -66,7 +66,7 @@ end
 return {
   ddim_inversion = { make = ddim_inversion,
     source = 'Song et al. 2021, "Denoising diffusion implicit models", sec. 4.3',
-    order = 1, upward = true, rules = {
+    order = 1, upward = true, remembers = { residual = {} }, rules = {
     at = { one_of = { "s", "t" }, default = "s" }, exact = { "boolean", default = false },
     tolerance = { "number", default = 1e-6, above = 0 }, iterations = { "integer", default = 100, min = 1 },
   } },

@@ -22,7 +22,7 @@ end
 
 return {
   lms = { make = lms, source = "Adams and Bashforth on Karras et al. 2022, eq. 1",
-    order = 4, signal = true, rules = {
+    order = 4, signal = true, remembers = { past = {} }, rules = {
     order = { "integer", default = 4, min = 1, max = 4 }, final = { "boolean", default = false },
   } },
 }

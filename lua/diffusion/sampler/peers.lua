@@ -157,7 +157,8 @@ local function with_threshold(solver)
   local rules = { ratio = { "number", default = 0.995, min = 0, max = 1 },
                   most = { "number", default = 1, above = 0 } }
   for name, rule in pairs(solver.rules) do rules[name] = rule end
-  return { make = capped(solver.make), order = solver.order, upward = solver.upward, rules = rules }
+  return { make = capped(solver.make), order = solver.order, upward = solver.upward, remembers = solver.remembers,
+           rules = rules }
 end
 
 local clip = { clip = { "number", above = 0 } }
@@ -170,10 +171,11 @@ return {
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn.rules },
-  ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0 },
-  ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true,
+  ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
                                           rules = { skipped = { "table", required = true } } },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
+                                            remembers = { past = {} },
                                             rules = order.rules {} },
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),

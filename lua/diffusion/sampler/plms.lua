@@ -75,9 +75,9 @@ end
 
 return {
   plms = { make = plms, source = "Liu et al. 2022 (PNDM), eq. 12",
-    order = 2, signal = true, rules = {
+    order = 2, signal = true, remembers = { past = {} }, rules = {
     start = { one_of = { "heun", "runge_kutta" }, default = "heun" }, of = { one_of = { "eps", "v" }, default = "eps" },
   } },
   ipndm = { make = ipndm, source = "diffusers, after Liu et al. 2022 (PNDM)",
-    order = 2, signal = true },
+    order = 2, signal = true, remembers = { past = {} } },
 }

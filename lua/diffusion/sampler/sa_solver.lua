@@ -62,7 +62,8 @@ end
 
 return {
   sa_solver = { make = sa_solver, source = "Xue et al. 2023, algorithm 1",
-    order = 1, stochastic = true, rules = order.rules {
+    order = 1, stochastic = true,
+    remembers = { past = {}, x = { "t", "tau", "past" }, t = {}, tau = {}, fresh = {} }, rules = order.rules {
     predictor = { "integer", default = 2, min = 1, max = 4 }, corrector = { "integer", default = 2, min = 0, max = 4 },
     tau = { "number|function", default = 1, min = 0 }, variant = { one_of = { "adams", "bh1" }, default = "adams" },
   } },

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local container = require "diffusion.container"
 local opts = require "diffusion.opts"
+local memory = require "diffusion.sampler.memory"
 local noise = require "diffusion.sampler.noise"
 
 local saved = {}
@@ -27,11 +28,38 @@ local function packed(value, name, tensors)
   return { entries = entries }
 end
 
-local function unpacked(told, tensors)
-  if told.tensor then return tensors[told.tensor]:clone() end
-  if not told.entries then return told.value end
+local function is_key(key) return type(key) == "string" or type(key) == "number" and key == key end
+
+local function check_told(fine, what, name)
+  if not fine then opts.fail("its %s %s is damaged", what, name) end
+end
+
+-- What `packed` has told, or an error where a file tells something else. Tensors are the file's.
+local function unpacked(told, tensors, name)
+  check_told(type(told) == "table", "value", name)
+  if told.tensor ~= nil then
+    check_told(core.is_tensor(tensors[told.tensor]), "tensor", name)
+    return tensors[told.tensor]
+  end
+  if told.entries == nil then
+    check_told(type(told.value) ~= "table" and told.value ~= nil, "value", name)
+    return told.value
+  end
+  check_told(type(told.entries) == "table", "table", name)
   local out = {}
-  for _, entry in ipairs(told.entries) do out[entry[1]] = unpacked(entry[2], tensors) end
+  for _, entry in ipairs(told.entries) do
+    check_told(type(entry) == "table" and is_key(entry[1]), "table", name)
+    out[entry[1]] = unpacked(entry[2], tensors, ("%s.%s"):format(name, entry[1]))
+  end
+  return out
+end
+
+-- The same with tensors of the run's own, which outlive the scope that load is called in.
+local function owned(value)
+  if core.is_tensor(value) then return core.unscope(value:clone()) end
+  if type(value) ~= "table" then return value end
+  local out = {}
+  for k, v in pairs(value) do out[k] = owned(v) end
   return out
 end
 
@@ -81,14 +109,42 @@ function saved.save(run, path)
   return container.write(path, "run", tensors, facts)
 end
 
+local function is_pair(told)
+  return type(told) == "table" and type(told[1]) == "number" and type(told[2]) == "number"
+end
+
 local function same_grid(run, told)
+  if type(told) ~= "table" then return "its grid isn't in it" end
   if #told ~= #run.grid then return ("it has %d steps, this run has %d"):format(#told, #run.grid) end
   for i, step in ipairs(run.grid) do
+    if not is_pair(told[i]) then return ("its step %d is damaged"):format(i) end
     if told[i][1] ~= step[1] or told[i][2] ~= step[2] then
       return ("its step %d goes from t = %g to %g, this run's from %g to %g"):format(i, told[i][1], told[i][2],
         step[1], step[2])
     end
   end
+end
+
+-- The counters: how far it is, how much noise it has drawn (numbered in 32 bits), how often it has asked.
+local function trouble_of_counts(run, facts)
+  local most = { i = #run.grid, draws = 2 ^ 32 - 1, evaluations = 2 ^ 53 }
+  for _, name in ipairs { "i", "draws", "evaluations" } do
+    local n = facts[name]
+    if math.type(n) ~= "integer" or n < 0 or n > most[name] then
+      return ("its %s is %s, not a whole number in 0..%.0f"):format(name, opts.shown(n), most[name])
+    end
+  end
+  if math.type(facts.seed) == "integer" then return nil end
+  return ("its seed is %s, no whole number"):format(opts.shown(facts.seed))
+end
+
+-- The history as values, their tensors the file's, or nil and what is wrong with it.
+local function history_of(run, facts, tensors)
+  local history, message = opts.try(unpacked, facts.history, tensors, "history")
+  if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
+  local trouble = memory.trouble(run, history)
+  if trouble then return nil, trouble end
+  return history
 end
 
 -- What of the file isn't as this run has it; nil: nothing.
@@ -102,7 +158,7 @@ local function trouble_of(run, facts, x)
   if not x or x:dtype() ~= core.real or opts.shape_text(x) ~= run.shape then
     return ("x is %s, this run's is of %s %s"):format(opts.shown(x), core.real, run.shape)
   end
-  local trouble = same_grid(run, facts.grid)
+  local trouble = same_grid(run, facts.grid) or trouble_of_counts(run, facts)
   if not trouble and facts.levels ~= own.levels then
     trouble = ("its schedule %s has other levels than this run's of that name"):format(own.schedule)
   end
@@ -118,11 +174,11 @@ end
 function saved.load(run, path)
   local tensors, facts = container.read(opts.path("run:load", path), "run")
   if not tensors then return nil, facts end
-  local trouble = trouble_of(run, facts, tensors.x)
+  local trouble, history = trouble_of(run, facts, tensors.x), nil
+  if not trouble then history, trouble = history_of(run, facts, tensors) end
   if trouble then return nil, ("%s: %s"):format(path, trouble) end
+  rawset(run, "now", { x = owned(tensors.x), i = facts.i, drawn = facts.draws, history = owned(history) })
   for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
-  rawset(run, "now", { x = core.unscope(tensors.x:clone()), i = facts.i, drawn = facts.draws,
-                       history = unpacked(facts.history, tensors) })
   return true
 end
 

@@ -61,6 +61,7 @@ local function singlestep(kind)
   end
 end
 
+local remembers = { block = { "x", "t" }, x = {}, t = {} }
 local rules = {
   order = { "integer", default = 2, min = 1, max = 3 }, orders = { "table" },
   form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
@@ -69,7 +70,7 @@ local rules = {
 
 return {
   dpmpp_singlestep = { make = singlestep "x0", source = 'Lu et al. 2022, "DPM-Solver++", at levels of the grid',
-    order = 2, rules = rules },
+    order = 2, remembers = remembers, rules = rules },
   dpm_solver_singlestep = { make = singlestep "eps", source = 'Lu et al. 2022, "DPM-Solver", sec. 3.4',
-    order = 2, signal = true, rules = rules },
+    order = 2, signal = true, remembers = remembers, rules = rules },
 }

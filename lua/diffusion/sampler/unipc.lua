@@ -66,6 +66,7 @@ local function unipc(of)
   end
 end
 
+local remembers = { past = {}, used = {}, x = { "t", "used" }, t = {} }
 local rules = order_of.rules {
   order = { "integer", default = 2, min = 1, max = 3 },
   variant = { one_of = { "bh1", "bh2" }, default = "bh2" },
@@ -74,7 +75,7 @@ local rules = order_of.rules {
 
 return {
   unipc = { make = unipc "x0", source = "Zhao et al. 2023, algorithms 1 and 2, on x0",
-    order = 3, rules = rules },
+    order = 3, remembers = remembers, rules = rules },
   unipc_eps = { make = unipc "eps", source = "Zhao et al. 2023, algorithms 1 and 2, on eps",
-    order = 3, signal = true, rules = rules },
+    order = 3, signal = true, remembers = remembers, rules = rules },
 }

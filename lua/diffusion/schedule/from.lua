@@ -6,7 +6,7 @@ local opts = require "diffusion.opts"
 local schedule = {}
 
 local from_rules = {
-  T = { "integer", min = 1, max = 10000000 }, name = { "string" },
+  T = { "integer", min = 1, max = 1000000 }, name = { "string" },
   max_beta = { "number", above = 0, max = 1 },
 }
 local sigma_rules = {

@@ -61,6 +61,9 @@ function schedule.from_config(config)
     for key, value in pairs(config) do if key ~= "name" then o[key] = value end end
     return opts.try(schedule[config.name], o)
   end
+  if type(config.name) ~= "string" or type(config.vp) ~= "boolean" then
+    return nil, "the schedule's description lacks its name, or whether a^2 + s^2 is 1"
+  end
   return opts.try(core.schedule_columns, config.name, config.ln_signal, config.ln_noise, config.vp)
 end
 

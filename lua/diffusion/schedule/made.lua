@@ -5,7 +5,7 @@ local opts = require "diffusion.opts"
 local made = { config_of = setmetatable({}, { __mode = "k" }) }
 
 --- Number of steps, an option of every named schedule.
-made.steps = { "integer", default = 1000, min = 1, max = 10000000 }
+made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
 
 --- Takes what the core answered.
 ---@param what string the function's name, as the user writes it

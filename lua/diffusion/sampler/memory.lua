@@ -1,0 +1,62 @@
+--- What solvers that come with the library remember from step to step, so that a file's history can be
+--- held against it. A solver names its fields, and what each can't be without (families.lua: remembers);
+--- a field of one name is the same thing in all.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+local memory = {}
+
+local MOST = 4 -- values of earlier steps that any solver asks
+
+local function is_number(value) return type(value) == "number" and value == value end
+
+local function is_like_x(value, run)
+  return core.is_tensor(value) and value:dtype() == core.real and opts.shape_text(value) == run.shape
+end
+
+-- Values of earlier steps, newest first, and their places.
+local function is_list(list, run)
+  if type(list) ~= "table" or #list < 1 or #list > MOST then return false end
+  for key, entry in pairs(list) do
+    local fine = math.type(key) == "integer" and type(entry) == "table" and is_like_x(entry.value, run)
+    if not (fine and is_number(entry.place)) then return false end
+  end
+  return true
+end
+
+local function is_length(value) return is_number(value) and value ~= 0 end
+local function is_amount(value) return is_number(value) and value >= 0 end
+
+local fields = {
+  past = is_list, used = is_list, block = is_list,
+  m = is_like_x, m1 = is_like_x, x = is_like_x, fresh = is_like_x, own_x0 = is_like_x,
+  h = is_length, h1 = is_length, tau = is_amount, residual = is_amount,
+  t = function(value, run) return is_number(value) and value > 0 and value <= run.process.T end,
+}
+
+-- What a solver of the library must have beside a field; nil: it has no such field.
+local function needs_of(run, name)
+  if name == "own_x0" then return run.self_condition and {} or nil end
+  return (run.solver.remembers or {})[name]
+end
+
+--- What keeps a history from being that of a run's solver, as a sentence; nil: nothing. A user's own solver may
+--- remember anything.
+---@param run diffusion.run
+---@param history table
+---@return string|nil
+function memory.trouble(run, history)
+  if run.name == "function" then return nil end
+  for name, value in pairs(history) do
+    local needs = needs_of(run, name)
+    if not needs then return ("its history has '%s', which %s doesn't keep"):format(tostring(name), run.name) end
+    if not fields[name](value, run) then
+      return ("its history's '%s' is not what %s keeps of x %s"):format(name, run.name, run.shape)
+    end
+    for _, other in ipairs(needs) do
+      if history[other] == nil then return ("its history has '%s' without '%s'"):format(name, other) end
+    end
+  end
+end
+
+return memory
