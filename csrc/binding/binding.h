@@ -63,6 +63,10 @@ df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor *
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
 /* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
+/* The same as a dense tensor of a type. */
+df_tensor *dfl_of(lua_State *L, df_tape *tape, int arg, df_dtype dtype);
+/* What is to be written into y: numbers and tables come in y's own type. */
+df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y);
 /* Whole numbers: a number, a list or a tensor as i64 {B}; for t and class. */
 df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg);
 /* Reals of a number, a list or a tensor, as doubles in a userdata left on the stack. */

@@ -12,7 +12,7 @@ static df_tensor *run_linear(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:matmul
-** The product of matrices.
+** The product of matrices; of two of integers i64 and exact, or an error.
 ** @param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
 ** @return diffusion.tensor {m,n} or {...,m,n} */
 static df_tensor *run_matmul(lua_State *L, df_tape *tape) {

@@ -104,7 +104,8 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 ** prod: The product along dimensions or over all.
 ** norm: The L2 norm, sqrt(sum x^2), along dimensions or over all.
 ** logsumexp: ln sum e^x, without overflow, along dimensions or over all.
-** The order in which numbers are added is fixed by the shape.
+** The order in which numbers are added is fixed by the shape. The sum and the product of
+** integers are i64, exact: an error where it doesn't hold them.
 ** @param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ** @param keep? boolean leave sizes of 1 where a dimension was; false
 ** @return diffusion.tensor
@@ -135,7 +136,7 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor i64, from 1 */
 
 /*** Tensor:cumsum
-** y_i = x_1 + ... + x_i along a dimension.
+** y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
 ** @param dim? integer the last if not given
 ** @return diffusion.tensor of the same shape */
 

@@ -8,12 +8,11 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 /* ==== bringing together ============================================================= */
 
-/* x as dense reals with `dims` (0: all) behind the others; *length elements make a line */
-static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
-                               df_int *length) {
+df_tensor *df_lines_of(df_tape *tape, df_tensor *x, unsigned dims, df_int *length) {
   int order[DF_DIMS], n = 0;
   if (!x) return NULL;
   if (!dims) dims = (1u << x->shape.ndim) - 1;
@@ -25,7 +24,12 @@ static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
     if (dims >> i & 1) order[n++] = i, *length *= x->shape.size[i];
   bool together = true;
   for (int i = 0; i < kept; i++) together = together && order[i] == i;
-  return df_dense(tape, together ? x : df_permute(tape, x, order));
+  return together ? x : df_permute(tape, x, order);
+}
+
+static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
+                               df_int *length) {
+  return df_dense(tape, df_lines_of(tape, x, dims, length));
 }
 
 df_tensor *df_to_last(df_tape *tape, df_tensor *x, int dim) {
@@ -132,6 +136,7 @@ static df_code prod_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op prod_op = { "prod", prod_backward };
 
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  if (x && !df_dtype_is_float(x->dtype)) return df_whole_prod(tape, x, dims, keep);
   return fold(tape, &prod_op, x, dims, keep, prod_lines);
 }
 
@@ -248,6 +253,7 @@ static df_code cumsum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op cumsum_op = { "cumsum", cumsum_backward };
 
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
+  if (x && !df_dtype_is_float(x->dtype)) return df_whole_cumsum(tape, x, dim);
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
   df_tensor *y = df_result(tape, &lines->shape);

@@ -8,6 +8,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 /* ==== what is folded ================================================================ */
 
@@ -263,6 +264,7 @@ static const reduction sum_row = { { "sum", sum_backward }, &summing };
 static const reduction mean_row = { { "mean", sum_backward }, &summing };
 
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  if (x && !df_dtype_is_float(x->dtype)) return df_whole_sum(tape, x, dims, keep);
   return reduce(tape, &sum_row, x, dims, keep, 1);
 }
 
@@ -304,7 +306,7 @@ static df_code extreme_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *y = with_ones(tape, node->keep[1], d);
   df_tensor *where = df_compare(tape, "eq", node->keep[0], y);
-  df_tensor *count = df_sum(tape, where, d->dims, true);
+  df_tensor *count = df_sum(tape, df_dense(tape, where), d->dims, true);
   df_tensor *share = df_div(tape, with_ones(tape, dy, d), count);
   df_tensor *g = df_mul(tape, where, share);
   return g ? df_sink_pass(node, 0, g) : df_error_code();

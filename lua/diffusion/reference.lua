@@ -512,7 +512,7 @@ return {
     text = "One number throughout.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "a number is a shape of one dimension" },
-      { name = "value", type = "number" },
+      { name = "value", type = "number", text = "a whole one for i64" },
       { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
     },
     returns = {
@@ -2317,7 +2317,7 @@ return {
   },
   ["d.tensor"] = {
     signature = "d.tensor(values, [opts])",
-    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number.",
+    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number. i64 takes whole numbers only; to the others they are rounded, as by to.",
     params = {
       { name = "values", type = "number|table" },
       { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
@@ -2367,7 +2367,7 @@ return {
       { name = "b", type = "diffusion.tensor|number" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that all three stretch to" },
+      { type = "diffusion.tensor", text = "of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such" },
     },
   },
   ["d.zeros"] = {
@@ -3341,7 +3341,7 @@ return {
   },
   ["tensor:add"] = {
     signature = "tensor:add(y)",
-    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3352,7 +3352,7 @@ return {
   },
   ["tensor:add_"] = {
     signature = "tensor:add_(y)",
-    text = "x + y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3490,7 +3490,7 @@ return {
   },
   ["tensor:copy_"] = {
     signature = "tensor:copy_(y)",
-    text = "Writes y's elements over x's.",
+    text = "Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]", text = "of any type; it stretches to x's shape" },
     },
@@ -3507,7 +3507,7 @@ return {
   },
   ["tensor:cumsum"] = {
     signature = "tensor:cumsum([dim])",
-    text = "y_i = x_1 + ... + x_i along a dimension.",
+    text = "y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.",
     params = {
       { name = "dim", type = "integer", text = "the last if not given", optional = true },
     },
@@ -3531,7 +3531,7 @@ return {
   },
   ["tensor:div"] = {
     signature = "tensor:div(y)",
-    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3542,7 +3542,7 @@ return {
   },
   ["tensor:div_"] = {
     signature = "tensor:div_(y)",
-    text = "x / y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3579,7 +3579,7 @@ return {
   },
   ["tensor:eq"] = {
     signature = "tensor:eq(y)",
-    text = "Where x = y holds (Lua's own == asks whether two values are one object).",
+    text = "Where x = y holds (Lua's own == asks whether two values are one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3632,7 +3632,7 @@ return {
     signature = "tensor:fill_(value)",
     text = "Writes one number to every element.",
     params = {
-      { name = "value", type = "number" },
+      { name = "value", type = "number", text = "a whole one where x is i64" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x itself" },
@@ -3683,7 +3683,7 @@ return {
   },
   ["tensor:ge"] = {
     signature = "tensor:ge(y)",
-    text = "Where x >= y holds.",
+    text = "Where x >= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3712,7 +3712,7 @@ return {
   },
   ["tensor:gt"] = {
     signature = "tensor:gt(y)",
-    text = "Where x > y holds.",
+    text = "Where x > y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3773,7 +3773,7 @@ return {
   },
   ["tensor:le"] = {
     signature = "tensor:le(y)",
-    text = "Where x <= y holds.",
+    text = "Where x <= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3818,7 +3818,7 @@ return {
   },
   ["tensor:logsumexp"] = {
     signature = "tensor:logsumexp([dim], [keep])",
-    text = "ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3830,7 +3830,7 @@ return {
   },
   ["tensor:lt"] = {
     signature = "tensor:lt(y)",
-    text = "Where x < y holds.",
+    text = "Where x < y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3840,7 +3840,7 @@ return {
   },
   ["tensor:matmul"] = {
     signature = "tensor:matmul(b)",
-    text = "The product of matrices.",
+    text = "The product of matrices; of two of integers i64 and exact, or an error.",
     params = {
       { name = "b", type = "diffusion.tensor", text = "{k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}" },
     },
@@ -3862,7 +3862,7 @@ return {
   },
   ["tensor:maximum"] = {
     signature = "tensor:maximum(y)",
-    text = "The larger of x and y at each place; nan where either is.",
+    text = "The larger of x and y at each place; nan where either is. Integers beside integers stay so.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3872,7 +3872,7 @@ return {
   },
   ["tensor:mean"] = {
     signature = "tensor:mean([dim], [keep])",
-    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3896,7 +3896,7 @@ return {
   },
   ["tensor:minimum"] = {
     signature = "tensor:minimum(y)",
-    text = "The smaller of x and y at each place; nan where either is.",
+    text = "The smaller of x and y at each place; nan where either is. Integers beside integers stay so.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3906,7 +3906,7 @@ return {
   },
   ["tensor:mul"] = {
     signature = "tensor:mul(y)",
-    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3917,7 +3917,7 @@ return {
   },
   ["tensor:mul_"] = {
     signature = "tensor:mul_(y)",
-    text = "x y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3939,7 +3939,7 @@ return {
   },
   ["tensor:ne"] = {
     signature = "tensor:ne(y)",
-    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object).",
+    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3956,7 +3956,7 @@ return {
   },
   ["tensor:norm"] = {
     signature = "tensor:norm([dim], [keep])",
-    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3989,7 +3989,7 @@ return {
     text = "A margin around.",
     params = {
       { name = "margins", type = "table", text = "for each dimension in order, as many as are listed: n, {before, after} or {}" },
-      { name = "value", type = "number", text = "what it is filled with, 0", optional = true },
+      { name = "value", type = "number", text = "what it is filled with, 0; a whole one where x is i64", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4007,7 +4007,7 @@ return {
   },
   ["tensor:pow"] = {
     signature = "tensor:pow(y)",
-    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.",
+    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power of integers stay so unless one exponent is negative; an error beyond i64.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4017,7 +4017,7 @@ return {
   },
   ["tensor:prod"] = {
     signature = "tensor:prod([dim], [keep])",
-    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -4219,7 +4219,7 @@ return {
   },
   ["tensor:sub"] = {
     signature = "tensor:sub(y)",
-    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4230,7 +4230,7 @@ return {
   },
   ["tensor:sub_"] = {
     signature = "tensor:sub_(y)",
-    text = "x - y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4240,7 +4240,7 @@ return {
   },
   ["tensor:sum"] = {
     signature = "tensor:sum([dim], [keep])",
-    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },

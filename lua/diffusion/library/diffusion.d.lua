@@ -484,7 +484,7 @@ function d.frombytes(bytes, shape, dtype) end
 
 --- One number throughout.
 ---@param shape integer|integer[] a number is a shape of one dimension
----@param value number
+---@param value number a whole one for i64
 ---@param opts? {dtype: string} as d.tensor
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
@@ -1677,7 +1677,7 @@ function d.scope(fn, ...) end
 function d.stack(list, dim) end
 
 --- A tensor of a number or of a nested table. An error names the row that is ragged or holds
---- no number.
+--- no number. i64 takes whole numbers only; to the others they are rounded, as by to.
 ---@param values number|table
 ---@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
 ---@return diffusion.tensor
@@ -1705,7 +1705,7 @@ function d.unet(options) end
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
 ---@param b diffusion.tensor|number
----@return diffusion.tensor of the shape that all three stretch to
+---@return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such
 function d.where(mask, a, b) end
 
 --- Zeros of a shape.
@@ -2175,13 +2175,15 @@ function set:batches(options) end
 function tensor:abs() end
 
 --- x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *.
+--- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
+--- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:add(y) end
 
---- x + y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:add_(y) end
@@ -2263,7 +2265,7 @@ function tensor:contiguous() end
 ---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
 function tensor:conv2d(w, b, opts) end
 
---- Writes y's elements over x's.
+--- Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.
 ---@param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
 ---@return diffusion.tensor x itself
 function tensor:copy_(y) end
@@ -2272,7 +2274,7 @@ function tensor:copy_(y) end
 ---@return diffusion.tensor of the same shape
 function tensor:cos() end
 
---- y_i = x_1 + ... + x_i along a dimension.
+--- y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
 ---@param dim? integer the last if not given
 ---@return diffusion.tensor of the same shape
 function tensor:cumsum(dim) end
@@ -2286,13 +2288,16 @@ function tensor:detach() end
 function tensor:dim() end
 
 --- x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
+--- exact: an error where i64 doesn't hold a result, or where reals beside them would round
+--- them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:div(y) end
 
---- x / y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:div_(y) end
@@ -2311,7 +2316,8 @@ function tensor:dtype() end
 ---@return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n
 function tensor:embedding(w) end
 
---- Where x = y holds (Lua's own == asks whether two values are one object).
+--- Where x = y holds (Lua's own == asks whether two values are one object). An integer and a
+--- real are compared as they are: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:eq(y) end
@@ -2339,7 +2345,7 @@ function tensor:exp() end
 function tensor:expand(shape) end
 
 --- Writes one number to every element.
----@param value number
+---@param value number a whole one where x is i64
 ---@return diffusion.tensor x itself
 function tensor:fill_(value) end
 
@@ -2368,7 +2374,8 @@ function tensor:free() end
 ---@return diffusion.tensor of places' shape
 function tensor:gather(dim, places) end
 
---- Where x >= y holds.
+--- Where x >= y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:ge(y) end
@@ -2385,7 +2392,8 @@ function tensor:gelu() end
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
---- Where x > y holds.
+--- Where x > y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:gt(y) end
@@ -2420,7 +2428,8 @@ function tensor:iter() end
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 
---- Where x <= y holds.
+--- Where x <= y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:le(y) end
@@ -2445,18 +2454,20 @@ function tensor:log_erfc() end
 function tensor:log_softmax(dim) end
 
 --- ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are
---- added is fixed by the shape.
+--- added is fixed by the shape. The sum and the product of integers are i64, exact: an error
+--- where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
 function tensor:logsumexp(dim, keep) end
 
---- Where x < y holds.
+--- Where x < y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:lt(y) end
 
---- The product of matrices.
+--- The product of matrices; of two of integers i64 and exact, or an error.
 ---@param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
 ---@return diffusion.tensor {m,n} or {...,m,n}
 function tensor:matmul(b) end
@@ -2468,13 +2479,14 @@ function tensor:matmul(b) end
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:max(dim, keep) end
 
---- The larger of x and y at each place; nan where either is.
+--- The larger of x and y at each place; nan where either is. Integers beside integers stay so.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:maximum(y) end
 
 --- The mean along dimensions or over all. The order in which numbers are added is fixed by the
---- shape.
+--- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
+--- them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2487,19 +2499,23 @@ function tensor:mean(dim, keep) end
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:min(dim, keep) end
 
---- The smaller of x and y at each place; nan where either is.
+--- The smaller of x and y at each place; nan where either is. Integers beside integers stay
+--- so.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:minimum(y) end
 
 --- x y element by element, also written x * y. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
+--- exact: an error where i64 doesn't hold a result, or where reals beside them would round
+--- them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:mul(y) end
 
---- x y written over x. Its type and shape stay, y stretches to it. An error on the way back if
---- a gradient needs what was there.
+--- x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only,
+--- and an error where it doesn't hold a result leaves it as it was. An error on the way back
+--- if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:mul_(y) end
@@ -2511,7 +2527,8 @@ function tensor:mul_(y) end
 ---@return diffusion.tensor a window
 function tensor:narrow(dim, start, length) end
 
---- Where x ~= y holds (Lua's own ~= asks whether two values are not one object).
+--- Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer
+--- and a real are compared as they are: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:ne(y) end
@@ -2521,7 +2538,8 @@ function tensor:ne(y) end
 function tensor:neg() end
 
 --- The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are
---- added is fixed by the shape.
+--- added is fixed by the shape. The sum and the product of integers are i64, exact: an error
+--- where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2539,7 +2557,7 @@ function tensor:over(y) end
 
 --- A margin around.
 ---@param margins table for each dimension in order, as many as are listed: n, {before, after} or {}
----@param value? number what it is filled with, 0
+---@param value? number what it is filled with, 0; a whole one where x is i64
 ---@return diffusion.tensor
 function tensor:pad(margins, value) end
 
@@ -2548,13 +2566,15 @@ function tensor:pad(margins, value) end
 ---@return diffusion.tensor a window
 function tensor:permute(order) end
 
---- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.
+--- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power
+--- of integers stay so unless one exponent is negative; an error beyond i64.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:pow(y) end
 
 --- The product along dimensions or over all. The order in which numbers are added is fixed by
---- the shape.
+--- the shape. The sum and the product of integers are i64, exact: an error where it doesn't
+--- hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2666,19 +2686,22 @@ function tensor:squeeze(dim) end
 function tensor:std(dim, keep, correction) end
 
 --- x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *.
+--- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
+--- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:sub(y) end
 
---- x - y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:sub_(y) end
 
 --- The sum along dimensions or over all. The order in which numbers are added is fixed by the
---- shape.
+--- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
+--- them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
