@@ -95,7 +95,8 @@ static void power_a(df_real *to, df_real beta, const df_real *dy, const df_real 
 static void power_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
                     df_int sa, const df_real *b, df_int sb, df_int n) {
   for (df_int i = 0; i < n; i++) {
-    double x = a[i * sa], y = pow(x, b[i * sb]), slope = y == 0 ? 0 : y * log(x);
+    double x = a[i * sa], p = b[i * sb], y = pow(x, p);
+    double slope = y == 0 || (x == 0 && p == 0) ? 0 : y * log(x);
     sink(to + i, beta, dy[i] * (df_real)slope);
   }
 }

@@ -58,12 +58,13 @@ static inline V below_top(V factor, V x, V top) {
 
 static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real scale,
                             df_int rows, df_int C) {
-  V factor = vset1(scale);
+  V factor = vset1(scale), half = vset1((df_real)0.5);
   for (df_int c = 0; c < C; c += VL) {
     df_int n = C - c;
     V most = vset1(-(df_real)INFINITY), total = vset1(0);
     for (df_int r = 0; r < rows; r++)
       most = vmax(vmul(factor, vload(p + r * C + c, n)), most);
+    most = vselect(veq(most, vset1(-(df_real)INFINITY)), vset1(0), most);
     for (df_int r = 0; r < rows;) {
       V part = vset1(0);
       for (df_int end = df_min(rows, r + STRETCH_ROWS); r < end; r++) {
@@ -74,7 +75,8 @@ static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real sc
       total = vadd(total, part);
     }
     vstore(top + c, most, n);
-    vstore(share + c, vdiv(vset1(1), total), n);
+    /* the largest makes it 1 at least, unless all is -inf: then nothing has a share */
+    vstore(share + c, vselect(vlt(total, half), vset1(0), vdiv(vset1(1), total)), n);
   }
 }
 
