@@ -64,6 +64,7 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 
 /*** Tensor:attention
 ** softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+** A query whose every score is -inf gets zeros.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
 ** @param opts? {heads: integer} 1 if not given

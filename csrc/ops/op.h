@@ -6,9 +6,22 @@
 ** once. Operands may be strided and of any float type (f16 and bf16 are computed as
 ** reals; u8 and i64 become reals, but an i64 that they would round fails; f64 is computed in
 ** core64 only); results are dense reals unless the line says otherwise. Whole results are
-** i64 and exact, or fail. Dimensions and indices count from 0 here and from
-** 1 in Lua. Sizes: B batch, H W height and width, C K channels in and out, R S kernel,
-** N tokens, D width, G groups. The gradient of v is dv. */
+** i64 and exact, or fail. Dimensions and indices count from 0 here and from 1 in Lua. Sizes:
+** B batch, H W height and width, C K channels in and out, R S kernel, N tokens, D width, G
+** groups. The gradient of v is dv.
+**
+** Corners. Values are those of IEEE 754: 0 inf, inf - inf and 0 / 0 are nan, and nan stays. A
+** slope is the derivative or its limit: +-inf at 0 of sqrt, log and powers below 1. Where it
+** has none:
+**   norm, std, abs, relu, l1 at 0                      0
+**   max, min, maximum, minimum where elements tie      equal shares
+**   clamp, huber on their bounds                       that from within
+**   pow at x = 0, p >= 0, by p                         0
+** A slope of prod is the product of the others, of sort, topk and quantile that of the place.
+** A line that is all -inf has no weight to share out: softmax and attention give 0,
+** log_softmax and logsumexp -inf, cross_entropy inf, and the slopes are 0. Among logits inf
+** gives nan. Of nothing: sum and norm 0, prod 1, logsumexp -inf, mean, var and std nan (these
+** two also where n isn't above the correction); max, min, argmax, argmin and quantile fail. */
 #ifndef df_op_h
 #define df_op_h
 

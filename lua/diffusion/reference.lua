@@ -212,7 +212,7 @@ return {
   },
   ["d.cross_entropy"] = {
     signature = "d.cross_entropy(x, class, [over])",
-    text = "The mean of -ln softmax(x)[class].",
+    text = "The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "{B,n}" },
       { name = "class", type = "integer[]|diffusion.tensor", text = "{B} in 1..n" },
@@ -531,7 +531,7 @@ return {
   },
   ["d.grad"] = {
     signature = "d.grad(fn, ...)",
-    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.",
+    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share. Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -3362,7 +3362,7 @@ return {
   },
   ["tensor:all"] = {
     signature = "tensor:all([dim], [keep])",
-    text = "Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua: write `if mask:any() then`.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3384,7 +3384,7 @@ return {
   },
   ["tensor:any"] = {
     signature = "tensor:any([dim], [keep])",
-    text = "Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write `if mask:any() then`.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3417,7 +3417,7 @@ return {
   },
   ["tensor:attention"] = {
     signature = "tensor:attention(k, v, [opts])",
-    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.",
+    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x. A query whose every score is -inf gets zeros.",
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
@@ -3808,7 +3808,7 @@ return {
   },
   ["tensor:log_softmax"] = {
     signature = "tensor:log_softmax(dim)",
-    text = "x_i - ln sum_j e^x_j along a dimension.",
+    text = "x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.",
     params = {
       { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
     },
@@ -3818,7 +3818,7 @@ return {
   },
   ["tensor:logsumexp"] = {
     signature = "tensor:logsumexp([dim], [keep])",
-    text = "ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3850,7 +3850,7 @@ return {
   },
   ["tensor:max"] = {
     signature = "tensor:max([dim], [keep])",
-    text = "The largest element; nan if there is one.",
+    text = "The largest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3884,7 +3884,7 @@ return {
   },
   ["tensor:min"] = {
     signature = "tensor:min([dim], [keep])",
-    text = "The smallest element; nan if there is one.",
+    text = "The smallest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3956,7 +3956,7 @@ return {
   },
   ["tensor:norm"] = {
     signature = "tensor:norm([dim], [keep])",
-    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -4161,7 +4161,7 @@ return {
   },
   ["tensor:softmax"] = {
     signature = "tensor:softmax(dim)",
-    text = "e^x_i / sum_j e^x_j along a dimension.",
+    text = "e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.",
     params = {
       { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
     },
@@ -4207,7 +4207,7 @@ return {
   },
   ["tensor:std"] = {
     signature = "tensor:std([dim], [keep], [correction])",
-    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).",
+    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -4315,7 +4315,7 @@ return {
   },
   ["tensor:var"] = {
     signature = "tensor:var([dim], [keep], [correction])",
-    text = "The variance, sum (x - mean)^2 / (n - correction).",
+    text = "The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },

@@ -289,7 +289,7 @@ function d.check.order(sampler, oracle, options) end
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
---- The mean of -ln softmax(x)[class].
+--- The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
 ---@param x diffusion.tensor {B,n}
 ---@param class integer[]|diffusion.tensor {B} in 1..n
 ---@param over? string "sample" for one value a sample
@@ -499,7 +499,10 @@ function d.full(shape, value, opts) end
 function d.generator(opts) end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float tensor
---- among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- among its arguments. Parameters are constants here: `p.grad` isn't touched. Where a
+--- function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are all
+--- -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share.
+--- Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
@@ -2188,8 +2191,8 @@ function tensor:add(y) end
 ---@return diffusion.tensor x itself
 function tensor:add_(y) end
 
---- Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any()
---- then`.
+--- Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua:
+--- write `if mask:any() then`.
 ---@param dim? integer|integer[] nil: over all, as a boolean
 ---@param keep? boolean false
 ---@return boolean|diffusion.tensor u8 along a dimension
@@ -2201,8 +2204,8 @@ function tensor:all(dim, keep) end
 ---@return boolean
 function tensor:allclose(y, opts) end
 
---- Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any()
---- then`.
+--- Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write
+--- `if mask:any() then`.
 ---@param dim? integer|integer[] nil: over all, as a boolean
 ---@param keep? boolean false
 ---@return boolean|diffusion.tensor u8 along a dimension
@@ -2221,6 +2224,7 @@ function tensor:argmax(dim, keep) end
 function tensor:argmin(dim, keep) end
 
 --- softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+--- A query whose every score is -inf gets zeros.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
 ---@param opts? {heads: integer} 1 if not given
@@ -2448,14 +2452,14 @@ function tensor:log() end
 ---@return diffusion.tensor of the same shape
 function tensor:log_erfc() end
 
---- x_i - ln sum_j e^x_j along a dimension.
+--- x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.
 ---@param dim integer from 1, or from -1 backwards
 ---@return diffusion.tensor of the same shape
 function tensor:log_softmax(dim) end
 
---- ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are
---- added is fixed by the shape. The sum and the product of integers are i64, exact: an error
---- where it doesn't hold them.
+--- ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all
+--- is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The
+--- sum and the product of integers are i64, exact: an error where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2472,7 +2476,8 @@ function tensor:lt(y) end
 ---@return diffusion.tensor {m,n} or {...,m,n}
 function tensor:matmul(b) end
 
---- The largest element; nan if there is one.
+--- The largest element; nan if there is one. An error of nothing. Elements that are the
+--- extreme share its gradient equally.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@return diffusion.tensor values
@@ -2492,7 +2497,8 @@ function tensor:maximum(y) end
 ---@return diffusion.tensor
 function tensor:mean(dim, keep) end
 
---- The smallest element; nan if there is one.
+--- The smallest element; nan if there is one. An error of nothing. Elements that are the
+--- extreme share its gradient equally.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@return diffusion.tensor values
@@ -2537,9 +2543,9 @@ function tensor:ne(y) end
 ---@return diffusion.tensor of the same shape
 function tensor:neg() end
 
---- The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are
---- added is fixed by the shape. The sum and the product of integers are i64, exact: an error
---- where it doesn't hold them.
+--- The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in
+--- which numbers are added is fixed by the shape. The sum and the product of integers are i64,
+--- exact: an error where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2653,7 +2659,7 @@ function tensor:sinusoid(opts) end
 ---@return integer
 function tensor:size(dim) end
 
---- e^x_i / sum_j e^x_j along a dimension.
+--- e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.
 ---@param dim integer from 1, or from -1 backwards
 ---@return diffusion.tensor of the same shape
 function tensor:softmax(dim) end
@@ -2678,7 +2684,8 @@ function tensor:square() end
 ---@return diffusion.tensor a window
 function tensor:squeeze(dim) end
 
---- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
+--- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above
+--- the correction. The slope of std is 0 where the variance is 0.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@param correction? integer 1, or 0 for the mean square
@@ -2742,7 +2749,8 @@ function tensor:unsqueeze(dim) end
 ---@return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C}
 function tensor:upsample(times) end
 
---- The variance, sum (x - mean)^2 / (n - correction).
+--- The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction.
+--- The slope of std is 0 where the variance is 0.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@param correction? integer 1, or 0 for the mean square
