@@ -103,28 +103,51 @@ static void power_b(df_real *to, df_real beta, const df_real *dy, const df_real 
 
 /* ==== the rows ====================================================================== */
 
-static bool whole_add(int64_t a, int64_t b, int64_t *y) {
-  return !__builtin_add_overflow(a, b, y);
+static bool whole_add(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_add_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
 }
-static bool whole_sub(int64_t a, int64_t b, int64_t *y) {
-  return !__builtin_sub_overflow(a, b, y);
+static bool whole_sub(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_sub_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
 }
-static bool whole_mul(int64_t a, int64_t b, int64_t *y) {
-  return !__builtin_mul_overflow(a, b, y);
+static bool whole_mul(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_mul_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
 }
-static bool whole_maximum(int64_t a, int64_t b, int64_t *y) {
-  return *y = a > b ? a : b, true;
+static bool whole_maximum(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                          df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = a[i * sa] > b[i * sb] ? a[i * sa] : b[i * sb];
+  return true;
 }
-static bool whole_minimum(int64_t a, int64_t b, int64_t *y) {
-  return *y = a < b ? a : b, true;
+static bool whole_minimum(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                          df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = a[i * sa] < b[i * sb] ? a[i * sa] : b[i * sb];
+  return true;
 }
+
 /* p >= 0; by squares, each of which is a factor of what is still to come */
-static bool whole_pow(int64_t x, int64_t p, int64_t *y) {
+static bool raise(int64_t *y, int64_t x, int64_t p) {
   bool fits = true;
   for (*y = 1; p > 0 && fits; p /= 2) {
     if (p % 2) fits = !__builtin_mul_overflow(*y, x, y);
     if (p > 1) fits = !__builtin_mul_overflow(x, x, &x) && fits;
   }
+  return fits;
+}
+static bool whole_pow(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool fits = true;
+  for (df_int i = 0; i < n; i++) fits = raise(&y[i], a[i * sa], b[i * sb]) && fits;
   return fits;
 }
 
@@ -211,9 +234,7 @@ static void whole_block(void *context, df_int begin, df_int end) {
   df_int sa, sb, n = end - begin;
   const int64_t *a = df_fetch(j->a, DF_I64, begin, n, mine, &sa);
   const int64_t *b = df_fetch(j->b, DF_I64, begin, n, other, &sb);
-  bool fits = true;
-  for (df_int i = 0; i < n; i++) fits = j->f(a[i * sa], b[i * sb], &y[i]) && fits;
-  if (!fits) j->misfit = true;
+  if (!j->f(y, a, sa, b, sb, n)) j->misfit = true;
 }
 
 /* Fails with the first pair from `begin` on whose result doesn't fit. */
@@ -224,7 +245,7 @@ static df_code misfit(const df_binary_op *row, const df_array *a, const df_array
   const int64_t *u = df_fetch(a, DF_I64, begin, n, mine, &sa);
   const int64_t *v = df_fetch(b, DF_I64, begin, n, other, &sb);
   for (df_int i = 0; i < n; i++)
-    if (!row->whole(u[i * sa], v[i * sb], &y))
+    if (!row->whole(&y, u + i * sa, 0, v + i * sb, 0, 1))
       return df_fail(DF_MISUSE,
                      "%s: i64 doesn't hold the result of %lld and %lld; x:to \"%s\" "
                      "first rounds it",

@@ -6,8 +6,9 @@
 #include "ops/block.h"
 #include "ops/op.h"
 
-/* *y = the result; false where i64 doesn't hold it */
-typedef bool df_whole(int64_t a, int64_t b, int64_t *y);
+/* y = the results of n pairs; false where i64 doesn't hold one */
+typedef bool df_whole(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n);
 
 const char *df_binary_name(const df_binary_op *row);
 df_binary *df_binary_kernel(const df_binary_op *row);

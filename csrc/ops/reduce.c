@@ -263,11 +263,6 @@ static df_code sum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const reduction sum_row = { { "sum", sum_backward }, &summing };
 static const reduction mean_row = { { "mean", sum_backward }, &summing };
 
-df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
-  if (x && !df_dtype_is_float(x->dtype)) return df_whole_sum(tape, x, dims, keep);
-  return reduce(tape, &sum_row, x, dims, keep, 1);
-}
-
 /* How many elements make one of the result. */
 static df_int folded(const df_tensor *x, unsigned dims) {
   df_int n = 1;
@@ -275,6 +270,17 @@ static df_int folded(const df_tensor *x, unsigned dims) {
   for (int i = 0; i < x->shape.ndim; i++)
     if (dims >> i & 1) n *= x->shape.size[i];
   return n;
+}
+
+/* Bytes, so few that no partial sum is rounded. */
+static bool adds_exactly(const df_tensor *x, unsigned dims) {
+  return x->dtype == DF_U8 && folded(x, dims) < (1 << 24) / 256;
+}
+
+df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  if (!x || df_dtype_is_float(x->dtype)) return reduce(tape, &sum_row, x, dims, keep, 1);
+  if (!adds_exactly(x, dims)) return df_whole_sum(tape, x, dims, keep);
+  return df_to(tape, reduce(tape, &sum_row, x, dims, keep, 1), DF_I64);
 }
 
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {

@@ -21,11 +21,12 @@ df_code df_whole_fits(const df_tensor *x, df_dtype as) {
   df_array a = df_array_of(x, &x->shape);
   df_int step, count = df_tensor_count(x);
   int64_t room[DF_BLOCK], limit = limit_of(as);
+  uint64_t within = (uint64_t)limit - 1;
   for (df_int at = 0; at < count; at += DF_BLOCK) {
     df_int n = df_min(DF_BLOCK, count - at);
     const int64_t *v = df_fetch(&a, DF_I64, at, n, room, &step);
     for (df_int i = 0; i < n; i++)
-      if (v[i * step] >= limit || v[i * step] <= -limit)
+      if ((uint64_t)v[i * step] + within >= 2 * within + 1)
         return df_fail(DF_MISUSE,
                        "a tensor %s of i64 holds %lld: from %lld on, %s rounds whole "
                        "numbers; x:to \"%s\" first where that may be",

@@ -65,7 +65,7 @@ static void whole_block(void *context, df_int begin, df_int end) {
   df_int sy, sx, n = end - begin;
   int64_t *y = (int64_t *)df_fetch(&j->y, DF_I64, begin, n, mine, &sy);
   const int64_t *x = df_fetch(&j->x, DF_I64, begin, n, other, &sx);
-  for (df_int i = 0; i < n; i++) j->whole(y[i], x[i * sx], &y[i]);
+  j->whole(y, y, sy, x, sx, n);
   if (y == mine) df_put(&j->y, DF_I64, begin, n, y);
 }
 
