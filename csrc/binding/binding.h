@@ -65,6 +65,10 @@ df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
 /* The same for what is computed in double: numbers keep their digits. */
 df_tensor *dfl_double(lua_State *L, df_tape *tape, int arg);
+/* The same as a dense tensor of a type. */
+df_tensor *dfl_of(lua_State *L, df_tape *tape, int arg, df_dtype dtype);
+/* What is to be written into y: numbers and tables come in y's own type. */
+df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y);
 /* A number, a (nested) list or a tensor as dense i64, for indices and classes. Raises where
 ** an element of a list isn't whole; NULL where one of a tensor isn't, or memory is short.
 ** `what` is their name in the message: "gather: index". */

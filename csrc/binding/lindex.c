@@ -66,10 +66,7 @@ int dfl_index(lua_State *L) {
 static df_tensor *write_window(lua_State *L, df_tape *tape) {
   df_tensor *y = window(L, tape);
   if (!y) return NULL;
-  bool number = lua_type(L, 3) == LUA_TNUMBER;
-  df_code code = number ? df_fill_into(tape, y, lua_tonumber(L, 3))
-                        : df_copy_into(tape, y, dfl_operand(L, tape, 3));
-  return code == DF_OK ? y : NULL;
+  return df_copy_into(tape, y, dfl_written(L, tape, 3, y)) == DF_OK ? y : NULL;
 }
 
 int dfl_newindex(lua_State *L) {

@@ -339,7 +339,7 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
 ** A margin around.
 ** @param margins table for each dimension in order, as many as are listed: n, {before,
 **   after} or {}
-** @param value? number what it is filled with, 0
+** @param value? number what it is filled with, 0; a whole one where x is i64
 ** @return diffusion.tensor */
 static df_tensor *run_pad(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -352,7 +352,12 @@ static df_tensor *run_pad(lua_State *L, df_tape *tape) {
     margin(L, &before[i], &after[i]);
     lua_pop(L, 1);
   }
-  return df_pad(tape, x, before, after, luaL_optnumber(L, 3, 0));
+  df_tensor *value = NULL;
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TNUMBER);
+    value = dfl_of(L, tape, 3, x->dtype);
+  }
+  return df_pad(tape, x, before, after, value);
 }
 
 static const dfl_op rows[] = {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "binding/binding.h"
+#include "ops/whole.h"
 
 /* ==== elements ====================================================================== */
 
@@ -33,7 +34,9 @@ static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
   }
   if (lua_type(L, -1) != LUA_TNUMBER) return false;
   lua_Integer i = lua_tointegerx(L, -1, &whole);
-  if (dtype == DF_I64 && whole) {
+  if (dtype == DF_I64 && !whole)
+    luaL_error(L, "%s isn't one of the whole numbers that i64 holds", dfl_briefly(L, -1));
+  if (dtype == DF_I64) {
     int64_t v = (int64_t)i;
     memcpy(at, &v, sizeof v);
   } else {
@@ -141,6 +144,14 @@ df_tensor *dfl_double(lua_State *L, df_tape *tape, int arg) {
   return surely(L, tape, arg, DF_F64, true);
 }
 
+df_tensor *dfl_of(lua_State *L, df_tape *tape, int arg, df_dtype dtype) {
+  return surely(L, tape, arg, dtype, false);
+}
+
+df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y) {
+  return surely(L, tape, arg, y->dtype, true);
+}
+
 /* The value on top is not a whole number; place 0: it stands alone, in no list. */
 static void refuse(lua_State *L, const char *what, lua_Integer place) {
   if (place > 0) what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
@@ -184,6 +195,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
                                   "no gradient flows through these numbers, but the "
                                   "tensor %s is being recorded; detach() it",
                                   df_tensor_text(x)));
+  if (x && df_whole_fits(x, DF_F64) != DF_OK) dfl_raise(L);
   if (x) shape = x->shape;
   else if (lua_type(L, arg) == LUA_TTABLE)
     shape = (df_shape){ 1, { (df_int)lua_rawlen(L, arg) } };
@@ -232,15 +244,18 @@ static df_tensor *make_whole(lua_State *L, df_tape *tape) {
   return dfl_whole(L, tape, 2, luaL_checkstring(L, 1));
 }
 
+/* The number at `value` throughout. */
 static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int options,
-                         double value) {
+                         int value) {
   df_dtype dtype = dtype_option(L, options, DF_REAL);
   df_tensor *x = df_scope_own(tape, df_tensor_new(dtype, shape));
   if (!x) return NULL;
   char *at = df_tensor_data(x);
   df_int n = df_tensor_count(x), width = df_dtype_size(dtype), done = 1;
   if (n == 0) return x;
-  df_dtype_convert(dtype, at, DF_F64, &value, 1);
+  lua_pushvalue(L, value);
+  pull_element(L, dtype, at);
+  lua_pop(L, 1);
   for (; done < n; done *= 2) /* doubling what is filled */
     memcpy(at + done * width, at, (size_t)(df_min(done, n - done) * width));
   return x;
@@ -249,13 +264,17 @@ static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int
 static df_tensor *make_zeros(lua_State *L, df_tape *tape) {
   df_shape shape;
   int options = dfl_shape(L, 1, &shape);
-  return filled(L, tape, &shape, options, 0);
+  lua_settop(L, options);
+  lua_pushinteger(L, 0);
+  return filled(L, tape, &shape, options, options + 1);
 }
 
 static df_tensor *make_ones(lua_State *L, df_tape *tape) {
   df_shape shape;
   int options = dfl_shape(L, 1, &shape);
-  return filled(L, tape, &shape, options, 1);
+  lua_settop(L, options);
+  lua_pushinteger(L, 1);
+  return filled(L, tape, &shape, options, options + 1);
 }
 
 /* full(shape, v): a single number is a shape of one dimension */
@@ -264,7 +283,8 @@ static df_tensor *make_full(lua_State *L, df_tape *tape) {
   if (lua_type(L, 1) == LUA_TTABLE) dfl_shape(L, 1, &shape);
   else shape = (df_shape){ 1, { (df_int)luaL_checkinteger(L, 1) } };
   luaL_argcheck(L, df_shape_count(&shape) >= 0, 1, "a shape can't be negative");
-  return filled(L, tape, &shape, 3, luaL_checknumber(L, 2));
+  luaL_checktype(L, 2, LUA_TNUMBER);
+  return filled(L, tape, &shape, 3, 2);
 }
 
 #define RANGE_MAX 1000000000000000 /* elements */
@@ -314,7 +334,9 @@ static df_tensor *make_linspace(lua_State *L, df_tape *tape) {
 static df_tensor *make_eye(lua_State *L, df_tape *tape) {
   df_int n = (df_int)luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0, 1, "a size can't be negative");
-  df_tensor *x = filled(L, tape, &(df_shape){ 2, { n, n } }, 2, 0);
+  lua_settop(L, 2);
+  lua_pushinteger(L, 0);
+  df_tensor *x = filled(L, tape, &(df_shape){ 2, { n, n } }, 2, 3);
   double one = 1;
   for (df_int i = 0; x && i < n; i++)
     df_dtype_convert(x->dtype,
@@ -341,7 +363,7 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
 
 /*** d.tensor
 ** A tensor of a number or of a nested table. An error names the row that is ragged or
-** holds no number.
+** holds no number. i64 takes whole numbers only; to the others they are rounded, as by to.
 ** @param values number|table
 ** @param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64",
 **   "f16", "bf16", "i64" or "u8"
@@ -360,7 +382,7 @@ static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
 /*** d.full
 ** One number throughout.
 ** @param shape integer|integer[] a number is a shape of one dimension
-** @param value number
+** @param value number a whole one for i64
 ** @param opts? {dtype: string} as d.tensor
 ** @return diffusion.tensor */
 static int l_full(lua_State *L) { return dfl_run(L, make_full); }

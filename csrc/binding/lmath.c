@@ -9,18 +9,41 @@ static const char *row_name(lua_State *L) {
   return row->name;
 }
 
-static bool is_whole(lua_State *L, int arg, df_tensor *other) {
-  int whole;
-  lua_tointegerx(L, arg, &whole);
-  return whole && other && !df_dtype_is_float(other->dtype);
+static bool is_whole_tensor(lua_State *L, int arg) {
+  const df_tensor *x = dfl_test(L, arg);
+  return x && !df_dtype_is_float(x->dtype);
 }
 
-/* The operand at arg, which stands beside the one at `beside`. */
-static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int beside) {
-  bool number = lua_type(L, arg) == LUA_TNUMBER;
-  if (number && is_whole(L, arg, dfl_test(L, beside)))
-    return dfl_whole(L, tape, arg, "number");
-  return dfl_operand(L, tape, arg);
+/* Is the number at `index` whole, or each of a table's? */
+static bool all_whole(lua_State *L, int index, int depth) {
+  int whole, n = (int)lua_rawlen(L, index), i = 1;
+  if (depth > DF_DIMS) return false;
+  for (bool fine = true; i <= n && fine; i += fine) {
+    if (lua_rawgeti(L, index, i) == LUA_TTABLE)
+      fine = all_whole(L, lua_gettop(L), depth + 1);
+    else lua_tointegerx(L, -1, &whole), fine = whole && lua_type(L, -1) == LUA_TNUMBER;
+    lua_pop(L, 1);
+  }
+  return i > n;
+}
+
+static bool is_whole(lua_State *L, int arg) {
+  int whole = 0;
+  if (lua_type(L, arg) == LUA_TTABLE) return all_whole(L, arg, 1);
+  if (lua_type(L, arg) == LUA_TNUMBER) lua_tointegerx(L, arg, &whole);
+  return whole;
+}
+
+/* The operand at arg, which stands beside the one at `beside`; `other`: what it is where
+** only that one is whole. */
+static df_tensor *beside(lua_State *L, df_tape *tape, int arg, int next, df_dtype other) {
+  if (lua_type(L, arg) == LUA_TUSERDATA || !is_whole_tensor(L, next))
+    return dfl_operand(L, tape, arg);
+  return dfl_of(L, tape, arg, is_whole(L, arg) ? DF_I64 : other);
+}
+
+static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int next) {
+  return beside(L, tape, arg, next, DF_REAL);
 }
 
 /* ==== rows ========================================================================== */
@@ -39,8 +62,9 @@ static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   return df_pow(tape, a, b);
 }
 
+/* Doubles beside whole numbers, with which nothing is computed: none is rounded. */
 static df_tensor *run_compare(lua_State *L, df_tape *tape) {
-  df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
+  df_tensor *a = beside(L, tape, 1, 2, DF_F64), *b = beside(L, tape, 2, 1, DF_F64);
   return df_compare(tape, row_name(L), a, b);
 }
 
@@ -104,19 +128,22 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** mul: x y element by element, also written x * y.
 ** div: x / y, also written so; reals, of integers too.
 ** Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit.
-** Integers beside integers stay so under + - *.
+** Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a
+** result, or where reals beside them would round them (from 2^24 on).
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor of the shape that both stretch to
 ** @usage print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20}) */
 
 /*** Tensor:pow
-** x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.
+** x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power
+** of integers stay so unless one exponent is negative; an error beyond i64.
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor of the shape that both stretch to */
 
 /*** Tensor:maximum, minimum
 ** maximum: The larger of x and y at each place; nan where either is.
 ** minimum: The smaller of x and y at each place; nan where either is.
+** Integers beside integers stay so.
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor of the shape that both stretch to */
 
@@ -133,6 +160,7 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** le: Where x <= y holds.
 ** gt: Where x > y holds.
 ** ge: Where x >= y holds.
+** An integer and a real are compared as they are: neither is rounded to the other's type.
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor u8, 1 or 0, of the shape that both stretch to */
 
@@ -145,7 +173,8 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** @param mask diffusion.tensor
 ** @param a diffusion.tensor|number
 ** @param b diffusion.tensor|number
-** @return diffusion.tensor of the shape that all three stretch to */
+** @return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole
+**   numbers and one of them a tensor of such */
 static const dfl_op rows[] = {
   { "neg", run_unary, "x{2,3}" },
   { "abs", run_unary, "away{2,3}" },
@@ -205,12 +234,13 @@ static df_tensor *div_into(lua_State *L, df_tape *tape) { return into(L, tape, "
 
 static df_tensor *copy_into(lua_State *L, df_tape *tape) {
   df_tensor *y = dfl_tensor(L, 1);
-  return df_copy_into(tape, y, operand(L, tape, 2, 1)) == DF_OK ? y : NULL;
+  return df_copy_into(tape, y, dfl_written(L, tape, 2, y)) == DF_OK ? y : NULL;
 }
 
 static df_tensor *fill_into(lua_State *L, df_tape *tape) {
   df_tensor *y = dfl_tensor(L, 1);
-  return df_fill_into(tape, y, luaL_checknumber(L, 2)) == DF_OK ? y : NULL;
+  luaL_checktype(L, 2, LUA_TNUMBER);
+  return df_copy_into(tape, y, dfl_written(L, tape, 2, y)) == DF_OK ? y : NULL;
 }
 
 static df_tensor *zero_into(lua_State *L, df_tape *tape) {
@@ -230,19 +260,20 @@ static int in_place(lua_State *L, dfl_maker *make) {
 ** sub_: x - y written over x.
 ** mul_: x y written over x.
 ** div_: x / y written over x.
-** Its type and shape stay, y stretches to it. An error on the way back if a gradient needs
+** Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where
+** it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs
 ** what was there.
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:copy_
-** Writes y's elements over x's.
+** Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.
 ** @param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:fill_
 ** Writes one number to every element.
-** @param value number
+** @param value number a whole one where x is i64
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:zero_

@@ -5,7 +5,7 @@
 /* ==== along a dimension ============================================================= */
 
 /*** Tensor:softmax
-** e^x_i / sum_j e^x_j along a dimension.
+** e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.
 ** @param dim integer from 1, or from -1 backwards
 ** @return diffusion.tensor of the same shape */
 static df_tensor *run_softmax(lua_State *L, df_tape *tape) {
@@ -14,7 +14,7 @@ static df_tensor *run_softmax(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:log_softmax
-** x_i - ln sum_j e^x_j along a dimension.
+** x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.
 ** @param dim integer from 1, or from -1 backwards
 ** @return diffusion.tensor of the same shape */
 static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
@@ -172,7 +172,7 @@ static df_tensor *run_huber(lua_State *L, df_tape *tape) {
 }
 
 /*** d.cross_entropy
-** The mean of -ln softmax(x)[class].
+** The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
 ** @param x diffusion.tensor {B,n}
 ** @param class integer[]|diffusion.tensor {B} in 1..n
 ** @param over? string "sample" for one value a sample

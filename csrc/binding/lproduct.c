@@ -12,7 +12,7 @@ static df_tensor *run_linear(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:matmul
-** The product of matrices.
+** The product of matrices; of two of integers i64 and exact, or an error.
 ** @param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
 ** @return diffusion.tensor {m,n} or {...,m,n} */
 static df_tensor *run_matmul(lua_State *L, df_tape *tape) {
@@ -64,6 +64,7 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 
 /*** Tensor:attention
 ** softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+** A query whose every score is -inf gets zeros.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
 ** @param opts? {heads: integer} 1 if not given

@@ -102,9 +102,11 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 ** sum: The sum along dimensions or over all.
 ** mean: The mean along dimensions or over all.
 ** prod: The product along dimensions or over all.
-** norm: The L2 norm, sqrt(sum x^2), along dimensions or over all.
-** logsumexp: ln sum e^x, without overflow, along dimensions or over all.
-** The order in which numbers are added is fixed by the shape.
+** norm: The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0.
+** logsumexp: ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and
+**   where all is -inf, and its slope 0.
+** The order in which numbers are added is fixed by the shape. The sum and the product of
+** integers are i64, exact: an error where it doesn't hold them.
 ** @param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ** @param keep? boolean leave sizes of 1 where a dimension was; false
 ** @return diffusion.tensor
@@ -113,6 +115,7 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 /*** Tensor:var, std
 ** var: The variance, sum (x - mean)^2 / (n - correction).
 ** std: The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
+** nan where n isn't above the correction. The slope of std is 0 where the variance is 0.
 ** @param dim? integer|integer[] all if not given
 ** @param keep? boolean false
 ** @param correction? integer 1, or 0 for the mean square
@@ -121,6 +124,7 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 /*** Tensor:max, min
 ** max: The largest element; nan if there is one.
 ** min: The smallest element; nan if there is one.
+** An error of nothing. Elements that are the extreme share its gradient equally.
 ** @param dim? integer|integer[] all if not given
 ** @param keep? boolean false
 ** @return diffusion.tensor values
@@ -135,7 +139,7 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor i64, from 1 */
 
 /*** Tensor:cumsum
-** y_i = x_1 + ... + x_i along a dimension.
+** y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
 ** @param dim? integer the last if not given
 ** @return diffusion.tensor of the same shape */
 
@@ -237,44 +241,49 @@ static int l_min(lua_State *L) {
 
 /* ==== truth ========================================================================= */
 
-/* 1 where the extreme of x ~= 0 is 1 */
-static df_tensor *truth(lua_State *L, df_tape *tape, folder *f) {
-  df_shape none = { .ndim = 0 };
-  df_tensor *x = dfl_tensor(L, 1),
-            *zero = df_scope_own(tape, df_tensor_new(DF_I64, &none));
-  if (!zero || df_fill_into(tape, zero, 0) != DF_OK) return NULL;
-  df_tensor *mask = df_compare(tape, "ne", x, zero);
-  if (!mask) return NULL;
-  return df_to(tape, f(tape, mask, dfl_dims(L, 2, x), dfl_flag(L, 3)), DF_U8);
+static df_tensor *filled(df_tape *tape, df_dtype dtype, const df_shape *shape,
+                         double value) {
+  df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, shape));
+  return y && df_fill_into(tape, y, value) == DF_OK ? y : NULL;
+}
+
+/* 1 where the extreme of x ~= 0 is 1; of nothing, what is said. */
+static df_tensor *truth(lua_State *L, df_tape *tape, folder *f, bool of_nothing) {
+  df_tensor *x = dfl_tensor(L, 1);
+  df_shape none = { .ndim = 0 }, shape;
+  unsigned dims = dfl_dims(L, 2, x);
+  bool keep = dfl_flag(L, 3);
+  df_reduced_shape(&x->shape, dims ? dims : ~0u, keep, &shape);
+  if (df_tensor_count(x) == 0) return filled(tape, DF_U8, &shape, of_nothing);
+  df_dtype kind = df_dtype_is_float(x->dtype) ? DF_REAL : DF_I64;
+  df_tensor *mask = df_compare(tape, "ne", x, filled(tape, kind, &none, 0));
+  return mask ? df_to(tape, f(tape, mask, dims, keep), DF_U8) : NULL;
 }
 
 static df_tensor *make_any(lua_State *L, df_tape *tape) {
-  return truth(L, tape, df_largest);
+  return truth(L, tape, df_largest, false);
 }
 static df_tensor *make_all(lua_State *L, df_tape *tape) {
-  return truth(L, tape, df_smallest);
+  return truth(L, tape, df_smallest, true);
 }
 
 /* Of all elements a boolean, along a dimension a mask. */
-static int answer(lua_State *L, dfl_maker *make, bool of_nothing) {
-  const df_tensor *x = dfl_tensor(L, 1);
-  bool whole = lua_isnoneornil(L, 2), result = of_nothing;
-  if (!whole || df_tensor_count(x) > 0) dfl_run(L, make);
-  if (!whole) return 1;
-  if (df_tensor_count(x) > 0) result = *(uint8_t *)df_tensor_data(dfl_tensor(L, -1));
-  lua_pushboolean(L, result);
+static int answer(lua_State *L, dfl_maker *make) {
+  bool whole = lua_isnoneornil(L, 2);
+  dfl_run(L, make);
+  if (whole) lua_pushboolean(L, *(uint8_t *)df_tensor_data(dfl_tensor(L, -1)));
   return 1;
 }
 
 /*** Tensor:any, all
-** any: Is one element other than 0?
-** all: Is every element other than 0?
+** any: Is one element other than 0? Of nothing: no.
+** all: Is every element other than 0? Of nothing: yes.
 ** A tensor itself is always true in Lua: write `if mask:any() then`.
 ** @param dim? integer|integer[] nil: over all, as a boolean
 ** @param keep? boolean false
 ** @return boolean|diffusion.tensor u8 along a dimension */
-static int l_any(lua_State *L) { return answer(L, make_any, false); }
-static int l_all(lua_State *L) { return answer(L, make_all, true); }
+static int l_any(lua_State *L) { return answer(L, make_any); }
+static int l_all(lua_State *L) { return answer(L, make_all); }
 
 static const luaL_Reg methods[] = {
   { "any", l_any }, { "all", l_all }, { "sort", l_sort }, { "topk", l_topk },

@@ -137,10 +137,11 @@ typedef struct df_kernels {
                                                    ** allowed */
   double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
   /* Attention's: p is rows x C, dense, a softmax in each column but for its share:
-  ** p = e^(scale p - top[c]), top the largest of the column, share = 1 / sum */
+  ** p = e^(scale (p - top[c])), scale above 0, top the largest of the column, share =
+  ** 1 / sum; top and share 0 where all of it is -inf */
   void (*softmax_columns)(df_real *p, df_real *top, df_real *share, df_real scale,
                           df_int rows, df_int C);
-  /* the same from what it left, and whole: p = e^(scale p - top[c]) share[c] */
+  /* the same from what it left, and whole: p = e^(scale (p - top[c])) share[c] */
   void (*softmax_again)(df_real *p, const df_real *top, const df_real *share,
                         df_real scale, df_int rows, df_int C);
   /* dx = scale p (dx - mean[c]), mean = sum(dy p) of the column */

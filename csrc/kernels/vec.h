@@ -16,7 +16,7 @@
 **   vexp vlog vsin vcos vtanh verf verfc vlog_erfc: relative error below 2e-6 in float,
 **     right at 0, infinities, NaN, denormal and huge arguments; of libm in vec_scalar.h
 **   verfcx(a): e^(a^2) erfc(a), a >= 1;  vbell(a): e^(-a^2)
-**   vexp_near(a): vexp where |a| <= 104
+**   vexp_near(a): vexp where |a| <= 104, of doubles anywhere
 **   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
 **   vsum(v) -> double: the lanes added in a fixed order
 **   vload_f16 vstore_f16 vload_bf16 vstore_bf16 vround_bf16: half to even, NaN stays NaN

@@ -7,7 +7,7 @@ static df_tensor *beside(df_tape *tape, df_tensor *x, df_tensor *x0) {
   df_tensor *const both[] = { x, x0 };
   if (x0) return df_cat(tape, both, 2, last);
   after[last] = x->shape.size[last];
-  return df_pad(tape, x, before, after, 0);
+  return df_pad(tape, x, before, after, NULL);
 }
 
 df_tensor *df_seen(df_tape *tape, const df_layer *network, df_tensor *const *x) {

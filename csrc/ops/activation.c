@@ -1,5 +1,8 @@
 /* Softmax and its logarithm along one dimension. Both work on rows; another dimension
 ** than the last is turned there and back. */
+#include <math.h>
+#include <string.h>
+
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/line.h"
@@ -96,6 +99,11 @@ static void log_softmax_rows(void *context, df_int begin, df_int end) {
   }
 }
 
+/* Nothing has a share, and no slope: 0 comes to dx. */
+static bool is_nothing(const df_real *y, df_int n) {
+  return y[0] == -(df_real)INFINITY && df_kernel()->max(y, n) == -(df_real)INFINITY;
+}
+
 /* dx = dy - e^y sum(dy) */
 static void log_softmax_back_rows(void *context, df_int begin, df_int end) {
   const rows *r = context;
@@ -103,6 +111,10 @@ static void log_softmax_back_rows(void *context, df_int begin, df_int end) {
   df_real p[BLOCK];
   for (df_int i = begin; i < end; i++) {
     const df_real *dy = r->dy + i * r->n;
+    if (is_nothing(r->x + i * r->n, r->n)) {
+      if (r->beta == 0) memset(r->to + i * r->n, 0, (size_t)r->n * sizeof *r->to);
+      continue;
+    }
     const df_real c[2] = { 1, (df_real)-k->sum(dy, r->n) };
     for (df_int j = 0; j < r->n; j += BLOCK) {
       df_int n = df_min(BLOCK, r->n - j), at = i * r->n + j;

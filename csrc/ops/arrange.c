@@ -237,7 +237,7 @@ static df_code pad_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op pad_op = { "pad", pad_backward };
 
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
-                  double value) {
+                  df_tensor *value) {
   if (!x) return NULL;
   df_shape shape = x->shape;
   margin m = { .shape = x->shape };
@@ -248,7 +248,9 @@ df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_in
     m.before[i] = before[i];
   }
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &shape));
-  if (!y || df_fill_into(tape, y, value) != DF_OK) return NULL;
+  if (!y) return NULL;
+  df_code code = value ? df_copy_into(tape, y, value) : df_fill_into(tape, y, 0);
+  if (code != DF_OK) return NULL;
   df_tensor *to = inner(tape, y, &x->shape, before);
   if (!to) return NULL;
   df_tensor_copy(to, x);

@@ -1,6 +1,7 @@
 /* Functions of two numbers over shapes that stretch to fit, as rows: what computes it,
-** and the slopes by either operand. Whole numbers stay whole under + - *. */
+** and the slopes by either operand. Whole numbers stay so, but under div. */
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/pool.h"
@@ -9,6 +10,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 enum { READS_A = 1, READS_B = 2 };
 
@@ -93,22 +95,60 @@ static void power_a(df_real *to, df_real beta, const df_real *dy, const df_real 
 static void power_b(df_real *to, df_real beta, const df_real *dy, const df_real *a,
                     df_int sa, const df_real *b, df_int sb, df_int n) {
   for (df_int i = 0; i < n; i++) {
-    double x = a[i * sa], y = pow(x, b[i * sb]), slope = y == 0 ? 0 : y * log(x);
+    double x = a[i * sa], p = b[i * sb], y = pow(x, p);
+    double slope = y == 0 || (x == 0 && p == 0) ? 0 : y * log(x);
     sink(to + i, beta, dy[i] * (df_real)slope);
   }
 }
 
 /* ==== the rows ====================================================================== */
 
-/* Through unsigned, where overflow wraps. */
-static int64_t whole_add(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a + (uint64_t)b);
+static bool whole_add(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_add_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
 }
-static int64_t whole_sub(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a - (uint64_t)b);
+static bool whole_sub(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_sub_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
 }
-static int64_t whole_mul(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a * (uint64_t)b);
+static bool whole_mul(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool misfit = false;
+  for (df_int i = 0; i < n; i++)
+    misfit |= __builtin_mul_overflow(a[i * sa], b[i * sb], &y[i]);
+  return !misfit;
+}
+static bool whole_maximum(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                          df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = a[i * sa] > b[i * sb] ? a[i * sa] : b[i * sb];
+  return true;
+}
+static bool whole_minimum(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                          df_int sb, df_int n) {
+  for (df_int i = 0; i < n; i++) y[i] = a[i * sa] < b[i * sb] ? a[i * sa] : b[i * sb];
+  return true;
+}
+
+/* p >= 0; by squares, each of which is a factor of what is still to come */
+static bool raise(int64_t *y, int64_t x, int64_t p) {
+  bool fits = true;
+  for (*y = 1; p > 0 && fits; p /= 2) {
+    if (p % 2) fits = !__builtin_mul_overflow(*y, x, y);
+    if (p > 1) fits = !__builtin_mul_overflow(x, x, &x) && fits;
+  }
+  return fits;
+}
+static bool whole_pow(int64_t *y, const int64_t *a, df_int sa, const int64_t *b,
+                      df_int sb, df_int n) {
+  bool fits = true;
+  for (df_int i = 0; i < n; i++) fits = raise(&y[i], a[i * sa], b[i * sb]) && fits;
+  return fits;
 }
 
 static df_code binary_backward(df_tape *tape, df_node *node, df_tensor *dy);
@@ -132,14 +172,17 @@ static const df_binary_op table[] = {
     .reads = { READS_B, READS_A | READS_B } },
   { .op = { "maximum", binary_backward },
     KERNEL(maximum),
+    .whole = whole_maximum,
     .slope = { larger_a, larger_b },
     .reads = { READS_A | READS_B, READS_A | READS_B } },
   { .op = { "minimum", binary_backward },
     KERNEL(minimum),
+    .whole = whole_minimum,
     .slope = { larger_b, larger_a },
     .reads = { READS_A | READS_B, READS_A | READS_B } },
   { .op = { "pow", binary_backward },
     .own = power,
+    .whole = whole_pow,
     .slope = { power_a, power_b },
     .reads = { READS_A | READS_B, READS_A | READS_B } },
 };
@@ -164,8 +207,7 @@ df_binary *df_binary_kernel(const df_binary_op *row) {
 
 typedef struct job {
   df_binary *f;
-  df_whole *whole;
-  void *y; /* dense */
+  df_real *y; /* dense */
   df_array a, b;
 } job;
 
@@ -175,24 +217,65 @@ static void real_block(void *context, df_int begin, df_int end) {
   df_int sa, sb, n = end - begin;
   const df_real *a = df_fetch(&j->a, DF_REAL, begin, n, mine, &sa);
   const df_real *b = df_fetch(&j->b, DF_REAL, begin, n, other, &sb);
-  j->f((df_real *)j->y + begin, a, sa, b, sb, n);
+  j->f(j->y + begin, a, sa, b, sb, n);
 }
 
+typedef struct whole_job {
+  df_whole *f;
+  int64_t *y;
+  const df_array *a, *b;
+  atomic_bool misfit;
+} whole_job;
+
 static void whole_block(void *context, df_int begin, df_int end) {
-  const job *j = context;
-  int64_t mine[DF_BLOCK], other[DF_BLOCK], *y = (int64_t *)j->y + begin;
+  whole_job *j = context;
+  int64_t mine[DF_BLOCK], other[DF_BLOCK], spare[DF_BLOCK];
+  int64_t *y = j->y ? j->y + begin : spare;
   df_int sa, sb, n = end - begin;
-  const int64_t *a = df_fetch(&j->a, DF_I64, begin, n, mine, &sa);
-  const int64_t *b = df_fetch(&j->b, DF_I64, begin, n, other, &sb);
-  for (df_int i = 0; i < n; i++) y[i] = j->whole(a[i * sa], b[i * sb]);
+  const int64_t *a = df_fetch(j->a, DF_I64, begin, n, mine, &sa);
+  const int64_t *b = df_fetch(j->b, DF_I64, begin, n, other, &sb);
+  if (!j->f(y, a, sa, b, sb, n)) j->misfit = true;
+}
+
+/* Fails with the first pair from `begin` on whose result doesn't fit. */
+static df_code misfit(const df_binary_op *row, const df_array *a, const df_array *b,
+                      df_int begin, df_int n) {
+  int64_t mine[DF_BLOCK], other[DF_BLOCK], y;
+  df_int sa, sb;
+  const int64_t *u = df_fetch(a, DF_I64, begin, n, mine, &sa);
+  const int64_t *v = df_fetch(b, DF_I64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++)
+    if (!row->whole(&y, u + i * sa, 0, v + i * sb, 0, 1))
+      return df_fail(DF_MISUSE,
+                     "%s: i64 doesn't hold the result of %lld and %lld; x:to \"%s\" "
+                     "first rounds it",
+                     row->op.name, (long long)u[i * sa], (long long)v[i * sb],
+                     df_dtype_name(DF_REAL));
+  return DF_OK;
+}
+
+df_code df_whole_run(const df_binary_op *row, int64_t *y, const df_array *a,
+                     const df_array *b, df_int count) {
+  whole_job j = { row->whole, y, a, b, false };
+  df_code code = DF_OK;
+  df_parallel(count, DF_BLOCK, whole_block, &j);
+  if (!j.misfit) return DF_OK;
+  for (df_int at = 0; at < count && code == DF_OK; at += DF_BLOCK)
+    code = misfit(row, a, b, at, df_min(DF_BLOCK, count - at));
+  return code;
+}
+
+df_code df_fit_shapes(const char *name, const df_tensor *a, const df_tensor *b,
+                      df_shape *both) {
+  if (df_shape_broadcast(&a->shape, &b->shape, both)) return DF_OK;
+  return df_fail(DF_MISUSE, "%s: shapes %s and %s don't fit: sizes must agree or be 1",
+                 name, df_tensor_text(a), df_tensor_text(b));
 }
 
 df_code df_fit(const char *name, const df_tensor *a, const df_tensor *b, df_shape *both) {
   if (df_computable(name, a) != DF_OK || df_computable(name, b) != DF_OK)
     return DF_MISUSE;
-  if (df_shape_broadcast(&a->shape, &b->shape, both)) return DF_OK;
-  return df_fail(DF_MISUSE, "%s: shapes %s and %s don't fit: sizes must agree or be 1",
-                 name, df_tensor_text(a), df_tensor_text(b));
+  return df_fit_shapes(name, a, b, both);
 }
 
 bool df_both_whole(const df_tensor *a, const df_tensor *b) {
@@ -216,16 +299,26 @@ static df_tensor *note(df_tape *tape, const df_binary_op *row, df_tensor *y, df_
   return df_tape_note(tape, y, n);
 }
 
+/* What becomes reals has to be held by them. */
+static bool fits_reals(const df_tensor *a, const df_tensor *b) {
+  return df_whole_fits(a, DF_REAL) == DF_OK && df_whole_fits(b, DF_REAL) == DF_OK;
+}
+
 df_tensor *df_binary_of(df_tape *tape, const df_binary_op *row, df_tensor *a,
                         df_tensor *b) {
   df_shape full;
   if (!a || !b || df_fit(row->op.name, a, b, &full) != DF_OK) return NULL;
   bool whole = row->whole && df_both_whole(a, b);
+  if (!whole && !fits_reals(a, b)) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &full));
   if (!y) return NULL;
-  job j = { .f = df_binary_kernel(row), .whole = row->whole, .y = df_tensor_data(y) };
-  j.a = df_array_of(a, &full), j.b = df_array_of(b, &full);
-  df_parallel(df_tensor_count(y), DF_BLOCK, whole ? whole_block : real_block, &j);
+  job j = { .a = df_array_of(a, &full), .b = df_array_of(b, &full) };
+  if (whole) {
+    df_code code = df_whole_run(row, df_tensor_data(y), &j.a, &j.b, df_tensor_count(y));
+    return code == DF_OK ? y : NULL;
+  }
+  j.f = df_binary_kernel(row), j.y = df_tensor_reals(y);
+  df_parallel(df_tensor_count(y), DF_BLOCK, real_block, &j);
   return note(tape, row, y, a, b);
 }
 
@@ -302,13 +395,33 @@ static const struct {
   const char *name;
 } powers[] = { { 2, "square" }, { 0.5, "sqrt" }, { -1, "reciprocal" } };
 
+static bool has_negative(const df_tensor *p) {
+  df_array a = df_array_of(p, &p->shape);
+  df_int step, count = df_tensor_count(p);
+  int64_t room[DF_BLOCK];
+  for (df_int at = 0; at < count; at += DF_BLOCK) {
+    df_int n = df_min(DF_BLOCK, count - at);
+    const int64_t *v = df_fetch(&a, DF_I64, at, n, room, &step);
+    for (df_int i = 0; i < n; i++)
+      if (v[i * step] < 0) return true;
+  }
+  return false;
+}
+
+static df_tensor *power_of(df_tape *tape, df_tensor *x, df_tensor *p) {
+  return df_binary_of(tape, df_binary_find("pow"), x, p);
+}
+
 df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
   double value;
-  if (!x || !p) return NULL;
-  if (p->shape.ndim > 0 || df_tracked(tape, 1, &p) || df_computable("pow", p) != DF_OK)
-    return df_binary_of(tape, df_binary_find("pow"), x, p);
+  if (!x || !p || df_computable("pow", p) != DF_OK) return NULL;
+  if (df_both_whole(x, p)) {
+    if (!has_negative(p)) return power_of(tape, x, p);
+    if (!(x = df_dense(tape, x))) return NULL;
+  }
+  if (p->shape.ndim > 0 || df_tracked(tape, 1, &p)) return power_of(tape, x, p);
   df_dtype_convert(DF_F64, &value, p->dtype, df_tensor_data(p), 1);
   for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
     if (powers[i].p == value) return df_unary_of(tape, df_unary_find(powers[i].name), x);
-  return df_binary_of(tape, df_binary_find("pow"), x, p);
+  return power_of(tape, x, p);
 }

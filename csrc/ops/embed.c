@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 #define GRAIN   16384 /* elements of a chunk, about */
 #define COLUMNS 64    /* of the table's gradient, in a chunk */
@@ -131,6 +132,7 @@ df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts
     return df_fail_null(
         DF_MISUSE, "sinusoid has no gradient, but t %s is being recorded; detach() it",
         df_tensor_text(t));
+  if (df_whole_fits(t, DF_F64) != DF_OK) return NULL;
   df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
   df_int half = opts->width / 2;
   df_tensor *frequencies =

@@ -27,8 +27,12 @@ static df_code check_whole(df_tape *tape, const char *what, df_tensor *x) {
   return DF_OK;
 }
 
-df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x) {
-  if (!x || check_whole(tape, what, x) != DF_OK) return NULL;
+df_tensor *df_dense_whole(df_tape *tape, df_tensor *x) {
   x = df_to(tape, x, DF_I64);
   return !x || df_tensor_is_dense(x) ? x : df_clone(tape, x);
+}
+
+df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x) {
+  if (!x || check_whole(tape, what, x) != DF_OK) return NULL;
+  return df_dense_whole(tape, x);
 }

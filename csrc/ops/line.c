@@ -8,12 +8,11 @@
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 /* ==== bringing together ============================================================= */
 
-/* x as dense reals with `dims` (0: all) behind the others; *length elements make a line */
-static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
-                               df_int *length) {
+df_tensor *df_lines_of(df_tape *tape, df_tensor *x, unsigned dims, df_int *length) {
   int order[DF_DIMS], n = 0;
   if (!x) return NULL;
   if (!dims) dims = (1u << x->shape.ndim) - 1;
@@ -25,7 +24,12 @@ static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
     if (dims >> i & 1) order[n++] = i, *length *= x->shape.size[i];
   bool together = true;
   for (int i = 0; i < kept; i++) together = together && order[i] == i;
-  return df_dense(tape, together ? x : df_permute(tape, x, order));
+  return together ? x : df_permute(tape, x, order);
+}
+
+static df_tensor *gather_lines(df_tape *tape, df_tensor *x, unsigned dims,
+                               df_int *length) {
+  return df_dense(tape, df_lines_of(tape, x, dims, length));
 }
 
 df_tensor *df_to_last(df_tape *tape, df_tensor *x, int dim) {
@@ -106,21 +110,55 @@ static void prod_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* The slope by x_k is the product of the others: y / x_k where no x is 0, the product of
-** the rest at the only 0, and 0 else. */
+/* A product that doesn't overflow on the way: part 2^power, its zeros and infinities apart
+** (of these the sign is in part). */
+typedef struct factors {
+  double part;
+  int64_t power;
+  df_int zeros, infinities;
+} factors;
+
+/* x as a product of one. */
+static factors factor_of(double x) {
+  factors f = { 1, 0, x == 0, isinf(x) != 0 };
+  int power = 0;
+  if (isnan(x)) f.part = x;
+  else if (f.infinities) f.part = x > 0 ? 1 : -1;
+  else if (!f.zeros) f.part = frexp(x, &power);
+  f.power = power;
+  return f;
+}
+
+static void take(factors *all, double x) {
+  factors f = factor_of(x);
+  int power = 0;
+  double part = all->part * f.part;
+  all->part = isnan(part) ? part : frexp(part, &power);
+  all->power += f.power + power;
+  all->zeros += f.zeros, all->infinities += f.infinities;
+}
+
+/* The product of all but x, which is one of them. */
+static double without(const factors *all, double x) {
+  factors f = factor_of(x);
+  df_int zeros = all->zeros - f.zeros, infinities = all->infinities - f.infinities;
+  double part = all->part / f.part;
+  if (zeros && infinities) return NAN;
+  if (zeros) return part * 0;
+  if (infinities) return part * INFINITY;
+  int64_t power = all->power - f.power;
+  return ldexp(part, (int)(power < -4096 ? -4096 : power > 4096 ? 4096 : power));
+}
+
+/* The slope by x_k is the product of the others. */
 static void prod_slopes(void *context, df_int begin, df_int end) {
   const job *j = context;
   for (df_int i = begin; i < end; i++) {
     const df_real *x = j->x + i * j->length;
-    double rest = 1;
-    df_int zeros = 0;
+    factors all = { .part = 1 };
+    for (df_int k = 0; k < j->length; k++) take(&all, x[k]);
     for (df_int k = 0; k < j->length; k++)
-      if (x[k] == 0) zeros++;
-      else rest *= x[k];
-    for (df_int k = 0; k < j->length; k++) {
-      double slope = zeros == 0 ? rest / x[k] : zeros == 1 && x[k] == 0 ? rest : 0;
-      sink(j->to + i * j->length + k, j->beta, j->dy[i] * (df_real)slope);
-    }
+      sink(j->to + i * j->length + k, j->beta, j->dy[i] * (df_real)without(&all, x[k]));
   }
 }
 
@@ -132,6 +170,7 @@ static df_code prod_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op prod_op = { "prod", prod_backward };
 
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  if (x && !df_dtype_is_float(x->dtype)) return df_whole_prod(tape, x, dims, keep);
   return fold(tape, &prod_op, x, dims, keep, prod_lines);
 }
 
@@ -145,10 +184,13 @@ static void logsumexp_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-void df_log_shares_of(const df_real *line, df_int n, df_real c[2]) {
+bool df_log_shares_of(const df_real *line, df_int n, df_real c[2]) {
   df_real top = df_kernel()->max(line, n);
+  c[0] = c[1] = 0;
+  if (top == -(df_real)INFINITY) return false;
   c[0] = -top;
   c[1] = (df_real)((double)top - df_kernel()->logsumexp(line, n));
+  return true;
 }
 
 void df_log_shares(df_real *y, const df_real *x, const df_real c[2], df_int n) {
@@ -156,7 +198,7 @@ void df_log_shares(df_real *y, const df_real *x, const df_real c[2], df_int n) {
   df_kernel()->add(y, y, 1, &c[1], 0, n);
 }
 
-/* The softmax. */
+/* The softmax: 0 where all is -inf. */
 static void logsumexp_slopes(void *context, df_int begin, df_int end) {
   const job *j = context;
   const df_kernels *k = df_kernel();
@@ -203,7 +245,8 @@ df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
   df_tensor *lines = gather_lines(tape, x, dims, &length);
   if (!lines) return NULL;
   if (length == 0)
-    return df_fail_null(DF_MISUSE, "argmax: %s has no elements there", df_tensor_text(x));
+    return df_fail_null(DF_MISUSE, "%s: %s has no elements there",
+                        smallest ? "argmin" : "argmax", df_tensor_text(x));
   df_reduced_shape(&x->shape, dims ? dims : (1u << x->shape.ndim) - 1, keep, &shape);
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   if (!y) return NULL;
@@ -248,6 +291,7 @@ static df_code cumsum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op cumsum_op = { "cumsum", cumsum_backward };
 
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
+  if (x && !df_dtype_is_float(x->dtype)) return df_whole_cumsum(tape, x, dim);
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
   df_tensor *y = df_result(tape, &lines->shape);

@@ -4,6 +4,7 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 #include "ops/taps.h"
+#include "ops/whole.h"
 
 /* ==== linear ======================================================================== */
 
@@ -164,6 +165,8 @@ static df_product product_of(const df_tape *tape, const df_tensor *a,
 
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
   if (!a || !b || !aligned(a, b)) return NULL;
+  if (!df_dtype_is_float(a->dtype) && !df_dtype_is_float(b->dtype))
+    return df_whole_matmul(tape, a, b);
   if (!(a = readable(tape, a)) || !(b = readable(tape, b))) return NULL;
   df_product p = product_of(tape, a, b);
   df_shape shape = a->shape;

@@ -1,5 +1,7 @@
 /* Losses: a mean over everything, or over each sample. Those of a difference d = a - b
 ** share one walk and differ by two functions of a block; cross entropy is its own. */
+#include <math.h>
+
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
@@ -199,11 +201,12 @@ static void entropy_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   for (df_int i = begin; i < end; i++) {
     const df_real *x = e->x + i * e->n;
-    e->value[i] = df_kernel()->logsumexp(x, e->n) - (double)x[e->class[i] - 1];
+    double all = df_kernel()->logsumexp(x, e->n);
+    e->value[i] = all == -INFINITY ? INFINITY : all - (double)x[e->class[i] - 1];
   }
 }
 
-/* dx = (softmax(x) - one at the class) dy */
+/* dx = (softmax(x) - one at the class) dy; 0 where all of x is -inf */
 static void entropy_back_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   const df_kernels *k = df_kernel();
@@ -212,7 +215,7 @@ static void entropy_back_rows(void *context, df_int begin, df_int end) {
   for (df_int i = begin; i < end; i++) {
     const df_real *x = e->x + i * e->n;
     df_real *dx = e->to + i * e->n;
-    df_log_shares_of(x, e->n, c);
+    bool some = df_log_shares_of(x, e->n, c);
     df_real dy = e->per_sample ? e->dy[i] : e->dy[0] / (df_real)e->B;
     for (df_int j = 0; j < e->n; j += BLOCK) {
       df_int n = df_min(BLOCK, e->n - j);
@@ -220,7 +223,7 @@ static void entropy_back_rows(void *context, df_int begin, df_int end) {
       k->exp(p, p, n);
       k->mix(dx + j, e->beta, &dy, &term, 1, n);
     }
-    dx[e->class[i] - 1] -= dy;
+    if (some) dx[e->class[i] - 1] -= dy;
   }
 }
 

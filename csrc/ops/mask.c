@@ -8,6 +8,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 /* ==== comparisons =================================================================== */
 
@@ -24,6 +25,7 @@ static const relation relations[] = {
 
 typedef struct comparison {
   const relation *r;
+  bool turned; /* b is what is whole */
   uint8_t *y;
   df_array a, b;
 } comparison;
@@ -52,16 +54,41 @@ static void compare_wholes(void *context, df_int begin, df_int end) {
   }
 }
 
+/* A whole number beside a real: neither becomes the other, which would round it. */
+static void compare_mixed(void *context, df_int begin, df_int end) {
+  const comparison *c = context;
+  int64_t mine[DF_BLOCK];
+  double other[DF_BLOCK];
+  df_int sa, sb, n = end - begin;
+  const int64_t *a = df_fetch(c->turned ? &c->b : &c->a, DF_I64, begin, n, mine, &sa);
+  const double *b = df_fetch(c->turned ? &c->a : &c->b, DF_F64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    int order = df_whole_order(a[i * sa], b[i * sb]);
+    int place = order == 2 ? 0 : 2 + (c->turned ? -order : order);
+    c->y[begin + i] = c->r->holds[place];
+  }
+}
+
+static df_task *comparing(const df_tensor *a, const df_tensor *b) {
+  if (df_both_whole(a, b)) return compare_wholes;
+  bool mixed = !df_dtype_is_float(a->dtype) || !df_dtype_is_float(b->dtype);
+  return mixed ? compare_mixed : compare_reals;
+}
+
 df_tensor *df_compare(df_tape *tape, const char *name, df_tensor *a, df_tensor *b) {
   const relation *r = relations;
   df_shape full;
   while (strcmp(r->name, name) != 0) r++;
-  if (!a || !b || df_fit(name, a, b, &full) != DF_OK) return NULL;
+  if (!a || !b) return NULL;
+  df_task *task = comparing(a, b);
+  df_code code = task == compare_mixed ? df_fit_shapes(name, a, b, &full)
+                                       : df_fit(name, a, b, &full);
+  if (code != DF_OK) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_U8, &full));
   if (!y) return NULL;
-  comparison c = { r, df_tensor_data(y), df_array_of(a, &full), df_array_of(b, &full) };
-  df_parallel(df_tensor_count(y), DF_BLOCK,
-              df_both_whole(a, b) ? compare_wholes : compare_reals, &c);
+  comparison c = { r, !df_dtype_is_float(b->dtype), df_tensor_data(y),
+                   df_array_of(a, &full), df_array_of(b, &full) };
+  df_parallel(df_tensor_count(y), DF_BLOCK, task, &c);
   return y;
 }
 
@@ -157,10 +184,12 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
   where_shapes s;
   df_shape both;
   if (!mask || !a || !b || df_fit("where", a, b, &both) != DF_OK) return NULL;
+  if (df_computable("where", mask) != DF_OK) return NULL;
   if (!df_shape_broadcast(&both, &mask->shape, &s.full))
     return df_fail_null(DF_MISUSE, "where: the mask %s doesn't fit the values %s",
                         df_tensor_text(mask), df_shape_text(&both));
   bool whole = df_both_whole(a, b);
+  if (!whole && (df_whole_fits(a, DF_REAL) || df_whole_fits(b, DF_REAL))) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(whole ? DF_I64 : DF_REAL, &s.full));
   df_tensor *x[2] = { a, b };
   if (!y) return NULL;
@@ -175,7 +204,15 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
 
 /* ==== the same ====================================================================== */
 
-static bool close_block(const df_array *a, const df_array *b, df_int begin, df_int n,
+typedef bool closeness(const df_array *a, const df_array *b, df_int begin, df_int n,
+                       double rtol, double atol);
+
+/* `apart` is |p - q|. */
+static bool near(bool same, double apart, double q, double rtol, double atol) {
+  return same || (isfinite(apart) && apart <= atol + rtol * fabs(q));
+}
+
+static bool close_reals(const df_array *a, const df_array *b, df_int begin, df_int n,
                         double rtol, double atol) {
   double mine[DF_BLOCK], other[DF_BLOCK];
   df_int sa, sb;
@@ -183,7 +220,39 @@ static bool close_block(const df_array *a, const df_array *b, df_int begin, df_i
   const double *v = df_fetch(b, DF_F64, begin, n, other, &sb);
   for (df_int i = 0; i < n; i++) {
     double p = u[i * sa], q = v[i * sb];
-    if (p != q && (!isfinite(p - q) || fabs(p - q) > atol + rtol * fabs(q))) return false;
+    if (!near(p == q, fabs(p - q), q, rtol, atol)) return false;
+  }
+  return true;
+}
+
+static bool close_whole(const df_array *a, const df_array *b, df_int begin, df_int n,
+                        double rtol, double atol) {
+  int64_t mine[DF_BLOCK], other[DF_BLOCK];
+  df_int sa, sb;
+  const int64_t *u = df_fetch(a, DF_I64, begin, n, mine, &sa);
+  const int64_t *v = df_fetch(b, DF_I64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    int64_t p = u[i * sa], q = v[i * sb];
+    uint64_t apart = p > q ? (uint64_t)p - (uint64_t)q : (uint64_t)q - (uint64_t)p;
+    if (!near(p == q, (double)apart, (double)q, rtol, atol)) return false;
+  }
+  return true;
+}
+
+/* One of the two is whole. */
+static bool close_mixed(const df_array *a, const df_array *b, df_int begin, df_int n,
+                        double rtol, double atol) {
+  bool turned = df_dtype_is_float(a->dtype);
+  int64_t mine[DF_BLOCK];
+  double other[DF_BLOCK];
+  df_int sa, sb;
+  const int64_t *u = df_fetch(turned ? b : a, DF_I64, begin, n, mine, &sa);
+  const double *v = df_fetch(turned ? a : b, DF_F64, begin, n, other, &sb);
+  for (df_int i = 0; i < n; i++) {
+    int64_t whole = u[i * sa];
+    double real = v[i * sb], apart = df_whole_distance(whole, real);
+    bool same = df_whole_order(whole, real) == 0;
+    if (!near(same, apart, turned ? (double)whole : real, rtol, atol)) return false;
   }
   return true;
 }
@@ -191,8 +260,12 @@ static bool close_block(const df_array *a, const df_array *b, df_int begin, df_i
 bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol) {
   df_array u = df_array_of(a, &a->shape), v = df_array_of(b, &b->shape);
   df_int count = df_tensor_count(a);
+  bool mixed = !df_dtype_is_float(a->dtype) || !df_dtype_is_float(b->dtype);
+  closeness *f = df_both_whole(a, b) ? close_whole : mixed ? close_mixed : close_reals;
   if (!df_shape_equal(&a->shape, &b->shape)) return false;
-  for (df_int at = 0; at < count; at += DF_BLOCK)
-    if (!close_block(&u, &v, at, df_min(DF_BLOCK, count - at), rtol, atol)) return false;
+  for (df_int at = 0; at < count; at += DF_BLOCK) {
+    df_int n = df_min(DF_BLOCK, count - at);
+    if (!f(&u, &v, at, n, rtol, atol)) return false;
+  }
   return true;
 }

@@ -4,10 +4,24 @@
 ** and notes itself on the tape; its result belongs to the tape's scope. Given NULL, or on
 ** failure, it returns NULL with the sentence set, so expressions nest and are checked
 ** once. Operands may be strided and of any float type (f16 and bf16 are computed as
-** reals; u8 and i64 become reals; f64 is computed in core64 only); results are dense
-** reals unless the line says otherwise. Dimensions and indices count from 0 here and from
-** 1 in Lua. Sizes: B batch, H W height and width, C K channels in and out, R S kernel,
-** N tokens, D width, G groups. The gradient of v is dv. */
+** reals; u8 and i64 become reals, but an i64 that they would round fails; f64 is computed in
+** core64 only); results are dense reals unless the line says otherwise. Whole results are
+** i64 and exact, or fail. Dimensions and indices count from 0 here and from 1 in Lua. Sizes:
+** B batch, H W height and width, C K channels in and out, R S kernel, N tokens, D width, G
+** groups. The gradient of v is dv.
+**
+** Corners. Values are those of IEEE 754: 0 inf, inf - inf and 0 / 0 are nan, and nan stays. A
+** slope is the derivative or its limit: +-inf at 0 of sqrt, log and powers below 1. Where it
+** has none:
+**   norm, std, abs, relu, l1 at 0                      0
+**   max, min, maximum, minimum where elements tie      equal shares
+**   clamp, huber on their bounds                       that from within
+**   pow at x = 0, p >= 0, by p                         0
+** A slope of prod is the product of the others, of sort, topk and quantile that of the place.
+** A line that is all -inf has no weight to share out: softmax and attention give 0,
+** log_softmax and logsumexp -inf, cross_entropy inf, and the slopes are 0. Among logits inf
+** gives nan. Of nothing: sum and norm 0, prod 1, logsumexp -inf, mean, var and std nan (these
+** two also where n isn't above the correction); max, min, argmax, argmin and quantile fail. */
 #ifndef df_op_h
 #define df_op_h
 
@@ -36,9 +50,9 @@ df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim);
 df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim);
 df_tensor *df_roll(df_tape *tape, df_tensor *x, df_int shift, int dim);
 df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim);
-/* before[i], after[i] >= 0 elements of `value` around dimension i */
+/* before[i], after[i] >= 0 elements of `value` (one number; NULL: 0) around dimension i */
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
-                  double value);
+                  df_tensor *value);
 
 /* ==== mix.c ========================================================================= */
 
@@ -87,7 +101,8 @@ df_tensor *df_gelu(df_tape *tape, df_tensor *x);
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
 
-/* ==== binary.c: shapes stretch to fit; integers stay i64 under add, sub, mul ======== */
+/* ==== binary.c: shapes stretch to fit; integers stay i64, under pow with p >= 0, but not
+** under div */
 
 /* "add" "sub" "mul" "div" "maximum" "minimum" "pow" */
 typedef struct df_binary_op df_binary_op;
@@ -111,7 +126,8 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
 /* of one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
 bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol);
 
-/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ====== */
+/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ======
+** An i64 y takes whole numbers only. */
 
 df_code df_binary_into(df_tape *tape, const df_binary_op *op, df_tensor *y, df_tensor *x);
 df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x);
@@ -119,6 +135,7 @@ df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
 
 /* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 ====== */
 
+/* i64 of integers, as prod, cumsum and matmul of two of them */
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 /* divided by n - correction; correction 1 as usual */
@@ -244,7 +261,9 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
 
 /* ==== indices.c ===================================================================== */
 
-/* x as dense i64 (x itself if it is so): what indices and classes are read from.
+/* x as dense i64 (x itself if it is so). */
+df_tensor *df_dense_whole(df_tape *tape, df_tensor *x);
+/* The same for what indices and classes are read from.
 ** `what` is their name in a message: "gather: index".
 ** fails: an element is not a whole number of 64 bits. */
 df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x);

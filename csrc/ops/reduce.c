@@ -8,6 +8,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 /* ==== what is folded ================================================================ */
 
@@ -262,10 +263,6 @@ static df_code sum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const reduction sum_row = { { "sum", sum_backward }, &summing };
 static const reduction mean_row = { { "mean", sum_backward }, &summing };
 
-df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
-  return reduce(tape, &sum_row, x, dims, keep, 1);
-}
-
 /* How many elements make one of the result. */
 static df_int folded(const df_tensor *x, unsigned dims) {
   df_int n = 1;
@@ -275,12 +272,24 @@ static df_int folded(const df_tensor *x, unsigned dims) {
   return n;
 }
 
+/* Bytes, so few that no partial sum is rounded. */
+static bool adds_exactly(const df_tensor *x, unsigned dims) {
+  return x->dtype == DF_U8 && folded(x, dims) < (1 << 24) / 256;
+}
+
+df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  if (!x || df_dtype_is_float(x->dtype)) return reduce(tape, &sum_row, x, dims, keep, 1);
+  if (!adds_exactly(x, dims)) return df_whole_sum(tape, x, dims, keep);
+  return df_to(tape, reduce(tape, &sum_row, x, dims, keep, 1), DF_I64);
+}
+
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   if (!x) return NULL;
   return reduce(tape, &mean_row, x, dims, keep, 1 / (double)folded(x, dims));
 }
 
-/* The square root of the sum of squares; its slope x / y, and 0 at the origin. */
+/* The square root of the sum of squares; its slope x / y, and 0 at the origin (but for a dy
+** that is no number). */
 static df_code norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *y = node->keep[1], *share = df_result(tape, &dy->shape);
@@ -288,7 +297,7 @@ static df_code norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_real *up = df_tensor_reals(dy), *down = df_tensor_reals(y);
   df_real *q = df_tensor_reals(share);
   for (df_int i = 0; i < df_tensor_count(y); i++)
-    q[i] = down[i] > 0 ? up[i] / down[i] : 0;
+    q[i] = down[i] == 0 ? up[i] * 0 : up[i] / down[i];
   df_tensor *g = df_mul(tape, with_ones(tape, share, d), node->keep[0]);
   return g ? df_sink_pass(node, 0, g) : df_error_code();
 }
@@ -304,7 +313,7 @@ static df_code extreme_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *y = with_ones(tape, node->keep[1], d);
   df_tensor *where = df_compare(tape, "eq", node->keep[0], y);
-  df_tensor *count = df_sum(tape, where, d->dims, true);
+  df_tensor *count = df_sum(tape, df_dense(tape, where), d->dims, true);
   df_tensor *share = df_div(tape, with_ones(tape, dy, d), count);
   df_tensor *g = df_mul(tape, where, share);
   return g ? df_sink_pass(node, 0, g) : df_error_code();
@@ -315,7 +324,9 @@ static const reduction min_row = { { "min", extreme_backward }, &minimal };
 
 static df_tensor *extreme(df_tape *tape, const reduction *row, df_tensor *x,
                           unsigned dims, bool keep) {
-  if (x && folded(x, dims) == 0)
+  df_shape shape;
+  if (x) df_reduced_shape(&x->shape, all_if_none(x, dims), keep, &shape);
+  if (x && folded(x, dims) == 0 && df_shape_count(&shape) > 0)
     return df_fail_null(DF_MISUSE, "%s: %s has no elements there", row->op.name,
                         df_tensor_text(x));
   return reduce(tape, row, x, dims, keep, 1);
@@ -331,15 +342,25 @@ df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
 
 /* ==== by other ops ================================================================== */
 
-df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
+/* How far each is from the mean; *share: 1 / (n - correction), inf where nothing is left of
+** n, so that the variance of nothing is nan. */
+static df_tensor *away(df_tape *tape, df_tensor *x, unsigned dims, int correction,
+                       double *share) {
   if (!x) return NULL;
-  df_int n = folded(x, dims) - correction;
-  df_tensor *away = df_sub(tape, x, df_mean(tape, x, dims, true));
-  df_tensor *squares = df_unary_of(tape, df_unary_find("square"), away);
-  return df_scale(tape, df_sum(tape, squares, dims, keep), 1 / (double)n);
+  *share = 1 / (double)df_max(folded(x, dims) - correction, 0);
+  return df_sub(tape, x, df_mean(tape, x, dims, true));
 }
 
+df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
+  double share = 0;
+  df_tensor *from = away(tape, x, dims, correction, &share);
+  df_tensor *squares = df_unary_of(tape, df_unary_find("square"), from);
+  return df_scale(tape, df_sum(tape, squares, dims, keep), share);
+}
+
+/* The norm of that, whose slope at no variance is 0. */
 df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
-  df_tensor *var = df_var(tape, x, dims, keep, correction);
-  return df_unary_of(tape, df_unary_find("sqrt"), var);
+  double share = 0;
+  df_tensor *from = away(tape, x, dims, correction, &share);
+  return df_scale(tape, df_norm(tape, from, dims, keep), sqrt(share));
 }

@@ -1,5 +1,6 @@
 /* Functions of one number: each is a row that names its kernels and what its gradient
 ** reads. */
+#include <math.h>
 #include <string.h>
 
 #include "base/pool.h"
@@ -7,6 +8,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/whole.h"
 
 struct df_unary_op {
   df_op op; /* without backward: steps, whose slope is 0 wherever they have one */
@@ -116,6 +118,7 @@ static const df_op scale_op = { "scale", scale_backward };
 
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c) {
   if (!x || df_computable("scale", x) != DF_OK) return NULL;
+  if (df_whole_fits(x, DF_REAL) != DF_OK) return NULL;
   df_tensor *y = df_result(tape, &x->shape);
   if (!y) return NULL;
   df_accumulate(df_tensor_reals(y), 0, c, x, &x->shape);
@@ -168,6 +171,9 @@ static const df_op clamp_op = { "clamp", clamp_backward };
 
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
   if (!x || df_computable("clamp", x) != DF_OK) return NULL;
+  if (isnan(low) || isnan(high))
+    return df_fail_null(DF_MISUSE, "clamp: the %s bound is nan",
+                        isnan(low) ? "lower" : "upper");
   if (low > high)
     return df_fail_null(DF_MISUSE, "clamp: the lower bound %g is above the upper %g", low,
                         high);

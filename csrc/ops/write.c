@@ -6,6 +6,7 @@
 #include "ops/binary.h"
 #include "ops/block.h"
 #include "ops/op.h"
+#include "ops/whole.h"
 
 static bool same_window(const df_tensor *y, const df_tensor *x) {
   return y->offset == x->offset && y->dtype == x->dtype
@@ -64,7 +65,7 @@ static void whole_block(void *context, df_int begin, df_int end) {
   df_int sy, sx, n = end - begin;
   int64_t *y = (int64_t *)df_fetch(&j->y, DF_I64, begin, n, mine, &sy);
   const int64_t *x = df_fetch(&j->x, DF_I64, begin, n, other, &sx);
-  for (df_int i = 0; i < n; i++) y[i] = j->whole(y[i], x[i * sx]);
+  j->whole(y, y, sy, x, sx, n);
   if (y == mine) df_put(&j->y, DF_I64, begin, n, y);
 }
 
@@ -79,10 +80,13 @@ df_code df_binary_into(df_tape *tape, const df_binary_op *row, df_tensor *y,
   if (!whole && !df_dtype_is_float(y->dtype))
     return df_fail(DF_MISUSE, "%s: the result is real, %s of %s holds whole numbers",
                    name, df_tensor_text(y), df_dtype_name(y->dtype));
+  if (!whole && df_whole_fits(x, DF_REAL) != DF_OK) return DF_MISUSE;
   if (!(x = apart(tape, y, x))) return df_error_code();
   job j = { .f = df_binary_kernel(row), .whole = df_binary_whole(row) };
   j.y = df_array_of(y, &y->shape), j.x = df_array_of(x, &y->shape);
-  df_parallel(df_tensor_count(y), DF_BLOCK, whole ? whole_block : real_block, &j);
+  df_int count = df_tensor_count(y);
+  if (whole && df_whole_run(row, NULL, &j.y, &j.x, count) != DF_OK) return DF_MISUSE;
+  df_parallel(count, DF_BLOCK, whole ? whole_block : real_block, &j);
   df_tensor_touch(y);
   return DF_OK;
 }
@@ -90,6 +94,7 @@ df_code df_binary_into(df_tape *tape, const df_binary_op *row, df_tensor *y,
 df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x) {
   if (!y || !x) return df_error_code();
   if (check(tape, "copy", y, x) != DF_OK) return DF_MISUSE;
+  if (y->dtype == DF_I64 && df_only_whole("copy", x) != DF_OK) return DF_MISUSE;
   if (!(x = apart(tape, y, x))) return df_error_code();
   df_tensor *from = df_scope_own(tape, df_tensor_expand(x, &y->shape));
   if (!from) return df_error_code();

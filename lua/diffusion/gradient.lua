@@ -55,6 +55,9 @@ end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float
 --- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are
+--- all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share.
+--- Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached

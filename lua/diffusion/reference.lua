@@ -216,7 +216,7 @@ return {
   },
   ["d.cross_entropy"] = {
     signature = "d.cross_entropy(x, class, [over])",
-    text = "The mean of -ln softmax(x)[class].",
+    text = "The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "{B,n}" },
       { name = "class", type = "integer[]|diffusion.tensor", text = "{B} in 1..n" },
@@ -516,7 +516,7 @@ return {
     text = "One number throughout.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "a number is a shape of one dimension" },
-      { name = "value", type = "number" },
+      { name = "value", type = "number", text = "a whole one for i64" },
       { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
     },
     returns = {
@@ -535,7 +535,7 @@ return {
   },
   ["d.grad"] = {
     signature = "d.grad(fn, ...)",
-    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.",
+    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share. Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -2321,7 +2321,7 @@ return {
   },
   ["d.tensor"] = {
     signature = "d.tensor(values, [opts])",
-    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number.",
+    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number. i64 takes whole numbers only; to the others they are rounded, as by to.",
     params = {
       { name = "values", type = "number|table" },
       { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
@@ -2371,7 +2371,7 @@ return {
       { name = "b", type = "diffusion.tensor|number" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that all three stretch to" },
+      { type = "diffusion.tensor", text = "of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such" },
     },
   },
   ["d.zeros"] = {
@@ -3345,7 +3345,7 @@ return {
   },
   ["tensor:add"] = {
     signature = "tensor:add(y)",
-    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3356,7 +3356,7 @@ return {
   },
   ["tensor:add_"] = {
     signature = "tensor:add_(y)",
-    text = "x + y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3366,7 +3366,7 @@ return {
   },
   ["tensor:all"] = {
     signature = "tensor:all([dim], [keep])",
-    text = "Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua: write `if mask:any() then`.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3388,7 +3388,7 @@ return {
   },
   ["tensor:any"] = {
     signature = "tensor:any([dim], [keep])",
-    text = "Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write `if mask:any() then`.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3421,7 +3421,7 @@ return {
   },
   ["tensor:attention"] = {
     signature = "tensor:attention(k, v, [opts])",
-    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.",
+    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x. A query whose every score is -inf gets zeros.",
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
@@ -3494,7 +3494,7 @@ return {
   },
   ["tensor:copy_"] = {
     signature = "tensor:copy_(y)",
-    text = "Writes y's elements over x's.",
+    text = "Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]", text = "of any type; it stretches to x's shape" },
     },
@@ -3511,7 +3511,7 @@ return {
   },
   ["tensor:cumsum"] = {
     signature = "tensor:cumsum([dim])",
-    text = "y_i = x_1 + ... + x_i along a dimension.",
+    text = "y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.",
     params = {
       { name = "dim", type = "integer", text = "the last if not given", optional = true },
     },
@@ -3535,7 +3535,7 @@ return {
   },
   ["tensor:div"] = {
     signature = "tensor:div(y)",
-    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3546,7 +3546,7 @@ return {
   },
   ["tensor:div_"] = {
     signature = "tensor:div_(y)",
-    text = "x / y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3583,7 +3583,7 @@ return {
   },
   ["tensor:eq"] = {
     signature = "tensor:eq(y)",
-    text = "Where x = y holds (Lua's own == asks whether two values are one object).",
+    text = "Where x = y holds (Lua's own == asks whether two values are one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3636,7 +3636,7 @@ return {
     signature = "tensor:fill_(value)",
     text = "Writes one number to every element.",
     params = {
-      { name = "value", type = "number" },
+      { name = "value", type = "number", text = "a whole one where x is i64" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x itself" },
@@ -3687,7 +3687,7 @@ return {
   },
   ["tensor:ge"] = {
     signature = "tensor:ge(y)",
-    text = "Where x >= y holds.",
+    text = "Where x >= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3716,7 +3716,7 @@ return {
   },
   ["tensor:gt"] = {
     signature = "tensor:gt(y)",
-    text = "Where x > y holds.",
+    text = "Where x > y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3777,7 +3777,7 @@ return {
   },
   ["tensor:le"] = {
     signature = "tensor:le(y)",
-    text = "Where x <= y holds.",
+    text = "Where x <= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3812,7 +3812,7 @@ return {
   },
   ["tensor:log_softmax"] = {
     signature = "tensor:log_softmax(dim)",
-    text = "x_i - ln sum_j e^x_j along a dimension.",
+    text = "x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.",
     params = {
       { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
     },
@@ -3822,7 +3822,7 @@ return {
   },
   ["tensor:logsumexp"] = {
     signature = "tensor:logsumexp([dim], [keep])",
-    text = "ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3834,7 +3834,7 @@ return {
   },
   ["tensor:lt"] = {
     signature = "tensor:lt(y)",
-    text = "Where x < y holds.",
+    text = "Where x < y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3844,7 +3844,7 @@ return {
   },
   ["tensor:matmul"] = {
     signature = "tensor:matmul(b)",
-    text = "The product of matrices.",
+    text = "The product of matrices; of two of integers i64 and exact, or an error.",
     params = {
       { name = "b", type = "diffusion.tensor", text = "{k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}" },
     },
@@ -3854,7 +3854,7 @@ return {
   },
   ["tensor:max"] = {
     signature = "tensor:max([dim], [keep])",
-    text = "The largest element; nan if there is one.",
+    text = "The largest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3866,7 +3866,7 @@ return {
   },
   ["tensor:maximum"] = {
     signature = "tensor:maximum(y)",
-    text = "The larger of x and y at each place; nan where either is.",
+    text = "The larger of x and y at each place; nan where either is. Integers beside integers stay so.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3876,7 +3876,7 @@ return {
   },
   ["tensor:mean"] = {
     signature = "tensor:mean([dim], [keep])",
-    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3888,7 +3888,7 @@ return {
   },
   ["tensor:min"] = {
     signature = "tensor:min([dim], [keep])",
-    text = "The smallest element; nan if there is one.",
+    text = "The smallest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -3900,7 +3900,7 @@ return {
   },
   ["tensor:minimum"] = {
     signature = "tensor:minimum(y)",
-    text = "The smaller of x and y at each place; nan where either is.",
+    text = "The smaller of x and y at each place; nan where either is. Integers beside integers stay so.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3910,7 +3910,7 @@ return {
   },
   ["tensor:mul"] = {
     signature = "tensor:mul(y)",
-    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3921,7 +3921,7 @@ return {
   },
   ["tensor:mul_"] = {
     signature = "tensor:mul_(y)",
-    text = "x y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3943,7 +3943,7 @@ return {
   },
   ["tensor:ne"] = {
     signature = "tensor:ne(y)",
-    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object).",
+    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3960,7 +3960,7 @@ return {
   },
   ["tensor:norm"] = {
     signature = "tensor:norm([dim], [keep])",
-    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -3993,7 +3993,7 @@ return {
     text = "A margin around.",
     params = {
       { name = "margins", type = "table", text = "for each dimension in order, as many as are listed: n, {before, after} or {}" },
-      { name = "value", type = "number", text = "what it is filled with, 0", optional = true },
+      { name = "value", type = "number", text = "what it is filled with, 0; a whole one where x is i64", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4011,7 +4011,7 @@ return {
   },
   ["tensor:pow"] = {
     signature = "tensor:pow(y)",
-    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.",
+    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power of integers stay so unless one exponent is negative; an error beyond i64.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4021,7 +4021,7 @@ return {
   },
   ["tensor:prod"] = {
     signature = "tensor:prod([dim], [keep])",
-    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -4165,7 +4165,7 @@ return {
   },
   ["tensor:softmax"] = {
     signature = "tensor:softmax(dim)",
-    text = "e^x_i / sum_j e^x_j along a dimension.",
+    text = "e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.",
     params = {
       { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
     },
@@ -4211,7 +4211,7 @@ return {
   },
   ["tensor:std"] = {
     signature = "tensor:std([dim], [keep], [correction])",
-    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).",
+    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },
@@ -4223,7 +4223,7 @@ return {
   },
   ["tensor:sub"] = {
     signature = "tensor:sub(y)",
-    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.",
+    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4234,7 +4234,7 @@ return {
   },
   ["tensor:sub_"] = {
     signature = "tensor:sub_(y)",
-    text = "x - y written over x. Its type and shape stay, y stretches to it. An error on the way back if a gradient needs what was there.",
+    text = "x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4244,7 +4244,7 @@ return {
   },
   ["tensor:sum"] = {
     signature = "tensor:sum([dim], [keep])",
-    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape.",
+    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
       { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
@@ -4319,7 +4319,7 @@ return {
   },
   ["tensor:var"] = {
     signature = "tensor:var([dim], [keep], [correction])",
-    text = "The variance, sum (x - mean)^2 / (n - correction).",
+    text = "The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
     params = {
       { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
       { name = "keep", type = "boolean", text = "false", optional = true },

@@ -51,19 +51,22 @@ static double logsumexp(const df_real *x, df_int n) {
 
 /* ---- a softmax in each column of rows x C ---------------------------------------------- */
 
-/* e^(scale x - top), where that is 0 or less, but for rounding. */
+#define TO_ZERO (sizeof(df_real) == sizeof(double) ? -800 : -104) /* e^ that is 0 */
+
+/* e^(scale (x - top)), x at most top: 1 at the top, however large that is. */
 static inline V below_top(V factor, V x, V top) {
-  return vexp_near(vmax(vset1(-104), vfma(factor, x, vneg(top))));
+  return vexp_near(vmax(vset1(TO_ZERO), vmul(factor, vsub(x, top))));
 }
 
 static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real scale,
                             df_int rows, df_int C) {
-  V factor = vset1(scale);
+  V factor = vset1(scale), half = vset1((df_real)0.5);
   for (df_int c = 0; c < C; c += VL) {
     df_int n = C - c;
     V most = vset1(-(df_real)INFINITY), total = vset1(0);
     for (df_int r = 0; r < rows; r++)
-      most = vmax(vmul(factor, vload(p + r * C + c, n)), most);
+      most = vmax(vload(p + r * C + c, n), most);
+    most = vselect(veq(most, vset1(-(df_real)INFINITY)), vset1(0), most);
     for (df_int r = 0; r < rows;) {
       V part = vset1(0);
       for (df_int end = df_min(rows, r + STRETCH_ROWS); r < end; r++) {
@@ -74,7 +77,8 @@ static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real sc
       total = vadd(total, part);
     }
     vstore(top + c, most, n);
-    vstore(share + c, vdiv(vset1(1), total), n);
+    /* the largest makes it 1 at least, unless all is -inf: then nothing has a share */
+    vstore(share + c, vselect(vlt(total, half), vset1(0), vdiv(vset1(1), total)), n);
   }
 }
 

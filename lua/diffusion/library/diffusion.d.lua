@@ -293,7 +293,7 @@ function d.check.order(sampler, oracle, options) end
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
---- The mean of -ln softmax(x)[class].
+--- The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
 ---@param x diffusion.tensor {B,n}
 ---@param class integer[]|diffusion.tensor {B} in 1..n
 ---@param over? string "sample" for one value a sample
@@ -490,7 +490,7 @@ function d.frombytes(bytes, shape, dtype) end
 
 --- One number throughout.
 ---@param shape integer|integer[] a number is a shape of one dimension
----@param value number
+---@param value number a whole one for i64
 ---@param opts? {dtype: string} as d.tensor
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
@@ -505,7 +505,10 @@ function d.full(shape, value, opts) end
 function d.generator(opts) end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float tensor
---- among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- among its arguments. Parameters are constants here: `p.grad` isn't touched. Where a
+--- function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are all
+--- -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share.
+--- Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
@@ -1687,7 +1690,7 @@ function d.scope(fn, ...) end
 function d.stack(list, dim) end
 
 --- A tensor of a number or of a nested table. An error names the row that is ragged or holds
---- no number.
+--- no number. i64 takes whole numbers only; to the others they are rounded, as by to.
 ---@param values number|table
 ---@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
 ---@return diffusion.tensor
@@ -1715,7 +1718,7 @@ function d.unet(options) end
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
 ---@param b diffusion.tensor|number
----@return diffusion.tensor of the shape that all three stretch to
+---@return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such
 function d.where(mask, a, b) end
 
 --- Zeros of a shape.
@@ -2185,19 +2188,21 @@ function set:batches(options) end
 function tensor:abs() end
 
 --- x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *.
+--- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
+--- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:add(y) end
 
---- x + y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:add_(y) end
 
---- Is every element other than 0? A tensor itself is always true in Lua: write `if mask:any()
---- then`.
+--- Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua:
+--- write `if mask:any() then`.
 ---@param dim? integer|integer[] nil: over all, as a boolean
 ---@param keep? boolean false
 ---@return boolean|diffusion.tensor u8 along a dimension
@@ -2209,8 +2214,8 @@ function tensor:all(dim, keep) end
 ---@return boolean
 function tensor:allclose(y, opts) end
 
---- Is one element other than 0? A tensor itself is always true in Lua: write `if mask:any()
---- then`.
+--- Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write
+--- `if mask:any() then`.
 ---@param dim? integer|integer[] nil: over all, as a boolean
 ---@param keep? boolean false
 ---@return boolean|diffusion.tensor u8 along a dimension
@@ -2229,6 +2234,7 @@ function tensor:argmax(dim, keep) end
 function tensor:argmin(dim, keep) end
 
 --- softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
+--- A query whose every score is -inf gets zeros.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
 ---@param opts? {heads: integer} 1 if not given
@@ -2273,7 +2279,7 @@ function tensor:contiguous() end
 ---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
 function tensor:conv2d(w, b, opts) end
 
---- Writes y's elements over x's.
+--- Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.
 ---@param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
 ---@return diffusion.tensor x itself
 function tensor:copy_(y) end
@@ -2282,7 +2288,7 @@ function tensor:copy_(y) end
 ---@return diffusion.tensor of the same shape
 function tensor:cos() end
 
---- y_i = x_1 + ... + x_i along a dimension.
+--- y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
 ---@param dim? integer the last if not given
 ---@return diffusion.tensor of the same shape
 function tensor:cumsum(dim) end
@@ -2296,13 +2302,16 @@ function tensor:detach() end
 function tensor:dim() end
 
 --- x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
+--- exact: an error where i64 doesn't hold a result, or where reals beside them would round
+--- them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:div(y) end
 
---- x / y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:div_(y) end
@@ -2321,7 +2330,8 @@ function tensor:dtype() end
 ---@return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n
 function tensor:embedding(w) end
 
---- Where x = y holds (Lua's own == asks whether two values are one object).
+--- Where x = y holds (Lua's own == asks whether two values are one object). An integer and a
+--- real are compared as they are: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:eq(y) end
@@ -2349,7 +2359,7 @@ function tensor:exp() end
 function tensor:expand(shape) end
 
 --- Writes one number to every element.
----@param value number
+---@param value number a whole one where x is i64
 ---@return diffusion.tensor x itself
 function tensor:fill_(value) end
 
@@ -2378,7 +2388,8 @@ function tensor:free() end
 ---@return diffusion.tensor of places' shape
 function tensor:gather(dim, places) end
 
---- Where x >= y holds.
+--- Where x >= y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:ge(y) end
@@ -2395,7 +2406,8 @@ function tensor:gelu() end
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
---- Where x > y holds.
+--- Where x > y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:gt(y) end
@@ -2430,7 +2442,8 @@ function tensor:iter() end
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 
---- Where x <= y holds.
+--- Where x <= y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:le(y) end
@@ -2449,67 +2462,76 @@ function tensor:log() end
 ---@return diffusion.tensor of the same shape
 function tensor:log_erfc() end
 
---- x_i - ln sum_j e^x_j along a dimension.
+--- x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.
 ---@param dim integer from 1, or from -1 backwards
 ---@return diffusion.tensor of the same shape
 function tensor:log_softmax(dim) end
 
---- ln sum e^x, without overflow, along dimensions or over all. The order in which numbers are
---- added is fixed by the shape.
+--- ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all
+--- is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The
+--- sum and the product of integers are i64, exact: an error where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
 function tensor:logsumexp(dim, keep) end
 
---- Where x < y holds.
+--- Where x < y holds. An integer and a real are compared as they are: neither is rounded to
+--- the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:lt(y) end
 
---- The product of matrices.
+--- The product of matrices; of two of integers i64 and exact, or an error.
 ---@param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
 ---@return diffusion.tensor {m,n} or {...,m,n}
 function tensor:matmul(b) end
 
---- The largest element; nan if there is one.
+--- The largest element; nan if there is one. An error of nothing. Elements that are the
+--- extreme share its gradient equally.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@return diffusion.tensor values
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:max(dim, keep) end
 
---- The larger of x and y at each place; nan where either is.
+--- The larger of x and y at each place; nan where either is. Integers beside integers stay so.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:maximum(y) end
 
 --- The mean along dimensions or over all. The order in which numbers are added is fixed by the
---- shape.
+--- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
+--- them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
 function tensor:mean(dim, keep) end
 
---- The smallest element; nan if there is one.
+--- The smallest element; nan if there is one. An error of nothing. Elements that are the
+--- extreme share its gradient equally.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@return diffusion.tensor values
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:min(dim, keep) end
 
---- The smaller of x and y at each place; nan where either is.
+--- The smaller of x and y at each place; nan where either is. Integers beside integers stay
+--- so.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:minimum(y) end
 
 --- x y element by element, also written x * y. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *.
+--- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
+--- exact: an error where i64 doesn't hold a result, or where reals beside them would round
+--- them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:mul(y) end
 
---- x y written over x. Its type and shape stay, y stretches to it. An error on the way back if
---- a gradient needs what was there.
+--- x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only,
+--- and an error where it doesn't hold a result leaves it as it was. An error on the way back
+--- if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:mul_(y) end
@@ -2521,7 +2543,8 @@ function tensor:mul_(y) end
 ---@return diffusion.tensor a window
 function tensor:narrow(dim, start, length) end
 
---- Where x ~= y holds (Lua's own ~= asks whether two values are not one object).
+--- Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer
+--- and a real are compared as they are: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:ne(y) end
@@ -2530,8 +2553,9 @@ function tensor:ne(y) end
 ---@return diffusion.tensor of the same shape
 function tensor:neg() end
 
---- The L2 norm, sqrt(sum x^2), along dimensions or over all. The order in which numbers are
---- added is fixed by the shape.
+--- The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in
+--- which numbers are added is fixed by the shape. The sum and the product of integers are i64,
+--- exact: an error where it doesn't hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2549,7 +2573,7 @@ function tensor:over(y) end
 
 --- A margin around.
 ---@param margins table for each dimension in order, as many as are listed: n, {before, after} or {}
----@param value? number what it is filled with, 0
+---@param value? number what it is filled with, 0; a whole one where x is i64
 ---@return diffusion.tensor
 function tensor:pad(margins, value) end
 
@@ -2558,13 +2582,15 @@ function tensor:pad(margins, value) end
 ---@return diffusion.tensor a window
 function tensor:permute(order) end
 
---- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole.
+--- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power
+--- of integers stay so unless one exponent is negative; an error beyond i64.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:pow(y) end
 
 --- The product along dimensions or over all. The order in which numbers are added is fixed by
---- the shape.
+--- the shape. The sum and the product of integers are i64, exact: an error where it doesn't
+--- hold them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2643,7 +2669,7 @@ function tensor:sinusoid(opts) end
 ---@return integer
 function tensor:size(dim) end
 
---- e^x_i / sum_j e^x_j along a dimension.
+--- e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.
 ---@param dim integer from 1, or from -1 backwards
 ---@return diffusion.tensor of the same shape
 function tensor:softmax(dim) end
@@ -2668,7 +2694,8 @@ function tensor:square() end
 ---@return diffusion.tensor a window
 function tensor:squeeze(dim) end
 
---- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
+--- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above
+--- the correction. The slope of std is 0 where the variance is 0.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@param correction? integer 1, or 0 for the mean square
@@ -2676,19 +2703,22 @@ function tensor:squeeze(dim) end
 function tensor:std(dim, keep, correction) end
 
 --- x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *.
+--- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
+--- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor of the shape that both stretch to
 function tensor:sub(y) end
 
---- x - y written over x. Its type and shape stay, y stretches to it. An error on the way back
---- if a gradient needs what was there.
+--- x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
+--- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
+--- back if a gradient needs what was there.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:sub_(y) end
 
 --- The sum along dimensions or over all. The order in which numbers are added is fixed by the
---- shape.
+--- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
+--- them.
 ---@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
 ---@param keep? boolean leave sizes of 1 where a dimension was; false
 ---@return diffusion.tensor
@@ -2729,7 +2759,8 @@ function tensor:unsqueeze(dim) end
 ---@return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C}
 function tensor:upsample(times) end
 
---- The variance, sum (x - mean)^2 / (n - correction).
+--- The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction.
+--- The slope of std is 0 where the variance is 0.
 ---@param dim? integer|integer[] all if not given
 ---@param keep? boolean false
 ---@param correction? integer 1, or 0 for the mean square

@@ -1,0 +1,2 @@
+-- The same in double.
+assert(loadfile("spec/corner_spec.lua", "t", _ENV))()
