@@ -9,6 +9,13 @@
 ** 0.587 G + 0.114 B; what is transparent shows white behind it. */
 void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n);
 
+/* y: upright from x: H x W x C as a camera stored it, `orientation` as EXIF has it: 2
+** mirrored left to right, 3 turned by 180 degrees, 4 mirrored top to bottom; 5..8 lie, so
+** that y is W x H x C: 5 transposed, 6 to be turned clockwise, 7 transposed along the other
+** diagonal, 8 to be turned counter-clockwise. */
+void df_pixels_turn(uint8_t *y, const uint8_t *x, df_int H, df_int W, int C,
+                    int orientation);
+
 /* y: h x w x C from x: H x W x C, whose rows are `pitch` bytes apart, through a triangle
 ** filter as wide as the scale asks for: linear between pixels when growing, a mean over
 ** an area when shrinking. DF_MEMORY. */
