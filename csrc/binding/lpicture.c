@@ -153,6 +153,22 @@ static df_tensor *make_u8(lua_State *L, df_tape *tape) {
 
 static int l_to_bytes(lua_State *L) { return dfl_run(L, make_u8); }
 
+/* picture_range(x: dense reals or i64) -> the least and the greatest that are finite (0 and
+** 0 of none), how many are NaN, how many infinite */
+static int l_range(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_argcheck(L, (x->dtype == DF_I64 || x->dtype == DF_REAL) && df_tensor_is_dense(x),
+                1, "dense reals or i64 expected");
+  df_range r = x->dtype == DF_I64
+                   ? df_pixels_whole_range(df_tensor_data(x), df_tensor_count(x))
+                   : df_pixels_range(df_tensor_reals(x), df_tensor_count(x));
+  lua_pushnumber(L, r.least);
+  lua_pushnumber(L, r.most);
+  lua_pushinteger(L, r.nans);
+  lua_pushinteger(L, r.infinite);
+  return 4;
+}
+
 /* ==== shapes of pictures ============================================================ */
 
 /* picture_channels(x, 1 or 3) -> u8 tensor H, W, 1 or 3 */
@@ -235,17 +251,12 @@ static df_tensor *make_gather(lua_State *L, df_tape *tape) {
 static int l_gather(lua_State *L) { return dfl_run(L, make_gather); }
 
 static const luaL_Reg functions[] = {
-  { "picture_info", l_info },
-  { "picture_read", l_read },
-  { "png_write", l_png_write },
-  { "png_chunk", l_png_chunk },
-  { "png_chunks", l_png_chunks },
-  { "picture_channels", l_channels },
-  { "picture_fit", l_fit },
-  { "picture_to_float", l_to_float },
-  { "picture_to_bytes", l_to_bytes },
-  { "gather_images", l_gather },
-  { NULL, NULL },
+  { "picture_info", l_info },         { "picture_read", l_read },
+  { "png_write", l_png_write },       { "png_chunk", l_png_chunk },
+  { "png_chunks", l_png_chunks },     { "picture_channels", l_channels },
+  { "picture_fit", l_fit },           { "picture_to_float", l_to_float },
+  { "picture_to_bytes", l_to_bytes }, { "picture_range", l_range },
+  { "gather_images", l_gather },      { NULL, NULL },
 };
 
 void dfl_open_picture(lua_State *L) { dfl_functions(L, functions); }

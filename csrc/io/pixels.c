@@ -56,6 +56,30 @@ void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n) {
   }
 }
 
+static void widen(df_range *r, double v, bool *any) {
+  r->least = *any ? fmin(r->least, v) : v;
+  r->most = *any ? fmax(r->most, v) : v;
+  *any = true;
+}
+
+df_range df_pixels_range(const df_real *x, df_int n) {
+  df_range r = { 0 };
+  bool any = false;
+  for (df_int i = 0; i < n; i++) {
+    if (isnan(x[i])) r.nans++;
+    else if (isinf(x[i])) r.infinite++;
+    else widen(&r, (double)x[i], &any);
+  }
+  return r;
+}
+
+df_range df_pixels_whole_range(const int64_t *x, df_int n) {
+  df_range r = { 0 };
+  bool any = false;
+  for (df_int i = 0; i < n; i++) widen(&r, (double)x[i], &any);
+  return r;
+}
+
 /* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other --------- */
 
 typedef struct taps {

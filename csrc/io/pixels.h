@@ -25,6 +25,14 @@ int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pi
 /* y: n bytes from x: n reals, [-1, 1] onto 0..255, rounded; clamped outside, NaN is 0. */
 void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n);
 
+/* Of n numbers the least and the greatest that are finite, 0 and 0 of none. */
+typedef struct df_range {
+  double least, most;
+  df_int nans, infinite;
+} df_range;
+df_range df_pixels_range(const df_real *x, df_int n);
+df_range df_pixels_whole_range(const int64_t *x, df_int n);
+
 /* A batch of a set. y[b] = x[index[b] - 1], from right to left where flip[b] is set (flip
 ** may be NULL).   x: n, H, W, C bytes   index, flip: B   y: B, H, W, C reals in [-1, 1] */
 typedef struct df_batch {
