@@ -116,7 +116,8 @@ describe("bytes of pictures", function()
 
   it("aren't taken for numbers by the process, by d.mix and by networks", function()
     local linear = d.nn.model(d.nn.linear(2, 2))
-    local model, own = d.mlp { hidden = 8, depth = 1, classes = 2 }, d.nn.model(d.nn.sequence(d.nn.linear(2, 4), d.nn.silu))
+    local model = d.mlp { hidden = 8, depth = 1, classes = 2 }
+    local own = d.nn.model(d.nn.sequence(d.nn.linear(2, 4), d.nn.silu))
     local uses = {
       q_sample = function(v) process:q_sample(v, 5) end,
       ["q_sample, a seed"] = function(v) process:q_sample(v, 5, { seed = 1 }) end,

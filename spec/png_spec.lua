@@ -75,7 +75,8 @@ describe("16 bits", function()
   end)
 
   it("become the nearest of 8, v 255/65535", function()
-    local values, row, wanted = { 0, 127, 128, 129, 384, 385, 386, 32639, 32640, 32767, 32768, 65406, 65407, 65535 }, "", {}
+    local row, wanted = "", {}
+    local values = { 0, 127, 128, 129, 384, 385, 386, 32639, 32640, 32767, 32768, 65406, 65407, 65535 }
     for i, v in ipairs(values) do
       row = row .. (">I2"):pack(v)
       wanted[i] = { math.floor(v * 255 / 65535 + 0.5) }

@@ -6,7 +6,7 @@
 
 typedef struct df_names {
   size_t count;
-  char **name; /* sorted by bytes; behind a folder's name stands '/' */
+  char **name;           /* sorted by bytes; behind a folder's name stands '/' */
   uint64_t device, file; /* of the folder itself: the same by whatever path */
 } df_names;
 

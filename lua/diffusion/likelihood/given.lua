@@ -8,9 +8,9 @@ local given = {}
 -- The samples and the numbers of each, which must be finite reals.
 local function check_data(where, x0)
   if not core.is_tensor(x0) then opts.fail("%s: x0 must be a tensor, got %s", where, opts.shown(x0)) end
-  if x0:dtype() ~= core.real then
-    opts.fail("%s: x0 must be %s, but x0 is %s%s", where, core.real, x0:dtype(), opts.remedy(x0))
-  end
+  local remedy = opts.remedy(x0)
+  if remedy ~= "" then opts.fail("%s: x0 is %s%s", where, x0:dtype(), remedy) end
+  if x0:dtype() ~= core.real then opts.fail("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
   if x0:dim() < 2 or x0:numel() == 0 then
     opts.fail("%s: x0 must be {B, ...} with a sample or more, got %s", where, opts.shape_text(x0))
   end
