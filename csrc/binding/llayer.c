@@ -288,7 +288,7 @@ static df_tensor *run_call(lua_State *L, df_tape *tape) {
   for (int i = 0; i < n && i < DF_INPUTS; i++) x[i] = dfl_tensor_or_nil(L, i + 2);
   for (int i = 0; i < n && i < layer->kind->least; i++)
     if (!x[i]) luaL_argerror(L, i + 2, "a tensor expected, got nil");
-  if (n > 0 && x[0] && !takes_whole(layer)) dfl_floats(L, 2);
+  if (x[0] && !df_dtype_is_float(x[0]->dtype) && !takes_whole(layer)) dfl_floats(L, 2);
   return df_layer_call(tape, layer, x, n);
 }
 
