@@ -66,6 +66,14 @@ describe("the house", function()
     ["csrc/ops/mix.c"] = 'void df_mix(void) {\n  printf("mixing");\n}\n',
   }, "csrc/ops/mix.c calls printf")
 
+  broken("a jump behind another door than libpng's", {
+    ["csrc/io/jpeg.c"] = "#include <setjmp.h>\n",
+  }, "csrc/io/jpeg.c opens <setjmp.h>, which has its own door")
+
+  broken("a jump from elsewhere", {
+    ["csrc/ops/mix.c"] = "void df_mix(void) {\n  longjmp(home, 1);\n}\n",
+  }, "csrc/ops/mix.c calls longjmp")
+
   broken("a long function", {
     ["csrc/ops/mix.c"] = "void df_mix(void) {\n" .. ("  work();\n"):rep(59) .. "}\n",
   }, "csrc/ops/mix.c:1: df_mix is 61 lines long")

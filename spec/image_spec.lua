@@ -70,8 +70,8 @@ describe("PNG", function()
 
   it("maps [-1, 1] onto 0..255 and back", function()
     local path = forge.file ""
-    assert(image.save(path, core.tensor { { { -1 }, { 1 }, { 0 }, { -3 }, { 3 }, { 0 / 0 } } }))
-    assert.same({ { { 0 }, { 255 }, { 128 }, { 0 }, { 255 }, { 0 } } }, assert(image.read(path)):totable())
+    assert(image.save(path, core.tensor { { { -1 }, { 1 }, { 0 }, { -3 }, { 3 } } }))
+    assert.same({ { { 0 }, { 255 }, { 128 }, { 0 }, { 255 } } }, assert(image.read(path)):totable())
     local x = assert(image.load(path)):totable()[1]
     assert.equal(-1, x[1][1])
     assert.equal(1, x[2][1])

@@ -61,6 +61,9 @@ void dfl_push(lua_State *L, df_tensor *x);
 df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: no tensor */
 df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor */
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
+/* A tensor of floats: bytes of pictures, taken for numbers, would train and sample at 127
+** times the noise's scale without a word. */
+df_tensor *dfl_floats(lua_State *L, int arg);
 /* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
 /* The same for what is computed in double: numbers keep their digits. */

@@ -307,16 +307,20 @@ static int push_names(lua_State *L) {
   return 1;
 }
 
-/* list(path) -> sorted names in a folder, those of folders with a '/' behind */
+/* list(path) -> sorted names in a folder, those of folders with a '/' behind; and a name
+** of the folder that is the same whatever links lead to it */
 static int l_list(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   df_names names;
   lua_pushcfunction(L, push_names);
   if (df_folder_list(&names, path) != DF_OK) return fail_with(L, path);
+  lua_Integer device = (lua_Integer)names.device, file = (lua_Integer)names.file;
   lua_pushlightuserdata(L, &names);
   int status = lua_pcall(L, 1, 1, 0);
   df_names_free(&names);
-  return status == LUA_OK ? 1 : lua_error(L);
+  if (status != LUA_OK) return lua_error(L);
+  lua_pushfstring(L, "%I:%I", device, file);
+  return 2;
 }
 
 static const luaL_Reg methods[] = {

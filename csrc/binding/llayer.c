@@ -273,6 +273,14 @@ static const row constructors[] = {
 
 /* ==== the call ====================================================================== */
 
+/* Times and classes may be whole numbers; the x of all other layers may not. */
+static bool takes_whole(const df_layer *layer) {
+  static const char *const kinds[] = { "embedding", "sinusoid", "time_embed", NULL };
+  for (const char *const *kind = kinds; *kind; kind++)
+    if (strcmp(layer->kind->name, *kind) == 0) return true;
+  return false;
+}
+
 static df_tensor *run_call(lua_State *L, df_tape *tape) {
   df_tensor *x[DF_INPUTS] = { NULL };
   int n = lua_gettop(L) - 1;
@@ -280,6 +288,7 @@ static df_tensor *run_call(lua_State *L, df_tape *tape) {
   for (int i = 0; i < n && i < DF_INPUTS; i++) x[i] = dfl_tensor_or_nil(L, i + 2);
   for (int i = 0; i < n && i < layer->kind->least; i++)
     if (!x[i]) luaL_argerror(L, i + 2, "a tensor expected, got nil");
+  if (x[0] && !df_dtype_is_float(x[0]->dtype) && !takes_whole(layer)) dfl_floats(L, 2);
   return df_layer_call(tape, layer, x, n);
 }
 

@@ -11,7 +11,7 @@ static int read_terms(lua_State *L, int first, df_term *term) {
     luaL_error(L, "mix: at most %d terms, got %d", DF_TERMS_MAX, terms);
   luaL_checkstack(L, terms + LUA_MINSTACK, NULL);
   for (int i = 0; i < terms; i++) {
-    term[i].x = dfl_tensor(L, first + 2 * i + 1);
+    term[i].x = dfl_floats(L, first + 2 * i + 1);
     term[i].c = dfl_doubles(L, first + 2 * i, &term[i].n);
   }
   return terms;

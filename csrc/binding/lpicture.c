@@ -32,33 +32,47 @@ static df_tensor *new_bytes(df_tape *tape, df_int H, df_int W, df_int C) {
 
 /* ==== in ============================================================================ */
 
-/* picture_info(file) -> height, width, channels, format */
+/* picture_info(file) -> height, width, channels, format, orientation; height and width are
+** those of picture_read */
 static int l_info(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_picture p;
   if (df_picture_measure(&p, m->data, m->bytes) != DF_OK) return fail_with(L);
-  lua_pushinteger(L, p.height);
-  lua_pushinteger(L, p.width);
+  lua_pushinteger(L, df_picture_height(&p));
+  lua_pushinteger(L, df_picture_width(&p));
   lua_pushinteger(L, p.channels);
   lua_pushstring(L, p.format);
-  return 4;
+  lua_pushinteger(L, p.orientation);
+  return 5;
+}
+
+/* The picture in the file at 1, as stored where 2 is true. */
+static int measure(lua_State *L, df_picture *p) {
+  df_map *m = dfl_file(L, 1);
+  int code = df_picture_measure(p, m->data, m->bytes);
+  if (code == DF_OK && dfl_flag(L, 2)) p->orientation = 1;
+  return code;
 }
 
 static df_tensor *make_picture(lua_State *L, df_tape *tape) {
-  df_map *m = dfl_file(L, 1);
   df_picture p;
-  if (df_picture_measure(&p, m->data, m->bytes) != DF_OK) return NULL;
-  return new_bytes(tape, p.height, p.width, p.channels);
+  if (measure(L, &p) != DF_OK) return NULL;
+  return new_bytes(tape, df_picture_height(&p), df_picture_width(&p), p.channels);
 }
 
-/* picture_read(file) -> u8 tensor H, W, C */
+/* picture_read(file [, stored]) -> u8 tensor H, W, C, turned as EXIF says or as it is
+** stored */
 static int l_read(lua_State *L) {
-  df_map *m = dfl_file(L, 1);
+  const df_map *m = dfl_file(L, 1);
   df_picture p;
-  if (df_picture_measure(&p, m->data, m->bytes) != DF_OK) return fail_with(L);
+  if (measure(L, &p) != DF_OK) return fail_with(L);
   dfl_run(L, make_picture);
-  uint8_t *y = df_tensor_data(dfl_tensor(L, -1));
-  if (df_picture_read(y, &p, m->data, m->bytes) != DF_OK) return fail_with(L);
+  df_tensor *y = dfl_tensor(L, -1);
+  if (y->shape.size[0] != df_picture_height(&p)
+      || y->shape.size[1] != df_picture_width(&p) || y->shape.size[2] != p.channels)
+    return luaL_error(L, "the file has changed while it was read");
+  if (df_picture_read(df_tensor_data(y), &p, m->data, m->bytes) != DF_OK)
+    return fail_with(L);
   return 1;
 }
 
@@ -67,7 +81,9 @@ static int l_read(lua_State *L) {
 /* png_write(u8 tensor H, W, C) -> the file as a string */
 static int l_png_write(lua_State *L) {
   const df_tensor *x = bytes_at(L, 1, 3);
-  df_picture p = { x->shape.size[0], x->shape.size[1], (int)x->shape.size[2], "png" };
+  df_picture p = { .height = x->shape.size[0],
+                   .width = x->shape.size[1],
+                   .channels = (int)x->shape.size[2] };
   size_t bytes;
   luaL_argcheck(L, x->shape.size[2] >= 1 && x->shape.size[2] <= 4, 1,
                 "1 to 4 channels expected");
@@ -136,6 +152,22 @@ static df_tensor *make_u8(lua_State *L, df_tape *tape) {
 }
 
 static int l_to_bytes(lua_State *L) { return dfl_run(L, make_u8); }
+
+/* picture_range(x: dense reals or i64) -> the least and the greatest that are finite (0 and
+** 0 of none), how many are NaN, how many infinite */
+static int l_range(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_argcheck(L, (x->dtype == DF_I64 || x->dtype == DF_REAL) && df_tensor_is_dense(x),
+                1, "dense reals or i64 expected");
+  df_range r = x->dtype == DF_I64
+                   ? df_pixels_whole_range(df_tensor_data(x), df_tensor_count(x))
+                   : df_pixels_range(df_tensor_reals(x), df_tensor_count(x));
+  lua_pushnumber(L, r.least);
+  lua_pushnumber(L, r.most);
+  lua_pushinteger(L, r.nans);
+  lua_pushinteger(L, r.infinite);
+  return 4;
+}
 
 /* ==== shapes of pictures ============================================================ */
 
@@ -219,17 +251,12 @@ static df_tensor *make_gather(lua_State *L, df_tape *tape) {
 static int l_gather(lua_State *L) { return dfl_run(L, make_gather); }
 
 static const luaL_Reg functions[] = {
-  { "picture_info", l_info },
-  { "picture_read", l_read },
-  { "png_write", l_png_write },
-  { "png_chunk", l_png_chunk },
-  { "png_chunks", l_png_chunks },
-  { "picture_channels", l_channels },
-  { "picture_fit", l_fit },
-  { "picture_to_float", l_to_float },
-  { "picture_to_bytes", l_to_bytes },
-  { "gather_images", l_gather },
-  { NULL, NULL },
+  { "picture_info", l_info },         { "picture_read", l_read },
+  { "png_write", l_png_write },       { "png_chunk", l_png_chunk },
+  { "png_chunks", l_png_chunks },     { "picture_channels", l_channels },
+  { "picture_fit", l_fit },           { "picture_to_float", l_to_float },
+  { "picture_to_bytes", l_to_bytes }, { "picture_range", l_range },
+  { "gather_images", l_gather },      { NULL, NULL },
 };
 
 void dfl_open_picture(lua_State *L) { dfl_functions(L, functions); }

@@ -32,6 +32,12 @@ static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
   return dfl_levels_of(L, t_arg, 1, s_arg, otherwise);
 }
 
+/* Raises unless what is there, at arguments up to `last`, is a number or floats. */
+static void check_values(lua_State *L, int first, int last) {
+  for (int arg = first; arg <= last; arg++)
+    if (dfl_test(L, arg)) dfl_floats(L, arg);
+}
+
 static plan *new_plan(lua_State *L, df_int n, int terms, int first, int second) {
   lua_settop(L, DFL_PLAN - 1);
   plan *p = lua_newuserdatauv(L, sizeof *p + 2 * (size_t)n * sizeof(double), 0);
@@ -159,6 +165,8 @@ static void check_noise(lua_State *L, const char *const *options) {
   lua_settop(L, 4);
   if (lua_istable(L, 4)) dfl_fields(L, 4, options);
   else if (!lua_isnil(L, 4) && !is_number(L, 4)) dfl_tensor(L, 4);
+  check_values(L, 2, 2);
+  check_values(L, 4, 4);
 }
 
 /*** Process:q_sample
@@ -214,6 +222,7 @@ static void moment_column(lua_State *L, const dfl_levels *v, double (*of)(df_tra
 ** @return number|diffusion.tensor variance a number where t is, else {B} */
 static int l_q_moments(lua_State *L) {
   const dfl_levels *v = begin(L, 3, 4, DFL_S_CLEAN);
+  check_values(L, 2, 2);
   if (is_number(L, 2)) {
     moment_column(L, v, factor_of, lua_tonumber(L, 2), 4);
   } else {
@@ -249,6 +258,7 @@ static void posterior_column(lua_State *L, const dfl_levels *v,
 ** @return number|diffusion.tensor variance a number where t is, else {B} */
 static int l_posterior(lua_State *L) {
   const dfl_levels *v = begin(L, 4, 5, DFL_S_PREVIOUS);
+  check_values(L, 2, 3);
   plan *p = new_plan(L, v->n, 2, 2, 3);
   for (df_int i = 0; i < v->n; i++) {
     df_posterior q = df_posterior_between(v->t[i], v->s[i]);
@@ -329,6 +339,7 @@ static df_target predicted(lua_State *L) {
 ** @return number|diffusion.tensor target */
 static int l_target(lua_State *L) {
   const dfl_levels *v = begin(L, 4, DFL_NO_S, DFL_S_CLEAN);
+  check_values(L, 2, 3);
   df_target target = predicted(L);
   if (target == DF_EPS) return lua_pushvalue(L, 3), 1;
   double d = sigma_data(L);
@@ -381,6 +392,8 @@ static int l_convert(lua_State *L) {
   lua_getfield(L, 3, "from");
   lua_getfield(L, 3, "to");
   df_target from = target_of(L, 6), to = target_of(L, 7);
+  check_values(L, 2, 2);
+  check_values(L, 4, 4);
   if (from == to) return lua_pushvalue(L, 2), 1;
   luaL_argcheck(L, !lua_isnil(L, 4), 3, "option 'xt' is missing");
   luaL_argcheck(L, !lua_isnil(L, 5), 3, "option 't' is missing");

@@ -58,6 +58,17 @@ df_tensor *dfl_tensor_or_nil(lua_State *L, int arg) {
   return lua_isnoneornil(L, arg) ? NULL : dfl_tensor(L, arg);
 }
 
+df_tensor *dfl_floats(lua_State *L, int arg) {
+  df_tensor *x = dfl_tensor(L, arg);
+  if (df_dtype_is_float(x->dtype)) return x;
+  lua_pushfstring(L,
+                  "floats expected, got %s %s; d.image.to_float brings images into "
+                  "[-1, 1]",
+                  df_dtype_name(x->dtype), df_tensor_text(x));
+  luaL_argerror(L, arg, lua_tostring(L, -1));
+  return NULL;
+}
+
 /*** class diffusion.tensor
 ** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 ** {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where

@@ -31,15 +31,22 @@ static int add(df_names *names, DIR *dir, const char *name) {
   return DF_OK;
 }
 
+/* The '/' behind a folder's name is no part of it: "a/" comes before "a-b". */
 static int by_bytes(const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
+  const char *x = *(char *const *)a, *y = *(char *const *)b;
+  size_t n = strcspn(x, "/"), m = strcspn(y, "/");
+  int order = memcmp(x, y, n < m ? n : m);
+  return order ? order : (n > m) - (n < m);
 }
 
 int df_folder_list(df_names *names, const char *path) {
   *names = (df_names){ 0 };
   DIR *dir = opendir(path);
   if (!dir) return df_fail(DF_WORLD, "%s", strerror(errno));
+  struct stat about;
   int code = DF_OK;
+  if (fstat(dirfd(dir), &about) == 0)
+    names->device = (uint64_t)about.st_dev, names->file = (uint64_t)about.st_ino;
   for (struct dirent *e; code == DF_OK && (e = readdir(dir));)
     if (e->d_name[0] != '.') code = add(names, dir, e->d_name);
   closedir(dir);

@@ -6,7 +6,8 @@
 
 typedef struct df_names {
   size_t count;
-  char **name; /* sorted by bytes; a folder's name ends in '/' */
+  char **name;           /* sorted by bytes; behind a folder's name stands '/' */
+  uint64_t device, file; /* of the folder itself: the same by whatever path */
 } df_names;
 
 /* What is in the folder, but for names that begin with a dot. DF_WORLD where it can't be

@@ -8,16 +8,22 @@
 #define DF_PIXELS_MOST ((df_int)1 << 28) /* 16384 x 16384 */
 
 typedef struct df_picture {
-  df_int height, width;
+  df_int height, width; /* as stored */
   int channels;
   const char *format; /* "png" or "jpeg" */
+  int orientation;    /* EXIF's, 1..8 */
+  bool inks;          /* stored as CMYK; channels are those of its RGB */
 } df_picture;
 
 /* Finds the format by the first bytes, reads the header and checks that so many pixels
 ** can be in a file of this size. DF_WORLD with a sentence otherwise. */
 int df_picture_measure(df_picture *p, const void *file, size_t bytes);
 
-/* pixels: height x width x channels, as measured. */
+/* The height and width of what df_picture_read gives: upright, as the orientation says. */
+df_int df_picture_height(const df_picture *p);
+df_int df_picture_width(const df_picture *p);
+
+/* pixels: height x width x channels, upright. */
 int df_picture_read(uint8_t *pixels, const df_picture *p, const void *file, size_t bytes);
 
 /* DF_WORLD where `pixels` at `most` to a byte can't be in a file of `bytes`. */

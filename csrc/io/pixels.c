@@ -34,11 +34,50 @@ void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n
   }
 }
 
+/* Row i of y is row i of x, or column i where the picture lies; either may be walked from
+** its other end. */
+void df_pixels_turn(uint8_t *y, const uint8_t *x, df_int H, df_int W, int C,
+                    int orientation) {
+  static const bool upwards[9] = { [3] = true, [4] = true, [6] = true, [7] = true };
+  static const bool leftwards[9] = { [2] = true, [3] = true, [7] = true, [8] = true };
+  bool up = upwards[orientation], left = leftwards[orientation], lies = orientation >= 5;
+  df_int along = left ? -C : C, down = up ? -W * C : W * C;
+  const uint8_t *first = x + (up ? (H - 1) * W * C : 0) + (left ? (W - 1) * C : 0);
+  df_int h = lies ? W : H, w = lies ? H : W;
+  for (df_int i = 0; i < h; i++)
+    for (df_int j = 0; j < w; j++, y += C)
+      memcpy(y, first + (lies ? j * down + i * along : i * down + j * along), (size_t)C);
+}
+
 void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n) {
   for (df_int i = 0; i < n; i++) {
     double v = ((double)x[i] + 1) * 127.5;
     y[i] = (uint8_t)(v > 0 ? fmin(v, 255) + 0.5 : 0); /* NaN isn't > 0 */
   }
+}
+
+static void widen(df_range *r, double v, bool *any) {
+  r->least = *any ? fmin(r->least, v) : v;
+  r->most = *any ? fmax(r->most, v) : v;
+  *any = true;
+}
+
+df_range df_pixels_range(const df_real *x, df_int n) {
+  df_range r = { 0 };
+  bool any = false;
+  for (df_int i = 0; i < n; i++) {
+    if (isnan(x[i])) r.nans++;
+    else if (isinf(x[i])) r.infinite++;
+    else widen(&r, (double)x[i], &any);
+  }
+  return r;
+}
+
+df_range df_pixels_whole_range(const int64_t *x, df_int n) {
+  df_range r = { 0 };
+  bool any = false;
+  for (df_int i = 0; i < n; i++) widen(&r, (double)x[i], &any);
+  return r;
 }
 
 /* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other --------- */

@@ -9,6 +9,13 @@
 ** 0.587 G + 0.114 B; what is transparent shows white behind it. */
 void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n);
 
+/* y: upright from x: H x W x C as a camera stored it, `orientation` as EXIF has it: 2
+** mirrored left to right, 3 turned by 180 degrees, 4 mirrored top to bottom; 5..8 lie, so
+** that y is W x H x C: 5 transposed, 6 to be turned clockwise, 7 transposed along the other
+** diagonal, 8 to be turned counter-clockwise. */
+void df_pixels_turn(uint8_t *y, const uint8_t *x, df_int H, df_int W, int C,
+                    int orientation);
+
 /* y: h x w x C from x: H x W x C, whose rows are `pitch` bytes apart, through a triangle
 ** filter as wide as the scale asks for: linear between pixels when growing, a mean over
 ** an area when shrinking. DF_MEMORY. */
@@ -17,6 +24,14 @@ int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pi
 
 /* y: n bytes from x: n reals, [-1, 1] onto 0..255, rounded; clamped outside, NaN is 0. */
 void df_pixels_bytes(uint8_t *y, const df_real *x, df_int n);
+
+/* Of n numbers the least and the greatest that are finite, 0 and 0 of none. */
+typedef struct df_range {
+  double least, most;
+  df_int nans, infinite;
+} df_range;
+df_range df_pixels_range(const df_real *x, df_int n);
+df_range df_pixels_whole_range(const int64_t *x, df_int n);
 
 /* A batch of a set. y[b] = x[index[b] - 1], from right to left where flip[b] is set (flip
 ** may be NULL).   x: n, H, W, C bytes   index, flip: B   y: B, H, W, C reals in [-1, 1] */

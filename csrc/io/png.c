@@ -1,32 +1,136 @@
-/* PNG through libpng's simplified interface, which keeps its jumps to itself. */
+/* PNG through libpng's row interface, which reports failure by a jump. `guarded` alone
+** calls setjmp; what must outlive a jump is a field of `work`, never a local. */
 #include "io/png.h"
 
 #include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "io/chunks.h"
+#include "io/exif.h"
 #include "io/gzip.h"
 
 enum { HEADER = 33, DEPTH = 24, COLOUR = 25 }; /* signature and IHDR, and bytes in it */
 
-static png_uint_32 format_of(int channels) {
-  static const png_uint_32 format[5] = { 0, PNG_FORMAT_GRAY, PNG_FORMAT_GA,
-                                         PNG_FORMAT_RGB, PNG_FORMAT_RGBA };
-  return format[channels];
+typedef struct work {
+  jmp_buf home;
+  png_structp png;
+  png_infop info;
+  const uint8_t *file; /* what is left of it */
+  size_t left;
+  df_picture picture;
+  uint8_t *pixels;
+  bool done, starved; /* starved: an allocation has failed */
+  char message[128];
+} work;
+
+static _Noreturn void give_up(work *w, const char *message) {
+  snprintf(w->message, sizeof w->message, "%s", message);
+  longjmp(w->home, 1);
 }
 
-static int fail(const png_image *image) {
-  return df_fail(DF_WORLD, "png: %s", image->message);
+/* ==== what libpng calls ============================================================= */
+
+static _Noreturn void failed(png_structp png, png_const_charp message) {
+  give_up(png_get_error_ptr(png), message);
 }
 
-/* Every chunk is there, whole, up to IEND: libpng stops at the last pixel. */
-static int check_chunks(const void *file, size_t bytes) {
+static void warned(png_structp png, png_const_charp message) { (void)png, (void)message; }
+
+static png_voidp take(png_structp png, png_alloc_size_t bytes) {
+  work *w = png_get_mem_ptr(png);
+  void *block = malloc(bytes);
+  if (!block) w->starved = true;
+  return block;
+}
+
+static void give_back(png_structp png, png_voidp block) {
+  (void)png;
+  free(block);
+}
+
+static void supply(png_structp png, png_bytep to, size_t bytes) {
+  work *w = png_get_io_ptr(png);
+  if (bytes > w->left) give_up(w, "cut short");
+  memcpy(to, w->file, bytes);
+  w->file += bytes;
+  w->left -= bytes;
+}
+
+/* ==== in ============================================================================ */
+
+/* Runs a body that libpng may leave by a jump, and lets go of libpng's memory. */
+static int guarded(work *w, void (*body)(work *)) {
+  if (setjmp(w->home) == 0) {
+    body(w);
+    w->done = true;
+  }
+  png_destroy_read_struct(&w->png, &w->info, NULL);
+  if (w->done) return DF_OK;
+  if (w->starved) return df_fail(DF_MEMORY, "not enough memory to read a PNG");
+  return df_fail(DF_WORLD, "png: %s", w->message);
+}
+
+/* Reads up to the first pixels. Of the chunks beside them only PLTE and tRNS are looked
+** at: values stay as they are stored, whatever gAMA, iCCP or sBIT say. */
+static void read_head(work *w) {
+  w->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, w, failed, warned, w, take,
+                                    give_back);
+  if (!w->png) give_up(w, "libpng is another one than this was built for");
+  w->info = png_create_info_struct(w->png);
+  if (!w->info) give_up(w, "no room for a header");
+  png_set_read_fn(w->png, w, supply);
+  png_set_user_limits(w->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* we have our own */
+  png_set_keep_unknown_chunks(w->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_read_info(w->png, w->info);
+}
+
+static int channels_of(const work *w) {
+  int colour = png_get_color_type(w->png, w->info);
+  bool clear =
+      colour & PNG_COLOR_MASK_ALPHA || png_get_valid(w->png, w->info, PNG_INFO_tRNS);
+  return (colour & PNG_COLOR_MASK_COLOR ? 3 : 1) + clear;
+}
+
+static void measure(work *w) {
+  read_head(w);
+  w->picture = (df_picture){ .height = png_get_image_height(w->png, w->info),
+                             .width = png_get_image_width(w->png, w->info),
+                             .channels = channels_of(w),
+                             .format = "png",
+                             .orientation = 1 };
+}
+
+/* 16 bits become the nearest 8, v 255/65535; tRNS is compared before that. */
+static void read_pixels(work *w) {
+  read_head(w);
+  png_set_expand(w->png);
+  png_set_scale_16(w->png);
+  int passes = png_set_interlace_handling(w->png);
+  png_read_update_info(w->png, w->info);
+  const df_picture *p = &w->picture;
+  size_t row = png_get_rowbytes(w->png, w->info);
+  if (png_get_image_height(w->png, w->info) != (png_uint_32)p->height
+      || row != (size_t)p->width * (size_t)p->channels)
+    give_up(w, "the file has changed while it was read");
+  for (int pass = 0; pass < passes; pass++)
+    for (df_int i = 0; i < p->height; i++)
+      png_read_row(w->png, w->pixels + (size_t)i * row, NULL);
+}
+
+/* Every chunk is there, whole, up to IEND: libpng stops at the last pixel. Finds how the
+** camera was held on the way. */
+static int check_chunks(int *orientation, const void *file, size_t bytes) {
   df_chunk c = { 0 };
   size_t at = 0;
   int code;
-  while ((code = df_chunk_next(&c, &at, file, bytes)) == DF_OK)
+  while ((code = df_chunk_next(&c, &at, file, bytes)) == DF_OK) {
     if (strcmp(c.type, "IEND") == 0) return DF_OK;
+    if (strcmp(c.type, "eXIf") == 0) *orientation = df_exif_orientation(c.data, c.bytes);
+  }
   return code;
 }
 
@@ -36,38 +140,32 @@ static double density(const uint8_t *file) {
   return 8.0 * DF_INFLATE_MOST / (file[DEPTH] * samples[file[COLOUR] & 7]);
 }
 
-static int begin(png_image *image, const void *file, size_t bytes) {
-  memset(image, 0, sizeof *image);
-  image->version = PNG_IMAGE_VERSION;
-  if (bytes < HEADER) return df_fail(DF_WORLD, "png: cut short at %zu bytes", bytes);
-  if (check_chunks(file, bytes) != DF_OK) return DF_WORLD;
-  if (!png_image_begin_read_from_memory(image, file, bytes)) return fail(image);
-  return DF_OK;
-}
-
 int df_png_measure(df_picture *p, const void *file, size_t bytes) {
-  png_image image;
-  if (begin(&image, file, bytes) != DF_OK) return DF_WORLD;
-  *p = (df_picture){ image.height, image.width,
-                     (int)PNG_IMAGE_SAMPLE_CHANNELS(image.format), "png" };
-  png_image_free(&image);
+  work w = { .file = file, .left = bytes };
+  int orientation = 1;
+  if (bytes < HEADER) return df_fail(DF_WORLD, "png: cut short at %zu bytes", bytes);
+  if (check_chunks(&orientation, file, bytes) != DF_OK) return DF_WORLD;
+  int code = guarded(&w, measure);
+  if (code != DF_OK) return code;
+  *p = w.picture;
+  p->orientation = orientation;
   return df_picture_bound(p, density(file), bytes);
 }
 
 int df_png_read(uint8_t *pixels, const df_picture *p, const void *file, size_t bytes) {
-  png_image image;
-  if (begin(&image, file, bytes) != DF_OK) return DF_WORLD;
-  image.format = format_of(p->channels);
-  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16 bits are as any, unless gAMA says */
-  if (!png_image_finish_read(&image, NULL, pixels, 0, NULL)) return fail(&image);
-  return image.warning_or_error & PNG_IMAGE_ERROR ? fail(&image) : DF_OK;
+  work w = { .file = file, .left = bytes, .picture = *p, .pixels = pixels };
+  return guarded(&w, read_pixels);
 }
 
+/* ==== out: the simplified interface, which keeps its jumps to itself ================ */
+
 static png_image head(const df_picture *p) {
+  static const png_uint_32 format[5] = { 0, PNG_FORMAT_GRAY, PNG_FORMAT_GA,
+                                         PNG_FORMAT_RGB, PNG_FORMAT_RGBA };
   return (png_image){ .version = PNG_IMAGE_VERSION,
                       .width = (png_uint_32)p->width,
                       .height = (png_uint_32)p->height,
-                      .format = format_of(p->channels) };
+                      .format = format[p->channels] };
 }
 
 size_t df_png_most(const df_picture *p) {
@@ -79,7 +177,7 @@ int df_png_write(void *file, size_t *bytes, const df_picture *p, const uint8_t *
   png_image image = head(p);
   png_alloc_size_t size = df_png_most(p);
   if (!png_image_write_to_memory(&image, file, &size, 0, pixels, 0, NULL))
-    return fail(&image);
+    return df_fail(DF_WORLD, "png: %s", image.message);
   *bytes = size;
   return DF_OK;
 }

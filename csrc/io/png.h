@@ -1,5 +1,5 @@
-/* PNG by libpng: every kind of file in, as 8 bits a channel (sRGB); grey, RGB, with or
-** without alpha, out. */
+/* PNG by libpng: every kind of file in, as 8 bits a channel; grey, RGB, with or without
+** alpha, out. A palette is RGB, and tRNS is alpha. */
 #ifndef df_png_h
 #define df_png_h
 

@@ -1,44 +1,24 @@
 -- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor
--- [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.
+-- [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.
 local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local picture = require "diffusion.picture"
 local terminal = require "diffusion.terminal"
 
 local image = {}
 
-local function check_picture(name, x, least, most)
-  if opts.kind(x) ~= "tensor" then opts.fail("%s: a tensor expected, got %s", name, opts.kind(x)) end
-  if x:dim() < least or x:dim() > most then
-    opts.fail("%s: %s expected, got %s", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
-      or "[H,W,C] or [B,H,W,C]", opts.shape_text(x))
-  end
-  local C = x:size(-1)
-  if C < 1 or C > 4 then opts.fail("%s: %d channels; a picture has 1 to 4", name, C) end
-end
-
--- Dense bytes of a tensor of either type.
-local function to_bytes(x)
-  if x:dtype() == "u8" then return x:contiguous() end
-  return core.picture_to_bytes(x)
-end
-
---- Bytes 0..255 as floats in [-1, 1]; floats stay as they are.
----@param x diffusion.tensor u8 of any shape
+--- The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as `255 - x`
+--- makes of bytes, v/127.5 - 1. Floats stay as they are.
+---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor
-function image.to_float(x)
-  if opts.kind(x) ~= "tensor" then opts.fail("to_float: a tensor expected, got %s", opts.kind(x)) end
-  if x:dtype() ~= "u8" then return x end
-  return core.picture_to_float(x:contiguous())
-end
+function image.to_float(x) return picture.floats("to_float", x) end
 
---- Floats in [-1, 1] as bytes 0..255, rounded; what is outside is clamped. Bytes stay.
----@param x diffusion.tensor of any shape
+--- The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is clamped), and
+--- whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4 and other whole numbers are errors.
+---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor u8
-function image.to_bytes(x)
-  if opts.kind(x) ~= "tensor" then opts.fail("to_bytes: a tensor expected, got %s", opts.kind(x)) end
-  return to_bytes(x)
-end
+function image.to_bytes(x) return picture.bytes("to_bytes", x) end
 
 -- ---- files ---------------------------------------------------------------------------------
 
@@ -51,30 +31,44 @@ local function with_file(path, work)
   return value
 end
 
---- A picture file's pixels as bytes.
+local function check_channels(name, channels)
+  if channels ~= nil and channels ~= 1 and channels ~= 3 then
+    opts.fail("%s: channels are 1 (grey) or 3 (RGB), got %s", name, opts.shown(channels))
+  end
+end
+
+--- A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever the file says
+--- of gamma and colour spaces, values stay as stored. A palette and inks (CMYK, as Adobe writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
+---@param options table|nil upright = true: turned as its EXIF says; false leaves it as stored
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
-function image.read(path, channels)
+function image.read(path, channels, options)
+  local o = opts.check("read", options, { upright = { "boolean", default = true } }, 3)
+  opts.path("read", path)
+  check_channels("read", channels)
   return with_file(path, function(file)
-    local x, message = core.picture_read(file)
+    local x, message = core.picture_read(file, not o.upright)
     if not x then return nil, message end
     if channels and channels ~= x:size(3) then x = core.picture_channels(x, channels) end
     return x
   end)
 end
 
---- Reads a picture.
+--- Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.
 ---@param path string a PNG or a JPEG
----@param options table|nil channels = 1 (grey) or 3 (RGB); as the file has them if not given
+---@param options table|nil channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright =
+---true: mirrored and turned as EXIF's orientation says; false leaves it as stored
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function image.load(path, options)
-  local o = opts.check("load", options, { channels = { "integer", min = 1, max = 3 } }, 2)
+  local o = opts.check("load", options, {
+    channels = { "integer", min = 1, max = 3 }, upright = { "boolean", default = true },
+  }, 2)
   opts.path("load", path)
-  if o.channels == 2 then opts.fail("load: channels are 1 (grey) or 3 (RGB), got 2") end
-  local x, message = image.read(path, o.channels)
+  check_channels("load", o.channels)
+  local x, message = image.read(path, o.channels, { upright = o.upright })
   if not x then return nil, message end
   return core.picture_to_float(x)
 end
@@ -93,17 +87,19 @@ end
 
 --- What a picture file says of itself, without decoding it.
 ---@param path string
----@return table|nil info { height, width, channels, format, text = {key = value} }; nil with a message
+---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8,
+---where EXIF has the picture turned: height and width are of the upright one; nil with a message
 ---@return string|nil message
 function image.info(path)
   opts.path("info", path)
   return with_file(path, function(file)
-    local height, width, channels, format = core.picture_info(file)
+    local height, width, channels, format, orientation = core.picture_info(file)
     if not height then return nil, width end
     local text, message = {}, nil
     if format == "png" then text, message = text_chunks(file) end
     if not text then return nil, message end
-    return { height = height, width = width, channels = channels, format = format, text = text }
+    return { height = height, width = width, channels = channels, format = format, text = text,
+      orientation = orientation ~= 1 and orientation or nil }
   end)
 end
 
@@ -138,13 +134,13 @@ local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text m
 
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
----@param x diffusion.tensor [H,W,C] or [1,H,W,C], u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options table|nil text = {key = value}: tEXt chunks, to be read back by image.info
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function image.save(path, x, options)
   local o = opts.check("save", options, { text = { "table" } }, 3)
-  check_picture("save", x, 3, 4)
+  picture.check("save", x, 3, 4)
   check_path("save", path)
   if x:dim() == 4 and x:size(1) ~= 1 then
     opts.fail("save: one picture expected, got %s; d.image.grid makes one of many",
@@ -152,7 +148,7 @@ function image.save(path, x, options)
   end
   if x:dim() == 4 then x = x:select(1, 1) end
   if x:numel() == 0 then opts.fail("save: no pixels in %s", opts.shape_text(x)) end
-  local png = core.png_write(to_bytes(x))
+  local png = core.png_write(picture.bytes("save", x))
   local parts = { png:sub(1, HEAD), table.unpack(text_parts(o.text or {})) }
   parts[#parts + 1] = png:sub(HEAD + 1)
   return core.write_file(path, parts)
@@ -161,17 +157,18 @@ end
 -- ---- many as one ----------------------------------------------------------------------------
 
 --- Pictures side by side in one, row by row; what is left over, and the seams, are black.
----@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the
 ---grid along a pixel's side, for pictures too small to see
----@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled
+---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 ---@usage print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])
 function image.grid(x, options)
   local o = opts.check("grid", options, {
     columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 },
     scale = { "integer", default = 1, min = 1 },
   }, 2)
-  check_picture("grid", x, 4, 4)
+  picture.check("grid", x, 4, 4)
+  if x:dtype() == "i64" then x = picture.bytes("grid", x) end
   if o.scale > 1 then x = x:repeat_each(o.scale, 2):repeat_each(o.scale, 3) end
   local B, H, W, C = table.unpack(x:shape())
   if B == 0 then opts.fail("grid: no pictures in %s", opts.shape_text(x)) end
@@ -188,8 +185,8 @@ function image.grid(x, options)
 end
 
 -- Bytes of one picture: a batch of several becomes a grid.
-local function one_of(x, grid)
-  local bytes = to_bytes(x)
+local function one_of(name, x, grid)
+  local bytes = picture.bytes(name, x)
   if bytes:dim() == 3 then return bytes end
   if bytes:size(1) == 1 then return bytes:select(1, 1):contiguous() end
   return image.grid(bytes, grid)
@@ -208,9 +205,9 @@ local function frames_of(given, columns)
   if count == 0 then opts.fail "animate: no frames" end
   for i = 1, count do
     local x = given[i]
-    check_picture("animate", x, 3, 4)
+    picture.check("animate", x, 3, 4)
     if x:numel() == 0 then opts.fail("animate: no pixels in frame %d, %s", i, opts.shape_text(x)) end
-    frames[i] = one_of(x, { columns = columns })
+    frames[i] = one_of("animate", x, { columns = columns })
     local shape, first = opts.shape_text(frames[i]), opts.shape_text(frames[1])
     if shape ~= first then opts.fail("animate: frame %d is %s, the first is %s", i, shape, first) end
   end
@@ -235,7 +232,7 @@ end
 --- play and every other program shows the first frame of. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made
----one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4
+---one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them;
 ---columns of a batch's grid; loop = 0: how often it plays, 0 without end
 ---@return true|nil done nil with a message where the file can't be written
@@ -252,14 +249,14 @@ end
 
 -- Bytes of a batch as one RGB picture no wider than the terminal takes.
 local function sheet_of(x, columns, width)
-  local bytes = core.picture_channels(one_of(x, { columns = columns, pad = 1 }), 3)
+  local bytes = core.picture_channels(one_of("show", x, { columns = columns, pad = 1 }), 3)
   local H, W = bytes:size(1), bytes:size(2)
   if W > width then bytes = core.picture_fit(bytes, math.max(1, H * width // W), width) end
   return bytes
 end
 
 --- The text that image.show writes.
----@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options table|nil columns; label = a line above; style = "truecolor", "256" or "ascii"
 ---(what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
 ---@return string
@@ -269,7 +266,7 @@ function image.draw(x, options)
     style = { one_of = { "truecolor", "256", "ascii" } },
     width = { "integer", min = 2, max = 10000, default = terminal.width() },
   }, 2)
-  check_picture("show", x, 3, 4)
+  picture.check("show", x, 3, 4)
   if x:numel() == 0 then opts.fail("show: no pixels in %s", opts.shape_text(x)) end
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
@@ -279,7 +276,7 @@ end
 
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
 --- letters (no colours, NO_COLOR, or not a terminal at all).
----@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options table|nil as image.draw
 ---@usage d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })
 function image.show(x, options)

@@ -8,6 +8,7 @@ local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
+local picture = require "diffusion.picture"
 
 local optimal = {}
 
@@ -156,7 +157,7 @@ local function measured(process, model, x0, times, o)
       local size = math.min(o.batch, n - from + 1)
       local which, t = levels_of(times, from, size, round)
       local list = gradient.no_grad(gradient.scope, function()
-        local x = require("diffusion.image").to_float(x0:narrow(1, from, size)):to(core.real)
+        local x = picture.examples("estimate_variance", x0:narrow(1, from, size))
         local eps = core.randn(x:shape(), { generator = draw })
         return errors_of(process, model, x, t, eps, o.class and o.class:narrow(1, from, size))
       end)

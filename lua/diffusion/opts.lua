@@ -224,6 +224,25 @@ function opts.per_sample(what, value, x)
   return value
 end
 
+--- What helps where integers came for floats: the end of a sentence.
+---@param x diffusion.tensor
+---@return string
+function opts.remedy(x)
+  local dtype = x:dtype()
+  return (dtype == "u8" or dtype == "i64") and "; d.image.to_float brings images into [-1, 1]" or ""
+end
+
+--- Raises where a tensor holds integers, as the bytes of pictures.
+---@param where string
+---@param name string what it is there
+---@param x any
+---@return any x
+function opts.floats(where, name, x)
+  local remedy = opts.kind(x) == "tensor" and opts.remedy(x) or ""
+  if remedy ~= "" then opts.fail("%s: %s is of %s; floats expected%s", where, name, x:dtype(), remedy) end
+  return x
+end
+
 --- Raises unless a denoiser can be called.
 ---@param where string who is to call it
 ---@param model any

@@ -35,6 +35,7 @@ end
 function Process:clipped(x0)
   local r = self.clip
   if not r then return x0 end
+  opts.floats("clipped", "x0", x0)
   if r == "dynamic" then return dynamic(x0) end
   if type(x0) == "number" then return math.max(-r, math.min(r, x0)) end
   return x0:clamp(-r, r)

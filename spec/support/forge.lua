@@ -86,15 +86,20 @@ function forge.chunk(type, data)
   return (">I4"):pack(#data) .. type .. data .. (">I4"):pack(forge.crc32(type .. data))
 end
 
+--- A PNG of rows that stand behind their filters' bytes, interlaced or not (1 or 0).
+function forge.png_of(width, height, depth, colour, interlaced, raw, extra)
+  local packed = "\x78\x01" .. forge.deflate(raw) .. (">I4"):pack(adler32(raw))
+  local head = (">I4I4BBBBB"):pack(width, height, depth, colour, 0, 0, interlaced)
+  return "\x89PNG\r\n\x1a\n" .. forge.chunk("IHDR", head) .. (extra or "") .. forge.chunk("IDAT", packed)
+    .. forge.chunk("IEND", "")
+end
+
 --- A PNG of rows given as strings of packed samples. `colour` is PNG's type: 0 grey, 2 RGB,
 --- 3 palette, 4 grey and alpha, 6 RGB and alpha; `extra` are chunks before the pixels.
 function forge.png(width, depth, colour, rows, extra)
   local lines = {}
   for i, row in ipairs(rows) do lines[i] = "\0" .. row end
-  local raw = table.concat(lines)
-  local packed = "\x78\x01" .. forge.deflate(raw) .. (">I4"):pack(adler32(raw))
-  return "\x89PNG\r\n\x1a\n" .. forge.chunk("IHDR", (">I4I4BBBBB"):pack(width, #rows, depth, colour, 0, 0, 0))
-    .. (extra or "") .. forge.chunk("IDAT", packed) .. forge.chunk("IEND", "")
+  return forge.png_of(width, #rows, depth, colour, 0, table.concat(lines), extra)
 end
 
 --- A .npy file: descr "<f4", shape "(2, 3)", elements as a string.

@@ -4,41 +4,133 @@ local image = require "diffusion.image"
 local opts = require "diffusion.opts"
 local set = require "diffusion.data.set"
 
-local EXTENSION = { png = true, jpg = true, jpeg = true }
+local READ = { png = true, jpg = true, jpeg = true, jpe = true, jfif = true }
+local OTHER = { gif = true, bmp = true, webp = true, tif = true, tiff = true, avif = true, heic = true }
 
-local function is_picture(name)
-  return EXTENSION[(name:match "%.(%a+)$" or ""):lower()]
-end
+local function extension(name) return (name:match "%.(%w+)$" or ""):lower() end
 
--- Adds the pictures right in `path` to the list.
-local function add_pictures(list, path, names, class)
+-- ---- finding ---------------------------------------------------------------------------
+
+-- What a folder holds: pictures right in it, those further down, and those of other formats
+-- in either; lists of paths.
+local function found() return { here = {}, below = {}, other = {} } end
+
+-- Walks a folder and those in it. A folder that links lead to again is walked once, so that
+-- circles end.
+local function walk(into, path, list, seen)
+  local names, id = core.list(path)
+  if not names then return nil, id end
+  if seen[id] then return into end
+  seen[id] = true
   for _, name in ipairs(names) do
-    if is_picture(name) then list[#list + 1] = { path = path .. "/" .. name, class = class } end
+    local sub, whole = name:match "^(.*)/$", path .. "/" .. name
+    if sub then
+      local done, message = walk(into, path .. "/" .. sub, into.below, seen)
+      if not done then return nil, message end
+    elseif READ[extension(name)] then list[#list + 1] = whole
+    elseif OTHER[extension(name)] then into.other[#into.other + 1] = whole end
   end
+  return into
 end
 
--- Pictures by class; where there are no sub-folders with pictures, all of none.
-local function find_pictures(dir)
-  local names, message = core.list(dir)
-  if not names then return nil, message end
-  local list, classes = {}, {}
+-- What lies in each sub-folder, in order of their names, and in the folder itself.
+local function survey(dir)
+  local names, id = core.list(dir)
+  if not names then return nil, id end
+  local own, subs = found(), {}
   for _, name in ipairs(names) do
     local sub = name:match "^(.*)/$"
     if sub then
-      local inside, why = core.list(dir .. "/" .. sub)
-      if not inside then return nil, why end
-      local before = #list
-      add_pictures(list, dir .. "/" .. sub, inside, #classes + 1)
-      if #list > before then classes[#classes + 1] = sub end
-    end
+      local inside = found()
+      local done, message = walk(inside, dir .. "/" .. sub, inside.here, { [id] = true })
+      if not done then return nil, message end
+      inside.name = sub
+      subs[#subs + 1] = inside
+    elseif READ[extension(name)] then own.here[#own.here + 1] = dir .. "/" .. name
+    elseif OTHER[extension(name)] then own.other[#own.other + 1] = dir .. "/" .. name end
   end
-  if #classes == 0 then add_pictures(list, dir, names, nil) end
-  if #list == 0 then return nil, ("%s: no PNG or JPEG pictures here, nor in its folders"):format(dir) end
-  return list, classes
+  return own, subs
 end
 
+local function add(to, paths, class)
+  for _, path in ipairs(paths) do to[#to + 1] = { path = path, class = class } end
+end
+
+-- ---- choosing --------------------------------------------------------------------------
+
+-- Pictures without classes, and what is left out: { list, why }.
+local function without_classes(own, subs, o)
+  local list, deeper, left = {}, {}, {}
+  add(list, own.here)
+  for _, sub in ipairs(subs) do
+    add(o.recursive and list or deeper, sub.here)
+    add(o.recursive and list or deeper, sub.below)
+  end
+  left[1] = { deeper, "lie in its folders", "recursive = true takes them" }
+  return list, left
+end
+
+-- Pictures with the numbers of their folders, and what is left out.
+local function with_classes(own, subs, o)
+  local list, beside, deeper = {}, {}, {}
+  add(beside, own.here)
+  for k, sub in ipairs(subs) do
+    add(list, sub.here, k)
+    add(o.recursive and list or deeper, sub.below, k)
+  end
+  return list, {
+    { beside, "lie beside the folders of classes", "classes = false takes all pictures without classes" },
+    { deeper, "lie in folders of a class's folder", "recursive = true takes them for that class" },
+  }
+end
+
+local function others(own, subs)
+  local all = {}
+  add(all, own.other)
+  for _, sub in ipairs(subs) do add(all, sub.other) end
+  return { all, "are neither PNG nor JPEG", "save them as PNG" }
+end
+
+-- nil where nothing is left out, or may be.
+local function complaint(dir, left, o)
+  for _, group in ipairs(o.skip and {} or left) do
+    local n = #group[1]
+    if n > 0 then
+      return ("%s: %d picture%s %s, as %s; %s, skip = true leaves them out"):format(dir, n, n == 1 and "" or "s",
+        group[2], group[1][1].path, group[3])
+    end
+  end
+end
+
+local function names_of(subs)
+  local names = {}
+  for k, sub in ipairs(subs) do names[k] = sub.name end
+  return names
+end
+
+-- Folders of which none holds a picture are no classes.
+local function any_picture(subs)
+  for _, sub in ipairs(subs) do if #sub.here + #sub.below > 0 then return true end end
+  return false
+end
+
+-- The pictures { path, class }, and the names of their classes, if they have any.
+local function find_pictures(dir, o)
+  local own, subs = survey(dir)
+  if not own then return nil, subs end
+  local classed = o.classes and any_picture(subs)
+  local list, left = (classed and with_classes or without_classes)(own, subs, o)
+  left[#left + 1] = others(own, subs)
+  local message = complaint(dir, left, o)
+  if message then return nil, message end
+  if #list == 0 then return nil, ("%s: no PNG or JPEG pictures here, nor in its folders"):format(dir) end
+  return list, classed and names_of(subs) or nil
+end
+
+-- ---- reading ---------------------------------------------------------------------------
+
 local function fitted(path, o)
-  local x, message = image.read(path, o.channels)
+  local x, message = image.read(path, o.channels, { upright = o.upright })
   if not x then return nil, message end
   if o.height then return core.picture_fit(x, o.height, o.width) end
   return x
@@ -62,29 +154,45 @@ local function read_all(list, o)
   return all
 end
 
---- A set of the PNG and JPEG pictures in a folder. Sub-folders, in order of their names, are
---- the classes; without any, there are no classes.
+local function sides_of(size)
+  if type(size) ~= "table" then return size, size end
+  for i = 1, math.max(2, #size) do
+    local n = math.tointeger(size[i])
+    if i > 2 or not n or n < 1 or n > 65535 then
+      opts.fail("folder: size is n or {height, width}, whole numbers in 1..65535, got %s at %d of %d",
+        opts.shown(size[i]), i, #size)
+    end
+  end
+  return math.tointeger(size[1]), math.tointeger(size[2])
+end
+
+--- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in the
+--- order of their names' bytes; one without pictures keeps its number. Where no sub-folder holds a picture there
+--- are no classes. What would be left out is an error that counts it: pictures beside the folders of classes or
+--- deeper than those, and of other formats. Names that begin with a dot don't count. Links are followed, in a
+--- class to each folder once. One picture that can't be read is an error too.
 ---@param dir string
 ---@param options table|nil size = n or {height, width}: each picture is cut to that form around its
----middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey)
+---middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey);
+---recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true:
+---false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 return function(dir, options)
   local o = opts.check("folder", options, {
     size = { "integer|table", min = 1, max = 65535 },
     channels = { "integer", default = 3, min = 1, max = 3 },
+    recursive = { "boolean", default = false }, classes = { "boolean", default = true },
+    skip = { "boolean", default = false }, upright = { "boolean", default = true },
   }, 2)
   opts.path("folder", dir)
   if o.channels == 2 then opts.fail("folder: channels are 1 (grey) or 3 (RGB), got 2") end
-  local size = type(o.size) == "table" and o.size or { o.size, o.size }
-  local list, names = find_pictures(dir)
+  o.height, o.width = sides_of(o.size)
+  local list, names = find_pictures(dir, o)
   if not list then return nil, names end
-  local x, message = read_all(list, { channels = o.channels, height = size[1], width = size[2] })
+  local x, message = read_all(list, o)
   if not x then return nil, message end
-  local class
-  if #names > 0 then
-    class = {}
-    for i, picture in ipairs(list) do class[i] = picture.class end
-  end
-  return set.new { x = x, class = class, names = class and names, name = dir }
+  local class = names and {}
+  for i, picture in ipairs(names and list or {}) do class[i] = picture.class end
+  return set.new { x = x, class = class, names = names, name = dir }
 end

@@ -2,6 +2,7 @@
 -- function of (seed, step), so a walk goes on exactly where it was left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local picture = require "diffusion.picture"
 
 -- ---- the walk --------------------------------------------------------------------------
 
@@ -187,8 +188,11 @@ local function check_class(class, n, classes)
   return classes or high
 end
 
+-- What arithmetic on bytes makes, [n,H,W,C] of i64, are pictures too.
+local function is_pictures(x) return x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 end
+
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor
+---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor
 ---or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes
 ---(the largest there is if not given); names of the classes; name
 ---@return diffusion.set
@@ -209,7 +213,7 @@ function set.new(options)
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
   -- NumPy's files are mostly f64, which this build may only store
-  local x = o.x:dtype() == "u8" and o.x or o.x:to(core.zeros(1):dtype())
+  local x = is_pictures(o.x) and picture.bytes("set", o.x) or o.x:to(core.real)
   if o.eps and opts.shape_text(o.eps) ~= opts.shape_text(x) then
     opts.fail("set: eps is %s, but x is %s", opts.shape_text(o.eps), opts.shape_text(x))
   end

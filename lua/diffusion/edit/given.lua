@@ -26,9 +26,8 @@ end
 ---@return diffusion.tensor x
 function given.data(where, name, x)
   if not core.is_tensor(x) then opts.fail("%s: %s must be a tensor, got %s", where, name, opts.shown(x)) end
-  local hint = x:dtype() == "u8" and "; d.image.to_float brings images into [-1, 1]" or ""
   if x:dtype() ~= core.real then
-    opts.fail("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), hint)
+    opts.fail("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), opts.remedy(x))
   end
   if x:dim() < 2 or x:numel() == 0 then
     opts.fail("%s: %s must be {B, ...} with a sample or more, got %s", where, name, opts.shape_text(x))

@@ -8,9 +8,8 @@ local given = {}
 -- The samples and the numbers of each, which must be finite reals.
 local function check_data(where, x0)
   if not core.is_tensor(x0) then opts.fail("%s: x0 must be a tensor, got %s", where, opts.shown(x0)) end
-  if x0:dtype() == "u8" then
-    opts.fail("%s: x0 is u8; d.image.to_float brings images into [-1, 1]", where)
-  end
+  local remedy = opts.remedy(x0)
+  if remedy ~= "" then opts.fail("%s: x0 is %s%s", where, x0:dtype(), remedy) end
   if x0:dtype() ~= core.real then opts.fail("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
   if x0:dim() < 2 or x0:numel() == 0 then
     opts.fail("%s: x0 must be {B, ...} with a sample or more, got %s", where, opts.shape_text(x0))

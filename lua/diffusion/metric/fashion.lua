@@ -18,7 +18,8 @@ end
 local function check_images(name, x)
   if not core.is_tensor(x) or x:dim() ~= 4 or x:dtype() ~= core.real
     or opts.shape_text(x):match ",.*" ~= ",28,28,1]" then
-    opts.fail("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s", name, core.real, opts.shown(x))
+    opts.fail("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s%s", name, core.real, opts.shown(x),
+      core.is_tensor(x) and opts.remedy(x) or "")
   end
   if x:size(1) == 0 then opts.fail("%s: no images", name) end
   local low, high = x:min():item(), x:max():item()

@@ -10,7 +10,7 @@ local function as_rows(name, x)
   if not core.is_tensor(x) then opts.fail("%s: tensors of samples expected, got %s", name, opts.shown(x)) end
   if x:dim() < 1 or x:numel() == 0 then opts.fail("%s: an empty set %s", name, opts.shape_text(x)) end
   if x:dtype() ~= core.real then
-    opts.fail("%s: samples of %s expected, got %s (d.image.to_float makes them of u8)", name, core.real, x:dtype())
+    opts.fail("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), opts.remedy(x))
   end
   local rows = x:detach():reshape(x:size(1), x:numel() // x:size(1))
   if not rows:isfinite():all() then opts.fail("%s: samples %s that aren't finite", name, opts.shape_text(x)) end

@@ -63,6 +63,7 @@ end
 -- The x0 that a network said before, of xt's shape, where it was made to be told.
 local function own_x0(own, x0, x)
   if x0 == nil then return nil end
+  opts.floats("model", "x0", x0)
   if not own.config.self_condition then
     opts.fail("model: x0 is given, as self_condition of d.objective and d.sample does, but this network was made "
       .. "without self_condition = true")

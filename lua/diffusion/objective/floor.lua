@@ -3,8 +3,8 @@
 -- d. Of an oracle: the mean over samples of the error of its E[x0 | xt].
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
-local image = require "diffusion.image"
 local opts = require "diffusion.opts"
+local picture = require "diffusion.picture"
 
 local floor = {}
 
@@ -13,7 +13,7 @@ local function fitted(data)
   if opts.kind(data) == "set" then data = data.x end
   local n = data:dim() > 0 and data:size(1) or 0
   if n < 2 then opts.fail("floor: data of two samples or more expected, got %s", opts.shape_text(data)) end
-  local rows = image.to_float(data):to(core.real):reshape(n, data:numel() // n)
+  local rows = picture.examples("floor", data):reshape(n, data:numel() // n)
   local centred = rows - rows:mean(1, true)
   local values = core.linalg.eigh(centred:t():matmul(centred) / n):totable()
   for i, v in ipairs(values) do values[i] = math.max(0, v) end

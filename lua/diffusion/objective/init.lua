@@ -73,9 +73,7 @@ local function batch_of(x0)
   end
   local B = x0:dim() > 0 and x0:size(1) or 0
   if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
-  if x0:dtype() == "u8" or x0:dtype() == "i64" then
-    opts.fail("objective: x0 is of %s; floats expected, of pictures d.image.to_float's in [-1, 1]", x0:dtype())
-  end
+  opts.floats("objective", "x0", x0)
   return B
 end
 

@@ -46,6 +46,7 @@ end
 -- x as rows {B,D}.
 local function rows_of(x, D)
   if not core.is_tensor(x) then opts.fail("oracle: x must be a tensor, got %s", opts.shown(x)) end
+  opts.floats("oracle", "x", x)
   if x:dim() < 1 or x:numel() ~= x:size(1) * D then
     opts.fail("oracle: x %s for a distribution of dimension %d", opts.shape_text(x), D)
   end

@@ -8,8 +8,8 @@
 -- images in [-1, 1] (|y| about 15) a thousandth at s = 0.15. It never shows where the nearest
 -- point is clear, as at small s, where points differ by far more than s.
 local core = require "diffusion.core"
-local image = require "diffusion.image"
 local opts = require "diffusion.opts"
+local picture = require "diffusion.picture"
 local base = require "diffusion.oracle.base"
 local blurred = require "diffusion.oracle.blurred"
 
@@ -150,7 +150,7 @@ local function rows_of(x)
   if x:dim() < 1 or x:numel() == 0 then
     opts.fail("empirical: at least one point {n,...} is needed, got %s", opts.shape_text(x))
   end
-  local rows = image.to_float(x):to(core.real):reshape(x:size(1), x:numel() // x:size(1)):contiguous()
+  local rows = picture.examples("empirical", x):reshape(x:size(1), x:numel() // x:size(1)):contiguous()
   if rows:isfinite():min():item() == 0 then opts.fail "empirical: the points must be finite numbers" end
   return rows
 end
@@ -162,7 +162,7 @@ end
 --- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
 --- more are told apart by products, whose rounding blurs weights by a factor of
 --- exp(1e-7 |x| |y| / s^2).
----@param x diffusion.tensor|diffusion.set {n,...}; u8 becomes floats in [-1, 1]
+---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
 ---@param options table? {std = width of each point, above 0; none if absent}
 ---@return diffusion.oracle
 ---@usage local digits = d.oracle.empirical(d.data.digits())

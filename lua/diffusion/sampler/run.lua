@@ -34,7 +34,7 @@ local function check_x(what, x, shape)
   local here = core.is_tensor(x) and shown ~= "a freed tensor"
   if not here or x:dtype() ~= core.real or x:dim() == 0 or shape and opts.shape_text(x) ~= shape then
     opts.fail("%s: %s %s expected, got %s%s", what, core.real, shape or "[B,...]", shown,
-      here and " of " .. x:dtype() or "")
+      here and " of " .. x:dtype() .. opts.remedy(x) or "")
   end
   return x
 end
