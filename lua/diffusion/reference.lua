@@ -274,10 +274,10 @@ return {
   },
   ["d.data.folder"] = {
     signature = "d.data.folder(dir, [options])",
-    text = "A set of the PNG and JPEG pictures in a folder. Sub-folders, in order of their names, are the classes; without any, there are no classes.",
+    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in the order of their names' bytes; one without pictures keeps its number. Where no sub-folder holds a picture there are no classes. What would be left out is an error that counts it: pictures beside the folders of classes or deeper than those, and of other formats. Names that begin with a dot don't count. Links are followed, in a class to each folder once. One picture that can't be read is an error too.",
     params = {
       { name = "dir", type = "string" },
-      { name = "options", type = "table|nil", text = "size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey)", optional = true },
+      { name = "options", type = "table|nil", text = "size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says", optional = true },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
@@ -312,7 +312,7 @@ return {
     signature = "d.data.set(options)",
     text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
     params = {
-      { name = "options", type = "table", text = "x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name" },
+      { name = "options", type = "table", text = "x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name" },
     },
     returns = {
       { type = "diffusion.set" },
@@ -825,14 +825,14 @@ return {
   },
   ["d.image"] = {
     signature = "d.image",
-    text = "Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in front.",
+    text = "Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.",
   },
   ["d.image.animate"] = {
     signature = "d.image.animate(path, frames, [options])",
     text = "Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers play and every other program shows the first frame of. Frames share size and channels.",
     params = {
       { name = "path", type = "string", text = "ends in .png" },
-      { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4" },
+      { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
       { name = "options", type = "table|nil", text = "delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end", optional = true },
     },
     returns = {
@@ -844,7 +844,7 @@ return {
     signature = "d.image.draw(x, [options])",
     text = "The text that image.show writes.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
       { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)", optional = true },
     },
     returns = {
@@ -855,11 +855,11 @@ return {
     signature = "d.image.grid(x, [options])",
     text = "Pictures side by side in one, row by row; what is left over, and the seams, are black.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
       { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled" },
+      { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled" },
     },
     example = "print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])",
   },
@@ -870,16 +870,16 @@ return {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "table|nil", text = "info { height, width, channels, format, text = {key = value} }; nil with a message" },
+      { type = "table|nil", text = "info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, where EXIF has the picture turned: height and width are of the upright one; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.image.load"] = {
     signature = "d.image.load(path, [options])",
-    text = "Reads a picture.",
+    text = "Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.",
     params = {
       { name = "path", type = "string", text = "a PNG or a JPEG" },
-      { name = "options", type = "table|nil", text = "channels = 1 (grey) or 3 (RGB); as the file has them if not given", optional = true },
+      { name = "options", type = "table|nil", text = "channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored", optional = true },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x floats [H,W,C] in [-1, 1]; nil with a message" },
@@ -887,11 +887,12 @@ return {
     },
   },
   ["d.image.read"] = {
-    signature = "d.image.read(path, [channels])",
-    text = "A picture file's pixels as bytes.",
+    signature = "d.image.read(path, [channels], [options])",
+    text = "A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever the file says of gamma and colour spaces, values stay as stored. A palette and inks (CMYK, as Adobe writes them) become RGB.",
     params = {
       { name = "path", type = "string", text = "a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG" },
       { name = "channels", type = "integer|nil", text = "1 grey or 3 RGB (transparent over white); as the file has them if not given", optional = true },
+      { name = "options", type = "table|nil", text = "upright = true: turned as its EXIF says; false leaves it as stored", optional = true },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x u8 [H,W,C], C in 1..4; nil with a message" },
@@ -903,7 +904,7 @@ return {
     text = "Writes a picture as PNG, whole or not at all.",
     params = {
       { name = "path", type = "string", text = "ends in .png" },
-      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], u8 or floats in [-1, 1] (clamped), C in 1..4" },
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
       { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info", optional = true },
     },
     returns = {
@@ -915,16 +916,16 @@ return {
     signature = "d.image.show(x, [options])",
     text = "Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as letters (no colours, NO_COLOR, or not a terminal at all).",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]" },
+      { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
       { name = "options", type = "table|nil", text = "as image.draw", optional = true },
     },
     example = "d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })",
   },
   ["d.image.to_bytes"] = {
     signature = "d.image.to_bytes(x)",
-    text = "Floats in [-1, 1] as bytes 0..255, rounded; what is outside is clamped. Bytes stay.",
+    text = "The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is clamped), and whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4 and other whole numbers are errors.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "of any shape" },
+      { name = "x", type = "diffusion.tensor", text = "u8, i64 or floats of any shape" },
     },
     returns = {
       { type = "diffusion.tensor", text = "u8" },
@@ -932,9 +933,9 @@ return {
   },
   ["d.image.to_float"] = {
     signature = "d.image.to_float(x)",
-    text = "Bytes 0..255 as floats in [-1, 1]; floats stay as they are.",
+    text = "The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as `255 - x` makes of bytes, v/127.5 - 1. Floats stay as they are.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "u8 of any shape" },
+      { name = "x", type = "diffusion.tensor", text = "u8, i64 or floats of any shape" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1682,7 +1683,7 @@ return {
     signature = "d.oracle.empirical(x, [options])",
     text = "The empirical distribution of a data set: its n points, equally likely. Its best denoiser is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n where all differ; at a level log_prob is that of a density. With std each point is a Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x| |y| / s^2).",
     params = {
-      { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8 becomes floats in [-1, 1]" },
+      { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]" },
       { name = "options", type = "table?", text = "{std = width of each point, above 0; none if absent}", optional = true },
     },
     returns = {

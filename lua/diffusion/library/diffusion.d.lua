@@ -331,10 +331,14 @@ function d.data.digits() end
 ---@return string|nil message
 function d.data.fashion_mnist(dir, options) end
 
---- A set of the PNG and JPEG pictures in a folder. Sub-folders, in order of their names, are
---- the classes; without any, there are no classes.
+--- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered
+--- from 1 in the order of their names' bytes; one without pictures keeps its number. Where no
+--- sub-folder holds a picture there are no classes. What would be left out is an error that
+--- counts it: pictures beside the folders of classes or deeper than those, and of other
+--- formats. Names that begin with a dot don't count. Links are followed, in a class to each
+--- folder once. One picture that can't be read is an error too.
 ---@param dir string
----@param options? table|nil size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey)
+---@param options? table|nil size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
@@ -355,7 +359,7 @@ function d.data.idx(images, labels, options) end
 function d.data.npy(path) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
+---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
 ---@return diffusion.set
 function d.data.set(options) end
 
@@ -711,54 +715,57 @@ function d.help(what) end
 function d.huber(a, b, over, opts) end
 
 --- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture
---- is a tensor [H,W,C] of floats in [-1, 1] or of u8 bytes; a batch has one dimension more in
+--- is a tensor [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in
 --- front.
 d.image = {}
 
 --- Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers
 --- play and every other program shows the first frame of. Frames share size and channels.
 ---@param path string ends in .png
----@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options? table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
----@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
 ---@return string
 function d.image.draw(x, options) end
 
 --- Pictures side by side in one, row by row; what is left over, and the seams, are black.
----@param x diffusion.tensor [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see
----@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type, H and W scaled
+---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 function d.image.grid(x, options) end
 
 --- What a picture file says of itself, without decoding it.
 ---@param path string
----@return table|nil info { height, width, channels, format, text = {key = value} }; nil with a message
+---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, where EXIF has the picture turned: height and width are of the upright one; nil with a message
 ---@return string|nil message
 function d.image.info(path) end
 
---- Reads a picture.
+--- Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.
 ---@param path string a PNG or a JPEG
----@param options? table|nil channels = 1 (grey) or 3 (RGB); as the file has them if not given
+---@param options? table|nil channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function d.image.load(path, options) end
 
---- A picture file's pixels as bytes.
+--- A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever
+--- the file says of gamma and colour spaces, values stay as stored. A palette and inks (CMYK,
+--- as Adobe writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels? integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
+---@param options? table|nil upright = true: turned as its EXIF says; false leaves it as stored
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
-function d.image.read(path, channels) end
+function d.image.read(path, channels, options) end
 
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
----@param x diffusion.tensor [H,W,C] or [1,H,W,C], u8 or floats in [-1, 1] (clamped), C in 1..4
+---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
@@ -766,17 +773,20 @@ function d.image.save(path, x, options) end
 
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
 --- letters (no colours, NO_COLOR, or not a terminal at all).
----@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8 or floats in [-1, 1]
+---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options? table|nil as image.draw
 function d.image.show(x, options) end
 
---- Floats in [-1, 1] as bytes 0..255, rounded; what is outside is clamped. Bytes stay.
----@param x diffusion.tensor of any shape
+--- The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is
+--- clamped), and whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4
+--- and other whole numbers are errors.
+---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor u8
 function d.image.to_bytes(x) end
 
---- Bytes 0..255 as floats in [-1, 1]; floats stay as they are.
----@param x diffusion.tensor u8 of any shape
+--- The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as
+--- `255 - x` makes of bytes, v/127.5 - 1. Floats stay as they are.
+---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor
 function d.image.to_float(x) end
 
@@ -1293,7 +1303,7 @@ function d.oracle.eight_gaussians(options) end
 --- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
 --- more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x|
 --- |y| / s^2).
----@param x diffusion.tensor|diffusion.set {n,...}; u8 becomes floats in [-1, 1]
+---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
 ---@param options? table? {std = width of each point, above 0; none if absent}
 ---@return diffusion.oracle
 function d.oracle.empirical(x, options) end
