@@ -27,10 +27,11 @@ end
 --- Reads a file that should be of this kind.
 ---@param path string
 ---@param kind string
+---@param options table|nil of files.load
 ---@return table|nil tensors nil with a message where it isn't a good file of the kind
 ---@return table|string facts or the message
-function container.read(path, kind)
-  local tensors, metadata = files.load(path)
+function container.read(path, kind, options)
+  local tensors, metadata = files.load(path, options)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
     return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)

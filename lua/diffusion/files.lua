@@ -66,12 +66,17 @@ local function read_tensor(file, t)
 end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment
---- allow, so a large one costs nothing until it is used; writing to them doesn't change it.
+--- allow, so a large one costs nothing until it is used; writing to them doesn't change it. A
+--- program that cuts the file short while they are in use ends this one (SIGBUS); one that saves
+--- as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
+--- tensors stand in memory, and nothing does.
 ---@param path string
+---@param options table|nil copy = false
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function files.load(path)
-  local file, message = core.map(opts.path("load", path))
+function files.load(path, options)
+  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
+  local file, message = core.map(opts.path("load", path), o.copy)
   if not file then return nil, message end
   local list, metadata = header.read(file)
   if not list then return nil, ("%s: %s"):format(path, metadata) end

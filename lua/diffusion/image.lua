@@ -128,7 +128,7 @@ end
 local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
 
 local function check_path(name, path)
-  if type(path) ~= "string" then opts.fail("%s: a path expected, got %s", name, opts.kind(path)) end
+  opts.path(name, path)
   if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
     opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
   end

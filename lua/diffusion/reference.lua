@@ -227,10 +227,11 @@ return {
     text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets made of one's own tensors. What can't be read is nil and a message.",
   },
   ["d.data.arrays"] = {
-    signature = "d.data.arrays(path)",
-    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.",
+    signature = "d.data.arrays(path, [options])",
+    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. They stand on the mapped file where they can: a program that cuts the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message" },
@@ -294,10 +295,11 @@ return {
     },
   },
   ["d.data.npy"] = {
-    signature = "d.data.npy(path)",
-    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0).",
+    signature = "d.data.npy(path, [options])",
+    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0). As for d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message" },
@@ -1036,10 +1038,11 @@ return {
     },
   },
   ["d.load"] = {
-    signature = "d.load(path)",
-    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it.",
+    signature = "d.load(path, [options])",
+    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. A program that cuts the file short while they are in use ends this one (SIGBUS); one that saves as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the tensors stand in memory, and nothing does.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message where it isn't a good file" },
@@ -1047,10 +1050,11 @@ return {
     },
   },
   ["d.load_model"] = {
-    signature = "d.load_model(path)",
-    text = "A model file (model:save) as a network with its values, and its process (nil if it has none).",
+    signature = "d.load_model(path, [options])",
+    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read: a program that cuts it short meanwhile ends this one (SIGBUS), unless copy = true has it read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
@@ -2625,10 +2629,11 @@ return {
     },
   },
   ["model:load"] = {
-    signature = "model:load(path)",
-    text = "Reads the values of a model file into this model.",
+    signature = "model:load(path, [options])",
+    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be cut short meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table?", text = "{copy = false}", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, where they don't fit" },

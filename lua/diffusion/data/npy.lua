@@ -90,10 +90,11 @@ end
 
 --- Reads a .npy file.
 ---@param path string
+---@param copy boolean|nil into memory
 ---@return table|nil x a tensor: f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8)
 ---@return string|nil message
-function npy.load(path)
-  local file, message = core.map(path)
+function npy.load(path, copy)
+  local file, message = core.map(path, copy)
   if not file then return nil, message end
   return named(path, caught(read, file))
 end
@@ -107,17 +108,20 @@ local function read_all(file)
     if not part then error({ message = why }, 0) end
     local x, trouble = caught(read, part)
     if not x then error({ message = ("entry %q: %s"):format(e.name, trouble) }, 0) end
-    arrays[e.name:gsub("%.npy$", "")] = x
+    local name = e.name:gsub("%.npy$", "")
+    if arrays[name] then fail("two arrays are called %q", name) end
+    arrays[name] = x
   end
   return arrays
 end
 
 --- Reads a .npz file, compressed or not.
 ---@param path string
+---@param copy boolean|nil into memory
 ---@return table|nil arrays tensors by name
 ---@return string|nil message
-function npy.load_all(path)
-  local file, message = core.map(path)
+function npy.load_all(path, copy)
+  local file, message = core.map(path, copy)
   if not file then return nil, message end
   return named(path, caught(read_all, file))
 end

@@ -301,10 +301,13 @@ function d.cross_entropy(x, class, over) end
 d.data = {}
 
 --- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
+--- They stand on the mapped file where they can: a program that cuts the file short while they
+--- are in use ends this one (SIGBUS). With copy = true they stand in memory.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8); nil with a message
 ---@return string|nil message
-function d.data.arrays(path) end
+function d.data.arrays(path, options) end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
@@ -342,11 +345,13 @@ function d.data.folder(dir, options) end
 function d.data.idx(images, labels, options) end
 
 --- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
---- data, and if it has them their class (from 1) or their labels, label or y (from 0).
+--- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
+--- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
-function d.data.npy(path) end
+function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
 ---@param options table x = tensor [n,...], u8 images [n,H,W,C] or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
@@ -853,18 +858,24 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
---- so a large one costs nothing until it is used; writing to them doesn't change it.
+--- so a large one costs nothing until it is used; writing to them doesn't change it. A program
+--- that cuts the file short while they are in use ends this one (SIGBUS); one that saves as
+--- d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
+--- tensors stand in memory, and nothing does.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function d.load(path) end
+function d.load(path, options) end
 
 --- A model file (model:save) as a network with its values, and its process (nil if it has
---- none).
+--- none). The file is mapped while it is read: a program that cuts it short meanwhile ends
+--- this one (SIGBUS), unless copy = true has it read into memory first.
 ---@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+---@param options? table|nil copy = false
 ---@return diffusion.model|nil model nil with a message where it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
-function d.load_model(path) end
+function d.load_model(path, options) end
 
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
 d.lr = {}
@@ -1807,11 +1818,13 @@ function model:eval() end
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
---- Reads the values of a model file into this model.
+--- Reads the values of a model file into this model. As for d.load_model, the file must not be
+--- cut short meanwhile, unless copy = true.
 ---@param path string
+---@param options? table? {copy = false}
 ---@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
 ---@return string|nil message
-function model:load(path) end
+function model:load(path, options) end
 
 --- Copies values in, by name: every parameter, of the same shape, and nothing else.
 ---@param state table<string, any>
