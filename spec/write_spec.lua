@@ -211,8 +211,9 @@ describe("side files", function()
     sh "touch -h -d '2 days ago' a.4321-1 a.4321-2"
     assert.is_true(core.write_file(at "a", { "x" }))
     for _, name in ipairs(others) do assert.equal("half", child.read(at(name)), name) end
-    for name, what in pairs { ["a.4321-1"] = "directory", ["a.4321-2"] = "symbolic link", ["a.4321-3"] = "regular file" }
-    do assert.equal(what, kind(name)) end
+    for i, what in ipairs { "directory", "symbolic link", "regular file" } do
+      assert.equal(what, kind("a.4321-" .. i))
+    end
   end)
 end)
 

@@ -115,10 +115,15 @@ end
 
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
----@param extra table? plain values to remember, found in .extra after load
+---@param extra table? what to remember, found equal in .extra after load: numbers, strings of any
+---  bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at
+---  two places, is an error and nothing is written
 ---@return true|nil done nil with a message where it fails
 ---@return string|nil message
 function Checkpoint:save(extra)
+  if extra ~= nil and type(extra) ~= "table" then
+    opts.fail("bad argument #1 to 'save' (a table of what to remember expected, got %s)", opts.shown(extra))
+  end
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", self.model:state())

@@ -2,6 +2,7 @@
 --- metadata. A file says of which kind it is and of which version of the format.
 local files = require "diffusion.files"
 local json = require "diffusion.json"
+local plain = require "diffusion.plain"
 
 local container = {}
 
@@ -15,12 +16,13 @@ local READER = { model = "d.load_model and model:load read it", checkpoint = "d.
 ---@param path string
 ---@param kind string "model", "checkpoint", "run", "snapshot"
 ---@param tensors table<string, any>
----@param facts table plain values
+---@param facts table plain values; those of a run may have tensors among them
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function container.write(path, kind, tensors, facts)
+  local values = plain.pack(facts, kind .. ":save", kind == "run" and tensors or nil, "facts")
   return files.save(path, tensors, {
-    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(facts),
+    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(values),
   })
 end
 
@@ -46,6 +48,7 @@ function container.read(path, kind, options)
       READER[metadata.kind] or "nothing here reads it")
   end
   local facts, message = json.decode(metadata.facts or "")
+  if type(facts) == "table" then facts, message = plain.unpack(facts, tensors) end
   if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
   return tensors, facts
 end

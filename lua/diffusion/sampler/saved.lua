@@ -6,27 +6,7 @@ local noise = require "diffusion.sampler.noise"
 
 local saved = {}
 
--- A value as JSON tells it: tensors by name, tables as lists of {key, value}.
-local function packed(value, name, tensors)
-  if core.is_tensor(value) then
-    tensors[name] = value
-    return { tensor = name }
-  end
-  if type(value) ~= "table" then
-    local kind = type(value)
-    if kind ~= "number" and kind ~= "boolean" and not (kind == "string" and utf8.len(value)) then
-      opts.fail("run:save: %s is a %s; tensors, numbers, booleans, strings in UTF-8 and tables of these can be saved",
-        name, kind == "string" and "string that isn't UTF-8" or opts.kind(value))
-    end
-    return { value = value }
-  end
-  local entries = {}
-  for k, v in pairs(value) do
-    entries[#entries + 1] = { k, packed(v, name .. "." .. tostring(k), tensors) }
-  end
-  return { entries = entries }
-end
-
+-- The history of files of form 1, which tell it as lists of {key, value}; form 2 has it as it is.
 local function unpacked(told, tensors)
   if told.tensor then return tensors[told.tensor]:clone() end
   if not told.entries then return told.value end
@@ -76,7 +56,7 @@ function saved.save(run, path)
   end
   local tensors, facts = { x = run.x }, traits(run)
   local place = { grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
-    evaluations = run.evaluations, history = packed(run.history, "history", tensors) }
+    evaluations = run.evaluations, history = run.history, form = 2 }
   for key, value in pairs(place) do facts[key] = value end
   return container.write(path, "run", tensors, facts)
 end
@@ -122,7 +102,7 @@ function saved.load(run, path)
   if trouble then return nil, ("%s: %s"):format(path, trouble) end
   for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
   rawset(run, "now", { x = core.unscope(tensors.x:clone()), i = facts.i, drawn = facts.draws,
-                       history = unpacked(facts.history, tensors) })
+                       history = facts.form == 2 and facts.history or unpacked(facts.history, tensors) })
   return true
 end
 
