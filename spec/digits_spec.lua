@@ -37,6 +37,6 @@ describe("d.load_model 'digits'", function()
   it("raises for what is no name", function()
     assert.has_error(function() d.load_model(1 / 0) end)
     assert.has_error(function() d.load_model() end,
-      "bad argument #1 to 'load_model' (a file's name expected, got nil)")
+      "bad argument #1 to 'load_model' (a path expected, got nil)")
   end)
 end)

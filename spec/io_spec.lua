@@ -134,6 +134,31 @@ describe("write_file", function()
   end)
 end)
 
+describe("files read with copy = true", function()
+  after_each(forge.clean)
+
+  it("may be cut short while their tensors are in use", function()
+    local x, model = d.arange(1, 5000), d.mlp { dim = 2, hidden = 4, depth = 1 }
+    local path = forge.file ""
+    assert(d.save(path, { x = x }))
+    local array = forge.npy("<f4", "(2500, 2)", x:to "f32":bytes())
+    local npy, npz = forge.file(array), forge.file(forge.zip { { "x.npy", array } }, ".npz")
+    local loaded = { d.load(path, { copy = true }).x, d.data.arrays(npy, { copy = true }),
+                     d.data.npy(npy, { copy = true }).x, d.data.arrays(npz, { copy = true }).x }
+    for _, name in ipairs { path, npy, npz } do assert(os.execute("truncate -s 0 " .. name)) end
+    for i = 1, 4 do assert.is_true(loaded[i]:flatten():equal(x)) end
+    assert(model:save(path))
+    for _, name in ipairs { "load_model", "load" } do assert(d[name](path, { copy = true })) end
+    assert(model:load(path, { copy = true }))
+    assert(core.map(path, true))
+    assert.equal(0, core.map(forge.file "", true):size())
+    for _, f in ipairs { d.load, d.load_model, d.data.npy, d.data.arrays } do
+      assert.has_error(function() f(path, { coppy = true }) end)
+      assert.is_nil((f("/nowhere/a", { copy = true })))
+    end
+  end)
+end)
+
 describe("safetensors", function()
   after_each(forge.clean)
 
@@ -220,6 +245,13 @@ end)
 
 describe("NumPy's files", function()
   after_each(forge.clean)
+
+  it("of two arrays with one name are refused", function()
+    local one = forge.npy("|u1", "(1,)", "a")
+    local arrays, message = data.arrays(forge.file(forge.zip { { "b.npy", one }, { "b", one } }, ".npz"))
+    assert.is_nil(arrays)
+    assert.is_truthy(message:find('two arrays are called "b"', 1, true))
+  end)
 
   local six = ("<ffffff"):pack(1, 2, 3, 4, 5, 6)
 

@@ -24,6 +24,8 @@ df_tape *dfl_tape(lua_State *L); /* this state's context */
 int dfl_raise(lua_State *L);
 /* nil, sentence: for the outside world */
 int dfl_nil(lua_State *L);
+/* nil, "path: sentence" (no path: NULL); what failed for memory is raised */
+int dfl_world(lua_State *L, const char *path);
 
 /* A row: an op as Lua calls it. `run` checks arguments, calls the op and returns its
 ** result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
@@ -90,7 +92,8 @@ int dfl_shape(lua_State *L, int arg, df_shape *shape);
 int dfl_dim(lua_State *L, int arg, const df_tensor *x);       /* 1..n, -n..-1 -> 0.. */
 unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or nil */
 df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
-bool dfl_flag(lua_State *L, int arg); /* absent: false */
+bool dfl_flag(lua_State *L, int arg);        /* absent: false */
+const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
 /* A value in a few words, for messages: a number or string itself, else what it is. May
 ** push. */
 const char *dfl_briefly(lua_State *L, int index);
@@ -127,6 +130,7 @@ void dfl_open_product(lua_State *L);
 void dfl_open_tape(lua_State *L);
 void dfl_open_random(lua_State *L);
 void dfl_open_io(lua_State *L);
+void dfl_open_write(lua_State *L);
 void dfl_open_picture(lua_State *L);
 void dfl_open_data(lua_State *L);
 void dfl_open_layer(lua_State *L);

@@ -96,6 +96,17 @@ df_int dfl_position(lua_State *L, int arg, df_int n, const char *what) {
 
 bool dfl_flag(lua_State *L, int arg) { return lua_toboolean(L, arg); }
 
+const char *dfl_path(lua_State *L, int arg) {
+  size_t bytes;
+  const char *path = luaL_checklstring(L, arg, &bytes);
+  const char *nul = memchr(path, 0, bytes);
+  if (nul)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "a path has no byte 0, but byte %d of this one is",
+                                  (int)(nul - path) + 1));
+  return path;
+}
+
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
   df_dtype dtype = otherwise;
   if (lua_isnoneornil(L, arg)) return dtype;

@@ -25,6 +25,12 @@ int dfl_nil(lua_State *L) {
   return 2;
 }
 
+int dfl_world(lua_State *L, const char *path) {
+  if (df_error_code() == DF_MEMORY) return dfl_raise(L);
+  if (path) df_error_prefix("%s: ", path);
+  return dfl_nil(L);
+}
+
 /* ==== memory pressure: the collector doesn't see tensors ============================ */
 
 #define SOFT_LIMIT ((size_t)256 << 20)
@@ -192,6 +198,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_schedule(L);
   dfl_open_process(L);
   dfl_open_io(L);
+  dfl_open_write(L);
   dfl_open_picture(L);
   dfl_open_data(L);
   core_table(L, NULL);

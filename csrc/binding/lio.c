@@ -1,23 +1,14 @@
-/* Files for Lua: mapped ones as objects with bounds-checked windows, whole ones written
-** aside, folders. What the outside world does wrong is nil and a sentence. */
+/* Files for Lua to read: mapped ones as objects with bounds-checked windows. What the
+** outside world does wrong is nil and a sentence. */
 #include <string.h>
 
 #include "binding/binding.h"
-#include "io/folder.h"
 #include "io/gzip.h"
 #include "io/idx.h"
 #include "io/map.h"
 #include "io/widen.h"
-#include "io/write.h"
 
 #define DFL_FILE "diffusion.file"
-
-/* nil, "path: sentence", of the core's last failure; memory is raised */
-static int fail_with(lua_State *L, const char *path) {
-  if (df_error_code() == DF_MEMORY) return dfl_raise(L);
-  if (path) df_error_prefix("%s: ", path);
-  return dfl_nil(L);
-}
 
 /* ==== the object ==================================================================== */
 
@@ -41,11 +32,14 @@ static size_t whole_number(lua_State *L, int arg) {
   return (size_t)n;
 }
 
+/* map(path [, copy: read it into memory instead]) -> file */
 static int l_map(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = dfl_path(L, 1);
+  bool copy = dfl_flag(L, 2);
   df_map **box = new_file(L);
-  *box = df_map_open(path);
-  return *box ? 1 : fail_with(L, path);
+  if (copy) dfl_collect(L);
+  *box = copy ? df_map_copy(path) : df_map_open(path);
+  return *box ? 1 : dfl_world(L, path);
 }
 
 static int l_close(lua_State *L) {
@@ -76,7 +70,7 @@ static int l_part(lua_State *L) {
   size_t offset = whole_number(L, 2), bytes = whole_number(L, 3);
   df_map **box = new_file(L);
   *box = df_map_part(m, offset, bytes);
-  return *box ? 1 : fail_with(L, NULL);
+  return *box ? 1 : dfl_world(L, NULL);
 }
 
 static df_code inflate_all(df_map *to, const uint8_t *from, size_t packed) {
@@ -99,7 +93,7 @@ static int l_inflate(lua_State *L) {
   dfl_collect(L);
   *box = df_map_memory(bytes);
   if (*box && inflate_all(*box, from, packed) == DF_OK) return 1;
-  return fail_with(L, NULL);
+  return dfl_world(L, NULL);
 }
 
 /* file:front(offset, packed, bytes) -> the first bytes of a raw deflated stream, as a string:
@@ -115,7 +109,7 @@ static int l_front(lua_State *L) {
   df_inflate *z = df_inflate_open(from, packed, true);
   int code = z ? df_inflate_read(z, text, bytes) : DF_MEMORY;
   df_inflate_close(z);
-  if (code != DF_OK) return fail_with(L, NULL);
+  if (code != DF_OK) return dfl_world(L, NULL);
   luaL_pushresultsize(&b, bytes);
   return 1;
 }
@@ -133,7 +127,7 @@ static int l_inflated_crc(lua_State *L) {
   int code = z ? df_inflate_crc(z, &crc, bytes) : DF_MEMORY;
   if (code == DF_OK) code = df_inflate_finish(z);
   df_inflate_close(z);
-  if (code != DF_OK) return fail_with(L, NULL);
+  if (code != DF_OK) return dfl_world(L, NULL);
   lua_pushinteger(L, crc);
   return 1;
 }
@@ -245,7 +239,7 @@ static df_tensor *make_idx(lua_State *L, df_tape *tape) {
 static int l_idx_sizes(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_idx idx;
-  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return dfl_world(L, NULL);
   lua_createtable(L, idx.ndim, 0);
   for (int k = 0; k < idx.ndim; k++) {
     lua_pushinteger(L, idx.size[k]);
@@ -258,69 +252,11 @@ static int l_idx_sizes(lua_State *L) {
 static int l_idx(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_idx idx;
-  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  if (df_idx_measure(&idx, m->data, m->bytes) != DF_OK) return dfl_world(L, NULL);
   dfl_run(L, make_idx);
   uint8_t *y = df_tensor_data(dfl_tensor(L, -1));
-  if (df_idx_read(y, &idx, m->data, m->bytes) != DF_OK) return fail_with(L, NULL);
+  if (df_idx_read(y, &idx, m->data, m->bytes) != DF_OK) return dfl_world(L, NULL);
   return 1;
-}
-
-/* ==== writing, folders ============================================================== */
-
-static df_part part_at(lua_State *L, int index) {
-  df_part p = { 0 };
-  const df_tensor *x = dfl_test(L, index);
-  if (lua_type(L, index) == LUA_TSTRING) {
-    p.data = lua_tolstring(L, index, &p.bytes);
-  } else if (x && df_tensor_is_dense(x)) {
-    p.data = df_tensor_data(x);
-    p.bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
-  } else {
-    luaL_error(L, "write_file: a part is neither a string nor a dense tensor");
-  }
-  return p;
-}
-
-/* write_file(path, list of strings and dense tensors) -> true */
-static int l_write_file(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  size_t n = lua_rawlen(L, 2);
-  df_part *part = lua_newuserdatauv(L, (n + 1) * sizeof *part, 0);
-  for (size_t k = 0; k < n; k++) {
-    lua_rawgeti(L, 2, (lua_Integer)k + 1);
-    part[k] = part_at(L, -1); /* the list keeps it alive */
-    lua_pop(L, 1);
-  }
-  if (df_write_file(path, part, n) != DF_OK) return fail_with(L, path);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int push_names(lua_State *L) {
-  const df_names *names = lua_touserdata(L, 1);
-  lua_createtable(L, (int)names->count, 0);
-  for (size_t k = 0; k < names->count; k++) {
-    lua_pushstring(L, names->name[k]);
-    lua_rawseti(L, -2, (lua_Integer)k + 1);
-  }
-  return 1;
-}
-
-/* list(path) -> sorted names in a folder, those of folders with a '/' behind; and a name
-** of the folder that is the same whatever links lead to it */
-static int l_list(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  df_names names;
-  lua_pushcfunction(L, push_names);
-  if (df_folder_list(&names, path) != DF_OK) return fail_with(L, path);
-  lua_Integer device = (lua_Integer)names.device, file = (lua_Integer)names.file;
-  lua_pushlightuserdata(L, &names);
-  int status = lua_pcall(L, 1, 1, 0);
-  df_names_free(&names);
-  if (status != LUA_OK) return lua_error(L);
-  lua_pushfstring(L, "%I:%I", device, file);
-  return 2;
 }
 
 static const luaL_Reg methods[] = {
@@ -332,8 +268,6 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
   { "map", l_map },
-  { "write_file", l_write_file },
-  { "list", l_list },
   { NULL, NULL },
 };
 

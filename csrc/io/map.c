@@ -29,33 +29,68 @@ static void give_back(df_map *m) { df_free(m->data); }
 static void let_go(df_map *m) { df_map_release(m->whole); }
 static void nothing(df_map *m) { (void)m; }
 
-static df_code map_pages(df_map *m, int file) {
+/* m, once it is known to be empty so far and of a regular file of *bytes. */
+static df_code head(df_map *m, int file, size_t *bytes) {
   static uint8_t empty[1]; /* mmap refuses an empty file */
   struct stat about;
   if (fstat(file, &about) != 0) return df_fail(DF_WORLD, "%s", strerror(errno));
   if (!S_ISREG(about.st_mode)) return df_fail(DF_WORLD, "not a regular file");
   *m = (df_map){ .refs = 1, .data = empty, .release = nothing };
-  if (about.st_size == 0) return DF_OK;
+  *bytes = (size_t)about.st_size;
+  return DF_OK;
+}
+
+static df_code map_pages(df_map *m, int file, size_t bytes) {
   /* writable and private: a tensor that stands on a file may be changed in place */
-  void *p = mmap(NULL, (size_t)about.st_size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_NORESERVE, file, 0);
+  void *p =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   if (p == MAP_FAILED) return df_fail(DF_WORLD, "mmap: %s", strerror(errno));
-  m->bytes = (size_t)about.st_size;
+  m->bytes = bytes;
   m->data = p;
   m->release = unmap;
   return DF_OK;
 }
 
-df_map *df_map_open(const char *path) {
+static df_code read_bytes(uint8_t *to, int file, size_t bytes) {
+  for (size_t had = 0; had < bytes;) {
+    ssize_t n = read(file, to + had, bytes - had);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return df_fail(DF_WORLD, "read: %s", strerror(errno));
+    if (n == 0) return df_fail(DF_WORLD, "cut to %zu of %zu bytes meanwhile", had, bytes);
+    had += (size_t)n;
+  }
+  return DF_OK;
+}
+
+static df_code read_pages(df_map *m, int file, size_t bytes) {
+  m->data = df_alloc(bytes);
+  if (!m->data) return DF_MEMORY;
+  m->bytes = bytes;
+  m->release = give_back;
+  df_code code = read_bytes(m->data, file, bytes);
+  if (code != DF_OK) df_free(m->data);
+  return code;
+}
+
+typedef df_code filler(df_map *m, int file, size_t bytes);
+
+static df_map *open_with(const char *path, filler *fill) {
   df_map *m = map_new();
   if (!m) return NULL;
+  size_t bytes = 0;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not wait */
-  df_code code = file < 0 ? df_fail(DF_WORLD, "%s", strerror(errno)) : map_pages(m, file);
+  df_code code =
+      file < 0 ? df_fail(DF_WORLD, "%s", strerror(errno)) : head(m, file, &bytes);
+  if (code == DF_OK && bytes > 0) code = fill(m, file, bytes);
   if (file >= 0) close(file);
   if (code == DF_OK) return m;
   free(m);
   return NULL;
 }
+
+df_map *df_map_open(const char *path) { return open_with(path, map_pages); }
+
+df_map *df_map_copy(const char *path) { return open_with(path, read_pages); }
 
 df_map *df_map_part(df_map *m, size_t offset, size_t bytes) {
   uint8_t *data = df_map_window(m, offset, bytes);

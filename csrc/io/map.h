@@ -18,6 +18,9 @@ typedef struct df_map {
 ** while it is mapped ends this one (SIGBUS); files replaced by a rename stay whole. */
 df_map *df_map_open(const char *path);
 
+/* The same in memory that is no file's: what happens to the file later doesn't matter. */
+df_map *df_map_copy(const char *path);
+
 /* The bytes [offset, offset + bytes) of m; NULL with DF_WORLD if they aren't all there. */
 df_map *df_map_part(df_map *m, size_t offset, size_t bytes);
 

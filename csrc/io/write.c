@@ -1,51 +1,26 @@
-/* Writing aside, fsync, rename, fsync of the folder. */
-#define _XOPEN_SOURCE 700 /* realpath */
+/* Parts to a side file that takes the old one's place, or to where nothing is replaced. */
 #include "io/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "io/aside.h"
+#include "io/place.h"
+#include "io/quiet.h"
 
 #define WRITE_MOST ((size_t)1 << 30) /* bytes of one write(), which may refuse more */
-
-typedef struct aside {
-  char target[PATH_MAX];    /* the file itself, links followed */
-  char path[PATH_MAX + 32]; /* what is written meanwhile */
-  int file;
-} aside;
 
 static int world(const char *what) {
   return df_fail(DF_WORLD, "%s: %s", what, strerror(errno));
 }
 
-/* Opens a file of a name that nobody has, in the target's folder: a rename works only
-** within one file system. */
-static int open_aside(aside *a, const char *path) {
-  if (!realpath(path, a->target)) {
-    if (strlen(path) >= sizeof a->target)
-      return df_fail(DF_WORLD, "the name is too long");
-    strcpy(a->target, path);
-  }
-  for (unsigned k = 0; k < 10000; k++) {
-    snprintf(a->path, sizeof a->path, "%s.%ld-%u", a->target, (long)getpid(), k);
-    a->file = open(a->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (a->file >= 0) return DF_OK;
-    if (errno != EEXIST) break;
-  }
-  return world("can't be written");
-}
-
 static int write_part(int file, const df_part *p) {
   const char *at = p->data;
   for (size_t left = p->bytes; left > 0;) {
-    ssize_t n = write(file, at, left < WRITE_MOST ? left : WRITE_MOST);
+    ssize_t n = df_write_quietly(file, at, left < WRITE_MOST ? left : WRITE_MOST);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return world("write");
     at += n;
@@ -54,34 +29,38 @@ static int write_part(int file, const df_part *p) {
   return DF_OK;
 }
 
-static int write_aside(const aside *a, const df_part *part, size_t parts) {
-  struct stat old;
-  if (stat(a->target, &old) == 0 && fchmod(a->file, old.st_mode & 07777) != 0)
-    return world("fchmod");
+static int write_parts(int file, const df_part *part, size_t parts) {
   for (size_t k = 0; k < parts; k++)
-    if (write_part(a->file, &part[k]) != DF_OK) return DF_WORLD;
-  return fsync(a->file) == 0 ? DF_OK : world("fsync");
+    if (write_part(file, &part[k]) != DF_OK) return DF_WORLD;
+  return DF_OK;
 }
 
-/* Until its folder is on the disk too, a power cut may undo a rename. */
-static void sync_folder(const char *target) {
-  char folder[PATH_MAX];
-  strcpy(folder, target);
-  char *slash = strrchr(folder, '/');
-  if (slash) slash[slash == folder] = 0;
-  int file = open(slash ? folder : ".", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return; /* a folder that may be written to but not read */
-  fsync(file);          /* some file systems can't; the rename has been done */
-  close(file);
+static int write_stream(const df_place *place, const df_part *part, size_t parts) {
+  int file;
+  if (df_place_open_stream(&file, place) != DF_OK) return DF_WORLD;
+  int code = write_parts(file, part, parts);
+  if (close(file) != 0 && code == DF_OK) code = world("close");
+  return code;
 }
 
 int df_write_file(const char *path, const df_part *part, size_t parts) {
-  aside a;
-  if (open_aside(&a, path) != DF_OK) return DF_WORLD;
-  int code = write_aside(&a, part, parts);
-  if (close(a.file) != 0 && code == DF_OK) code = world("close");
-  if (code == DF_OK && rename(a.path, a.target) != 0) code = world("rename");
-  if (code == DF_OK) sync_folder(a.target);
-  else unlink(a.path);
-  return code;
+  df_place place;
+  df_aside aside;
+  if (df_place_find(&place, path) != DF_OK) return DF_WORLD;
+  if (place.kind == DF_PLACE_STREAM) return write_stream(&place, part, parts);
+  if (df_aside_open(&aside, &place) != DF_OK) return DF_WORLD;
+  return df_aside_close(&aside, write_parts(aside.file, part, parts));
 }
+
+int df_log_open(int *file, const char *path, bool anew) {
+  df_place place;
+  if (df_place_find(&place, path) != DF_OK) return DF_WORLD;
+  if (place.kind == DF_PLACE_STREAM) return df_place_open_stream(file, &place);
+  int how = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (anew ? O_TRUNC : 0);
+  *file = open(place.target, how, 0666);
+  return *file >= 0 ? DF_OK : world("can't be written");
+}
+
+int df_log_write(int file, const df_part *part) { return write_part(file, part); }
+
+void df_log_close(int file) { close(file); }

@@ -34,18 +34,18 @@ local function found(name)
 end
 
 --- A model file (model:save) as a network with its values, and its process (nil if it has
---- none).
+--- none). The file is mapped while it is read: a program that cuts it short meanwhile ends this
+--- one (SIGBUS), unless copy = true has it read into memory first.
 ---@param path string a file; where there is none of that name, a network that comes with
 ---  the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+---@param options table|nil copy = false
 ---@return diffusion.model|nil model nil with a message where it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 ---@usage local model, process = d.load_model "digits"
-function checkpoint.load_model(path)
-  if type(path) ~= "string" then
-    opts.fail("bad argument #1 to 'load_model' (a file's name expected, got %s)", opts.kind(path))
-  end
-  path = found(path)
-  local tensors, facts = container.read(path, "model")
+function checkpoint.load_model(path, options)
+  local o = opts.check("load_model", options, { copy = { "boolean", default = false } }, 2)
+  path = found(opts.path("load_model", path))
+  local tensors, facts = container.read(path, "model", o)
   if not tensors then return nil, facts end
   local p, why
   if facts.process then
@@ -94,7 +94,7 @@ function Checkpoint:__tostring()
 end
 
 local rules = {
-  path = { "string", required = true },
+  path = { "path", required = true },
   model = { "model", required = true },
   opt = { "adamw" },
   ema = { "ema|table" },
@@ -115,10 +115,15 @@ end
 
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
----@param extra table? plain values to remember, found in .extra after load
+---@param extra table? what to remember, found equal in .extra after load: numbers, strings of any
+---  bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at
+---  two places, is an error and nothing is written
 ---@return true|nil done nil with a message where it fails
 ---@return string|nil message
 function Checkpoint:save(extra)
+  if extra ~= nil and type(extra) ~= "table" then
+    opts.fail("bad argument #1 to 'save' (a table of what to remember expected, got %s)", opts.shown(extra))
+  end
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", self.model:state())

@@ -3,6 +3,7 @@
 local arrays = require "diffusion.arrays"
 local files = require "diffusion.files"
 local json = require "diffusion.json"
+local plain = require "diffusion.plain"
 
 local container = {}
 
@@ -16,22 +17,24 @@ local READER = { model = "d.load_model and model:load read it", checkpoint = "d.
 ---@param path string
 ---@param kind string "model", "checkpoint", "run", "snapshot"
 ---@param tensors table<string, any>
----@param facts table plain values
+---@param facts table plain values; those of a run may have tensors among them
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function container.write(path, kind, tensors, facts)
+  local values = plain.pack(facts, kind .. ":save", kind == "run" and tensors or nil, "facts")
   return files.save(path, tensors, {
-    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(facts),
+    format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(values),
   })
 end
 
 --- Reads a file that should be of this kind.
 ---@param path string
 ---@param kind string
+---@param options table|nil of files.load
 ---@return table|nil tensors nil with a message where it isn't a good file of the kind
 ---@return table|string facts or the message
-function container.read(path, kind)
-  local tensors, metadata = files.load(path)
+function container.read(path, kind, options)
+  local tensors, metadata = files.load(path, options)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
     return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)
@@ -48,6 +51,7 @@ function container.read(path, kind)
   local unread = arrays.trouble(tensors)
   if unread then return nil, ("%s: %s"):format(path, unread) end
   local facts, message = json.decode(metadata.facts or "")
+  if type(facts) == "table" then facts, message = plain.unpack(facts, tensors) end
   if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
   return tensors, facts
 end

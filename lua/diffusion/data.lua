@@ -112,6 +112,7 @@ local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "
 function data.fashion_mnist(dir, options)
   if type(dir) == "table" then dir, options = nil, dir end
   local o = opts.check("fashion_mnist", options, SPLIT, 2)
+  if dir ~= nil then opts.path("fashion_mnist", dir) end
   local dirs = { dir or os.getenv "DIFFUSION_DATA" }
   if not dir then dirs[#dirs + 1] = "/usr/share/datasets/fashion-mnist" end
   local stem = o.split == "train" and "train" or "t10k"
@@ -175,16 +176,21 @@ end
 
 -- ---- NumPy -------------------------------------------------------------------------------
 
+local COPY = { copy = { "boolean", default = false } }
+
 --- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that
 --- no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape();
---- asking for one by its name is an error.
+--- asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts
+--- the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.
 ---@param path string
+---@param options table|nil copy = false
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
 ---integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
-function data.arrays(path)
-  if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path) end
-  return npy.load(path)
+function data.arrays(path, options)
+  local o = opts.check("arrays", options, COPY, 2)
+  if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path, o.copy) end
+  return npy.load(path, o.copy)
 end
 
 -- How examples, classes from 1 and labels from 0 are named in .npz files.
@@ -207,12 +213,14 @@ local function unnamed(path, arrays)
 end
 
 --- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
---- data, and if it has them their class (from 1) or their labels, label or y (from 0).
+--- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
+--- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
 ---@param path string
+---@param options table|nil copy = false
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
-function data.npy(path)
-  local found, message = data.arrays(opts.path("npy", path))
+function data.npy(path, options)
+  local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, COPY, 2))
   if not found then return nil, message end
   if core.is_tensor(found) then found = { x = found } end
   local parts, trouble = opts.try(parts_of, found) -- one that no tensor holds is an error

@@ -18,23 +18,32 @@ local READ = {
 }
 
 local function check_tensors(tensors)
-  if type(tensors) ~= "table" then
-    opts.fail("save: a table of tensors by name expected, got %s", opts.kind(tensors))
+  if opts.kind(tensors) ~= "table" then -- a model is a table too, in which nothing would be found
+    opts.fail("bad argument #2 to 'save' (a table of tensors by name expected, got %s%s)", opts.shown(tensors),
+      opts.kind(tensors) == "model" and "; model:state() is one" or "")
   end
   for name, x in pairs(tensors) do
     if type(name) ~= "string" or name == "__metadata__" or not utf8.len(name) then
-      opts.fail("save: %s can't be a tensor's name in a file", tostring(name))
+      opts.fail("save: %s can't be a tensor's name in a file, which is a string in UTF-8", opts.shown(name))
     end
-    if opts.kind(x) ~= "tensor" then opts.fail("save: %s is %s, not a tensor", name, opts.kind(x)) end
+    if opts.kind(x) ~= "tensor" then opts.fail("save: a tensor expected as %s, got %s", name, opts.shown(x)) end
   end
 end
 
+local function text_fault(value)
+  if type(value) ~= "string" then return "is " .. opts.shown(value) end
+  return not utf8.len(value) and "isn't UTF-8" or nil
+end
+
 local function check_metadata(metadata)
+  if metadata ~= nil and opts.kind(metadata) ~= "table" then
+    opts.fail("bad argument #3 to 'save' (a table of strings expected, got %s)", opts.shown(metadata))
+  end
   for key, value in pairs(metadata or {}) do
-    if type(key) ~= "string" or type(value) ~= "string" or not (utf8.len(key) and utf8.len(value)) then
-      opts.fail("save: metadata %s is %s; names and values must be strings, in UTF-8", tostring(key),
-        opts.kind(value))
-    end
+    local fault = text_fault(key)
+    if fault then opts.fail("save: metadata's name %s %s; strings in UTF-8 can be saved", opts.shown(key), fault) end
+    fault = text_fault(value)
+    if fault then opts.fail("save: metadata %s %s; strings in UTF-8 can be saved", key, fault) end
   end
 end
 
@@ -70,15 +79,20 @@ local function read_tensor(file, t)
 end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment
---- allow, so a large one costs nothing until it is used; writing to them doesn't change it.
+--- allow, so a large one costs nothing until it is used; writing to them doesn't change it. A
+--- program that cuts the file short while they are in use ends this one (SIGBUS); one that saves
+--- as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
+--- tensors stand in memory, and nothing does.
 --- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't
 --- be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its
 --- name is an error.
 ---@param path string
+---@param options table|nil copy = false
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function files.load(path)
-  local file, message = core.map(opts.path("load", path))
+function files.load(path, options)
+  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
+  local file, message = core.map(opts.path("load", path), o.copy)
   if not file then return nil, message end
   local list, metadata = header.read(file)
   if not list then return nil, ("%s: %s"):format(path, metadata) end

@@ -113,9 +113,11 @@ local function text_parts(text)
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
       opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", tostring(key))
     end
-    if type(value) ~= "string" and type(value) ~= "number" or tostring(value):find "\0" then
-      opts.fail("save: the text %s is a %s, not a string", key, type(value))
+    if type(value) ~= "string" and type(value) ~= "number" then
+      opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))
     end
+    local at = tostring(value):find("\0", 1, true)
+    if at then opts.fail("save: byte %d of the text %s is 0, which PNG's text can't hold", at, key) end
     parts[i] = core.png_chunk("tEXt", key .. "\0" .. value)
   end
   return parts
@@ -124,7 +126,7 @@ end
 local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
 
 local function check_path(name, path)
-  if type(path) ~= "string" then opts.fail("%s: a path expected, got %s", name, opts.kind(path)) end
+  opts.path(name, path)
   if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
     opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
   end

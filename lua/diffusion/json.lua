@@ -8,13 +8,17 @@ local json = {
 
 local DEPTH = 64
 
--- Nesting counted and Python's bare words replaced, outside strings: 1e999 reads as
--- infinity, and NaN, which no JSON number is, stands as a string that no text can hold.
-local NAN = "\1NaN\1"
-local WORD = { Infinity = "1e999", NaN = '"\\u0001NaN\\u0001"' }
+-- A string that isn't in the text, to stand for NaN, which no JSON number is.
+local function nan_mark(text)
+  local n = 0
+  while text:find(("NaN%d"):format(n), 1, true) do n = n + 1 end
+  return ("\1NaN%d"):format(n)
+end
 
-local function prepare(text)
+-- Nesting counted and Python's bare words replaced, outside strings: 1e999 reads as infinity.
+local function prepare(text, nan)
   local out, from, at, depth = {}, 1, 1, 0
+  local words = { Infinity = "1e999", NaN = dkjson.quotestring(nan) }
   while true do
     local found, _, sign = text:find('(["%[%]{}IN])', at)
     if not found then break end
@@ -28,8 +32,8 @@ local function prepare(text)
       until sign == '"'
     elseif sign == "I" or sign == "N" then
       local word = text:match("^%a+", found)
-      if WORD[word] then
-        out[#out + 1] = text:sub(from, found - 1) .. WORD[word]
+      if words[word] then
+        out[#out + 1] = text:sub(from, found - 1) .. words[word]
         at = found + #word
         from = at
       end
@@ -41,10 +45,10 @@ local function prepare(text)
   return table.concat(out) .. text:sub(from)
 end
 
-local function restore_nan(value)
-  if value == NAN then return 0 / 0 end
+local function restore_nan(value, nan)
+  if value == nan then return 0 / 0 end
   if type(value) == "table" then
-    for k, v in pairs(value) do value[k] = restore_nan(v) end
+    for k, v in pairs(value) do value[k] = restore_nan(v, nan) end
   end
   return value
 end
@@ -55,14 +59,15 @@ end
 ---@return any value nil with a message where the text isn't JSON
 ---@return string|nil message
 function json.decode(text)
-  local ready, why = prepare(text)
+  local nan = nan_mark(text)
+  local ready, why = prepare(text, nan)
   if not ready then return nil, "json: " .. why end
   local fine, value, stop, message = pcall(dkjson.decode, ready, 1, json.null)
   if not fine then return nil, "json: " .. tostring(value) end
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
   if beyond then return nil, ("json: text after the value, at byte %d"):format(beyond) end
-  if ready ~= text then value = restore_nan(value) end
+  if ready ~= text then value = restore_nan(value, nan) end
   return value
 end
 
@@ -76,21 +81,30 @@ local function number_text(x)
   end
 end
 
+-- A list has the keys 1 to n and no others.
 local function is_list(value)
-  local meta = getmetatable(value)
-  if meta and meta.__jsontype then return meta.__jsontype == "array" end
-  return #value > 0
+  local meta, n = getmetatable(value), 0
+  for key in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #value then return false end
+    n = n + 1
+  end
+  return n == #value and (n > 0 or meta ~= nil and meta.__jsontype == "array")
+end
+
+local function string_text(text)
+  if not utf8.len(text) then error("json: a string that isn't UTF-8", 0) end
+  return dkjson.quotestring(text)
 end
 
 local encode
 
-local function list_parts(value, indent)
+local function list_parts(value, depth, pretty)
   local parts = {}
-  for i = 1, #value do parts[i] = encode(value[i], indent) end
+  for i = 1, #value do parts[i] = encode(value[i], depth, pretty) end
   return parts
 end
 
-local function object_parts(value, indent)
+local function object_parts(value, depth, pretty)
   local keys, parts = {}, {}
   for key in pairs(value) do
     if type(key) ~= "string" then
@@ -100,36 +114,37 @@ local function object_parts(value, indent)
   end
   table.sort(keys)
   for i, key in ipairs(keys) do
-    parts[i] = dkjson.quotestring(key) .. (indent and ": " or ":") .. encode(value[key], indent)
+    parts[i] = string_text(key) .. (pretty and ": " or ":") .. encode(value[key], depth, pretty)
   end
   return parts
 end
 
-local function bracketed(open, parts, close, indent)
-  if not indent or #parts == 0 then return open .. table.concat(parts, ",") .. close end
-  local line = "\n" .. ("  "):rep(indent)
+local function bracketed(open, parts, close, depth, pretty)
+  if not pretty or #parts == 0 then return open .. table.concat(parts, ",") .. close end
+  local line = "\n" .. ("  "):rep(depth)
   return open .. line .. table.concat(parts, "," .. line) .. line:sub(1, -3) .. close
 end
 
-function encode(value, indent)
+function encode(value, depth, pretty)
   local kind = type(value)
   if value == json.null then return "null" end
   if kind == "number" then return number_text(value) end
-  if kind == "string" then return dkjson.quotestring(value) end
+  if kind == "string" then return string_text(value) end
   if kind == "boolean" then return tostring(value) end
   if kind ~= "table" then error(("json: a %s can't be written"):format(kind), 0) end
-  local deeper = indent and indent + 1
-  if (deeper or 0) > DEPTH then error(("json: nested deeper than %d"):format(DEPTH), 0) end
-  if is_list(value) then return bracketed("[", list_parts(value, deeper), "]", deeper) end
-  return bracketed("{", object_parts(value, deeper), "}", deeper)
+  depth = depth + 1
+  if depth > DEPTH then error(("json: nested deeper than %d"):format(DEPTH), 0) end
+  if is_list(value) then return bracketed("[", list_parts(value, depth, pretty), "]", depth, pretty) end
+  return bracketed("{", object_parts(value, depth, pretty), "}", depth, pretty)
 end
 
---- Writes a value: keys sorted, doubles exact, an empty table as {}.
+--- Writes a value: keys sorted, doubles exact, an empty table as {}. Raises where JSON has no
+--- form for it, or json.decode would not read it.
 ---@param value any numbers, strings, booleans, json.null, lists and tables of them
 ---@param pretty boolean|nil on lines of their own, indented by two
 ---@return string
 function json.encode(value, pretty)
-  return encode(value, pretty and 0 or nil)
+  return encode(value, 0, pretty)
 end
 
 return json

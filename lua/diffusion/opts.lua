@@ -135,11 +135,17 @@ local function in_range(value, rule)
     or rule.above and value <= rule.above or rule.below and value >= rule.below)
 end
 
+-- What keeps a string from being a path; nil: nothing. The system's calls end it at a byte 0.
+local function path_fault(text)
+  local at = text:find("\0", 1, true)
+  return at and ("a path has no byte 0, but byte %d of this one is"):format(at)
+end
+
 -- Does the value have one of the types "a|b|c"? A number that is whole counts as integer.
 local function has_type(value, types)
   local kind = opts.kind(value)
   for name in types:gmatch "[^|]+" do
-    if name == "any" or name == kind or name == type(value) then return true end
+    if name == "any" or name == kind or name == type(value) or name == "path" and kind == "string" then return true end
   end
   return false
 end
@@ -172,6 +178,8 @@ local function checked(where, name, value, rule)
     end
     opts.fail("%s (option '%s': %s expected, got %s)", where, name, expected(rule), shown(value))
   end
+  local fault = rule[1] == "path" and path_fault(value)
+  if fault then opts.fail("%s (option '%s': %s)", where, name, fault) end
   return rule[1] == "integer" and math.tointeger(value) or value
 end
 
@@ -186,7 +194,8 @@ function opts.shown(value)
   return shown(value)
 end
 
---- Raises unless a path is a string.
+--- Raises unless a value is a path. Every path of a user's goes through here, or is an option of
+--- the type "path".
 ---@param name string the function's name, as the user writes it
 ---@param path any
 ---@param argument integer|nil which argument it is, 1 if not given
@@ -195,6 +204,8 @@ function opts.path(name, path, argument)
   if type(path) ~= "string" then
     opts.fail("bad argument #%d to '%s' (a path expected, got %s)", argument or 1, name, opts.shown(path))
   end
+  local fault = path_fault(path)
+  if fault then opts.fail("bad argument #%d to '%s' (%s)", argument or 1, name, fault) end
   return path
 end
 
@@ -313,7 +324,7 @@ end
 --- A rule is `{ types, default=, required=, min=, max=, above=, below=, one_of= }`: types as
 --- "integer|tensor" (see opts.kind; "any" takes all); min and max belong to the range,
 --- above and below don't; one_of lists the strings allowed, beside which `types` may name
---- other types.
+--- other types; "path" is a string that names a file.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil the user's options
 ---@param rules table<string, table>

@@ -118,7 +118,7 @@ return {
     signature = "checkpoint:save([extra])",
     text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
     params = {
-      { name = "extra", type = "table?", text = "plain values to remember, found in .extra after load", optional = true },
+      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at two places, is an error and nothing is written", optional = true },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where it fails" },
@@ -231,10 +231,11 @@ return {
     text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets made of one's own tensors. What can't be read is nil and a message.",
   },
   ["d.data.arrays"] = {
-    signature = "d.data.arrays(path)",
-    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
+    signature = "d.data.arrays(path, [options])",
+    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape(); asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message" },
@@ -298,10 +299,11 @@ return {
     },
   },
   ["d.data.npy"] = {
-    signature = "d.data.npy(path)",
-    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0).",
+    signature = "d.data.npy(path, [options])",
+    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0). As for d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message" },
@@ -1041,10 +1043,11 @@ return {
     },
   },
   ["d.load"] = {
-    signature = "d.load(path)",
-    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
+    signature = "d.load(path, [options])",
+    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. A program that cuts the file short while they are in use ends this one (SIGBUS); one that saves as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message where it isn't a good file" },
@@ -1052,10 +1055,11 @@ return {
     },
   },
   ["d.load_model"] = {
-    signature = "d.load_model(path)",
-    text = "A model file (model:save) as a network with its values, and its process (nil if it has none).",
+    signature = "d.load_model(path, [options])",
+    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read: a program that cuts it short meanwhile ends this one (SIGBUS), unless copy = true has it read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
+      { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
@@ -2630,10 +2634,11 @@ return {
     },
   },
   ["model:load"] = {
-    signature = "model:load(path)",
-    text = "Reads the values of a model file into this model.",
+    signature = "model:load(path, [options])",
+    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be cut short meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
+      { name = "options", type = "table?", text = "{copy = false}", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, where they don't fit" },

@@ -25,9 +25,9 @@ local rules = {
   opt = { "any", required = true },
   batches = { "any", required = true },
   ema = { "any" },
-  checkpoint = { "string" },
+  checkpoint = { "path" },
   save_every = { "integer", default = 500, min = 1 },
-  log = { "string" },
+  log = { "path" },
   on_step = { "function" },
   floor = { "number" },
   quiet = { "boolean", default = false },
@@ -133,17 +133,14 @@ end
 
 local function open_log(self)
   if not self.log then return nil end
-  local step, f, message = self.batches.step
-  if step > 0 then
-    f, message = core.write_file(self.log, { rows_until(self.log, step) })
-    if f then f, message = io.open(self.log, "a") end
-  else
-    f, message = io.open(self.log, "w")
-    if f then f:write(LOG_HEAD) end
-  end
-  if not f then error(("trainer: the log %s: %s"):format(self.log, message), 0) end
-  f:setvbuf "line"
-  return f
+  local step, log = self.batches.step, nil
+  local done, message = core.place(self.log)
+  local goes_on = done == "file" and step > 0 -- what a pipe or a terminal got stays there
+  if goes_on then done, message = core.write_file(self.log, { rows_until(self.log, step) }) end
+  if done then log, message = core.log(self.log, not goes_on) end
+  if log and not goes_on then done, message = log:write(LOG_HEAD) end
+  if not (log and done) then error("trainer: the log " .. message, 0) end
+  return log
 end
 
 local function one_step(self, state, step, x0, class, eps)
@@ -165,6 +162,14 @@ local function save(self, step, loss)
   if not ok then error("trainer: " .. message, 0) end
 end
 
+-- A row of the log. Where it can't be written, the training so far is kept first.
+local function write_row(self, state, log, row)
+  local done, message = log:write(row)
+  if done then return end
+  save(self, state.done, state.loss)
+  error("trainer: the log " .. message, 0)
+end
+
 local function loss_text(self, loss)
   return self.floor and ("loss %.4f, floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
 end
@@ -173,7 +178,7 @@ local function whole_step(self, log, bar, state, step, x0, class, eps)
   local depth <close> = gradient.guard() -- luacheck: ignore 211
   local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
-  if log then log:write(("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
+  if log then write_row(self, state, log, ("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
   if bar then bar:update(step, loss_text(self, state.loss), x0:size(1)) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then

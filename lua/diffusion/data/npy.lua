@@ -126,10 +126,11 @@ end
 
 --- Reads a .npy file.
 ---@param path string
+---@param copy boolean|nil into memory
 ---@return table|nil x a tensor: f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8)
 ---@return string|nil message
-function npy.load(path)
-  local file, message = core.map(path)
+function npy.load(path, copy)
+  local file, message = core.map(path, copy)
   if not file then return nil, message end
   return named(path, caught(read_one, path, file))
 end
@@ -150,7 +151,7 @@ local function read_all(path, file)
   local all = {}
   for _, e in ipairs(got(zip.read(file))) do
     local name = e.name:match "^(.*)%.npy$" or e.name
-    if all[name] then error({ message = ("zip: two entries are named %q"):format(name) }, 0) end
+    if all[name] then fail("two arrays are called %q", name) end
     local x, why = caught(read_entry, file, e, name)
     if not x then error({ message = ("entry %q: %s"):format(e.name, why) }, 0) end
     all[name] = x
@@ -160,10 +161,11 @@ end
 
 --- Reads a .npz file, compressed or not.
 ---@param path string
+---@param copy boolean|nil into memory
 ---@return table|nil arrays tensors by name
 ---@return string|nil message
-function npy.load_all(path)
-  local file, message = core.map(path)
+function npy.load_all(path, copy)
+  local file, message = core.map(path, copy)
   if not file then return nil, message end
   return named(path, caught(read_all, path, file))
 end

@@ -234,7 +234,7 @@ function checkpoint:load() end
 
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
----@param extra? table? plain values to remember, found in .extra after load
+---@param extra? table? what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at two places, is an error and nothing is written
 ---@return true|nil done nil with a message where it fails
 ---@return string|nil message
 function checkpoint:save(extra) end
@@ -306,11 +306,14 @@ d.data = {}
 
 --- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
 --- Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are
---- listed by pairs, with dtype() and shape(); asking for one by its name is an error.
+--- listed by pairs, with dtype() and shape(); asking for one by its name is an error. Tensors
+--- stand on the mapped file where they can: a program that cuts the file short while they are
+--- in use ends this one (SIGBUS). With copy = true they stand in memory.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
-function d.data.arrays(path) end
+function d.data.arrays(path, options) end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
@@ -352,11 +355,13 @@ function d.data.folder(dir, options) end
 function d.data.idx(images, labels, options) end
 
 --- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
---- data, and if it has them their class (from 1) or their labels, label or y (from 0).
+--- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
+--- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
-function d.data.npy(path) end
+function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
 ---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
@@ -873,21 +878,27 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
---- so a large one costs nothing until it is used; writing to them doesn't change it. Other
---- integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of
---- types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with
---- dtype() and shape(); asking for one by its name is an error.
+--- so a large one costs nothing until it is used; writing to them doesn't change it. A program
+--- that cuts the file short while they are in use ends this one (SIGBUS); one that saves as
+--- d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
+--- tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8,
+--- F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6,
+--- U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name
+--- is an error.
 ---@param path string
+---@param options? table|nil copy = false
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function d.load(path) end
+function d.load(path, options) end
 
 --- A model file (model:save) as a network with its values, and its process (nil if it has
---- none).
+--- none). The file is mapped while it is read: a program that cuts it short meanwhile ends
+--- this one (SIGBUS), unless copy = true has it read into memory first.
 ---@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+---@param options? table|nil copy = false
 ---@return diffusion.model|nil model nil with a message where it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
-function d.load_model(path) end
+function d.load_model(path, options) end
 
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
 d.lr = {}
@@ -1830,11 +1841,13 @@ function model:eval() end
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
---- Reads the values of a model file into this model.
+--- Reads the values of a model file into this model. As for d.load_model, the file must not be
+--- cut short meanwhile, unless copy = true.
 ---@param path string
+---@param options? table? {copy = false}
 ---@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
 ---@return string|nil message
-function model:load(path) end
+function model:load(path, options) end
 
 --- Copies values in, by name: every parameter, of the same shape, and nothing else.
 ---@param state table<string, any>

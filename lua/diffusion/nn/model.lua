@@ -208,12 +208,15 @@ function Model:save(path, options)
   return container.write(path, "model", (o.weights or self):state(), described)
 end
 
---- Reads the values of a model file into this model.
+--- Reads the values of a model file into this model. As for d.load_model, the file must not be
+--- cut short meanwhile, unless copy = true.
 ---@param path string
+---@param options table? {copy = false}
 ---@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
 ---@return string|nil message
-function Model:load(path)
-  local tensors, message = container.read(path, "model")
+function Model:load(path, options)
+  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
+  local tensors, message = container.read(path, "model", o)
   if not tensors then return nil, message end
   local trouble = model.mismatch(self:parameters(), tensors)
   if trouble then return nil, ("%s: %s"):format(path, trouble) end

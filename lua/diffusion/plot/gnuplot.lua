@@ -1,11 +1,12 @@
 -- The door to gnuplot: its terminals, its quoting, numbers as blocks of data, and a script
 -- run so that the file appears whole or not at all.
+local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 
 local gnuplot = {}
 
 local common = {
-  file = { "string" },
+  file = { "path" },
   title = { "string" },
   width = { "integer", default = 800, min = 100, max = 10000 },
   height = { "integer", default = 600, min = 100, max = 10000 },
@@ -84,6 +85,24 @@ function gnuplot.side_by_side(lines, series, panels, o)
   lines[#lines + 1] = "unset multiplot"
 end
 
+-- Runs a script; what gnuplot draws into a file comes to `picture`. The script stands in a file:
+-- a gnuplot that stops early would close a pipe, and a signal end this program.
+local function draw(script, picture, quiet)
+  local path = os.tmpname()
+  local ok, message = core.write_file(path, { script })
+  if ok then
+    io.stdout:flush()
+    ok = os.execute(("gnuplot <%s >%s"):format(path, picture or quiet))
+  end
+  os.remove(path)
+  return ok, message
+end
+
+local function bytes_of(path)
+  local f <close> = io.open(path, "rb")
+  return f and f:read "a" or ""
+end
+
 --- Runs the script; the file appears whole or not at all.
 ---@param lines string[]
 ---@param o table {file, title, width, height}
@@ -94,21 +113,18 @@ function gnuplot.run(lines, o)
     io.stderr:write(missing, "\n")
     return nil, missing
   end
-  local aside, window = o.file and o.file .. ".part", terminal(o)
-  local opened, why = true, nil
-  if aside then opened, why = io.open(aside, "w") end
-  if not opened then return nil, ("plot: %s"):format(why) end
-  if aside then opened:close() end
-  local head = { window, "set termoption noenhanced", aside and "set output " .. gnuplot.quoted(aside) or "" }
+  local window, picture = terminal(o), o.file and os.tmpname() -- gnuplot's own standard output
+  local head = { window, "set termoption noenhanced" }
   if o.title then head[#head + 1] = "set title " .. gnuplot.quoted(o.title) end
-  local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
-  local quiet = window:find "^set term dumb" and "2>/dev/null" or ">/dev/null 2>&1"
-  local pipe = assert(io.popen("gnuplot " .. quiet, "w"))
-  pipe:write(script, "unset output\n")
-  local ok = pipe:close()
-  if ok and aside then ok = os.rename(aside, o.file) end
-  if not ok and aside then os.remove(aside) end
-  if not ok then return nil, ("plot: gnuplot failed to draw %s"):format(o.file or "the plot") end
+  local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\nunset output\n"
+  local quiet = window:find "^set term dumb" and "&1 2>/dev/null" or "/dev/null 2>&1"
+  local ok, message = draw(script, picture and picture .. " 2>/dev/null", quiet)
+  local bytes = picture and bytes_of(picture)
+  if picture then os.remove(picture) end
+  if not ok then return nil, "plot: " .. (message or ("gnuplot failed to draw %s"):format(o.file or "the plot")) end
+  if not picture then return true end
+  ok, message = core.write_file(o.file, { bytes })
+  if not ok then return nil, "plot: " .. message end
   return true
 end
 

@@ -7,34 +7,14 @@ local noise = require "diffusion.sampler.noise"
 
 local saved = {}
 
--- A value as JSON tells it: tensors by name, tables as lists of {key, value}.
-local function packed(value, name, tensors)
-  if core.is_tensor(value) then
-    tensors[name] = value
-    return { tensor = name }
-  end
-  if type(value) ~= "table" then
-    local kind = type(value)
-    if kind ~= "number" and kind ~= "boolean" and not (kind == "string" and utf8.len(value)) then
-      opts.fail("run:save: %s is a %s; tensors, numbers, booleans, strings in UTF-8 and tables of these can be saved",
-        name, kind == "string" and "string that isn't UTF-8" or opts.kind(value))
-    end
-    return { value = value }
-  end
-  local entries = {}
-  for k, v in pairs(value) do
-    entries[#entries + 1] = { k, packed(v, name .. "." .. tostring(k), tensors) }
-  end
-  return { entries = entries }
-end
-
 local function is_key(key) return type(key) == "string" or type(key) == "number" and key == key end
 
 local function check_told(fine, what, name)
   if not fine then opts.fail("its %s %s is damaged", what, name) end
 end
 
--- What `packed` has told, or an error where a file tells something else. Tensors are the file's.
+-- The history of files of form 1, which tell it as lists of {key, value}; form 2 has it as it is. An error
+-- where a file tells something else. Tensors are the file's.
 local function unpacked(told, tensors, name)
   check_told(type(told) == "table", "value", name)
   if told.tensor ~= nil then
@@ -54,12 +34,18 @@ local function unpacked(told, tensors, name)
   return out
 end
 
--- The same with tensors of the run's own, which outlive the scope that load is called in.
-local function owned(value)
-  if core.is_tensor(value) then return core.unscope(value:clone()) end
+-- The same with tensors of the run's own, which outlive the scope that load is called in. One that
+-- stands at several places stays one.
+local function owned(value, made)
+  if made[value] then return made[value] end
+  if core.is_tensor(value) then
+    made[value] = core.unscope(value:clone())
+    return made[value]
+  end
   if type(value) ~= "table" then return value end
   local out = {}
-  for k, v in pairs(value) do out[k] = owned(v) end
+  made[value] = out
+  for k, v in pairs(value) do out[k] = owned(v, made) end
   return out
 end
 
@@ -104,7 +90,7 @@ function saved.save(run, path)
   end
   local tensors, facts = { x = run.x }, traits(run)
   local place = { grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
-    evaluations = run.evaluations, history = packed(run.history, "history", tensors) }
+    evaluations = run.evaluations, history = run.history, form = 2 }
   for key, value in pairs(place) do facts[key] = value end
   return container.write(path, "run", tensors, facts)
 end
@@ -140,7 +126,8 @@ end
 
 -- The history as values, their tensors the file's, or nil and what is wrong with it.
 local function history_of(run, facts, tensors)
-  local history, message = opts.try(unpacked, facts.history, tensors, "history")
+  local history, message = facts.history, nil
+  if facts.form ~= 2 then history, message = opts.try(unpacked, history, tensors, "history") end
   if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
   local trouble = memory.trouble(run, history)
   if trouble then return nil, trouble end
@@ -177,7 +164,7 @@ function saved.load(run, path)
   local trouble, history = trouble_of(run, facts, tensors.x), nil
   if not trouble then history, trouble = history_of(run, facts, tensors) end
   if trouble then return nil, ("%s: %s"):format(path, trouble) end
-  rawset(run, "now", { x = owned(tensors.x), i = facts.i, drawn = facts.draws, history = owned(history) })
+  rawset(run, "now", { x = owned(tensors.x, {}), i = facts.i, drawn = facts.draws, history = owned(history, {}) })
   for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
   return true
 end
