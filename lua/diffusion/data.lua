@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
 local npy = require "diffusion.data.npy"
 local opts = require "diffusion.opts"
+local plain = require "diffusion.plain"
 local set = require "diffusion.data.set"
 local toy = require "diffusion.data.toy"
 
@@ -17,7 +18,7 @@ local function read_idx(path)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local x, why = file:idx()
-  if not x then return nil, ("%s: %s"):format(path, why) end
+  if not x then return plain.refused("%s: %s", path, why) end
   return x
 end
 
@@ -26,16 +27,16 @@ local function as_images(x, path)
   local shape = x:shape()
   if #shape == 4 then return x end
   if #shape == 3 then return x:reshape(shape[1], shape[2], shape[3], 1) end
-  return nil, ("%s: images of 3 or 4 dimensions expected, got [%s]"):format(path, table.concat(shape, ","))
+  return plain.refused("%s: images of 3 or 4 dimensions expected, got [%s]", path, table.concat(shape, ","))
 end
 
 -- Labels from 0 as classes from 1.
 local function as_classes(x, path, n, names)
   if x:dim() ~= 1 or x:size(1) ~= n then
-    return nil, ("%s: labels %s for %d images"):format(path, opts.shape_text(x), n)
+    return plain.refused("%s: labels %s for %d images", path, opts.shape_text(x), n)
   end
   if names and n > 0 and x:max():item() >= #names then
-    return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)
+    return plain.refused("%s: label %d, not in 0..%d", path, x:max():item(), #names - 1)
   end
   return (x + 1):to "i64"
 end
@@ -124,7 +125,7 @@ local function read_cifar(path)
   if not file then return nil, message end
   local n = file:size() // RECORD
   if n == 0 or n * RECORD ~= file:size() then
-    return nil, ("%s: %d bytes, not a number of records of %d"):format(path, file:size(), RECORD)
+    return plain.refused("%s: %d bytes, not a number of records of %d", path, file:size(), RECORD)
   end
   local records = file:tensor("u8", { n, RECORD }, 0)
   local planes = records:narrow(2, 2, RECORD - 1):contiguous():reshape(n, 3, 32, 32)
@@ -192,7 +193,7 @@ function data.npy(path)
   if not x then return nil, unnamed(path, arrays) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
   local made, why = opts.try(set.new, { x = x, class = class or labels and labels:to "i64" + 1, name = path })
-  if not made then return nil, ("%s: %s"):format(path, why) end
+  if not made then return plain.refused("%s: %s", path, why) end
   return made
 end
 

@@ -3,6 +3,7 @@
 local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local plain = require "diffusion.plain"
 local terminal = require "diffusion.terminal"
 
 local image = {}
@@ -47,7 +48,7 @@ local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local value, why = work(file)
-  if value == nil then return nil, ("%s: %s"):format(path, why) end
+  if value == nil then return plain.refused("%s: %s", path, why) end
   return value
 end
 
@@ -115,7 +116,7 @@ local function text_parts(text)
   for i, key in ipairs(keys) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", tostring(key))
+      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", plain.line(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" or tostring(value):find "\0" then
       opts.fail("save: the text %s is a %s, not a string", key, type(value))
@@ -129,7 +130,7 @@ local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, ti
 
 local function check_path(name, path)
   if type(path) ~= "string" then opts.fail("%s: a path expected, got %s", name, opts.kind(path)) end
-  if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
+  if OTHER[plain.lower(path:match "%.([^./]+)$" or "")] then
     opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
   end
 end
@@ -153,7 +154,7 @@ function image.save(path, x, options)
   if x:dim() == 4 then x = x:select(1, 1) end
   if x:numel() == 0 then opts.fail("save: no pixels in %s", opts.shape_text(x)) end
   local png = core.png_write(to_bytes(x))
-  local parts = { png:sub(1, HEAD), table.unpack(text_parts(o.text or {})) }
+  local parts = { png:sub(1, HEAD), table.unpack(core.in_c_locale(text_parts, o.text or {})) }
   parts[#parts + 1] = png:sub(HEAD + 1)
   return core.write_file(path, parts)
 end
@@ -224,7 +225,7 @@ local function thousandths(delay, n)
   for i = 1, n do
     local seconds = listed and delay[i] or delay
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 65) then
-      opts.fail("animate: a delay is 0 to 65 seconds, got %s", tostring(seconds))
+      opts.fail("animate: a delay is 0 to 65 seconds, got %s", opts.shown(seconds))
     end
     out[i] = math.floor(1000 * seconds + 0.5)
   end
@@ -274,7 +275,7 @@ function image.draw(x, options)
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
   local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)
-  return o.label and tostring(o.label) .. "\n" .. text or text
+  return o.label and plain.printable(o.label) .. "\n" .. text or text
 end
 
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as

@@ -1769,7 +1769,7 @@ return {
     signature = "d.plot.lines(series, [options])",
     text = "Curves y(x), one a series.",
     params = {
-      { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension" },
+      { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ..." },
       { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
     },
     returns = {

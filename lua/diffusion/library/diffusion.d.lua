@@ -1326,7 +1326,7 @@ function d.oracle.swiss_roll(options) end
 d.plot = {}
 
 --- Curves y(x), one a series.
----@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ...
 ---@param options? table? {file, title, width, height, xlabel, ylabel, logy}
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
