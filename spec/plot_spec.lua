@@ -230,3 +230,95 @@ describe("several panels", function()
     assert.truthy(text:find("set title 'it'\n", 1, true))
   end)
 end)
+
+describe("text in a plot", function()
+  -- The texts of an SVG, without its numbers.
+  local function texts(file)
+    local out = {}
+    local letters = { amp = "&", lt = "<", gt = ">" }
+    for text in assert(child.read(file)):gmatch "<text>(.-)</text>" do
+      if not text:find "^ ?%-?[%d.e-]+$" then out[#out + 1] = text:gsub("&(%l+);", letters) end
+    end
+    return out
+  end
+
+  local function has(list, text)
+    for _, t in ipairs(list) do if t == text then return true end end
+    error(("no %q among %s"):format(text, table.concat(list, " | ")))
+  end
+
+  it("is what it was, whatever bytes it has", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local svg, lines = folder .. "/bytes.svg", {}
+    for byte = 1, 255 do lines[byte] = ("<%s>"):format(string.char(byte)) end
+    assert(d.plot.lines({ { "'''a'' '", { 1, 2 } } }, { file = svg, title = table.concat(lines, ";") }))
+    local list = texts(svg)
+    has(list, "'''a'' '")
+    local whole = table.concat(list, "\n")
+    for byte = 1, 255 do
+      local c = string.char(byte)
+      local seen = byte >= 32 and byte < 127 and c or c == "\t" and " " or (c == "\n" or c == "\r") and "\n"
+        or ("\\x%02x"):format(byte)
+      assert.truthy(whole:find(("<%s>"):format(seen), 1, true), byte)
+    end
+  end)
+
+  local lua = [=[
+local d = require "diffusion"
+local evil = "it's\n!touch p1\nsystem('touch p2')\n'\nset print 'p3'\n`touch p4`\n@GPVAL_TERM \\\nEOD\n" .. '"; system("touch p5")' .. "\r\nGröße_{^x}"
+local rows, x = { { 10, 0.1, nil, 20 }, { 20, 0.025, 2, 40 } }, d.tensor { { 1, 2 }, { 3, 4 } }
+local function o(name) return { file = name .. ".svg", title = evil, width = 2000, height = 2000 } end
+local function labelled(name)
+  local all = o(name)
+  all.xlabel, all.ylabel = evil, evil
+  return all
+end
+assert(d.plot.lines({ { evil, { 1, 2 } }, { evil, { 2, 1 } } }, labelled "lines"))
+assert(d.plot.points({ { evil, x }, { evil, x } }, o "points"))
+assert(d.plot.order({ { evil, rows } }, labelled "order"))
+assert(d.plot.trajectories({ { evil, { x, x + 1 } }, { evil, { x, x + 2 } } }, labelled "trajectories"))
+local model = d.mlp { hidden = 4, depth = 1 }
+local schedule = d.schedule.from_beta({ 0.1, 0.2, 0.3 }, { name = evil })
+assert(model:save("m.safetensors", { process = d.process { schedule = schedule } }))
+local _, process = assert(d.load_model "m.safetensors")
+assert(process.schedule.name == evil)
+assert(d.plot.schedules({ process.schedule }, o "schedules"))
+for _, name in ipairs { "|touch p6;.png", "a'b.png", "!touch p7\n.png", "~x.png", "$(touch p8).PNG", "-o.svg" } do
+  assert(d.plot.points({ { "a", x } }, { file = name }))
+  assert(io.open(name, "rb"):read "a":find(name:lower():find "png$" and "^\137PNG" or "^<%?xml"))
+end
+assert(d.plot.points({ { evil, x }, { evil, x } }, { title = evil .. "\27[31m" }))
+]=]
+
+  it("runs no command, and keeps its lines", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local inside = folder .. "/evil"
+    os.execute("mkdir " .. inside)
+    child.write(inside .. "/evil.lua", lua)
+    local out, code = child.run(inside .. "/evil.lua", { folder = inside, env = "DISPLAY= WAYLAND_DISPLAY= " })
+    assert(code == 0, out)
+    assert.is_nil(out:find "\27")
+    assert.truthy(out:find("Größe_{^x}", 1, true) and out:find([[\x1b[31m]], 1, true), out)
+    for k = 1, 8 do assert.is_nil(child.read(("%s/p%d"):format(inside, k)), k) end
+    for _, name in ipairs { "lines", "points", "order", "trajectories", "schedules" } do
+      local list = texts(("%s/%s.svg"):format(inside, name))
+      for _, text in ipairs { "it's", "!touch p1", "system('touch p2')", "set print 'p3'", "`touch p4`", "@GPVAL_TERM \\",
+                              '"; system("touch p5")', "Größe_{^x}" } do
+        has(list, text)
+      end
+    end
+    assert.is_nil(io.popen(("ls %s | grep part"):format(child.quote(inside))):read "l")
+  end)
+end)
+
+describe("columns of a plot", function()
+  it("are of one length", function()
+    fails("series 1 has 3 y but 2 x", d.plot.lines, { { "a", { 1, 2, 3 }, { 1, 2 } } })
+    fails("series 2 has 2 y but 3 x", d.plot.lines, { { "a", { 1 } }, { "b", d.zeros(2), d.zeros(3) } })
+    fails("series 1 has 0 y but 1 x", d.plot.lines, { { "a", {}, { 1 } } })
+    fails("series 1 has no numbers", d.plot.lines, { { "a", d.zeros(0) } })
+    fails("series 1 must be {name, numbers}", d.plot.lines, { { "a", { 1, 2, nil, 4 } } })
+    local text = told "d.plot.lines { { 'a', d.tensor { 1, 2, 3 }, { 0.5, 1e-9, 2 } } }"
+    assert.same({ { 0.5, 1 }, { 1e-9, 2 }, { 2, 3 } }, block(text, "d1"))
+  end)
+end)

@@ -193,7 +193,7 @@ local function exists(path)
   local f <close>, message, code = io.open(path, "rb")
   if f then return true end
   if code == 2 then return false end -- ENOENT
-  return nil, message
+  return plain.refused("%s", message)
 end
 
 --- Goes on from the file, if there is one.

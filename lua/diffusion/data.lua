@@ -98,9 +98,9 @@ function data.fashion_mnist(dir, options)
   local images = find_file(dirs, stem .. "-images-idx3-ubyte")
   local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
   if not (images and labels) then
-    return nil, ("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
-      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
-      ):format(stem, stem, table.concat(dirs, ", "))
+    return plain.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
+      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA",
+      stem, stem, table.concat(dirs, ", "))
   end
   return idx_set("fashion_mnist", images, labels, FASHION)
 end
@@ -190,7 +190,7 @@ function data.npy(path)
   if not arrays then return nil, message end
   if core.is_tensor(arrays) then arrays = { x = arrays } end
   local x, class, labels = first_of(arrays, EXAMPLES), first_of(arrays, CLASSES), first_of(arrays, LABELS)
-  if not x then return nil, unnamed(path, arrays) end
+  if not x then return plain.refused("%s", unnamed(path, arrays)) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
   local made, why = opts.try(set.new, { x = x, class = class or labels and labels:to "i64" + 1, name = path })
   if not made then return plain.refused("%s: %s", path, why) end

@@ -130,9 +130,9 @@ local function meant(word)
   word = word:gsub("%(%)$", "")
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
-  local out = {}
-  for _, name in ipairs(sorted(reference)) do
-    if name:match "([%w_]+)$" == word:match "([%w_]+)$" then out[#out + 1] = name end
+  local out, last = {}, word:match "([%w_]+)$"
+  for _, name in ipairs(last and sorted(reference) or {}) do
+    if name:match "([%w_]+)$" == last then out[#out + 1] = name end
   end
   return out
 end

@@ -92,7 +92,26 @@ local function text_chunks(file)
   return text
 end
 
---- What a picture file says of itself, without decoding it.
+local function sorted(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+local Info = {}
+
+function Info.__tostring(info)
+  local lines = { ("%s %d x %d, %d channels"):format(info.format, info.width, info.height, info.channels) }
+  for _, key in ipairs(sorted(info.text)) do
+    lines[#lines + 1] = ("  %s: %s"):format(plain.line(key), plain.line(info.text[key]))
+  end
+  return table.concat(lines, "\n")
+end
+plain.speaks(Info)
+
+--- What a picture file says of itself, without decoding it. Its text is as the file has it, to the
+--- byte; print and d.pp show what could steer a terminal as escapes.
 ---@param path string
 ---@return table|nil info { height, width, channels, format, text = {key = value} }; nil with a message
 ---@return string|nil message
@@ -104,16 +123,15 @@ function image.info(path)
     local text, message = {}, nil
     if format == "png" then text, message = text_chunks(file) end
     if not text then return nil, message end
-    return { height = height, width = width, channels = channels, format = format, text = text }
+    local info = { height = height, width = width, channels = channels, format = format, text = text }
+    return setmetatable(info, Info)
   end)
 end
 
 -- PNG's tEXt: a keyword of 1 to 79 letters, a zero byte, the text.
 local function text_parts(text)
-  local keys, parts = {}, {}
-  for key in pairs(text) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for i, key in ipairs(keys) do
+  local parts = {}
+  for i, key in ipairs(sorted(text)) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
       opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", plain.line(key))

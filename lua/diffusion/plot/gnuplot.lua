@@ -34,23 +34,29 @@ end
 --- string.format for what gnuplot reads.
 gnuplot.format = plain.format
 
--- In single quotes gnuplot takes everything literally but the quote itself and the end of
--- the line: lines are strings of their own, put together by its dots.
+-- In single quotes gnuplot takes everything literally but the end of the line and the quote
+-- itself, which it takes doubled, but neither first nor twice. These are strings of their
+-- own, put together by its dots.
 local BREAK = [['."\n".']]
+
+local function quotes_in(before, quotes)
+  if before ~= "" and quotes == "'" then return before .. "''" end
+  return before .. [['."]] .. ([[\47]]):rep(#quotes) .. [[".']]
+end
 
 --- A text as a string of gnuplot's, with its line breaks; what steers a terminal is escaped.
 ---@param text any
 ---@return string
 function gnuplot.quoted(text)
   local shown = plain.printable((plain.text(text):gsub("\r\n?", "\n")))
-  return "'" .. shown:gsub("\t", " "):gsub("'", "''"):gsub("\n", BREAK) .. "'"
+  return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
 local function terminal(o)
   local suffix = o.file and plain.lower(o.file):match "%.(%w+)$"
   local size = ("size %d,%d"):format(o.width, o.height)
   if not o.file then
-    if os.getenv "DISPLAY" or os.getenv "WAYLAND_DISPLAY" then return "set term qt persist" end
+    if (os.getenv "DISPLAY" or "") ~= "" or (os.getenv "WAYLAND_DISPLAY" or "") ~= "" then return "set term qt persist" end
     return "set term dumb 79,24"
   end
   if suffix == "png" then return "set term pngcairo " .. size .. " font 'sans,11'" end
