@@ -2,6 +2,7 @@
 -- that the real one makes of it, where it is; and what can't be drawn, in sentences.
 local d = require "diffusion"
 local child = require "spec.support.child"
+local quoted = require "diffusion.plot.gnuplot".quoted
 
 local folder
 setup(function()
@@ -263,9 +264,30 @@ describe("text in a plot", function()
     end
   end)
 
+  it("is a string of gnuplot's, whatever stands side by side in it", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local parts = { "'", "'", "''", '"', "\n", "@GPVAL_TERM", "`touch p0`", "\\", "#", ";", ".", "a", " ", "{", "$d1", "%",
+                    "\\n", "!", ",", "é", "EOD", "\\047" }
+    local asked, wanted, draw = { ("set print '%s/printed'"):format(folder) }, {}, 1
+    for i = 1, 2000 do
+      local text = {}
+      for k = 1, i % 8 do
+        draw = draw * 16807 % 2147483647
+        text[k] = parts[draw % #parts + 1]
+      end
+      wanted[i] = table.concat(text) .. "|\n"
+      asked[i + 1] = ("print %s.'|'"):format(quoted(table.concat(text)))
+    end
+    child.write(folder .. "/quoted", table.concat(asked, "\n") .. "\n")
+    assert(os.execute(("cd %s && gnuplot quoted"):format(child.quote(folder))))
+    assert.equal(table.concat(wanted), child.read(folder .. "/printed"))
+    assert.is_nil(child.read(folder .. "/p0"))
+  end)
+
   local lua = [=[
 local d = require "diffusion"
-local evil = "it's\n!touch p1\nsystem('touch p2')\n'\nset print 'p3'\n`touch p4`\n@GPVAL_TERM \\\nEOD\n" .. '"; system("touch p5")' .. "\r\nGröße_{^x}"
+local evil = "it's\n!touch p1\nsystem('touch p2')\n'\nset print 'p3'\n`touch p4`\n@GPVAL_TERM \\\nEOD\n"
+  .. '"; system("touch p5")' .. "\r\nGröße_{^x}"
 local rows, x = { { 10, 0.1, nil, 20 }, { 20, 0.025, 2, 40 } }, d.tensor { { 1, 2 }, { 3, 4 } }
 local function o(name) return { file = name .. ".svg", title = evil, width = 2000, height = 2000 } end
 local function labelled(name)
@@ -302,10 +324,9 @@ assert(d.plot.points({ { evil, x }, { evil, x } }, { title = evil .. "\27[31m" }
     for k = 1, 8 do assert.is_nil(child.read(("%s/p%d"):format(inside, k)), k) end
     for _, name in ipairs { "lines", "points", "order", "trajectories", "schedules" } do
       local list = texts(("%s/%s.svg"):format(inside, name))
-      for _, text in ipairs { "it's", "!touch p1", "system('touch p2')", "set print 'p3'", "`touch p4`", "@GPVAL_TERM \\",
-                              '"; system("touch p5")', "Größe_{^x}" } do
-        has(list, text)
-      end
+      local lines = [[it's;!touch p1;system('touch p2');';set print 'p3';`touch p4`;@GPVAL_TERM \;EOD;Größe_{^x}]]
+      for line in lines:gmatch "[^;]+" do has(list, line) end
+      has(list, '"; system("touch p5")')
     end
     assert.is_nil(io.popen(("ls %s | grep part"):format(child.quote(inside))):read "l")
   end)

@@ -138,12 +138,14 @@ describe("no terminal is steered by", function()
     local utf8_bad = "a\27[31m\7\u{9b}2J\u{202e}"
     assert(d.save(path, { [utf8_bad] = d.zeros(1) }, { format = "diffusion", version = "1", kind = utf8_bad }))
     harmless(select(2, d.load_model(path)))
-    assert(d.save(path, { [utf8_bad] = d.zeros(1) }, { format = "diffusion", version = "1", kind = "model", facts = "{}" }))
+    local kept = { format = "diffusion", version = "1", kind = "model", facts = "{}" }
+    assert(d.save(path, { [utf8_bad] = d.zeros(1) }, kept))
     harmless(select(2, model:load(path)))
     harmless(select(2, d.load_model(path)))
     for _, facts in ipairs { '{"model":{"kind":"x\\u001b[31m"}}', '{"model":{"kind":"mlp","x\\u001b[31m":1}}',
                              '{"model":{"kind":"module","name":"x\\u001b[31m"}}' } do
-      assert(d.save(path, {}, { format = "diffusion", version = "1", kind = "model", facts = facts }))
+      kept.facts = facts
+      assert(d.save(path, {}, kept))
       assert.truthy(harmless(select(2, d.load_model(path))):find([[x\x1b[31m]], 1, true))
     end
     local sub = folder .. "/set"
@@ -154,7 +156,8 @@ describe("no terminal is steered by", function()
 
   it("a line of progress", function()
     local told = {}
-    local bar = progress.new(1, { unit = bad, out = { write = function(_, ...) told = { ... } end, flush = function() end } })
+    local out = { write = function(_, ...) told = { ... } end, flush = function() end }
+    local bar = progress.new(1, { unit = bad, out = out })
     bar.live = false
     bar:update(1, bad .. "\n", 1)
     shows(table.concat(told))

@@ -49,16 +49,17 @@ static size_t put_code(char *out, uint32_t c) {
 
 size_t df_printable(char *out, const char *text, size_t bytes, bool lines) {
   const unsigned char *s = (const unsigned char *)text;
-  size_t used = 0;
-  for (size_t at = 0, n; at < bytes; at += n > 0 ? n : 1) {
+  size_t used = 0, at = 0;
+  while (at < bytes) {
     uint32_t c;
-    n = letter_at(s + at, bytes - at, &c);
+    size_t n = letter_at(s + at, bytes - at, &c);
     if (n > 0 && (!steers(c) || (lines && (c == '\n' || c == '\t')))) {
       memcpy(out + used, s + at, n);
       used += n;
     } else {
       used += n > 1 ? put_code(out + used, c) : put_byte(out + used, s[at]);
     }
+    at += n > 0 ? n : 1;
   }
   out[used] = 0;
   return used;

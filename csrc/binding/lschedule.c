@@ -73,16 +73,17 @@ static void check_t(lua_State *L, int arg, double t, double least) {
   const box *b = lua_touserdata(L, DFL_SCHEDULE);
   if (t > 0 && t < 1) return; /* real: its own function may know it */
   if (!(t >= least && t <= (double)b->schedule->T))
-    refuse(L, arg,
-           df_fail(DF_MISUSE, "t must be in %g..%td, got %.10g", least, b->schedule->T, t));
+    refuse(
+        L, arg,
+        df_fail(DF_MISUSE, "t must be in %g..%td, got %.10g", least, b->schedule->T, t));
 }
 
 static void check_s(lua_State *L, int arg, double s, double t) {
   if (!(s >= 0 && s < t))
     refuse(L, arg,
            df_fail(DF_MISUSE,
-                   "s must be in 0..t and below t = %.10g (later time first), got %.10g", t,
-                   s));
+                   "s must be in 0..t and below t = %.10g (later time first), got %.10g",
+                   t, s));
 }
 
 /* Numbers of an argument; dfl_doubles leaves their memory on the stack. */
@@ -115,8 +116,7 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   const double *t = numbers(L, t_arg, &n_t), *s = given ? numbers(L, s_arg, &n_s) : NULL;
   df_int n = df_max(n_t, n_s);
   if ((n_t != n && n_t != 1) || (n_s != n && n_s != 1))
-    refuse(L, s_arg,
-           df_fail(DF_MISUSE, "s has %td values, t has %td", n_s, n_t));
+    refuse(L, s_arg, df_fail(DF_MISUSE, "s has %td values, t has %td", n_s, n_t));
   dfl_levels *out = new_levels(L, n, number);
   for (df_int i = 0; i < n; i++) {
     double ti = t[n_t == 1 ? 0 : i];

@@ -33,6 +33,7 @@ local home = {
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
   profile = "runtime", save = "files", load = "files", help = "help",
+  prompt = "prompt",
 }
 
 -- Names that are a file's whole table.

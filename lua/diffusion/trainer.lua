@@ -190,16 +190,18 @@ local function steps(self, log, bar, state)
   end
 end
 
--- Ctrl-C comes as an error at any line of Lua's main thread, and of no other: a coroutine
--- takes the steps, so each is whole when it comes.
-local function take_steps(thread, ...)
+-- Ctrl-C is looked for between steps. Pressed again it is the host program's, where it may
+-- come as an error at any line of Lua's main thread, and of no other: a coroutine takes the
+-- steps, so each is whole then, too.
+local function take_steps(stopped, thread, ...)
   repeat
     local fine, message = coroutine.resume(thread, ...)
     if not fine then
       coroutine.close(thread)
       error({ message = message }, 0)
     end
-  until coroutine.status(thread) == "dead"
+  until coroutine.status(thread) == "dead" or stopped()
+  coroutine.close(thread)
 end
 
 local function interrupted(self, state)
@@ -219,7 +221,8 @@ local function resume(self)
   return loaded
 end
 
---- Trains until the batches end.
+--- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
 ---  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
@@ -231,8 +234,9 @@ function Trainer:run()
   local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
   local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
-  local fine, fault = pcall(take_steps, coroutine.create(steps), self, log, bar, state)
-  if not fine then
+  local stopped <close> = core.catch_interrupts()
+  local fine, fault = pcall(take_steps, stopped, coroutine.create(steps), self, log, bar, state)
+  if not fine or stopped() then
     if bar then bar:close() end
     if type(fault) == "table" then error(fault.message, 0) end
     return interrupted(self, state)

@@ -52,11 +52,18 @@ function gnuplot.quoted(text)
   return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
+local function has_display()
+  for _, name in ipairs { "DISPLAY", "WAYLAND_DISPLAY" } do
+    if (os.getenv(name) or "") ~= "" then return true end
+  end
+  return false
+end
+
 local function terminal(o)
   local suffix = o.file and plain.lower(o.file):match "%.(%w+)$"
   local size = ("size %d,%d"):format(o.width, o.height)
   if not o.file then
-    if (os.getenv "DISPLAY" or "") ~= "" or (os.getenv "WAYLAND_DISPLAY" or "") ~= "" then return "set term qt persist" end
+    if has_display() then return "set term qt persist" end
     return "set term dumb 79,24"
   end
   if suffix == "png" then return "set term pngcairo " .. size .. " font 'sans,11'" end
