@@ -266,8 +266,8 @@ describe("text in a plot", function()
 
   it("is a string of gnuplot's, whatever stands side by side in it", function()
     if not child.has "gnuplot" then return pending "no gnuplot here" end
-    local parts = { "'", "'", "''", '"', "\n", "@GPVAL_TERM", "`touch p0`", "\\", "#", ";", ".", "a", " ", "{", "$d1", "%",
-                    "\\n", "!", ",", "é", "EOD", "\\047" }
+    local parts = { "'", "'", "''", '"', "\n", "@GPVAL_TERM", "`touch p0`", "\\", "#", ";", ".", "a", " ", "{", "$d1",
+                    "%", "\\n", "!", ",", "é", "EOD", "\\047" }
     local asked, wanted, draw = { ("set print '%s/printed'"):format(folder) }, {}, 1
     for i = 1, 2000 do
       local text = {}

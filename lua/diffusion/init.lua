@@ -48,10 +48,13 @@ local function load(name)
   return home[name] and part(home[name])[name]
 end
 
+-- Lua itself reads 0.5 by the locale's decimal point.
+local function loaded(name) return core.in_c_locale(load, name) end
+
 setmetatable(d, {
   __tostring = function() return d._VERSION .. "; d.help() lists what there is" end,
   __index = function(t, name)
-    local value = load(name)
+    local value = loaded(name)
     rawset(t, name, value)
     return value
   end,
