@@ -5,7 +5,7 @@ local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local process_from_config = require("diffusion.process").process_from_config
 
 local checkpoint = {}
@@ -13,9 +13,9 @@ local checkpoint = {}
 -- ==== models ================================================================================
 
 local function build(path, config)
-  if type(config) ~= "table" then return plain.refused("%s: no network is described inside", path) end
+  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
   local m, message = opts.try(stock.from_config, config)
-  if not m then return plain.refused("%s: %s", path, message) end
+  if not m then return legible.refused("%s: %s", path, message) end
   return m
 end
 
@@ -50,11 +50,11 @@ function checkpoint.load_model(path)
   local m, message = build(path, facts.model)
   if not m then return nil, message end
   local trouble = model.mismatch(m:parameters(), tensors)
-  if trouble then return plain.refused("%s: %s", path, trouble) end
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   m:load_state(tensors)
   if not facts.process then return m end
   local p, why = process_from_config(facts.process)
-  if not p then return plain.refused("%s: its process: %s", path, why) end
+  if not p then return legible.refused("%s: its process: %s", path, why) end
   return m, p
 end
 
@@ -93,7 +93,7 @@ function Checkpoint:__tostring()
   end
   return ("checkpoint %s of %s"):format(self.path, table.concat(parts, ", "))
 end
-plain.speaks(Checkpoint)
+legible.speaks(Checkpoint)
 
 local rules = {
   path = { "string", required = true },
@@ -193,7 +193,7 @@ local function exists(path)
   local f <close>, message, code = io.open(path, "rb")
   if f then return true end
   if code == 2 then return false end -- ENOENT
-  return plain.refused("%s", message)
+  return legible.refused("%s", message)
 end
 
 --- Goes on from the file, if there is one.
@@ -210,7 +210,7 @@ function Checkpoint:load()
     local ok, message = self.batches:load_state(facts.batches)
     if not ok then trouble = message end
   end
-  if trouble then return plain.refused("%s: %s", self.path, trouble) end
+  if trouble then return legible.refused("%s: %s", self.path, trouble) end
   self.model:load_state(take(tensors, "model"))
   for i, one in ipairs(averages_of(self)) do
     one.ema:load_state(take(tensors, one.prefix))

@@ -2,7 +2,7 @@
 --- metadata. A file says of which kind it is and of which version of the format.
 local files = require "diffusion.files"
 local json = require "diffusion.json"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local container = {}
 
@@ -34,19 +34,19 @@ function container.read(path, kind)
   local tensors, metadata = files.load(path)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
-    return plain.refused("%s: not a file of this library; d.load reads any safetensors file", path)
+    return legible.refused("%s: not a file of this library; d.load reads any safetensors file", path)
   end
   local version = math.tointeger(tonumber(metadata.version))
   if not version or version > VERSION then
-    return plain.refused("%s: format version %s; this library reads up to %d, a newer one is needed",
+    return legible.refused("%s: format version %s; this library reads up to %d, a newer one is needed",
       path, tostring(metadata.version), VERSION)
   end
   if metadata.kind ~= kind then
-    return plain.refused("%s: a %s, not a %s; %s", path, tostring(metadata.kind), kind,
+    return legible.refused("%s: a %s, not a %s; %s", path, tostring(metadata.kind), kind,
       READER[metadata.kind] or "nothing here reads it")
   end
   local facts, message = json.decode(metadata.facts or "")
-  if type(facts) ~= "table" then return plain.refused("%s: %s", path, message or "no description inside") end
+  if type(facts) ~= "table" then return legible.refused("%s: %s", path, message or "no description inside") end
   return tensors, facts
 end
 

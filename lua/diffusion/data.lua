@@ -4,7 +4,7 @@ local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
 local npy = require "diffusion.data.npy"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
 local toy = require "diffusion.data.toy"
 
@@ -18,7 +18,7 @@ local function read_idx(path)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local x, why = file:idx()
-  if not x then return plain.refused("%s: %s", path, why) end
+  if not x then return legible.refused("%s: %s", path, why) end
   return x
 end
 
@@ -27,16 +27,16 @@ local function as_images(x, path)
   local shape = x:shape()
   if #shape == 4 then return x end
   if #shape == 3 then return x:reshape(shape[1], shape[2], shape[3], 1) end
-  return plain.refused("%s: images of 3 or 4 dimensions expected, got [%s]", path, table.concat(shape, ","))
+  return legible.refused("%s: images of 3 or 4 dimensions expected, got [%s]", path, table.concat(shape, ","))
 end
 
 -- Labels from 0 as classes from 1.
 local function as_classes(x, path, n, names)
   if x:dim() ~= 1 or x:size(1) ~= n then
-    return plain.refused("%s: labels %s for %d images", path, opts.shape_text(x), n)
+    return legible.refused("%s: labels %s for %d images", path, opts.shape_text(x), n)
   end
   if names and n > 0 and x:max():item() >= #names then
-    return plain.refused("%s: label %d, not in 0..%d", path, x:max():item(), #names - 1)
+    return legible.refused("%s: label %d, not in 0..%d", path, x:max():item(), #names - 1)
   end
   return (x + 1):to "i64"
 end
@@ -98,7 +98,7 @@ function data.fashion_mnist(dir, options)
   local images = find_file(dirs, stem .. "-images-idx3-ubyte")
   local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
   if not (images and labels) then
-    return plain.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
+    return legible.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
       .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA",
       stem, stem, table.concat(dirs, ", "))
   end
@@ -125,7 +125,7 @@ local function read_cifar(path)
   if not file then return nil, message end
   local n = file:size() // RECORD
   if n == 0 or n * RECORD ~= file:size() then
-    return plain.refused("%s: %d bytes, not a number of records of %d", path, file:size(), RECORD)
+    return legible.refused("%s: %d bytes, not a number of records of %d", path, file:size(), RECORD)
   end
   local records = file:tensor("u8", { n, RECORD }, 0)
   local planes = records:narrow(2, 2, RECORD - 1):contiguous():reshape(n, 3, 32, 32)
@@ -190,10 +190,10 @@ function data.npy(path)
   if not arrays then return nil, message end
   if core.is_tensor(arrays) then arrays = { x = arrays } end
   local x, class, labels = first_of(arrays, EXAMPLES), first_of(arrays, CLASSES), first_of(arrays, LABELS)
-  if not x then return plain.refused("%s", unnamed(path, arrays)) end
+  if not x then return legible.refused("%s", unnamed(path, arrays)) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
   local made, why = opts.try(set.new, { x = x, class = class or labels and labels:to "i64" + 1, name = path })
-  if not made then return plain.refused("%s: %s", path, why) end
+  if not made then return legible.refused("%s: %s", path, why) end
   return made
 end
 

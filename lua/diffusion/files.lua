@@ -2,7 +2,7 @@
 local core = require "diffusion.core"
 local header = require "diffusion.hub.header"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local files = {}
 
@@ -59,10 +59,10 @@ end
 local function read_tensor(file, t)
   local kind = READ[t.dtype]
   if not kind then
-    return plain.refused("safetensors: tensor %q is of type %s, which is not read", t.name, t.dtype)
+    return legible.refused("safetensors: tensor %q is of type %s, which is not read", t.name, t.dtype)
   end
   local x, message = file:tensor(kind, t.shape, t.offset)
-  if not x then return plain.refused("safetensors: tensor %q: %s", t.name, message) end
+  if not x then return legible.refused("safetensors: tensor %q: %s", t.name, message) end
   return x
 end
 
@@ -75,11 +75,11 @@ function files.load(path)
   local file, message = core.map(opts.path("load", path))
   if not file then return nil, message end
   local list, metadata = header.read(file)
-  if not list then return plain.refused("%s: %s", path, metadata) end
+  if not list then return legible.refused("%s: %s", path, metadata) end
   local tensors = {}
   for _, t in ipairs(list) do
     local x, why = read_tensor(file, t)
-    if not x then return plain.refused("%s: %s", path, why) end
+    if not x then return legible.refused("%s: %s", path, why) end
     tensors[t.name] = x
   end
   return tensors, metadata

@@ -2,7 +2,7 @@
 --- reference.lua, made from those comments, and are loaded at the first question.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local reference = require "diffusion.reference"
 
 local help = {}
@@ -150,7 +150,7 @@ local function text_of_word(word)
   local names = meant(word)
   if #names == 0 then
     local near = opts.nearest(word, last_parts())
-    return ("nothing is called '%s'%s"):format(plain.line(word), near and ("; did you mean '%s'?"):format(near)
+    return ("nothing is called '%s'%s"):format(legible.line(word), near and ("; did you mean '%s'?"):format(near)
       or "; d.help() lists what there is")
   end
   local texts = {}
@@ -169,7 +169,7 @@ function help.text(what)
   local kind = opts.kind(what)
   if rawequal(what, package.loaded["diffusion"]) then return overview() end
   if reference[kind] then return entry_text(kind) end
-  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(plain.line(kind))
+  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(kind))
 end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the

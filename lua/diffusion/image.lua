@@ -3,7 +3,7 @@
 local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local terminal = require "diffusion.terminal"
 
 local image = {}
@@ -48,7 +48,7 @@ local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local value, why = work(file)
-  if value == nil then return plain.refused("%s: %s", path, why) end
+  if value == nil then return legible.refused("%s: %s", path, why) end
   return value
 end
 
@@ -104,11 +104,11 @@ local Info = {}
 function Info.__tostring(info)
   local lines = { ("%s %d x %d, %d channels"):format(info.format, info.width, info.height, info.channels) }
   for _, key in ipairs(sorted(info.text)) do
-    lines[#lines + 1] = ("  %s: %s"):format(plain.line(key), plain.line(info.text[key]))
+    lines[#lines + 1] = ("  %s: %s"):format(legible.line(key), legible.line(info.text[key]))
   end
   return table.concat(lines, "\n")
 end
-plain.speaks(Info)
+legible.speaks(Info)
 
 --- What a picture file says of itself, without decoding it. Its text is as the file has it, to the
 --- byte; print and d.pp show what could steer a terminal as escapes.
@@ -134,7 +134,7 @@ local function text_parts(text)
   for i, key in ipairs(sorted(text)) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", plain.line(key))
+      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", legible.line(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" or tostring(value):find "\0" then
       opts.fail("save: the text %s is a %s, not a string", key, type(value))
@@ -148,7 +148,7 @@ local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, ti
 
 local function check_path(name, path)
   if type(path) ~= "string" then opts.fail("%s: a path expected, got %s", name, opts.kind(path)) end
-  if OTHER[plain.lower(path:match "%.([^./]+)$" or "")] then
+  if OTHER[legible.lower(path:match "%.([^./]+)$" or "")] then
     opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
   end
 end
@@ -293,7 +293,7 @@ function image.draw(x, options)
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
   local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)
-  return o.label and plain.printable(o.label) .. "\n" .. text or text
+  return o.label and legible.printable(o.label) .. "\n" .. text or text
 end
 
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as

@@ -68,7 +68,7 @@ setmetatable(d, {
 
 local tensor_meta = debug.getmetatable(core.zeros(1))
 function tensor_meta.__tostring(x) return require("diffusion.print").tensor_text(x) end
-part "plain".speaks(tensor_meta)
+part "legible".speaks(tensor_meta)
 function tensor_meta.__concat(a, b) return tostring(a) .. tostring(b) end
 
 return d

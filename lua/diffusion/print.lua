@@ -2,7 +2,7 @@
 -- of the numbers, never more than a screen.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local countable = 2 ^ 26 -- elements; beyond, an expanded tensor's moments may not fit memory
 local edge, width = 3, 6 -- numbers shown at each end of a long dimension; what is long
@@ -101,8 +101,8 @@ end
 local function value_text(v)
   if core.is_tensor(v) then return ("tensor %s %s"):format(v:dtype(), opts.shape_text(v)) end
   if type(v) == "function" then return "function" end
-  if type(v) == "string" then return '"' .. plain.line(v:gsub('["\\]', "\\%0")) .. '"' end
-  return plain.line(plain.text(v):match "[^\n]*")
+  if type(v) == "string" then return '"' .. legible.line(v:gsub('["\\]', "\\%0")) .. '"' end
+  return legible.line(legible.text(v):match "[^\n]*")
 end
 
 local function speaks(t) return (getmetatable(t) or {}).__tostring ~= nil end
@@ -111,7 +111,7 @@ local function walk(t, indent, depth, seen, out)
   for _, k in ipairs(sorted(t)) do
     local v = t[k]
     local inner = type(v) == "table" and not speaks(v)
-    local head = indent .. plain.line(k)
+    local head = indent .. legible.line(k)
     if inner and (depth == 0 or seen[v]) then
       out[#out + 1] = head .. " = {...}"
     elseif inner then
@@ -131,7 +131,7 @@ local print_ = {}
 ---@param t any
 ---@usage d.pp{ lr = 1e-3, shape = { 8, 28, 28, 1 }, x = d.zeros(3) }
 function print_.pp(t)
-  if type(t) ~= "table" or speaks(t) and next(t) == nil then return print(plain.printable(t)) end
+  if type(t) ~= "table" or speaks(t) and next(t) == nil then return print(legible.printable(t)) end
   local out = {}
   core.in_c_locale(walk, t, "", 4, { [t] = true }, out)
   print(table.concat(out, "\n"))

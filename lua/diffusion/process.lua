@@ -3,7 +3,7 @@
 -- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local optimal = require "diffusion.optimal"
 
 --- A schedule, and how the reverse step is parametrised; it never changes.
@@ -200,7 +200,7 @@ end
 ---@param t integer in 1..T
 ---@param s? integer t - 1 if not given
 ---@return string
-function Process:explain(t, s) return plain.told(explained, self, t, s) end
+function Process:explain(t, s) return legible.told(explained, self, t, s) end
 
 local function tostring_process(p)
   return ("process: predict %s, variance %s, clip %s\n  %s"):format(p.predict,

@@ -1,7 +1,7 @@
 --- The prompt of the command `diffusion`. Lines are edited where the interpreter can; Ctrl-C is
 --- an error in what runs, and the end of the line where nothing does.
 local core = require "diffusion.core"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 -- Reads lines until they are a chunk; nil and a message for what can't be one, nil alone where
 -- Ctrl-C dropped them; false at the end, with a message where it comes in between.
@@ -28,7 +28,7 @@ local function run(chunk) print_any(chunk()) end
 
 -- Without the frames of the prompt itself, which are under every chunk's.
 local function shown(message)
-  return plain.printable((message:gsub("\n[^\n]*\n[^\n]*'diffusion%.core%.attended'.*", "")))
+  return legible.printable((message:gsub("\n[^\n]*\n[^\n]*'diffusion%.core%.attended'.*", "")))
 end
 
 local function loop()

@@ -6,7 +6,7 @@ local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local progress = require "diffusion.progress"
 
 local trainer = {}
@@ -19,7 +19,7 @@ Trainer.__index = Trainer
 function Trainer:__tostring()
   return ("trainer: %s; %s"):format(tostring(self.batches), tostring(self.opt))
 end
-plain.speaks(Trainer)
+legible.speaks(Trainer)
 
 local rules = {
   model = { "any", required = true },
@@ -77,7 +77,7 @@ local function levels_text(details)
   if not (details and details.t and details.per_sample) then return "unknown" end
   local loss, t, list = details.per_sample:totable(), details.t:totable(), {}
   for i, v in ipairs(loss) do
-    if v ~= v or math.abs(v) == math.huge then list[#list + 1] = plain.format("%g", t[i]) end
+    if v ~= v or math.abs(v) == math.huge then list[#list + 1] = legible.format("%g", t[i]) end
     if #list == 5 then
       list[6] = "..."
       break
@@ -90,7 +90,7 @@ local function diagnose(self, step, value, details, class)
   local what = value ~= value and "nan" or tostring(value)
   local where = details and details.xt and sick_layer(self.model, details.xt, details.t, class)
     or "unknown"
-  error(plain.said("trainer: the loss is %s at step %d; levels t = %s; first in %s", what, step,
+  error(legible.said("trainer: the loss is %s at step %d; levels t = %s; first in %s", what, step,
     levels_text(details), where), 0)
 end
 
@@ -112,7 +112,7 @@ local function careful_step(self, state, step)
   local norm = self.opt:step()
   state.refused = norm - norm == 0 and 0 or state.refused + 1
   if state.refused == PATIENCE then
-    error(plain.said("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
+    error(legible.said("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
       .. "the loss is one; look at the gradient of '%s'", PATIENCE, step, tostring(name)), 0)
   end
   return norm
@@ -143,7 +143,7 @@ local function open_log(self)
     f, message = io.open(self.log, "w")
     if f then f:write(LOG_HEAD) end
   end
-  if not f then error(plain.said("trainer: the log %s: %s", self.log, message), 0) end
+  if not f then error(legible.said("trainer: the log %s: %s", self.log, message), 0) end
   f:setvbuf "line"
   return f
 end
@@ -164,18 +164,18 @@ local function save(self, step, loss)
   if not self.keep then return end
   local learns = opts.kind(self.objective) == "objective"
   local ok, message = self.keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
-  if not ok then error(plain.said("trainer: %s", message), 0) end
+  if not ok then error(legible.said("trainer: %s", message), 0) end
 end
 
 local function loss_text(self, loss)
-  return plain.format(self.floor and "loss %.4f, floor %.4f" or "loss %.4f", loss, self.floor)
+  return legible.format(self.floor and "loss %.4f, floor %.4f" or "loss %.4f", loss, self.floor)
 end
 
 local function whole_step(self, log, bar, state, step, x0, class, eps)
   local depth <close> = gradient.guard() -- luacheck: ignore 211
   local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
-  if log then log:write(plain.format("%d,%.6g,%.6g,%.6g\n", step, loss, lr, norm)) end
+  if log then log:write(legible.format("%d,%.6g,%.6g,%.6g\n", step, loss, lr, norm)) end
   if bar then bar:update(step, loss_text(self, state.loss), x0:size(1)) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then
@@ -206,7 +206,7 @@ end
 
 local function interrupted(self, state)
   save(self, state.done, state.loss)
-  return plain.refused("interrupted after step %d%s", state.done, self.keep
+  return legible.refused("interrupted after step %d%s", state.done, self.keep
     and ("; %s holds it, and the same command goes on from there"):format(self.checkpoint) or "")
 end
 
@@ -215,7 +215,7 @@ local function resume(self)
   local loaded, message = self.keep:load()
   if loaded and opts.kind(self.objective) == "objective" then
     local fits, why = self.objective:load_state(self.keep.extra.objective)
-    if not fits then return plain.refused("%s: %s", self.checkpoint, why) end
+    if not fits then return legible.refused("%s: %s", self.checkpoint, why) end
   end
   if loaded == nil then return nil, message end
   return loaded

@@ -2,13 +2,13 @@
 local core = require "diffusion.core"
 local image = require "diffusion.image"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
 
 local EXTENSION = { png = true, jpg = true, jpeg = true }
 
 local function is_picture(name)
-  return EXTENSION[plain.lower(name:match "%.([^.]+)$" or "")]
+  return EXTENSION[legible.lower(name:match "%.([^.]+)$" or "")]
 end
 
 -- Adds the pictures right in `path` to the list.
@@ -34,7 +34,7 @@ local function find_pictures(dir)
     end
   end
   if #classes == 0 then add_pictures(list, dir, names, nil) end
-  if #list == 0 then return plain.refused("%s: no PNG or JPEG pictures here, nor in its folders", dir) end
+  if #list == 0 then return legible.refused("%s: no PNG or JPEG pictures here, nor in its folders", dir) end
   return list, classes
 end
 
@@ -55,7 +55,7 @@ local function read_all(list, o)
       all = core.zeros({ #list, H, W, o.channels }, { dtype = "u8" })
     end
     if x:size(1) ~= H or x:size(2) ~= W then
-      return plain.refused("%s is %d x %d pixels, those before are %d x %d; give a size to make them one",
+      return legible.refused("%s is %d x %d pixels, those before are %d x %d; give a size to make them one",
         picture.path, x:size(2), x:size(1), W, H)
     end
     all:select(1, i):copy_(x)

@@ -1,7 +1,7 @@
 -- NumPy's files: .npy, one array, and .npz, a zip of them. Little-endian numbers in
 -- versions 1 to 3 of the format; arrays in Fortran's order come out as permuted windows.
 local core = require "diffusion.core"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local zip = require "diffusion.zip"
 
 local npy = {}
@@ -14,7 +14,7 @@ local KIND = {
 }
 
 local function fail(format, ...)
-  error({ message = plain.said("npy: " .. format, ...) }, 0)
+  error({ message = legible.said("npy: " .. format, ...) }, 0)
 end
 
 local function caught(work, ...)
@@ -85,7 +85,7 @@ local function read(file)
 end
 
 local function named(path, value, message)
-  if value == nil then return plain.refused("%s: %s", path, message) end
+  if value == nil then return legible.refused("%s: %s", path, message) end
   return value
 end
 
@@ -107,7 +107,7 @@ local function read_all(file)
     local part, why = zip.open(file, e)
     if not part then error({ message = why }, 0) end
     local x, trouble = caught(read, part)
-    if not x then error({ message = plain.said("entry '%s': %s", e.name, trouble) }, 0) end
+    if not x then error({ message = legible.said("entry '%s': %s", e.name, trouble) }, 0) end
     arrays[e.name:gsub("%.npy$", "")] = x
   end
   return arrays

@@ -3,7 +3,7 @@
 -- Read means: every name once, integers exact, nothing after the last brace, tensors that
 -- fill the data from end to end without a hole or an overlap.
 local core = require "diffusion.core"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local header = {}
 
@@ -18,7 +18,7 @@ header.bytes = {
 
 -- Raised and caught in here only: a table, so that no error of Lua's own is taken for one.
 local function fail(format, ...)
-  error({ message = plain.said("safetensors: " .. format, ...) }, 0)
+  error({ message = legible.said("safetensors: " .. format, ...) }, 0)
 end
 
 local function commas(n)

@@ -2,7 +2,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
 local divergence = require "diffusion.likelihood.step"
@@ -165,7 +165,7 @@ function Bound.__tostring(r)
   add("total", r.total, r.error)
   return table.concat(lines, "\n")
 end
-plain.speaks(Bound)
+legible.speaks(Bound)
 
 local function scaled(list, c)
   local out = {}

@@ -3,7 +3,7 @@
 local container = require "diffusion.container"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
 
 local model = {}
@@ -228,7 +228,7 @@ function Model:load(path)
   local tensors, message = container.read(path, "model")
   if not tensors then return nil, message end
   local trouble = model.mismatch(self:parameters(), tensors)
-  if trouble then return plain.refused("%s: %s", path, trouble) end
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   return self:load_state(tensors)
 end
 
@@ -300,7 +300,7 @@ function meta.__tostring(m)
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
-plain.speaks(meta)
+legible.speaks(meta)
 
 --- Packs every parameter under a root into one named vector and gives each its first value,
 --- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.

@@ -1,7 +1,7 @@
 --- The networks that come with the library, wired in C.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 
 local stock = {}
@@ -129,7 +129,7 @@ function stock.from_config(config)
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
       .. "model:load(path)"):format(tostring(config.name))
   end
-  return plain.refused("a network of kind '%s' isn't known here", tostring(config.kind))
+  return legible.refused("a network of kind '%s' isn't known here", tostring(config.kind))
 end
 
 return stock

@@ -13,7 +13,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local base = {}
 
@@ -34,7 +34,7 @@ function base.new(family, fields)
   fields._family = family
   return setmetatable(fields, Oracle)
 end
-plain.speaks(Oracle)
+legible.speaks(Oracle)
 
 -- ==== arguments ============================================================================
 

@@ -3,7 +3,7 @@
 -- numbers by gnuplot.format, and no file's name at all.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local gnuplot = {}
 
@@ -32,7 +32,7 @@ local function has_gnuplot()
 end
 
 --- string.format for what gnuplot reads.
-gnuplot.format = plain.format
+gnuplot.format = legible.format
 
 -- In single quotes gnuplot takes everything literally but the end of the line and the quote
 -- itself, which it takes doubled, but neither first nor twice. These are strings of their
@@ -48,7 +48,7 @@ end
 ---@param text any
 ---@return string
 function gnuplot.quoted(text)
-  local shown = plain.printable((plain.text(text):gsub("\r\n?", "\n")))
+  local shown = legible.printable((legible.text(text):gsub("\r\n?", "\n")))
   return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
@@ -60,7 +60,7 @@ local function has_display()
 end
 
 local function terminal(o)
-  local suffix = o.file and plain.lower(o.file):match "%.(%w+)$"
+  local suffix = o.file and legible.lower(o.file):match "%.(%w+)$"
   local size = ("size %d,%d"):format(o.width, o.height)
   if not o.file then
     if has_display() then return "set term qt persist" end
@@ -158,8 +158,8 @@ function gnuplot.run(lines, o)
   local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
   local has_window = kind:find "^set term qt" ~= nil
   local bytes, why = drawn(script, has_window)
-  if not bytes then return plain.refused("plot: %s isn't drawn: %s", o.file or "this", why) end
-  if o.file and bytes == "" then return plain.refused("plot: gnuplot drew nothing for %s", o.file) end
+  if not bytes then return legible.refused("plot: %s isn't drawn: %s", o.file or "this", why) end
+  if o.file and bytes == "" then return legible.refused("plot: gnuplot drew nothing for %s", o.file) end
   if o.file then return core.write_file(o.file, { bytes }) end
   if not has_window then io.stdout:write(bytes) end
   return true

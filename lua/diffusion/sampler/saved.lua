@@ -2,7 +2,7 @@
 local core = require "diffusion.core"
 local container = require "diffusion.container"
 local opts = require "diffusion.opts"
-local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 local noise = require "diffusion.sampler.noise"
 
 local saved = {}
@@ -97,7 +97,7 @@ local function trouble_of(run, facts, x)
   local own = core.in_c_locale(traits, run)
   for _, what in ipairs { "sampler", "options", "schedule", "predict", "noise", "shape" } do
     if facts[what] ~= own[what] then
-      return ("its %s is %s, this run's is %s"):format(what, plain.text(facts[what]), own[what])
+      return ("its %s is %s, this run's is %s"):format(what, legible.text(facts[what]), own[what])
     end
   end
   if not x or x:dtype() ~= core.real or opts.shape_text(x) ~= run.shape then
@@ -120,7 +120,7 @@ function saved.load(run, path)
   local tensors, facts = container.read(opts.path("run:load", path), "run")
   if not tensors then return nil, facts end
   local trouble = trouble_of(run, facts, tensors.x)
-  if trouble then return plain.refused("%s: %s", path, trouble) end
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
   rawset(run, "now", { x = core.unscope(tensors.x:clone()), i = facts.i, drawn = facts.draws,
                        history = unpacked(facts.history, tensors) })
