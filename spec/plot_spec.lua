@@ -2,6 +2,7 @@
 -- that the real one makes of it, where it is; and what can't be drawn, in sentences.
 local d = require "diffusion"
 local child = require "spec.support.child"
+local quoted = require "diffusion.plot.gnuplot".quoted
 
 local folder
 setup(function()
@@ -228,5 +229,117 @@ describe("several panels", function()
     assert.truthy(text:find("set multiplot layout 1,2 title 'both'\nset title 'a'", 1, true))
     text = told "d.plot.points({ { 'a', d.zeros(1, 2) } }, { title = 'it' })"
     assert.truthy(text:find("set title 'it'\n", 1, true))
+  end)
+end)
+
+describe("text in a plot", function()
+  -- The texts of an SVG, without its numbers.
+  local function texts(file)
+    local out = {}
+    local letters = { amp = "&", lt = "<", gt = ">" }
+    for text in assert(child.read(file)):gmatch "<text>(.-)</text>" do
+      if not text:find "^ ?%-?[%d.e-]+$" then out[#out + 1] = text:gsub("&(%l+);", letters) end
+    end
+    return out
+  end
+
+  local function has(list, text)
+    for _, t in ipairs(list) do if t == text then return true end end
+    error(("no %q among %s"):format(text, table.concat(list, " | ")))
+  end
+
+  it("is what it was, whatever bytes it has", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local svg, lines = folder .. "/bytes.svg", {}
+    for byte = 1, 255 do lines[byte] = ("<%s>"):format(string.char(byte)) end
+    assert(d.plot.lines({ { "'''a'' '", { 1, 2 } } }, { file = svg, title = table.concat(lines, ";") }))
+    local list = texts(svg)
+    has(list, "'''a'' '")
+    local whole = table.concat(list, "\n")
+    for byte = 1, 255 do
+      local c = string.char(byte)
+      local seen = byte >= 32 and byte < 127 and c or c == "\t" and " " or (c == "\n" or c == "\r") and "\n"
+        or ("\\x%02x"):format(byte)
+      assert.truthy(whole:find(("<%s>"):format(seen), 1, true), byte)
+    end
+  end)
+
+  it("is a string of gnuplot's, whatever stands side by side in it", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local parts = { "'", "'", "''", '"', "\n", "@GPVAL_TERM", "`touch p0`", "\\", "#", ";", ".", "a", " ", "{", "$d1",
+                    "%", "\\n", "!", ",", "é", "EOD", "\\047" }
+    local asked, wanted, draw = { ("set print '%s/printed'"):format(folder) }, {}, 1
+    for i = 1, 2000 do
+      local text = {}
+      for k = 1, i % 8 do
+        draw = draw * 16807 % 2147483647
+        text[k] = parts[draw % #parts + 1]
+      end
+      wanted[i] = table.concat(text) .. "|\n"
+      asked[i + 1] = ("print %s.'|'"):format(quoted(table.concat(text)))
+    end
+    child.write(folder .. "/quoted", table.concat(asked, "\n") .. "\n")
+    assert(os.execute(("cd %s && gnuplot quoted"):format(child.quote(folder))))
+    assert.equal(table.concat(wanted), child.read(folder .. "/printed"))
+    assert.is_nil(child.read(folder .. "/p0"))
+  end)
+
+  local lua = [=[
+local d = require "diffusion"
+local evil = "it's\n!touch p1\nsystem('touch p2')\n'\nset print 'p3'\n`touch p4`\n@GPVAL_TERM \\\nEOD\n"
+  .. '"; system("touch p5")' .. "\r\nGröße_{^x}"
+local rows, x = { { 10, 0.1, nil, 20 }, { 20, 0.025, 2, 40 } }, d.tensor { { 1, 2 }, { 3, 4 } }
+local function o(name) return { file = name .. ".svg", title = evil, width = 2000, height = 2000 } end
+local function labelled(name)
+  local all = o(name)
+  all.xlabel, all.ylabel = evil, evil
+  return all
+end
+assert(d.plot.lines({ { evil, { 1, 2 } }, { evil, { 2, 1 } } }, labelled "lines"))
+assert(d.plot.points({ { evil, x }, { evil, x } }, o "points"))
+assert(d.plot.order({ { evil, rows } }, labelled "order"))
+assert(d.plot.trajectories({ { evil, { x, x + 1 } }, { evil, { x, x + 2 } } }, labelled "trajectories"))
+local model = d.mlp { hidden = 4, depth = 1 }
+local schedule = d.schedule.from_beta({ 0.1, 0.2, 0.3 }, { name = evil })
+assert(model:save("m.safetensors", { process = d.process { schedule = schedule } }))
+local _, process = assert(d.load_model "m.safetensors")
+assert(process.schedule.name == evil)
+assert(d.plot.schedules({ process.schedule }, o "schedules"))
+for _, name in ipairs { "|touch p6;.png", "a'b.png", "!touch p7\n.png", "~x.png", "$(touch p8).PNG", "-o.svg" } do
+  assert(d.plot.points({ { "a", x } }, { file = name }))
+  assert(io.open(name, "rb"):read "a":find(name:lower():find "png$" and "^\137PNG" or "^<%?xml"))
+end
+assert(d.plot.points({ { evil, x }, { evil, x } }, { title = evil .. "\27[31m" }))
+]=]
+
+  it("runs no command, and keeps its lines", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local inside = folder .. "/evil"
+    os.execute("mkdir " .. inside)
+    child.write(inside .. "/evil.lua", lua)
+    local out, code = child.run(inside .. "/evil.lua", { folder = inside, env = "DISPLAY= WAYLAND_DISPLAY= " })
+    assert(code == 0, out)
+    assert.is_nil(out:find "\27")
+    assert.truthy(out:find("Größe_{^x}", 1, true) and out:find([[\x1b[31m]], 1, true), out)
+    for k = 1, 8 do assert.is_nil(child.read(("%s/p%d"):format(inside, k)), k) end
+    for _, name in ipairs { "lines", "points", "order", "trajectories", "schedules" } do
+      local list = texts(("%s/%s.svg"):format(inside, name))
+      local lines = [[it's;!touch p1;system('touch p2');';set print 'p3';`touch p4`;@GPVAL_TERM \;EOD;Größe_{^x}]]
+      for line in lines:gmatch "[^;]+" do has(list, line) end
+      has(list, '"; system("touch p5")')
+    end
+    assert.is_nil(io.popen(("ls %s | grep part"):format(child.quote(inside))):read "l")
+  end)
+end)
+
+describe("columns of a plot", function()
+  it("are of one length", function()
+    fails("series 1 has 3 y but 2 x", d.plot.lines, { { "a", { 1, 2, 3 }, { 1, 2 } } })
+    fails("series 2 has 2 y but 3 x", d.plot.lines, { { "a", { 1 } }, { "b", d.zeros(2), d.zeros(3) } })
+    fails("series 1 has 0 y but 1 x", d.plot.lines, { { "a", {}, { 1 } } })
+    fails("series 1 has no numbers", d.plot.lines, { { "a", d.zeros(0) } })
+    fails("series 1 must be {name, numbers}", d.plot.lines, { { "a", { 1, 2, nil, 4 } } })
+    local text = told "d.plot.lines { { 'a', d.tensor { 1, 2, 3 }, { 0.5, 1e-9, 2 } } }"
+    assert.same({ { 0.5, 1 }, { 1e-9, 2 }, { 2, 3 } }, block(text, "d1"))
   end)
 end)

@@ -1,26 +1,38 @@
 /* The last failure of each thread. A sentence is built in place and never allocated, so
-** that running out of memory can be told too. */
+** that running out of memory can be told too. It may hold names out of files: what it shows
+** of them is printable, and its numbers are those of no locale. */
 #include "base/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/locale.h"
+#include "base/printable.h"
+
 #define TEXT_MAX 1024
 
 static _Thread_local df_code last_code;
-static _Thread_local char last_text[TEXT_MAX];
+static _Thread_local char last_text[DF_PRINTABLE_ROOM(TEXT_MAX)];
 
 /* What printf shows of a NaN's sign says nothing to anybody. */
 static void drop_signs(char *text) {
   for (char *at = text; (at = strstr(at, "-nan"));) memmove(at, at + 1, strlen(at));
 }
 
+/* Cut at TEXT_MAX. */
+static void formatted(char *text, const char *format, va_list arguments) {
+  df_locale l;
+  bool own = df_locale_enter(&l);
+  if (vsnprintf(text, TEXT_MAX, format, arguments) < 0) *text = 0;
+  if (own) df_locale_leave(&l);
+  drop_signs(text);
+}
+
 static void record(df_code code, const char *format, va_list arguments) {
   char text[TEXT_MAX]; /* the arguments may point into last_text */
-  vsnprintf(text, sizeof text, format, arguments);
-  drop_signs(text);
-  memcpy(last_text, text, sizeof text);
+  formatted(text, format, arguments);
+  df_printable(last_text, text, strlen(text), true);
   last_code = code;
 }
 
@@ -48,9 +60,10 @@ void df_error_prefix(const char *format, ...) {
   char text[TEXT_MAX];
   va_list arguments;
   va_start(arguments, format);
-  int used = vsnprintf(text, sizeof text, format, arguments);
+  formatted(text, format, arguments);
   va_end(arguments);
-  if (used < 0 || used >= TEXT_MAX) return;
-  snprintf(text + used, sizeof text - (size_t)used, "%s", last_text);
-  memcpy(last_text, text, sizeof text);
+  size_t used = strlen(text);
+  int left = (int)(sizeof text - used) - 1;
+  snprintf(text + used, sizeof text - used, "%.*s", left, last_text);
+  df_printable(last_text, text, strlen(text), true);
 }

@@ -94,9 +94,11 @@ unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or
 df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
 bool dfl_flag(lua_State *L, int arg);        /* absent: false */
 const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
-/* A value in a few words, for messages: a number or string itself, else what it is. May
-** push. */
+/* A value in a few words, for messages: a number or string itself, printable, else what it
+** is. May push. */
 const char *dfl_briefly(lua_State *L, int index);
+/* Which of the words (NULL-ended) stands at arg, from 0; absent: `otherwise`. */
+int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words);
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
 
 /* Fields of an options table at arg (absent table: all defaults). */
@@ -105,6 +107,11 @@ double dfl_field_number(lua_State *L, int arg, const char *name, double otherwis
 bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 /* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
+
+/* ==== ltext.c ======================================================================= */
+
+/* Pushes what tostring says of a value; no byte of it steers a terminal (base/printable.h). */
+const char *dfl_printable(lua_State *L, int index, bool lines);
 
 /* ==== lio.c ========================================================================= */
 
@@ -118,6 +125,7 @@ int dfl_newindex(lua_State *L);
 /* The userdata of a record that is still there; false (nothing pushed): there is none. */
 bool dfl_push_record(lua_State *L, const df_record *record);
 
+void dfl_open_text(lua_State *L);
 void dfl_open_tensor(lua_State *L);
 void dfl_open_make(lua_State *L);
 void dfl_open_mix(lua_State *L);
@@ -136,6 +144,7 @@ void dfl_open_data(lua_State *L);
 void dfl_open_layer(lua_State *L);
 void dfl_open_model(lua_State *L);
 void dfl_open_optim(lua_State *L);
+void dfl_open_interrupt(lua_State *L);
 void dfl_open_runtime(lua_State *L);
 void dfl_open_schedule(lua_State *L);
 void dfl_open_process(lua_State *L);

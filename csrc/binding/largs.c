@@ -10,7 +10,7 @@ const char *dfl_briefly(lua_State *L, int index) {
       && lua_tonumber(L, index) != lua_tonumber(L, index))
     return "nan";
   bool itself = lua_isstring(L, index) || lua_isboolean(L, index) || lua_isnil(L, index);
-  return itself ? luaL_tolstring(L, index, NULL)
+  return itself ? dfl_printable(L, index, false)
                 : lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }
 
@@ -107,16 +107,23 @@ const char *dfl_path(lua_State *L, int arg) {
   return path;
 }
 
+int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words) {
+  const char *word = luaL_optstring(L, arg, otherwise);
+  for (int i = 0; words[i]; i++)
+    if (strcmp(words[i], word) == 0) return i;
+  return luaL_argerror(
+      L, arg, lua_pushfstring(L, "invalid option '%s'", dfl_printable(L, arg, false)));
+}
+
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
   df_dtype dtype = otherwise;
   if (lua_isnoneornil(L, arg)) return dtype;
-  const char *name = luaL_checkstring(L, arg);
-  if (!df_dtype_find(name, &dtype))
+  if (!df_dtype_find(luaL_checkstring(L, arg), &dtype))
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no type '%s'; there are f32, f64, f16, "
                                   "bf16, u8, i64",
-                                  name));
+                                  dfl_printable(L, arg, false)));
   return dtype;
 }
 
@@ -203,7 +210,7 @@ void dfl_fields(lua_State *L, int arg, const char *const *names) {
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING && known(lua_tostring(L, -2), names)) continue;
     luaL_Buffer b;
-    const char *bad = luaL_tolstring(L, -2, NULL), *near = nearest(bad, names);
+    const char *bad = dfl_printable(L, -2, false), *near = nearest(bad, names);
     luaL_buffinit(L, &b);
     for (int i = 0; names[i]; i++) {
       if (i) luaL_addstring(&b, ", ");

@@ -180,6 +180,7 @@ EXPORT int luaopen_here(lua_State *L) {
   if (df_kernels_choose(NULL) != DF_OK || df_threads_choose() != DF_OK) dfl_raise(L);
   make_context(L);
   make_core(L);
+  dfl_open_text(L);
   dfl_open_tensor(L);
   dfl_open_make(L);
   dfl_open_mix(L);
@@ -194,6 +195,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_layer(L);
   dfl_open_model(L);
   dfl_open_optim(L);
+  dfl_open_interrupt(L);
   dfl_open_runtime(L);
   dfl_open_schedule(L);
   dfl_open_process(L);

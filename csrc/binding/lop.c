@@ -126,7 +126,7 @@ static df_tensor *run_avg_pool(lua_State *L, df_tape *tape) {
 
 static bool per_sample(lua_State *L, int arg) {
   static const char *const over[] = { "mean", "sample", NULL };
-  return luaL_checkoption(L, arg, "mean", over) == 1;
+  return dfl_option(L, arg, "mean", over) == 1;
 }
 
 /*** d.mse

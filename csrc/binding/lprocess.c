@@ -299,11 +299,13 @@ static int l_posterior_log_variance(lua_State *L) {
     df_posterior q = df_posterior_between(v->t[i], v->s[i]);
     if (v->at[i] == 1 && schedule->T > 1)
       q = df_posterior_between(schedule->level[2], schedule->level[1]);
-    if (q.variance == 0)
-      return luaL_error(L,
-                        "posterior_log_variance: the variance of q(x_0 | x_t, x_0) is 0, "
-                        "and only t = 1 has a substitute, not t = %f",
-                        v->at[i]);
+    if (q.variance == 0) {
+      df_fail(DF_MISUSE,
+              "posterior_log_variance: the variance of q(x_0 | x_t, x_0) is 0, and only "
+              "t = 1 has a substitute, not t = %.10g",
+              v->at[i]);
+      return dfl_raise(L);
+    }
     y[i] = log(q.variance);
   }
   run_column(L, v, 5);
@@ -357,7 +359,7 @@ static df_target target_of(lua_State *L, int arg) {
   df_target target;
   if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
     luaL_error(L, "convert: from and to must be eps, x0, v, score, flow or edm, got %s",
-               luaL_tolstring(L, arg, NULL));
+               dfl_printable(L, arg, false));
   return target;
 }
 

@@ -275,7 +275,7 @@ static int l_generator(lua_State *L) {
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) lua_pushnil(L);
   else lua_getfield(L, 1, "kind");
-  int kind = luaL_checkoption(L, 2, "philox", kinds);
+  int kind = dfl_option(L, 2, "philox", kinds);
   generator *g = lua_newuserdatauv(L, sizeof *g, 0);
   memset(g, 0, sizeof *g);
   g->torch = (uint32_t)kind, g->seed = (uint64_t)seed;

@@ -40,8 +40,9 @@ static int l_precision(lua_State *L) {
     int i = 0;
     while (names[i] && strcmp(wanted, names[i]) != 0) i++;
     if (!names[i])
-      luaL_argerror(
-          L, 1, lua_pushfstring(L, "no '%s'; there are highest, high, medium", wanted));
+      luaL_argerror(L, 1,
+                    lua_pushfstring(L, "no '%s'; there are highest, high, medium",
+                                    dfl_printable(L, 1, false)));
     df_tape_set_precision(tape, (df_precision)i);
   }
   lua_pushstring(L, names[df_tape_precision(tape)]);

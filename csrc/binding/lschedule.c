@@ -1,8 +1,6 @@
 /* Schedules as Lua sees them: a box whose methods answer in double for a number t and in a
 ** tensor for many. A schedule's own function of real t is Lua's, and called from here. */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "binding/lprocess.h"
@@ -42,14 +40,21 @@ static df_level own_level(lua_State *L, const box *b, double t) {
     lua_pop(L, 2);
     return level;
   }
-  if (!lua_isnumber(L, -1))
-    luaL_error(L, "the schedule's function gave no number at t = %f", t);
+  if (!lua_isnumber(L, -1)) {
+    df_fail(DF_MISUSE, "the schedule's function gave no number at t = %.10g", t);
+    dfl_raise(L);
+  }
   if (df_source_level(b->source, lua_tonumber(L, -1), &level)) {
     df_error_prefix("the schedule's function at t = %.10g: ", t);
     dfl_raise(L);
   }
   lua_pop(L, 1);
   return level;
+}
+
+/* Raises the core's sentence, which it has just said, of an argument. */
+static void refuse(lua_State *L, int arg, df_code code) {
+  if (code) luaL_argerror(L, arg, df_error_text());
 }
 
 static df_level level_at(lua_State *L, int arg, double t) {
@@ -60,31 +65,25 @@ static df_level level_at(lua_State *L, int arg, double t) {
       return own_level(L, b, t);
     lua_pop(L, 1);
   }
-  if (df_schedule_level(b->schedule, t, &level)) luaL_argerror(L, arg, df_error_text());
+  refuse(L, arg, df_schedule_level(b->schedule, t, &level));
   return level;
-}
-
-static void refuse(lua_State *L, int arg, const char *format, ...) {
-  char text[200];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  df_fail(DF_MISUSE, "%s", text);
-  luaL_argerror(L, arg, df_error_text());
 }
 
 static void check_t(lua_State *L, int arg, double t, double least) {
   const box *b = lua_touserdata(L, DFL_SCHEDULE);
   if (t > 0 && t < 1) return; /* real: its own function may know it */
   if (!(t >= least && t <= (double)b->schedule->T))
-    refuse(L, arg, "t must be in %g..%td, got %.10g", least, b->schedule->T, t);
+    refuse(
+        L, arg,
+        df_fail(DF_MISUSE, "t must be in %g..%td, got %.10g", least, b->schedule->T, t));
 }
 
 static void check_s(lua_State *L, int arg, double s, double t) {
   if (!(s >= 0 && s < t))
-    refuse(L, arg, "s must be in 0..t and below t = %.10g (later time first), got %.10g",
-           t, s);
+    refuse(L, arg,
+           df_fail(DF_MISUSE,
+                   "s must be in 0..t and below t = %.10g (later time first), got %.10g",
+                   t, s));
 }
 
 /* Numbers of an argument; dfl_doubles leaves their memory on the stack. */
@@ -117,7 +116,7 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   const double *t = numbers(L, t_arg, &n_t), *s = given ? numbers(L, s_arg, &n_s) : NULL;
   df_int n = df_max(n_t, n_s);
   if ((n_t != n && n_t != 1) || (n_s != n && n_s != 1))
-    refuse(L, s_arg, "s has %td values, t has %td", n_s, n_t);
+    refuse(L, s_arg, df_fail(DF_MISUSE, "s has %td values, t has %td", n_s, n_t));
   dfl_levels *out = new_levels(L, n, number);
   for (df_int i = 0; i < n; i++) {
     double ti = t[n_t == 1 ? 0 : i];

@@ -31,7 +31,7 @@ static record_box *check_record(lua_State *L, int arg) {
 /* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
 static int l_open(lua_State *L) {
   static const char *const kinds[] = { "leaves", "inputs", "off", NULL };
-  int kind = luaL_checkoption(L, 1, "leaves", kinds);
+  int kind = dfl_option(L, 1, "leaves", kinds);
   df_tape *tape = dfl_tape(L);
   record_box *b = lua_newuserdatauv(L, sizeof *b, 1);
   *b = (record_box){ NULL, false };

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/locale.h"
+
 /* ==== making ======================================================================= */
 
 df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o) {
@@ -147,7 +149,10 @@ void df_layer_text(const df_layer *layer, char *text, size_t size) {
   if (!layer->kind->describe || used < 0 || (size_t)used + 2 >= size) return;
   text += used, size -= (size_t)used;
   *text = '(';
+  df_locale l;
+  bool own = df_locale_enter(&l);
   layer->kind->describe(layer, text + 1, size - 2);
+  if (own) df_locale_leave(&l);
   size_t inner = strlen(text);
   text[inner] = ')', text[inner + 1] = '\0';
 }

@@ -1,5 +1,6 @@
 --- The arrays of a file by name: tensors, and beside them those of types that no tensor has, which are
 --- listed and refused only when they are asked for.
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 local arrays = {}
@@ -13,7 +14,7 @@ Unread.__methods = Unread
 local facts = setmetatable({}, { __mode = "k" })
 
 local function sentence(own)
-  return ("'%s' is of type %s [%s], %s"):format(own.name, own.dtype, table.concat(own.shape, ","),
+  return legible.said("'%s' is of type %s [%s], %s", own.name, own.dtype, table.concat(own.shape, ","),
     own.why or "which no tensor has")
 end
 

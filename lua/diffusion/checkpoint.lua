@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local process_from_config = require("diffusion.process").process_from_config
 
 local checkpoint = {}
@@ -13,9 +14,9 @@ local checkpoint = {}
 
 -- The network that a file describes, with the file's values.
 local function build(path, config, tensors)
-  if type(config) ~= "table" then return nil, ("%s: no network is described inside"):format(path) end
+  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
   local m, message = opts.try(stock.from_config, config, tensors)
-  if not m then return nil, ("%s: %s"):format(path, message) end
+  if not m then return legible.refused("%s: %s", path, message) end
   return m:load_state(tensors)
 end
 
@@ -50,7 +51,7 @@ function checkpoint.load_model(path, options)
   local p, why
   if facts.process then
     p, why = process_from_config(facts.process)
-    if not p then return nil, ("%s: its process: %s"):format(path, why) end
+    if not p then return legible.refused("%s: its process: %s", path, why) end
   end
   local m, message = build(path, facts.model, tensors)
   if not m then return nil, message end
@@ -92,6 +93,7 @@ function Checkpoint:__tostring()
   end
   return ("checkpoint %s of %s"):format(self.path, table.concat(parts, ", "))
 end
+legible.speaks(Checkpoint)
 
 local rules = {
   path = { "path", required = true },
@@ -198,7 +200,7 @@ local function exists(path)
   local f <close>, message, code = io.open(path, "rb")
   if f then return true end
   if code == 2 then return false end -- ENOENT
-  return nil, message
+  return legible.refused("%s", message)
 end
 
 --- Goes on from the file, if there is one.
@@ -215,7 +217,7 @@ function Checkpoint:load()
     local ok, message = self.batches:load_state(facts.batches)
     if not ok then trouble = message end
   end
-  if trouble then return nil, ("%s: %s"):format(self.path, trouble) end
+  if trouble then return legible.refused("%s: %s", self.path, trouble) end
   self.model:load_state(take(tensors, "model"))
   for i, one in ipairs(averages_of(self)) do
     one.ema:load_state(take(tensors, one.prefix))

@@ -28,41 +28,10 @@ local function run(path, ...)
   if not ok then fail(fault) end
 end
 
--- Reads lines until they are a chunk; nil and a message for what can't be one, nil at the end.
-local function read_chunk()
-  local text, prompt, fault = "", "> ", nil
-  repeat
-    io.write(prompt)
-    local line = io.read()
-    if not line then return nil, fault end
-    text, prompt = text .. line .. "\n", ">> "
-    local chunk = load("return " .. text, "=stdin")
-    if chunk then return chunk end
-    chunk, fault = load(text, "=stdin")
-    if chunk then return chunk end
-  until not fault:find("<eof>", 1, true)
-  return nil, fault
-end
-
-local function answer(_, ...)
-  if select("#", ...) > 0 then print(...) end
-end
-
-local function prompt(d)
-  _G.d = d
-  print(d)
-  while true do
-    local chunk, message = read_chunk()
-    if chunk then answer(xpcall(chunk, trace))
-    elseif message then print(message)
-    else return print() end
-  end
-end
-
 local word = arg[1]
 if word == "--help" then print(usage)
 elseif word == "--version" then print(require "diffusion"._VERSION)
 elseif word == "--info" then print(require "diffusion".info())
 elseif word and word:find "^%-" then fail("unknown option " .. word .. "\n" .. usage)
 elseif word then run(table.unpack(arg))
-else prompt(require "diffusion") end
+else require "diffusion".prompt() end

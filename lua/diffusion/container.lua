@@ -4,6 +4,7 @@ local arrays = require "diffusion.arrays"
 local files = require "diffusion.files"
 local json = require "diffusion.json"
 local plain = require "diffusion.plain"
+local legible = require "diffusion.legible"
 
 local container = {}
 
@@ -37,22 +38,22 @@ function container.read(path, kind, options)
   local tensors, metadata = files.load(path, options)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
-    return nil, ("%s: not a file of this library; d.load reads any safetensors file"):format(path)
+    return legible.refused("%s: not a file of this library; d.load reads any safetensors file", path)
   end
   local version = math.tointeger(tonumber(metadata.version))
   if not version or version > VERSION then
-    return nil, ("%s: format version %s; this library reads up to %d, a newer one is needed"):format(
+    return legible.refused("%s: format version %s; this library reads up to %d, a newer one is needed",
       path, tostring(metadata.version), VERSION)
   end
   if metadata.kind ~= kind then
-    return nil, ("%s: a %s, not a %s; %s"):format(path, tostring(metadata.kind), kind,
+    return legible.refused("%s: a %s, not a %s; %s", path, tostring(metadata.kind), kind,
       READER[metadata.kind] or "nothing here reads it")
   end
   local unread = arrays.trouble(tensors)
-  if unread then return nil, ("%s: %s"):format(path, unread) end
+  if unread then return legible.refused("%s: %s", path, unread) end
   local facts, message = json.decode(metadata.facts or "")
   if type(facts) == "table" then facts, message = plain.unpack(facts, tensors) end
-  if type(facts) ~= "table" then return nil, ("%s: %s"):format(path, message or "no description inside") end
+  if type(facts) ~= "table" then return legible.refused("%s: %s", path, message or "no description inside") end
   return tensors, facts
 end
 

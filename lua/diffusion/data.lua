@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
 local npy = require "diffusion.data.npy"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
 local toy = require "diffusion.data.toy"
 
@@ -18,13 +19,13 @@ local function open_idx(path)
   local file, message = core.map(path)
   if not file then return nil, message end
   local sizes, why = file:idx_sizes()
-  if not sizes then return nil, ("%s: %s"):format(path, why) end
+  if not sizes then return legible.refused("%s: %s", path, why) end
   return { file = file, sizes = sizes, path = path }
 end
 
 local function read_idx(idx)
   local x, why = idx.file:idx()
-  if not x then return nil, ("%s: %s"):format(idx.path, why) end
+  if not x then return legible.refused("%s: %s", idx.path, why) end
   return x
 end
 
@@ -33,20 +34,20 @@ local function open_images(path)
   if not idx then return nil, message end
   if #idx.sizes == 3 then idx.sizes[4] = 1 end -- the channel
   if #idx.sizes == 4 then return idx end
-  return nil, ("%s: images of 3 or 4 dimensions expected, got [%s]"):format(path, table.concat(idx.sizes, ","))
+  return legible.refused("%s: images of 3 or 4 dimensions expected, got [%s]", path, table.concat(idx.sizes, ","))
 end
 
 local function open_labels(path, n)
   local idx, message = open_idx(path)
   if not idx then return nil, message end
   if #idx.sizes == 1 and idx.sizes[1] == n then return idx end
-  return nil, ("%s: labels [%s] for %d images"):format(path, table.concat(idx.sizes, ","), n)
+  return legible.refused("%s: labels [%s] for %d images", path, table.concat(idx.sizes, ","), n)
 end
 
 -- Labels from 0 as classes from 1.
 local function as_classes(x, path, names)
   if names and x:numel() > 0 and x:max():item() >= #names then
-    return nil, ("%s: label %d, not in 0..%d"):format(path, x:max():item(), #names - 1)
+    return legible.refused("%s: label %d, not in 0..%d", path, x:max():item(), #names - 1)
   end
   return (x + 1):to "i64"
 end
@@ -119,9 +120,9 @@ function data.fashion_mnist(dir, options)
   local images = find_file(dirs, stem .. "-images-idx3-ubyte")
   local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
   if not (images and labels) then
-    return nil, ("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
-      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
-      ):format(stem, stem, table.concat(dirs, ", "))
+    return legible.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
+      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA",
+      stem, stem, table.concat(dirs, ", "))
   end
   return idx_set("fashion_mnist", images, labels, FASHION)
 end
@@ -146,7 +147,7 @@ local function read_cifar(path)
   if not file then return nil, message end
   local n = file:size() // RECORD
   if n == 0 or n * RECORD ~= file:size() then
-    return nil, ("%s: %d bytes, not a number of records of %d"):format(path, file:size(), RECORD)
+    return legible.refused("%s: %d bytes, not a number of records of %d", path, file:size(), RECORD)
   end
   local records = file:tensor("u8", { n, RECORD }, 0)
   local planes = records:narrow(2, 2, RECORD - 1):contiguous():reshape(n, 3, 32, 32)
@@ -226,12 +227,12 @@ function data.npy(path, options)
   local parts, trouble = opts.try(parts_of, found) -- one that no tensor holds is an error
   if not parts then return nil, trouble end
   local x, class, labels = parts.x, parts.class, parts.labels
-  if not x then return nil, unnamed(path, found) end
+  if not x then return legible.refused("%s", unnamed(path, found)) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
   local made, why = opts.try(function()
     return set.new { x = x, class = class or labels and core.whole("label", labels) + 1, name = path }
   end)
-  if not made then return nil, ("%s: %s"):format(path, why) end
+  if not made then return legible.refused("%s: %s", path, why) end
   return made
 end
 

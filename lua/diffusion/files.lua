@@ -3,6 +3,7 @@ local arrays = require "diffusion.arrays"
 local core = require "diffusion.core"
 local header = require "diffusion.hub.header"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 local files = {}
 
@@ -95,7 +96,7 @@ function files.load(path, options)
   local file, message = core.map(opts.path("load", path), o.copy)
   if not file then return nil, message end
   local list, metadata = header.read(file)
-  if not list then return nil, ("%s: %s"):format(path, metadata) end
+  if not list then return legible.refused("%s: %s", path, metadata) end
   local all = {}
   for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
   return arrays.named(path, all), metadata

@@ -2,6 +2,7 @@
 --- reference.lua, made from those comments, and are loaded at the first question.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local reference = require "diffusion.reference"
 
 local help = {}
@@ -20,7 +21,7 @@ local areas = {
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp help" },
+  { "runtime", "info threads precision memory memory_limit profile pp help prompt" },
 }
 
 --- The areas of the overview: a list of { title, names in one string }.
@@ -129,9 +130,9 @@ local function meant(word)
   word = word:gsub("%(%)$", "")
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
-  local out = {}
-  for _, name in ipairs(sorted(reference)) do
-    if name:match "([%w_]+)$" == word:match "([%w_]+)$" then out[#out + 1] = name end
+  local out, last = {}, word:match "([%w_]+)$"
+  for _, name in ipairs(last and sorted(reference) or {}) do
+    if name:match "([%w_]+)$" == last then out[#out + 1] = name end
   end
   return out
 end
@@ -149,7 +150,7 @@ local function text_of_word(word)
   local names = meant(word)
   if #names == 0 then
     local near = opts.nearest(word, last_parts())
-    return ("nothing is called '%s'%s"):format(word, near and ("; did you mean '%s'?"):format(near)
+    return ("nothing is called '%s'%s"):format(legible.line(word), near and ("; did you mean '%s'?"):format(near)
       or "; d.help() lists what there is")
   end
   local texts = {}
@@ -168,7 +169,7 @@ function help.text(what)
   local kind = opts.kind(what)
   if rawequal(what, package.loaded["diffusion"]) then return overview() end
   if reference[kind] then return entry_text(kind) end
-  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(kind)
+  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(kind))
 end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the

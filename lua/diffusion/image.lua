@@ -4,6 +4,7 @@ local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
+local legible = require "diffusion.legible"
 local terminal = require "diffusion.terminal"
 
 local image = {}
@@ -27,7 +28,7 @@ local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local value, why = work(file)
-  if value == nil then return nil, ("%s: %s"):format(path, why) end
+  if value == nil then return legible.refused("%s: %s", path, why) end
   return value
 end
 
@@ -85,7 +86,26 @@ local function text_chunks(file)
   return text
 end
 
---- What a picture file says of itself, without decoding it.
+local function sorted(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+local Info = {}
+
+function Info.__tostring(info)
+  local lines = { ("%s %d x %d, %d channels"):format(info.format, info.width, info.height, info.channels) }
+  for _, key in ipairs(sorted(info.text)) do
+    lines[#lines + 1] = ("  %s: %s"):format(legible.line(key), legible.line(info.text[key]))
+  end
+  return table.concat(lines, "\n")
+end
+legible.speaks(Info)
+
+--- What a picture file says of itself, without decoding it. Its text is as the file has it, to the
+--- byte; print and d.pp show what could steer a terminal as escapes.
 ---@param path string
 ---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8,
 ---where EXIF has the picture turned: height and width are of the upright one; nil with a message
@@ -98,20 +118,19 @@ function image.info(path)
     local text, message = {}, nil
     if format == "png" then text, message = text_chunks(file) end
     if not text then return nil, message end
-    return { height = height, width = width, channels = channels, format = format, text = text,
+    local info = { height = height, width = width, channels = channels, format = format, text = text,
       orientation = orientation ~= 1 and orientation or nil }
+    return setmetatable(info, Info)
   end)
 end
 
 -- PNG's tEXt: a keyword of 1 to 79 letters, a zero byte, the text.
 local function text_parts(text)
-  local keys, parts = {}, {}
-  for key in pairs(text) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for i, key in ipairs(keys) do
+  local parts = {}
+  for i, key in ipairs(sorted(text)) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", tostring(key))
+      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", legible.line(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" then
       opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))
@@ -127,7 +146,7 @@ local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, ti
 
 local function check_path(name, path)
   opts.path(name, path)
-  if OTHER[(path:match "%.(%a+)$" or ""):lower()] then
+  if OTHER[legible.lower(path:match "%.([^./]+)$" or "")] then
     opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
   end
 end
@@ -151,7 +170,7 @@ function image.save(path, x, options)
   if x:dim() == 4 then x = x:select(1, 1) end
   if x:numel() == 0 then opts.fail("save: no pixels in %s", opts.shape_text(x)) end
   local png = core.png_write(picture.bytes("save", x))
-  local parts = { png:sub(1, HEAD), table.unpack(text_parts(o.text or {})) }
+  local parts = { png:sub(1, HEAD), table.unpack(core.in_c_locale(text_parts, o.text or {})) }
   parts[#parts + 1] = png:sub(HEAD + 1)
   return core.write_file(path, parts)
 end
@@ -223,7 +242,7 @@ local function thousandths(delay, n)
   for i = 1, n do
     local seconds = listed and delay[i] or delay
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 65) then
-      opts.fail("animate: a delay is 0 to 65 seconds, got %s", tostring(seconds))
+      opts.fail("animate: a delay is 0 to 65 seconds, got %s", opts.shown(seconds))
     end
     out[i] = math.floor(1000 * seconds + 0.5)
   end
@@ -273,7 +292,7 @@ function image.draw(x, options)
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
   local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)
-  return o.label and tostring(o.label) .. "\n" .. text or text
+  return o.label and legible.printable(o.label) .. "\n" .. text or text
 end
 
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as

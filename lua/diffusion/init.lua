@@ -33,6 +33,7 @@ local home = {
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
   profile = "runtime", save = "files", load = "files", help = "help",
+  prompt = "prompt",
 }
 
 -- Names that are a file's whole table.
@@ -47,10 +48,13 @@ local function load(name)
   return home[name] and part(home[name])[name]
 end
 
+-- Lua itself reads 0.5 by the locale's decimal point.
+local function loaded(name) return core.in_c_locale(load, name) end
+
 setmetatable(d, {
   __tostring = function() return d._VERSION .. "; d.help() lists what there is" end,
   __index = function(t, name)
-    local value = load(name)
+    local value = loaded(name)
     rawset(t, name, value)
     return value
   end,
@@ -64,6 +68,7 @@ setmetatable(d, {
 
 local tensor_meta = debug.getmetatable(core.zeros(1))
 function tensor_meta.__tostring(x) return require("diffusion.print").tensor_text(x) end
+part "legible".speaks(tensor_meta)
 function tensor_meta.__concat(a, b) return tostring(a) .. tostring(b) end
 
 return d

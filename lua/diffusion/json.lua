@@ -1,5 +1,6 @@
 -- JSON, the one door to dkjson: configs and metadata, in and out. Python's bare Infinity
 -- and NaN are taken and written; nesting is capped; doubles keep every bit.
+local core = require "diffusion.core"
 local dkjson = require "dkjson"
 
 local json = {
@@ -53,12 +54,7 @@ local function restore_nan(value, nan)
   return value
 end
 
---- Reads one JSON value. Integers stay integers; null is json.null; what follows the value
---- is an error.
----@param text string
----@return any value nil with a message where the text isn't JSON
----@return string|nil message
-function json.decode(text)
+local function decode(text)
   local nan = nan_mark(text)
   local ready, why = prepare(text, nan)
   if not ready then return nil, "json: " .. why end
@@ -70,6 +66,13 @@ function json.decode(text)
   if ready ~= text then value = restore_nan(value, nan) end
   return value
 end
+
+--- Reads one JSON value. Integers stay integers; null is json.null; what follows the value
+--- is an error.
+---@param text string
+---@return any value nil with a message where the text isn't JSON
+---@return string|nil message
+function json.decode(text) return core.in_c_locale(decode, text) end
 
 local function number_text(x)
   if math.type(x) == "integer" then return ("%d"):format(x) end
@@ -144,7 +147,7 @@ end
 ---@param pretty boolean|nil on lines of their own, indented by two
 ---@return string
 function json.encode(value, pretty)
-  return encode(value, 0, pretty)
+  return core.in_c_locale(encode, value, 0, pretty)
 end
 
 return json

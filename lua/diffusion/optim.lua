@@ -1,6 +1,7 @@
 --- Optimising: AdamW with clip, and the averages that move along, in one pass.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
 local model = require "diffusion.nn.model"
 
@@ -125,6 +126,7 @@ function adamw_meta.__tostring(opt)
   local own = optimisers[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
 end
+legible.speaks(adamw_meta)
 
 local group_rules = {
   pattern = { "string", required = true },

@@ -1,6 +1,8 @@
 -- The one validator of option tables: types, ranges, defaults, and unknown names answered
 -- with the nearest known one. Its errors carry the position of the user's line, however
 -- many of the library's own functions lie between.
+local legible = require "diffusion.legible"
+
 local opts = {}
 
 local home = debug.getinfo(1, "S").source:match "^(.*[/\\])" or "@"
@@ -17,10 +19,11 @@ local function users_level()
   end
 end
 
---- Raises a sentence at the user's line. Arguments are those of string.format.
+--- Raises a sentence at the user's line. Arguments are those of string.format; foreign
+--- names among them are made printable.
 ---@param format string
 function opts.fail(format, ...)
-  error((format:format(...):gsub("%-nan", "nan")), users_level())
+  error((legible.said(format, ...):gsub("%-nan", "nan")), users_level())
 end
 
 local function settle(fine, ...)
@@ -29,6 +32,7 @@ local function settle(fine, ...)
   -- through pcall the core doesn't know by which name it was called
   if type(message) == "string" then message = message:match "^bad argument #%-?%d+ to '%?' %((.*)%)$" or message end
   local placed = type(message) ~= "string" or message:find "^[^\n]-:%d+: "
+  if type(message) == "string" then message = legible.printable(message) end
   error(message, placed and 0 or users_level())
 end
 
@@ -41,7 +45,7 @@ function opts.relay(fn, ...) return settle(pcall(fn, ...)) end
 
 local function excused(fine, ...)
   if fine then return ... end
-  return nil, (tostring((...)):gsub("^[^\n]-:%d+: ", "", 1))
+  return nil, (legible.printable((...)):gsub("^[^\n]-:%d+: ", "", 1))
 end
 
 --- Calls a function on what a file says. What it refuses is nil and a message: the user's
@@ -112,20 +116,20 @@ end
 ---@return string
 function opts.unknown(what, word, names)
   local near = opts.nearest(tostring(word), names)
-  return ("unknown %s '%s'%s valid: %s"):format(what, tostring(word),
+  return ("unknown %s '%s'%s valid: %s"):format(what, legible.line(word),
     near and ("; did you mean '%s'?"):format(near) or ";", #names > 0 and table.concat(names, ", ") or "none")
 end
 
 local function shown(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  if type(value) == "string" then return ("'%s'"):format(legible.line(value)) end
+  if type(value) == "number" or type(value) == "boolean" then return legible.text(value) end
   return opts.kind(value)
 end
 
 local function range_text(rule)
   local low, high = rule.min or rule.above, rule.max or rule.below
   if not (low or high) then return "" end
-  return (" in %s%s, %s%s"):format(rule.min and "[" or "(", low or "-inf", high or "inf",
+  return legible.format(" in %s%s, %s%s", rule.min and "[" or "(", low or "-inf", high or "inf",
     rule.max and "]" or ")")
 end
 
@@ -309,6 +313,7 @@ function opts.sealed(fields, methods, meta)
   local own = { __index = setmetatable(fields, { __index = methods }), __len = function() return #fields end }
   for key, value in pairs(meta) do own[key] = value end
   own.__methods, own.__newindex = methods, opts.refuse_write
+  if own.__tostring then legible.speaks(own) end
   return setmetatable({}, own)
 end
 
@@ -317,7 +322,7 @@ end
 ---@param key any
 function opts.refuse_write(object, key)
   local kind = opts.kind(object)
-  opts.fail("a %s never changes, so its '%s' can't be written; make another %s", kind, tostring(key), kind)
+  opts.fail("a %s never changes, so its '%s' can't be written; make another %s", kind, legible.line(key), kind)
 end
 
 --- Checks a table of options against rules and returns a new table with the defaults in.

@@ -2,6 +2,7 @@
 -- of the numbers, never more than a screen.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 local countable = 2 ^ 26 -- elements; beyond, an expanded tensor's moments may not fit memory
 local edge, width = 3, 6 -- numbers shown at each end of a long dimension; what is long
@@ -100,7 +101,8 @@ end
 local function value_text(v)
   if core.is_tensor(v) then return ("tensor %s %s"):format(v:dtype(), opts.shape_text(v)) end
   if type(v) == "function" then return "function" end
-  return type(v) == "string" and ("%q"):format(v) or tostring(v):match "[^\n]*"
+  if type(v) == "string" then return '"' .. legible.line(v:gsub('["\\]', "\\%0")) .. '"' end
+  return legible.line(legible.text(v):match "[^\n]*")
 end
 
 local function speaks(t) return (getmetatable(t) or {}).__tostring ~= nil end
@@ -108,11 +110,11 @@ local function speaks(t) return (getmetatable(t) or {}).__tostring ~= nil end
 local function walk(t, indent, depth, seen, out)
   for _, k in ipairs(sorted(t)) do
     local v = t[k]
-    local plain = type(v) == "table" and not speaks(v)
-    local head = indent .. tostring(k)
-    if plain and (depth == 0 or seen[v]) then
+    local inner = type(v) == "table" and not speaks(v)
+    local head = indent .. legible.line(k)
+    if inner and (depth == 0 or seen[v]) then
       out[#out + 1] = head .. " = {...}"
-    elseif plain then
+    elseif inner then
       out[#out + 1] = head .. ":"
       seen[v] = true
       walk(v, indent .. "  ", depth - 1, seen, out)
@@ -129,9 +131,9 @@ local print_ = {}
 ---@param t any
 ---@usage d.pp{ lr = 1e-3, shape = { 8, 28, 28, 1 }, x = d.zeros(3) }
 function print_.pp(t)
-  if type(t) ~= "table" or speaks(t) and next(t) == nil then return print(t) end
+  if type(t) ~= "table" or speaks(t) and next(t) == nil then return print(legible.printable(t)) end
   local out = {}
-  walk(t, "", 4, { [t] = true }, out)
+  core.in_c_locale(walk, t, "", 4, { [t] = true }, out)
   print(table.concat(out, "\n"))
 end
 

@@ -3,6 +3,7 @@
 -- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local optimal = require "diffusion.optimal"
 
 --- A schedule, and how the reverse step is parametrised; it never changes.
@@ -163,11 +164,7 @@ function Process:chain(x0, o)
   end
 end
 
---- The formulas of a step with their numbers.
----@param t integer in 1..T
----@param s? integer t - 1 if not given
----@return string
-function Process:explain(t, s)
+local function explained(self, t, s)
   if type(t) ~= "number" or not (t >= 1 and t <= self.T) then
     opts.fail("bad argument #1 to 'explain' (t must be in 1..%d, got %s)", self.T, opts.shown(t))
   end
@@ -199,6 +196,12 @@ function Process:explain(t, s)
   end
   return table.concat(lines, "\n")
 end
+
+--- The formulas of a step with their numbers.
+---@param t integer in 1..T
+---@param s? integer t - 1 if not given
+---@return string
+function Process:explain(t, s) return legible.told(explained, self, t, s) end
 
 local function tostring_process(p)
   return ("process: predict %s, variance %s, clip %s\n  %s"):format(p.predict,

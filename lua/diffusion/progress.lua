@@ -1,5 +1,6 @@
 --- How far a loop is: a bar on a terminal, a plain line now and then elsewhere.
 local core = require "diffusion.core"
+local legible = require "diffusion.legible"
 
 local Progress = {}
 Progress.__index = Progress
@@ -40,8 +41,8 @@ function Progress:update(step, text, items)
   self.shown = now
   local passed = math.max(now - self.began, 1e-9)
   local left = passed / math.max(1, step - self.first) * (self.total - step)
-  local line = ("step %d/%d  %s  %.0f %s/s  %s left"):format(step, self.total, text,
-    self.items / passed, self.unit, clock_text(left))
+  local line = legible.line(legible.format("step %d/%d  %s  %.0f %s/s  %s left", step, self.total, text,
+    self.items / passed, self.unit, clock_text(left)))
   if self.live then
     self.out:write("\r[", bar(step / self.total, 24), "] ", line, "\27[K", last and "\n" or "")
   else

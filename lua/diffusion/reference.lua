@@ -867,7 +867,7 @@ return {
   },
   ["d.image.info"] = {
     signature = "d.image.info(path)",
-    text = "What a picture file says of itself, without decoding it.",
+    text = "What a picture file says of itself, without decoding it. Its text is as the file has it, to the byte; print and d.pp show what could steer a terminal as escapes.",
     params = {
       { name = "path", type = "string" },
     },
@@ -1778,7 +1778,7 @@ return {
     signature = "d.plot.lines(series, [options])",
     text = "Curves y(x), one a series.",
     params = {
-      { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension" },
+      { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ..." },
       { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
     },
     returns = {
@@ -1898,6 +1898,10 @@ return {
     returns = {
       { type = "any", text = "... what fn returns" },
     },
+  },
+  ["d.prompt"] = {
+    signature = "d.prompt()",
+    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; at a line it drops the line.",
   },
   ["d.rand"] = {
     signature = "d.rand([shape], [opts])",
@@ -4365,7 +4369,7 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end.",
+    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second.",
     returns = {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },

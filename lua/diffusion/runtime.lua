@@ -1,9 +1,10 @@
 --- The machine and what the library does with it.
 local core = require "diffusion.core"
+local legible = require "diffusion.legible"
 
 local runtime = {}
 
-local function mebibytes(bytes) return ("%.1f MiB"):format(bytes / 2 ^ 20) end
+local function mebibytes(bytes) return legible.format("%.1f MiB", bytes / 2 ^ 20) end
 
 local Memory = {}
 
@@ -11,6 +12,7 @@ function Memory.__tostring(m)
   return ("%s in use, %s at most, %s kept for reuse, limit %s"):format(mebibytes(m.live),
     mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
 end
+legible.speaks(Memory)
 
 --- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
 --- how many blocks there are, and how often memory came fresh from the system.
@@ -48,11 +50,11 @@ function runtime.profile(fn, ...)
   local told = 0
   for _, row in ipairs(rows) do
     told = told + row.seconds
-    local kept = row.kept > 0 and ("%9.2f"):format(row.kept / 2 ^ 20) or ""
-    print(("%-24s %9.2f %7d %7.1f%% %s"):format(row.name .. (row.backward and " back" or ""),
+    local kept = row.kept > 0 and legible.format("%9.2f", row.kept / 2 ^ 20) or ""
+    print(legible.said("%-24s %9.2f %7d %7.1f%% %s", row.name .. (row.backward and " back" or ""),
       row.seconds * 1e3, row.calls, 100 * row.seconds / total, kept))
   end
-  print(("%-24s %9.2f %7s %7.1f%%"):format("between ops, after them", (total - told) * 1e3, "",
+  print(legible.format("%-24s %9.2f %7s %7.1f%%", "between ops, after them", (total - told) * 1e3, "",
     100 * (total - told) / total))
   return table.unpack(results, 2, results.n)
 end

@@ -6,6 +6,7 @@ local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local progress = require "diffusion.progress"
 
 local trainer = {}
@@ -18,6 +19,7 @@ Trainer.__index = Trainer
 function Trainer:__tostring()
   return ("trainer: %s; %s"):format(tostring(self.batches), tostring(self.opt))
 end
+legible.speaks(Trainer)
 
 local rules = {
   model = { "any", required = true },
@@ -75,7 +77,7 @@ local function levels_text(details)
   if not (details and details.t and details.per_sample) then return "unknown" end
   local loss, t, list = details.per_sample:totable(), details.t:totable(), {}
   for i, v in ipairs(loss) do
-    if v ~= v or math.abs(v) == math.huge then list[#list + 1] = ("%g"):format(t[i]) end
+    if v ~= v or math.abs(v) == math.huge then list[#list + 1] = legible.format("%g", t[i]) end
     if #list == 5 then
       list[6] = "..."
       break
@@ -88,8 +90,8 @@ local function diagnose(self, step, value, details, class)
   local what = value ~= value and "nan" or tostring(value)
   local where = details and details.xt and sick_layer(self.model, details.xt, details.t, class)
     or "unknown"
-  error(("trainer: the loss is %s at step %d; levels t = %s; first in %s"):format(
-    what, step, levels_text(details), where), 0)
+  error(legible.said("trainer: the loss is %s at step %d; levels t = %s; first in %s", what, step,
+    levels_text(details), where), 0)
 end
 
 -- How many steps in a row the optimiser may refuse for a gradient that is no number.
@@ -110,8 +112,8 @@ local function careful_step(self, state, step)
   local norm = self.opt:step()
   state.refused = norm - norm == 0 and 0 or state.refused + 1
   if state.refused == PATIENCE then
-    error(("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
-      .. "the loss is one; look at the gradient of '%s'"):format(PATIENCE, step, tostring(name)), 0)
+    error(legible.said("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
+      .. "the loss is one; look at the gradient of '%s'", PATIENCE, step, tostring(name)), 0)
   end
   return norm
 end
@@ -139,7 +141,7 @@ local function open_log(self)
   if goes_on then done, message = core.write_file(self.log, { rows_until(self.log, step) }) end
   if done then log, message = core.log(self.log, not goes_on) end
   if log and not goes_on then done, message = log:write(LOG_HEAD) end
-  if not (log and done) then error("trainer: the log " .. message, 0) end
+  if not (log and done) then error(legible.said("trainer: the log %s", message), 0) end
   return log
 end
 
@@ -159,7 +161,7 @@ local function save(self, step, loss)
   if not self.keep then return end
   local learns = opts.kind(self.objective) == "objective"
   local ok, message = self.keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
-  if not ok then error("trainer: " .. message, 0) end
+  if not ok then error(legible.said("trainer: %s", message), 0) end
 end
 
 -- A row of the log. Where it can't be written, the training so far is kept first.
@@ -171,14 +173,14 @@ local function write_row(self, state, log, row)
 end
 
 local function loss_text(self, loss)
-  return self.floor and ("loss %.4f, floor %.4f"):format(loss, self.floor) or ("loss %.4f"):format(loss)
+  return legible.format(self.floor and "loss %.4f, floor %.4f" or "loss %.4f", loss, self.floor)
 end
 
 local function whole_step(self, log, bar, state, step, x0, class, eps)
   local depth <close> = gradient.guard() -- luacheck: ignore 211
   local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
-  if log then write_row(self, state, log, ("%d,%.6g,%.6g,%.6g\n"):format(step, loss, lr, norm)) end
+  if log then write_row(self, state, log, legible.format("%d,%.6g,%.6g,%.6g\n", step, loss, lr, norm)) end
   if bar then bar:update(step, loss_text(self, state.loss), x0:size(1)) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then
@@ -193,21 +195,23 @@ local function steps(self, log, bar, state)
   end
 end
 
--- Ctrl-C comes as an error at any line of Lua's main thread, and of no other: a coroutine
--- takes the steps, so each is whole when it comes.
-local function take_steps(thread, ...)
+-- Ctrl-C is looked for between steps. Pressed again it is the host program's, where it may
+-- come as an error at any line of Lua's main thread, and of no other: a coroutine takes the
+-- steps, so each is whole then, too.
+local function take_steps(stopped, thread, ...)
   repeat
     local fine, message = coroutine.resume(thread, ...)
     if not fine then
       coroutine.close(thread)
       error({ message = message }, 0)
     end
-  until coroutine.status(thread) == "dead"
+  until coroutine.status(thread) == "dead" or stopped()
+  coroutine.close(thread)
 end
 
 local function interrupted(self, state)
   save(self, state.done, state.loss)
-  return nil, ("interrupted after step %d%s"):format(state.done, self.keep
+  return legible.refused("interrupted after step %d%s", state.done, self.keep
     and ("; %s holds it, and the same command goes on from there"):format(self.checkpoint) or "")
 end
 
@@ -216,13 +220,14 @@ local function resume(self)
   local loaded, message = self.keep:load()
   if loaded and opts.kind(self.objective) == "objective" then
     local fits, why = self.objective:load_state(self.keep.extra.objective)
-    if not fits then return nil, ("%s: %s"):format(self.checkpoint, why) end
+    if not fits then return legible.refused("%s: %s", self.checkpoint, why) end
   end
   if loaded == nil then return nil, message end
   return loaded
 end
 
---- Trains until the batches end.
+--- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
 ---  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
@@ -234,8 +239,9 @@ function Trainer:run()
   local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
   local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
-  local fine, fault = pcall(take_steps, coroutine.create(steps), self, log, bar, state)
-  if not fine then
+  local stopped <close> = core.catch_interrupts()
+  local fine, fault = pcall(take_steps, stopped, coroutine.create(steps), self, log, bar, state)
+  if not fine or stopped() then
     if bar then bar:close() end
     if type(fault) == "table" then error(fault.message, 0) end
     return interrupted(self, state)

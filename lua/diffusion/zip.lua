@@ -1,13 +1,15 @@
 -- Zip files: the directory at the end, read strictly, and where each entry's bytes lie.
 -- Stored and deflated entries; the sizes that a file claims are checked against what it
 -- holds before anything is allocated.
+local legible = require "diffusion.legible"
+
 local zip = {}
 
 local END, END64, PLACE64, ENTRY, LOCAL = "PK\5\6", "PK\6\6", "PK\6\7", "PK\1\2", "PK\3\4"
 local INFLATE_MOST = 1032 -- deflate's best: bytes made of one byte
 
 local function fail(format, ...)
-  error({ message = "zip: " .. format:format(...) }, 0)
+  error({ message = legible.said("zip: " .. format, ...) }, 0)
 end
 
 local function answer(fine, value)

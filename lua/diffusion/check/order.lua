@@ -5,6 +5,7 @@ local families = require "diffusion.sampler.families"
 local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 local rules = {
   process = { "process" },
@@ -96,7 +97,7 @@ end
 local head = "%8s %12s %12s %8s  error from %s"
 
 local function print_row(N, asked, gap, order)
-  print(("%8d %12d %12.3e %8s"):format(N, asked, gap, order and ("%.2f"):format(order) or ""))
+  print(legible.format("%8d %12d %12.3e %8s", N, asked, gap, order and legible.format("%.2f", order) or ""))
 end
 
 -- Below this the errors are those of rounding.
@@ -133,7 +134,7 @@ local function measured(sampler, oracle, process, y, o)
   local path = ends[1][3]
   local truth, what = truth_of(sampler, oracle, process, y, o, path)
   local least = rounding(truth)
-  if not o.quiet then print(head:format("steps", "evaluations", "error", "order", what)) end
+  if not o.quiet then print(legible.said(head, "steps", "evaluations", "error", "order", what)) end
   for i, N in ipairs(o.steps) do
     local gap = size_of(ends[i][1] - truth, path)
     local order = i > 1 and math.log(rows[i - 1][2] / gap) / math.log(N / o.steps[i - 1]) or nil

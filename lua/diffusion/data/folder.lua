@@ -2,12 +2,13 @@
 local core = require "diffusion.core"
 local image = require "diffusion.image"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
 
 local READ = { png = true, jpg = true, jpeg = true, jpe = true, jfif = true }
 local OTHER = { gif = true, bmp = true, webp = true, tif = true, tiff = true, avif = true, heic = true }
 
-local function extension(name) return (name:match "%.(%w+)$" or ""):lower() end
+local function extension(name) return legible.lower(name:match "%.([^.]+)$" or "") end
 
 -- ---- finding ---------------------------------------------------------------------------
 
@@ -96,7 +97,7 @@ local function complaint(dir, left, o)
   for _, group in ipairs(o.skip and {} or left) do
     local n = #group[1]
     if n > 0 then
-      return ("%s: %d picture%s %s, as %s; %s, skip = true leaves them out"):format(dir, n, n == 1 and "" or "s",
+      return legible.said("%s: %d picture%s %s, as %s; %s, skip = true leaves them out", dir, n, n == 1 and "" or "s",
         group[2], group[1][1].path, group[3])
     end
   end
@@ -123,7 +124,7 @@ local function find_pictures(dir, o)
   left[#left + 1] = others(own, subs)
   local message = complaint(dir, left, o)
   if message then return nil, message end
-  if #list == 0 then return nil, ("%s: no PNG or JPEG pictures here, nor in its folders"):format(dir) end
+  if #list == 0 then return legible.refused("%s: no PNG or JPEG pictures here, nor in its folders", dir) end
   return list, classed and names_of(subs) or nil
 end
 
@@ -146,7 +147,7 @@ local function read_all(list, o)
       all = core.zeros({ #list, H, W, o.channels }, { dtype = "u8" })
     end
     if x:size(1) ~= H or x:size(2) ~= W then
-      return nil, ("%s is %d x %d pixels, those before are %d x %d; give a size to make them one"):format(
+      return legible.refused("%s is %d x %d pixels, those before are %d x %d; give a size to make them one",
         picture.path, x:size(2), x:size(1), W, H)
     end
     all:select(1, i):copy_(x)

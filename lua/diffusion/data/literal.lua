@@ -8,7 +8,7 @@ local ESCAPE = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ["'"] = "'", ['"']
 
 -- Raised and caught in here only.
 local function fail(c, wish)
-  local found = c.text:match("^[%g ]", c.at)
+  local found = c.text:match("^[\32-\126]", c.at)
   error({ message = ("byte %d of the header: %s expected, %s found"):format(c.at, wish,
     found and "'" .. found .. "'" or "its end") }, 0)
 end

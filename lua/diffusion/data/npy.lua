@@ -5,6 +5,7 @@ local arrays = require "diffusion.arrays"
 local core = require "diffusion.core"
 local literal = require "diffusion.data.literal"
 local types = require "diffusion.data.npy_type"
+local legible = require "diffusion.legible"
 local zip = require "diffusion.zip"
 
 local npy = {}
@@ -12,11 +13,11 @@ local npy = {}
 local LONGEST = 1 << 20 -- of a header
 
 local function fail(format, ...)
-  error({ message = "npy: " .. format:format(...) }, 0)
+  error({ message = legible.said("npy: " .. format, ...) }, 0)
 end
 
 local function caught(work, ...)
-  local fine, value = pcall(work, ...)
+  local fine, value = pcall(core.in_c_locale, work, ...)
   if fine then return value end
   if type(value) ~= "table" then error(value, 0) end
   return nil, value.message
@@ -112,7 +113,7 @@ end
 -- ---- files ---------------------------------------------------------------------------------
 
 local function named(path, value, message)
-  if value == nil then return nil, path .. ": " .. message end
+  if value == nil then return legible.refused("%s: %s", path, message) end
   return value
 end
 
@@ -153,7 +154,7 @@ local function read_all(path, file)
     local name = e.name:match "^(.*)%.npy$" or e.name
     if all[name] then fail("two arrays are called %q", name) end
     local x, why = caught(read_entry, file, e, name)
-    if not x then error({ message = ("entry %q: %s"):format(e.name, why) }, 0) end
+    if not x then error({ message = legible.said("entry '%s': %s", e.name, why) }, 0) end
     all[name] = x
   end
   return arrays.named(path, all)

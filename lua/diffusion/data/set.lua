@@ -2,6 +2,7 @@
 -- function of (seed, step), so a walk goes on exactly where it was left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local picture = require "diffusion.picture"
 
 -- ---- the walk --------------------------------------------------------------------------
@@ -90,6 +91,7 @@ end
 function Batches:__tostring()
   return ("batches of %d from %d, step %d of %d"):format(self.size, self.n, self.step, self.steps)
 end
+legible.speaks(Batches)
 
 local REMEMBERED = { "seed", "size", "n", "shuffle", "flip" }
 
@@ -108,7 +110,7 @@ end
 function Batches:load_state(state)
   for _, name in ipairs { "size", "n", "shuffle", "flip" } do
     if state[name] ~= self[name] then
-      return nil, ("batches: the state has %s = %s, these batches %s"):format(name, tostring(state[name]),
+      return legible.refused("batches: the state has %s = %s, these batches %s", name, tostring(state[name]),
         tostring(self[name]))
     end
   end
@@ -173,6 +175,7 @@ function Set:__tostring()
   return ("%s: %d of [%s] %s%s"):format(self.name, self.n,
     table.concat(self.x:shape(), ",", 2), self.x:dtype(), kind)
 end
+legible.speaks(Set)
 
 local set = {}
 

@@ -1,5 +1,6 @@
 -- From data to the noise that ddim turns into it, with what tells how well that went.
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
 local given = require "diffusion.edit.given"
@@ -26,6 +27,7 @@ function Inversion.__tostring(r)
   if r.error then lines[#lines + 1] = ("ddim comes back to x0 within %.2g"):format(r.error) end
   return table.concat(lines, "; ")
 end
+legible.speaks(Inversion)
 
 --- The whole level at which an inversion ends unless told: T, or before it the last where the SNR
 --- is 3.7e-5 or more. Beyond, floats hold too few digits of x0 for it to come back.

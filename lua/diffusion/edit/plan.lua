@@ -1,5 +1,6 @@
 -- From which level, and in which steps: a plan never takes a step more or fewer than it says.
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
 local place = require "diffusion.sampler.place"
@@ -32,6 +33,7 @@ function Plan.__tostring(p)
   return ("plan: from t = %g of %d%s in %d steps\n  x_t = %.4g x0 + %.4g eps, SNR %.4g\n%s"):format(p.start, p.T,
     strength_text(p), p.steps, p.signal, p.noise, p.snr, p.grid)
 end
+legible.speaks(Plan)
 
 --- The options of a plan, for opts.check.
 ---@return table<string, table>

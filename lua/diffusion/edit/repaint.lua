@@ -5,6 +5,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
@@ -30,6 +31,7 @@ function Walk.__tostring(w)
   return ("repaint: %d reverse steps, %d of the grid and %d after %d jumps back of %d (resample = %d)\n%s"):format(
     w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
 end
+legible.speaks(Walk)
 
 -- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
 -- and there is room for one; from the data there is none.

@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 -- What an average doesn't show among its fields: {model, core, rate, decay, options, lent}.
 local averages = setmetatable({}, { __mode = "k" })
@@ -110,6 +111,7 @@ function ema_meta.__tostring(ema)
   return ("ema of %s, decay %s, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,
     own.core:updates())
 end
+legible.speaks(ema_meta)
 
 local rules = { decay = { "number|table|function", default = 0.9995, min = 0, below = 1 }, warmup = { "boolean" } }
 

@@ -8,6 +8,7 @@ local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 -- The integral of two profiles' product.
 local function product(p, q)
@@ -62,7 +63,7 @@ end
 local function read(path)
   local tensors, facts = container.read(path, "snapshot")
   if not tensors then return nil, facts end
-  if not is_profile(facts) then return nil, ("%s: its updates or its sigma_rel aren't in it"):format(path) end
+  if not is_profile(facts) then return legible.refused("%s: its updates or its sigma_rel aren't in it", path) end
   return { path = path, tensors = tensors, t = facts.updates, gamma = decays.exponent(facts.sigma_rel) }
 end
 
@@ -83,7 +84,7 @@ local function read_all(paths)
     local snapshot, message = read(opts.path("posthoc_ema", path))
     if not snapshot then return nil, message end
     local trouble = trouble_of(out[1] or snapshot, snapshot, out)
-    if trouble then return nil, trouble end
+    if trouble then return legible.refused("%s", trouble) end
     out[i] = snapshot
   end
   return out

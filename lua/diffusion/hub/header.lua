@@ -2,6 +2,9 @@
 -- writes it. Layout: u64 length | JSON {"name": {dtype, shape, data_offsets}, ...} | data.
 -- Read means: every name once, integers exact, nothing after the last brace, tensors that
 -- fill the data from end to end without a hole or an overlap.
+local core = require "diffusion.core"
+local legible = require "diffusion.legible"
+
 local header = {}
 
 local MOST = 100000000 -- bytes of a header, the format's own limit
@@ -16,7 +19,7 @@ local BITS = {
 
 -- Raised and caught in here only: a table, so that no error of Lua's own is taken for one.
 local function fail(format, ...)
-  error({ message = "safetensors: " .. format:format(...) }, 0)
+  error({ message = legible.said("safetensors: " .. format, ...) }, 0)
 end
 
 local function commas(n)
@@ -70,8 +73,8 @@ local function read_string(c)
   expect(c, '"')
   local parts = {}
   while true do
-    local plain, stop = c.text:match('^([^"\\%c]*)()', c.at)
-    parts[#parts + 1] = plain
+    local whole, stop = c.text:match('^([^"\\%c]*)()', c.at)
+    parts[#parts + 1] = whole
     local sign = c.text:sub(stop, stop)
     c.at = stop + 1
     if sign == '"' then return table.concat(parts) end
@@ -219,7 +222,7 @@ function header.read(file)
     for _, t in ipairs(tensors) do t.offset = 8 + length + t.offsets[1] end
     return tensors, metadata
   end
-  local fine, tensors, metadata = pcall(work)
+  local fine, tensors, metadata = pcall(core.in_c_locale, work)
   if fine then return tensors, metadata end
   if type(tensors) ~= "table" then error(tensors, 0) end
   return nil, tensors.message
@@ -250,12 +253,7 @@ local function metadata_text(metadata)
   return '"__metadata__":{' .. table.concat(parts, ",") .. "}"
 end
 
---- Writes a header for tensors in the order that it gives them: by type, wider first, then
---- by name. Padded with spaces to a multiple of 8 bytes.
----@param tensors table list of { name, dtype, shape }; sorted in place
----@param metadata table|nil strings by name
----@return string bytes the length and the header: the file up to the data
-function header.write(tensors, metadata)
+local function written(tensors, metadata)
   table.sort(tensors, function(a, b)
     if a.dtype ~= b.dtype then return ORDER[a.dtype] < ORDER[b.dtype] end
     return a.name < b.name
@@ -272,5 +270,12 @@ function header.write(tensors, metadata)
   text = text .. (" "):rep(-#text % 8)
   return ("<I8"):pack(#text) .. text
 end
+
+--- Writes a header for tensors in the order that it gives them: by type, wider first, then
+--- by name. Padded with spaces to a multiple of 8 bytes.
+---@param tensors table list of { name, dtype, shape }; sorted in place
+---@param metadata table|nil strings by name
+---@return string bytes the length and the header: the file up to the data
+function header.write(tensors, metadata) return core.in_c_locale(written, tensors, metadata) end
 
 return header

@@ -745,7 +745,8 @@ function d.image.draw(x, options) end
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 function d.image.grid(x, options) end
 
---- What a picture file says of itself, without decoding it.
+--- What a picture file says of itself, without decoding it. Its text is as the file has it, to
+--- the byte; print and d.pp show what could steer a terminal as escapes.
 ---@param path string
 ---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, where EXIF has the picture turned: height and width are of the upright one; nil with a message
 ---@return string|nil message
@@ -1360,7 +1361,7 @@ function d.oracle.swiss_roll(options) end
 d.plot = {}
 
 --- Curves y(x), one a series.
----@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ...
 ---@param options? table? {file, title, width, height, xlabel, ylabel, logy}
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
@@ -1441,6 +1442,10 @@ function d.process(o) end
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function d.profile(fn, ...) end
+
+--- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends
+--- what runs, and the values stay; at a line it drops the line.
+function d.prompt() end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] numbers, or one list; none: a number
@@ -2803,7 +2808,8 @@ function tensor:view(shape) end
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
 
---- Trains until the batches end.
+--- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end

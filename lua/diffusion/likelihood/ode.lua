@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
 local place = require "diffusion.sampler.place"
@@ -113,6 +114,7 @@ function Likelihood.__tostring(r)
     r.nats:size(1), r.D, given.shown(r.mean, r.error), r.divergence, r.evaluations,
     given.shown(r.bits, r.bits_error), r.constant ~= 0 and (", %.5f of them for dequantising"):format(r.constant) or "")
 end
+legible.speaks(Likelihood)
 
 local function likelihood(o)
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)

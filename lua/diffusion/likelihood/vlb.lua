@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
 local divergence = require "diffusion.likelihood.step"
@@ -164,6 +165,7 @@ function Bound.__tostring(r)
   add("total", r.total, r.error)
   return table.concat(lines, "\n")
 end
+legible.speaks(Bound)
 
 local function scaled(list, c)
   local out = {}

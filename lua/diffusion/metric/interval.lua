@@ -1,6 +1,7 @@
 --- What a metric says beside its value: where the truth lies, how that was found, and which
 --- way the value errs.
 local core = require "diffusion.core"
+local legible = require "diffusion.legible"
 
 local interval = {}
 
@@ -21,6 +22,7 @@ function Interval:__tostring()
   local p = self.p and ("; p = %.3g"):format(self.p) or ""
   return ("95 %% between %.4g and %.4g%s (%s)"):format(self.low, self.high, p, self.method)
 end
+legible.speaks(Interval)
 
 --- Fields as an interval.
 ---@param fields table {low, high, method, n, bias, ...}

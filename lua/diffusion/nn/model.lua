@@ -4,6 +4,7 @@ local classes = require "diffusion.classes"
 local container = require "diffusion.container"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
 
 local model = {}
@@ -219,7 +220,7 @@ function Model:load(path, options)
   local tensors, message = container.read(path, "model", o)
   if not tensors then return nil, message end
   local trouble = model.mismatch(self:parameters(), tensors)
-  if trouble then return nil, ("%s: %s"):format(path, trouble) end
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   return self:load_state(tensors)
 end
 
@@ -291,6 +292,7 @@ function meta.__tostring(m)
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
+legible.speaks(meta)
 
 --- Raises unless a state has just the parameters of a network under a root, of the same shapes.
 --- Nothing is allocated for their values.

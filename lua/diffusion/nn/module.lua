@@ -2,6 +2,7 @@
 --- fields were assigned, so names and parameters come in the same order at every start.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
 
 local module = {}
@@ -236,5 +237,6 @@ function Module.__tostring(m)
   local lines = module.tree(m)
   return table.concat({ module.title(m), table.unpack(lines) }, "\n")
 end
+legible.speaks(Module)
 
 return module

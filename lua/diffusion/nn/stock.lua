@@ -1,6 +1,7 @@
 --- The networks that come with the library, wired in C.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 
 local stock = {}
@@ -142,7 +143,7 @@ function stock.from_config(config, state)
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
       .. "model:load(path)"):format(tostring(config.name))
   end
-  return nil, ("a network of kind '%s' isn't known here"):format(tostring(config.kind))
+  return legible.refused("a network of kind '%s' isn't known here", tostring(config.kind))
 end
 
 return stock

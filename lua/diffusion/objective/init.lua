@@ -8,6 +8,7 @@ local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
 local hybrid = require "diffusion.objective.hybrid"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local precondition = require("diffusion.precondition").precondition
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
@@ -25,6 +26,7 @@ function Objective:__tostring()
   return ("objective: %s of %s, weighting %s%s, times %s"):format(self.error, self.process.predict,
     self._weighting.text, also, self._times.text)
 end
+legible.speaks(Objective)
 
 -- ==== the loss ================================================================================
 
@@ -135,12 +137,7 @@ function Objective:weights(t)
   return out
 end
 
---- The weights at t in words and numbers, with their equations.
----@param t number in 1..T
----@return string
----@usage local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = "min_snr" }
---- print(o:explain(500))
-function Objective:explain(t)
+local function explained(self, t)
   at(self, t, "explain")
   local process, weights = self.process, self:weights(t)
   local lines = {
@@ -155,6 +152,13 @@ function Objective:explain(t)
   lines[#lines + 1] = "  of |target - prediction|^2 of each; * is what this process predicts"
   return table.concat(lines, "\n")
 end
+
+--- The weights at t in words and numbers, with their equations.
+---@param t number in 1..T
+---@return string
+---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = "min_snr" }
+--- print(o:explain(500))
+function Objective:explain(t) return legible.told(explained, self, t) end
 
 --- The least that the expected loss can be. For Gaussian data exactly: no network does better,
 --- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
@@ -195,7 +199,7 @@ end
 function Objective:load_state(state)
   if not self._times.load_state then return true end
   if type(state) == "table" and self._times.load_state(state.losses) then return true end
-  return nil, ("objective: the state has no losses of %d levels"):format(self.process.T)
+  return legible.refused("objective: the state has no losses of %d levels", self.process.T)
 end
 
 -- ==== making one ==============================================================================

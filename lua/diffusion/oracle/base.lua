@@ -13,6 +13,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 local base = {}
 
@@ -33,6 +34,7 @@ function base.new(family, fields)
   fields._family = family
   return setmetatable(fields, Oracle)
 end
+legible.speaks(Oracle)
 
 -- ==== arguments ============================================================================
 

@@ -1,7 +1,9 @@
 -- The door to gnuplot: its terminals, its quoting, numbers as blocks of data, and a script
--- run so that the file appears whole or not at all.
+-- run so that the file appears whole or not at all. Text reaches it by gnuplot.quoted,
+-- numbers by gnuplot.format, and no file's name at all.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 local gnuplot = {}
 
@@ -29,16 +31,39 @@ local function has_gnuplot()
   return f and f:read "l" ~= nil
 end
 
---- In single quotes gnuplot takes everything literally but the quote itself.
+--- string.format for what gnuplot reads.
+gnuplot.format = legible.format
+
+-- In single quotes gnuplot takes everything literally but the end of the line and the quote
+-- itself, which it takes doubled, but neither first nor twice. These are strings of their
+-- own, put together by its dots.
+local BREAK = [['."\n".']]
+
+local function quotes_in(before, quotes)
+  if before ~= "" and quotes == "'" then return before .. "''" end
+  return before .. [['."]] .. ([[\47]]):rep(#quotes) .. [[".']]
+end
+
+--- A text as a string of gnuplot's, with its line breaks; what steers a terminal is escaped.
 ---@param text any
 ---@return string
-function gnuplot.quoted(text) return "'" .. tostring(text):gsub("'", "''") .. "'" end
+function gnuplot.quoted(text)
+  local shown = legible.printable((legible.text(text):gsub("\r\n?", "\n")))
+  return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
+end
+
+local function has_display()
+  for _, name in ipairs { "DISPLAY", "WAYLAND_DISPLAY" } do
+    if (os.getenv(name) or "") ~= "" then return true end
+  end
+  return false
+end
 
 local function terminal(o)
-  local suffix = o.file and o.file:lower():match "%.(%w+)$"
+  local suffix = o.file and legible.lower(o.file):match "%.(%w+)$"
   local size = ("size %d,%d"):format(o.width, o.height)
   if not o.file then
-    if os.getenv "DISPLAY" or os.getenv "WAYLAND_DISPLAY" then return "set term qt persist" end
+    if has_display() then return "set term qt persist" end
     return "set term dumb 79,24"
   end
   if suffix == "png" then return "set term pngcairo " .. size .. " font 'sans,11'" end
@@ -54,7 +79,7 @@ function gnuplot.block(out, name, rows)
   out[#out + 1] = ("$%s << EOD"):format(name)
   for _, row in ipairs(rows) do
     local words = {}
-    for i, v in ipairs(row) do words[i] = ("%.9g"):format(v) end
+    for i, v in ipairs(row) do words[i] = gnuplot.format("%.9g", v) end
     out[#out + 1] = table.concat(words, " ")
   end
   out[#out + 1] = "EOD"
@@ -85,22 +110,36 @@ function gnuplot.side_by_side(lines, series, panels, o)
   lines[#lines + 1] = "unset multiplot"
 end
 
--- Runs a script; what gnuplot draws into a file comes to `picture`. The script stands in a file:
--- a gnuplot that stops early would close a pipe, and a signal end this program.
-local function draw(script, picture, quiet)
-  local path = os.tmpname()
-  local ok, message = core.write_file(path, { script })
-  if ok then
-    io.stdout:flush()
-    ok = os.execute(("gnuplot <%s >%s"):format(path, picture or quiet))
-  end
+--- The command that sets an axis to a range.
+---@param axis string "x" or "y"
+---@param from number
+---@param to number
+---@return string
+function gnuplot.range(axis, from, to) return gnuplot.format("set %srange [%.9g:%.9g]", axis, from, to) end
+
+local function shell_quoted(word) return "'" .. word:gsub("'", [['\'']]) .. "'" end
+
+-- A new file with this text, which a <close> takes away; nil and a message.
+local function passing_file(text)
+  local fine, path = pcall(os.tmpname)
+  if not fine then return nil, path end
+  local passing = setmetatable({ path = path }, { __close = function() os.remove(path) end })
+  local f <close>, message = io.open(path, "wb")
+  local written = f and f:write(text) and f:close()
+  if written then return passing end
   os.remove(path)
-  return ok, message
+  return nil, message or ("%s can't be written"):format(path)
 end
 
-local function bytes_of(path)
-  local f <close> = io.open(path, "rb")
-  return f and f:read "a" or ""
+-- What gnuplot writes when it runs the script: a picture, or a drawing of letters. A window
+-- writes nothing, and stays open behind our back.
+local function drawn(script, has_window)
+  local passing <close>, message = passing_file(script)
+  if not passing then return nil, message end
+  local words = { "gnuplot <", shell_quoted(passing.path), "2>/dev/null", has_window and ">/dev/null" or nil }
+  local pipe <close> = assert(io.popen(table.concat(words, " ")))
+  local bytes = pipe:read "a"
+  return pipe:close() and bytes, "gnuplot failed"
 end
 
 --- Runs the script; the file appears whole or not at all.
@@ -109,22 +148,20 @@ end
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function gnuplot.run(lines, o)
+  local kind = terminal(o)
   if not has_gnuplot() then
     io.stderr:write(missing, "\n")
     return nil, missing
   end
-  local window, picture = terminal(o), o.file and os.tmpname() -- gnuplot's own standard output
-  local head = { window, "set termoption noenhanced" }
+  local head = { kind, "set termoption noenhanced", "set encoding utf8" }
   if o.title then head[#head + 1] = "set title " .. gnuplot.quoted(o.title) end
-  local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\nunset output\n"
-  local quiet = window:find "^set term dumb" and "&1 2>/dev/null" or "/dev/null 2>&1"
-  local ok, message = draw(script, picture and picture .. " 2>/dev/null", quiet)
-  local bytes = picture and bytes_of(picture)
-  if picture then os.remove(picture) end
-  if not ok then return nil, "plot: " .. (message or ("gnuplot failed to draw %s"):format(o.file or "the plot")) end
-  if not picture then return true end
-  ok, message = core.write_file(o.file, { bytes })
-  if not ok then return nil, "plot: " .. message end
+  local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
+  local has_window = kind:find "^set term qt" ~= nil
+  local bytes, why = drawn(script, has_window)
+  if not bytes then return legible.refused("plot: %s isn't drawn: %s", o.file or "this", why) end
+  if o.file and bytes == "" then return legible.refused("plot: gnuplot drew nothing for %s", o.file) end
+  if o.file then return core.write_file(o.file, { bytes }) end
+  if not has_window then io.stdout:write(bytes) end
   return true
 end
 

@@ -11,15 +11,26 @@ local line_rules = gnuplot.rules { xlabel = { "string" }, ylabel = { "string" },
 local function numbers(v, i)
   if core.is_tensor(v) and v:dim() == 1 then return v:to(core.real):totable() end
   local fine = type(v) == "table"
-  for _, y in ipairs(fine and v or {}) do fine = fine and type(y) == "number" end
+  for k = 1, fine and #v or 0 do fine = fine and type(v[k]) == "number" end
   if not fine then
     opts.fail("plot: series %d must be {name, numbers} or {name, y, x}, lists or tensors [n], got %s", i, opts.shown(v))
   end
   return v
 end
 
+-- {x, y} of each point of a series; without x they are counted.
+local function points_of(s, i)
+  local y, rows = numbers(s[2], i), {}
+  local x = s[3] ~= nil and numbers(s[3], i)
+  if x and #x ~= #y then opts.fail("plot: series %d has %d y but %d x", i, #y, #x) end
+  if #y == 0 then opts.fail("plot: series %d has no numbers", i) end
+  for k = 1, #y do rows[k] = { x and x[k] or k, y[k] } end
+  return rows
+end
+
 --- Curves y(x), one a series.
----@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
+---  one length; without x it is 1, 2, ...
 ---@param options table? {file, title, width, height, xlabel, ylabel, logy}
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
@@ -28,9 +39,7 @@ function plot.lines(series, options)
   gnuplot.check_series(series)
   local lines, curves = { "set grid lc rgb '#dddddd'" }, {}
   for i, s in ipairs(series) do
-    local y, x, rows = numbers(s[2], i), s[3] and numbers(s[3], i), {}
-    for k = 1, #y do rows[k] = { x and x[k] or k, y[k] } end
-    gnuplot.block(lines, "d" .. i, rows)
+    gnuplot.block(lines, "d" .. i, points_of(s, i))
     curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.quoted(s[1]))
   end
   if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end

@@ -66,7 +66,7 @@ local function tics(low, high)
   for e = math.floor(math.log(low, 10)), math.ceil(math.log(high, 10)) do
     for _, m in ipairs(digits) do
       local v = m * 10.0 ^ e
-      if v >= low and v <= high then list[#list + 1] = ("'%g' %g"):format(v, v) end
+      if v >= low and v <= high then list[#list + 1] = gnuplot.format("'%g' %g", v, v) end
     end
   end
   return "set xtics (" .. table.concat(list, ", ") .. ")"
@@ -83,7 +83,7 @@ local function guide(lines, curves, p, box)
   local name, label = "g" .. #curves + 1, at(0.94)
   gnuplot.block(lines, name, { at(0), at(0.9) })
   curves[#curves + 1] = ("$%s with lines lc rgb '#999999' dt 2 lw 1 notitle"):format(name)
-  lines[#lines + 1] = ("set label 'order %g' at %.9g,%.9g center tc rgb '#777777' font ',9'"):format(p,
+  lines[#lines + 1] = gnuplot.format("set label 'order %g' at %.9g,%.9g center tc rgb '#777777' font ',9'", p,
     label[1], label[2])
 end
 
@@ -111,7 +111,8 @@ return function(series, options)
       colours[k], gnuplot.quoted(series[i][1]))
   end
   lines[#lines + 1] = tics(box[1], box[2])
-  lines[#lines + 1] = ("set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]"):format(table.unpack(box))
+  lines[#lines + 1] = gnuplot.range("x", box[1], box[2])
+  lines[#lines + 1] = gnuplot.range("y", box[3], box[4])
   lines[#lines + 1] = "set format y '%.0e'\nset xlabel " .. gnuplot.quoted(o.xlabel
     or (o.x == "steps" and "steps" or "evaluations of the model"))
   lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(o.ylabel)

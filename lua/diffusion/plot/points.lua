@@ -36,8 +36,7 @@ return function(series, options)
   end
   local margin = high > low and 0.05 * (high - low) or 1
   lines[#lines + 1] = "unset key\nset size ratio -1"
-  lines[#lines + 1] = ("set xrange [%g:%g]\nset yrange [%g:%g]"):format(low - margin,
-    high + margin, low - margin, high + margin)
+  for _, axis in ipairs { "x", "y" } do lines[#lines + 1] = gnuplot.range(axis, low - margin, high + margin) end
   local panels = {}
   for i = 1, #series do
     panels[i] = ("plot $d%d with points pt 7 ps 0.3 lc rgb '#%s'"):format(i, i == 1 and "30507080" or "c04020")

@@ -130,7 +130,8 @@ end
 local function set_ranges(lines, all, kind, o)
   local x, y, timed = range_of(all, 1), range_of(all, 2), kind.timed and not kind.plane
   if timed then x = { x[2], x[1] } end
-  lines[#lines + 1] = ("set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]"):format(x[1], x[2], y[1], y[2])
+  lines[#lines + 1] = gnuplot.range("x", x[1], x[2])
+  lines[#lines + 1] = gnuplot.range("y", y[1], y[2])
   lines[#lines + 1] = kind.plane and "set size ratio -1\nset key below samplen 1" or "unset key"
   local xlabel, ylabel = o.xlabel or timed and "t" or "step", o.ylabel or "x"
   if o.xlabel or not kind.plane then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(xlabel) end

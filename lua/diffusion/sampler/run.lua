@@ -1,6 +1,7 @@
 --- A run of a sampler: where it stands, its solver's history, and the steps that are left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
 local saved = require "diffusion.sampler.saved"
@@ -223,5 +224,6 @@ function Run.__tostring(run)
   return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(run.name, #run.grid, run.i,
     opts.shown(run.x), run.grid)
 end
+legible.speaks(Run)
 
 return { new = new, check_x = check_x }

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local container = require "diffusion.container"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 local memory = require "diffusion.sampler.memory"
 local noise = require "diffusion.sampler.noise"
 
@@ -50,7 +51,7 @@ local function owned(value, made)
 end
 
 -- Pairs {t, s} as plain numbers.
-local function plain(grid)
+local function numbers_of(grid)
   local out = {}
   for i, step in ipairs(grid) do out[i] = { step[1], step[2] } end
   return out
@@ -88,8 +89,8 @@ function saved.save(run, path)
   if noise.given(run.noise) then
     opts.fail("run:save: this run's noise is a %s, whose place no file would tell; use seed =", opts.kind(run.noise))
   end
-  local tensors, facts = { x = run.x }, traits(run)
-  local place = { grid = plain(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
+  local tensors, facts = { x = run.x }, core.in_c_locale(traits, run)
+  local place = { grid = numbers_of(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
     evaluations = run.evaluations, history = run.history, form = 2 }
   for key, value in pairs(place) do facts[key] = value end
   return container.write(path, "run", tensors, facts)
@@ -136,10 +137,10 @@ end
 
 -- What of the file isn't as this run has it; nil: nothing.
 local function trouble_of(run, facts, x)
-  local own = traits(run)
+  local own = core.in_c_locale(traits, run)
   for _, what in ipairs { "sampler", "options", "schedule", "predict", "noise", "shape" } do
     if facts[what] ~= own[what] then
-      return ("its %s is %s, this run's is %s"):format(what, tostring(facts[what]), own[what])
+      return ("its %s is %s, this run's is %s"):format(what, legible.text(facts[what]), own[what])
     end
   end
   if not x or x:dtype() ~= core.real or opts.shape_text(x) ~= run.shape then
@@ -163,7 +164,7 @@ function saved.load(run, path)
   if not tensors then return nil, facts end
   local trouble, history = trouble_of(run, facts, tensors.x), nil
   if not trouble then history, trouble = history_of(run, facts, tensors) end
-  if trouble then return nil, ("%s: %s"):format(path, trouble) end
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   rawset(run, "now", { x = owned(tensors.x, {}), i = facts.i, drawn = facts.draws, history = owned(history, {}) })
   for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
   return true

@@ -72,7 +72,7 @@ local function from(kind, source, given, rules, unit)
     opts.fail("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
   local s, message = core.schedule_from(o.name or unit or kind, key, values, o.max_beta or 1, own)
-  return made.schedule(what, nil, s, s or message .. remedy(message))
+  return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 
 --- From betas, in (0, 1], 1 at T only.

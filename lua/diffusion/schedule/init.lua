@@ -5,6 +5,7 @@
 local core = require "diffusion.core"
 local made = require "diffusion.schedule.made"
 local opts = require "diffusion.opts"
+local legible = require "diffusion.legible"
 
 --- A noise schedule: x_t = signal(t) x_0 + noise(t) eps.
 ---@class diffusion.schedule
@@ -97,5 +98,6 @@ function core.schedule_meta.__tostring(s)
     s.name, s.T, what, s[what](s, 1), s[what](s, s.T), s:sigma(1), s:sigma(s.T), s:prior_kl(),
     sparkline(s, 24)) .. rest
 end
+legible.speaks(core.schedule_meta)
 
 return { schedule = schedule }

@@ -1,0 +1,41 @@
+/* Text that leaves for people's eyes, and what is run where no locale changes numbers. */
+#include "base/locale.h"
+#include "base/printable.h"
+#include "binding/binding.h"
+
+const char *dfl_printable(lua_State *L, int index, bool lines) {
+  size_t bytes;
+  const char *text = luaL_tolstring(L, index, &bytes);
+  luaL_Buffer b;
+  char *out = luaL_buffinitsize(L, &b, DF_PRINTABLE_ROOM(bytes));
+  luaL_pushresultsize(&b, df_printable(out, text, bytes, lines));
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
+}
+
+/* printable(value [, one line]) -> what tostring says of it, and nothing of it steers a
+** terminal; in one line breaks and tabs are \n and \t, too */
+static int l_printable(lua_State *L) {
+  luaL_checkany(L, 1);
+  dfl_printable(L, 1, !lua_toboolean(L, 2));
+  return 1;
+}
+
+/* in_c_locale(fn, ...) -> what fn returns, or its error: numbers, letters and the order of
+** strings are meanwhile those of the C locale, whatever the host program has set */
+static int l_in_c_locale(lua_State *L) {
+  df_locale l;
+  luaL_checkany(L, 1);
+  if (!df_locale_enter(&l)) return luaL_error(L, "not enough memory for a locale");
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  df_locale_leave(&l);
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+static const luaL_Reg functions[] = {
+  { "printable", l_printable },
+  { "in_c_locale", l_in_c_locale },
+  { NULL, NULL },
+};
+
+void dfl_open_text(lua_State *L) { dfl_functions(L, functions); }

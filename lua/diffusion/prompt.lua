@@ -1,0 +1,54 @@
+--- The prompt of the command `diffusion`. Lines are edited where the interpreter can; Ctrl-C is
+--- an error in what runs, and the end of the line where nothing does.
+local core = require "diffusion.core"
+local legible = require "diffusion.legible"
+
+-- Reads lines until they are a chunk; nil and a message for what can't be one, nil alone where
+-- Ctrl-C dropped them; false at the end, with a message where it comes in between.
+local function read_chunk()
+  local text, mark, fault = "", "> ", nil
+  repeat
+    local line = core.read_line(mark)
+    if line == nil then return false, fault end
+    if not line then return nil end
+    text, mark = text .. line .. "\n", ">> "
+    local chunk = load("return " .. text, "=stdin")
+    if chunk then return chunk end
+    chunk, fault = load(text, "=stdin")
+    if chunk then return chunk end
+  until not fault:find("<eof>", 1, true)
+  return nil, fault
+end
+
+local function print_any(...)
+  if select("#", ...) > 0 then print(...) end
+end
+
+local function run(chunk) print_any(chunk()) end
+
+-- Without the frames of the prompt itself, which are under every chunk's.
+local function shown(message)
+  return legible.printable((message:gsub("\n[^\n]*\n[^\n]*'diffusion%.core%.attended'.*", "")))
+end
+
+local function loop()
+  repeat
+    local chunk, fault = read_chunk()
+    local fine, message = true, nil
+    if chunk then fine, message = core.attended(run, chunk) end
+    if fault or not fine then print(shown(fault or message)) end
+  until chunk == false
+  print()
+end
+
+local prompt = {}
+
+--- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what
+--- runs, and the values stay; at a line it drops the line.
+function prompt.prompt()
+  _G.d = package.loaded["diffusion"]
+  print(_G.d)
+  core.at_prompt(loop)
+end
+
+return prompt
