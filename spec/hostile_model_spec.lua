@@ -275,6 +275,26 @@ describe("a run's file that lies", function()
   end)
 end)
 
+describe("a snapshot that lies", function()
+  after_each(clean)
+
+  it("is nil and a sentence, not an error", function()
+    local state = d.mlp { hidden = 4, depth = 1 }:state()
+    local function file(facts) return forge.file(bytes_of("snapshot", state, facts)) end
+    local good = file { updates = 5, sigma_rel = 0.1 }
+    assert.is_truthy(d.posthoc_ema({ good }, { sigma_rel = 0.1 }))
+    for _, width in ipairs { 1e-200, -1, 0, 1, 0 / 0, "x" } do
+      says({ "sigma_rel" }, d.posthoc_ema({ good, file { updates = 5, sigma_rel = width } }, { sigma_rel = 0.1 }))
+    end
+    for _, updates in ipairs { 0, -1, 1.5, "x" } do
+      says({ "updates" }, d.posthoc_ema({ file { updates = updates, sigma_rel = 0.1 } }, { sigma_rel = 0.1 }))
+    end
+    local alike = file { updates = 5, sigma_rel = 0.1 + 1e-15 }
+    local state_or_nil, message = d.posthoc_ema({ good, alike }, { sigma_rel = 0.1 })
+    if state_or_nil == nil then assert.is_string(message) end
+  end)
+end)
+
 describe("a checkpoint that lies", function()
   after_each(clean)
 

@@ -335,7 +335,7 @@ describe("json", function()
 
   it("gives nil and a sentence for what isn't JSON", function()
     for _, text in ipairs { "", "{", "{'a':1}", '{"a":1} x', '"abc', "nul",
-      ("["):rep(100) .. ("]"):rep(100), ("["):rep(1000000) } do
+      ("["):rep(100) .. ("]"):rep(100), ("["):rep(1000000), ("I"):rep(1000000), ("NaNI"):rep(200000) } do
       local value, message = json.decode(text)
       assert.is_nil(value, text)
       assert.is_string(message)

@@ -230,7 +230,8 @@ describe("an objective's parts", function()
     assert.is_true(again:load_state(o:state()))
     assert.same(o:state(), again:state())
     for _, bad in ipairs { false, { losses = { {}, {} } }, { losses = { {}, {}, { "x" } } },
-                           { losses = { {}, {}, { 1, 2, 3 } } } } do
+                           { losses = { {}, {}, { 1, 2, 3 } } }, { losses = { {}, {}, { 0 / 0 } } },
+                           { losses = { {}, {}, { math.huge } } } } do
       local ok, message = again:load_state(bad)
       assert.is_nil(ok)
       assert.matches("no losses of 3 levels", message)

@@ -33,9 +33,9 @@ local function prepare(text, nan)
       until sign == '"'
     elseif sign == "I" or sign == "N" then
       local word = text:match("^%a+", found)
+      at = found + #word -- the whole of it, known or not: looked at once
       if words[word] then
         out[#out + 1] = text:sub(from, found - 1) .. words[word]
-        at = found + #word
         from = at
       end
     else

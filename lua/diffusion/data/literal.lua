@@ -41,7 +41,7 @@ local function read_integer(c)
   local digits, stop = c.text:match("^(%-?%d+)L?()", c.at)
   if not digits then fail(c, "a value") end
   local n = math.tointeger(tonumber(digits))
-  if not n then error({ message = ("the header's number %s overflows"):format(digits) }, 0) end
+  if not n then error({ message = ("the header's number %.40s overflows"):format(digits) }, 0) end
   c.at = stop
   return n
 end

@@ -58,6 +58,7 @@ end
 local function is_profile(facts)
   local t, width = facts.updates, facts.sigma_rel
   return math.type(t) == "integer" and t > 0 and type(width) == "number" and width > 0 and width < decays.widest
+    and decays.exponent(width) < math.huge
 end
 
 local function read(path)
@@ -141,7 +142,8 @@ local function posthoc_ema(paths, options)
   local snapshots, message = read_all(paths)
   if not snapshots then return nil, message end
   local target = { t = last_of(snapshots, o.updates), gamma = decays.exponent(o.sigma_rel) }
-  local w, left = weights(snapshots, target)
+  local w, left = opts.try(weights, snapshots, target)
+  if not w then return nil, "posthoc_ema: profiles too much alike: " .. left end
   return mixed(snapshots, w), { weights = w, error = left }
 end
 

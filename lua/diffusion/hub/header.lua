@@ -98,7 +98,7 @@ local function read_integer(c)
     fail("byte %d of the header: a whole number >= 0 expected", c.at)
   end
   local n = math.tointeger(tonumber(digits))
-  if not n or ("%d"):format(n) ~= digits then fail("%s overflows 63 bits", digits) end
+  if not n or ("%d"):format(n) ~= digits then fail("%.40s overflows 63 bits", digits) end
   c.at = stop
   return n
 end
