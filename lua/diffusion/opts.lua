@@ -313,7 +313,7 @@ end
 function opts.governed(name, fields, rules, meta)
   local own = {}
   for key, value in pairs(meta) do own[key] = value end
-  own.__index = setmetatable(fields, { __index = meta.__index })
+  own.__index, own.__methods = setmetatable(fields, { __index = meta.__index }), meta.__index
   function own.__newindex(_, key, value)
     local rule = rules[key]
     if not rule then

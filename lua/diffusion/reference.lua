@@ -2710,6 +2710,57 @@ return {
       { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the loss is; vlb {B}, nats a dimension, where the variance is learned" },
     },
   },
+  ["objective:explain"] = {
+    signature = "objective:explain(t)",
+    text = "The weights at t in words and numbers, with their equations.",
+    params = {
+      { name = "t", type = "number", text = "in 1..T" },
+    },
+    returns = {
+      { type = "string" },
+    },
+    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = \"min_snr\" }\nprint(o:explain(500))",
+  },
+  ["objective:floor"] = {
+    signature = "objective:floor(given)",
+    text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
+    params = {
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+    },
+    returns = {
+      { type = "number" },
+      { type = "number|nil", text = "error its standard error, of an oracle" },
+    },
+    example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })\nprint(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })",
+  },
+  ["objective:load_state"] = {
+    signature = "objective:load_state([state])",
+    text = "Goes on from a state.",
+    params = {
+      { name = "state", type = "table|nil", text = "of `state()`", optional = true },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message, and nothing changed, where it is of another objective" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["objective:state"] = {
+    signature = "objective:state()",
+    text = "What a checkpoint keeps, plain values: the losses from which times = \"importance\" learns.",
+    returns = {
+      { type = "table|nil", text = "state {losses = a list for each t}; nil of other times" },
+    },
+  },
+  ["objective:weights"] = {
+    signature = "objective:weights(t)",
+    text = "The weight of a squared error at t, of each thing that might be predicted: of one error they all say the same.",
+    params = {
+      { name = "t", type = "number", text = "in 1..T" },
+    },
+    returns = {
+      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing" },
+    },
+  },
   ["oracle"] = {
     signature = "oracle",
     text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
@@ -4301,5 +4352,13 @@ return {
   ["trainer"] = {
     signature = "trainer",
     text = "A training run, to be started by trainer:run().",
+  },
+  ["trainer:run"] = {
+    signature = "trainer:run()",
+    text = "Trains until the batches end.",
+    returns = {
+      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
+      { type = "string|nil", text = "message" },
+    },
   },
 }

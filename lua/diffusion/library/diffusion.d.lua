@@ -1845,6 +1845,37 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
+--- The weights at t in words and numbers, with their equations.
+---@param t number in 1..T
+---@return string
+function objective:explain(t) end
+
+--- The least that the expected loss can be. For Gaussian data exactly: no network does better,
+--- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
+--- best affine network does, so that one which has learned more is below. Of an oracle it is
+--- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
+--- error = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
+---@return number
+---@return number|nil error its standard error, of an oracle
+function objective:floor(given) end
+
+--- Goes on from a state.
+---@param state? table|nil of `state()`
+---@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return string|nil message
+function objective:load_state(state) end
+
+--- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil of other times
+function objective:state() end
+
+--- The weight of a squared error at t, of each thing that might be predicted: of one error
+--- they all say the same.
+---@param t number in 1..T
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing
+function objective:weights(t) end
+
 --- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
 --- xt is {B,...} with D numbers a sample, t a number, a list or {B}.
 ---@param process diffusion.process
@@ -2708,5 +2739,10 @@ function tensor:view(shape) end
 --- Writes 0 to every element.
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
+
+--- Trains until the batches end.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
+---@return string|nil message
+function trainer:run() end
 
 return d
