@@ -187,7 +187,9 @@ describe("numbers that come later", function()
   end)
 
   it("a sampler's numbers, and what can be written of a run", function()
-    local function run(sampler) d.sample { model = denoiser, process = process, shape = { 1, 2 }, sampler = sampler } end
+    local function run(sampler)
+      d.sample { model = denoiser, process = process, shape = { 1, 2 }, sampler = sampler }
+    end
     for _, v in ipairs { nan, inf, -inf } do
       for _, name in ipairs { "ddim", "euler_ancestral", "dpm2_ancestral", "dpmpp_2m_sde" } do
         fails("option 'eta': number in [0, inf) expected, got", run, { name, eta = v })
@@ -307,7 +309,8 @@ describe("steps that can't be taken", function()
     local out, code = child.run(folder .. "/sick.lua")
     child.remove(folder)
     assert.equal(0, code, out)
-    local count = select(2, out:gsub("a step was not taken, after step 2: [^\n]* is nan; [^\n]* the parameter 'bias'", ""))
+    local told = "a step was not taken, after step 2: [^\n]* is nan; [^\n]* the parameter 'bias'"
+    local count = select(2, out:gsub(told, ""))
     assert.equal(1, count, out)
     assert(out:find("false\t3\t59\t[^\n]*30 steps in a row were not taken, after step 3"), out)
   end)

@@ -77,8 +77,8 @@ local function refused(own, norm)
   local first = gradient.no_grad(culprit, own.models)
   own.core:zero()
   if last then
-    opts.fail("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't finite: %s",
-      own.refused, after, norm, first)
+    opts.fail("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't "
+      .. "finite: %s", own.refused, after, norm, first)
   end
   own.warned = true
   io.stderr:write((("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "

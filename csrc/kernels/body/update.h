@@ -12,7 +12,8 @@ static void adamw(df_real *w, const df_real *g, df_real *m, df_real *v, df_real 
                   const df_update *u, df_int n) {
   V b1 = vset1(u->beta1), b2 = vset1(u->beta2);
   V new1 = vset1(1 - u->beta1), new2 = vset1(1 - u->beta2);
-  V most = vset1(MOST), scale = vset1(u->scale), tiny = vset1(u->tiny), less = vset1(-u->lr);
+  V most = vset1(MOST), scale = vset1(u->scale), tiny = vset1(u->tiny),
+    less = vset1(-u->lr);
   V correct1 = vset1(u->correct1), correct2 = vset1(u->correct2);
   V decay = vset1(u->decay), keep = vset1(u->ema), take = vset1(1 - u->ema);
   for (df_int i = 0; i < n; i += VL) {
