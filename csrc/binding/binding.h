@@ -146,6 +146,7 @@ void dfl_open_model(lua_State *L);
 void dfl_open_optim(lua_State *L);
 void dfl_open_interrupt(lua_State *L);
 void dfl_open_runtime(lua_State *L);
+void dfl_open_metric(lua_State *L);
 void dfl_open_schedule(lua_State *L);
 void dfl_open_process(lua_State *L);
 

@@ -199,6 +199,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_runtime(L);
   dfl_open_schedule(L);
   dfl_open_process(L);
+  dfl_open_metric(L);
   dfl_open_io(L);
   dfl_open_write(L);
   dfl_open_picture(L);

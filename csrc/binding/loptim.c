@@ -1,6 +1,8 @@
 /* The optimiser and averages in Lua; lua/diffusion/optim.lua gives them their words. */
 #include "nn/optim.h"
 
+#include <math.h>
+
 #include "binding/lmodel.h"
 
 #define DFL_EMA   "diffusion.core_ema"
@@ -122,13 +124,23 @@ static df_ema **averages(lua_State *L, int arg, int *n) {
   return list;
 }
 
+/* A finite double may be too large for a real. */
+static double check_real(lua_State *L, int index, const char *what) {
+  double value = luaL_checknumber(L, index);
+  if (!isfinite((df_real)value))
+    luaL_error(L, "adamw: the %s %f is too large for %s", what, value,
+               df_dtype_name(DF_REAL));
+  return value;
+}
+
 static df_group *groups(lua_State *L, int lr, int decay) {
   lua_Integer n = luaL_len(L, lr);
   df_group *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (lua_Integer i = 1; i <= n; i++, lua_pop(L, 2)) {
     lua_geti(L, lr, i);
     lua_geti(L, decay, i);
-    list[i - 1] = (df_group){ luaL_checknumber(L, -2), luaL_checknumber(L, -1) };
+    list[i - 1] = (df_group){ check_real(L, -2, "learning rate"),
+                              check_real(L, -1, "weight decay") };
   }
   return list;
 }

@@ -12,6 +12,13 @@ void dpotrf_(const char *half, const int *n, double *a, const int *lda, int *inf
              size_t half_length);
 void dgesv_(const int *n, const int *m, double *a, const int *lda, int *pivots, double *b,
             const int *ldb, int *info);
+void dgemm_(const char *turn_a, const char *turn_b, const int *m, const int *n,
+            const int *k, const double *alpha, const double *a, const int *lda,
+            const double *b, const int *ldb, const double *beta, double *c,
+            const int *ldc, size_t a_length, size_t b_length);
+void dgesdd_(const char *job, const int *m, const int *n, double *a, const int *lda,
+             double *values, double *u, const int *ldu, double *vt, const int *ldvt,
+             double *work, const int *lwork, int *iwork, int *info, size_t job_length);
 
 df_code df_lapack_eigh(double *a, double *values, df_int n) {
   int N = (int)n, info = 0, ask = -1, iwork_size = 0;
@@ -46,4 +53,34 @@ df_code df_lapack_solve(double *a, double *b, df_int n, df_int m, df_int *pivot)
   df_free(pivots);
   *pivot = info;
   return info == 0 ? DF_OK : DF_MISUSE;
+}
+
+void df_lapack_product(double *c, const double *a, const double *b, df_int m, df_int n,
+                       df_int k) {
+  int M = (int)m, N = (int)n, K = (int)k;
+  double one = 1, none = 0;
+  if (m == 0 || n == 0) return;
+  df_one_thread();
+  dgemm_("T", "N", &N, &M, &K, &one, b, &K, a, &K, &none, c, &N, 1, 1);
+}
+
+df_code df_lapack_singular(double *a, double *values, df_int m, df_int n) {
+  int M = (int)n, N = (int)m, info = 0, ask = -1, one = 1;
+  double work_size = 0, none = 0;
+  size_t least = (size_t)df_min(m, n);
+  int *iwork = df_alloc(8 * least * sizeof *iwork);
+  if (!iwork) return DF_MEMORY;
+  df_one_thread();
+  dgesdd_("N", &M, &N, a, &M, values, &none, &one, &none, &one, &work_size, &ask, iwork,
+          &info, 1);
+  int lwork = (int)work_size;
+  double *work = df_alloc((size_t)lwork * sizeof *work);
+  if (work)
+    dgesdd_("N", &M, &N, a, &M, values, &none, &one, &none, &one, work, &lwork, iwork,
+            &info, 1);
+  df_free(work);
+  df_free(iwork);
+  if (!work) return DF_MEMORY;
+  if (info == 0) return DF_OK;
+  return df_fail(DF_MISUSE, "the singular values' iteration didn't converge (%d)", info);
 }

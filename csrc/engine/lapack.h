@@ -17,4 +17,11 @@ df_code df_lapack_cholesky(double *a, df_int n, df_int *minor);
 ** side that becomes its solution. Fails with *pivot, the first that is 0 (from 1). */
 df_code df_lapack_solve(double *a, double *b, df_int n, df_int m, df_int *pivot);
 
+/* c = a b^T: m x n of m x k and n x k, all dense. */
+void df_lapack_product(double *c, const double *a, const double *b, df_int m, df_int n,
+                       df_int k);
+
+/* The singular values of a: m x n, overwritten, in descending order: min(m, n). */
+df_code df_lapack_singular(double *a, double *values, df_int m, df_int n);
+
 #endif

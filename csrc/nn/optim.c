@@ -2,6 +2,7 @@
 ** parameters alone, so the norm has the same bits on any number of threads. */
 #include "nn/optim.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,12 +125,35 @@ void df_optim_zero(df_optim *o) {
 
 /* ==== the norm ===================================================================== */
 
+/* The squares of a real may be none: those of 1e26 and 1e-30 aren't floats. Where the sum
+** says that it may have lost some, they are summed again as doubles, scaled by the largest. */
 typedef struct norm_task {
   const df_optim *o;
+  double scale;
+  double (*of)(const df_real *g, df_int n, double scale);
   double *partial; /* one a piece */
 } norm_task;
 
-static void square_pieces(void *context, df_int begin, df_int end) {
+static double squares(const df_real *g, df_int n, double scale) {
+  (void)scale;
+  return df_kernel()->sum_squares(g, n);
+}
+
+static double largest(const df_real *g, df_int n, double scale) {
+  (void)scale;
+  return fmax((double)df_kernel()->max(g, n), -(double)df_kernel()->min(g, n));
+}
+
+static double scaled_squares(const df_real *g, df_int n, double scale) {
+  double sum = 0;
+  for (df_int i = 0; i < n; i++) {
+    double x = (double)g[i] * scale;
+    sum += x * x;
+  }
+  return sum;
+}
+
+static void norm_pieces(void *context, df_int begin, df_int end) {
   const norm_task *t = context;
   for (df_int i = begin; i < end; i++) {
     const df_piece *q = &t->o->piece[i];
@@ -137,18 +161,47 @@ static void square_pieces(void *context, df_int begin, df_int end) {
     t->partial[i] = 0;
     if (!is_active(s)) continue;
     const df_real *g = df_tensor_reals(s->param->leaf.grad) + q->first;
-    t->partial[i] = df_kernel()->sum_squares(g, q->n);
+    t->partial[i] = t->of(g, q->n, t->scale);
   }
 }
 
-static df_code gradient_norm(const df_optim *o, double *norm) {
-  norm_task t = { o, df_alloc((size_t)o->pieces * sizeof(double)) };
-  if (!t.partial) return DF_MEMORY;
-  df_parallel(o->pieces, GRAIN, square_pieces, &t);
+static double sum_of(norm_task *t) {
   double sum = 0;
-  for (int i = 0; i < o->pieces; i++) sum += t.partial[i];
+  df_parallel(t->o->pieces, GRAIN, norm_pieces, t);
+  for (int i = 0; i < t->o->pieces; i++) sum += t->partial[i];
+  return sum;
+}
+
+static double most_of(norm_task *t) {
+  double most = 0;
+  t->of = largest;
+  df_parallel(t->o->pieces, GRAIN, norm_pieces, t);
+  for (int i = 0; i < t->o->pieces; i++) most = fmax(most, t->partial[i]);
+  return most;
+}
+
+/* Of a finite largest element that isn't 0; by a power of 2, which rounds nothing. */
+static double scaled_norm(norm_task *t, double most) {
+  int exponent;
+  frexp(most, &exponent);
+  t->of = scaled_squares;
+  t->scale = ldexp(1, -exponent);
+  return sqrt(sum_of(t)) / t->scale;
+}
+
+/* Each square that is lost is less than the least normal real. */
+static bool has_lost(const df_optim *o, double sum) {
+  const double least = sizeof(df_real) == sizeof(float) ? FLT_MIN : DBL_MIN;
+  return isinf(sum) || sum < 1e10 * least * (double)o->count;
+}
+
+static df_code gradient_norm(const df_optim *o, double *norm) {
+  norm_task t = { .o = o, .of = squares };
+  t.partial = df_alloc((size_t)o->pieces * sizeof(double));
+  if (!t.partial) return DF_MEMORY;
+  double sum = sum_of(&t), most = has_lost(o, sum) ? most_of(&t) : 0;
+  *norm = most > 0 && isfinite(most) ? scaled_norm(&t, most) : sqrt(sum);
   df_free(t.partial);
-  *norm = sqrt(sum);
   return DF_OK;
 }
 

@@ -4,6 +4,7 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
+local optim = require "diffusion.optim"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local process_from_config = require("diffusion.process").process_from_config
@@ -176,6 +177,12 @@ local function missing(self, facts)
   if not is_random_state(facts.random) then return "the random counters" end
 end
 
+local function optimiser_state(tensors, facts)
+  local told = facts.opt
+  return { first = take(tensors, "first"), second = take(tensors, "second"), steps = told.steps,
+           skipped = told.skipped, lr = told.lr }
+end
+
 -- What in the file doesn't fit what we have; nil if all fits. Nothing is changed.
 local function trouble_of(self, tensors, facts)
   local function check(prefix, parameters)
@@ -186,12 +193,10 @@ local function trouble_of(self, tensors, facts)
   for _, one in ipairs(averages_of(self)) do
     trouble = trouble or check(one.prefix, model.each(one.ema:state()))
   end
-  if not trouble and self.opt then
-    local state = self.opt:state()
-    trouble = check("first", model.each(state.first)) or check("second", model.each(state.second))
-  end
-  local lost = not trouble and missing(self, facts)
-  return lost and ("%s aren't in it"):format(lost) or trouble
+  if trouble then return trouble end
+  local lost = missing(self, facts)
+  if lost then return ("%s aren't in it"):format(lost) end
+  return self.opt and optim.mismatch(self.opt, optimiser_state(tensors, facts)) or nil
 end
 
 -- true; false where there is no such file; nil and a message where it can't be known, as
@@ -224,8 +229,7 @@ function Checkpoint:load()
     one.ema.updates = facts.ema[i]
   end
   if self.opt then
-    self.opt:load_state { first = take(tensors, "first"), second = take(tensors, "second"),
-                          steps = facts.opt.steps, skipped = facts.opt.skipped, lr = facts.opt.lr }
+    self.opt:load_state(optimiser_state(tensors, facts))
   end
   core.set_random_state(facts.random)
   self.extra = type(facts.extra) == "table" and facts.extra or {}

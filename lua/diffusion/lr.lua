@@ -18,9 +18,13 @@ local function within_total(name, o)
   return o
 end
 
+local step_rule = { "number", min = 0 }
+
+-- Step 0, which some loops begin with, is where the warm-up starts from.
 local function warming(shape, o)
   return function(step)
-    if step <= o.warmup then return o.peak * step / o.warmup end
+    opts.held("lr: the step", step, step_rule)
+    if o.warmup > 0 and step <= o.warmup then return o.peak * step / o.warmup end
     return o.floor + (o.peak - o.floor) * shape(progress(step, o))
   end
 end

@@ -3,9 +3,19 @@ local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
+local gradient = require "diffusion.gradient"
 local model = require "diffusion.nn.model"
 
 local optim = {}
+
+-- ---- what its numbers may be -----------------------------------------------------------
+
+-- Of options, groups, assignments, functions' results and loaded states alike.
+local least_tiny = core.real == "f64" and 1e-300 or 1e-37 -- less is 0 as a real
+local rate = { "number", min = 0 }
+local rate_or_function = { "number|function", min = 0 }
+local beta = { "number", min = 0, below = 1 }
+local count = { "integer", min = 0, required = true }
 
 -- ---- adamw -----------------------------------------------------------------------------
 
@@ -22,11 +32,11 @@ local adamw_meta = { __name = "diffusion.adamw", __methods = Adamw }
 
 local function rate_at(lr, step)
   if type(lr) == "number" then return lr end
-  local rate = lr(step)
-  if type(rate) ~= "number" then
-    opts.fail("adamw: the learning rate of step %d is a %s, not a number", step, opts.kind(rate))
+  local now = lr(step)
+  if type(now) ~= "number" then
+    opts.fail("adamw: the learning rate of step %d is a %s, not a number", step, opts.kind(now))
   end
-  return rate
+  return opts.held(("adamw: the learning rate of step %d"):format(step), now, rate)
 end
 
 function adamw_meta.__index(opt, key)
@@ -38,10 +48,42 @@ function adamw_meta.__index(opt, key)
 end
 
 function adamw_meta.__newindex(opt, key, value)
-  if key ~= "lr" or (type(value) ~= "number" and type(value) ~= "function") then
-    opts.fail("adamw: only lr can be set, to a number or a function of the step")
+  if key ~= "lr" then opts.fail("adamw: only lr can be set, to a number or a function of the step") end
+  optimisers[opt].groups[1].lr = opts.held("adamw: lr", value, rate_or_function)
+end
+
+-- ---- steps that can't be taken ---------------------------------------------------------
+
+-- How many in a row are borne before it is an error.
+local PATIENCE = 30
+
+-- The first value, or else gradient, that isn't finite.
+local function culprit(models)
+  local found
+  for _, m in ipairs(models) do
+    for name, p in m:parameters() do
+      if not p:detach():isfinite():all() then return ("the parameter '%s'"):format(name) end
+      if not found and p.grad and not p.grad:isfinite():all() then found = ("the gradient of '%s'"):format(name) end
+    end
   end
-  optimisers[opt].groups[1].lr = value
+  return found or "the norm alone"
+end
+
+-- Counts a step that was not taken: a warning at the first, an error at the last that is borne.
+local function refused(own, norm)
+  local after = own.core:steps()
+  own.skipped, own.refused = own.skipped + 1, own.refused + 1
+  local last = own.refused >= PATIENCE
+  if own.warned and not last then return own.core:zero() end
+  local first = gradient.no_grad(culprit, own.models)
+  own.core:zero()
+  if last then
+    opts.fail("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't "
+      .. "finite: %s", own.refused, after, norm, first)
+  end
+  own.warned = true
+  io.stderr:write((("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "
+    .. "finite: %s\n"):format(after, norm, first):gsub("%-nan", "nan")))
 end
 
 local step_rules = { zero = { "boolean", default = true } }
@@ -49,7 +91,8 @@ local step_rules = { zero = { "boolean", default = true } }
 --- One step: the gradient's mean over the backward calls since the last (accumulate =
 --- "mean"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts
 --- with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and
---- `skipped` counts one more: look at the result.
+--- `skipped` counts one more: look at the result. The first such step is told on stderr; 30 in a
+--- row are an error.
 ---@param options table? {zero = true: let go of the gradient after it}
 ---@return number norm L2, of the whole gradient before clipping
 function Adamw:step(options)
@@ -62,9 +105,12 @@ function Adamw:step(options)
   end
   local moving = averages.ready(own.averages)
   local norm = opts.relay(own.core.step, own.core, own.options, rates, decays, moving)
-  local finite = norm - norm == 0
-  if not finite then own.skipped = own.skipped + 1 end
-  if zero or not finite then own.core:zero() end
+  if norm - norm ~= 0 then
+    refused(own, norm)
+    return norm
+  end
+  own.refused = 0
+  if zero then own.core:zero() end
   return norm
 end
 
@@ -99,22 +145,60 @@ local function named(names, list)
   end
 end
 
+-- The rates of a state: none (nil), or a list whose entries are rates, or false.
+local function rates_are_fine(list)
+  if list ~= nil and type(list) ~= "table" then return false end
+  for _, lr in pairs(list or {}) do
+    if lr and not opts.allows(lr, rate) then return false end
+  end
+  return true
+end
+
+-- Squares' means are 0 or more; inf is a square that a real can't hold.
+local function moments_are_fine(first, second)
+  first, second = first:detach():to(core.real), second:detach():to(core.real)
+  return first:isfinite():all() and second:ge(0):all()
+end
+
+-- What keeps moments from being those of an optimiser, or nil.
+local function trouble_of_moments(own, mine, state)
+  for _, which in ipairs { "first", "second" } do
+    local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
+    if trouble then return ("%s moments: %s"):format(which, (trouble:gsub("^state: ", ""))) end
+  end
+  for _, name in ipairs(own.names) do
+    if not gradient.scope(moments_are_fine, state.first[name], state.second[name]) then
+      return ("the moments of '%s' aren't finite, or a mean of squares is below 0"):format(name)
+    end
+  end
+end
+
+--- What keeps a state from being that of an optimiser, as a sentence, or nil.
+---@param opt diffusion.adamw
+---@param state table as of state()
+---@return string|nil
+function optim.mismatch(opt, state)
+  if type(state) ~= "table" then return "no table of the optimiser's is in it" end
+  local counted = opts.allows(state.steps, count) and opts.allows(state.skipped or 0, count)
+  if not counted then return "the optimiser's steps aren't in it" end
+  if not rates_are_fine(state.lr) then return "its learning rates must be finite numbers of 0 or more" end
+  return trouble_of_moments(optimisers[opt], opt:state(), state)
+end
+
 --- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
 --- are numbers go on as they were; functions stay those that this optimiser was given.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   local own, mine = optimisers[self], self:state()
-  for _, which in ipairs { "first", "second" } do
-    local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
-    if trouble then opts.fail("load_state: %s moments: %s", which, (trouble:gsub("^state: ", ""))) end
-  end
+  local trouble = optim.mismatch(self, state)
+  if trouble then opts.fail("load_state: %s", trouble) end
   for _, which in ipairs { "first", "second" } do
     for name, x in pairs(mine[which]) do x:copy_(state[which][name]) end
   end
   own.core:steps(state.steps)
   own.skipped = state.skipped or 0
-  local rates = type(state.lr) == "table" and state.lr or {}
+  local rates = state.lr or {}
   for i, group in ipairs(own.groups) do
     local lr = rates[i]
     if type(group.lr) == "number" and type(lr) == "number" then group.lr = lr end
@@ -130,16 +214,31 @@ legible.speaks(adamw_meta)
 
 local group_rules = {
   pattern = { "string", required = true },
-  lr = { "number|function", min = 0 },
-  weight_decay = { "number", min = 0 },
+  lr = rate_or_function,
+  weight_decay = rate,
 }
 
--- The group of a name: the first whose pattern matches, else 0, the options themselves.
-local function group_of(name, groups)
+-- The group of a name: the first whose pattern matches, else 0, the options themselves. What
+-- the others match is noted too.
+local function group_of(name, groups, matched)
+  local first = 0
   for i = 2, #groups do
-    if name:find(groups[i].pattern) then return i - 1 end
+    if opts.relay(string.find, name, groups[i].pattern) then
+      matched[i] = true
+      if first == 0 then first = i - 1 end
+    end
   end
-  return 0
+  return first
+end
+
+-- A group of no parameter is a slip of the pen, which would train by the wrong rate.
+local function check_matched(groups, matched, example)
+  for i = 2, #groups do
+    if not matched[i] then
+      opts.fail("bad argument #2 to 'adamw' (option 'groups': the pattern '%s' of group %d matches no parameter; the "
+        .. "first is '%s')", groups[i].pattern, i - 1, example)
+    end
+  end
 end
 
 local function list_of(value, is_one)
@@ -162,10 +261,10 @@ local function averages_of(given, models)
 end
 
 local adamw_rules = {
-  lr = { "number|function", default = 1e-3, min = 0 },
+  lr = { "number|function", default = 1e-3, min = rate.min },
   betas = { "table", default = { 0.9, 0.999 } },
-  tiny = { "number", default = 1e-8, above = 0 },
-  weight_decay = { "number", default = 0, min = 0 },
+  tiny = { "number", default = 1e-8, min = least_tiny },
+  weight_decay = { "number", default = 0, min = rate.min },
   clip = { "number", above = 0 },
   ema = { "any" },
   groups = { "table", default = {} },
@@ -174,7 +273,7 @@ local adamw_rules = {
 
 -- Names of what is trainable, and the group of every parameter, model after model.
 local function survey(models, groups)
-  local homes, group, names = {}, {}, {}
+  local homes, group, names, matched, first = {}, {}, {}, {}, nil
   for i, m in ipairs(models) do
     if not model.is_model(m) then
       opts.fail("bad argument #1 to 'adamw' (model or list of models expected, got %s)", opts.kind(m))
@@ -183,20 +282,20 @@ local function survey(models, groups)
     homes[i] = home
     for j = 1, home:count() do
       local name = #models > 1 and ("%d.%s"):format(i, home:name(j)) or home:name(j)
-      group[#group + 1] = group_of(name, groups)
+      group[#group + 1], first = group_of(name, groups, matched), first or name
       if home:trainable(j) then names[#names + 1] = name end
     end
   end
+  check_matched(groups, matched, first or "none")
   return homes, group, names
 end
 
 local function core_options(o)
   local beta1, beta2 = o.betas[1], o.betas[2]
-  for i = 1, 2 do
-    local beta = o.betas[i]
-    if type(beta) ~= "number" or beta < 0 or beta >= 1 then
-      opts.fail("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected)")
-    end
+  local fine = #o.betas == 2 and opts.allows(beta1, beta) and opts.allows(beta2, beta)
+  if not fine then
+    opts.fail("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
+      opts.shown(beta1), opts.shown(beta2))
   end
   return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
 end
@@ -225,7 +324,7 @@ function optim.adamw(models, options)
   local opt = setmetatable({}, adamw_meta)
   optimisers[opt] = {
     core = opts.relay(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
-    averages = averages_of(o.ema, models), models = models, skipped = 0,
+    averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
   return opt
 end

@@ -126,15 +126,9 @@ local function shown(value)
   return opts.kind(value)
 end
 
-local function range_text(rule)
-  local low, high = rule.min or rule.above, rule.max or rule.below
-  if not (low or high) then return "" end
-  return legible.format(" in %s%s, %s%s", rule.min and "[" or "(", low or "-inf", high or "inf",
-    rule.max and "]" or ")")
-end
-
+-- inf is a number of few rules: those that say so.
 local function in_range(value, rule)
-  if value ~= value then return false end
+  if value ~= value or not rule.infinite and value - value ~= 0 then return false end
   return not (rule.min and value < rule.min or rule.max and value > rule.max
     or rule.above and value <= rule.above or rule.below and value >= rule.below)
 end
@@ -154,10 +148,18 @@ local function has_type(value, types)
   return false
 end
 
-local function expected(rule)
+local function range_text(rule, value)
+  local low, high = rule.min or rule.above, rule.max or rule.below
+  local endless = type(value) == "number" and value - value ~= 0 and has_type(value, rule[1])
+  if not (low or high or endless) then return "" end
+  return legible.format(" in %s%s, %s%s", rule.min and "[" or "(", low or "-inf", high or "inf",
+    rule.max and "]" or ")")
+end
+
+local function expected(rule, value)
   local one_of = rule.one_of and "one of " .. table.concat(rule.one_of, ", ")
   if not rule[1] then return one_of end
-  return rule[1]:gsub("|", " or ") .. range_text(rule) .. (one_of and ", or " .. one_of or "")
+  return rule[1]:gsub("|", " or ") .. range_text(rule, value) .. (one_of and ", or " .. one_of or "")
 end
 
 local function is_valid(value, rule)
@@ -180,11 +182,31 @@ local function checked(where, name, value, rule)
     if rule.one_of and type(value) == "string" then
       opts.fail("%s (option '%s': %s)", where, name, opts.unknown("value", value, rule.one_of))
     end
-    opts.fail("%s (option '%s': %s expected, got %s)", where, name, expected(rule), shown(value))
+    opts.fail("%s (option '%s': %s expected, got %s)", where, name, expected(rule, value), shown(value))
   end
   local fault = rule[1] == "path" and path_fault(value)
   if fault then opts.fail("%s (option '%s': %s)", where, name, fault) end
   return rule[1] == "integer" and math.tointeger(value) or value
+end
+
+--- Whether a rule of opts.check allows a value.
+---@param value any
+---@param rule table
+---@return boolean
+function opts.allows(value, rule)
+  if value == nil then return not rule.required end
+  return is_valid(value, rule)
+end
+
+--- Takes a value that comes by another way than as an option (assigned, returned by a user's
+--- function) and is held to the same rule, or raises.
+---@param what string "adamw: the learning rate of step 3"
+---@param value any
+---@param rule table of opts.check
+---@return any value
+function opts.held(what, value, rule)
+  if not is_valid(value, rule) then opts.fail("%s: %s expected, got %s", what, expected(rule, value), shown(value)) end
+  return value
 end
 
 --- A value as messages show it: numbers and strings themselves, tensors by their shape.
@@ -304,6 +326,28 @@ function opts.answer(where, out, xt, outputs)
     wish_of(out, xt, outputs))
 end
 
+--- A table that shows fields, of which those that have a rule can be written, within it.
+---@param name string "trainer"
+---@param fields table
+---@param rules table<string, table> of opts.check
+---@param meta table {__name =, __index = methods, ...}
+---@return table
+function opts.governed(name, fields, rules, meta)
+  local own = {}
+  for key, value in pairs(meta) do own[key] = value end
+  own.__index, own.__methods = setmetatable(fields, { __index = meta.__index }), meta.__index
+  function own.__newindex(_, key, value)
+    local rule = rules[key]
+    if not rule then
+      opts.fail("%s: '%s' can't be written; what can: %s", name, tostring(key), table.concat(sorted_keys(rules), ", "))
+    end
+    if value == nil then value = rule.default end
+    if value ~= nil then opts.held(("%s: %s"):format(name, key), value, rule) end
+    fields[key] = value
+  end
+  return setmetatable({}, own)
+end
+
 --- A table that shows fields and refuses to have them written.
 ---@param fields table
 ---@param methods table
@@ -326,10 +370,10 @@ function opts.refuse_write(object, key)
 end
 
 --- Checks a table of options against rules and returns a new table with the defaults in.
---- A rule is `{ types, default=, required=, min=, max=, above=, below=, one_of= }`: types as
---- "integer|tensor" (see opts.kind; "any" takes all); min and max belong to the range,
---- above and below don't; one_of lists the strings allowed, beside which `types` may name
---- other types; "path" is a string that names a file.
+--- A rule is `{ types, default=, required=, min=, max=, above=, below=, infinite=, one_of= }`:
+--- types as "integer|tensor" (see opts.kind; "any" takes all); min and max belong to the range,
+--- above and below don't; a number is finite unless `infinite`; one_of lists the strings
+--- allowed, beside which `types` may name other types; "path" is a string that names a file.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil the user's options
 ---@param rules table<string, table>

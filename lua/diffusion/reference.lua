@@ -29,7 +29,7 @@ return {
   },
   ["adamw:step"] = {
     signature = "adamw:step([options])",
-    text = "One step: the gradient's mean over the backward calls since the last (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped` counts one more: look at the result.",
+    text = "One step: the gradient's mean over the backward calls since the last (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped` counts one more: look at the result. The first such step is told on stderr; 30 in a row are an error.",
     params = {
       { name = "options", type = "table?", text = "{zero = true: let go of the gradient after it}", optional = true },
     },
@@ -1204,7 +1204,7 @@ return {
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y, [options])",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact.",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact.",
     params = {
       { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
       { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
@@ -1218,7 +1218,7 @@ return {
   },
   ["d.metric.kid"] = {
     signature = "d.metric.kid(x, y, [options])",
-    text = "The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of samples; it may be negative.",
+    text = "The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of samples; it may be negative. The kernel isn't invariant: features further from 0 have larger values.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },

@@ -35,6 +35,10 @@ local rules = {
   quiet = { "boolean", default = false },
 }
 
+-- What can be written before or between runs; the rest is what the run is of.
+local writable = {}
+for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do writable[name] = rules[name] end
+
 --- A training run.
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
 ---  -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to,
@@ -48,7 +52,7 @@ function trainer.trainer(options)
     o.keep = checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
                                      ema = o.ema, batches = o.batches }
   end
-  return setmetatable(o, Trainer)
+  return opts.governed("trainer", o, writable, Trainer)
 end
 
 -- ==== when the loss is no number ============================================================

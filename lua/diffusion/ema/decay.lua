@@ -45,7 +45,7 @@ local kinds = {
   warmup = { make = warmup, rules = { inv_gamma = { "number", default = 1, above = 0 },
     power = { "number", default = 2 / 3, above = 0 }, max = { "number", default = 0.9999, min = 0, below = 1 } } },
   half_life = { make = half_life, rules = { steps = { "number", required = true, above = 0 },
-    ramp = { "number", default = 0.05, above = 0 } } },
+    ramp = { "number", default = 0.05, above = 0, infinite = true } } },
   power = { make = power, rules = { sigma_rel = { "number", default = 0.05, above = 0, below = decay.widest } } },
 }
 

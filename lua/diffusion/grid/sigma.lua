@@ -15,8 +15,8 @@ end
 -- Rules of sigma_min and sigma_max: within the schedule's levels 1..T, its ends by default.
 local function ends(schedule, T, rules)
   local low, high = schedule:sigma(1), schedule:sigma(T)
-  rules.sigma_min = { "number", default = low, min = low, max = high }
-  rules.sigma_max = { "number", default = high, min = low, max = high }
+  rules.sigma_min = { "number", default = low, min = low, max = high, infinite = true }
+  rules.sigma_max = { "number", default = high, min = low, max = high, infinite = true }
   rules.round, rules.last = { "boolean", default = false }, made.last
   return rules
 end

@@ -21,7 +21,7 @@ return function(model, weak, options)
   local o = opts.check("auto", options, rules, 3)
   opts.denoiser("auto", model)
   opts.denoiser("auto: weak", weak)
-  strength.interval("auto", o.interval)
+  o.interval = strength.interval("auto", o.interval)
   return function(xt, t, given)
     local function ask(name, which) return strength.answer(name, (which(xt, t, given)), xt) end
     return strength.between(function() return ask("auto: weak", weak) end, function() return ask("auto", model) end,

@@ -51,7 +51,7 @@ end
 local function cfg(model, options)
   local o = opts.check("cfg", options, rules, 2)
   opts.denoiser("cfg", model)
-  strength.interval("cfg", o.interval)
+  o.interval = strength.interval("cfg", o.interval)
   return function(xt, t, given)
     local u, c = answers("cfg", o, model, xt, t, given)
     local finish = o.rescale > 0 and function(out, told) return rescaled(out, told, o.rescale) end or nil

@@ -24,7 +24,7 @@ local rules = { scale = { "number", required = true, min = 0 }, interval = { "ta
 return function(model, options)
   local o = opts.check("cfg_pp", options, rules, 2)
   opts.denoiser("cfg_pp", model)
-  strength.interval("cfg_pp", o.interval)
+  o.interval = strength.interval("cfg_pp", o.interval)
   return function(xt, t, given)
     local u, c = answers("cfg_pp", o, model, xt, t, given)
     local inside = strength.at({ scale = 1, interval = o.interval }, t, 0)

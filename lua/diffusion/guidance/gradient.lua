@@ -49,7 +49,7 @@ return function(model, energy, options)
   local o = opts.check("gradient", options, rules, 3)
   opts.denoiser("gradient", model)
   opts.callable("gradient", "energy", energy)
-  strength.interval("gradient", o.interval)
+  o.interval = strength.interval("gradient", o.interval)
   local both = o.of == "x0" and of_x0 or of_xt
   return function(xt, t, given)
     local scale = strength.at(o, t, 0)

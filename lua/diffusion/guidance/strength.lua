@@ -29,7 +29,7 @@ end
 --- Takes an option `interval`: {low, high} in t.
 ---@param name string of the guidance
 ---@param interval any
----@return table|nil
+---@return table|nil interval of its own
 function strength.interval(name, interval)
   if interval == nil then return nil end
   local low, high = interval[1], interval[2]
@@ -37,7 +37,7 @@ function strength.interval(name, interval)
     opts.fail("%s: interval must be {low, high} in t, low <= high, got {%s, %s}", name, opts.shown(low),
       opts.shown(high))
   end
-  return interval
+  return { low, high }
 end
 
 --- The scale at t: `outside` where that isn't in the interval.

@@ -208,7 +208,8 @@ function adamw:state() end
 --- One step: the gradient's mean over the backward calls since the last (accumulate = "mean"),
 --- global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0.
 --- Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped`
---- counts one more: look at the result.
+--- counts one more: look at the result. The first such step is told on stderr; 30 in a row are
+--- an error.
 ---@param options? table? {zero = true: let go of the gradient after it}
 ---@return number norm L2, of the whole gradient before clipping
 function adamw:step(options) end
@@ -987,12 +988,14 @@ function d.metric.fashion_frechet(x, y, options) end
 function d.metric.fashion_network(options) end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
---- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
---- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
---- compare only equal numbers, or what is extrapolated. The interval is around the value that
---- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020),
---- so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and
---- it reaches from 0 to above the value. It is of the moments: given ones count as exact.
+--- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double
+--- and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an
+--- error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both
+--- are alike: compare only equal numbers, or what is extrapolated. The interval is around the
+--- value that infinitely many samples would give, as halves of the sets tell it (Chong &
+--- Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't
+--- tell that, and it reaches from 0 to above the value. It is of the moments: given ones count
+--- as exact.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options? table? {interval = false: true for a second result, at three times the cost}
@@ -1002,7 +1005,8 @@ function d.metric.frechet(x, y, options) end
 
 --- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
 --- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
---- samples; it may be negative.
+--- samples; it may be negative. The kernel isn't invariant: features further from 0 have
+--- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
 ---@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}

@@ -1,5 +1,6 @@
 --- How two sets differ in the means of a function of pairs: T = 2 E k(x,y) - E k(x,x') - E k(y,y'),
---- as a U-statistic, without bias; its variance, and its permutations.
+--- as a U-statistic, without bias; its variance, and its permutations. The core sums over pairs,
+--- in double: T is a small difference of large means.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
@@ -7,90 +8,106 @@ local pairs_of = require "diffusion.metric.pairs"
 
 local contrast = {}
 
--- Each column picks n of the pooled N as the first set: as given, then P at random.
+-- Each row picks n of the pooled N as the first set: as given, then P at random.
 local function labels(n, N, P, seed)
-  local columns = { core.arange(1, N):to(core.real) }
-  for p = 1, P do columns[p + 1] = core.randperm(N, { seed = pairs_of.own_seed(seed) + p }):to(core.real) end
-  return core.ops.stack(columns, 2):le(n):to(core.real)
+  local rows = { core.arange(1, N):to(core.real) }
+  for p = 1, P do rows[p + 1] = core.randperm(N, { seed = pairs_of.own_seed(seed) + p }):to(core.real) end
+  return core.ops.stack(rows, 1):le(n):to(core.real)
 end
 
--- T for every column of labels, from s^T K s, s^T K 1 and 1^T K 1.
-local function statistics(own, row, all, n, m)
+-- T of a labelling, from s^T K s, s^T K 1 and 1^T K 1.
+local function statistic(own, row, all, n, m)
   local second = own - 2 * row + all
   return (row - own) * (2 / (n * m)) - own / (n * (n - 1)) - second / (m * (m - 1))
 end
 
--- Sums of each pooled sample's pairs {N, ...}: with the first set, with the second, of their
--- squares, and s_i (K s)_i for all labels. A sample is no pair with itself.
-local function sums(z, n, kernel, S)
-  local N, values = z:size(1), kernel(z)
-  return pairs_of.by_blocks(N, N, function(first, b)
-    local k = values(first, b) * pairs_of.others(first, b, N):to(core.real)
-    local x, y = k:narrow(2, 1, n), k:narrow(2, n + 1, N - n)
-    if not S then return x:sum(2), y:sum(2) end
-    return x:sum(2), y:sum(2), x:square():sum(2), y:square():sum(2),
-      S:narrow(1, first, b) * pairs_of.product(k, S)
-  end)
+-- The sum of some of a list's numbers, from one to another.
+local function sum_of(list, from, to)
+  local sum = 0
+  for i = from, to do sum = sum + list[i] end
+  return sum
+end
+
+-- Their mean and their variance, all times a factor.
+local function spread(list, from, to, factor)
+  local n = to - from + 1
+  local mean, square = sum_of(list, from, to) / n, 0
+  for i = from, to do square = square + (list[i] - mean) ^ 2 end
+  return { mean = mean * factor, var = n > 1 and square / (n - 1) * factor ^ 2 or 0 / 0 }
 end
 
 -- What of the variance of k is due to neither sample alone, within a set and between two: the
 -- part that is left of it where both distributions are equal.
-local function within(square, row, n)
-  local all = row:mean():item()
-  local variance = square:sum():item() / (n * (n - 1)) - all ^ 2
-  return math.max(0, (variance - 2 * row:var():item()) / math.max(1 - 2 / (n - 1), 0.5))
+local function within(squares, row, n)
+  local variance = squares / (n * (n - 1)) - row.mean ^ 2
+  return math.max(0, (variance - 2 * row.var) / math.max(1 - 2 / (n - 1), 0.5))
 end
 
-local function between(square, row, column)
-  local n, m = row:size(1), column:size(1)
-  local variance = square:sum():item() / (n * m) - row:mean():item() ^ 2
-  return math.max(0, (variance - row:var():item() - column:var():item()) / math.max(1 - 1 / n - 1 / m, 0.5))
+local function between(squares, row, column, n, m)
+  local variance = squares / (n * m) - row.mean ^ 2
+  return math.max(0, (variance - row.var - column.var) / math.max(1 - 1 / n - 1 / m, 0.5))
+end
+
+-- Each sample's influence: its pairs' mean with the other set less that with its own.
+local function influence(across, a, own, b, from, to)
+  local list = {}
+  for i = from, to do list[i - from + 1] = across[i] * a - own[i] * b end
+  return spread(list, 1, #list, 1).var
 end
 
 -- Efron and Stein's sum of the variances of each sample's influence counts the part of
 -- pairs twice. That part alone is left where both distributions are equal; the larger of two
 -- estimates is on the safe side there, by up to a half of the standard error.
-local function variance(r, n, m)
-  local pair = 2 * within(r.xx2, r.xx, n) / (n * (n - 1)) + 2 * within(r.yy2, r.yy, m) / (m * (m - 1))
-    + 4 * between(r.xy2, r.xy, r.yx) / (n * m)
-  local single = 4 * (r.xy - r.xx):var():item() / n + 4 * (r.yx - r.yy):var():item() / m
+local function variance(sums, r, n, m)
+  local to_x, to_y, x2, y2 = table.unpack(sums)
+  local N = n + m
+  local pair = 2 * within(sum_of(x2, 1, n), r.xx, n) / (n * (n - 1))
+    + 2 * within(sum_of(y2, n + 1, N), r.yy, m) / (m * (m - 1))
+    + 4 * between(sum_of(y2, 1, n), r.xy, r.yx, n, m) / (n * m)
+  local single = 4 * influence(to_y, 1 / m, to_x, 1 / (n - 1), 1, n) / n
+    + 4 * influence(to_x, 1 / n, to_y, 1 / (m - 1), n + 1, N) / m
   return math.max(single - pair, pair)
 end
 
--- Means of each sample's pairs, and of the labels' statistics.
-local function means(z, n, m, kernel, S)
-  local to_x, to_y, x2, y2, own = sums(z, n, kernel, S)
-  local r = {
-    xx = to_x:narrow(1, 1, n) / (n - 1), xy = to_y:narrow(1, 1, n) / m,
-    yx = to_x:narrow(1, n + 1, m) / n, yy = to_y:narrow(1, n + 1, m) / (m - 1),
+-- Means of each sample's pairs: of the first set's with it and with the second, and so on.
+local function means(sums, n, m)
+  local to_x, to_y = sums[1], sums[2]
+  return {
+    xx = spread(to_x, 1, n, 1 / (n - 1)), xy = spread(to_y, 1, n, 1 / m),
+    yx = spread(to_x, n + 1, n + m, 1 / n), yy = spread(to_y, n + 1, n + m, 1 / (m - 1)),
   }
-  if not S then return r end
-  r.xx2, r.xy2, r.yy2 = x2:narrow(1, 1, n), y2:narrow(1, 1, n), y2:narrow(1, n + 1, m)
-  local row = (to_x + to_y):unsqueeze(1)
-  r.statistics = statistics(own:sum(1), pairs_of.product(row, S):squeeze(1), row:sum(), n, m)
-  return r
 end
 
--- The share of the statistics, the sets' own among them, that are as large as it is.
-local function p_value(all)
-  return pairs_of.share(all:ge(all:narrow(1, 1, 1)))
+-- The share of the labellings' statistics, the sets' own among them, that are as large as it is,
+-- but for rounding.
+local function p_value(sums, labelled, n, m)
+  local all = sum_of(sums[1], 1, n + m) + sum_of(sums[2], 1, n + m)
+  local count, least = 0, nil
+  for _, one in ipairs(labelled) do
+    local value = statistic(one[1], one[2], all, n, m)
+    least = least or value - 1e-12 * math.abs(all) / (n * m)
+    if value >= least then count = count + 1 end
+  end
+  return count / #labelled
 end
 
 local function measured(x, y, kernel, o)
-  local n, m, P = x:size(1), y:size(1), o.permutations or 0
-  local z = core.ops.cat({ x, y }, 1)
-  local r = means(z, n, m, kernel, o.interval and labels(n, n + m, P, o.seed or 1) or nil)
-  local value = 2 * r.xy:mean():item() - r.xx:mean():item() - r.yy:mean():item()
+  local n, m, P = x:size(1), y:size(1), o.interval and o.permutations or 0
+  local told = P > 0 and labels(n, n + m, P, o.seed or 1) or nil
+  local sums, labelled = core.pair_sums(core.ops.cat({ x, y }, 1), n, kernel[1], kernel[2], told)
+  sums = sums:totable()
+  local r = means(sums, n, m)
+  local value = 2 * r.xy.mean - r.xx.mean - r.yy.mean
   if not o.interval then return value end
-  return value, interval.normal(value, { se = math.sqrt(variance(r, n, m)), n = { n, m },
+  return value, interval.normal(value, { se = math.sqrt(variance(sums, r, n, m)), n = { n, m },
     method = "variance of a U-statistic" .. (P > 0 and (", %d permutations"):format(P) or ""),
-    bias = "none; it may be negative", p = P > 0 and p_value(r.statistics) or nil })
+    bias = "none; it may be negative", p = P > 0 and p_value(sums, labelled:totable(), n, m) or nil })
 end
 
 --- T of two sets, and its interval where it is wanted.
 ---@param x diffusion.tensor {n, D}
 ---@param y diffusion.tensor {m, D}
----@param kernel function (pooled {N, D}) -> function (first, b) -> {b, N}: k of b rows and all
+---@param kernel table {"distance" | "gauss" | "cubic", widths}, of core.pair_sums
 ---@param o table {interval, permutations, seed}
 ---@return number
 ---@return diffusion.interval|nil

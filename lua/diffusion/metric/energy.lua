@@ -4,11 +4,6 @@ local contrast = require "diffusion.metric.contrast"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
 
-local function distances(z)
-  local squares = pairs_of.squares(z, z)
-  return function(first, b) return squares(first, b):sqrt() end
-end
-
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
 --- only for equal distributions. Pairs of a sample with itself are left out, so the
 --- estimate is unbiased and may be slightly negative.
@@ -22,5 +17,5 @@ end
 return function(x, y, options)
   local o = opts.check("energy", options, contrast.rules, 3)
   x, y = pairs_of.rows("energy", 2, x, y)
-  return contrast.of(x, y, distances, o)
+  return contrast.of(x, y, { "distance" }, o)
 end

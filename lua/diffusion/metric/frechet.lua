@@ -1,5 +1,5 @@
--- The Frechet distance between the Gaussians of two sets, all in tensors. The root of a
--- product of covariances is taken of its symmetric form.
+-- The Frechet distance between the Gaussians of two sets: the value by the core, in double; its
+-- interval in tensors, where the root of a product of covariances is taken of its symmetric form.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
@@ -8,10 +8,16 @@ local pairs_of = require "diffusion.metric.pairs"
 
 local product = pairs_of.product
 
-local function moments_of(x)
-  local mean = x:mean(1)
-  local gap = x - mean
-  return { mean = mean, cov = product(gap:t(), gap) / (x:size(1) - 1), x = x, gap = gap, n = x:size(1) }
+-- A set of samples, as the core takes it.
+local function set_of(x) return { x = x:contiguous(), n = x:size(1), D = x:size(2) } end
+
+-- Its moments, and each sample less the mean, in the reals of the interval; of given moments these.
+local function moments_of(a)
+  if not a.x or a.cov then return a end
+  a.mean = a.x:mean(1)
+  a.gap = a.x - a.mean
+  a.cov = product(a.gap:t(), a.gap) / (a.n - 1)
+  return a
 end
 
 local moment_rules = {
@@ -25,17 +31,18 @@ local function given_moments(m, argument)
     opts.fail("frechet: moments mean {D} and cov {D,D} expected, got %s and %s", opts.shape_text(o.mean),
       opts.shape_text(o.cov))
   end
-  local cov = o.cov:to(core.real)
-  if not (o.mean:isfinite():all() and cov:isfinite():all()) then opts.fail "frechet: moments that aren't finite" end
+  local mean, cov = o.mean:to(core.real), o.cov:to(core.real)
+  if not (mean:isfinite():all() and cov:isfinite():all()) then opts.fail "frechet: moments that aren't finite" end
   if not cov:allclose(cov:t():contiguous(), { rtol = 1e-4, atol = 1e-6 * cov:abs():max():item() }) then
     opts.fail "frechet: the covariance isn't symmetric"
   end
-  return { mean = o.mean:to(core.real), cov = (cov + cov:t()) / 2, n = o.n }
+  return { mean = mean, cov = (cov + cov:t()) / 2, n = o.n, D = D,
+           exact = { o.mean:detach():contiguous(), o.cov:detach():contiguous() } }
 end
 
 local function taken(given, argument)
   if type(given) == "table" then return given_moments(given, argument) end
-  return moments_of((pairs_of.rows("frechet", 2, given)))
+  return set_of((pairs_of.rows("frechet", 2, given)))
 end
 
 -- A function of a symmetric matrix, by its eigenvalues and vectors.
@@ -60,13 +67,11 @@ end
 
 local function trace(c) return (c * core.eye(c:size(1))):sum():item() end
 
-local function distance(a, b, j)
-  local gap = a.mean - b.mean
-  local cross = j.values:clamp(0, nil):sqrt():sum():item()
-  return gap:square():sum():item() + trace(a.cov) + trace(b.cov) - 2 * cross
+-- The core computes in double: of samples themselves, and of moments as they were given.
+local function between(a, b)
+  local x, y = a.exact or { a.x }, b.exact or { b.x }
+  return opts.relay(core.frechet, x[1], x[2], y[1], y[2]):item()
 end
-
-local function between(a, b) return distance(a, b, joined(a.cov, b.cov)) end
 
 -- The variance due to one set: of each sample's influence 2 z.(m1 - m2) + z.(1 - map) z, where
 -- `map` is the transport that the Frechet distance is the cost of.
@@ -88,7 +93,7 @@ end
 local function half(a, which)
   if not a.x then return a end
   local count = a.n // 2
-  return moments_of(a.x:narrow(1, 1, 2 * count):reshape(count, 2, a.x:size(2)):select(2, which):contiguous())
+  return set_of(a.x:narrow(1, 1, 2 * count):reshape(count, 2, a.D):select(2, which))
 end
 
 -- The bias falls as 1/n, so halves show twice of it.
@@ -117,8 +122,9 @@ local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.
 
 -- Around the value less its bias; of few samples, whose halves don't tell that, from 0 to above the
 -- value, which errs upwards.
-local function around(a, b, value, j)
-  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.mean:numel()
+local function around(a, b, value)
+  local j = joined(moments_of(a).cov, moments_of(b).cov)
+  local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.D
   local se = math.max(standard_error(a, b, j), error_of_squares(a, b, bias))
   local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
     extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
@@ -128,16 +134,16 @@ local function around(a, b, value, j)
 end
 
 local function measured(a, b, o)
-  local j = joined(a.cov, b.cov)
-  local value = distance(a, b, j)
+  local value = between(a, b)
   if not o.interval then return value end
   check_count(a)
   check_count(b)
-  return value, around(a, b, value, j)
+  return value, around(a, b, value)
 end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
---- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Biased
+--- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and
+--- of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased
 --- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
 --- compare only equal numbers, or what is extrapolated. The interval is around the value that
 --- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so
@@ -154,9 +160,7 @@ return function(x, y, options)
   local o = opts.check("frechet", options, { interval = interval.rule }, 3)
   return gradient.no_grad(function()
     local a, b = taken(x, 1), taken(y, 2)
-    if a.mean:numel() ~= b.mean:numel() then
-      opts.fail("frechet: samples of %d and of %d numbers", a.mean:numel(), b.mean:numel())
-    end
+    if a.D ~= b.D then opts.fail("frechet: samples of %d and of %d numbers", a.D, b.D) end
     return measured(a, b, o)
   end)
 end

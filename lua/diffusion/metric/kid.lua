@@ -8,14 +8,7 @@ local rules = { block = { "integer", min = 4 } }
 for name, rule in pairs(contrast.rules) do rules[name] = rule end
 rules.permutations = { "integer", default = 0, min = 0 }
 
--- (x.y/D + 1)^3, negative: a contrast takes distances.
-local function kernel(z)
-  local across = z:t():contiguous()
-  return function(first, b)
-    local base = pairs_of.product(z:narrow(1, first, b), across) / z:size(2) + 1
-    return -(base * base * base)
-  end
-end
+local kernel = { "cubic" } -- (x.y/D + 1)^3
 
 -- The mean over pairs of blocks, which are independent, and Student's interval of it.
 local function blocked(x, y, o)
@@ -40,7 +33,7 @@ end
 
 --- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
 --- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
---- samples; it may be negative.
+--- samples; it may be negative. The kernel isn't invariant: features further from 0 have larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
 ---@param options table? {interval = false: true for a second result, block: pairs within blocks of

@@ -15,18 +15,6 @@ local function median(x, y)
   return pairs_of.squares(z, z)(1, count):sqrt():quantile(middle):item()
 end
 
--- Minus the mean of the Gaussians: a contrast takes distances.
-local function gaussians(list)
-  return function(z)
-    local squares = pairs_of.squares(z, z)
-    return function(first, b)
-      local block, sum = squares(first, b), 0
-      for _, h in ipairs(list) do sum = sum - (block * (-0.5 / (h * h))):exp() / #list end
-      return sum
-    end
-  end
-end
-
 local function bandwidths(given, x, y)
   if given == nil then
     given = median(x, y)
@@ -61,7 +49,7 @@ return function(x, y, options)
   local o = opts.check("mmd", options, rules, 3)
   x, y = pairs_of.rows("mmd", 2, x, y)
   local list = bandwidths(o.bandwidth, x, y)
-  local value, about = contrast.of(x, y, gaussians(list), o)
+  local value, about = contrast.of(x, y, { "gauss", list }, o)
   if about then about.bandwidth = list end
   return value, about
 end

@@ -85,7 +85,8 @@ local function measured(x, modes, o)
 end
 
 local rules = {
-  std = { "number", above = 0 }, weights = { "table|tensor" }, within = { "number", default = 3, above = 0 },
+  std = { "number", above = 0 }, weights = { "table|tensor" },
+  within = { "number", default = 3, above = 0, infinite = true },
   least = { "integer", default = 1, min = 1 }, interval = interval.rule,
 }
 

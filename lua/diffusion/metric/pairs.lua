@@ -45,34 +45,13 @@ function pairs_of.own_seed(seed) return seed + 0x6d657472 end
 --- are small differences of large sums.
 function pairs_of.product(x, y) return base.at_highest(x.matmul, x, y) end
 
-local wide = 16 -- dimensions from which a product is cheaper than differences
-
--- From some rows to all of y, {b, m}. Differences keep the digits of near pairs.
-local function from_differences(x, y)
-  local sum
-  for j = 1, x:size(2) do
-    local gap = (x:narrow(2, j, 1) - y:select(2, j):unsqueeze(1)):square()
-    sum = sum and sum + gap or gap
-  end
-  return sum
-end
-
---- Squared distances from a block of the rows of x to all of y, as a function of the first
---- row and their number.
+--- Squared distances from a block of the rows of x to all of y, computed in double, as a function
+--- of the first row and their number.
 ---@param x diffusion.tensor {n, D}
 ---@param y diffusion.tensor {m, D}
 ---@return function (first, b) -> {b, m}
 function pairs_of.squares(x, y)
-  if x:size(2) < wide then
-    return function(first, b) return from_differences(x:narrow(1, first, b), y) end
-  end
-  local centre = y:mean(1, true) -- near the origin products lose fewest digits
-  x, y = x - centre, y - centre
-  local across, y_squares = y:t():contiguous(), y:square():sum(2):unsqueeze(1)
-  return function(first, b)
-    local rows = x:narrow(1, first, b)
-    return (rows:square():sum(2, true) + y_squares - 2 * pairs_of.product(rows, across)):clamp(0, nil)
-  end
+  return function(first, b) return core.pair_squares(x:narrow(1, first, b), y) end
 end
 
 --- Calls fn(first, b) for blocks of n rows beside m columns; what it returns is joined along

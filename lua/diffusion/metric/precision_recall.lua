@@ -38,7 +38,7 @@ local function measured(x, y, o)
   local inside, recalled, covered = balls(x, y, k)
   local shares = {
     precision = pairs_of.share(inside:gt(0)), recall = pairs_of.share(recalled),
-    density = inside:mean():item() / k, coverage = pairs_of.share(covered),
+    density = inside:to "i64":sum():item() / n / k, coverage = pairs_of.share(covered),
   }
   if not o.interval then return shares end
   return shares, abouts(shares, inside, n, m, k)

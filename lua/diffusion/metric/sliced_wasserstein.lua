@@ -12,6 +12,16 @@ local function directions(D, o)
   return u / u:square():sum(2, true):sqrt()
 end
 
+-- Both sets less one centre and over one power of 2, which moves the distance by that alone: their
+-- products and p-th powers keep their digits. The third result is that power.
+local function brought_home(x, y)
+  local centre = y:mean(1, true)
+  x, y = x - centre, y - centre
+  local far = math.max(x:abs():max():item(), y:abs():max():item())
+  local unit = far > 0 and 2.0 ^ math.floor(math.log(far, 2)) or 1
+  return x / unit, y / unit, unit
+end
+
 -- The variance of each sample's influence, the mean over the lines of its potentials.
 local function variance(a, places, b, p)
   local _, back = places:to(core.real):sort(2)
@@ -33,13 +43,15 @@ local function powers(x, y, o)
 end
 
 local function measured(x, y, o)
+  local unit
+  x, y, unit = brought_home(x, y)
   local value, se, p = powers(x, y, o)
-  if not o.interval then return value ^ (1 / o.p) end
+  if not o.interval then return unit * value ^ (1 / o.p) end
   local about = labels.interval(value, { se = se, n = { x:size(1), y:size(1) }, p = p,
     method = ("linear in each sample, %d lines"):format(o.projections) })
-  about.low, about.high = about.low ^ (1 / o.p), about.high ^ (1 / o.p)
-  about.se = value > 0 and se * value ^ (1 / o.p - 1) / o.p or 0
-  return value ^ (1 / o.p), about
+  about.low, about.high = unit * about.low ^ (1 / o.p), unit * about.high ^ (1 / o.p)
+  about.se = value > 0 and unit * se * value ^ (1 / o.p - 1) / o.p or 0
+  return unit * value ^ (1 / o.p), about
 end
 
 local rules = {

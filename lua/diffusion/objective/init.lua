@@ -217,6 +217,10 @@ local rules = {
   offset_noise = { "number", default = 0, min = 0 },
 }
 
+-- What can be written later, as between stages of a training: the numbers alone.
+local writable = { vlb = { "number", default = 0, min = 0 } }
+for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writable[name] = rules[name] end
+
 -- The bound is a sum over whole t.
 local function check_bound(o)
   local learned = o.process.outputs == 2
@@ -274,7 +278,7 @@ local function objective(options)
   o.error, o._measure = errors.resolve(o.error)
   check_bound(o)
   check_noise(o)
-  return setmetatable(o, Objective)
+  return opts.governed("objective", o, writable, Objective)
 end
 
 return { objective = objective }

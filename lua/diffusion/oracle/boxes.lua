@@ -116,7 +116,7 @@ end
 ---@usage local o = d.oracle.box{ low = -1, high = { 1, 3 } }
 --- print(o:entropy(), o:posterior_mean(d.zeros(1, 2), 1, 0.5))
 function boxes.box(options)
-  local side = { "number|table|tensor", required = true }
+  local side = { "number|table|tensor", required = true, infinite = true } -- each entry is looked at later
   local o = opts.check("box", options, { low = side, high = side })
   local D = math.max(length_of(o.low), length_of(o.high))
   local low, high = given.list("box", "low", o.low, D), given.list("box", "high", o.high, D)

@@ -65,8 +65,8 @@ end
 ---@return diffusion.brownian
 function brownian.new(o)
   o = opts.check("brownian.new", o, {
-    low = { "number", required = true, above = -math.huge, below = math.huge },
-    high = { "number", required = true, above = -math.huge, below = math.huge },
+    low = { "number", required = true },
+    high = { "number", required = true },
     clock = { "function", required = true }, depth = { "integer", default = 24, min = 1, max = 30 },
   })
   if o.low >= o.high then opts.fail("brownian.new: low must be below high, got %g and %g", o.low, o.high) end

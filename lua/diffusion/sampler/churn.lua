@@ -6,7 +6,7 @@ local churn = {}
 churn.rules = {
   s_churn = { "number", default = 0, min = 0 },
   s_tmin = { "number", default = 0, min = 0 },
-  s_tmax = { "number", default = math.huge, min = 0 },
+  s_tmax = { "number", default = math.huge, min = 0, infinite = true },
   s_noise = { "number", default = 1, min = 0 },
 }
 

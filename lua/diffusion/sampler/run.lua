@@ -42,7 +42,10 @@ end
 
 -- Writing x forgets the solver's history: it belongs to another trajectory.
 Run.__newindex = function(run, name, value)
-  if name == "on_step" then return rawset(run, name, value) end
+  if name == "on_step" then
+    if value ~= nil then opts.callable("run", "on_step", value) end
+    return rawset(run, name, value)
+  end
   if name ~= "x" then opts.fail("a run's x and on_step can be written, not its '%s'", tostring(name)) end
   local now = run.now
   rawset(run, "now", { x = core.unscope(check_x("run.x", value, run.shape)), i = now.i, history = {},
