@@ -308,6 +308,16 @@ describe("a checkpoint that lies", function()
     local ck = d.checkpoint { path = file, model = model, opt = opt, ema = ema, batches = batches }
     assert(ck:save { note = 1 })
     local tensors, facts = container.read(file, "checkpoint")
+    for _, change in ipairs {
+      function(f) f.opt.steps = 1 << 62 end, function(f) f.opt.skipped = 1 << 62 end,
+      function(f) f.ema[1] = 1 << 62 end, function(f) f.batches.step = 1 << 62 end,
+      function(f) f.random[2] = 1 << 32 end, function(f) f.random[9] = -1 end, function(f) f.random[1] = 0.5 end,
+    } do
+      local lying = copied(facts)
+      change(lying)
+      ck.path = at("checkpoint", tensors, lying)
+      assert.is_nil((ck:load()))
+    end
     each_lie(facts, function(lying, place)
       ck.path = at("checkpoint", tensors, lying) -- another file than the tensors stand on
       local kept = { opt.steps, ema.updates, batches.step }
