@@ -41,6 +41,8 @@ describe("the command", function()
     local text, ok = command "--nope"
     assert.truthy(text:find("unknown option --nope", 1, true))
     assert.is_false(ok)
+    text = command "'--a\27[31m'"
+    assert.truthy(text:find([[unknown option --a\x1b[31m]], 1, true))
     text, ok = command "/nowhere/x.lua"
     assert.truthy(text:find("/nowhere/x.lua", 1, true))
     assert.is_false(ok)

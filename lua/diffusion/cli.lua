@@ -13,8 +13,15 @@ if tree then
   package.cpath = tree .. "/lib/lua/" .. version .. "/?.so;" .. package.cpath
 end
 
+-- Paths and options may hold any bytes; what the library says is printable already.
+local function printable(text)
+  pcall(require, "diffusion")
+  local core = package.loaded["diffusion.core"]
+  return core and core.printable(text) or text
+end
+
 local function fail(message)
-  io.stderr:write("diffusion: ", message, "\n")
+  io.stderr:write("diffusion: ", printable(message), "\n")
   os.exit(1, true)
 end
 

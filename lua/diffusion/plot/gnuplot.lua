@@ -60,7 +60,7 @@ local function has_display()
 end
 
 local function terminal(o)
-  local suffix = o.file and legible.lower(o.file):match "%.(%w+)$"
+  local suffix = o.file and legible.lower(o.file):match "%.([^./]+)$"
   local size = ("size %d,%d"):format(o.width, o.height)
   if not o.file then
     if has_display() then return "set term qt persist" end
