@@ -45,7 +45,7 @@ describe("a Brownian path", function()
   it("says what is wrong", function()
     local new = brownian.new
     says("option 'clock' is missing", new, { low = 0, high = 1 })
-    says("option 'low': number in (-inf, inf) expected, got -inf", new, { low = -math.huge, high = 1, clock = clock })
+    says("option 'low': finite number expected, got -inf", new, { low = -math.huge, high = 1, clock = clock })
     says("low must be below high, got 2 and 1", new, { low = 2, high = 1, clock = clock })
     says("option 'depth': integer in [1, 30] expected, got 31", new, { low = 0, high = 1, clock = clock, depth = 31 })
     says("the clock must rise, but it is 1 at low and 1 at high", new,

@@ -81,7 +81,7 @@ describe("a plan", function()
     refused("edit.plan: exactly one of start (a level t in 0..1000) and strength (in 0..1) expected, got neither", {})
     refused("expected, got both", { start = 3, strength = 0.5 })
     refused("edit.plan: start must be a level in 0..T = 1000, got 1001", { start = 1001 })
-    refused("option 'start': number expected, got nan", { start = 0 / 0 })
+    refused("option 'start': finite number expected, got nan", { start = 0 / 0 })
     refused("option 'strength': number in [0, 1] expected, got 1.5", { strength = 1.5 })
     refused("edit.plan: strength = 0.0004 of T = 1000 is t = 0.4, below the first level; take 0.001 or more",
       { strength = 0.0004 })

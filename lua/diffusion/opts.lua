@@ -148,10 +148,9 @@ local function has_type(value, types)
   return false
 end
 
-local function range_text(rule, value)
+local function range_text(rule)
   local low, high = rule.min or rule.above, rule.max or rule.below
-  local endless = type(value) == "number" and value - value ~= 0 and has_type(value, rule[1])
-  if not (low or high or endless) then return "" end
+  if not (low or high) then return "" end
   return legible.format(" in %s%s, %s%s", rule.min and "[" or "(", low or "-inf", high or "inf",
     rule.max and "]" or ")")
 end
@@ -159,7 +158,9 @@ end
 local function expected(rule, value)
   local one_of = rule.one_of and "one of " .. table.concat(rule.one_of, ", ")
   if not rule[1] then return one_of end
-  return rule[1]:gsub("|", " or ") .. range_text(rule, value) .. (one_of and ", or " .. one_of or "")
+  local range, endless = range_text(rule), type(value) == "number" and value - value ~= 0
+  local finite = range == "" and endless and has_type(value, rule[1]) and "finite " or ""
+  return finite .. rule[1]:gsub("|", " or ") .. range .. (one_of and ", or " .. one_of or "")
 end
 
 local function is_valid(value, rule)
