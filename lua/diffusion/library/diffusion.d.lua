@@ -173,7 +173,8 @@ local set = {}
 
 --- Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 --- {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
---- negative; ranges include both ends. + - * / ^ work element by element and stretch.
+--- negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
+--- element by element and stretch.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
