@@ -27,13 +27,18 @@ int dfl_nil(lua_State *L);
 /* nil, "path: sentence" (no path: NULL); what failed for memory is raised */
 int dfl_world(lua_State *L, const char *path);
 
-/* A row: an op as Lua calls it. `run` checks arguments, calls the op and returns its
-** result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
+/* Arguments at most: none is too many. So too where a tensor comes last, since a call there
+** may return more than it. */
+#define DFL_ANY 255
+
+/* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and
+** returns its result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
 ** "x{2,3}" a random tensor of that shape, separated by ";"; NULL: no gradient, with the
 ** reason in spec/gradient_spec.lua. */
 typedef struct dfl_op {
   const char *name;
   df_tensor *(*run)(lua_State *L, df_tape *tape);
+  int most;
   const char *examples;
 } dfl_op;
 
@@ -92,7 +97,13 @@ int dfl_shape(lua_State *L, int arg, df_shape *shape);
 int dfl_dim(lua_State *L, int arg, const df_tensor *x);       /* 1..n, -n..-1 -> 0.. */
 unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or nil */
 df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
-bool dfl_flag(lua_State *L, int arg);        /* absent: false */
+bool dfl_flag(lua_State *L, int arg, const char *name); /* a boolean; absent: false */
+/* Raises if there are more arguments than these, but for trailing nils. */
+void dfl_at_most(lua_State *L, int most);
+/* The length of the list at index, which came in argument arg; raises if it has fields. */
+int dfl_list(lua_State *L, int index, int arg);
+/* The first key of a table that is no place of its list, as text on the stack, or NULL. */
+const char *dfl_stray(lua_State *L, int index);
 const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
 /* A value in a few words, for messages: a number or string itself, printable, else what it
 ** is. May push. */

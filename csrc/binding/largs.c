@@ -14,10 +14,44 @@ const char *dfl_briefly(lua_State *L, int index) {
                 : lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }
 
+void dfl_at_most(lua_State *L, int most) {
+  for (int i = lua_gettop(L); i > most; i--)
+    if (!lua_isnil(L, i))
+      luaL_argerror(
+          L, i, lua_pushfstring(L, "an argument too many: %s", dfl_briefly(L, i)));
+}
+
+const char *dfl_stray(lua_State *L, int index) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+  index = lua_absindex(L, index);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    lua_Integer at = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (at < 1 || at > n) return luaL_tolstring(L, -2, NULL);
+  }
+  return NULL;
+}
+
+int dfl_list(lua_State *L, int index, int arg) {
+  const char *stray = dfl_stray(L, index);
+  if (stray)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L,
+                                  "a list takes no field '%s'; options, where there are "
+                                  "any, are a table of their own behind it",
+                                  stray));
+  return (int)lua_rawlen(L, index);
+}
+
+/* The number at index, if it is one and whole. */
+static bool is_whole(lua_State *L, int index, lua_Integer *n) {
+  int whole = 0;
+  if (lua_type(L, index) == LUA_TNUMBER) *n = lua_tointegerx(L, index, &whole);
+  return whole;
+}
+
 static df_int size_at(lua_State *L, int index, int arg) {
-  int whole;
-  lua_Integer n = lua_tointegerx(L, index, &whole);
-  if (!whole || n < 0)
+  lua_Integer n = 0;
+  if (!is_whole(L, index, &n) || n < 0)
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "a size must be a whole number of 0 or more, "
@@ -27,11 +61,11 @@ static df_int size_at(lua_State *L, int index, int arg) {
 }
 
 static void shape_of_table(lua_State *L, int arg, df_shape *shape) {
-  lua_Unsigned n = lua_rawlen(L, arg);
+  int n = dfl_list(L, arg, arg);
   if (n > DF_DIMS)
     luaL_argerror(L, arg,
-                  lua_pushfstring(L, "at most %d dimensions, got %d", DF_DIMS, (int)n));
-  shape->ndim = (int)n;
+                  lua_pushfstring(L, "at most %d dimensions, got %d", DF_DIMS, n));
+  shape->ndim = n;
   for (int i = 0; i < shape->ndim; i++) {
     lua_rawgeti(L, arg, i + 1);
     shape->size[i] = size_at(L, -1, arg);
@@ -64,11 +98,12 @@ int dfl_shape(lua_State *L, int arg, df_shape *shape) {
 }
 
 static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
-  int whole, n = x->shape.ndim;
-  lua_Integer d = lua_tointegerx(L, index, &whole);
-  if (!whole || d == 0 || d > n || d < -n)
+  int n = x->shape.ndim;
+  lua_Integer d = 0;
+  if (!is_whole(L, index, &d) || d == 0 || d > n || d < -n)
     luaL_argerror(L, arg,
-                  lua_pushfstring(L, "dimension %s of a tensor %s, which has %d",
+                  lua_pushfstring(L, "dimension %s%s of a tensor %s, which has %d",
+                                  lua_type(L, index) == LUA_TSTRING ? "as text: " : "",
                                   dfl_briefly(L, index), df_tensor_text(x), n));
   return (int)(d > 0 ? d - 1 : d + n);
 }
@@ -79,11 +114,17 @@ unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x) {
   unsigned dims = 0;
   if (lua_isnoneornil(L, arg)) return 0;
   if (lua_type(L, arg) != LUA_TTABLE) return 1u << dim_at(L, arg, arg, x);
-  for (int i = 1; lua_rawgeti(L, arg, i) != LUA_TNIL; i++) {
-    dims |= 1u << dim_at(L, -1, arg, x);
+  int n = dfl_list(L, arg, arg);
+  if (n == 0) luaL_argerror(L, arg, "a list of no dimensions; nil stands for all");
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, arg, i);
+    unsigned dim = 1u << dim_at(L, -1, arg, x);
+    if (dims & dim)
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "dimension %s comes twice", dfl_briefly(L, -1)));
+    dims |= dim;
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
   return dims;
 }
 
@@ -94,7 +135,13 @@ df_int dfl_position(lua_State *L, int arg, df_int n, const char *what) {
   return (df_int)(i > 0 ? i - 1 : i + n);
 }
 
-bool dfl_flag(lua_State *L, int arg) { return lua_toboolean(L, arg); }
+bool dfl_flag(lua_State *L, int arg, const char *name) {
+  if (!lua_isnoneornil(L, arg) && !lua_isboolean(L, arg))
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "%s: true or false expected, got %s", name,
+                                  dfl_briefly(L, arg)));
+  return lua_toboolean(L, arg);
+}
 
 const char *dfl_path(lua_State *L, int arg) {
   size_t bytes;
@@ -163,6 +210,10 @@ double dfl_field_number(lua_State *L, int arg, const char *name, double otherwis
 
 bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise) {
   if (!field(L, arg, name)) return otherwise;
+  if (!lua_isboolean(L, -1))
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s': true or false expected, got %s", name,
+                                  dfl_briefly(L, -1)));
   bool on = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return on;

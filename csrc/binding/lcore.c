@@ -93,6 +93,7 @@ int dfl_run(lua_State *L, dfl_maker *make) {
 
 static int run_row(lua_State *L) {
   const dfl_op *row = lua_touserdata(L, lua_upvalueindex(1));
+  dfl_at_most(L, row->most);
   return dfl_run(L, row->run);
 }
 

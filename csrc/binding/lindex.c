@@ -1,5 +1,5 @@
 /* x[i], x[{ {1,3}, {}, 2 }] on both sides of `=`, and iteration. Positions count from 1,
-** from the end where negative; slices include both ends. */
+** from the end where negative; slices include both ends, and {2} is {2, 2}. */
 #include "binding/binding.h"
 
 static df_int position(lua_State *L, int at, df_int size, int dim) {
@@ -16,15 +16,16 @@ static df_int position(lua_State *L, int at, df_int size, int dim) {
   return i;
 }
 
-/* The range on top of the stack: {}, {from} or {from, to}; what is left out is an end. */
+/* The range on top of the stack: {} is all, {at} that place alone, {from, to} with both ends,
+** where nil is an end. */
 static df_tensor *slice(lua_State *L, df_tape *tape, df_tensor *x, int dim, int number) {
   df_int size = x->shape.size[dim], from = 0, to = size - 1;
-  int range = lua_gettop(L);
-  if (lua_rawlen(L, range) > 2)
-    luaL_error(L, "a range {from, to} for dimension %d has %d numbers", number,
-               (int)lua_rawlen(L, range));
+  int range = lua_gettop(L), n = dfl_list(L, range, 2);
+  if (n > 2)
+    luaL_error(L, "a range {from, to} for dimension %d has %d numbers", number, n);
   if (lua_rawgeti(L, range, 1) != LUA_TNIL) from = position(L, range + 1, size, number);
   if (lua_rawgeti(L, range, 2) != LUA_TNIL) to = position(L, range + 2, size, number);
+  else if (n == 1) to = from;
   lua_settop(L, range);
   if (from > to + 1)
     luaL_error(L, "range {%I, %I} of dimension %d runs backwards; use flip",
@@ -36,7 +37,7 @@ static df_tensor *slice(lua_State *L, df_tape *tape, df_tensor *x, int dim, int 
 static df_tensor *window(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   bool list = lua_type(L, 2) == LUA_TTABLE;
-  int n = list ? (int)lua_rawlen(L, 2) : 1, dim = 0;
+  int n = list ? dfl_list(L, 2, 2) : 1, dim = 0;
   if (n > x->shape.ndim)
     luaL_error(L, "%d indices for a tensor %s", n, df_tensor_text(x));
   for (int i = 0; i < n && x; i++) {
@@ -90,6 +91,7 @@ static int l_next(lua_State *L) {
 ** Goes through the first dimension: `for i, xi in x:iter() do`.
 ** @return function iterator of i and x[i] */
 static int l_iter(lua_State *L) {
+  dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->shape.ndim == 0)
     return luaL_error(L, "iter: a tensor of no dimensions has nothing to go through");

@@ -193,7 +193,7 @@ static int whole_list(lua_State *L, const char *network, const char *name, df_in
   if (kind != LUA_TTABLE && kind != LUA_TNIL)
     luaL_error(L, "%s: '%s' must be a list of whole numbers, got a %s", network, name,
                lua_typename(L, kind));
-  int n = kind == LUA_TNIL ? 0 : (int)lua_rawlen(L, -1), whole = 1;
+  int n = kind == LUA_TNIL ? 0 : dfl_list(L, -1, 1), whole = 1;
   if (n > most)
     luaL_error(L, "%s: '%s' has %d entries, at most %d are possible", network, name, n,
                most);

@@ -8,7 +8,8 @@
 /* A shape for x's elements in which one size may be -1: what is left. */
 static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
   bool list = lua_type(L, 2) == LUA_TTABLE;
-  int n = list ? (int)lua_rawlen(L, 2) : lua_gettop(L) - 1, open = -1;
+  int n = list ? dfl_list(L, 2, 2) : lua_gettop(L) - 1, open = -1;
+  if (list) dfl_at_most(L, 2);
   df_int rest = 1;
   if (n > DF_DIMS) luaL_error(L, "at most %d dimensions, got %d", DF_DIMS, n);
   shape->ndim = n;
@@ -17,7 +18,7 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
     else lua_pushvalue(L, i + 2);
     int whole;
     lua_Integer size = lua_tointegerx(L, -1, &whole);
-    if (!whole)
+    if (!whole || lua_type(L, -1) != LUA_TNUMBER)
       luaL_error(L, "size %d must be a whole number, got %s", i + 1, dfl_briefly(L, -1));
     lua_pop(L, 1);
     if (size < -1 || (size == -1 && open >= 0))
@@ -126,7 +127,7 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
-  dfl_shape(L, 2, &shape);
+  dfl_at_most(L, dfl_shape(L, 2, &shape) - 1);
   return df_expand(tape, x, &shape);
 }
 
@@ -141,7 +142,8 @@ static df_tensor *run_permute(lua_State *L, df_tape *tape) {
   int order[DF_DIMS], n = x->shape.ndim;
   unsigned seen = 0;
   bool list = lua_type(L, 2) == LUA_TTABLE;
-  int given = list ? (int)lua_rawlen(L, 2) : lua_gettop(L) - 1;
+  int given = list ? dfl_list(L, 2, 2) : lua_gettop(L) - 1;
+  if (list) dfl_at_most(L, 2);
   for (int i = 0; i < n && given == n; i++) {
     if (list) lua_rawgeti(L, 2, i + 1);
     else lua_pushvalue(L, i + 2);
@@ -241,7 +243,7 @@ static df_tensor *run_detach(lua_State *L, df_tape *tape) {
 static df_tensor **list(lua_State *L, int *n) {
   lua_settop(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
-  *n = (int)lua_rawlen(L, 1);
+  *n = dfl_list(L, 1, 1);
   if (*n == 0) luaL_argerror(L, 1, "a list of at least one tensor expected");
   df_tensor **x = lua_newuserdatauv(L, (size_t)*n * sizeof *x, 0);
   for (int i = 0; i < *n; i++) {
@@ -324,6 +326,11 @@ static df_tensor *run_repeat_each(lua_State *L, df_tape *tape) {
 /* The margins of one dimension on top of the stack: n, {before, after} or {}. */
 static void margin(lua_State *L, df_int *before, df_int *after) {
   if (lua_type(L, -1) == LUA_TTABLE) {
+    int n = dfl_list(L, -1, 2);
+    if (n != 0 && n != 2)
+      luaL_argerror(L, 2,
+                    lua_pushfstring(L, "a margin is n, {before, after} or {}, not %d "
+                                    "numbers", n));
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
     *before = (df_int)luaL_optinteger(L, -2, 0);
@@ -345,7 +352,7 @@ static df_tensor *run_pad(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_int before[DF_DIMS] = { 0 }, after[DF_DIMS] = { 0 };
   luaL_checktype(L, 2, LUA_TTABLE);
-  int n = (int)lua_rawlen(L, 2);
+  int n = dfl_list(L, 2, 2);
   if (n > x->shape.ndim) luaL_error(L, "pad: %d margins for %s", n, df_tensor_text(x));
   for (int i = 0; i < n; i++) {
     lua_rawgeti(L, 2, i + 1);
@@ -361,29 +368,29 @@ static df_tensor *run_pad(lua_State *L, df_tape *tape) {
 }
 
 static const dfl_op rows[] = {
-  { "view", run_view, "x{2,6}, 3, 4; x{2,6}, {3,-1}" },
-  { "reshape", run_reshape, "x{2,6}, {3,4}; x{3,2}:t(), 6" },
-  { "flatten", run_flatten, "x{2,3}; x{2,3,2}, 2; x{}" },
-  { "squeeze", run_squeeze, "x{1,3,1}; x{1,3,1}, 1" },
-  { "unsqueeze", run_unsqueeze, "x{2,3}, 1; x{2,3}, -1" },
-  { "over", run_over, "x{2,3}, x{2,2,2,3}; x{2}, x{2,3}" },
-  { "expand", run_expand, "x{3}, 2, 3; x{2,1,3}, {2,2,3}; x{}, 2" },
-  { "permute", run_permute, "x{2,3,4}, 3, 1, 2; x{2,3}, {2,1}" },
-  { "t", run_t, "x{2,3}" },
-  { "narrow", run_narrow, "x{4,3}, 1, 2, 2; x{2,3}, -1, -2, 2" },
-  { "select", run_select, "x{2,3}, 1, 2; x{2,3,4}, 2, -1" },
-  { "to", run_to, NULL },
-  { "clone", run_clone, "x{2,3}" },
-  { "contiguous", run_contiguous, "x{2,3}; x{2,3}:t()" },
-  { "detach", run_detach, NULL },
-  { "cat", run_cat,
+  { "view", run_view, DFL_ANY, "x{2,6}, 3, 4; x{2,6}, {3,-1}" },
+  { "reshape", run_reshape, DFL_ANY, "x{2,6}, {3,4}; x{3,2}:t(), 6" },
+  { "flatten", run_flatten, 3, "x{2,3}; x{2,3,2}, 2; x{}" },
+  { "squeeze", run_squeeze, 2, "x{1,3,1}; x{1,3,1}, 1" },
+  { "unsqueeze", run_unsqueeze, 2, "x{2,3}, 1; x{2,3}, -1" },
+  { "over", run_over, DFL_ANY, "x{2,3}, x{2,2,2,3}; x{2}, x{2,3}" },
+  { "expand", run_expand, DFL_ANY, "x{3}, 2, 3; x{2,1,3}, {2,2,3}; x{}, 2" },
+  { "permute", run_permute, DFL_ANY, "x{2,3,4}, 3, 1, 2; x{2,3}, {2,1}" },
+  { "t", run_t, 1, "x{2,3}" },
+  { "narrow", run_narrow, 4, "x{4,3}, 1, 2, 2; x{2,3}, -1, -2, 2" },
+  { "select", run_select, 3, "x{2,3}, 1, 2; x{2,3,4}, 2, -1" },
+  { "to", run_to, 2, NULL },
+  { "clone", run_clone, 1, "x{2,3}" },
+  { "contiguous", run_contiguous, 1, "x{2,3}; x{2,3}:t()" },
+  { "detach", run_detach, 1, NULL },
+  { "cat", run_cat, 2,
     "{x{2,3}, x{1,3}}; {x{2,3}, x{2,1}, x{2,2}}, 2; {x{2,2,3}, x{2,2,1}}, -1" },
-  { "stack", run_stack, "{x{2,3}, x{2,3}}; {x{2}, x{2}}, -1; {x{}, x{}}" },
-  { "flip", run_flip, "x{2,3}, 2; x{2,3,4}, {1,3}" },
-  { "roll", run_roll, "x{2,3}, 1, 2; x{4}, -6, 1" },
-  { "repeat_each", run_repeat_each, "x{3}, 2; x{2,3}, 3, -1" },
-  { "pad", run_pad, "x{2,3}, {1, {0,2}}; x{2,3,2}, {{}, 1}, 7" },
-  { NULL, NULL, NULL },
+  { "stack", run_stack, 2, "{x{2,3}, x{2,3}}; {x{2}, x{2}}, -1; {x{}, x{}}" },
+  { "flip", run_flip, 2, "x{2,3}, 2; x{2,3,4}, {1,3}" },
+  { "roll", run_roll, 3, "x{2,3}, 1, 2; x{4}, -6, 1" },
+  { "repeat_each", run_repeat_each, 3, "x{3}, 2; x{2,3}, 3, -1" },
+  { "pad", run_pad, 3, "x{2,3}, {1, {0,2}}; x{2,3,2}, {{}, 1}, 7" },
+  { NULL, NULL, 0, NULL },
 };
 
 void dfl_open_layout(lua_State *L) { dfl_ops(L, rows); }

@@ -82,6 +82,11 @@ static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
     return to + width;
   }
   df_int n = lua_type(L, -1) == LUA_TTABLE ? (df_int)lua_rawlen(L, -1) : -1;
+  if (n >= 0 && dfl_stray(L, -1))
+    luaL_error(L,
+               "tensor: a list of numbers takes no field '%s'; options, where there are "
+               "any, are a table of their own behind it",
+               lua_tostring(L, -1));
   if (n != x->shape.size[depth])
     luaL_error(L, "tensor: ragged table: %s has %I elements, expected %I",
                depth ? path(L, at, depth) : "it", (lua_Integer)n,
@@ -198,7 +203,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   if (x && df_whole_fits(x, DF_F64) != DF_OK) dfl_raise(L);
   if (x) shape = x->shape;
   else if (lua_type(L, arg) == LUA_TTABLE)
-    shape = (df_shape){ 1, { (df_int)lua_rawlen(L, arg) } };
+    shape = (df_shape){ 1, { dfl_list(L, arg, arg) } };
   *n = df_shape_count(&shape);
   double *out = lua_newuserdatauv(L, (size_t)*n * sizeof *out + 1, 0);
   if (x) {
@@ -233,6 +238,7 @@ static df_dtype dtype_option(lua_State *L, int arg, df_dtype otherwise) {
 }
 
 static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
+  dfl_at_most(L, 2);
   df_dtype dtype = dtype_option(L, 2, DF_REAL);
   if (lua_type(L, 1) == LUA_TNUMBER) return from_number(L, tape, 1, dtype);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -264,6 +270,7 @@ static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int
 static df_tensor *make_zeros(lua_State *L, df_tape *tape) {
   df_shape shape;
   int options = dfl_shape(L, 1, &shape);
+  dfl_at_most(L, options);
   lua_settop(L, options);
   lua_pushinteger(L, 0);
   return filled(L, tape, &shape, options, options + 1);
@@ -272,6 +279,7 @@ static df_tensor *make_zeros(lua_State *L, df_tape *tape) {
 static df_tensor *make_ones(lua_State *L, df_tape *tape) {
   df_shape shape;
   int options = dfl_shape(L, 1, &shape);
+  dfl_at_most(L, options);
   lua_settop(L, options);
   lua_pushinteger(L, 1);
   return filled(L, tape, &shape, options, options + 1);
@@ -280,6 +288,7 @@ static df_tensor *make_ones(lua_State *L, df_tape *tape) {
 /* full(shape, v): a single number is a shape of one dimension */
 static df_tensor *make_full(lua_State *L, df_tape *tape) {
   df_shape shape;
+  dfl_at_most(L, 3);
   if (lua_type(L, 1) == LUA_TTABLE) dfl_shape(L, 1, &shape);
   else shape = (df_shape){ 1, { (df_int)luaL_checkinteger(L, 1) } };
   luaL_argcheck(L, df_shape_count(&shape) >= 0, 1, "a shape can't be negative");
@@ -306,6 +315,7 @@ static df_tensor *whole_range(lua_State *L, df_tape *tape) {
 }
 
 static df_tensor *make_arange(lua_State *L, df_tape *tape) {
+  dfl_at_most(L, 3);
   bool whole = lua_isinteger(L, 1) && lua_isinteger(L, 2);
   if (whole && (lua_isnoneornil(L, 3) || lua_isinteger(L, 3)))
     return whole_range(L, tape);
@@ -321,6 +331,7 @@ static df_tensor *make_arange(lua_State *L, df_tape *tape) {
 }
 
 static df_tensor *make_linspace(lua_State *L, df_tape *tape) {
+  dfl_at_most(L, 3);
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
   df_int n = (df_int)luaL_checkinteger(L, 3);
   luaL_argcheck(L, n >= 1, 3, "at least one element");
@@ -332,6 +343,7 @@ static df_tensor *make_linspace(lua_State *L, df_tape *tape) {
 }
 
 static df_tensor *make_eye(lua_State *L, df_tape *tape) {
+  dfl_at_most(L, 2);
   df_int n = (df_int)luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0, 1, "a size can't be negative");
   lua_settop(L, 2);
@@ -348,6 +360,7 @@ static df_tensor *make_eye(lua_State *L, df_tape *tape) {
 static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
   size_t bytes;
   df_shape shape;
+  dfl_at_most(L, 3);
   const char *text = luaL_checklstring(L, 1, &bytes);
   luaL_checktype(L, 2, LUA_TTABLE);
   dfl_shape(L, 2, &shape);
@@ -421,6 +434,7 @@ static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
 ** The number of a tensor of one element; an error for others.
 ** @return number */
 static int l_item(lua_State *L) {
+  dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
   if (df_tensor_count(x) != 1)
     return luaL_error(L, "item: %s has %I elements, not one", df_tensor_text(x),
@@ -446,6 +460,7 @@ static const char *push_table(lua_State *L, const df_tensor *x, int dim, const c
 ** The elements as nested tables.
 ** @return table|number a number where there are no dimensions */
 static int l_totable(lua_State *L) {
+  dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
   luaL_checkstack(L, DF_DIMS + 2, NULL);
   push_table(L, x, 0, df_tensor_data(x));
@@ -456,6 +471,7 @@ static int l_totable(lua_State *L) {
 ** The elements' bytes in order, for d.frombytes.
 ** @return string */
 static int l_bytes(lua_State *L) {
+  dfl_at_most(L, 1);
   df_tensor *x = dfl_tensor(L, 1);
   size_t bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
   luaL_Buffer b;

@@ -176,48 +176,48 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole
 **   numbers and one of them a tensor of such */
 static const dfl_op rows[] = {
-  { "neg", run_unary, "x{2,3}" },
-  { "abs", run_unary, "away{2,3}" },
-  { "sign", run_unary, NULL },
-  { "floor", run_unary, NULL },
-  { "round", run_unary, NULL },
-  { "exp", run_unary, "x{2,3}" },
-  { "log", run_unary, "pos{2,3}" },
-  { "sqrt", run_unary, "pos{2,3}" },
-  { "reciprocal", run_unary, "away{2,3}" },
-  { "square", run_unary, "x{2,3}; x{3,2}:t()" },
-  { "sin", run_unary, "x{2,3}" },
-  { "cos", run_unary, "x{2,3}" },
-  { "tanh", run_unary, "x{2,3}" },
-  { "erf", run_unary, "x{2,3}" },
-  { "erfc", run_unary, "x{2,3}" },
-  { "log_erfc", run_unary, "x{2,3}" },
-  { "silu", run_unary, "x{2,3}" },
-  { "relu", run_unary, "away{2,3}" },
-  { "gelu", run_unary, "x{2,3}" },
-  { "sigmoid", run_unary, "x{2,3}" },
-  { "add", run_binary, "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
-  { "sub", run_binary, "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
-  { "mul", run_binary,
+  { "neg", run_unary, 1, "x{2,3}" },
+  { "abs", run_unary, 1, "away{2,3}" },
+  { "sign", run_unary, 1, NULL },
+  { "floor", run_unary, 1, NULL },
+  { "round", run_unary, 1, NULL },
+  { "exp", run_unary, 1, "x{2,3}" },
+  { "log", run_unary, 1, "pos{2,3}" },
+  { "sqrt", run_unary, 1, "pos{2,3}" },
+  { "reciprocal", run_unary, 1, "away{2,3}" },
+  { "square", run_unary, 1, "x{2,3}; x{3,2}:t()" },
+  { "sin", run_unary, 1, "x{2,3}" },
+  { "cos", run_unary, 1, "x{2,3}" },
+  { "tanh", run_unary, 1, "x{2,3}" },
+  { "erf", run_unary, 1, "x{2,3}" },
+  { "erfc", run_unary, 1, "x{2,3}" },
+  { "log_erfc", run_unary, 1, "x{2,3}" },
+  { "silu", run_unary, 1, "x{2,3}" },
+  { "relu", run_unary, 1, "away{2,3}" },
+  { "gelu", run_unary, 1, "x{2,3}" },
+  { "sigmoid", run_unary, 1, "x{2,3}" },
+  { "add", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
+  { "sub", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
+  { "mul", run_binary, DFL_ANY,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,1,3}, x{2,2,2,3}; x{}, x{2}" },
-  { "div", run_binary, "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
-  { "maximum", run_binary, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
-  { "minimum", run_binary, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
-  { "pow", run_pow,
+  { "div", run_binary, DFL_ANY, "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
+  { "maximum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
+  { "minimum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
+  { "pow", run_pow, DFL_ANY,
     "pos{2,3}, x{2,3}; pos{2,3}, x{3}; x{3}, 2; x{3}, 3; pos{3}, 0.5; away{3}, -1; "
     "2, x{3}" },
-  { "clamp", run_clamp, "x{2,3}, -0.5, 0.5; x{2,3}, nil, 0.1; x{2,3}, 0.1" },
-  { "where", run_where,
+  { "clamp", run_clamp, 3, "x{2,3}, -0.5, 0.5; x{2,3}, nil, 0.1; x{2,3}, 0.1" },
+  { "where", run_where, DFL_ANY,
     "int{0,1,{2,3}}, x{2,3}, x{2,3}; int{0,1,{3}}, x{2,1}, 2; int{0,1,{2,1}}, x{}, "
     "x{3}" },
-  { "eq", run_compare, NULL },
-  { "ne", run_compare, NULL },
-  { "lt", run_compare, NULL },
-  { "le", run_compare, NULL },
-  { "gt", run_compare, NULL },
-  { "ge", run_compare, NULL },
-  { "isfinite", run_isfinite, NULL },
-  { NULL, NULL, NULL },
+  { "eq", run_compare, DFL_ANY, NULL },
+  { "ne", run_compare, DFL_ANY, NULL },
+  { "lt", run_compare, DFL_ANY, NULL },
+  { "le", run_compare, DFL_ANY, NULL },
+  { "gt", run_compare, DFL_ANY, NULL },
+  { "ge", run_compare, DFL_ANY, NULL },
+  { "isfinite", run_isfinite, 1, NULL },
+  { NULL, NULL, 0, NULL },
 };
 
 /* ==== in place ====================================================================== */
@@ -306,6 +306,7 @@ static int l_equal(lua_State *L) {
 static int l_allclose(lua_State *L) {
   static const char *const names[] = { "rtol", "atol", NULL };
   const df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);
+  dfl_at_most(L, 3);
   dfl_fields(L, 3, names);
   double rtol = dfl_field_number(L, 3, "rtol", 1e-5);
   lua_pushboolean(L, df_close(x, y, rtol, dfl_field_number(L, 3, "atol", 1e-8)));
@@ -322,8 +323,14 @@ static const luaL_Reg methods[] = {
 /* Operators are methods under another name. */
 static const char *const operators[][2] = {
   { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" },
-  { "__div", "div" }, { "__pow", "pow" }, { "__unm", "neg" },
+  { "__div", "div" }, { "__pow", "pow" },
 };
+
+/* Lua gives this one its operand twice. */
+static df_tensor *negated(lua_State *L, df_tape *tape) {
+  return df_unary_of(tape, df_unary_find("neg"), dfl_tensor(L, 1));
+}
+static int l_unm(lua_State *L) { return dfl_run(L, negated); }
 
 void dfl_open_math(lua_State *L) {
   dfl_ops(L, rows);
@@ -334,5 +341,7 @@ void dfl_open_math(lua_State *L) {
     lua_getfield(L, -1, operators[i][1]);
     lua_setfield(L, -3, operators[i][0]);
   }
+  lua_pushcfunction(L, l_unm);
+  lua_setfield(L, -3, "__unm");
   lua_pop(L, 2);
 }

@@ -48,7 +48,7 @@ static int l_mix_noise(lua_State *L) { return dfl_run(L, run_mix_noise); }
 /* Draws, one for each of n coefficients, in a userdata left on the stack. */
 static const uint32_t *read_draws(lua_State *L, int arg, df_int n) {
   luaL_checktype(L, arg, LUA_TTABLE);
-  df_int draws = (df_int)lua_rawlen(L, arg);
+  df_int draws = dfl_list(L, arg, arg);
   uint32_t *step = lua_newuserdatauv(L, (size_t)n * sizeof *step + 1, 0);
   if (draws != n)
     luaL_error(L, "mix_normals: %d coefficients for %d draws", (int)n, (int)draws);
@@ -90,10 +90,10 @@ static const luaL_Reg functions[] = {
 };
 
 static const dfl_op rows[] = {
-  { "mix", run_mix,
+  { "mix", run_mix, DFL_ANY,
     "2, x{3,4}; 0.5, x{2,3,2}, -2, x{2,3,2}; {1,2,3}, x{3,2}, 0.3, x{3,2}, {0,1,-1}, "
     "x{3,2}" },
-  { NULL, NULL, NULL },
+  { NULL, NULL, 0, NULL },
 };
 
 void dfl_open_mix(lua_State *L) {

@@ -184,30 +184,30 @@ static df_tensor *run_cross_entropy(lua_State *L, df_tape *tape) {
 }
 
 static const dfl_op rows[] = {
-  { "softmax", run_softmax, "x{3,5}, 2; x{2,4,3}, 1; x{2,4,3}, -2" },
-  { "log_softmax", run_log_softmax, "x{3,5}, 2; x{2,4,3}, 2" },
-  { "group_norm", run_group_norm,
+  { "softmax", run_softmax, 2, "x{3,5}, 2; x{2,4,3}, 1; x{2,4,3}, -2" },
+  { "log_softmax", run_log_softmax, 2, "x{3,5}, 2; x{2,4,3}, 2" },
+  { "group_norm", run_group_norm, 4,
     "x{2,3,5,6}, x{6}, x{6}, {groups=3}; x{2,7,4}, nil, nil, {groups=2, eps=0.1}; "
     "x{2,3,4,6}, x{6}, x{6}, {groups=2, silu=true}; "
     "x{2,3,4,4}, x{4}, nil, {groups=4, silu=true, dropout=0.4}; "
     "x{2,3,5,6}, x{6}, x{6}, {groups=3, silu=true, add=x{2,6}}; "
     "x{3,4}, nil, x{4}, {groups=1, add=x{3,4}}; "
     "x{3,4}, nil, x{4}, {groups=1, dropout=0.5}" },
-  { "layer_norm", run_layer_norm,
+  { "layer_norm", run_layer_norm, 4,
     "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {eps=0.1}; x{2,3}, x{3}, nil; "
     "x{5}, nil, x{5}" },
-  { "dropout", run_dropout, "x{3,7}, 0.3; x{9}, 0.5" },
-  { "embedding", run_embedding, "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },
-  { "sinusoid", run_sinusoid, NULL },
-  { "upsample", run_upsample, "x{2,2,3,2}; x{1,2,1,3}, 3" },
-  { "avg_pool", run_avg_pool, "x{2,4,2,3}; x{1,3,6,2}, 3" },
-  { "mse", run_mse, "x{3,4}, x{3,4}; x{3,2,2}, x{3,2,2}, \"sample\"" },
-  { "l1", run_l1, "away{3,4}, pos{3,4}; away{3,4}, pos{3,4}, \"sample\"" },
-  { "huber", run_huber,
+  { "dropout", run_dropout, 2, "x{3,7}, 0.3; x{9}, 0.5" },
+  { "embedding", run_embedding, DFL_ANY, "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },
+  { "sinusoid", run_sinusoid, 2, NULL },
+  { "upsample", run_upsample, 2, "x{2,2,3,2}; x{1,2,1,3}, 3" },
+  { "avg_pool", run_avg_pool, 2, "x{2,4,2,3}; x{1,3,6,2}, 3" },
+  { "mse", run_mse, 3, "x{3,4}, x{3,4}; x{3,2,2}, x{3,2,2}, \"sample\"" },
+  { "l1", run_l1, 3, "away{3,4}, pos{3,4}; away{3,4}, pos{3,4}, \"sample\"" },
+  { "huber", run_huber, 4,
     "x{4,5}, x{4,5}, {delta=0.8}; x{3,2,2}, x{3,2,2}, \"sample\", {delta=2}" },
-  { "cross_entropy", run_cross_entropy,
+  { "cross_entropy", run_cross_entropy, 3,
     "x{4,5}, int{1,5,{4}}; x{3,4}, int{1,4,{3}}, \"sample\"" },
-  { NULL, NULL, NULL },
+  { NULL, NULL, 0, NULL },
 };
 
 /* ==== d.linalg ====================================================================== */

@@ -24,7 +24,7 @@ static df_tensor *run_matmul(lua_State *L, df_tape *tape) {
 static void read_pad(lua_State *L, int arg, df_conv_opts *opts) {
   df_int *side[] = { &opts->top, &opts->bottom, &opts->left, &opts->right };
   bool list = !lua_isnoneornil(L, arg) && lua_getfield(L, arg, "pad") == LUA_TTABLE;
-  if (list && lua_rawlen(L, -1) != 4)
+  if (list && dfl_list(L, -1, arg) != 4)
     luaL_argerror(L, arg,
                   "option 'pad': a number or {top, bottom, left, right} expected");
   for (int i = 0; i < 4; i++) {
@@ -77,9 +77,9 @@ static df_tensor *run_attention(lua_State *L, df_tape *tape) {
 }
 
 static const dfl_op rows[] = {
-  { "linear", run_linear, "x{3,4}, x{5,4}, x{5}; x{2,3,4}, x{6,4}; x{4}, x{2,4}, x{2}" },
-  { "matmul", run_matmul, "x{3,4}, x{4,5}; x{2,3,4}, x{2,4,1}; x{2,2,3,5}, x{2,2,5,2}" },
-  { "conv2d", run_conv2d,
+  { "linear", run_linear, DFL_ANY, "x{3,4}, x{5,4}, x{5}; x{2,3,4}, x{6,4}; x{4}, x{2,4}, x{2}" },
+  { "matmul", run_matmul, DFL_ANY, "x{3,4}, x{4,5}; x{2,3,4}, x{2,4,1}; x{2,2,3,5}, x{2,2,5,2}" },
+  { "conv2d", run_conv2d, 4,
     "x{2,5,4,3}, x{4,3,3,3}, x{4}, {pad=1};"
     "x{2,5,4,3}, x{4,3,3,3}, x{4}, {stride=2, pad={0,1,0,1}};"
     "x{1,4,5,2}, x{3,1,1,2}, x{3};"
@@ -87,9 +87,9 @@ static const dfl_op rows[] = {
     "x{1,7,6,1}, x{2,5,2,1}, x{2}, {stride=3, pad={2,1,3,0}};"
     "x{2,4,4,1}, x{2,4,3,1}, nil, {pad=1};"
     "x{1,3,3,2}, x{2,3,3,2}, x{2}, {pad=1, add=x{1,3,3,2}}" },
-  { "attention", run_attention,
+  { "attention", run_attention, 4,
     "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2}; x{1,4,3}, x{1,2,3}, x{1,2,3}" },
-  { NULL, NULL, NULL },
+  { NULL, NULL, 0, NULL },
 };
 
 void dfl_open_product(lua_State *L) { dfl_ops(L, rows); }

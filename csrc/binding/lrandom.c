@@ -106,7 +106,7 @@ static generator *listed(lua_State *L, int i) {
 }
 
 static void check_list(lua_State *L, int arg, const df_shape *shape) {
-  int n = (int)lua_rawlen(L, -1);
+  int n = dfl_list(L, -1, arg);
   if (shape->ndim == 0 || shape->size[0] != n)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "a list of %d generators for a batch %s", n,
@@ -145,6 +145,7 @@ static df_tensor *by_sample(lua_State *L, df_tape *tape, int arg, const df_shape
 static df_tensor *reals(lua_State *L, df_tape *tape, const law *l) {
   df_shape shape;
   int arg = shape_or_none(L, 1, &shape);
+  dfl_at_most(L, arg);
   if (has_list(L, arg)) return by_sample(L, tape, arg, &shape, l);
   source s = source_at(L, arg, l->draw);
   /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
@@ -171,7 +172,9 @@ static df_tensor *make_bernoulli(lua_State *L, df_tape *tape) {
     luaL_argerror(L, 1,
                   lua_pushfstring(L, "a probability in [0, 1] expected, got %s",
                                   dfl_briefly(L, 1)));
-  source s = source_at(L, shape_or_none(L, 2, &shape), DF_DRAW_COIN);
+  int options = shape_or_none(L, 2, &shape);
+  dfl_at_most(L, options);
+  source s = source_at(L, options, DF_DRAW_COIN);
   /* cppcheck-suppress returnDanglingLifetime; tensors hold a shape by value */
   if (!torch_of(&s)) return counted(&s, df_bernoulli(tape, &shape, p, key_of(&s)));
   df_tensor *y = df_result(tape, &shape);
@@ -183,7 +186,9 @@ static df_tensor *make_randint(lua_State *L, df_tape *tape) {
   df_shape shape;
   int64_t low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
   luaL_argcheck(L, low <= high, 2, "the interval is empty");
-  source s = source_at(L, shape_or_none(L, 3, &shape), DF_DRAW_WHOLE);
+  int options = shape_or_none(L, 3, &shape);
+  dfl_at_most(L, options);
+  source s = source_at(L, options, DF_DRAW_WHOLE);
   if (!torch_of(&s)) return counted(&s, df_randint(tape, &shape, low, high, key_of(&s)));
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   uint64_t range = (uint64_t)high - (uint64_t)low + 1;
@@ -194,6 +199,7 @@ static df_tensor *make_randint(lua_State *L, df_tape *tape) {
 static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0 && n <= UINT32_MAX, 1, "a count of 0 or more expected");
+  dfl_at_most(L, 2);
   source s = source_at(L, 2, DF_DRAW_ORDER);
   if (!torch_of(&s)) return counted(&s, df_randperm(tape, (df_int)n, key_of(&s)));
   df_shape shape = { 1, { (df_int)n } };
@@ -290,8 +296,10 @@ static int with_generator(lua_State *L, lua_CFunction draw) {
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "generator");
-  lua_remove(L, 1);
-  return draw(L);
+  lua_pushcfunction(L, draw); /* called as a function: its arguments count from 1 */
+  lua_replace(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
 }
 
 static int l_generator_randn(lua_State *L) { return with_generator(L, l_randn); }

@@ -6,7 +6,7 @@ typedef df_tensor *folder(df_tape *tape, df_tensor *x, unsigned dims, bool keep)
 
 static df_tensor *fold(lua_State *L, df_tape *tape, folder *f) {
   df_tensor *x = dfl_tensor(L, 1);
-  return f(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3));
+  return f(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"));
 }
 
 static df_tensor *run_sum(lua_State *L, df_tape *tape) { return fold(L, tape, df_sum); }
@@ -22,13 +22,13 @@ static df_tensor *run_min(lua_State *L, df_tape *tape) {
 static df_tensor *run_var(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int correction = (int)luaL_optinteger(L, 4, 1);
-  return df_var(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), correction);
+  return df_var(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"), correction);
 }
 
 static df_tensor *run_std(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   int correction = (int)luaL_optinteger(L, 4, 1);
-  return df_std(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), correction);
+  return df_std(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"), correction);
 }
 
 static df_tensor *run_prod(lua_State *L, df_tape *tape) { return fold(L, tape, df_prod); }
@@ -38,7 +38,7 @@ static df_tensor *run_logsumexp(lua_State *L, df_tape *tape) {
 
 static df_tensor *positions(lua_State *L, df_tape *tape, bool smallest) {
   df_tensor *x = dfl_tensor(L, 1);
-  return df_argmax(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3), smallest);
+  return df_argmax(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"), smallest);
 }
 
 static df_tensor *run_argmax(lua_State *L, df_tape *tape) {
@@ -62,7 +62,7 @@ static df_tensor *run_cumsum(lua_State *L, df_tape *tape) {
 /* sort(dim, descending), topk(k, dim): values; the methods give positions too */
 static df_tensor *sorted(lua_State *L, df_tape *tape, df_tensor **index) {
   df_tensor *x = dfl_tensor(L, 1);
-  return df_sort(tape, x, dim_or_last(L, 2, x), dfl_flag(L, 3), index);
+  return df_sort(tape, x, dim_or_last(L, 2, x), dfl_flag(L, 3, "descending"), index);
 }
 
 static df_tensor *run_sort(lua_State *L, df_tape *tape) { return sorted(L, tape, NULL); }
@@ -78,7 +78,7 @@ static df_tensor *run_topk(lua_State *L, df_tape *tape) { return largest(L, tape
 static df_tensor *run_quantile(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   double q = luaL_checknumber(L, 2);
-  bool all = lua_isnoneornil(L, 3), keep = dfl_flag(L, 4);
+  bool all = lua_isnoneornil(L, 3), keep = dfl_flag(L, 4, "keep");
   if (!all) return df_quantile(tape, x, q, dfl_dim(L, 3, x), keep);
   df_shape flat = { 1, { df_tensor_count(x) } }, shape;
   df_reduced_shape(&x->shape, ~0u, keep, &shape);
@@ -176,30 +176,31 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 ** @param places diffusion.tensor i64 with as many dimensions as x, from 1
 ** @return diffusion.tensor of places' shape */
 static const dfl_op rows[] = {
-  { "sum", run_sum, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true; x{2,3,2}, 2; x{}" },
-  { "mean", run_mean, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {2,3}" },
-  { "var", run_var, "x{2,3}; x{2,3}, 2; x{2,3,2}, {1,3}, true, 0" },
-  { "std", run_std, "x{2,3}; x{2,3}, 2; x{2,3,2}, {1,3}, true, 0" },
-  { "norm", run_norm, "x{2,3}; x{2,3}, 1; x{2,3,2}, {2,3}, true" },
-  { "max", run_max, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
-  { "min", run_min, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {1,2}" },
-  { "prod", run_prod, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
-  { "logsumexp", run_logsumexp, "x{2,3}; x{2,3}, 2; x{2,3,2}, 2, true" },
-  { "argmax", run_argmax, NULL },
-  { "argmin", run_argmin, NULL },
-  { "cumsum", run_cumsum, "x{4}; x{2,3}, 1; x{2,3,2}, -2" },
-  { "sort", run_sort, "x{5}; x{3,2}, 1; x{2,40}, 2, true" },
-  { "topk", run_topk, "x{5}, 2; x{3,2}, 2, 1" },
-  { "quantile", run_quantile, "x{6}, 0.3; x{3,4}, 0.5, 1; x{2,5}, 0.9, 2, true" },
-  { "index", run_index, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
-  { "gather", run_gather, "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
-  { NULL, NULL, NULL },
+  { "sum", run_sum, 3, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true; x{2,3,2}, 2; x{}" },
+  { "mean", run_mean, 3, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {2,3}" },
+  { "var", run_var, 4, "x{2,3}; x{2,3}, 2; x{2,3,2}, {1,3}, true, 0" },
+  { "std", run_std, 4, "x{2,3}; x{2,3}, 2; x{2,3,2}, {1,3}, true, 0" },
+  { "norm", run_norm, 3, "x{2,3}; x{2,3}, 1; x{2,3,2}, {2,3}, true" },
+  { "max", run_max, 3, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
+  { "min", run_min, 3, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {1,2}" },
+  { "prod", run_prod, 3, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true" },
+  { "logsumexp", run_logsumexp, 3, "x{2,3}; x{2,3}, 2; x{2,3,2}, 2, true" },
+  { "argmax", run_argmax, 3, NULL },
+  { "argmin", run_argmin, 3, NULL },
+  { "cumsum", run_cumsum, 2, "x{4}; x{2,3}, 1; x{2,3,2}, -2" },
+  { "sort", run_sort, 3, "x{5}; x{3,2}, 1; x{2,40}, 2, true" },
+  { "topk", run_topk, 3, "x{5}, 2; x{3,2}, 2, 1" },
+  { "quantile", run_quantile, 4, "x{6}, 0.3; x{3,4}, 0.5, 1; x{2,5}, 0.9, 2, true" },
+  { "index", run_index, DFL_ANY, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
+  { "gather", run_gather, DFL_ANY, "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
+  { NULL, NULL, 0, NULL },
 };
 
 /* ==== values and their positions ==================================================== */
 
 /* What `make` left on the stack below its result comes second. */
 static int two(lua_State *L, dfl_maker *make) {
+  dfl_at_most(L, 3);
   dfl_run(L, make);
   lua_insert(L, -2);
   return 2;
@@ -233,9 +234,11 @@ static int l_sort(lua_State *L) { return two(L, sort_both); }
 static int l_topk(lua_State *L) { return two(L, topk_both); }
 
 static int l_max(lua_State *L) {
+  dfl_at_most(L, 3);
   return lua_isnoneornil(L, 2) ? dfl_run(L, run_max) : two(L, max_both);
 }
 static int l_min(lua_State *L) {
+  dfl_at_most(L, 3);
   return lua_isnoneornil(L, 2) ? dfl_run(L, run_min) : two(L, min_both);
 }
 
@@ -252,7 +255,7 @@ static df_tensor *truth(lua_State *L, df_tape *tape, folder *f, bool of_nothing)
   df_tensor *x = dfl_tensor(L, 1);
   df_shape none = { .ndim = 0 }, shape;
   unsigned dims = dfl_dims(L, 2, x);
-  bool keep = dfl_flag(L, 3);
+  bool keep = dfl_flag(L, 3, "keep");
   df_reduced_shape(&x->shape, dims ? dims : ~0u, keep, &shape);
   if (df_tensor_count(x) == 0) return filled(tape, DF_U8, &shape, of_nothing);
   df_dtype kind = df_dtype_is_float(x->dtype) ? DF_REAL : DF_I64;
@@ -269,6 +272,7 @@ static df_tensor *make_all(lua_State *L, df_tape *tape) {
 
 /* Of all elements a boolean, along a dimension a mask. */
 static int answer(lua_State *L, dfl_maker *make) {
+  dfl_at_most(L, 3);
   bool whole = lua_isnoneornil(L, 2);
   dfl_run(L, make);
   if (whole) lua_pushboolean(L, *(uint8_t *)df_tensor_data(dfl_tensor(L, -1)));

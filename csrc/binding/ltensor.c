@@ -72,7 +72,7 @@ df_tensor *dfl_floats(lua_State *L, int arg) {
 /*** class diffusion.tensor
 ** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 ** {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
-** negative; ranges include both ends. + - * / ^ work element by element and stretch.
+** negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch.
 ** @field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ** @operator add(diffusion.tensor|number): diffusion.tensor
 ** @operator sub(diffusion.tensor|number): diffusion.tensor
@@ -160,6 +160,7 @@ static int l_scope_close(lua_State *L) {
 ** The sizes of all dimensions.
 ** @return integer[] */
 static int l_shape(lua_State *L) {
+  dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
   lua_createtable(L, x->shape.ndim, 0);
   for (int i = 0; i < x->shape.ndim; i++) {
@@ -174,6 +175,7 @@ static int l_shape(lua_State *L) {
 ** @param dim integer from 1, or from -1 backwards
 ** @return integer */
 static int l_size(lua_State *L) {
+  dfl_at_most(L, 2);
   const df_tensor *x = dfl_tensor(L, 1);
   lua_pushinteger(L, x->shape.size[dfl_dim(L, 2, x)]);
   return 1;
@@ -190,6 +192,7 @@ static int l_length(lua_State *L) {
 ** How many dimensions there are.
 ** @return integer */
 static int l_ndim(lua_State *L) {
+  dfl_at_most(L, 1);
   lua_pushinteger(L, dfl_tensor(L, 1)->shape.ndim);
   return 1;
 }
@@ -198,6 +201,7 @@ static int l_ndim(lua_State *L) {
 ** How many elements there are.
 ** @return integer */
 static int l_numel(lua_State *L) {
+  dfl_at_most(L, 1);
   lua_pushinteger(L, df_tensor_count(dfl_tensor(L, 1)));
   return 1;
 }
@@ -206,6 +210,7 @@ static int l_numel(lua_State *L) {
 ** The type of the elements.
 ** @return string "f32", "f64", "f16", "bf16", "i64" or "u8" */
 static int l_dtype(lua_State *L) {
+  dfl_at_most(L, 1);
   lua_pushstring(L, df_dtype_name(dfl_tensor(L, 1)->dtype));
   return 1;
 }
@@ -214,6 +219,7 @@ static int l_dtype(lua_State *L) {
 ** Do the elements lie in order, without gaps?
 ** @return boolean */
 static int l_is_contiguous(lua_State *L) {
+  dfl_at_most(L, 1);
   lua_pushboolean(L, df_tensor_is_dense(dfl_tensor(L, 1)));
   return 1;
 }
@@ -222,6 +228,7 @@ static int l_is_contiguous(lua_State *L) {
 ** How often the memory under this tensor has been written to.
 ** @return integer */
 static int l_version(lua_State *L) {
+  dfl_at_most(L, 1);
   lua_pushinteger(L, (lua_Integer)df_tensor_version(dfl_tensor(L, 1)));
   return 1;
 }

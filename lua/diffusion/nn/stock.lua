@@ -17,6 +17,11 @@ local families = {}
 -- A list of sizes.
 local function whole_list(network, name, list, least)
   local out = {}
+  for key in pairs(list) do
+    if math.type(key) ~= "integer" or key < 1 or key > #list then
+      opts.fail("bad argument #1 to '%s' (option '%s': a list takes no field '%s')", network, name, tostring(key))
+    end
+  end
   for i = 1, #list do
     out[i] = math.tointeger(list[i])
     if not out[i] or out[i] < 1 or out[i] > WIDEST then

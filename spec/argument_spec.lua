@@ -1,0 +1,120 @@
+-- What a tensor's functions don't take is refused: fields beside a list, numbers where a boolean
+-- belongs, an argument too many.
+local d = require "diffusion"
+local fails = require "spec.support.fails"
+
+local x = d.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+local function same(want, got) assert.same(want, got:totable()) end
+
+describe("a list", function()
+  it("of sizes takes no options", function()
+    for _, f in ipairs { d.randn, d.rand, d.zeros, d.ones } do
+      fails("'seed'", f, { 2, 3, seed = 1 })
+      fails("'dtype'", f, { 2, 2, dtype = "i64" })
+    end
+    fails("'seed'", d.bernoulli, 0.5, { 2, seed = 1 })
+    fails("'seed'", d.randint, 1, 6, { 2, seed = 1 })
+    fails("'dtype'", d.full, { 2, dtype = "u8" }, 1)
+    fails("'dtype'", d.zeros, { dtype = "i64" })
+    fails("'dtype'", d.frombytes, "", { 0, dtype = "u8" })
+    local g = d.generator { seed = 1 }
+    fails("'seed'", g.randn, g, { 2, seed = 1 })
+    for _, name in ipairs { "view", "reshape", "expand" } do fails("'dtype'", x[name], x, { 2, 3, dtype = "i64" }) end
+    fails("'a'", x.permute, x, { 2, 1, a = 1 })
+    assert.is_true(d.randn({ 2, 3 }, { seed = 1 }):equal(d.randn(2, 3, { seed = 1 })))
+    assert.same({}, d.randn { seed = 1 }:shape())
+  end)
+
+  it("of numbers, tensors, margins or places takes no options", function()
+    fails("'dtype'", d.tensor, { 1, 2, dtype = "i64" })
+    fails("'a'", d.tensor, { { 1, 2 }, { 3, 4, a = 1 } })
+    fails("'dim'", d.cat, { x, x, dim = 2 })
+    fails("'dim'", d.stack, { x, x, dim = 2 })
+    fails("'value'", x.pad, x, { 1, value = 3 })
+    fails("'a'", x.pad, x, { { 1, 2, a = 1 } })
+    fails("not 1", x.pad, x, { { 1 } })
+    fails("not 3", x.pad, x, { { 1, 2, 3 } })
+    fails("'a'", d.mix, { 1, 2, a = 1 }, x)
+    fails("'a'", x.index, x, 1, { 1, a = 2 })
+    fails("'a'", function() return x + { 1, 2, 3, a = 1 } end)
+    fails("'dim'", function() return x[{ 1, dim = 2 }] end)
+    fails("'step'", function() return x[{ { 1, 2, step = 2 } }] end)
+    fails("'a'", d.unet, { image = { 8, 8, 1, a = 2 } })
+    fails("'4'", d.tensor, { 1, 2, [4] = 3 })
+  end)
+
+  it("of dimensions takes no fields, and each once", function()
+    for _, name in ipairs { "sum", "mean", "max", "min", "std", "var", "prod", "norm", "logsumexp", "any", "all",
+      "argmax", "argmin", "flip" } do
+      fails("'dim'", x[name], x, { dim = 1 })
+      fails("'keep'", x[name], x, { 1, keep = true })
+      fails("no dimensions", x[name], x, {})
+      fails("twice", x[name], x, { 1, -2 })
+      fails("text", x[name], x, "1")
+    end
+    for _, name in ipairs { "softmax", "log_softmax", "cumsum", "sort", "squeeze", "flatten" } do
+      fails("dimension a table of a tensor [2,3]", x[name], x, { dim = 1 })
+    end
+  end)
+end)
+
+describe("a flag", function()
+  it("is a boolean", function()
+    for _, name in ipairs { "sum", "mean", "max", "min", "std", "var", "prod", "norm", "logsumexp", "any", "all",
+      "argmax", "argmin" } do
+      for _, keep in ipairs { 2, 0, "true" } do
+        fails("keep: true or false expected, got " .. keep, x[name], x, 1, keep)
+      end
+      assert.same({ 1, 3 }, (x[name](x, 1, true)):shape())
+      assert.same({ 3 }, (x[name](x, 1, false)):shape())
+    end
+    fails("keep", x.quantile, x, 0.5, 1, 2)
+    fails("descending: true or false expected, got 1", x.sort, x, 1, 1)
+    fails("option 'silu': true or false expected, got 1", x.group_norm, x, nil, nil, { groups = 1, silu = 1 })
+    fails("option 'keep': true or false expected, got 1", function() d.record(function() return x:sum() end):backward { keep = 1 } end)
+  end)
+end)
+
+describe("a range", function()
+  it("of one place is that place", function()
+    same({ { 4, 5, 6 } }, x[{ { 2 } }])
+    same({ { 1, 2, 3 } }, x[{ { 1 } }])
+    same({ { 2 }, { 5 } }, x[{ {}, { -2 } }])
+    same({ { 1, 2 }, { 4, 5 } }, x[{ {}, { 1, 2 } }])
+    local y = x:clone()
+    y[{ { 1 } }] = 0
+    same({ { 0, 0, 0 }, { 4, 5, 6 } }, y)
+    fails("3 numbers", function() return x[{ { 1, 2, 3 } }] end)
+  end)
+end)
+
+describe("an argument too many", function()
+  it("is named", function()
+    for name, given in pairs {
+      exp = { 2 }, sqrt = { {} }, relu = { 0.1 }, neg = { 1 }, t = { 1 }, clone = { {} }, softmax = { 1, 2 },
+      cumsum = { 1, true }, sum = { 1, true, 0 }, max = { 1, true, 0 }, sort = { 1, true, 0 }, topk = { 1, 1, 1 },
+      any = { 1, true, 1 }, view = { { 3, 2 }, 1 }, permute = { { 2, 1 }, 1 }, expand = { { 2, 3 }, 4 },
+      narrow = { 1, 1, 1, 1 }, squeeze = { 1, 1 }, clamp = { 0, 1, 2 }, shape = { 1 }, dim = { 1 },
+      size = { 1, 2 }, dtype = { "i64" }, item = { 1 }, totable = { 1 }, iter = { 1 }, numel = { 1 },
+    } do
+      fails("an argument too many", x[name], x, table.unpack(given))
+    end
+    fails("an argument too many", d.zeros, { 2 }, nil, 3)
+    fails("an argument too many", d.arange, 1, 2, 1, 1)
+    fails("an argument too many", d.linspace, 0, 1, 3, {})
+    same({ 5, 7, 9 }, x:sum(1, nil, nil, nil))
+    same({ { -1, -2, -3 }, { -4, -5, -6 } }, -x)
+  end)
+
+  it("may be what a call returns beside a tensor", function()
+    assert.is_true(x:max(1):equal(x:max(1)))
+    same({ { 0, 0, 0 }, { 1, 1, 1 } }, x:ge(x:max(1)))
+  end)
+end)
+
+describe("clamp", function()
+  it("refuses a bound that is nan", function()
+    fails("lower bound is nan", x.clamp, x, 0 / 0)
+    fails("upper bound is nan", x.clamp, x, 0, 0 / 0)
+  end)
+end)
