@@ -139,7 +139,7 @@ end
 
 local function range_text(rule, value)
   local low, high = rule.min or rule.above, rule.max or rule.below
-  local endless = type(value) == "number" and value - value ~= 0 and has_type(value, rule[1])
+  local endless = type(value) == "number" and math.abs(value) == math.huge and has_type(value, rule[1])
   if not (low or high or endless) then return "" end
   return (" in %s%s, %s%s"):format(rule.min and "[" or "(", low or "-inf", high or "inf",
     rule.max and "]" or ")")
