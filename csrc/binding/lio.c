@@ -35,7 +35,7 @@ static size_t whole_number(lua_State *L, int arg) {
 /* map(path [, copy: read it into memory instead]) -> file */
 static int l_map(lua_State *L) {
   const char *path = dfl_path(L, 1);
-  bool copy = dfl_flag(L, 2);
+  bool copy = dfl_flag(L, 2, "copy");
   df_map **box = new_file(L);
   if (copy) dfl_collect(L);
   *box = copy ? df_map_copy(path) : df_map_open(path);

@@ -188,6 +188,15 @@ static int l_watch_stop(lua_State *L) {
   return 2;
 }
 
+/* sick_samples(x {B,...}) -> how many hold what isn't finite */
+static int l_sick_samples(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  if (x->dtype != DF_REAL || x->form != DF_ROWS || !df_tensor_is_dense(x))
+    luaL_argerror(L, 1, "dense samples expected");
+  lua_pushinteger(L, df_sick_samples(x));
+  return 1;
+}
+
 /* The same elements of the same memory? */
 static int l_same_tensor(lua_State *L) {
   const df_tensor *a = dfl_tensor(L, 1), *b = dfl_tensor(L, 2);
@@ -240,6 +249,7 @@ static const luaL_Reg functions[] = {
   { "set_random_state", l_set_random_state },
   { "watch_start", l_watch_start },
   { "watch_stop", l_watch_stop },
+  { "sick_samples", l_sick_samples },
   { "same_tensor", l_same_tensor },
   { "profile_start", l_profile_start },
   { "profile_stop", l_profile_stop },

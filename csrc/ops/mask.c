@@ -100,6 +100,19 @@ static void finite_block(void *context, df_int begin, df_int end) {
   for (df_int i = 0; i < n; i++) c->y[begin + i] = isfinite(a[i * step]);
 }
 
+static bool is_finite(const df_real *x, df_int n) {
+  const df_kernels *k = df_kernel();
+  return n == 0 || (isfinite(k->max(x, n)) && isfinite(k->min(x, n)));
+}
+
+df_int df_sick_samples(const df_tensor *x) {
+  df_int B = x->shape.ndim ? x->shape.size[0] : 1, all = df_tensor_count(x), count = 0;
+  const df_real *v = df_tensor_reals(x);
+  if (is_finite(v, all)) return 0;
+  for (df_int i = 0; i < B; i++) count += !is_finite(v + i * (all / B), all / B);
+  return count;
+}
+
 df_tensor *df_isfinite(df_tape *tape, df_tensor *x) {
   if (!x || df_computable("isfinite", x) != DF_OK) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_U8, &x->shape));

@@ -121,6 +121,8 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
 /* 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
 df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
 df_tensor *df_isfinite(df_tape *tape, df_tensor *x);
+/* how many of the samples of dense reals {B,...} hold what isn't finite */
+df_int df_sick_samples(const df_tensor *x);
 /* a where mask isn't 0, else b; i64 where both are integers */
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
 /* of one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */

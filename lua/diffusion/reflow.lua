@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local families = require "diffusion.sampler.families"
+local finite = require "diffusion.sampler.finite"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
 local set = require "diffusion.data.set"
@@ -17,6 +18,7 @@ local rules = {
   class = { "table|tensor" },
   guidance = { "number|function" },
   self_condition = { "boolean" },
+  nan = finite.rule,
 }
 
 -- x_T has to be eps itself.
@@ -53,7 +55,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
 ---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
----  guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)
@@ -78,7 +80,7 @@ local function reflow(model, process, options)
     local count = math.min(o.size, n - from + 1)
     out[#out + 1] = sampler.sample { model = model, process = process, init = eps:narrow(1, from, count):contiguous(),
       sampler = o.sampler, steps = o.steps, grid = o.grid, guidance = o.guidance, class = part(class, from, count),
-      self_condition = o.self_condition }
+      self_condition = o.self_condition, nan = o.nan }
   end
   return set.new { x = #out == 1 and out[1] or core.ops.cat(out, 1), eps = eps, class = class, name = "reflow" }
 end

@@ -2,13 +2,14 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local finite = require "diffusion.sampler.finite"
 
 local given = {}
 
 local common = {
   model = { "any", required = true }, process = { "process", required = true }, seed = { "integer" },
   class = { "integer|table|tensor" }, guidance = { "number|function" }, self_condition = { "boolean", default = false },
-  on_step = { "function" },
+  on_step = { "function" }, nan = finite.rule,
 }
 
 --- Rules for opts.check: the common ones, and an edit's own.
@@ -54,7 +55,7 @@ end
 ---@param own table
 ---@return table
 function given.sampling(o, own)
-  for _, name in ipairs { "model", "process", "class", "guidance", "self_condition" } do
+  for _, name in ipairs { "model", "process", "class", "guidance", "self_condition", "nan" } do
     if own[name] == nil then own[name] = o[name] end
   end
   return own

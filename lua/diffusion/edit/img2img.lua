@@ -31,7 +31,7 @@ given.rules(rules)
 --- edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score
 --- unclipped would be blind there, from the last level at which it isn't), steps = how many follow,
 --- exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance,
---- self_condition, on_step}
+--- self_condition, on_step, nan}
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"

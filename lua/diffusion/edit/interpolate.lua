@@ -132,7 +132,7 @@ given.rules(rules)
 ---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
 --- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
 --- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
---- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}
+--- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back
 ---@usage local model, process = d.load_model "digits"

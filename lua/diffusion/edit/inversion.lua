@@ -55,7 +55,7 @@ end
 --- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole
 --- level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
 --- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
---- and reports the error, class, guidance, self_condition, on_step}
+--- and reports the error, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
 ---  comes back
 ---@return diffusion.inversion report

@@ -135,7 +135,7 @@ given.rules(rules)
 ---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
 --- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less,
 --- grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed,
---- class, guidance, self_condition, on_step: called with each step and its merged x}
+--- class, guidance, self_condition, nan, on_step: called with each step and its merged x}
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"

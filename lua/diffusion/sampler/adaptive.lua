@@ -4,6 +4,7 @@
 --- its units, near 1 at every level.
 local gradient = require "diffusion.gradient"
 local levels = require "diffusion.sampler.levels"
+local finite = require "diffusion.sampler.finite"
 local fail = require("diffusion.opts").fail
 
 local adaptive = {}
@@ -75,16 +76,31 @@ local function start(B, from, to, o)
            to = to, least = 1e-9 * way, open = way > 0 and B or 0 }
 end
 
--- Takes the step if it was good enough, and chooses the next one's length.
+local least_factor = 0.2 -- of one step's length to the last
+
+-- Raises where errors are no numbers, as samples then aren't.
+local function check_errors(w, E, o)
+  local count, first = 0, nil
+  for b, e in ipairs(E) do
+    if e ~= e then count, first = count + 1, first or b end
+  end
+  if count == 0 then return end
+  finite.fail(o.name, o.pair, count, #E, (" at %s = %.6g, where the step of sample %d has shrunk to %.3g"):format(
+    o.place, w.at[first], first, least_factor * w.h[first]))
+end
+
+-- Takes the step if it was good enough, and chooses the next one's length. A sample that is kept
+-- though it isn't finite is taken to the end.
 local function judge(w, b, E, o)
   local h, good = w.h[b], E <= 1
+  if o.nan == "keep" and (E ~= E or h <= w.least) then E, good = 0, true end
   if good then
     w.left[b] = w.left[b] - h
     if w.left[b] <= w.least then w.left[b] = 0 end
     w.at[b] = w.to - w.sign * w.left[b]
   end
-  h = h * math.min(5, math.max(0.2, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
-  if E ~= E or not good and h <= w.least then
+  h = h * math.min(5, math.max(least_factor, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
+  if not good and h <= w.least then
     fail("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
       .. "allowed; is the denoiser smooth there? Larger atol and rtol go on", o.name, b, h, o.place, w.at[b], E)
   end
@@ -99,8 +115,9 @@ end
 ---@param try fun(z, at: number[], h: number[], slope): low, high, slope results of two orders,
 ---  and what is worth knowing at the end of the step (nil: nothing), for the next
 ---@param o {h: number, atol: number, rtol: number, most: integer, order: integer, name: string, place: string,
----  mix: function, errors: function} h is the first step's length, name who walks, errors in place of
----  adaptive.errors
+---  mix: function, errors: function, nan: string, pair: table} h is the first step's length, name who walks,
+---  errors in place of adaptive.errors, nan "keep" to go on with samples that aren't finite, pair the step's
+---  of which the walk is a part
 ---@return diffusion.tensor z
 function adaptive.walk(z, from, to, try, o)
   local B, slope = z:size(1), nil
@@ -108,6 +125,7 @@ function adaptive.walk(z, from, to, try, o)
   local function step()
     local low, high, there = try(z, w.at, each(B, function(b) return w.sign * w.h[b] end), slope)
     local E = (o.errors or adaptive.errors)(z, low, high, o)
+    if o.nan ~= "keep" then check_errors(w, E, o) end
     local take = each(B, function(b) return judge(w, b, E[b], o) end)
     local stay = each(B, function(b) return 1 - take[b] end)
     return o.mix(stay, z, take, high), there and o.mix(stay, slope or there, take, there)

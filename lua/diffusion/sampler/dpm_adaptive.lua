@@ -58,8 +58,9 @@ local function dpm_adaptive(denoise, process, opts)
   local level, order = adaptive.circle(process), opts.order
   local ask = adaptive.denoiser(denoise, opts.mix)
   local o = { h = opts.h, atol = opts.atol, rtol = opts.rtol, most = opts.most, order = order,
-              name = "sampler dpm_adaptive", place = "lambda", mix = opts.mix }
+              name = "sampler dpm_adaptive", place = "lambda", mix = opts.mix, nan = opts.nan }
   return function(x, pair)
+    o.pair = pair
     local t, s = level(pair.t), level(math.max(pair.s, math.min(1, pair.t)))
     local try = (order == 2 and second or third)(ask, opts.mix, reader(process, level, t, s))
     local z = adaptive.walk(opts.mix(1 / t.r, x), t.lambda, s.lambda, try, o)

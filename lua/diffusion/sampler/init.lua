@@ -10,6 +10,7 @@
 --   opts.mix          sum of c x, in one pass (d.mix)
 --   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from
 --                     the run's own counter, so sample k doesn't depend on its batch
+--   opts.nan          "keep" where samples that aren't finite go on, else "error"
 --   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of
 --                     a path from lambda = ln(a/s) at one level to that at another, in the
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
@@ -17,6 +18,7 @@ local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local finite = require "diffusion.sampler.finite"
 local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
 local place = require "diffusion.sampler.place"
@@ -59,7 +61,7 @@ function sampler.presets() return presets.names() end
 local function alone(own, process, given)
   local mix_noise, mix_path, begin = noise.of { seed = given.seed or core.random_seed(), draws = 0, process = process }
   own.mix, own.mix_noise = given.mix or core.ops.mix, given.mix_noise or mix_noise
-  own.mix_path = given.mix_path or mix_path
+  own.mix_path, own.nan = given.mix_path or mix_path, given.nan
   return begin
 end
 
@@ -68,7 +70,7 @@ end
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
 ---@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are
----  given them
+---  given them; nan = "error": "keep" lets samples that aren't finite go on
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)
@@ -78,14 +80,16 @@ end
 --- print(x)
 function sampler.step(which, denoise, process, o)
   o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
-    mix_path = { "function" } }, 4)
+    mix_path = { "function" }, nan = finite.rule }, 4)
   local name, solver, own = families.resolve(which)
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
     place.check_solver(process, pair.t, name, solver)
     begin()
-    return step(x, pair, history)
+    x = step(x, pair, history)
+    if o.nan ~= "keep" and core.is_tensor(x) then finite.check("sampler " .. name, pair, x) end
+    return x
   end
 end
 
@@ -103,6 +107,7 @@ local rules = {
   init = { "tensor" },
   self_condition = { "boolean", default = false },
   on_step = { "function" },
+  nan = finite.rule,
 }
 
 -- The model with guidance: a scale is short for cfg's, a function makes of the model another.
@@ -121,7 +126,9 @@ end
 ---  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
 ---  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
 ---  of no path, and stays independent) | generator | list of them | function(x), self_condition =
----  false: true tells the model the x0 that it said last, on_step}. Where
+---  false: true tells the model the x0 that it said last, on_step, nan = "error": the first step
+---  after which a sample isn't finite is an error with its number, its levels and how many samples are
+---  so; "keep" goes on}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
 ---  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
 ---  print(run) shows them. A generator, a list of one for each sample, or a function that returns
@@ -144,7 +151,7 @@ function sampler.steps(options)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
-    self_condition = o.self_condition, on_step = o.on_step, shape = opts.shape_text(x) }
+    self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = opts.shape_text(x) }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().

@@ -22,7 +22,7 @@ local function judge(far, change, now, tolerance)
     if far[b] > 0 then
       if gap >= change[b] then far[b] = far[b] / 2 end
       change[b] = gap
-      if gap <= tolerance then far[b] = 0 end
+      if gap <= tolerance or gap ~= gap then far[b] = 0 end
     end
     largest = math.max(largest, change[b])
   end

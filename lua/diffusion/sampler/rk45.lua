@@ -27,8 +27,9 @@ local function rk45(denoise, process, opts)
   local level, ask = adaptive.circle(process), adaptive.denoiser(denoise, opts.mix)
   local slope = slope_of(ask, opts.mix)
   local o = { h = 0.02, atol = opts.atol, rtol = opts.rtol, most = opts.most, order = 5, name = "sampler rk45",
-              place = "the angle", mix = opts.mix }
+              place = "the angle", mix = opts.mix, nan = opts.nan }
   return function(x, pair)
+    o.pair = pair
     local t, s = level(pair.t), level(math.max(pair.s, math.min(1, pair.t)))
     local z
     z, t = crossed(process, level, ask, opts.mix, opts.mix(1 / t.r, x), t, s)

@@ -1,6 +1,7 @@
 --- A run of a sampler: where it stands, its solver's history, and the steps that are left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local finite = require "diffusion.sampler.finite"
 local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
@@ -88,7 +89,7 @@ end
 
 -- The solver's step, with the arithmetic and the noise of this run.
 local function make_step(run)
-  local step_opts = { mix = core.ops.mix }
+  local step_opts = { mix = core.ops.mix, nan = run.nan }
   for k, v in pairs(run.sampler_options) do step_opts[k] = v end
   local begin
   step_opts.mix_noise, step_opts.mix_path, begin = noise.of(run)
@@ -125,6 +126,7 @@ local function advance(run, pair)
   rawset(run, "believed", {}) -- a sampler of one's own may not ask the model
   rawset(run, "at_work", history)
   local x = check_x("sampler " .. run.name .. ": a step's x", run.step(xt, pair, history), run.shape)
+  if run.nan ~= "keep" then finite.check("sampler " .. run.name, pair, x) end
   if x == xt then x = xt:clone() end
   local believed = run.believed
   for _, own in ipairs(tensors_of(history, { x })) do core.unscope(own) end

@@ -49,6 +49,7 @@ local function singlestep(kind)
       local x0, eps = denoise(x, t.t)
       local earlier = history.block or {}
       local k = math.min(place_of(opts, pair), #earlier + 1)
+      if k > 1 and earlier[#earlier].place == -math.huge then k = 1 end -- no signal, and no place to expand at
       if k == 1 then history.x, history.t = x, t.t end
       local block = table.move(earlier, 1, k - 1, 2, { { value = kind == "x0" and x0 or eps, place = t.lambda } })
       history.block = block
