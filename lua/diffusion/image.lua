@@ -57,6 +57,7 @@ end
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
 function image.read(path, channels)
+  opts.path("read", path)
   return with_file(path, function(file)
     local x, message = core.picture_read(file)
     if not x then return nil, message end
@@ -115,7 +116,7 @@ local function text_parts(text)
   for i, key in ipairs(keys) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", tostring(key))
+      opts.fail("save: a text's name is a string of 1 to 79 bytes without a 0, got %s", opts.shown(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" then
       opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))
@@ -226,7 +227,7 @@ local function thousandths(delay, n)
   for i = 1, n do
     local seconds = listed and delay[i] or delay
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 65) then
-      opts.fail("animate: a delay is 0 to 65 seconds, got %s", tostring(seconds))
+      opts.fail("animate: a delay is 0 to 65 seconds, got %s", opts.shown(seconds))
     end
     out[i] = math.floor(1000 * seconds + 0.5)
   end

@@ -103,6 +103,7 @@ end
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
+  opts.a_table("load_state", 1, "what state() gives", state)
   local own, mine = optimisers[self], self:state()
   for _, which in ipairs { "first", "second" } do
     local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
