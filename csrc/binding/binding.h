@@ -8,9 +8,7 @@
 #ifndef dfl_binding_h
 #define dfl_binding_h
 
-#include <lauxlib.h>
-#include <lua.h>
-
+#include "binding/check.h"
 #include "ops/op.h"
 #include "ops/tape.h"
 

@@ -113,6 +113,7 @@ void dfl_ops(lua_State *L, const dfl_op *rows) {
   for (const dfl_op *row = rows; row->name; row++) {
     lua_pushlightuserdata(L, (void *)row);
     lua_pushcclosure(L, run_row, 1);
+    dfl_name_function(L, row->name);
     lua_pushvalue(L, -1);
     lua_setfield(L, -5, row->name);
     lua_setfield(L, -3, row->name);

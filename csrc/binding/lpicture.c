@@ -50,7 +50,7 @@ static int l_info(lua_State *L) {
 static int measure(lua_State *L, df_picture *p) {
   df_map *m = dfl_file(L, 1);
   int code = df_picture_measure(p, m->data, m->bytes);
-  if (code == DF_OK && dfl_flag(L, 2)) p->orientation = 1;
+  if (code == DF_OK && dfl_flag(L, 2, "stored")) p->orientation = 1;
   return code;
 }
 

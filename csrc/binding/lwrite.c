@@ -65,7 +65,7 @@ static int l_log(lua_State *L) {
   luaL_setmetatable(L, DFL_LOG);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1); /* for messages */
-  if (df_log_open(&box->file, path, dfl_flag(L, 2)) == DF_OK) return 1;
+  if (df_log_open(&box->file, path, dfl_flag(L, 2, "fresh")) == DF_OK) return 1;
   return dfl_world(L, path);
 }
 

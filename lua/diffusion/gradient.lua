@@ -205,12 +205,18 @@ end
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function gradient.gradcheck(fn, inputs, options)
-  local o = options or {}
+  opts.callable("gradcheck", "argument #1", fn)
+  opts.a_table("gradcheck", 2, "a list of inputs", inputs)
+  local o = opts.check("gradcheck", options, { step = { "number", above = 0 }, tolerance = { "number", min = 0 } }, 3)
   local double = core.real == "f64"
   local step = o.step or (double and 1e-5 or 1e-2)
   local tolerance = o.tolerance or (double and 1e-6 or 1e-2)
-  local found = table.pack(gradient.grad(function(...) return fn(...):sum() end,
-    table.unpack(inputs)))
+  local function total(...)
+    local y = fn(...)
+    if not core.is_tensor(y) then opts.fail("gradcheck: the function returned %s; a tensor expected", opts.shown(y)) end
+    return y:sum()
+  end
+  local found = table.pack(gradient.grad(total, table.unpack(inputs)))
   local worst, k = 0, 0
   for i = 1, #inputs do
     if is_float(inputs[i]) then

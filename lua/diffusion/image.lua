@@ -130,7 +130,7 @@ local function text_parts(text)
   for i, key in ipairs(sorted(text)) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: the text's name %s isn't a string of 1 to 79 bytes", legible.line(key))
+      opts.fail("save: a text's name is a string of 1 to 79 bytes without a 0, got %s", opts.shown(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" then
       opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))

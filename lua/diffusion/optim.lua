@@ -190,6 +190,7 @@ end
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
+  opts.a_table("load_state", 1, "what state() gives", state)
   local own, mine = optimisers[self], self:state()
   local trouble = optim.mismatch(self, state)
   if trouble then opts.fail("load_state: %s", trouble) end

@@ -29,8 +29,8 @@ end
 local function settle(fine, ...)
   if fine then return ... end
   local message = ...
-  -- through pcall the core doesn't know by which name it was called
-  if type(message) == "string" then message = message:match "^bad argument #%-?%d+ to '%?' %((.*)%)$" or message end
+  -- the number and the name are those of the core's function, not of the one that the user called
+  if type(message) == "string" then message = message:match "^bad argument #%-?%d+ to '[^']*' %((.*)%)$" or message end
   local placed = type(message) ~= "string" or message:find "^[^\n]-:%d+: "
   if type(message) == "string" then message = legible.printable(message) end
   error(message, placed and 0 or users_level())
@@ -116,11 +116,13 @@ end
 ---@return string
 function opts.unknown(what, word, names)
   local near = opts.nearest(tostring(word), names)
-  return ("unknown %s '%s'%s valid: %s"):format(what, legible.line(word),
+  local name = type(word) == "string" and "'" .. legible.line(word) .. "'" or opts.shown(word)
+  return ("unknown %s %s%s valid: %s"):format(what, name,
     near and ("; did you mean '%s'?"):format(near) or ";", #names > 0 and table.concat(names, ", ") or "none")
 end
 
 local function shown(value)
+  if value ~= value then return "nan" end
   if type(value) == "string" then return ("'%s'"):format(legible.line(value)) end
   if type(value) == "number" or type(value) == "boolean" then return legible.text(value) end
   return opts.kind(value)
@@ -234,6 +236,19 @@ function opts.path(name, path, argument)
   local fault = path_fault(path)
   if fault then opts.fail("bad argument #%d to '%s' (%s)", argument or 1, name, fault) end
   return path
+end
+
+--- Raises unless a value is a table.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param what string "a state, as state() gives it"
+---@param value any
+---@return table value
+function opts.a_table(name, argument, what, value)
+  if type(value) ~= "table" then
+    opts.fail("bad argument #%d to '%s' (%s expected, got %s)", argument, name, what, opts.shown(value))
+  end
+  return value
 end
 
 local function can_be_called(value)

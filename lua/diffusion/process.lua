@@ -69,19 +69,19 @@ end
 ---@return diffusion.tensor|nil v for process:step_variance
 function Process:estimate(output, xt, t)
   local value, v = self:split(output)
-  local x0 = self:convert(value, { from = self.predict, to = "x0", xt = xt, t = t })
+  local x0 = opts.relay(self.convert, self, value, { from = self.predict, to = "x0", xt = xt, t = t })
   if not self.clip then
-    return x0, self:convert(value, { from = self.predict, to = "eps", xt = xt, t = t }), v
+    return x0, opts.relay(self.convert, self, value, { from = self.predict, to = "eps", xt = xt, t = t }), v
   end
   x0 = self:clipped(x0)
-  return x0, self:convert(x0, { from = "x0", to = "eps", xt = xt, t = t }), v
+  return x0, opts.relay(self.convert, self, x0, { from = "x0", to = "eps", xt = xt, t = t }), v
 end
 
 local variances = {
   -- the posterior's own: exact for data that is one point
-  fixed_small = function(p, t, s) return p.schedule:posterior_variance(t, s) end,
+  fixed_small = function(p, t, s) return opts.relay(p.schedule.posterior_variance, p.schedule, t, s) end,
   -- q's: exact for data that is standard normal
-  fixed_large = function(p, t, s) return select(2, p:q_moments(0, t, s)) end,
+  fixed_large = function(p, t, s) return select(2, opts.relay(p.q_moments, p, 0, t, s)) end,
   -- the posterior's, and what the network's x0 is off by
   optimal = optimal.variance,
 }

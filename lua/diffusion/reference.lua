@@ -399,7 +399,7 @@ return {
     signature = "d.edit.img2img(options)",
     text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0" },
@@ -411,7 +411,7 @@ return {
     signature = "d.edit.interpolate(options)",
     text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1 give a and b again.",
     params = {
-      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = every whole level | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step}" },
+      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = every whole level | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
@@ -423,7 +423,7 @@ return {
     signature = "d.edit.invert(options)",
     text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: it says so.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "xt {B, ...}; d.sample{ init = xt, sampler = \"ddim\", grid = report.grid } comes back" },
@@ -446,7 +446,7 @@ return {
     signature = "d.edit.repaint(options)",
     text = "Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch `resample` times; every step then starts without the solver's history.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, on_step: called with each step and its merged x}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -1967,7 +1967,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
-      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
+      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -1987,7 +1987,7 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v); where the model                     answers twice, x0 of the first and eps of the second (CFG++)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v); where the model                     answers twice, x0 of the first and eps of the second (CFG++)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.nan          \"keep\" where samples that aren't finite go on, else \"error\"   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
   },
   ["d.sampler.explain"] = {
     signature = "d.sampler.explain([name])",
@@ -2044,7 +2044,7 @@ return {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
       { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
       { name = "process", type = "diffusion.process" },
-      { name = "o", type = "table", text = "{seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them", optional = true },
+      { name = "o", type = "table", text = "{seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them; nan = \"error\": \"keep\" lets samples that aren't finite go on", optional = true },
     },
     returns = {
       { type = "function", text = "step (x, {t, s, i, n}, history) -> x; history is a table, empty at first" },
@@ -2055,7 +2055,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -3341,7 +3341,7 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends. + - * / ^ work element by element and stretch.",
+    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch.",
     params = {
       { name = "grad", type = "diffusion.tensor|nil", text = "of a parameter: its gradient after loss:backward()" },
     },

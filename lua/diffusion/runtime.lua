@@ -1,6 +1,7 @@
 --- The machine and what the library does with it.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 
 local runtime = {}
 
@@ -40,6 +41,7 @@ end
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function runtime.profile(fn, ...)
+  opts.callable("profile", "argument #1", fn)
   local began = core.clock()
   core.profile_start()
   local results = table.pack(pcall(fn, ...))

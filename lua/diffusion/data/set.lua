@@ -108,6 +108,7 @@ end
 ---@return true|nil done nil with a message where the state is of another set or other sizes
 ---@return string|nil message
 function Batches:load_state(state)
+  opts.a_table("load_state", 1, "what state() gives", state)
   for _, name in ipairs { "size", "n", "shuffle", "flip" } do
     if state[name] ~= self[name] then
       return legible.refused("batches: the state has %s = %s, these batches %s", name, tostring(state[name]),
@@ -185,8 +186,9 @@ local function check_class(class, n, classes)
   end
   if n == 0 then return classes or 0 end
   local low, high = class:min():item(), math.tointeger(class:max():item())
-  if low < 1 or (classes and high > classes) then
-    opts.fail("set: classes from %g to %d, not in 1..%d", low, high, classes or high)
+  if low < 1 then opts.fail("set: classes count from 1, got some from %g to %g", low, high) end
+  if classes and high > classes then
+    opts.fail("set: classes from %g to %g, but there are %d classes", low, high, classes)
   end
   return classes or high
 end

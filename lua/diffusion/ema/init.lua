@@ -64,6 +64,7 @@ end
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function Ema:load_state(state)
+  opts.a_table("load_state", 1, "a table of tensors by name", state)
   local own, mine = averages[self], self:state()
   local trouble = model.mismatch(own.model:parameters(), state)
   if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end

@@ -135,8 +135,8 @@ end
 --- print(fit.weights[1], fit.error)
 --- os.remove(path)
 local function posthoc_ema(paths, options)
-  if type(paths) ~= "table" or #paths == 0 then
-    opts.fail("bad argument #1 to 'posthoc_ema' (a list of paths expected, got %s)", opts.shown(paths))
+  if #opts.a_table("posthoc_ema", 1, "a list of paths", paths) == 0 then
+    opts.fail("bad argument #1 to 'posthoc_ema' (at least one path expected, got an empty list)")
   end
   local o = opts.check("posthoc_ema", options, rules, 2)
   local snapshots, message = read_all(paths)

@@ -10,7 +10,7 @@ local function whole(name, argument, what, value)
   if math.type(value) == "float" then value = math.tointeger(value) or value end
   if math.type(value) ~= "integer" or value < 1 then
     opts.fail("bad argument #%d to '%s' (%s: a whole number of 1 or more expected, got %s)",
-      argument, name, what, tostring(value))
+      argument, name, what, opts.shown(value))
   end
   return value
 end

@@ -186,6 +186,7 @@ end
 ---@param state table<string, any>
 ---@return diffusion.model self
 function Model:load_state(state)
+  opts.a_table("load_state", 1, "a table of tensors by name", state)
   local trouble = model.mismatch(self:parameters(), state)
   if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, p in self:parameters() do p:copy_(state[name]:detach()) end

@@ -76,6 +76,10 @@ local function is_part(value) return core.is_layer(value) or module.is_module(va
 ---@param make function (i) -> layer or module
 ---@return table module
 function module.list(n, make)
+  if not (type(n) == "number" and math.tointeger(n) and n >= 0) then
+    opts.fail("bad argument #1 to 'list' (a whole number of 0 or more expected, got %s)", opts.shown(n))
+  end
+  opts.callable("list", "argument #2", make)
   local m = new "list"
   for i = 1, n do
     local part = make(i)

@@ -58,7 +58,7 @@ local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", 
 ---@return string|nil message
 function plot.schedules(schedules, options)
   local o = {}
-  for k, v in pairs(options or {}) do o[k] = v end
+  for k, v in pairs(options == nil and o or opts.a_table("schedules", 2, "a table of options", options)) do o[k] = v end
   local what = o.what or "log_snr"
   local known = false
   for _, name in ipairs(of_schedule) do known = known or name == what end

@@ -180,6 +180,7 @@ end
 function Run.back(run, n)
   if n == nil then n = 1 end
   if run.solver.upward then opts.fail("run:back: %s goes from data to noise, so there is none to add", run.name) end
+  if run.i == 0 then opts.fail("run:back: no step has been taken yet, so there is none to undo") end
   if not (type(n) == "number" and math.tointeger(n) and n >= 1 and n <= run.i) then
     opts.fail("run:back: a number of steps in 1..%d, the steps taken, expected, got %s", run.i, opts.shown(n))
   end

@@ -1,0 +1,132 @@
+-- Calls everything public with arguments that don't suit, and tells the messages that name an
+-- inner line or nothing at all. Run in a folder of its own: some calls may write.
+--   lua5.4 wrong_calls.lua [pattern of names]
+local d = require "diffusion"
+local reference = require "diffusion.reference"
+
+local out, done = io.stdout, 0
+d.manual_seed(1)
+print = function() end -- what is shown isn't looked at
+
+-- ---- one of everything -------------------------------------------------------------------------
+
+local process = d.process { schedule = d.schedule.cosine { T = 10 }, predict = "x0" }
+local model = d.mlp { dim = 2, hidden = 4, depth = 1 }
+local ema = d.ema(model, { decay = { "power" } })
+local set = d.data.toy.moons(8)
+local objects = {
+  tensor = function() return d.randn(2, 3) end,
+  model = function() return model end,
+  ema = function() return ema end,
+  adamw = function() return d.adamw(model) end,
+  set = function() return set end,
+  batches = function() return set:batches { size = 2 } end,
+  process = function() return process end,
+  schedule = function() return process.schedule end,
+  objective = function() return d.objective { process = process } end,
+  oracle = function() return d.oracle.gaussian { mean = { 0, 0 }, std = 1 } end,
+  generator = function() return d.generator() end,
+  checkpoint = function() return d.checkpoint { path = "run", model = model } end,
+  grid = function() return d.grid.trailing(10, 3) end,
+  run = function() return d.sampler.steps { model = model, process = process, shape = { 2, 2 }, steps = 2 } end,
+  trainer = function()
+    return d.trainer { model = model, objective = d.objective { process = process }, opt = d.adamw(model),
+                       batches = set:batches { size = 2, steps = 2 }, quiet = true }
+  end,
+}
+
+-- ---- what doesn't suit -------------------------------------------------------------------------
+
+local function tensor() return d.randn(2, 3) end
+local lists = {
+  {}, { nil, nil, n = 2 }, { "a" }, { 5 }, { -1 }, { 1.5 }, { 0 / 0 }, { true }, { print }, { {} }, { { {} } }, { { 1, "a" } },
+  { { nosuch = 1 } }, { io.stdout }, { "a", "b" }, { {}, {} }, { {}, 5 }, { {}, "a" }, { 5, "a" }, { "a", {} }, { 2, {} },
+  { print, print }, { print, {} }, { { print } }, { { { "a", 1 } } }, { { { "a", {} } } },
+  { model }, { process }, { set }, { model, {} }, { model, "a" }, { model, process }, { process, {} }, { process, model },
+  { process, 5 }, { process, "a" }, { process, model, "a" }, { model, process, {} }, { "a", model }, { {}, model },
+  { "a", "b", "c" }, { 5, 5, 5, 5 }, { 1, 2, {} }, { -1, -1 },
+}
+local with_tensor = {
+  {}, { "a" }, { 5 }, { -1 }, { 1.5 }, { 0 }, { true }, { print }, { {} }, { { 1, "a" } }, { { nosuch = 1 } }, { { 5 } },
+  { model }, { process }, { "a", "b" }, { 5, 5 }, { 1, "a" }, { 1, 1, 5 }, { {}, {} }, { 1, {} }, { 0 / 0, 1 },
+}
+for _, list in ipairs(with_tensor) do
+  for _, make in ipairs { tensor, function() return d.zeros(0, 3) end, function() return d.zeros { } end,
+                          function() return d.ones({ 2, 2 }, { dtype = "i64" }) end } do
+    lists[#lists + 1] = { make(), table.unpack(list, 1, list.n or #list) }
+  end
+end
+for _, first in ipairs { 5, process, model, "a" } do
+  for _, rest in ipairs { {}, { "a" }, { tensor() }, { 5 }, { {} } } do
+    lists[#lists + 1] = { first, tensor(), table.unpack(rest) }
+  end
+end
+
+-- ---- faults of messages ------------------------------------------------------------------------
+
+local patterns = {
+  "'%?'", "lua/diffusion/[%w_/]*%.lua:%d+", "attempt to", "1%.%.0%f[%D]", "0%.%.%-1", "stack overflow",
+  "for iterator", "table: 0x", "function: ", "userdata: ", "%(nil%)", "%-nan", "invalid value %(at index",
+}
+
+local function fault_of(message)
+  if type(message) ~= "string" then return "no string" end
+  for _, pattern in ipairs(patterns) do
+    if message:find(pattern) then return pattern end
+  end
+  local wanted, got = message:match "is a (%w+), not a (%w+)"
+  if wanted and wanted == got then return "a thing, not that thing" end
+  wanted, got = message:match "(%w+) expected, got (%w+)$"
+  return wanted and wanted == got and "a thing expected, got that thing"
+end
+
+local function told(list, n)
+  local words = {}
+  for i = 1, n do words[i] = type(list[i]) == "table" and not debug.getmetatable(list[i]) and "{...}" or tostring(list[i]):match "[^\n]*" end
+  return table.concat(words, ", ")
+end
+
+-- At a line of this file, so that messages have the place of a user's call.
+local function called(f, list, n, first)
+  if first ~= nil then f(first, table.unpack(list, 1, n)) else f(table.unpack(list, 1, n)) end
+  return nil
+end
+
+local seen = {}
+local function try(name, f, make)
+  for _, list in ipairs(lists) do
+    local n = list.n or #list
+    done = done + 1
+    local fine, message = pcall(called, f, list, n, make and make())
+    local fault = not fine and fault_of(message)
+    local kind = fault and name .. message:gsub("0x%x+", ""):gsub("%d+", "")
+    if fault and not seen[kind] then
+      seen[kind] = true
+      out:write(("%s(%s): %s\n"):format(name, told(list, n), message))
+    end
+  end
+end
+
+-- Not with these: they change the process itself, or need what isn't here.
+local LEFT = { ["d.threads"] = true, ["d.memory_limit"] = true, ["d.precision"] = true, ["d.plot"] = true }
+
+local names = {}
+for name in pairs(reference) do names[#names + 1] = name end
+table.sort(names)
+for _, name in ipairs(names) do
+  local place, key = name:match "^([%w_.]+)[:.]([%w_]+)$"
+  local make = objects[place]
+  if not LEFT[name] and (not arg[1] or name:find(arg[1])) then
+    if make and name:find ":" then try(name, make()[key], make)
+    elseif name:find "%(%)$" and objects[name:match "^%w+"] then
+      local again = objects[name:match "^%w+"]
+      try(name, function(x, ...) return x(...) end, again)
+    elseif name:find "^d%." then
+      local f = d
+      for word in name:sub(3):gmatch "[^.]+" do f = f[word] end
+      if type(f) == "function" then try(name, f) end
+    end
+  end
+end
+d.memory_limit(0)
+out:write(("%d calls\n"):format(done))
