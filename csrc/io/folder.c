@@ -35,9 +35,14 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static int no_room(void) {
+  return df_fail(DF_MEMORY, "not enough memory for the names in a folder");
+}
+
 int df_folder_list(df_names *names, const char *path) {
   *names = (df_names){ 0 };
   DIR *dir = opendir(path);
+  if (!dir && errno == ENOMEM) return no_room();
   if (!dir) return df_fail(DF_WORLD, "%s", strerror(errno));
   int code = DF_OK;
   for (struct dirent *e; code == DF_OK && (e = readdir(dir));)
@@ -45,7 +50,7 @@ int df_folder_list(df_names *names, const char *path) {
   closedir(dir);
   if (code != DF_OK) {
     df_names_free(names);
-    return df_fail(code, "not enough memory for the names in a folder");
+    return no_room();
   }
   if (names->count > 0) qsort(names->name, names->count, sizeof *names->name, by_bytes);
   return DF_OK;

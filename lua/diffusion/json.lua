@@ -1,6 +1,7 @@
 -- JSON, the one door to dkjson: configs and metadata, in and out. Python's bare Infinity
 -- and NaN are taken and written; nesting is capped; doubles keep every bit.
 local dkjson = require "dkjson"
+local opts = require "diffusion.opts"
 
 local json = {
   null = dkjson.null, ---what null reads as, and is written from
@@ -57,7 +58,7 @@ end
 function json.decode(text)
   local ready, why = prepare(text)
   if not ready then return nil, "json: " .. why end
-  local fine, value, stop, message = pcall(dkjson.decode, ready, 1, json.null)
+  local fine, value, stop, message = opts.caught(dkjson.decode, ready, 1, json.null)
   if not fine then return nil, "json: " .. tostring(value) end
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
