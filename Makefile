@@ -152,8 +152,9 @@ sanitize stress:
 
 SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN       = "$$($(CC) -print-file-name=libasan.so)"
-SANITIZER  = ASAN_OPTIONS=allocator_may_return_null=1 \
-  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0
+SANITIZER  = ASAN_OPTIONS=allocator_may_return_null=1:$(UNWIND) \
+  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/$(LEAKS):print_suppressions=0
+LEAKS      = leaks.supp
 
 specs-sanitized:
 	@$(IN_TREE) DIFFUSION_PRELOAD=$(ASAN) $(SANITIZER) \
@@ -178,6 +179,8 @@ check-alloc:
 	  CHECKS="$(SANITIZED)" all build/sanitize/alloc_host
 	@$(MAKE) BUILD=build/sanitize check-alloc-sanitized
 
+check-alloc-sanitized: UNWIND = fast_unwind_on_malloc=0 # through the host's malloc
+check-alloc-sanitized: LEAKS = alloc_leaks.supp
 check-alloc-sanitized:
 	@$(IN_TREE) LD_PRELOAD=$(ASAN) $(SANITIZER) \
 	  $(BUILD)/alloc_host spec/support/alloc_check.lua $(or $(TRIES),60) "$(ONLY)"
