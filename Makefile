@@ -7,6 +7,9 @@
 #                   make check-neon: NEON's, cross-compiled, under qemu; make check-amx:
 #                   AMX's and the specs of products on any AVX512-BF16, AMX's instructions
 #                   emulated (some minutes)
+#   make check-alloc     memory that runs out at every request of steps, samplers, loaders and
+#                   checkpoints, then with fewer places under ASan (some minutes);
+#                   TRIES=n: so many places each, ONLY=words: the scenarios named so
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
 #                   ONLY=pattern: those whose names match; README.md says what more
@@ -119,7 +122,7 @@ demo:
 
 test:
 	@.ci/deps build test
-	@$(MAKE) $(PARALLEL) all
+	@$(MAKE) $(PARALLEL) all alloc-host
 	@$(IN_TREE) $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
 bench: all
@@ -144,14 +147,43 @@ stress: CHECKS := -DDF_STRESS
 sanitize stress:
 	@.ci/deps build test
 	@$(MAKE) $(PARALLEL) BUILD=build/$@ CFLAGS="-O1 -g -fno-omit-frame-pointer" \
-	  CHECKS="-fsanitize=address,undefined -fno-sanitize-recover=undefined $(CHECKS)" all
+	  CHECKS="$(SANITIZED) $(CHECKS)" all alloc-host
 	@$(MAKE) BUILD=build/$@ specs-sanitized
 
+SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN       = "$$($(CC) -print-file-name=libasan.so)"
+SANITIZER  = ASAN_OPTIONS=allocator_may_return_null=1:$(UNWIND) \
+  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/$(LEAKS):print_suppressions=0
+LEAKS      = leaks.supp
+
 specs-sanitized:
-	@$(IN_TREE) DIFFUSION_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
-	  ASAN_OPTIONS=allocator_may_return_null=1 \
-	  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0 \
+	@$(IN_TREE) DIFFUSION_PRELOAD=$(ASAN) $(SANITIZER) \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
+
+# a host program for Lua that fails requests for memory; alloc_spec is left out without it
+LUA_LIBS ?= $(or $(call ask,--libs lua5.4),$(call ask,--libs lua-5.4),-llua5.4)
+
+$(BUILD)/alloc_host: spec/support/alloc_host.c
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) -O1 -g -std=c11 $(WARN) $(LUA_CFLAGS) -rdynamic -o $@ $< $(LUA_LIBS) -ldl -lm
+
+alloc-host: $(MODULES)
+	@$(MAKE) -s $(BUILD)/alloc_host 2> $(BUILD)/alloc_host.log \
+	  || echo "no host for alloc_spec; why: $(BUILD)/alloc_host.log"
+
+check-alloc:
+	@.ci/deps build test
+	@$(MAKE) $(PARALLEL) all $(BUILD)/alloc_host
+	@$(IN_TREE) $(BUILD)/alloc_host spec/support/alloc_check.lua $(or $(TRIES),2000) "$(ONLY)"
+	@$(MAKE) $(PARALLEL) BUILD=build/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  CHECKS="$(SANITIZED)" all build/sanitize/alloc_host
+	@$(MAKE) BUILD=build/sanitize check-alloc-sanitized
+
+check-alloc-sanitized: UNWIND = fast_unwind_on_malloc=0 # through the host's malloc
+check-alloc-sanitized: LEAKS = alloc_leaks.supp
+check-alloc-sanitized:
+	@$(IN_TREE) LD_PRELOAD=$(ASAN) $(SANITIZER) \
+	  $(BUILD)/alloc_host spec/support/alloc_check.lua $(or $(TRIES),60) "$(ONLY)"
 
 CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))
 
@@ -222,6 +254,6 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all always bench check-amx check-kernels check-neon clean demo deps doc install \
-        install-command install-module lint peers sanitize specs-amx specs-sanitized \
-        stress test
+.PHONY: all alloc-host always bench check-alloc check-alloc-sanitized check-amx \
+        check-kernels check-neon clean demo deps doc install install-command install-module \
+        lint peers sanitize specs-amx specs-sanitized stress test

@@ -105,12 +105,17 @@ static void trim(void) {
 
 static void count_pooled(void) { now.pooled = small_pooled + df_arena_touched() - large; }
 
+/* A host program that tries what happens without memory defines it (spec/support/
+** alloc_host.c); in all others it is NULL. */
+extern bool df_alloc_fails(void) __attribute__((weak, visibility("default")));
+
 /* ==== for everybody ================================================================= */
 
 void *df_alloc(size_t bytes) {
   void *memory = NULL;
   pthread_mutex_lock(&lock);
-  if (bytes <= BLOCK_MAX && (!now.limit || now.live + bytes <= now.limit)) {
+  bool refused = df_alloc_fails && df_alloc_fails();
+  if (bytes <= BLOCK_MAX && (!now.limit || now.live + bytes <= now.limit) && !refused) {
     memory = take(bytes);
     if (!memory) trim(), memory = take(bytes);
   }

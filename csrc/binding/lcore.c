@@ -80,7 +80,9 @@ static df_tensor *attempt(lua_State *L, dfl_maker *make) {
   lua_settop(L, top);
   df_tape_rewind(s->tape, &mark);
   collect(L, s);
-  return make(L, s->tape);
+  y = make(L, s->tape);
+  if (!y) df_tape_rewind(s->tape, &mark); /* a record keeps nothing of what failed */
+  return y;
 }
 
 int dfl_run(lua_State *L, dfl_maker *make) {

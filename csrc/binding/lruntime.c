@@ -98,7 +98,8 @@ static int l_memory(lua_State *L) {
 
 /*** d.memory_limit
 ** An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
-** and then fails with a sentence.
+** and then fails with a sentence. A training step that fails so can be taken again: weights
+** are as before it, and no part of its gradient is left.
 ** @param bytes integer 0: none */
 static int l_memory_limit(lua_State *L) {
   lua_Integer bytes = luaL_checkinteger(L, 1);

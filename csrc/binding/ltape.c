@@ -167,9 +167,17 @@ static df_code deliver(lua_State *L, df_node *node, int i, int at) {
   return df_sink_pass(node, i, df_dense(tape, df_clone(tape, g))); /* theirs may change */
 }
 
+/* A walk that is under way. Guests may raise, and so may Lua where its memory is short. */
+typedef struct walking {
+  df_record *record;
+  bool keep;
+  bool off; /* nothing is recorded while a guest is being undone */
+  df_code code;
+} walking;
+
 /* Calls backward(dy, kept, ...) of a guest, with nothing recorded. The list of the guest
 ** is on top. */
-static df_code undo_guest(lua_State *L, df_node *node) {
+static df_code undo_guest(lua_State *L, walking *w, df_node *node) {
   df_tape *tape = dfl_tape(L);
   int list = lua_gettop(L);
   lua_getfield(L, list, "n");
@@ -179,48 +187,57 @@ static df_code undo_guest(lua_State *L, df_node *node) {
   lua_rawgeti(L, list, 1);
   dfl_push(L, df_walk_gradient(node));
   for (int i = 2; i <= n; i++) lua_rawgeti(L, list, i);
-  if (df_tape_push(tape, NULL) != DF_OK) return DF_MEMORY;
-  int status = lua_pcall(L, n, node->n, 0);
-  df_code code = DF_OK;
-  if (status != LUA_OK) code = df_fail(DF_MISUSE, "%s", luaL_tolstring(L, -1, NULL));
+  df_code code = df_tape_push(tape, NULL);
+  if (code != DF_OK) return code;
+  w->off = true;
+  lua_call(L, n, node->n);
   for (int i = 0; code == DF_OK && i < node->n; i++)
     code = deliver(L, node, i, list + 1 + i);
   df_scope_close(tape, 0);
   df_tape_pop(tape);
-  lua_settop(L, list);
+  w->off = false;
   return code;
 }
 
-static df_code walk(lua_State *L, df_record *record, bool keep) {
-  df_tape *tape = dfl_tape(L);
+/* (walking, userdata of the record) */
+static int l_walk(lua_State *L) {
+  walking *w = lua_touserdata(L, 1);
   df_node *guest = NULL;
-  df_code code;
   bool collected = false;
+  lua_getiuservalue(L, 2, 1);
   for (;;) {
-    code = df_walk_on(tape, record, keep, &guest);
-    if (code == DF_MEMORY && !collected) {
+    lua_settop(L, 3);
+    w->code = df_walk_on(dfl_tape(L), w->record, w->keep, &guest);
+    if (w->code == DF_MEMORY && !collected && df_walk_can_go_on(w->record)) {
       collected = dfl_collect_now(L);
       continue;
     }
-    if (code != DF_GUEST) break;
-    if (!dfl_push_record(L, record)) return df_fail(DF_MISUSE, "a record without owner");
-    lua_getiuservalue(L, -1, 1);
-    lua_rawgeti(L, -1, guest->y);
-    code = undo_guest(L, guest);
-    lua_pop(L, 3);
-    if (code != DF_OK) {
-      df_walk_give_up(record);
-      return code;
-    }
+    if (w->code != DF_GUEST) return 0;
+    lua_rawgeti(L, 3, guest->y);
+    w->code = undo_guest(L, w, guest);
+    if (w->code != DF_OK) return 0;
   }
-  if (code != DF_OK) df_walk_give_up(record);
-  return code;
+}
+
+/* The record's userdata is on top. */
+static void walk(lua_State *L, df_record *record, bool keep) {
+  walking w = { .record = record, .keep = keep };
+  lua_pushcfunction(L, l_walk);
+  lua_pushlightuserdata(L, &w);
+  lua_pushvalue(L, -3);
+  int status = lua_pcall(L, 2, 0, 0);
+  if (status == LUA_OK && w.code == DF_OK) return;
+  if (w.off) df_tape_pop(dfl_tape(L));
+  if (df_walk_can_go_on(record)) df_walk_give_up(record, keep);
+  if (status == LUA_OK) dfl_raise(L);
+  lua_error(L);
 }
 
 /*** Tensor:backward
 ** Walks back what d.record has recorded and adds to the gradients of what is trainable.
 ** Of one element; a second walk, a value that was written over since, and a second
-** derivative are errors.
+** derivative are errors. A backward that fails on its way, where memory is short too, drops
+** the gradients of the models that it had reached, as zeroing does.
 ** @param opts? {keep: boolean} true: what was recorded stays, for another walk */
 static int l_backward(lua_State *L) {
   static const char *const names[] = { "keep", NULL };
@@ -230,15 +247,16 @@ static int l_backward(lua_State *L) {
   bool keep = dfl_field_flag(L, 2, "keep", false);
   lua_settop(L, 3);
   df_scope_close(tape, 0);
+  dfl_collect(L);
   if (!lua_isnil(L, 3)) {
     g = df_dense(tape, dfl_tensor(L, 3));
     if (!g) return dfl_raise(L);
   }
-  dfl_collect(L);
-  if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
   df_record *record = df_record_of(tape, loss);
-  if (!dfl_push_record(L, record)) return luaL_error(L, "backward: its record is gone");
-  if (walk(L, record, keep) != DF_OK) return dfl_raise(L);
+  if (record && !dfl_push_record(L, record))
+    return luaL_error(L, "backward: its record is gone");
+  if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
+  walk(L, record, keep);
   let_go(L, check_record(L, -1));
   return 0;
 }

@@ -39,9 +39,14 @@ static int by_bytes(const void *a, const void *b) {
   return order ? order : (n > m) - (n < m);
 }
 
+static int no_room(void) {
+  return df_fail(DF_MEMORY, "not enough memory for the names in a folder");
+}
+
 int df_folder_list(df_names *names, const char *path) {
   *names = (df_names){ 0 };
   DIR *dir = opendir(path);
+  if (!dir && errno == ENOMEM) return no_room();
   if (!dir) return df_fail(DF_WORLD, "%s", strerror(errno));
   struct stat about;
   int code = DF_OK;
@@ -52,7 +57,7 @@ int df_folder_list(df_names *names, const char *path) {
   closedir(dir);
   if (code != DF_OK) {
     df_names_free(names);
-    return df_fail(code, "not enough memory for the names in a folder");
+    return no_room();
   }
   if (names->count > 0) qsort(names->name, names->count, sizeof *names->name, by_bytes);
   return DF_OK;

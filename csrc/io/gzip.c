@@ -1,9 +1,9 @@
 /* Inflation by zlib, whose header nothing else names. Checksums come from it too. */
 #include "io/gzip.h"
 
-#include <stdlib.h>
 #include <zlib.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 #define SLICE ((size_t)1 << 30) /* zlib counts in 32 bits */
@@ -20,11 +20,24 @@ bool df_is_gzip(const void *file, size_t bytes) {
   return bytes >= 2 && f[0] == 0x1f && f[1] == 0x8b;
 }
 
+static voidpf room(voidpf nothing, uInt n, uInt width) {
+  (void)nothing;
+  return df_alloc((size_t)n * width);
+}
+
+static void give_back(voidpf nothing, voidpf block) {
+  (void)nothing;
+  df_free(block);
+}
+
 df_inflate *df_inflate_open(const void *in, size_t bytes, bool raw) {
-  df_inflate *g = calloc(1, sizeof *g);
-  if (!g || inflateInit2(&g->z, raw ? -15 : 15 + 16) != Z_OK) {
-    free(g);
-    return df_fail_null(DF_MEMORY, "not enough memory to inflate");
+  df_inflate *g = df_alloc_zeros(sizeof *g);
+  if (!g) return NULL;
+  g->z.zalloc = room;
+  g->z.zfree = give_back;
+  if (inflateInit2(&g->z, raw ? -15 : 15 + 16) != Z_OK) {
+    df_free(g);
+    return NULL; /* only memory can have been short */
   }
   g->z.next_in = (z_const Bytef *)in;
   g->unread = bytes;
@@ -35,7 +48,7 @@ df_inflate *df_inflate_open(const void *in, size_t bytes, bool raw) {
 void df_inflate_close(df_inflate *g) {
   if (!g) return;
   inflateEnd(&g->z);
-  free(g);
+  df_free(g);
 }
 
 static void feed(df_inflate *g) {
@@ -63,6 +76,7 @@ static int run(df_inflate *g, uint8_t *out, size_t bytes, size_t *made) {
     int code = inflate(&g->z, Z_NO_FLUSH);
     *made += want - g->z.avail_out;
     if (code == Z_STREAM_END) next_member(g);
+    else if (code == Z_MEM_ERROR) return df_error_code(); /* set by `room` */
     else if (code == Z_BUF_ERROR
              || (code == Z_OK && g->z.avail_in + g->unread == 0 && g->z.avail_out > 0))
       return df_fail(DF_WORLD, "cut short: the deflated stream stops after %zu bytes",
@@ -77,7 +91,8 @@ static int run(df_inflate *g, uint8_t *out, size_t bytes, size_t *made) {
 
 int df_inflate_read(df_inflate *g, void *out, size_t bytes) {
   size_t made;
-  if (run(g, out, bytes, &made) != DF_OK) return DF_WORLD;
+  int code = run(g, out, bytes, &made);
+  if (code != DF_OK) return code;
   if (made == bytes) return DF_OK;
   return df_fail(DF_WORLD, "cut short: inflates to %zu bytes", g->made);
 }
@@ -96,7 +111,8 @@ int df_inflate_crc(df_inflate *g, uint32_t *crc, size_t bytes) {
 int df_inflate_finish(df_inflate *g) {
   uint8_t beyond;
   size_t made;
-  if (run(g, &beyond, 1, &made) != DF_OK) return DF_WORLD;
+  int code = run(g, &beyond, 1, &made);
+  if (code != DF_OK) return code;
   if (made > 0) return df_fail(DF_WORLD, "inflates to more than %zu bytes", g->made - 1);
   if (g->z.avail_in + g->unread > 0)
     return df_fail(DF_WORLD, "%zu bytes follow the deflated stream",

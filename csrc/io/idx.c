@@ -44,7 +44,7 @@ static int read_sizes(df_idx *x, source *s) {
   uint8_t b[4];
   x->count = 1;
   for (int k = 0; k < x->ndim; k++) {
-    if (source_read(s, b, 4) != DF_OK) return DF_WORLD;
+    if (source_read(s, b, 4) != DF_OK) return df_error_code();
     uint32_t size =
         (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     x->size[k] = (df_int)size;
@@ -57,7 +57,7 @@ static int read_sizes(df_idx *x, source *s) {
 
 static int read_header(df_idx *x, source *s) {
   uint8_t magic[4];
-  if (source_read(s, magic, 4) != DF_OK) return DF_WORLD;
+  if (source_read(s, magic, 4) != DF_OK) return df_error_code();
   if (magic[0] || magic[1])
     return df_fail(DF_WORLD, "idx: begins with %02x %02x, not 00 00", magic[0], magic[1]);
   if (magic[2] != 8)

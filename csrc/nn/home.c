@@ -57,6 +57,11 @@ static df_code need(df_leaf *leaf) {
   return provide_gradients(p->home);
 }
 
+static void drop(df_leaf *leaf) {
+  const df_home *h = ((df_param *)leaf)->home;
+  for (int i = 0; i < h->n; i++) h->param[i]->leaf.arrived = false;
+}
+
 void df_home_set_trainable(df_home *h, int i, bool trainable) {
   df_leaf *leaf = &h->param[i]->leaf;
   if (leaf->trainable == trainable) return;
@@ -71,6 +76,7 @@ static df_code move_in(df_home *h, df_param *p) {
   if (!p->value) return DF_MEMORY;
   p->value->leaf = &p->leaf;
   p->leaf.need = need;
+  p->leaf.drop = drop;
   p->home = h;
   p->at = h->count;
   h->count += padded(p);

@@ -46,8 +46,6 @@ static int remade(const df_record *r, const df_tensor *x) {
 static void keep(df_node *node, int i, df_tensor *x) {
   df_record *r = node->record;
   node->made[i] = remade(r, x);
-  if (node->made[i] >= 0 && r->slots[x->slot].reader < 0)
-    r->slots[x->slot].reader = (long)r->n_nodes;
   if (!x || node->made[i] >= 0) return;
   node->keep[i] = df_tensor_retain(x);
   node->version[i] = df_tensor_version(x);
@@ -87,6 +85,11 @@ static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   return true;
 }
 
+/* The node that comes next reads a value that is made again. */
+static void reads(df_record *r, int slot) {
+  if (slot >= 0 && r->slots[slot].reader < 0) r->slots[slot].reader = (long)r->n_nodes;
+}
+
 df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   df_node *node = new_node(r, note);
   if (!node) return DF_MEMORY;
@@ -101,6 +104,7 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   y->record = r->serial;
   y->slot = node->y = slot;
   if (note->remake) r->slots[slot].maker = (long)r->n_nodes;
+  for (int i = 0; i < node->kept; i++) reads(r, node->made[i]);
   r->nodes[r->n_nodes++] = node;
   return DF_OK;
 }
@@ -113,6 +117,7 @@ df_code df_record_seed(df_record *r, int slot, df_tensor *g, uint64_t walk) {
   df_tensor *seed = g ? df_tensor_retain(g) : df_tensor_new(DF_REAL, &s->shape);
   if (!seed) return DF_MEMORY;
   if (!g) *df_tensor_reals(seed) = 1;
+  df_tensor_release(s->grad);
   s->grad = seed;
   s->arrived = true;
   r->at = r->n_nodes;
@@ -124,7 +129,7 @@ df_code df_record_seed(df_record *r, int slot, df_tensor *g, uint64_t walk) {
 
 void df_record_reset(df_record *r) {
   for (size_t i = 0; i < r->n_slots; i++) df_slot_clear(&r->slots[i]);
-  r->walking = r->at_guest = false;
+  r->walking = r->at_guest = r->within = false;
 }
 
 void df_record_drop(df_record *r, size_t index) {
@@ -142,7 +147,13 @@ void df_slot_clear(df_slot *s) {
 
 /* Slots stay: tensors remember theirs. */
 void df_record_rewind(df_record *r, size_t nodes) {
+  if (r->n_nodes <= nodes) return;
   while (r->n_nodes > nodes) df_record_drop(r, r->n_nodes - 1);
+  for (size_t i = 0; i < r->n_slots; i++) {
+    df_slot *s = &r->slots[i];
+    if (s->maker >= (long)nodes) s->maker = -1;
+    if (s->reader >= (long)nodes) s->reader = -1;
+  }
 }
 
 void df_record_clear(df_record *r) {
@@ -151,6 +162,27 @@ void df_record_clear(df_record *r) {
   for (size_t i = 0; i < r->n_slots; i++) df_tensor_release(r->slots[i].parameter);
   df_free(r->nodes);
   df_free(r->slots);
+}
+
+/* ==== what a walk reached ========================================================= */
+
+df_code df_reached_add(df_reached *reached, df_tensor *parameter) {
+  if (!df_room((void **)&reached->x, reached->n, &reached->room, sizeof *reached->x))
+    return DF_MEMORY;
+  reached->x[reached->n++] = df_tensor_retain(parameter);
+  return DF_OK;
+}
+
+void df_reached_clear(df_reached *reached) {
+  while (reached->n > 0) df_tensor_release(reached->x[--reached->n]);
+}
+
+void df_reached_drop(df_reached *reached) {
+  for (size_t i = 0; i < reached->n; i++) {
+    df_leaf *leaf = reached->x[i]->leaf;
+    if (leaf) leaf->drop(leaf);
+  }
+  df_reached_clear(reached);
 }
 
 /* ==== what a node keeps =========================================================== */

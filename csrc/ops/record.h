@@ -16,12 +16,20 @@ typedef struct df_slot {
   df_tensor *value;     /* made again, until the walk has passed the maker */
 } df_slot;
 
+/* The parameters whose gradients a walk has changed, retained; one list a tape. */
+typedef struct df_reached {
+  df_tensor **x;
+  size_t n, room;
+} df_reached;
+
 struct df_record {
   uint64_t serial;
   uint64_t walk; /* tells apart the walks of all records */
+  df_reached *reached;
   bool leaves;   /* trainable parameters are wanted */
   bool asked;    /* gradients of some tensors will be asked for after the walk */
-  bool walking, walked, at_guest;
+  bool walking, walked, failed, at_guest;
+  bool within;  /* the walk is a part of another record's */
   bool touched; /* the node being undone has opened a sink: it can't be undone again */
   bool depends; /* a record around it follows a value used here: no second derivatives */
   df_node **nodes;
@@ -43,6 +51,11 @@ void df_record_drop(df_record *r, size_t index); /* lets go of one node */
 void df_record_rewind(df_record *r, size_t nodes);
 void df_record_clear(df_record *r);
 void df_slot_clear(df_slot *s);
+
+df_code df_reached_add(df_reached *reached, df_tensor *parameter);
+void df_reached_clear(df_reached *reached);
+/* After a walk that was cut short: no model that it reached keeps a part of a gradient. */
+void df_reached_drop(df_reached *reached);
 
 /* Fails if a kept value was written to since. */
 df_code df_node_check(const df_node *node);

@@ -18,12 +18,14 @@ static void arrive(df_leaf *leaf, uint64_t walk) {
   leaf->arrived = true;
 }
 
-static df_code leaf_sink(const df_slot *s, uint64_t walk, df_sink *sink) {
+static df_code leaf_sink(const df_record *r, const df_slot *s, df_sink *sink) {
   df_leaf *leaf = s->parameter->leaf;
   if (!leaf || !leaf->trainable) return DF_OK; /* its model is gone, or frozen since */
   if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
+  bool known = leaf->arrived && leaf->walk == r->walk;
+  if (!known && df_reached_add(r->reached, s->parameter) != DF_OK) return DF_MEMORY;
   *sink = (df_sink){ df_tensor_reals(leaf->grad), leaf->arrived ? 1 : 0 };
-  arrive(leaf, walk);
+  arrive(leaf, r->walk);
   df_tensor_touch(leaf->grad);
   return DF_OK;
 }
@@ -51,8 +53,7 @@ df_code df_sink_open(df_node *node, int i, df_sink *sink) {
   *sink = (df_sink){ NULL, 0 };
   if (!df_wants(node, i)) return DF_OK;
   df_slot *s = &node->record->slots[node->slot[i]];
-  df_code code =
-      s->parameter ? leaf_sink(s, node->record->walk, sink) : slot_sink(s, sink);
+  df_code code = s->parameter ? leaf_sink(node->record, s, sink) : slot_sink(s, sink);
   if (code == DF_OK) node->record->touched = true;
   return code;
 }

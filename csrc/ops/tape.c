@@ -20,6 +20,7 @@ struct df_tape {
   df_record **stack; /* records being recorded, innermost last; NULL: not recording */
   size_t depth, stack_room;
   df_record *records; /* all that exist */
+  df_reached reached; /* by the walk that is under way */
   uint64_t serial;
   bool watching, profiling;
   const char *sick;        /* the op that the watch found */
@@ -41,6 +42,8 @@ void df_tape_free(df_tape *tape) {
   df_scope_close(tape, 0);
   df_tensor_release(tape->watched_leaf);
   while (tape->records) df_record_free(tape, tape->records);
+  df_reached_clear(&tape->reached);
+  df_free(tape->reached.x);
   df_free(tape->owned);
   df_free(tape->stack);
   df_free(tape);
@@ -130,6 +133,7 @@ df_record *df_record_new(df_tape *tape, bool leaves) {
   if (!r) return NULL;
   r->serial = ++tape->serial;
   r->leaves = leaves;
+  r->reached = &tape->reached;
   r->next = tape->records;
   tape->records = r;
   return r;
@@ -366,11 +370,15 @@ static df_code visit(df_tape *tape, df_record *record, df_node *node) {
   return record->at_guest ? DF_GUEST : DF_OK;
 }
 
-void df_walk_give_up(df_record *record) {
-  df_record_rewind(record, 0);
+void df_walk_give_up(df_record *record, bool keep) {
+  df_reached_drop(record->reached);
+  if (!keep) df_record_rewind(record, 0);
   df_record_reset(record);
-  record->walked = true;
+  record->at = 0;
+  record->walked = record->failed = !keep;
 }
+
+bool df_walk_can_go_on(const df_record *record) { return record->walking; }
 
 df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest) {
   while (record->at > 0) {
@@ -380,31 +388,43 @@ df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest)
     if (record->slots[node->y].arrived) code = visit(tape, record, node);
     if (code == DF_GUEST) *guest = node;
     else if (code != DF_OK && (code != DF_MEMORY || record->touched))
-      df_walk_give_up(record);
+      df_walk_give_up(record, keep);
     if (code != DF_OK) return code;
     df_slot_clear(&record->slots[node->y]);
     record->at--;
     if (!keep) df_record_drop(record, record->at);
   }
-  record->walking = false;
+  if (!record->within) df_reached_clear(record->reached);
+  record->walking = record->within = false;
   record->walked = !keep;
   return DF_OK;
 }
 
-/* A walk within another (a guest that recomputes) belongs to it: what it gathers isn't
-** another micro-batch. */
-static uint64_t walk_of(df_tape *tape) {
-  for (const df_record *r = tape->records; r; r = r->next)
-    if (r->at_guest) return r->walk;
-  return ++tape->serial;
+/* The record whose guest is being undone, or NULL. */
+static const df_record *at_guest(const df_tape *tape) {
+  const df_record *r = tape->records;
+  while (r && !r->at_guest) r = r->next;
+  return r;
 }
 
-df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
+/* A walk within another (of something recomputed) belongs to it: what it gathers isn't
+** another micro-batch. */
+static df_code start(df_tape *tape, df_tensor *loss, df_tensor *g, const df_record *of) {
   df_record *r = df_record_of(tape, loss);
+  uint64_t walk = of ? of->walk : ++tape->serial;
+  df_code code = df_record_seed(r, loss->slot, g, walk);
+  if (code == DF_OK) r->within = of != NULL;
+  return code;
+}
+
+static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tensor *g) {
   if (!r && !loss->record)
     return df_fail(DF_MISUSE,
                    "backward: the loss doesn't depend on anything that was recorded; "
                    "compute it in d.record");
+  if (r && r->failed)
+    return df_fail(DF_MISUSE, "backward: an earlier backward of this record failed on its "
+                              "way; compute the loss again");
   if (!r || r->walked)
     return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
                               "{keep=true} to all but the last backward of one record");
@@ -416,16 +436,22 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
   if (r->at_guest)
     return df_fail(DF_MISUSE, "backward: called by the backward of a guest of the same "
                               "record, which is being walked");
-  if (r->walking) df_record_reset(r);
+  return DF_OK;
+}
+
+df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g) {
+  df_record *r = df_record_of(tape, loss);
+  if (may_walk(r, loss, g) != DF_OK) return df_error_code();
   if (tape->profiling) profile_kept(tape, r);
-  return df_record_seed(r, loss->slot, g, walk_of(tape));
+  return start(tape, loss, g, at_guest(tape));
 }
 
 df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tensor *g) {
   df_node *guest;
-  df_code code = df_walk_start(tape, y, g);
   df_record *inner = df_record_of(tape, y);
-  if (code == DF_OK) inner->walk = node->record->walk;
+  if (may_walk(inner, y, g) != DF_OK) return df_error_code();
+  if (tape->profiling) profile_kept(tape, inner);
+  df_code code = start(tape, y, g, node->record);
   if (code == DF_OK) code = df_walk_on(tape, inner, false, &guest);
   if (code == DF_GUEST)
     code = df_fail(DF_MISUSE, "backward: a function in Lua within what is recomputed");

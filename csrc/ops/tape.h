@@ -133,15 +133,19 @@ bool df_record_is_spent(const df_record *record);
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 
-/* Walks to the end: DF_OK. DF_MEMORY where the walk can go on from where it is once there
-** is memory, if the caller calls again (else df_walk_give_up). DF_GUEST: *guest is a node to be undone by the caller (its
-** gradient is df_walk_gradient), who then calls again. Without `keep` nodes are let go of
-** on the way, and a second walk is refused. */
+/* Walks to the end: DF_OK. DF_GUEST: *guest is a node to be undone by the caller (its
+** gradient is df_walk_gradient), who then calls again. Else the walk failed. It was given
+** up, unless memory was short at a place from which it can go on: the caller then finds
+** memory and calls again, or gives it up. Without `keep` nodes are let go of on the way,
+** and a second walk is refused. */
 df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest);
 df_tensor *df_walk_gradient(const df_node *guest);
 /* Walks another record, that of y, from gradient g, as a part of undoing `node`. */
 df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tensor *g);
-void df_walk_give_up(df_record *record); /* after a guest that failed */
+bool df_walk_can_go_on(const df_record *record);
+/* Ends a walk that failed. Models whose gradients it had begun to change have none then,
+** as after zeroing; with `keep` the record can be walked again. */
+void df_walk_give_up(df_record *record, bool keep);
 
 /* x as a value that leaves the record: a constant; but where a record around this one
 ** follows something that was used here, one that refuses to be used there. */

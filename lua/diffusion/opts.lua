@@ -43,6 +43,24 @@ end
 ---@return any ...
 function opts.relay(fn, ...) return settle(pcall(fn, ...)) end
 
+--- Is it what Lua or the core raises where memory is short? That is nobody's answer to a
+--- question, nor a file's fault.
+---@param fault any
+---@return boolean
+function opts.is_memory(fault) return type(fault) == "string" and fault:find("not enough memory", 1, true) ~= nil end
+
+local function unless_memory(fine, ...)
+  if not fine and opts.is_memory((...)) then error((...), 0) end
+  return fine, ...
+end
+
+--- pcall, but for want of memory, which is raised.
+---@param fn any
+---@param ... any its arguments
+---@return boolean fine
+---@return any ... as pcall's
+function opts.caught(fn, ...) return unless_memory(pcall(fn, ...)) end
+
 local function excused(fine, ...)
   if fine then return ... end
   return nil, (legible.printable((...)):gsub("^[^\n]-:%d+: ", "", 1))
@@ -52,7 +70,7 @@ end
 --- line is not at fault.
 ---@param fn any
 ---@return any ... what fn returns, or nil and its message
-function opts.try(fn, ...) return excused(pcall(fn, ...)) end
+function opts.try(fn, ...) return excused(opts.caught(fn, ...)) end
 
 --- What a value is to the library: "integer", "number", "string", "tensor", "process", ...
 ---@param value any

@@ -1129,7 +1129,7 @@ return {
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
-    text = "An upper limit for the memory of tensors; beyond it an op collects garbage, tries again, and then fails with a sentence.",
+    text = "An upper limit for the memory of tensors; beyond it an op collects garbage, tries again, and then fails with a sentence. A training step that fails so can be taken again: weights are as before it, and no part of its gradient is left.",
     params = {
       { name = "bytes", type = "integer", text = "0: none" },
     },
@@ -3453,7 +3453,7 @@ return {
   },
   ["tensor:backward"] = {
     signature = "tensor:backward([opts])",
-    text = "Walks back what d.record has recorded and adds to the gradients of what is trainable. Of one element; a second walk, a value that was written over since, and a second derivative are errors.",
+    text = "Walks back what d.record has recorded and adds to the gradients of what is trainable. Of one element; a second walk, a value that was written over since, and a second derivative are errors. A backward that fails on its way, where memory is short too, drops the gradients of the models that it had reached, as zeroing does.",
     params = {
       { name = "opts", type = "{keep: boolean}", text = "true: what was recorded stays, for another walk", optional = true },
     },

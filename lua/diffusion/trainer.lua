@@ -248,6 +248,7 @@ function Trainer:run()
   if not fine or stopped() then
     if bar then bar:close() end
     if type(fault) == "table" then error(fault.message, 0) end
+    if opts.is_memory(fault) then error(fault, 0) end
     return interrupted(self, state)
   end
   return { step = state.done, loss = state.loss, seconds = core.clock() - began,

@@ -104,7 +104,7 @@ local function mask_of(where, keep, x0)
     opts.fail("%s: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from %g to %g with other "
       .. "values between; threshold it, as keep:gt(0.5)", where, keep:min():item(), keep:max():item())
   end
-  local fine, over = pcall(core.ops.where, kept, x0, x0)
+  local fine, over = opts.caught(core.ops.where, kept, x0, x0)
   if not fine or opts.shape_text(over) ~= opts.shape_text(x0) then
     opts.fail("%s: keep is %s, which doesn't lie over x0 %s; the same shape expected, or one that broadcasts to it",
       where, opts.shape_text(keep), opts.shape_text(x0))

@@ -28,12 +28,13 @@ function ema_meta.__newindex(ema, key, value)
   averages[ema].core:updates(value)
 end
 
-local function swap_back(own, fine, ...)
-  own.core:swap()
-  own.lent = false
-  if not fine then error(..., 0) end
-  return ...
-end
+-- Closing one gives the model its own values back.
+local lending = {
+  __close = function(own)
+    own.core:swap()
+    own.lent = false
+  end,
+}
 
 --- The model as it is on the average: the values are exchanged around the call.
 ---@param xt diffusion.tensor {B, ...}
@@ -45,7 +46,8 @@ function ema_meta.__call(ema, ...)
   if own.lent then return own.model(...) end
   own.core:swap()
   own.lent = true
-  return swap_back(own, pcall(own.model, ...))
+  local back <close> = own -- luacheck: ignore 211
+  return own.model(...)
 end
 
 --- The averages by name, as windows on them: what load_state takes, the model's too.
@@ -142,8 +144,8 @@ local function new(of, options)
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
   local ema = setmetatable({}, ema_meta)
-  averages[ema] = { model = of, decay = text, rate = rate, options = own, lent = false,
-                    core = core.ema(model.home(of)) }
+  averages[ema] = setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
+                                 core = core.ema(model.home(of)) }, lending)
   return ema
 end
 

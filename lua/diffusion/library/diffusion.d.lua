@@ -937,7 +937,8 @@ function d.manual_seed(seed) end
 function d.memory() end
 
 --- An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
---- and then fails with a sentence.
+--- and then fails with a sentence. A training step that fails so can be taken again: weights
+--- are as before it, and no part of its gradient is left.
 ---@param bytes integer 0: none
 function d.memory_limit(bytes) end
 
@@ -2282,7 +2283,8 @@ function tensor:avg_pool(times) end
 
 --- Walks back what d.record has recorded and adds to the gradients of what is trainable. Of
 --- one element; a second walk, a value that was written over since, and a second derivative
---- are errors.
+--- are errors. A backward that fails on its way, where memory is short too, drops the
+--- gradients of the models that it had reached, as zeroing does.
 ---@param opts? {keep: boolean} true: what was recorded stays, for another walk
 function tensor:backward(opts) end
 

@@ -74,7 +74,7 @@ end
 -- Where x_T holds no signal and no level lies just below T, the last that holds some.
 local function last_level(process)
   local schedule, T = process.schedule, place.last_seen(process)
-  if schedule:snr(T) > 0 or T == 1 or pcall(schedule.signal, schedule, T - 0.5) then return T end
+  if schedule:snr(T) > 0 or T == 1 or opts.caught(schedule.signal, schedule, T - 0.5) then return T end
   return T - 1
 end
 

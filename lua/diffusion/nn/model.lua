@@ -229,7 +229,7 @@ end
 
 local function set_trainable(m, method, pattern, on)
   local home, found = facts[m].home, false
-  if pattern ~= nil and not (type(pattern) == "string" and pcall(string.find, "", pattern)) then
+  if pattern ~= nil and not (type(pattern) == "string" and opts.caught(string.find, "", pattern)) then
     opts.fail("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, opts.shown(pattern))
   end
   for i = 1, home:count() do

@@ -61,7 +61,7 @@ end
 local function options_text(options)
   local list = {}
   for name, value in pairs(options) do
-    local plain_list = type(value) == "table" and pcall(table.concat, value)
+    local plain_list = type(value) == "table" and opts.caught(table.concat, value)
     local text = plain_list and "{" .. table.concat(value, ", ") .. "}" or opts.shown(value)
     list[#list + 1] = name .. " = " .. text
   end
