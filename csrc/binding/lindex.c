@@ -93,10 +93,12 @@ static int l_next(lua_State *L) {
 ** Goes through the first dimension: `for i, xi in x:iter() do`.
 ** @return function iterator of i and x[i] */
 static int l_iter(lua_State *L) {
+  static const luaL_Reg next = { "next", l_next };
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->shape.ndim == 0)
     return luaL_error(L, "iter: a tensor of no dimensions has nothing to go through");
-  lua_pushcfunction(L, l_next);
+  lua_pushnil(L);
+  dfl_push_function(L, &next);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;

@@ -281,7 +281,8 @@ void dfl_open_io(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, l_close);
   lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -43,6 +43,8 @@ void df_record_drop(df_record *r, size_t index); /* lets go of one node */
 void df_record_rewind(df_record *r, size_t nodes);
 void df_record_clear(df_record *r);
 void df_slot_clear(df_slot *s);
+/* Its gradient as memory that nobody else sees (NULL: none, or memory is short). */
+df_tensor *df_slot_own_gradient(df_slot *s);
 
 /* Fails if a kept value was written to since. */
 df_code df_node_check(const df_node *node);

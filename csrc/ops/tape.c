@@ -157,6 +157,12 @@ void df_tape_pop(df_tape *tape) {
   if (tape->depth) tape->depth--;
 }
 
+size_t df_tape_depth(const df_tape *tape) { return tape->depth; }
+
+void df_tape_cut(df_tape *tape, size_t depth) {
+  if (tape->depth > depth) tape->depth = depth;
+}
+
 df_record *df_record_of(const df_tape *tape, const df_tensor *x) {
   if (!x->record) return NULL;
   df_record *r = tape->records;
@@ -432,8 +438,8 @@ df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tens
   return code;
 }
 
-df_tensor *df_walk_gradient(const df_node *guest) {
-  return guest->record->slots[guest->y].grad;
+df_tensor *df_walk_gradient(df_node *guest) {
+  return df_slot_own_gradient(&guest->record->slots[guest->y]);
 }
 
 df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x) {
@@ -443,10 +449,12 @@ df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tens
 }
 
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x) {
-  df_tensor *g = NULL;
-  if (x->record == record->serial) g = record->slots[x->slot].grad;
-  if (g) return df_record_value(tape, record, g);
-  g = df_result(tape, &x->shape);
+  df_slot *s = x->record == record->serial ? &record->slots[x->slot] : NULL;
+  if (s && s->grad) {
+    df_tensor *own = df_slot_own_gradient(s);
+    return own ? df_record_value(tape, record, own) : NULL;
+  }
+  df_tensor *g = df_result(tape, &x->shape);
   if (g) memset(df_tensor_data(g), 0, (size_t)df_tensor_count(g) * sizeof(df_real));
   return g;
 }

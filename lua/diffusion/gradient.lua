@@ -85,19 +85,9 @@ function gradient.grad(fn, ...)
   return table.unpack(out, 1, k + results.n)
 end
 
-local Guard = {}
-Guard.__index = Guard
-
 --- A scope as a value: `local guard <close> = gradient.guard()`, and `guard:keep(...)`
 --- names what outlives it.
-function gradient.guard() return setmetatable({ depth = core.scope_open() }, Guard) end
-
-function Guard.keep(guard, ...)
-  core.scope_close(guard.depth, ...)
-  return ...
-end
-
-function Guard.__close(guard) core.scope_close(guard.depth) end
+gradient.guard = core.scope_open
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
 --- returned directly): memory is free at once, not when the collector comes.
@@ -107,7 +97,7 @@ function Guard.__close(guard) core.scope_close(guard.depth) end
 ---@usage print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())
 function gradient.scope(fn, ...)
   check_callable("scope", fn)
-  local guard <close> = gradient.guard()
+  local guard <close> = core.scope_open()
   return guard:keep(fn(...))
 end
 
