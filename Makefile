@@ -153,6 +153,10 @@ specs-sanitized:
 	  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0 \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
+$(BUILD)/forker.$(LIB_EXTENSION): spec/support/forker.c
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) -O2 $(WARN) -fPIC -fvisibility=hidden $(LUA_CFLAGS) $(LIBFLAG) -o $@ $< -lpthread
+
 CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))
 
 check-kernels: $(BUILD)/check_kernels

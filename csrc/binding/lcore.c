@@ -1,6 +1,7 @@
 /* luaopen: the state's context, the trampoline that runs ops, and the tables that the Lua
 ** side finds in "diffusion.core". */
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "base/pool.h"
 #include "binding/binding.h"
 #include "kernels/kernels.h"
@@ -193,6 +194,7 @@ EXPORT int luaopen_here(lua_State *L);
 
 EXPORT int luaopen_here(lua_State *L) {
   luaL_checkversion(L);
+  df_fork_watch();
   if (df_kernels_choose(NULL) != DF_OK || df_threads_choose() != DF_OK) dfl_raise(L);
   make_context(L);
   make_core(L);

@@ -28,7 +28,7 @@ static void enter(lua_State *L, dfl_state *s, uintptr_t frame) {
   s->level[s->levels++] = (dfl_level){ frame, df_scope_open(s->tape), ++s->calls };
 }
 
-static int door(lua_State *L) {
+int dfl_door(lua_State *L) {
   const luaL_Reg *row = lua_touserdata(L, lua_upvalueindex(ROW));
   dfl_state *s = lua_touserdata(L, lua_upvalueindex(STATE));
   enter(L, s, (uintptr_t)__builtin_frame_address(0));
@@ -53,10 +53,14 @@ df_tensor *dfl_hold(lua_State *L, df_tensor *x) {
 
 /* ==== registering =================================================================== */
 
-void dfl_push_function(lua_State *L, const luaL_Reg *row) {
+void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row) {
   lua_pushlightuserdata(L, (void *)row);
   dfl_push_context(L);
-  lua_pushcclosure(L, door, STATE);
+  lua_pushcclosure(L, outer, STATE);
+}
+
+void dfl_push_function(lua_State *L, const luaL_Reg *row) {
+  dfl_push_porch(L, dfl_door, row);
 }
 
 void dfl_set_functions(lua_State *L, const luaL_Reg *rows) {

@@ -153,12 +153,21 @@ static int l_gradient(lua_State *L) {
 
 /* ==== the metatable ================================================================= */
 
-static int l_index(lua_State *L) {
+/* Positions, and what is no method. */
+static int l_read(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);
+  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* Methods are found without the door: each op asks for one. */
+static int l_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return dfl_door(L);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
-  return 1;
+  lua_pop(L, 1);
+  return dfl_door(L);
 }
 
 static const luaL_Reg methods[] = {
@@ -190,7 +199,7 @@ static const luaL_Reg finalisers[] = {
 };
 
 void dfl_open_tensor(lua_State *L) {
-  static const luaL_Reg index = { "__index", l_index };
+  static const luaL_Reg read = { "__index", l_read };
   dfl_methods(L, methods);
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_TENSOR);
@@ -201,7 +210,7 @@ void dfl_open_tensor(lua_State *L) {
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "__methods");
-  dfl_push_function(L, &index);
+  dfl_push_porch(L, l_index, &read);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

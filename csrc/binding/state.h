@@ -45,6 +45,9 @@ void dfl_push_context(lua_State *L);
 
 /* ==== lentry.c ====================================================================== */
 
+int dfl_door(lua_State *L); /* runs the row that the closure was made of */
+/* As dfl_push_function, but `outer` runs first, and ends in dfl_door or without tensors. */
+void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row);
 dfl_state *dfl_door_state(lua_State *L); /* NULL: not in a function called by the door */
 uint64_t dfl_call(const dfl_state *s);   /* the number of the call that is running */
 bool dfl_call_runs(const dfl_state *s, uint64_t call);
