@@ -316,6 +316,12 @@ static int l_is_recorded_by(lua_State *L) {
   return 1;
 }
 
+/* followed(x): would a number read out of x lose a gradient? */
+static int l_followed(lua_State *L) {
+  lua_pushboolean(L, df_followed(dfl_tape(L), dfl_tensor(L, 1)));
+  return 1;
+}
+
 /* record:value(x) -> x as it leaves the record */
 static int l_value(lua_State *L) {
   record_box *b = check_record(L, 1);
@@ -350,6 +356,7 @@ static const luaL_Reg functions[] = {
   { "note_guest", l_note_guest },
   { "recording", l_recording },
   { "is_recorded_by", l_is_recorded_by },
+  { "followed", l_followed },
   { NULL, NULL },
 };
 

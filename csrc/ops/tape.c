@@ -187,6 +187,12 @@ bool df_tracked(const df_tape *tape, int n, df_tensor *const *x) {
   return false;
 }
 
+bool df_followed(const df_tape *tape, const df_tensor *x) {
+  for (size_t i = tape->depth; i > 0 && tape->stack[i - 1]; i--)
+    if (df_record_tracks(tape->stack[i - 1], x)) return true;
+  return false;
+}
+
 bool df_is_learnt(const df_tape *tape, df_tensor *w) {
   bool trained = w->leaf && w->leaf->trainable && df_tape_training(tape);
   return trained || df_tracked(tape, 1, &w);
@@ -213,12 +219,24 @@ static df_code refuse_stale(const df_tape *tape, const df_note *note) {
   return DF_OK;
 }
 
-/* Does the record around the innermost one follow an operand? */
-static bool followed_outside(const df_tape *tape, const df_note *note) {
-  const df_record *outer = tape->depth > 1 ? tape->stack[tape->depth - 2] : NULL;
-  for (int i = 0; outer && i < note->n; i++)
-    if (note->x[i] && df_record_tracks(outer, note->x[i])) return true;
-  return false;
+/* The first operand that a record around the innermost one follows, from 1; or 0. */
+static int followed_outside(const df_tape *tape, const df_note *note) {
+  for (size_t d = tape->depth - 1; d > 0 && tape->stack[d - 1]; d--)
+    for (int i = 0; i < note->n; i++)
+      if (note->x[i] && df_record_tracks(tape->stack[d - 1], note->x[i])) return i + 1;
+  return 0;
+}
+
+/* Ops are noted in the innermost record alone: what is lost to those around it is told. */
+static df_code check_outside(const df_tape *tape, df_record *r, const df_note *note) {
+  int i = r->leaves || !r->depends ? followed_outside(tape, note) : 0;
+  if (!i) return DF_OK;
+  if (!r->leaves) r->depends = true; /* its results refuse to be used there */
+  if (!r->leaves || df_tracked(tape, note->n, note->x)) return DF_OK;
+  return df_fail(DF_MISUSE,
+                 "%s: argument %d %s is being recorded by the d.grad or d.record around this "
+                 "d.record, which doesn't follow it; detach() it, or compute it outside",
+                 note->op->name, i, df_tensor_text(note->x[i - 1]));
 }
 
 static double seconds(void) {
@@ -313,7 +331,7 @@ df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
   df_record *r = innermost(tape);
   if (!y || !r) return y;
   if (refuse_stale(tape, &note) != DF_OK) return NULL;
-  if (!r->leaves) r->depends = r->depends || followed_outside(tape, &note);
+  if (tape->depth > 1 && check_outside(tape, r, &note) != DF_OK) return NULL;
   if (!note.always && !df_tracked(tape, note.n, note.x)) return y;
   return df_record_add(r, y, &note) == DF_OK ? y : NULL;
 }

@@ -97,6 +97,10 @@ typedef struct df_note {
 /* True if a result of these operands will be noted: keep what backward needs. */
 bool df_tracked(const df_tape *tape, int n, df_tensor *const *x);
 
+/* True if any record that is open, up to where recording was stopped, follows x: a number
+** read out of it would be a constant, unnoticed. */
+bool df_followed(const df_tape *tape, const df_tensor *x);
+
 /* Notes that y was made from operands; returns y, or NULL where memory is short. To be
 ** called by every op as its last act (it also counts time for the profile). */
 df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note);

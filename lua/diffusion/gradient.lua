@@ -13,7 +13,8 @@ local function check_callable(name, fn)
 end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
---- walk it. Like pcall: function, arguments.
+--- walk it. Like pcall: function, arguments. All coroutines share one stack of records and
+--- scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -27,7 +28,20 @@ function gradient.record(fn, ...)
   return fn(...)
 end
 
---- Runs `fn` with nothing recorded.
+--- For functions that read numbers out of x: raises where x is being recorded, since the
+--- numbers would be constants, unnoticed.
+---@param where string the function, for messages
+---@param what string
+---@param x any anything but a tensor passes
+function gradient.constant(where, what, x)
+  if core.is_tensor(x) and core.followed(x) then
+    opts.fail("%s: %s %s is being recorded, and plain numbers are read out of it, which lose its gradient; "
+      .. "detach() it", where, what, opts.shape_text(x))
+  end
+end
+
+--- Runs `fn` with nothing recorded. As with d.record, a coroutine that yields within `fn` must be
+--- resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -54,7 +68,8 @@ local function gradients_of(record, inputs, n)
 end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float
---- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. As with
+--- d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
@@ -90,7 +105,9 @@ end
 gradient.guard = core.scope_open
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
---- returned directly): memory is free at once, not when the collector comes.
+--- returned directly): memory is free at once, not when the collector comes. All coroutines
+--- share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or
+--- closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -104,7 +121,8 @@ end
 --- An op of your own. `forward(...)` computes a tensor (and, second, anything that
 --- `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the
 --- result, what was kept, and the arguments, and returns a gradient or nil for each
---- argument.
+--- argument. dy is its own to write to. What was kept and the arguments must be as `forward`
+--- left them.
 ---@param forward function
 ---@param backward function
 ---@return function

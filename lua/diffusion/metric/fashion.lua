@@ -20,6 +20,7 @@ local function check_images(name, x)
     opts.fail("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s", name, core.real, opts.shown(x))
   end
   if x:size(1) == 0 then opts.fail("%s: no images", name) end
+  gradient.constant(name, "a set", x)
   local low, high = x:min():item(), x:max():item()
   if not (low >= -2 and high <= 2) then
     opts.fail("%s: images in [-1, 1] expected, but these go from %g to %g", name, low, high)
