@@ -185,6 +185,10 @@ check-alloc-sanitized:
 	@$(IN_TREE) LD_PRELOAD=$(ASAN) $(SANITIZER) \
 	  $(BUILD)/alloc_host spec/support/alloc_check.lua $(or $(TRIES),60) "$(ONLY)"
 
+$(BUILD)/forker.$(LIB_EXTENSION): spec/support/forker.c
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) -O2 $(WARN) -fPIC -fvisibility=hidden $(LUA_CFLAGS) $(LIBFLAG) -o $@ $< -lpthread
+
 CHECKED := $(filter $(BUILD)/core/kernels/% $(BUILD)/core/base/%,$(core_OBJECTS))
 
 check-kernels: $(BUILD)/check_kernels

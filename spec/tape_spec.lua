@@ -27,6 +27,12 @@ describe("d.grad", function()
     assert.equal("more", extra)
   end)
 
+  it("gives each gradient memory of its own", function()
+    local gx, gy = d.grad(function(x, y) return (x + y):sum() end, d.ones(2), d.ones(2))
+    gx:mul_(0)
+    assert.same({ 1, 1 }, gy:totable())
+  end)
+
   it("gives zeros where nothing depends on an argument", function()
     local g = d.grad(function(x) return d.tensor { 3 }:sum() + 0 * x:detach():sum() end,
       d.tensor { 1, 2 })
@@ -226,6 +232,71 @@ describe("a guest", function()
       d.ones(1), d.ones(1))
     assert.equal(2, gx:item())
     assert.equal(5, gy:item())
+  end)
+
+  local function ignoring(change)
+    return nn.guest(function(x) return x * 3, x * 1 end, function(dy, kept, x)
+      return change(dy, kept, x)
+    end)
+  end
+
+  it("may write into its dy, and others keep theirs", function()
+    local zero = ignoring(function(dy) return dy:mul_(0) end)
+    assert.same({ 1, 1 }, d.grad(function(x) return (x + zero(x)):sum() end, d.ones(2)):totable())
+    assert.same({ 1, 1 }, d.grad(function(x) return (zero(x) + x):sum() end, d.ones(2)):totable())
+    local gx, gy = d.grad(function(x, y) return (zero(x) + y):sum() end, d.ones(2), d.ones(2))
+    assert.same({ 0, 0, 1, 1 }, d.cat { gx, gy }:totable())
+    local given = d.tensor { 2, 5 }
+    local model = nn.model(Vector(2))
+    d.record(function() return zero(model(d.ones(2))) end):backward(nil, given)
+    assert.same({ 2, 5 }, given:totable())
+  end)
+
+  it("may return its dy, also twice, kept values and windows of them", function()
+    local twice = nn.guest(function(x, y) return x + y end, function(dy) return dy, dy end)
+    local gx, gy = d.grad(function(x, y) return (twice(x, y) * d.tensor { 2, 7 }):sum() end, d.ones(2), d.ones(2))
+    gx:mul_(0)
+    assert.same({ 2, 7 }, gy:totable())
+    local keeps = nn.guest(function(x) return x * x / 2, x:clone() end, function(_, kept) return kept end)
+    local g = d.grad(function(x) return (keeps(x) + x):sum() end, d.tensor { 3, 4 })
+    assert.same({ 4, 5 }, g:totable())
+    local half = nn.guest(function(x) return x:narrow(1, 1, 1) * 1 end, function(dy, _, x)
+      local out = x * 0
+      out:narrow(1, 1, 1):copy_(dy)
+      return out:view(3, 1):t():t():select(2, 1)
+    end)
+    assert.same({ 1, 0, 0 }, d.grad(function(x) return half(x):sum() end, d.ones(3)):totable())
+  end)
+
+  it("is told where what it was given or keeps was written to since", function()
+    local reads = nn.guest(function(x) return x * x, x:clone() end, function(dy, kept) return dy * kept:mul_(2) end)
+    local model = nn.model(Vector(2))
+    local loss = d.record(function() return reads(model(d.ones(2))):sum() end)
+    loss:backward { keep = true }
+    for _, p in model:parameters() do assert.same({ 2, 4 }, p.grad:totable()) end
+    local message = message_of(function() loss:backward() end)
+    assert.truthy(message:find("[2]", 1, true), message)
+    assert.truthy(message:find("written to in place", 1, true), message)
+    local by = d.tensor { 5, 5 }
+    local product = nn.guest(function(x, c) return x * c end, function(dy, _, _, c) return dy * c end)
+    loss = d.record(function() return product(model(d.ones(2)), by):sum() end)
+    by:zero_()
+    message = message_of(function() loss:backward() end)
+    assert.truthy(message:find("written to in place", 1, true), message)
+  end)
+
+  it("that writes into a value others need is an error of theirs", function()
+    local spoils = ignoring(function(dy, _, x)
+      x:detach():mul_(100)
+      return dy * 3
+    end)
+    local message = message_of(function()
+      d.grad(function(x)
+        local y = x * 1
+        return (y * y):sum() + spoils(y):sum()
+      end, d.ones(2))
+    end)
+    assert.truthy(message:find("written to in place", 1, true), message)
   end)
 
   it("can't walk the record that is walking it", function()

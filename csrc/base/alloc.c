@@ -202,3 +202,7 @@ void df_memory_trim(void) {
   trim();
   pthread_mutex_unlock(&lock);
 }
+
+void df_alloc_hold(void) { pthread_mutex_lock(&lock); }
+
+void df_alloc_let_go(void) { pthread_mutex_unlock(&lock); }

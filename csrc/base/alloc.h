@@ -26,4 +26,8 @@ void df_memory_limit(size_t bytes);
 void df_memory_reset_peak(void);
 void df_memory_trim(void); /* gives what is kept back to the system, where it can */
 
+/* For fork.c: the lists are whole, and stay so, between the two. */
+void df_alloc_hold(void);
+void df_alloc_let_go(void);
+
 #endif

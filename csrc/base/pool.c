@@ -137,12 +137,13 @@ static void *worker(void *number) {
   return NULL; /* not reached */
 }
 
-static void before_fork(void) { pthread_mutex_lock(&busy); }
+/* Waits for the region that is being worked on: nobody is within one then. */
+void df_pool_hold(void) { pthread_mutex_lock(&busy); }
 
-static void after_fork_parent(void) { pthread_mutex_unlock(&busy); }
+void df_pool_let_go(void) { pthread_mutex_unlock(&busy); }
 
 /* The child has none of the threads: start from nothing. */
-static void after_fork_child(void) {
+void df_pool_restart(void) {
   pthread_mutex_init(&busy, NULL);
   pthread_mutex_init(&pool.lock, NULL);
   pthread_cond_init(&pool.wake, NULL);
@@ -151,14 +152,8 @@ static void after_fork_child(void) {
   atomic_store(&pool.serial, 0);
 }
 
-static void watch_forks(void) {
-  pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-}
-
 /* Starts what is missing; fewer threads than asked for is slower, not wrong. */
 static void start(int count) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, watch_forks);
   while (pool.started < count - 1) {
     void *number = (void *)(intptr_t)(pool.started + 1);
     if (pthread_create(&pool.thread[pool.started], NULL, worker, number) != 0) return;

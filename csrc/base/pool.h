@@ -27,4 +27,9 @@ typedef struct df_pool_counts {
 } df_pool_counts;
 df_pool_counts df_pool_counted(void);
 
+/* For fork.c: around a fork, and in the child. */
+void df_pool_hold(void);
+void df_pool_let_go(void);
+void df_pool_restart(void);
+
 #endif

@@ -1,10 +1,11 @@
 /* What the files of the binding share: contexts, boxes around tensors, arguments.
 **
 ** Rules. (1) A tensor's box is made before its memory: an error by longjmp then leaves
-** nothing behind. (2) Arguments are checked before the core is called. (3) The core never
-** calls Lua, so at the start of every call the tape's scope is empty but for what an
-** earlier error left there. (4) Ops are rows of a table, run by one trampoline that
-** collects when memory is short, retries once, and raises the core's sentence. */
+** nothing behind. (2) Arguments are checked before the core is called. (3) Lua calls through
+** one door, which gives each call a level of its own in the tape's scope: whatever runs
+** within a call (a finaliser, a metamethod, a guest) leaves what the call holds alone.
+** (4) Ops are rows of a table, run by one trampoline that collects when memory is short,
+** retries once, and raises the core's sentence. */
 #ifndef dfl_binding_h
 #define dfl_binding_h
 
@@ -40,6 +41,19 @@ typedef struct dfl_op {
   const char *examples;
 } dfl_op;
 
+/* ==== lentry.c ====================================================================== */
+
+/* Every function that Lua may call, but for finalisers, is made by one of these two. Pushes
+** one; the value on top of the stack becomes its upvalue 1. */
+void dfl_push_function(lua_State *L, const luaL_Reg *row);
+/* Adds rows (NULL-ended) to the table on top of the stack. */
+void dfl_set_functions(lua_State *L, const luaL_Reg *rows);
+
+/* x (NULL passes), which stays until the call ends, whoever lets go of it meanwhile. */
+df_tensor *dfl_hold(lua_State *L, df_tensor *x);
+
+/* ==== lcore.c: tables =============================================================== */
+
 /* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
 void dfl_ops(lua_State *L, const dfl_op *rows);
 /* Adds plain functions to the table of tensor methods, or to core itself. */
@@ -63,6 +77,7 @@ int dfl_run(lua_State *L, dfl_maker *make);
 /* Pushes a box around x (retained); in d.scope it is let go of at the scope's end. */
 void dfl_push(lua_State *L, df_tensor *x);
 
+/* Tensors are held until the call ends. */
 df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: no tensor */
 df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor */
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
@@ -86,6 +101,8 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 
 /* Pushes the number `offset` elements behind x's first. */
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
+/* Raises where x is being recorded: what `what` reads out of it would be a constant. */
+void dfl_refuse_followed(lua_State *L, const df_tensor *x, const char *what);
 
 /* ==== largs.c ======================================================================= */
 
@@ -136,6 +153,7 @@ bool dfl_push_record(lua_State *L, const df_record *record);
 
 void dfl_open_text(lua_State *L);
 void dfl_open_tensor(lua_State *L);
+void dfl_open_scope(lua_State *L);
 void dfl_open_make(lua_State *L);
 void dfl_open_mix(lua_State *L);
 void dfl_open_index(lua_State *L);

@@ -1,6 +1,7 @@
 /* luaopen: the state's context, the trampoline that runs ops, and the tables that the Lua
 ** side finds in "diffusion.core". */
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "base/pool.h"
 #include "binding/binding.h"
 #include "kernels/kernels.h"
@@ -8,16 +9,27 @@
 
 static const char context_key; /* its address names the context in the registry */
 
+void dfl_push_context(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key); }
+
 dfl_state *dfl_context(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
-  dfl_state *s = lua_touserdata(L, -1);
+  dfl_state *s = dfl_door_state(L);
+  if (s) return s;
+  dfl_push_context(L);
+  s = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return s;
 }
 
 df_tape *dfl_tape(lua_State *L) { return dfl_context(L)->tape; }
 
-int dfl_raise(lua_State *L) { return luaL_error(L, "%s", df_error_text()); }
+/* The sentence is taken first: to say where we are may run a finaliser that fails too. */
+int dfl_raise(lua_State *L) {
+  lua_pushstring(L, df_error_text());
+  luaL_where(L, 1);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
 
 int dfl_nil(lua_State *L) {
   luaL_pushfail(L);
@@ -69,16 +81,21 @@ void dfl_collect(lua_State *L) {
 
 /* ==== the trampoline ================================================================ */
 
-static df_tensor *attempt(lua_State *L, dfl_maker *make) {
-  dfl_state *s = dfl_context(L);
+/* What calls from within have recorded since the mark is theirs, and stays. */
+static void rewind_to(dfl_state *s, const df_mark *mark, uint64_t calls) {
+  if (s->calls == calls) df_tape_rewind(s->tape, mark);
+  else df_scope_close(s->tape, mark->scope);
+}
+
+static df_tensor *attempt(lua_State *L, dfl_state *s, dfl_maker *make) {
   int top = lua_gettop(L);
-  df_scope_close(s->tape, 0);
   dfl_collect(L);
   df_mark mark = df_tape_mark(s->tape);
+  uint64_t calls = s->calls;
   df_tensor *y = make(L, s->tape);
   if (y || df_error_code() != DF_MEMORY) return y;
   lua_settop(L, top);
-  df_tape_rewind(s->tape, &mark);
+  rewind_to(s, &mark, calls);
   collect(L, s);
   y = make(L, s->tape);
   if (!y) df_tape_rewind(s->tape, &mark); /* a record keeps nothing of what failed */
@@ -86,10 +103,13 @@ static df_tensor *attempt(lua_State *L, dfl_maker *make) {
 }
 
 int dfl_run(lua_State *L, dfl_maker *make) {
-  df_tensor *y = attempt(L, make);
+  dfl_state *s = dfl_context(L);
+  dfl_check_open(L, s);
+  size_t mark = df_scope_open(s->tape);
+  df_tensor *y = attempt(L, s, make);
   if (!y) return dfl_raise(L);
   dfl_push(L, y);
-  df_scope_close(dfl_tape(L), 0);
+  df_scope_close(s->tape, mark);
   return 1;
 }
 
@@ -109,12 +129,13 @@ static void core_table(lua_State *L, const char *name) {
 }
 
 void dfl_ops(lua_State *L, const dfl_op *rows) {
+  static const luaL_Reg run = { "op", run_row };
   core_table(L, "ops");
   core_table(L, "methods");
   core_table(L, "op_examples");
   for (const dfl_op *row = rows; row->name; row++) {
     lua_pushlightuserdata(L, (void *)row);
-    lua_pushcclosure(L, run_row, 1);
+    dfl_push_function(L, &run);
     dfl_name_function(L, row->name);
     lua_pushvalue(L, -1);
     lua_setfield(L, -5, row->name);
@@ -128,13 +149,13 @@ void dfl_ops(lua_State *L, const dfl_op *rows) {
 
 void dfl_methods(lua_State *L, const luaL_Reg *rows) {
   core_table(L, "methods");
-  luaL_setfuncs(L, rows, 0);
+  dfl_set_functions(L, rows);
   lua_pop(L, 1);
 }
 
 void dfl_functions(lua_State *L, const luaL_Reg *rows) {
   core_table(L, NULL);
-  luaL_setfuncs(L, rows, 0);
+  dfl_set_functions(L, rows);
   lua_pop(L, 1);
 }
 
@@ -181,11 +202,13 @@ EXPORT int luaopen_here(lua_State *L);
 
 EXPORT int luaopen_here(lua_State *L) {
   luaL_checkversion(L);
+  df_fork_watch();
   if (df_kernels_choose(NULL) != DF_OK || df_threads_choose() != DF_OK) dfl_raise(L);
   make_context(L);
   make_core(L);
   dfl_open_text(L);
   dfl_open_tensor(L);
+  dfl_open_scope(L);
   dfl_open_make(L);
   dfl_open_mix(L);
   dfl_open_op(L);

@@ -55,12 +55,15 @@ int dfl_index(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (lua_type(L, 2) == LUA_TNUMBER && x->shape.ndim == 1) {
     df_int i = position(L, 2, x->shape.size[0], 1);
+    dfl_refuse_followed(L, x, "x[i]");
     dfl_push_element(L, x, i * x->stride[0]);
     return 1;
   }
   dfl_run(L, window);
   const df_tensor *y = dfl_tensor(L, -1);
-  if (y->shape.ndim == 0 && x->shape.ndim > 0) dfl_push_element(L, y, 0);
+  if (y->shape.ndim > 0 || x->shape.ndim == 0) return 1;
+  dfl_refuse_followed(L, x, "x[i]");
+  dfl_push_element(L, y, 0);
   return 1;
 }
 
@@ -88,14 +91,17 @@ static int l_next(lua_State *L) {
 }
 
 /*** Tensor:iter
-** Goes through the first dimension: `for i, xi in x:iter() do`.
+** Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers,
+** an error while x is being recorded, as x[i]; windows keep their gradients.
 ** @return function iterator of i and x[i] */
 static int l_iter(lua_State *L) {
+  static const luaL_Reg next = { "next", l_next };
   dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->shape.ndim == 0)
     return luaL_error(L, "iter: a tensor of no dimensions has nothing to go through");
-  lua_pushcfunction(L, l_next);
+  lua_pushnil(L);
+  dfl_push_function(L, &next);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;

@@ -19,9 +19,26 @@ static df_map **new_file(lua_State *L) {
   return box;
 }
 
+/* A tensor's storage on bytes of a file, which it keeps open. */
+static df_storage *storage_on(df_map *m, void *data, size_t bytes) {
+  df_storage *s = df_storage_around(data, bytes, df_map_release, df_map_retain(m));
+  if (!s) df_map_release(m);
+  return s;
+}
+
+/* Open until the call ends, whoever closes it meanwhile: a tensor of no elements holds it. */
+static void hold_file(lua_State *L, df_map *m) {
+  static const df_shape none = { 1, { 0 } };
+  df_storage *s = storage_on(m, m->data, 0);
+  df_tensor *x = s ? df_scope_own(dfl_tape(L), df_tensor_on(s, DF_U8, &none, 0)) : NULL;
+  df_storage_release(s);
+  if (!x) dfl_raise(L);
+}
+
 df_map *dfl_file(lua_State *L, int arg) {
   df_map **box = luaL_checkudata(L, arg, DFL_FILE);
   if (!*box) luaL_argerror(L, arg, "attempt to use a closed file");
+  hold_file(L, *box);
   return *box;
 }
 
@@ -197,11 +214,8 @@ static df_code read_wanted(lua_State *L, wanted *w) {
 /* A window on the file itself, which it keeps open. */
 static df_tensor *on_file(df_map *m, const wanted *w) {
   size_t bytes = (size_t)w->count * (size_t)w->kind->bytes;
-  df_storage *s = df_storage_around(w->window, bytes, df_map_release, df_map_retain(m));
-  if (!s) {
-    df_map_release(m);
-    return NULL;
-  }
+  df_storage *s = storage_on(m, w->window, bytes);
+  if (!s) return NULL;
   df_tensor *x = df_tensor_on(s, w->kind->dtype, &w->shape, 0);
   df_storage_release(s);
   return x;
@@ -278,7 +292,8 @@ void dfl_open_io(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, l_close);
   lua_setfield(L, -2, "__close");
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

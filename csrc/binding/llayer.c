@@ -384,24 +384,24 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg meta[] = {
-  { "__gc", l_gc },
-  { "__eq", l_eq },
-  { "__call", l_call },
-  { "__index", l_index },
-  { "__tostring", l_tostring },
+  { "__eq", l_eq },       { "__call", l_call },
+  { "__index", l_index }, { "__tostring", l_tostring },
   { NULL, NULL },
 };
 
 void dfl_open_layer(lua_State *L) {
+  static const luaL_Reg make = { "layer", l_make };
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_LAYER);
-  luaL_setfuncs(L, meta, 0);
+  dfl_set_functions(L, meta);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_newtable(L);
   for (const row *r = constructors; r->name; r++) {
     lua_pushlightuserdata(L, (void *)r);
-    lua_pushcclosure(L, l_make, 1);
+    dfl_push_function(L, &make);
     lua_setfield(L, -2, r->name);
   }
   lua_setfield(L, -2, "layer");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "binding/binding.h"
+#include "binding/state.h"
 #include "ops/whole.h"
 
 /* ==== elements ====================================================================== */
@@ -23,6 +24,16 @@ static void push_element(lua_State *L, df_dtype dtype, const void *at) {
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset) {
   const char *at = df_tensor_data(x);
   push_element(L, x->dtype, at + offset * df_dtype_size(x->dtype));
+}
+
+void dfl_refuse_followed(lua_State *L, const df_tensor *x, const char *what) {
+  if (!df_followed(dfl_tape(L), x)) return;
+  dfl_check_open(L, dfl_context(L));
+  luaL_error(L,
+             "%s of a tensor %s that is being recorded: plain numbers would lose its "
+             "gradient; take x:select(dim, i) or x[{ {i, i} }], or x:detach() for a "
+             "constant",
+             what, df_tensor_text(x));
 }
 
 /* The number on top of the stack into an element. */
@@ -431,7 +442,8 @@ static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
 /* ==== back to Lua =================================================================== */
 
 /*** Tensor:item
-** The number of a tensor of one element; an error for others.
+** The number of a tensor of one element; an error for others. A number is a constant: no
+** gradient goes through it, inside d.record and d.grad too.
 ** @return number */
 static int l_item(lua_State *L) {
   dfl_at_most(L, 1);
@@ -457,7 +469,7 @@ static const char *push_table(lua_State *L, const df_tensor *x, int dim, const c
 }
 
 /*** Tensor:totable
-** The elements as nested tables.
+** The elements as nested tables: constants, no gradient goes through them.
 ** @return table|number a number where there are no dimensions */
 static int l_totable(lua_State *L) {
   dfl_at_most(L, 1);
@@ -468,11 +480,13 @@ static int l_totable(lua_State *L) {
 }
 
 /*** Tensor:bytes
-** The elements' bytes in order, for d.frombytes.
+** The elements' bytes in order, for d.frombytes. An error while x is being recorded; detach()
+** it.
 ** @return string */
 static int l_bytes(lua_State *L) {
   dfl_at_most(L, 1);
   df_tensor *x = dfl_tensor(L, 1);
+  dfl_refuse_followed(L, x, "bytes");
   size_t bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
   luaL_Buffer b;
   char *to = luaL_buffinitsize(L, &b, bytes);

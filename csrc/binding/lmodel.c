@@ -164,7 +164,8 @@ void dfl_open_model(lua_State *L) {
   luaL_newmetatable(L, DFL_HOME);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
-  luaL_newlib(L, methods);
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

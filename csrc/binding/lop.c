@@ -264,7 +264,8 @@ static const luaL_Reg linalg[] = {
 void dfl_open_op(lua_State *L) {
   dfl_ops(L, rows);
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  luaL_newlib(L, linalg);
+  lua_newtable(L);
+  dfl_set_functions(L, linalg);
   lua_setfield(L, -2, "linalg");
   lua_pop(L, 1);
 }

@@ -182,11 +182,9 @@ static int l_slices(lua_State *L) {
 }
 
 static void push_moment(lua_State *L, df_storage *vector, const df_slice *s) {
-  df_tape *tape = dfl_tape(L);
   df_tensor *x = df_tensor_on(vector, DF_REAL, &s->param->shape, s->at);
-  if (!df_scope_own(tape, x)) dfl_raise(L);
+  if (!df_scope_own(dfl_tape(L), x)) dfl_raise(L);
   dfl_push(L, x);
-  df_scope_close(tape, 0);
 }
 
 /* optim:moments(i) -> name, first and second moments of its parameter i, from 1 */
@@ -224,7 +222,7 @@ static void new_type(lua_State *L, const char *name, lua_CFunction gc,
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");
   lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
+  dfl_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -385,12 +385,14 @@ static const luaL_Reg methods[] = {
   { "set_state", l_set_state },           { NULL, NULL },
 };
 
+static const luaL_Reg meta[] = { { "__tostring", l_tostring }, { NULL, NULL } };
+
 void dfl_open_random(lua_State *L) {
   dfl_functions(L, functions);
   luaL_newmetatable(L, GENERATOR);
-  lua_pushcfunction(L, l_tostring);
-  lua_setfield(L, -2, "__tostring");
-  luaL_newlib(L, methods);
+  dfl_set_functions(L, meta);
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -182,10 +182,11 @@ static int l_watch_start(lua_State *L) {
 /* -> the op whose result was not finite, and the last parameter used until then */
 static int l_watch_stop(lua_State *L) {
   df_tensor *parameter;
-  lua_pushstring(L, df_watch_stop(dfl_tape(L), &parameter));
+  const char *sick = df_watch_stop(dfl_tape(L), &parameter);
+  if (parameter && !df_scope_own(dfl_tape(L), parameter)) return dfl_raise(L);
+  lua_pushstring(L, sick);
   if (!parameter) return 1;
   dfl_push(L, parameter);
-  df_tensor_release(parameter);
   return 2;
 }
 

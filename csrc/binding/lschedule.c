@@ -418,15 +418,18 @@ static const luaL_Reg functions[] = {
 };
 
 static void push_methods(lua_State *L) {
-  luaL_newlib(L, methods);
+  static const luaL_Reg access = { "accessor", l_access };
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
   for (const accessor *a = accessors; a->name; a++) {
     lua_pushlightuserdata(L, (void *)a);
-    lua_pushcclosure(L, l_access, 1);
+    dfl_push_function(L, &access);
     lua_setfield(L, -2, a->name);
   }
 }
 
 void dfl_open_schedule(lua_State *L) {
+  static const luaL_Reg index = { "__index", l_index };
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_SCHEDULE_BOX);
   lua_pushcfunction(L, l_gc);
@@ -434,7 +437,7 @@ void dfl_open_schedule(lua_State *L) {
   push_methods(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "methods"); /* where schedule.lua adds its own */
-  lua_pushcclosure(L, l_index, 1);
+  dfl_push_function(L, &index);
   lua_setfield(L, -2, "__index");
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_insert(L, -2);

@@ -10,8 +10,11 @@
 
 typedef struct record_box {
   df_record *record; /* NULL: none, recording is off while it is open */
-  bool open;
+  dfl_extent extent;
+  uint64_t walker; /* the call that walks it, or walked it */
 } record_box;
+
+enum { GUESTS = 1, THREAD }; /* user values: node -> {backward, kept, arguments...} */
 
 static const char records_key; /* weak table: df_record * -> its userdata */
 
@@ -31,13 +34,15 @@ static record_box *check_record(lua_State *L, int arg) {
 /* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
 static int l_open(lua_State *L) {
   static const char *const kinds[] = { "leaves", "inputs", "off", NULL };
+  static const char *const words[] = { "d.record", "d.grad", "d.no_grad" };
   int kind = dfl_option(L, 1, "leaves", kinds);
   df_tape *tape = dfl_tape(L);
-  record_box *b = lua_newuserdatauv(L, sizeof *b, 1);
-  *b = (record_box){ NULL, false };
+  dfl_check_open(L, dfl_context(L));
+  record_box *b = lua_newuserdatauv(L, sizeof *b, 2);
+  *b = (record_box){ .record = NULL };
   luaL_setmetatable(L, DFL_RECORD);
-  lua_newtable(L); /* of guests: node -> {backward, kept, arguments...} */
-  lua_setiuservalue(L, -2, 1);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, GUESTS);
   if (kind != 2) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &records_key);
     b->record = df_record_new(tape, kind == 0);
@@ -46,35 +51,43 @@ static int l_open(lua_State *L) {
     lua_rawsetp(L, -2, b->record);
     lua_pop(L, 1);
   }
-  if (df_tape_push(tape, b->record) != DF_OK) return dfl_raise(L);
-  b->open = true;
-  return 1;
+  dfl_extent_open(L, &b->extent, words[kind], THREAD);
+  if (df_tape_push(tape, b->record) == DF_OK) return 1;
+  dfl_extent_close(L, &b->extent);
+  return dfl_raise(L);
 }
 
 /* A record of parameters that was walked is of no more use: its memory is free now, not
 ** when the collector comes. */
 static void let_go(lua_State *L, record_box *b) {
-  if (b->open || !b->record || !df_record_is_spent(b->record)) return;
+  if (b->extent.what || !b->record || !df_record_is_spent(b->record)) return;
   df_record_free(dfl_tape(L), b->record);
   b->record = NULL;
 }
 
-/* Stops recording; the record stays for a walk. Records close in the order that <close>
-** gives, innermost first. */
-static int l_close(lua_State *L) {
-  record_box *b = check_record(L, 1);
-  if (b->open) df_tape_pop(dfl_tape(L));
-  b->open = false;
+/* Stops recording; the record stays for a walk. */
+static const char *stop(lua_State *L, record_box *b) {
+  if (!b->extent.what) return NULL;
+  const char *left = dfl_extent_close(L, &b->extent);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, THREAD);
   let_go(L, b);
-  return 0;
+  return left;
+}
+
+/* As <close>: an error on its way isn't covered up by another. */
+static int l_close(lua_State *L) {
+  const char *left = stop(L, check_record(L, 1));
+  return left && lua_isnoneornil(L, 2) ? dfl_extent_left(L, left) : 0;
 }
 
 /* record:free() */
 static int l_free(lua_State *L) {
   record_box *b = check_record(L, 1);
   dfl_state *s = dfl_context(L);
-  if (b->record && s && s->tape) df_record_free(s->tape, b->record);
+  if (b->record && s->tape) df_record_free(s->tape, b->record);
   b->record = NULL;
+  dfl_extent_forget(s, &b->extent);
   return 0;
 }
 
@@ -83,7 +96,6 @@ static int l_want(lua_State *L) {
   record_box *b = check_record(L, 1);
   df_tape *tape = dfl_tape(L);
   df_tensor *x = dfl_tensor(L, 2);
-  df_scope_close(tape, 0);
   if (x->dtype != DF_REAL)
     return luaL_error(L, "grad: an argument %s is %s; gradients are of %s tensors",
                       df_tensor_text(x), df_dtype_name(x->dtype), df_dtype_name(DF_REAL));
@@ -100,7 +112,6 @@ static int l_want(lua_State *L) {
   fresh->record = 0;
   if (df_record_want(tape, b->record, fresh) != DF_OK) return dfl_raise(L);
   dfl_push(L, fresh);
-  df_scope_close(tape, 0);
   return 1;
 }
 
@@ -111,7 +122,6 @@ static int l_gradient(lua_State *L) {
   df_tensor *g = df_record_gradient(tape, b->record, dfl_tensor(L, 2));
   if (!g) return dfl_raise(L);
   dfl_push(L, g);
-  df_scope_close(tape, 0);
   return 1;
 }
 
@@ -120,6 +130,33 @@ static int l_gradient(lua_State *L) {
 static const df_op guest_op = { "guest", NULL };
 
 #define GUEST_ARGS 32
+
+/* Pushes tensor -> version of what is at `first` and behind: what a guest's backward reads
+** must still be there. */
+static void push_versions(lua_State *L, int first, int last) {
+  lua_newtable(L);
+  for (int i = first; i <= last; i++) {
+    const df_tensor *x = dfl_test(L, i);
+    if (!x) continue;
+    lua_pushvalue(L, i);
+    lua_pushinteger(L, (lua_Integer)df_tensor_version(x));
+    lua_rawset(L, -3);
+  }
+}
+
+/* The list of a guest: {backward, kept, arguments...; n = their number, versions}. */
+static void push_guest(lua_State *L, int n) {
+  lua_createtable(L, n, 2);
+  for (int i = 3; i < 3 + n; i++) {
+    dfl_unscope(L, i);
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - 2);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  push_versions(L, 4, 2 + n);
+  lua_setfield(L, -2, "versions");
+}
 
 /* note_guest(y, always, backward, kept, ...): y is what a Lua function made of `...`;
 ** returns it as a recorded value. */
@@ -135,24 +172,16 @@ static int l_note_guest(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  df_scope_close(tape, 0);
+  push_guest(L, n + 2);
   df_tensor *fresh =
       df_scope_own(tape, df_tensor_window(y, &y->shape, y->stride, y->offset));
   const df_note note = { .op = &guest_op, .n = n, .x = x, .always = always };
   if (!fresh || !df_tape_note(tape, fresh, note)) return dfl_raise(L);
   if (!dfl_push_record(L, df_record_of(tape, fresh))) return luaL_error(L, "no record");
-  lua_getiuservalue(L, -1, 1);
-  lua_createtable(L, n + 2, 1);
-  for (int i = 3; i <= 4 + n; i++) {
-    dfl_unscope(L, i);
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, i - 2);
-  }
-  lua_pushinteger(L, n + 2);
-  lua_setfield(L, -2, "n");
+  lua_getiuservalue(L, -1, GUESTS);
+  lua_pushvalue(L, -3);
   lua_rawseti(L, -2, fresh->slot);
   dfl_push(L, fresh);
-  df_scope_close(tape, 0);
   return 1;
 }
 
@@ -167,44 +196,66 @@ static df_code deliver(lua_State *L, df_node *node, int i, int at) {
   return df_sink_pass(node, i, df_dense(tape, df_clone(tape, g))); /* theirs may change */
 }
 
-/* A walk that is under way. Guests may raise, and so may Lua where its memory is short. */
-typedef struct walking {
-  df_record *record;
-  bool keep;
-  bool off; /* nothing is recorded while a guest is being undone */
-  df_code code;
-} walking;
+/* The list of the guest is on top. */
+static df_code check_versions(lua_State *L) {
+  df_code code = DF_OK;
+  lua_getfield(L, -1, "versions");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const df_tensor *x = dfl_test(L, -2);
+    if (x && (lua_Integer)df_tensor_version(x) != lua_tointeger(L, -1))
+      code = df_fail(DF_MISUSE,
+                     "backward of a guest: a value %s that it was given or keeps was "
+                     "written to in place after its forward; clone() it there",
+                     df_tensor_text(x));
+  }
+  lua_pop(L, 1);
+  return code;
+}
 
-/* Calls backward(dy, kept, ...) of a guest, with nothing recorded. The list of the guest
-** is on top. */
-static df_code undo_guest(lua_State *L, walking *w, df_node *node) {
+/* Pushes what backward(dy, kept, ...) of a guest is called with, and calls it. */
+static df_code call_guest(lua_State *L, df_node *node, int list, int n) {
+  df_tensor *dy = df_walk_gradient(node);
+  if (!dy) return df_error_code();
+  lua_rawgeti(L, list, 1);
+  dfl_push(L, dy);
+  for (int i = 2; i <= n; i++) lua_rawgeti(L, list, i);
+  lua_call(L, n, node->n);
+  return DF_OK;
+}
+
+/* Calls the guest's backward with nothing recorded. The list of the guest is on top. */
+static df_code undo_guest(lua_State *L, df_node *node) {
   df_tape *tape = dfl_tape(L);
+  size_t mark = df_scope_open(tape), depth = df_tape_depth(tape);
   int list = lua_gettop(L);
+  df_code code = check_versions(L);
+  if (code != DF_OK) return code;
   lua_getfield(L, list, "n");
   int n = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
   luaL_checkstack(L, n + 4, "a guest's arguments");
-  lua_rawgeti(L, list, 1);
-  dfl_push(L, df_walk_gradient(node));
-  for (int i = 2; i <= n; i++) lua_rawgeti(L, list, i);
-  df_code code = df_tape_push(tape, NULL);
-  if (code != DF_OK) return code;
-  w->off = true;
-  lua_call(L, n, node->n);
+  code = df_tape_push(tape, NULL);
+  if (code == DF_OK) code = call_guest(L, node, list, n);
   for (int i = 0; code == DF_OK && i < node->n; i++)
     code = deliver(L, node, i, list + 1 + i);
-  df_scope_close(tape, 0);
-  df_tape_pop(tape);
-  w->off = false;
+  df_scope_close(tape, mark);
+  df_tape_cut(tape, depth);
   return code;
 }
+
+/* A walk that is under way. Guests may raise, and so may Lua where its memory is short. */
+typedef struct walking {
+  df_record *record;
+  bool keep;
+  df_code code;
+} walking;
 
 /* (walking, userdata of the record) */
 static int l_walk(lua_State *L) {
   walking *w = lua_touserdata(L, 1);
   df_node *guest = NULL;
   bool collected = false;
-  lua_getiuservalue(L, 2, 1);
+  lua_getiuservalue(L, 2, GUESTS);
   for (;;) {
     lua_settop(L, 3);
     w->code = df_walk_on(dfl_tape(L), w->record, w->keep, &guest);
@@ -214,7 +265,7 @@ static int l_walk(lua_State *L) {
     }
     if (w->code != DF_GUEST) return 0;
     lua_rawgeti(L, 3, guest->y);
-    w->code = undo_guest(L, w, guest);
+    w->code = undo_guest(L, guest);
     if (w->code != DF_OK) return 0;
   }
 }
@@ -222,15 +273,28 @@ static int l_walk(lua_State *L) {
 /* The record's userdata is on top. */
 static void walk(lua_State *L, df_record *record, bool keep) {
   walking w = { .record = record, .keep = keep };
+  size_t depth = df_tape_depth(dfl_tape(L));
   lua_pushcfunction(L, l_walk);
   lua_pushlightuserdata(L, &w);
   lua_pushvalue(L, -3);
   int status = lua_pcall(L, 2, 0, 0);
   if (status == LUA_OK && w.code == DF_OK) return;
-  if (w.off) df_tape_pop(dfl_tape(L));
+  df_tape_cut(dfl_tape(L), depth);
   if (df_walk_can_go_on(record)) df_walk_give_up(record, keep);
   if (status == LUA_OK) dfl_raise(L);
   lua_error(L);
+}
+
+/* Pushes the record's userdata: this call walks it, and no call within this one may. */
+static void claim(lua_State *L, const df_record *record) {
+  dfl_state *s = dfl_context(L);
+  if (!record) return; /* the walk says why */
+  if (!dfl_push_record(L, record)) luaL_error(L, "backward: its record is gone");
+  record_box *b = check_record(L, -1);
+  if (dfl_call_runs(s, b->walker))
+    luaL_error(L, "backward: called within a backward of the same record, which is being "
+                  "walked");
+  b->walker = dfl_call(s);
 }
 
 /*** Tensor:backward
@@ -246,18 +310,17 @@ static int l_backward(lua_State *L) {
   dfl_fields(L, 2, names);
   bool keep = dfl_field_flag(L, 2, "keep", false);
   lua_settop(L, 3);
-  df_scope_close(tape, 0);
+  dfl_check_open(L, dfl_context(L));
   dfl_collect(L);
   if (!lua_isnil(L, 3)) {
     g = df_dense(tape, dfl_tensor(L, 3));
     if (!g) return dfl_raise(L);
   }
   df_record *record = df_record_of(tape, loss);
-  if (record && !dfl_push_record(L, record))
-    return luaL_error(L, "backward: its record is gone");
+  claim(L, record);
   if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
   walk(L, record, keep);
-  let_go(L, check_record(L, -1));
+  let_go(L, check_record(L, 4));
   return 0;
 }
 
@@ -268,6 +331,12 @@ static int l_is_recorded_by(lua_State *L) {
   return 1;
 }
 
+/* followed(x): would a number read out of x lose a gradient? */
+static int l_followed(lua_State *L) {
+  lua_pushboolean(L, df_followed(dfl_tape(L), dfl_tensor(L, 1)));
+  return 1;
+}
+
 /* record:value(x) -> x as it leaves the record */
 static int l_value(lua_State *L) {
   record_box *b = check_record(L, 1);
@@ -275,7 +344,6 @@ static int l_value(lua_State *L) {
   df_tensor *y = df_record_value(tape, b->record, dfl_tensor(L, 2));
   if (!y) return dfl_raise(L);
   dfl_push(L, y);
-  df_scope_close(tape, 0);
   return 1;
 }
 
@@ -294,17 +362,14 @@ static const luaL_Reg record_methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-  { "__gc", l_free },
   { "__close", l_close },
   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
-  { "record_open", l_open },
-  { "note_guest", l_note_guest },
-  { "recording", l_recording },
-  { "is_recorded_by", l_is_recorded_by },
-  { NULL, NULL },
+  { "record_open", l_open },    { "note_guest", l_note_guest },
+  { "recording", l_recording }, { "is_recorded_by", l_is_recorded_by },
+  { "followed", l_followed },   { NULL, NULL },
 };
 
 static const luaL_Reg methods[] = {
@@ -316,8 +381,11 @@ void dfl_open_tape(lua_State *L) {
   dfl_functions(L, functions);
   dfl_methods(L, methods);
   luaL_newmetatable(L, DFL_RECORD);
-  luaL_setfuncs(L, meta, 0);
-  luaL_newlib(L, record_methods);
+  dfl_set_functions(L, meta);
+  lua_pushcfunction(L, l_free);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  dfl_set_functions(L, record_methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   lua_newtable(L);

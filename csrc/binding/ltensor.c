@@ -7,23 +7,6 @@
 
 /* ==== boxes ========================================================================= */
 
-static void unlink_box(dfl_state *s, dfl_box *b) {
-  if (b->depth == 0) return;
-  if (b->newer) b->newer->older = b->older;
-  else s->newest = b->older;
-  if (b->older) b->older->newer = b->newer;
-  b->older = b->newer = NULL;
-  b->depth = 0;
-}
-
-static void link_box(dfl_state *s, dfl_box *b) {
-  if (s->depth == 0) return;
-  b->depth = s->depth;
-  b->older = s->newest;
-  if (s->newest) s->newest->newer = b;
-  s->newest = b;
-}
-
 /* The box keeps its record alive, so that its loss can still be walked. */
 static void hold_record(lua_State *L, const df_tensor *x) {
   if (!x->record || x->leaf) return;
@@ -31,18 +14,22 @@ static void hold_record(lua_State *L, const df_tensor *x) {
   if (r && dfl_push_record(L, r)) lua_setiuservalue(L, -2, 1);
 }
 
+/* Held first: making the userdata may run a finaliser that lets go of x. */
 void dfl_push(lua_State *L, df_tensor *x) {
+  dfl_state *s = dfl_context(L);
+  dfl_check_open(L, s);
+  dfl_hold(L, x);
   dfl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
   *b = (dfl_box){ .tensor = NULL };
   luaL_setmetatable(L, DFL_TENSOR);
-  link_box(dfl_context(L), b);
+  dfl_link_box(s, b);
   b->tensor = df_tensor_retain(x);
   hold_record(L, x);
 }
 
 df_tensor *dfl_test(lua_State *L, int arg) {
   dfl_box *b = luaL_testudata(L, arg, DFL_TENSOR);
-  return b ? b->tensor : NULL;
+  return b ? dfl_hold(L, b->tensor) : NULL;
 }
 
 df_tensor *dfl_tensor(lua_State *L, int arg) {
@@ -51,7 +38,7 @@ df_tensor *dfl_tensor(lua_State *L, int arg) {
     luaL_argerror(L, arg,
                   "attempt to use a freed tensor (free(), or made in a d.scope "
                   "that has ended)");
-  return b->tensor;
+  return dfl_hold(L, b->tensor);
 }
 
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg) {
@@ -72,7 +59,11 @@ df_tensor *dfl_floats(lua_State *L, int arg) {
 /*** class diffusion.tensor
 ** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 ** {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
-** negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch.
+** negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
+** element by element and stretch.
+** Where x[i] is a plain number, it is an error while x is being recorded, since its gradient
+** would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What
+** item(), totable() and print give are constants too.
 ** @field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ** @operator add(diffusion.tensor|number): diffusion.tensor
 ** @operator sub(diffusion.tensor|number): diffusion.tensor
@@ -88,69 +79,10 @@ df_tensor *dfl_floats(lua_State *L, int arg) {
 static int l_free(lua_State *L) {
   dfl_box *b = luaL_checkudata(L, 1, DFL_TENSOR);
   dfl_state *s = dfl_context(L);
-  if (s) unlink_box(s, b);
+  if (s) dfl_unlink_box(s, b);
   df_tensor *x = b->tensor;
   b->tensor = NULL;
   df_tensor_release(x);
-  return 0;
-}
-
-/* ==== d.scope ======================================================================= */
-
-static int l_scope_open(lua_State *L) {
-  lua_pushinteger(L, ++dfl_context(L)->depth);
-  return 1;
-}
-
-void dfl_unscope(lua_State *L, int index) {
-  dfl_box *b = luaL_testudata(L, index, DFL_TENSOR);
-  if (b) unlink_box(dfl_context(L), b);
-  if (lua_type(L, index) != LUA_TTABLE) return;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    b = luaL_testudata(L, -1, DFL_TENSOR);
-    if (b) unlink_box(dfl_context(L), b);
-  }
-}
-
-/* Lets go of all boxes that were made at this depth or deeper. */
-static void free_boxes(dfl_state *s, int depth) {
-  while (s->newest && s->newest->depth >= depth) {
-    dfl_box *b = s->newest;
-    unlink_box(s, b);
-    df_tensor_release(b->tensor);
-    b->tensor = NULL;
-  }
-}
-
-#define ESCAPING (-1) /* the depth of a result while the others are let go of */
-
-/* unscope(x) -> x, a tensor that something outside the open scopes goes on holding */
-static int l_unscope(lua_State *L) {
-  dfl_unscope(L, 1);
-  lua_settop(L, 1);
-  return 1;
-}
-
-/* (depth, results...): what was made in the scope and isn't among the results is let go
-** of; results belong to the scope outside. */
-static int l_scope_close(lua_State *L) {
-  dfl_state *s = dfl_context(L);
-  int depth = (int)luaL_checkinteger(L, 1), top = lua_gettop(L);
-  if (depth > s->depth) return 0; /* closed already */
-  s->depth = depth - 1;
-  for (int i = 2; i <= top; i++) {
-    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
-    if (!b || b->depth < depth) continue;
-    unlink_box(s, b);
-    b->depth = ESCAPING;
-  }
-  free_boxes(s, depth);
-  for (int i = 2; i <= top; i++) {
-    dfl_box *b = luaL_testudata(L, i, DFL_TENSOR);
-    if (!b || b->depth != ESCAPING) continue;
-    b->depth = 0;
-    link_box(s, b);
-  }
   return 0;
 }
 
@@ -243,12 +175,21 @@ static int l_gradient(lua_State *L) {
 
 /* ==== the metatable ================================================================= */
 
-static int l_index(lua_State *L) {
+/* Positions, and what is no method. */
+static int l_read(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);
+  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* Methods are found without the door: each op asks for one. */
+static int l_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return dfl_door(L);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
-  return 1;
+  lua_pop(L, 1);
+  return dfl_door(L);
 }
 
 static const luaL_Reg methods[] = {
@@ -264,32 +205,34 @@ static int l_is_tensor(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   { "is_tensor", l_is_tensor },
-  { "scope_open", l_scope_open },
-  { "scope_close", l_scope_close },
-  { "unscope", l_unscope },
   { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
+  { "__len", l_length },
+  { "__newindex", dfl_newindex },
+  { NULL, NULL },
+};
+
+static const luaL_Reg finalisers[] = {
   { "__gc", l_free },
   { "__close", l_free },
-  { "__len", l_length },
   { NULL, NULL },
 };
 
 void dfl_open_tensor(lua_State *L) {
+  static const luaL_Reg read = { "__index", l_read };
   dfl_methods(L, methods);
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_TENSOR);
-  luaL_setfuncs(L, meta, 0);
-  lua_pushcfunction(L, dfl_newindex);
-  lua_setfield(L, -2, "__newindex");
+  luaL_setfuncs(L, finalisers, 0);
+  dfl_set_functions(L, meta);
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_getfield(L, -1, "methods");
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "__methods");
-  lua_pushcclosure(L, l_index, 1);
+  dfl_push_porch(L, l_index, &read);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

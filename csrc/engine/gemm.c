@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "base/fork.h"
 #include "base/pool.h"
 #include "engine/factor.h"
 #include "engine/workspace.h"
@@ -122,7 +123,7 @@ df_code df_rows_run(const df_rows *r) {
 
 /* Its own threads would fight with the pool's. The setter is looked up since only
 ** OpenBLAS has it; its OpenMP build keeps the number per thread, hence once in each. */
-void df_one_thread(void) {
+static void one_thread(void) {
   static _Thread_local bool done;
   if (done) return;
   done = true;
@@ -132,10 +133,17 @@ void df_one_thread(void) {
   if (set) set(1);
 }
 
+void df_blas_begin(void) {
+  df_foreign_begin();
+  one_thread();
+}
+
+void df_blas_end(void) { df_foreign_end(); }
+
 static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df_int k,
                  const df_real *a, df_int lda, bool ta, const df_real *b, df_int ldb,
                  bool tb) {
-  df_one_thread();
+  df_blas_begin();
 #ifdef DF_DOUBLE
   cblas_dgemm
 #else
@@ -144,6 +152,7 @@ static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df
       (CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
        (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, accumulate ? 1 : 0, c,
        (int)ldc);
+  df_blas_end();
 }
 
 /* ==== any two matrices ============================================================== */

@@ -56,7 +56,9 @@ void df_fold(df_real *y, bool accumulate, const df_real *parts, df_int count, df
              df_int n);
 #define DF_PARTS_MAX 8
 
-/* Tells OpenBLAS to leave this thread's calls, LAPACK's among them, to one thread. */
-void df_one_thread(void);
+/* Around every call of OpenBLAS, LAPACK among them: on one thread, and no fork meanwhile,
+** since the child couldn't free OpenBLAS's own locks. */
+void df_blas_begin(void);
+void df_blas_end(void);
 
 #endif

@@ -23,14 +23,17 @@ void dgesdd_(const char *job, const int *m, const int *n, double *a, const int *
 df_code df_lapack_eigh(double *a, double *values, df_int n) {
   int N = (int)n, info = 0, ask = -1, iwork_size = 0;
   double work_size = 0;
-  df_one_thread();
+  df_blas_begin();
   dsyevd_("V", "U", &N, a, &N, values, &work_size, &ask, &iwork_size, &ask, &info, 1, 1);
+  df_blas_end();
   int lwork = (int)work_size;
   size_t doubles = (size_t)lwork * sizeof(double);
   double *work = df_alloc(doubles + (size_t)iwork_size * sizeof(int));
   if (!work) return DF_MEMORY;
   int *iwork = (void *)(work + lwork);
+  df_blas_begin();
   dsyevd_("V", "U", &N, a, &N, values, work, &lwork, iwork, &iwork_size, &info, 1, 1);
+  df_blas_end();
   df_free(work);
   if (info == 0) return DF_OK;
   return df_fail(DF_MISUSE, "eigh: the iteration didn't converge for %d values", info);
@@ -38,8 +41,9 @@ df_code df_lapack_eigh(double *a, double *values, df_int n) {
 
 df_code df_lapack_cholesky(double *a, df_int n, df_int *minor) {
   int N = (int)n, info = 0;
-  df_one_thread();
+  df_blas_begin();
   dpotrf_("U", &N, a, &N, &info, 1);
+  df_blas_end();
   *minor = info;
   return info == 0 ? DF_OK : DF_MISUSE;
 }
@@ -48,8 +52,9 @@ df_code df_lapack_solve(double *a, double *b, df_int n, df_int m, df_int *pivot)
   int N = (int)n, columns = (int)m, info = 0;
   int *pivots = df_alloc((size_t)(n + 1) * sizeof *pivots);
   if (!pivots) return DF_MEMORY;
-  df_one_thread();
+  df_blas_begin();
   dgesv_(&N, &columns, a, &N, pivots, b, &N, &info);
+  df_blas_end();
   df_free(pivots);
   *pivot = info;
   return info == 0 ? DF_OK : DF_MISUSE;
@@ -60,8 +65,9 @@ void df_lapack_product(double *c, const double *a, const double *b, df_int m, df
   int M = (int)m, N = (int)n, K = (int)k;
   double one = 1, none = 0;
   if (m == 0 || n == 0) return;
-  df_one_thread();
+  df_blas_begin();
   dgemm_("T", "N", &N, &M, &K, &one, b, &K, a, &K, &none, c, &N, 1, 1);
+  df_blas_end();
 }
 
 df_code df_lapack_singular(double *a, double *values, df_int m, df_int n) {
@@ -70,14 +76,17 @@ df_code df_lapack_singular(double *a, double *values, df_int m, df_int n) {
   size_t least = (size_t)df_min(m, n);
   int *iwork = df_alloc(8 * least * sizeof *iwork);
   if (!iwork) return DF_MEMORY;
-  df_one_thread();
+  df_blas_begin();
   dgesdd_("N", &M, &N, a, &M, values, &none, &one, &none, &one, &work_size, &ask, iwork,
           &info, 1);
+  df_blas_end();
   int lwork = (int)work_size;
   double *work = df_alloc((size_t)lwork * sizeof *work);
+  df_blas_begin();
   if (work)
     dgesdd_("N", &M, &N, a, &M, values, &none, &one, &none, &one, work, &lwork, iwork,
             &info, 1);
+  df_blas_end();
   df_free(work);
   df_free(iwork);
   if (!work) return DF_MEMORY;

@@ -26,8 +26,8 @@ struct df_record {
   uint64_t serial;
   uint64_t walk; /* tells apart the walks of all records */
   df_reached *reached;
-  bool leaves;   /* trainable parameters are wanted */
-  bool asked;    /* gradients of some tensors will be asked for after the walk */
+  bool leaves; /* trainable parameters are wanted */
+  bool asked;  /* gradients of some tensors will be asked for after the walk */
   bool walking, walked, failed, at_guest;
   bool within;  /* the walk is a part of another record's */
   bool touched; /* the node being undone has opened a sink: it can't be undone again */
@@ -51,6 +51,8 @@ void df_record_drop(df_record *r, size_t index); /* lets go of one node */
 void df_record_rewind(df_record *r, size_t nodes);
 void df_record_clear(df_record *r);
 void df_slot_clear(df_slot *s);
+/* Its gradient as memory that nobody else sees (NULL: none, or memory is short). */
+df_tensor *df_slot_own_gradient(df_slot *s);
 
 df_code df_reached_add(df_reached *reached, df_tensor *parameter);
 void df_reached_clear(df_reached *reached);

@@ -42,6 +42,11 @@ static df_code own(df_slot *s) {
   return DF_OK;
 }
 
+df_tensor *df_slot_own_gradient(df_slot *s) {
+  if (s->grad && shared(s->grad) && own(s) != DF_OK) return NULL;
+  return s->grad;
+}
+
 static df_code slot_sink(df_slot *s, df_sink *sink) {
   if ((!s->grad || shared(s->grad)) && own(s) != DF_OK) return DF_MEMORY;
   *sink = (df_sink){ df_tensor_reals(s->grad), s->arrived ? 1 : 0 };

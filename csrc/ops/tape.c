@@ -161,6 +161,12 @@ void df_tape_pop(df_tape *tape) {
   if (tape->depth) tape->depth--;
 }
 
+size_t df_tape_depth(const df_tape *tape) { return tape->depth; }
+
+void df_tape_cut(df_tape *tape, size_t depth) {
+  if (tape->depth > depth) tape->depth = depth;
+}
+
 df_record *df_record_of(const df_tape *tape, const df_tensor *x) {
   if (!x->record) return NULL;
   df_record *r = tape->records;
@@ -182,6 +188,12 @@ bool df_tracked(const df_tape *tape, int n, df_tensor *const *x) {
   const df_record *r = innermost(tape);
   for (int i = 0; r && i < n; i++)
     if (x[i] && df_record_tracks(r, x[i])) return true;
+  return false;
+}
+
+bool df_followed(const df_tape *tape, const df_tensor *x) {
+  for (size_t i = tape->depth; i > 0 && tape->stack[i - 1]; i--)
+    if (df_record_tracks(tape->stack[i - 1], x)) return true;
   return false;
 }
 
@@ -211,12 +223,25 @@ static df_code refuse_stale(const df_tape *tape, const df_note *note) {
   return DF_OK;
 }
 
-/* Does the record around the innermost one follow an operand? */
-static bool followed_outside(const df_tape *tape, const df_note *note) {
-  const df_record *outer = tape->depth > 1 ? tape->stack[tape->depth - 2] : NULL;
-  for (int i = 0; outer && i < note->n; i++)
-    if (note->x[i] && df_record_tracks(outer, note->x[i])) return true;
-  return false;
+/* The first operand that a record around the innermost one follows, from 1; or 0. */
+static int followed_outside(const df_tape *tape, const df_note *note) {
+  for (size_t d = tape->depth - 1; d > 0 && tape->stack[d - 1]; d--)
+    for (int i = 0; i < note->n; i++)
+      if (note->x[i] && df_record_tracks(tape->stack[d - 1], note->x[i])) return i + 1;
+  return 0;
+}
+
+/* Ops are noted in the innermost record alone: what is lost to those around it is told. */
+static df_code check_outside(const df_tape *tape, df_record *r, const df_note *note) {
+  int i = r->leaves || !r->depends ? followed_outside(tape, note) : 0;
+  if (!i) return DF_OK;
+  if (!r->leaves) r->depends = true; /* its results refuse to be used there */
+  if (!r->leaves || df_tracked(tape, note->n, note->x)) return DF_OK;
+  return df_fail(
+      DF_MISUSE,
+      "%s: argument %d %s is being recorded by the d.grad or d.record around this "
+      "d.record, which doesn't follow it; detach() it, or compute it outside",
+      note->op->name, i, df_tensor_text(note->x[i - 1]));
 }
 
 static double seconds(void) {
@@ -311,7 +336,7 @@ df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note) {
   df_record *r = innermost(tape);
   if (!y || !r) return y;
   if (refuse_stale(tape, &note) != DF_OK) return NULL;
-  if (!r->leaves) r->depends = r->depends || followed_outside(tape, &note);
+  if (tape->depth > 1 && check_outside(tape, r, &note) != DF_OK) return NULL;
   if (!note.always && !df_tracked(tape, note.n, note.x)) return y;
   return df_record_add(r, y, &note) == DF_OK ? y : NULL;
 }
@@ -423,8 +448,9 @@ static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tens
                    "backward: the loss doesn't depend on anything that was recorded; "
                    "compute it in d.record");
   if (r && r->failed)
-    return df_fail(DF_MISUSE, "backward: an earlier backward of this record failed on its "
-                              "way; compute the loss again");
+    return df_fail(DF_MISUSE,
+                   "backward: an earlier backward of this record failed on its "
+                   "way; compute the loss again");
   if (!r || r->walked)
     return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
                               "{keep=true} to all but the last backward of one record");
@@ -458,8 +484,8 @@ df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tens
   return code;
 }
 
-df_tensor *df_walk_gradient(const df_node *guest) {
-  return guest->record->slots[guest->y].grad;
+df_tensor *df_walk_gradient(df_node *guest) {
+  return df_slot_own_gradient(&guest->record->slots[guest->y]);
 }
 
 df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x) {
@@ -469,10 +495,12 @@ df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tens
 }
 
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x) {
-  df_tensor *g = NULL;
-  if (x->record == record->serial) g = record->slots[x->slot].grad;
-  if (g) return df_record_value(tape, record, g);
-  g = df_result(tape, &x->shape);
+  df_slot *s = x->record == record->serial ? &record->slots[x->slot] : NULL;
+  if (s && s->grad) {
+    df_tensor *own = df_slot_own_gradient(s);
+    return own ? df_record_value(tape, record, own) : NULL;
+  }
+  df_tensor *g = df_result(tape, &x->shape);
   if (g) memset(df_tensor_data(g), 0, (size_t)df_tensor_count(g) * sizeof(df_real));
   return g;
 }

@@ -97,6 +97,10 @@ typedef struct df_note {
 /* True if a result of these operands will be noted: keep what backward needs. */
 bool df_tracked(const df_tape *tape, int n, df_tensor *const *x);
 
+/* True if any record that is open, up to where recording was stopped, follows x: a number
+** read out of it would be a constant, unnoticed. */
+bool df_followed(const df_tape *tape, const df_tensor *x);
+
 /* Notes that y was made from operands; returns y, or NULL where memory is short. To be
 ** called by every op as its last act (it also counts time for the profile). */
 df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note);
@@ -122,6 +126,8 @@ void df_record_free(df_tape *tape, df_record *record);
 df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x);
 df_code df_tape_push(df_tape *tape, df_record *record);
 void df_tape_pop(df_tape *tape);
+size_t df_tape_depth(const df_tape *tape);     /* records pushed and not popped */
+void df_tape_cut(df_tape *tape, size_t depth); /* pops all beyond */
 
 /* The record that knows x and is still there, or NULL. */
 df_record *df_record_of(const df_tape *tape, const df_tensor *x);
@@ -139,7 +145,8 @@ df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 ** memory and calls again, or gives it up. Without `keep` nodes are let go of on the way,
 ** and a second walk is refused. */
 df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest);
-df_tensor *df_walk_gradient(const df_node *guest);
+/* In memory of its own, for the guest to write to; NULL: memory is short. */
+df_tensor *df_walk_gradient(df_node *guest);
 /* Walks another record, that of y, from gradient g, as a part of undoing `node`. */
 df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tensor *g);
 bool df_walk_can_go_on(const df_record *record);
@@ -151,8 +158,8 @@ void df_walk_give_up(df_record *record, bool keep);
 ** follows something that was used here, one that refuses to be used there. */
 df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x);
 
-/* The gradient of a wanted tensor after the walk, owned by the scope; zeros if nothing
-** arrived; NULL where memory is short. */
+/* The gradient of a wanted tensor after the walk, in memory of its own, owned by the scope;
+** zeros if nothing arrived; NULL where memory is short. */
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x);
 
 /* -- going back after a failure ------------------------------------------------------ */

@@ -13,7 +13,8 @@ local function check_callable(name, fn)
 end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
---- walk it. Like pcall: function, arguments.
+--- walk it. Like pcall: function, arguments. All coroutines share one stack of records and
+--- scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -27,7 +28,20 @@ function gradient.record(fn, ...)
   return fn(...)
 end
 
---- Runs `fn` with nothing recorded.
+--- For functions that read numbers out of x: raises where x is being recorded, since the
+--- numbers would be constants, unnoticed.
+---@param where string the function, for messages
+---@param what string
+---@param x any anything but a tensor passes
+function gradient.constant(where, what, x)
+  if core.is_tensor(x) and core.followed(x) then
+    opts.fail("%s: %s %s is being recorded, and plain numbers are read out of it, which lose its gradient; "
+      .. "detach() it", where, what, opts.shape_text(x))
+  end
+end
+
+--- Runs `fn` with nothing recorded. As with d.record, a coroutine that yields within `fn` must be
+--- resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -54,7 +68,8 @@ local function gradients_of(record, inputs, n)
 end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float
---- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. As with
+--- d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.
 --- Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are
 --- all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share.
 --- Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.
@@ -88,36 +103,29 @@ function gradient.grad(fn, ...)
   return table.unpack(out, 1, k + results.n)
 end
 
-local Guard = {}
-Guard.__index = Guard
-
 --- A scope as a value: `local guard <close> = gradient.guard()`, and `guard:keep(...)`
 --- names what outlives it.
-function gradient.guard() return setmetatable({ depth = core.scope_open() }, Guard) end
-
-function Guard.keep(guard, ...)
-  core.scope_close(guard.depth, ...)
-  return ...
-end
-
-function Guard.__close(guard) core.scope_close(guard.depth) end
+gradient.guard = core.scope_open
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
---- returned directly): memory is free at once, not when the collector comes.
+--- returned directly): memory is free at once, not when the collector comes. All coroutines
+--- share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or
+--- closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
 ---@usage print(d.scope(function(x) return (x * x + 1):sum() end, d.ones(3)):item())
 function gradient.scope(fn, ...)
   check_callable("scope", fn)
-  local guard <close> = gradient.guard()
+  local guard <close> = core.scope_open()
   return guard:keep(fn(...))
 end
 
 --- An op of your own. `forward(...)` computes a tensor (and, second, anything that
 --- `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the
 --- result, what was kept, and the arguments, and returns a gradient or nil for each
---- argument.
+--- argument. dy is its own to write to. What was kept and the arguments must be as `forward`
+--- left them.
 ---@param forward function
 ---@param backward function
 ---@return function

@@ -4,6 +4,7 @@
 -- (c_out = -sigma), that of "ve" is -eps. So nothing is divided by a = 0, and the network's
 -- answer becomes whatever the process predicts.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local named = require "diffusion.schedule.named"
 
@@ -56,6 +57,7 @@ end
 -- c_noise of each level: a number where t is one.
 local function noise_of(kind, schedule, t)
   if type(t) == "number" then return finite_noise(kind, schedule:sigma(t), t) end
+  gradient.constant("precondition", "t", t)
   local list = core.is_tensor(t) and t:totable() or table.move(t, 1, #t, 1, {})
   for i, at in ipairs(list) do list[i] = finite_noise(kind, schedule:sigma(at), at) end
   return core.tensor(list)

@@ -61,7 +61,7 @@ local function corner(x, whole)
 end
 
 local function moments(x)
-  local real = x:detach():to(core.real)
+  local real = x:to(core.real)
   local finite = real:isfinite()
   local bad = x:numel() - math.tointeger(finite:to(core.real):sum():item())
   if bad > 0 then return ("  %d of %d not finite"):format(bad, x:numel()) end
@@ -79,6 +79,7 @@ local function tensor_text(x)
   if opts.shown(x) == "a freed tensor" then return "tensor (freed)" end
   local whole = x:dtype() == "i64" or x:dtype() == "u8"
   if x:dim() == 0 then return number_text(x:item(), whole) end
+  x = x:detach() -- numbers are read out of it, and it may be recorded
   local head = ("tensor %s %s"):format(x:dtype(), opts.shape_text(x))
   if x:numel() == 0 then return head .. "  empty" end
   if x:numel() > width and x:numel() <= countable then head = head .. moments(x) end

@@ -1,5 +1,6 @@
 -- What every edit takes: data, and the options that go on to the sampler.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
@@ -34,6 +35,7 @@ function given.data(where, name, x)
     opts.fail("%s: %s must be {B, ...} with a sample or more, got %s", where, name, opts.shape_text(x))
   end
   if not x:isfinite():all() then opts.fail("%s: %s holds nan or infinity", where, name) end
+  gradient.constant(where, name, x)
   return x
 end
 

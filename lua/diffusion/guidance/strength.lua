@@ -1,6 +1,7 @@
 --- What guidances share: how strongly one acts at a level, and what lies beyond one answer as
 --- seen from another.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 
 local strength = {}
@@ -8,6 +9,7 @@ local strength = {}
 -- t as a number, or as a list with a number for each sample.
 local function listed(t)
   if not core.is_tensor(t) then return t end
+  gradient.constant("guidance", "t", t)
   return t:numel() == 1 and t:item() or t:flatten():totable()
 end
 

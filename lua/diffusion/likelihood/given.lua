@@ -1,5 +1,6 @@
 -- What both likelihoods take, and what both do with it.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local stream = require("diffusion.sampler.streams").likelihood
 
@@ -15,6 +16,7 @@ local function check_data(where, x0)
     opts.fail("%s: x0 must be {B, ...} with a sample or more, got %s", where, opts.shape_text(x0))
   end
   if not x0:isfinite():all() then opts.fail("%s: x0 holds nan or infinity", where) end
+  gradient.constant(where, "x0", x0)
   return x0:size(1), x0:numel() // x0:size(1)
 end
 

@@ -22,6 +22,7 @@ local function check_images(name, x)
       core.is_tensor(x) and opts.remedy(x) or "")
   end
   if x:size(1) == 0 then opts.fail("%s: no images", name) end
+  gradient.constant(name, "a set", x)
   local low, high = x:min():item(), x:max():item()
   if not (low >= -2 and high <= 2) then
     opts.fail("%s: images in [-1, 1] expected, but these go from %g to %g", name, low, high)

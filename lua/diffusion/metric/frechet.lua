@@ -158,6 +158,13 @@ end
 --- print(value, about.extrapolated, about)
 return function(x, y, options)
   local o = opts.check("frechet", options, { interval = interval.rule }, 3)
+  for _, set in ipairs { x, y } do
+    gradient.constant("frechet", "a set", set)
+    if type(set) == "table" then
+      gradient.constant("frechet", "mean", set.mean)
+      gradient.constant("frechet", "cov", set.cov)
+    end
+  end
   return gradient.no_grad(function()
     local a, b = taken(x, 1), taken(y, 2)
     if a.D ~= b.D then opts.fail("frechet: samples of %d and of %d numbers", a.D, b.D) end

@@ -12,7 +12,8 @@ local function as_rows(name, x)
   if x:dtype() ~= core.real then
     opts.fail("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), opts.remedy(x))
   end
-  local rows = x:detach():reshape(x:size(1), x:numel() // x:size(1))
+  gradient.constant(name, "a set", x)
+  local rows = x:reshape(x:size(1), x:numel() // x:size(1))
   if not rows:isfinite():all() then opts.fail("%s: samples %s that aren't finite", name, opts.shape_text(x)) end
   return rows
 end

@@ -1,5 +1,6 @@
 -- Numbers as options give them: one for all, a list or a tensor.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 
 local given = {}
@@ -15,6 +16,7 @@ function given.list(name, what, v, n)
   if type(v) == "number" then
     for i = 1, n do out[i] = v end
   else
+    gradient.constant(name, what, v)
     out = core.is_tensor(v) and v:flatten():totable() or v
   end
   if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end

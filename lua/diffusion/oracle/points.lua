@@ -8,6 +8,7 @@
 -- images in [-1, 1] (|y| about 15) a thousandth at s = 0.15. It never shows where the nearest
 -- point is clear, as at small s, where points differ by far more than s.
 local core = require "diffusion.core"
+local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local base = require "diffusion.oracle.base"
@@ -86,6 +87,7 @@ end
 
 -- ln of the share of the points equal to x.
 function family.density(o, x)
+  gradient.constant("log_prob", "x", x)
   local count, key, out = counts(o), keys(x), {}
   for i = 1, x:size(1) do out[i] = math.log((count[key(i)] or 0) / o.n) end
   return core.tensor(out)

@@ -1,0 +1,48 @@
+/* Every lock of the library is taken before a fork and given back on both sides. What is
+** held longest comes first: who works in a region may wait for the allocator, and nobody
+** waits the other way round. */
+#define _GNU_SOURCE
+#include "base/fork.h"
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+
+/* Many may be within; one that waits to fork goes before those who come later. */
+#ifdef PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+#define FAIR PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+#else
+#define FAIR PTHREAD_RWLOCK_INITIALIZER
+#endif
+static const pthread_rwlock_t fresh = FAIR;
+static pthread_rwlock_t foreign = FAIR;
+
+void df_foreign_begin(void) { pthread_rwlock_rdlock(&foreign); }
+
+void df_foreign_end(void) { pthread_rwlock_unlock(&foreign); }
+
+static void before(void) {
+  df_pool_hold();
+  pthread_rwlock_wrlock(&foreign);
+  df_alloc_hold();
+}
+
+static void after_in_parent(void) {
+  df_alloc_let_go();
+  pthread_rwlock_unlock(&foreign);
+  df_pool_let_go();
+}
+
+static void after_in_child(void) {
+  df_alloc_let_go();
+  foreign = fresh;
+  df_pool_restart();
+}
+
+static void watch(void) { pthread_atfork(before, after_in_parent, after_in_child); }
+
+void df_fork_watch(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch);
+}

@@ -1,0 +1,73 @@
+/* The one door through which Lua calls the binding. Lua may run a finaliser wherever it
+** allocates, and metamethods and guests are functions of Lua too: any of them may compute,
+** free a tensor or close a scope in the middle of a call. So each call has a level of its
+** own in the tape's scope, keeps there what it was given, and lets go of that alone. */
+#include "binding/binding.h"
+#include "binding/state.h"
+
+enum { OWN = 1, ROW, STATE }; /* upvalues of the door */
+
+dfl_state *dfl_door_state(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(STATE));
+}
+
+/* The stack grows downwards: a call from within another lies below it. What lies below
+** or beside this one ended with an error, which has left its level behind. */
+static void drop_dead(dfl_state *s, uintptr_t frame) {
+  while (s->levels > 0 && s->level[s->levels - 1].frame <= frame)
+    df_scope_close(s->tape, s->level[--s->levels].mark);
+}
+
+static void enter(lua_State *L, dfl_state *s, uintptr_t frame) {
+  if (!s->tape)
+    luaL_error(L, "the Lua state is closing: diffusion has let go of its memory and "
+                  "computes no more");
+  drop_dead(s, frame);
+  if (s->levels == DFL_NESTED)
+    luaL_error(L, "calls of diffusion within calls: %d are too many", DFL_NESTED);
+  s->level[s->levels++] = (dfl_level){ frame, df_scope_open(s->tape), ++s->calls };
+}
+
+int dfl_door(lua_State *L) {
+  const luaL_Reg *row = lua_touserdata(L, lua_upvalueindex(ROW));
+  dfl_state *s = lua_touserdata(L, lua_upvalueindex(STATE));
+  enter(L, s, (uintptr_t)__builtin_frame_address(0));
+  int here = s->levels - 1, results = row->func(L);
+  s->levels = here;
+  df_scope_close(s->tape, s->level[here].mark);
+  return results;
+}
+
+uint64_t dfl_call(const dfl_state *s) { return s->level[s->levels - 1].call; }
+
+bool dfl_call_runs(const dfl_state *s, uint64_t call) {
+  for (int i = 0; i < s->levels; i++)
+    if (s->level[i].call == call) return true;
+  return false;
+}
+
+df_tensor *dfl_hold(lua_State *L, df_tensor *x) {
+  if (x && !df_scope_own(dfl_tape(L), df_tensor_retain(x))) dfl_raise(L);
+  return x;
+}
+
+/* ==== registering =================================================================== */
+
+void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row) {
+  lua_pushlightuserdata(L, (void *)row);
+  dfl_push_context(L);
+  lua_pushcclosure(L, outer, STATE);
+}
+
+void dfl_push_function(lua_State *L, const luaL_Reg *row) {
+  dfl_push_porch(L, dfl_door, row);
+  dfl_name_function(L, row->name);
+}
+
+void dfl_set_functions(lua_State *L, const luaL_Reg *rows) {
+  for (const luaL_Reg *row = rows; row->name; row++) {
+    lua_pushnil(L); /* no value of its own */
+    dfl_push_function(L, row);
+    lua_setfield(L, -2, row->name);
+  }
+}
