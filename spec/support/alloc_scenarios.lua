@@ -281,6 +281,7 @@ end))
 -- A file that is whole all the time: as it was before, or as it should be.
 local function writing(name, new, save)
   return {
+    spares = "system", -- what a kill has left beside the file stays there until the next save
     new = function()
       if not folder then furnish() end
       local state = new()
