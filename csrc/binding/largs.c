@@ -110,8 +110,7 @@ const char *dfl_path(lua_State *L, int arg) {
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
   df_dtype dtype = otherwise;
   if (lua_isnoneornil(L, arg)) return dtype;
-  luaL_checktype(L, arg, LUA_TSTRING);
-  const char *name = lua_tostring(L, arg);
+  const char *name = luaL_checkstring(L, arg);
   if (!df_dtype_find(name, &dtype))
     luaL_argerror(L, arg,
                   lua_pushfstring(L,

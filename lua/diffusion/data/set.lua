@@ -204,7 +204,7 @@ function set.new(options)
       opts.shape_text(o.x))
   end
   local class, classes = o.class, nil
-  if type(class) == "table" then class = core.tensor(class, { dtype = "i64" }) end
+  if type(class) == "table" then class = opts.relay(core.tensor, class, { dtype = "i64" }) end
   if class then
     class = class:to("i64"):contiguous()
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))

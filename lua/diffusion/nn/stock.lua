@@ -55,7 +55,7 @@ local function whole_list(network, name, list, least)
     out[i] = math.tointeger(list[i])
     if not out[i] or out[i] < 1 then
       opts.fail("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s)",
-        network, name, tostring(list[i]))
+        network, name, opts.shown(list[i]))
     end
   end
   if #out < least then
