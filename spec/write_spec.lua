@@ -25,7 +25,7 @@ end
 -- A reader of a pipe; collect() gives what came.
 local function reader(name)
   sh("test -p %s || mkfifo %s", name, name)
-  local pipe = assert(io.popen(("exec cat <%s"):format(child.quote(at(name)))))
+  local pipe = assert(io.popen([[exec timeout 20 sh -c 'exec cat <"$0"' ]] .. child.quote(at(name))))
   return function()
     local text = pipe:read "a"
     pipe:close()

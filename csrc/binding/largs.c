@@ -165,8 +165,8 @@ int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
   df_dtype dtype = otherwise;
   if (lua_isnoneornil(L, arg)) return dtype;
-  luaL_checktype(L, arg, LUA_TSTRING);
-  if (!df_dtype_find(lua_tostring(L, arg), &dtype))
+  const char *name = luaL_checkstring(L, arg);
+  if (!df_dtype_find(name, &dtype))
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no type '%s'; there are f32, f64, f16, "

@@ -1,6 +1,6 @@
 /* The checks of check.h, and the names of functions. */
 #define dfl_check_c
-#include "binding/check.h"
+#include "binding/binding.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -77,8 +77,9 @@ lua_Integer dfl_checkinteger(lua_State *L, int arg) {
   int whole;
   lua_Integer n = lua_tointegerx(L, arg, &whole);
   if (whole) return n;
-  if (lua_isnumber(L, arg)) dfl_argerror(L, arg, "number has no integer representation");
-  refuse_type(L, arg, LUA_TNUMBER);
+  if (!lua_isnumber(L, arg)) refuse_type(L, arg, LUA_TNUMBER);
+  dfl_argerror(
+      L, arg, lua_pushfstring(L, "a whole number expected, got %s", dfl_briefly(L, arg)));
   return 0;
 }
 
@@ -98,9 +99,8 @@ lua_Number dfl_optnumber(lua_State *L, int arg, lua_Number otherwise) {
 }
 
 const char *dfl_checklstring(lua_State *L, int arg, size_t *bytes) {
-  const char *text = lua_tolstring(L, arg, bytes);
-  if (!text) refuse_type(L, arg, LUA_TSTRING);
-  return text;
+  dfl_checktype(L, arg, LUA_TSTRING); /* a number is no name and no path */
+  return lua_tolstring(L, arg, bytes);
 }
 
 const char *dfl_optlstring(lua_State *L, int arg, const char *otherwise, size_t *bytes) {
@@ -111,8 +111,8 @@ const char *dfl_optlstring(lua_State *L, int arg, const char *otherwise, size_t 
 
 int dfl_checkoption(lua_State *L, int arg, const char *otherwise,
                     const char *const list[]) {
-  const char *name = otherwise ? dfl_optlstring(L, arg, otherwise, NULL)
-                               : dfl_checklstring(L, arg, NULL);
+  if (!otherwise || !lua_isnoneornil(L, arg)) dfl_checktype(L, arg, LUA_TSTRING);
+  const char *name = lua_isnoneornil(L, arg) ? otherwise : lua_tostring(L, arg);
   for (int i = 0; list[i]; i++)
     if (strcmp(list[i], name) == 0) return i;
   return dfl_argerror(L, arg, lua_pushfstring(L, "invalid option '%s'", name));

@@ -9,7 +9,7 @@ static df_int position(lua_State *L, int at, df_int size, int dim) {
     luaL_error(L,
                "an index is a whole number or a table of them and of ranges {from, to},"
                " got %s",
-               dfl_printable(L, at, false));
+               dfl_briefly(L, at));
   const char *what = lua_pushfstring(L, "dimension %d", dim);
   df_int i = dfl_position(L, at, size, what);
   lua_pop(L, 1);

@@ -357,9 +357,9 @@ static int l_target(lua_State *L) {
 
 static df_target target_of(lua_State *L, int arg) {
   df_target target;
-  if (!lua_isstring(L, arg) || !df_target_find(lua_tostring(L, arg), &target))
+  if (lua_type(L, arg) != LUA_TSTRING || !df_target_find(lua_tostring(L, arg), &target))
     luaL_error(L, "convert: from and to must be eps, x0, v, score, flow or edm, got %s",
-               dfl_printable(L, arg, false));
+               dfl_briefly(L, arg));
   return target;
 }
 

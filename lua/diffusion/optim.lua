@@ -250,6 +250,7 @@ end
 -- The averages to move; each must be of one of the models.
 local function averages_of(given, models)
   local out, seen = list_of(given, averages.is_ema), {}
+  if type(out) ~= "table" then opts.fail("adamw: ema must be an average or a list of them, got %s", opts.shown(out)) end
   for i, ema in ipairs(out) do
     if not averages.is_ema(ema) then opts.fail("adamw: ema: entry %d is %s, not an ema", i, opts.shown(ema)) end
     local found = false
