@@ -17,8 +17,8 @@ const char *dfl_briefly(lua_State *L, int index) {
 void dfl_at_most(lua_State *L, int most) {
   for (int i = lua_gettop(L); i > most; i--)
     if (!lua_isnil(L, i))
-      luaL_argerror(
-          L, i, lua_pushfstring(L, "an argument too many: %s", dfl_briefly(L, i)));
+      luaL_argerror(L, i,
+                    lua_pushfstring(L, "an argument too many: %s", dfl_briefly(L, i)));
 }
 
 const char *dfl_stray(lua_State *L, int index) {

@@ -329,8 +329,10 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
     int n = dfl_list(L, -1, 2);
     if (n != 0 && n != 2)
       luaL_argerror(L, 2,
-                    lua_pushfstring(L, "a margin is n, {before, after} or {}, not %d "
-                                    "numbers", n));
+                    lua_pushfstring(L,
+                                    "a margin is n, {before, after} or {}, not %d "
+                                    "numbers",
+                                    n));
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
     *before = (df_int)luaL_optinteger(L, -2, 0);

@@ -19,7 +19,8 @@ static bool all_whole(lua_State *L, int index, int depth) {
   int whole, n = (int)lua_rawlen(L, index), i = 1;
   if (depth > DF_DIMS) return false;
   for (bool fine = true; i <= n && fine; i += fine) {
-    if (lua_rawgeti(L, index, i) == LUA_TTABLE) fine = all_whole(L, lua_gettop(L), depth + 1);
+    if (lua_rawgeti(L, index, i) == LUA_TTABLE)
+      fine = all_whole(L, lua_gettop(L), depth + 1);
     else lua_tointegerx(L, -1, &whole), fine = whole && lua_type(L, -1) == LUA_TNUMBER;
     lua_pop(L, 1);
   }
@@ -195,11 +196,14 @@ static const dfl_op rows[] = {
   { "relu", run_unary, 1, "away{2,3}" },
   { "gelu", run_unary, 1, "x{2,3}" },
   { "sigmoid", run_unary, 1, "x{2,3}" },
-  { "add", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
-  { "sub", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
+  { "add", run_binary, DFL_ANY,
+    "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
+  { "sub", run_binary, DFL_ANY,
+    "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
   { "mul", run_binary, DFL_ANY,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,1,3}, x{2,2,2,3}; x{}, x{2}" },
-  { "div", run_binary, DFL_ANY, "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
+  { "div", run_binary, DFL_ANY,
+    "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
   { "maximum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
   { "minimum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
   { "pow", run_pow, DFL_ANY,

@@ -192,7 +192,8 @@ static const dfl_op rows[] = {
   { "topk", run_topk, 3, "x{5}, 2; x{3,2}, 2, 1" },
   { "quantile", run_quantile, 4, "x{6}, 0.3; x{3,4}, 0.5, 1; x{2,5}, 0.9, 2, true" },
   { "index", run_index, DFL_ANY, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
-  { "gather", run_gather, DFL_ANY, "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
+  { "gather", run_gather, DFL_ANY,
+    "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
   { NULL, NULL, 0, NULL },
 };
 
