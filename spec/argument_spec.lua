@@ -43,6 +43,14 @@ describe("a list", function()
     fails("'4'", d.tensor, { 1, 2, [4] = 3 })
   end)
 
+  it("may have been filled in any order", function()
+    local list = {}
+    for i = 9, 1, -1 do list[i] = i end
+    same({ 1, 2, 3, 4, 5, 6, 7, 8, 9 }, d.tensor(list))
+    list.a = 1
+    fails("'a'", d.tensor, list)
+  end)
+
   it("of dimensions takes no fields, and each once", function()
     for _, name in ipairs { "sum", "mean", "max", "min", "std", "var", "prod", "norm", "logsumexp", "any", "all",
       "argmax", "argmin", "flip" } do
@@ -71,7 +79,8 @@ describe("a flag", function()
     fails("keep", x.quantile, x, 0.5, 1, 2)
     fails("descending: true or false expected, got 1", x.sort, x, 1, 1)
     fails("option 'silu': true or false expected, got 1", x.group_norm, x, nil, nil, { groups = 1, silu = 1 })
-    fails("option 'keep': true or false expected, got 1", function() d.record(function() return x:sum() end):backward { keep = 1 } end)
+    local loss = d.record(function() return x:sum() end)
+    fails("option 'keep': true or false expected, got 1", loss.backward, loss, { keep = 1 })
   end)
 end)
 

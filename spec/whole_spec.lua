@@ -42,7 +42,7 @@ describe("whole numbers beyond reals", function()
     same({ 50025003 }, i64 { { 5001, 5001 } }:matmul(i64 { { 5001 }, { 5002 } }):squeeze(1))
     same({ { { LIMIT + 1, 2 } }, { { 0, LIMIT * 3 } } },
       i64 { { { 1, 1 } }, { { 3, 0 } } }:matmul(i64 { { { LIMIT, 1 }, { 1, 1 } }, { { 0, LIMIT }, { 5, 5 } } }))
-    same({ 4052555153018976267, -8, MIN, 1, 0 }, i64 { 3, -2, -2, 0, 0 } ^ i64 { 33, 3, 63, 0, 2 } * i64 { 729, 1, 1, 1, 1 })
+    same({ 4052555153018976267, -8, MIN, 1, 0 }, i64 { 3, -2, -2, 0, 0 } ^ i64 { 39, 3, 63, 0, 2 })
     same({ 1 << 62 }, 2 ^ i64 { 62 })
     assert.same({ 0.5, 1 }, (i64 { 2, 4 } ^ i64 { -1, 0 }):totable())
   end)
@@ -88,7 +88,8 @@ describe("whole numbers beyond reals", function()
 
   it("are refused where they would become reals", function()
     local x, real = i64 { LIMIT + 1 }, d.ones(1)
-    for _, f in ipairs { function() return x * 0.5 end, function() return x / 2 end, function() return x:maximum(0.5) end,
+    for _, f in ipairs { function() return x * 0.5 end, function() return x / 2 end,
+      function() return x:maximum(0.5) end,
       function() return real:add_(x) end, function() return real + x end, function() return x ^ -1 end,
       function() return x:mean() end, function() return x:linear(d.ones(1, 1)) end,
       function() return real:linear(x:view(1, 1)) end, function() return d.mse(x, real) end } do

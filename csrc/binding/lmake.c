@@ -83,6 +83,8 @@ static const char *path(lua_State *L, const df_int *at, int depth) {
   return lua_tostring(L, -1);
 }
 
+static char *fill_list(lua_State *L, df_tensor *x, int depth, df_int *at, char *to);
+
 /* Fills from the table on top; `at` is where we are. */
 static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
   int width = df_dtype_size(x->dtype);
@@ -93,20 +95,41 @@ static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
     return to + width;
   }
   df_int n = lua_type(L, -1) == LUA_TTABLE ? (df_int)lua_rawlen(L, -1) : -1;
-  if (n >= 0 && dfl_stray(L, -1))
-    luaL_error(L,
-               "tensor: a list of numbers takes no field '%s'; options, where there are "
-               "any, are a table of their own behind it",
-               lua_tostring(L, -1));
   if (n != x->shape.size[depth])
     luaL_error(L, "tensor: ragged table: %s has %I elements, expected %I",
                depth ? path(L, at, depth) : "it", (lua_Integer)n,
                (lua_Integer)x->shape.size[depth]);
-  for (df_int i = 0; i < n; i++) {
+  return fill_list(L, x, depth, at, to);
+}
+
+/* By its places, where the table doesn't give its elements in order. */
+static char *fill_by_place(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
+  const char *stray = dfl_stray(L, -1);
+  if (stray)
+    luaL_error(L,
+               "tensor: a list of numbers takes no field '%s'; options, where there are "
+               "any, are a table of their own behind it",
+               stray);
+  for (df_int i = 0; i < x->shape.size[depth]; i++) {
     at[depth] = i;
     lua_rawgeti(L, -1, i + 1);
     to = fill(L, x, depth + 1, at, to);
     lua_pop(L, 1);
+  }
+  return to;
+}
+
+/* As the table gives its elements, which tells of fields too, and is almost always in order. */
+static char *fill_list(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
+  char *start = to;
+  df_int i = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1), i++) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != i + 1) {
+      lua_pop(L, 2);
+      return fill_by_place(L, x, depth, at, start);
+    }
+    at[depth] = i;
+    to = fill(L, x, depth + 1, at, to);
   }
   return to;
 }

@@ -272,7 +272,7 @@ static df_int folded(const df_tensor *x, unsigned dims) {
   return n;
 }
 
-/* Bytes, so few that no partial sum is rounded. */
+/* Bytes, so few that no sum of them is rounded. */
 static bool adds_exactly(const df_tensor *x, unsigned dims) {
   return x->dtype == DF_U8 && folded(x, dims) < (1 << 24) / 256;
 }

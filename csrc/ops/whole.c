@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "kernels/kernels.h"
 #include "ops/block.h"
 #include "ops/line.h"
 #include "ops/op.h"
@@ -77,6 +78,7 @@ double df_whole_distance(int64_t a, double x) {
 
 typedef struct job {
   const int64_t *x, *b;
+  const uint8_t *bytes;
   int64_t *y;
   df_int length; /* of a line */
   df_int m, n;   /* of a product: length is what is summed over */
@@ -131,6 +133,21 @@ static void sum_lines(void *context, df_int begin, df_int end) {
     if (!sum_line(j->x + i * j->length, j->length, j->y + i)) j->misfit = true;
 }
 
+/* Of bytes, blocks of which are added in reals without rounding. */
+static void byte_lines(void *context, df_int begin, df_int end) {
+  job *j = context;
+  df_real room[DF_BLOCK];
+  for (df_int i = begin; i < end; i++) {
+    const uint8_t *x = j->bytes + i * j->length;
+    j->y[i] = 0;
+    for (df_int k = 0; k < j->length; k += DF_BLOCK) {
+      df_int n = df_min(DF_BLOCK, j->length - k);
+      df_kernel()->from_u8(room, x + k, n);
+      j->y[i] += (int64_t)df_kernel()->sum(room, n);
+    }
+  }
+}
+
 static void prod_lines(void *context, df_int begin, df_int end) {
   job *j = context;
   for (df_int i = begin; i < end; i++)
@@ -142,17 +159,20 @@ static df_tensor *fold(df_tape *tape, const char *name, df_tensor *x, unsigned d
   df_shape shape;
   job j = { .misfit = false };
   if (!dims) dims = (1u << x->shape.ndim) - 1;
-  df_tensor *lines = df_lines_of(tape, df_to(tape, x, DF_I64), dims, &j.length);
-  if (!(lines = df_dense_whole(tape, lines))) return NULL;
+  df_dtype kind = task == byte_lines ? DF_U8 : DF_I64;
+  df_tensor *lines = df_lines_of(tape, df_to(tape, x, kind), dims, &j.length);
+  if (lines && !df_tensor_is_dense(lines)) lines = df_clone(tape, lines);
+  if (!lines) return NULL;
   df_reduced_shape(&x->shape, dims, keep, &shape);
   df_tensor *y = df_scope_own(tape, df_tensor_new(DF_I64, &shape));
   if (!y) return NULL;
-  j.x = df_tensor_data(lines);
+  j.x = df_tensor_data(lines), j.bytes = df_tensor_data(lines);
   return run(name, &j, x, y, df_tensor_count(y), j.length, task);
 }
 
 df_tensor *df_whole_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
-  return fold(tape, "sum", x, dims, keep, sum_lines);
+  df_task *task = x->dtype == DF_U8 ? byte_lines : sum_lines;
+  return fold(tape, "sum", x, dims, keep, task);
 }
 
 df_tensor *df_whole_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {

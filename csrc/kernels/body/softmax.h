@@ -64,8 +64,7 @@ static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real sc
   for (df_int c = 0; c < C; c += VL) {
     df_int n = C - c;
     V most = vset1(-(df_real)INFINITY), total = vset1(0);
-    for (df_int r = 0; r < rows; r++)
-      most = vmax(vload(p + r * C + c, n), most);
+    for (df_int r = 0; r < rows; r++) most = vmax(vload(p + r * C + c, n), most);
     most = vselect(veq(most, vset1(-(df_real)INFINITY)), vset1(0), most);
     for (df_int r = 0; r < rows;) {
       V part = vset1(0);
