@@ -151,8 +151,8 @@ end
 
 local function is_random_state(list)
   if type(list) ~= "table" or #list ~= 9 then return false end
-  for _, value in ipairs(list) do
-    if math.type(value) ~= "integer" then return false end
+  for i, value in ipairs(list) do -- the seed, and counters of 32 bits
+    if math.type(value) ~= "integer" or i > 1 and not (value >= 0 and value < 1 << 32) then return false end
   end
   return true
 end
