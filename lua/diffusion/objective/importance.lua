@@ -71,12 +71,12 @@ local function count_full(self)
   end
 end
 
--- Lists of numbers, T of them and none longer than is kept.
+-- Lists of finite numbers, as those that are learnt, T of them and none longer than is kept.
 local function fits(self, losses)
   if type(losses) ~= "table" or #losses ~= self.T then return false end
   for _, own in ipairs(losses) do
     if type(own) ~= "table" or #own > self.keep then return false end
-    for _, v in ipairs(own) do if type(v) ~= "number" then return false end end
+    for _, v in ipairs(own) do if type(v) ~= "number" or v - v ~= 0 then return false end end
   end
   return true
 end
