@@ -113,6 +113,9 @@ describe("the environment", function()
       ["DIFFUSION_PRECISION=duble"] = "DIFFUSION_PRECISION is 'duble'",
       ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: a whole number from 1 on expected",
       ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: a whole number from 1 on expected",
+      ["DIFFUSION_THREADS=257"] = "DIFFUSION_THREADS=257: 1 to 256 threads expected",
+      ["DIFFUSION_THREADS=99999999999"] = "DIFFUSION_THREADS=99999999999: 1 to 256 threads expected",
+      ["DIFFUSION_THREADS=99999999999999999999999"] = ": 1 to 256 threads expected",
       ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: a whole number from 1 on expected",
     } do
       local fine, text = said(env)

@@ -218,6 +218,28 @@ describe("numbers that come later", function()
     fails("objective: 'weighting' can't be written", function() objective.weighting = "snr" end)
   end)
 
+  it("the losses that times = 'importance' goes on from", function()
+    local objective = d.objective { process = process, times = "importance" }
+    local state = objective:state()
+    for _, v in ipairs { nan, inf, "1" } do
+      state.losses[3] = { 1, v }
+      local fine, message = objective:load_state(state)
+      assert.is_nil(fine)
+      assert(message:find("no losses of 10 levels", 1, true), message)
+    end
+    state.losses[3] = { 1, 2 }
+    assert.is_true(objective:load_state(state))
+  end)
+
+  it("the errors of a process, which keeps its own", function()
+    local rows = { { 2, 0.5 }, { 8, 0.25 } }
+    local p = d.process { schedule = process.schedule, variance = "optimal", x0_error = rows }
+    local before = p:step_variance(5, 4)
+    rows[1][2] = nan
+    assert.equal(before, p:step_variance(5, 4))
+    fails("x0_error: entry 1 must be", d.process, { schedule = process.schedule, variance = "optimal", x0_error = rows })
+  end)
+
   it("a trainer's options, written before it runs", function()
     local model = d.mlp { hidden = 8, depth = 1 }
     local trainer = d.trainer { model = model, objective = d.objective { process = process }, opt = d.adamw(model),

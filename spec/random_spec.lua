@@ -1,6 +1,7 @@
 -- Random numbers: known answers of the bits, the laws that the numbers follow, and that a
 -- sample is the same wherever it is drawn.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 local core = require "diffusion.core"
 local flat = require "spec.support.flat"
 
@@ -152,6 +153,24 @@ describe("counters", function()
     end
     assert.has_error(function() g:set_state "x" end)
     assert.has_error(function() g:set_state(("\255"):rep(#g:state())) end)
+  end)
+
+  it("are of one kind: the state of another, or of another length, is refused and changes nothing", function()
+    local philox, torch = d.generator { seed = 5 }, d.generator { kind = "torch", seed = 5 }
+    torch:randn(3)
+    local here, there = philox:state(), torch:state()
+    fails("the state is a torch generator's, this one is philox", philox.set_state, philox, there)
+    fails("the state is a philox generator's, this one is torch", torch.set_state, torch, here)
+    fails(("has %d bytes, got %d"):format(#here, #here - 1), philox.set_state, philox, here:sub(1, -2))
+    fails(("has %d bytes, got 0"):format(#here), torch.set_state, torch, "")
+    assert.same({ here, there }, { philox:state(), torch:state() })
+    for _, g in ipairs { philox, torch } do
+      local copy = g:clone()
+      local first = copy:randn(5):bytes()
+      assert.equal(first, g:randn(5):bytes())
+      copy:randn(1)
+      assert.not_equal(copy:state(), g:state())
+    end
   end)
 
   it("refuse two sources at once and unknown options", function()

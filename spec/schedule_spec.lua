@@ -117,6 +117,38 @@ describe("named schedules", function()
     assert.equal(math.huge, s:snr(0))
   end)
 
+  it("answer in the shape of the tensor that they are given", function()
+    local s = d.schedule.cosine { T = 50 }
+    local p = d.process { schedule = s, variance = "learned_range" }
+    local function shape(want, x) assert.same(want, x:shape()) end
+    for _, size in ipairs { { 2, 1 }, { 2 }, { 1, 2, 1 }, {}, { 1 }, { 2, 3 } } do
+      local t = d.full(size, 20)
+      for _, name in ipairs { "signal", "noise", "sigma", "snr", "log_snr", "alpha_bar", "alpha", "beta",
+        "posterior_variance" } do
+        local got = s[name](s, t)
+        shape(size, got)
+        assert.equal(d.full({ 1 }, s[name](s, 20))[1], got:flatten()[1])
+      end
+      shape(size, s:beta(t, 5))
+      shape(size, s:beta(30, t))
+      shape(size, s:level_of_sigma(d.full(size, 1)))
+      shape(size, p:posterior_log_variance(t))
+      for _, c in ipairs { p:posterior_coefficients(t) } do shape(size, c) end
+      local mean, variance = p:q_moments(0, t)
+      shape(size, mean)
+      shape(size, variance)
+    end
+    shape({ 2 }, s:alpha_bar { 10, 20 })
+    shape({ 1, 3 }, s:beta(d.tensor { 40 }, d.tensor { { 1, 2, 3 } }))
+    shape({ 2, 1 }, s:alpha_bar(d.tensor({ { 10 }, { 20 } }, { dtype = "i64" })))
+    local x, t = d.randn({ 2, 4, 3 }, { seed = 1 }), d.tensor { { 10 }, { 20 } }
+    local mean, variance = p:posterior(x, x, t)
+    shape({ 2, 4, 3 }, mean)
+    shape({ 2, 1 }, variance)
+    assert.is_true(p:learned_log_variance(x, t):equal(p:learned_log_variance(x, { 10, 20 })))
+    assert.is_true(p:q_sample(x, t, x):equal(p:q_sample(x, { 10, 20 }, x)))
+  end)
+
   it("refuse times that are none, by argument and range", function()
     local s = S.linear()
     local function says(pattern, f) assert.matches(pattern, message(f)) end

@@ -64,7 +64,8 @@ describe("a sample that isn't finite", function()
       o.model, o.process, o.shape, o.steps = o.model or sick_from(1e9, 0), cosine, { 4, 2 }, 5
       return d.sampler.steps(o)
     end
-    fails("sampler ddim: step 1 of 5, from t = 50 to 40: 4 of 4 samples aren't finite", run { init = nan, sampler = "ddim" })
+    fails("sampler ddim: step 1 of 5, from t = 50 to 40: 4 of 4 samples aren't finite",
+      run { init = nan, sampler = "ddim" })
     local written = run {}
     written()
     written.x = nan
@@ -87,7 +88,8 @@ describe("a sample that isn't finite", function()
         return d.sampler.step(name, function(y, t) return cosine:estimate(model(y), y, t) end, cosine,
           { seed = 1, nan = nan })(x, at, {})
       end
-      fails(("sampler %s: step 3 of 5, from t = 30 to 20: 1 of 4"):format(name == own and "function" or name), step, nil, pair)
+      local called = name == own and "function" or name
+      fails(("sampler %s: step 3 of 5, from t = 30 to 20: 1 of 4"):format(called), step, nil, pair)
       assert.is_true(step("keep", pair)[2]:isfinite():eq(0):any())
     end
   end)

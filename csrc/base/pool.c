@@ -74,11 +74,14 @@ df_code df_threads_choose(void) {
   if (atomic_load(&wanted) > 0) return DF_OK;
   if (!text || !*text) return df_threads_set(allowed()), DF_OK;
   char *end;
-  long count = strtol(text, &end, 10);
+  long count = strtol(text, &end, 10); /* what is too large for it is its largest */
   if (*end || count < 1)
-    return df_fail(DF_MISUSE, "DIFFUSION_THREADS=%s: a whole number from 1 on expected",
-                   text);
-  df_threads_set(count < THREADS_MAX ? (int)count : THREADS_MAX);
+    return df_fail(DF_MISUSE,
+                   "DIFFUSION_THREADS=%.40s: a whole number from 1 on expected", text);
+  if (count > THREADS_MAX)
+    return df_fail(DF_MISUSE, "DIFFUSION_THREADS=%.40s: 1 to %d threads expected", text,
+                   THREADS_MAX);
+  df_threads_set((int)count);
   return DF_OK;
 }
 

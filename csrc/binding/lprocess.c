@@ -207,7 +207,7 @@ static double fresh_of(df_transition q) { return q.variance; }
 
 static void moment_column(lua_State *L, const dfl_levels *v, double (*of)(df_transition),
                           double x, int slot) {
-  double *y = dfl_column(L, v->n);
+  double *y = dfl_column(L, &v->shape);
   for (df_int i = 0; i < v->n; i++)
     y[i] = x * of(df_transition_between(v->t[i], v->s[i]));
   run_column(L, v, slot);
@@ -219,7 +219,8 @@ static void moment_column(lua_State *L, const dfl_levels *v, double (*of)(df_tra
 ** @param t number|number[]|diffusion.tensor in 1..T
 ** @param s? number|number[]|diffusion.tensor 0 if not given
 ** @return number|diffusion.tensor mean
-** @return number|diffusion.tensor variance a number where t is, else {B} */
+** @return number|diffusion.tensor variance a number where t is, else {B}, or of the shape
+**   of the tensor t */
 static int l_q_moments(lua_State *L) {
   const dfl_levels *v = begin(L, 3, 4, DFL_S_CLEAN);
   check_values(L, 2, 2);
@@ -243,7 +244,7 @@ static double variance_of(df_posterior q) { return q.variance; }
 
 static void posterior_column(lua_State *L, const dfl_levels *v,
                              double (*of)(df_posterior), int slot) {
-  double *y = dfl_column(L, v->n);
+  double *y = dfl_column(L, &v->shape);
   for (df_int i = 0; i < v->n; i++) y[i] = of(df_posterior_between(v->t[i], v->s[i]));
   run_column(L, v, slot);
 }
@@ -255,7 +256,8 @@ static void posterior_column(lua_State *L, const dfl_levels *v,
 ** @param t number|number[]|diffusion.tensor in 1..T
 ** @param s? number|number[]|diffusion.tensor t - 1 if not given
 ** @return number|diffusion.tensor mean
-** @return number|diffusion.tensor variance a number where t is, else {B} */
+** @return number|diffusion.tensor variance a number where t is, else {B}, or of the shape
+**   of the tensor t */
 static int l_posterior(lua_State *L) {
   const dfl_levels *v = begin(L, 4, 5, DFL_S_PREVIOUS);
   check_values(L, 2, 3);
@@ -294,7 +296,7 @@ static int l_posterior_coefficients(lua_State *L) {
 static int l_posterior_log_variance(lua_State *L) {
   const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
   const df_schedule *schedule = dfl_schedule(L, DFL_SCHEDULE);
-  double *y = dfl_column(L, v->n);
+  double *y = dfl_column(L, &v->shape);
   for (df_int i = 0; i < v->n; i++) {
     df_posterior q = df_posterior_between(v->t[i], v->s[i]);
     if (v->at[i] == 1 && schedule->T > 1)

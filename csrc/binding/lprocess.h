@@ -15,6 +15,7 @@ enum { DFL_ARGS = 5, DFL_SCHEDULE, DFL_LEVELS, DFL_PLAN }; /* stack slots */
 typedef struct dfl_levels {
   bool number; /* the user gave numbers: n = 1, answers are numbers */
   df_int n;
+  df_shape shape;   /* of answers: that of the tensor given, {n} of a list */
   const double *at; /* the t themselves */
   df_level *t, *s;
 } dfl_levels;
@@ -30,8 +31,11 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
 
 const df_schedule *dfl_schedule(lua_State *L, int arg);
 
-/* n numbers that the caller fills, at DFL_PLAN; then pushed: one number, or a tensor. */
-double *dfl_column(lua_State *L, df_int n);
+/* The shape of what was given at an argument, of n numbers. */
+df_shape dfl_shape_of(lua_State *L, int arg, df_int n);
+
+/* Numbers that the caller fills, at DFL_PLAN; then pushed: one number, or a tensor. */
+double *dfl_column(lua_State *L, const df_shape *shape);
 int dfl_push_column(lua_State *L, bool number);
 
 #endif

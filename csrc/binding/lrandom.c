@@ -321,18 +321,41 @@ static int l_state(lua_State *L) {
   return 1;
 }
 
+/*** Generator:clone
+** Another generator that draws what this one will.
+** @return diffusion.generator */
+static int l_clone(lua_State *L) {
+  const generator *g = luaL_checkudata(L, 1, GENERATOR);
+  generator *copy = lua_newuserdatauv(L, sizeof *copy, 0);
+  *copy = *g;
+  luaL_setmetatable(L, GENERATOR);
+  return 1;
+}
+
+static const char *kind_of(const generator *g) { return g->torch ? "torch" : "philox"; }
+
+static bool is_sound(const generator *g) {
+  return g->torch <= 1 && g->rng.used <= DF_TORCH_WORDS && g->rng.cached <= 1;
+}
+
 /*** Generator:set_state
 ** Goes on where state() was asked for.
-** @param text string an error unless it is a generator's state
+** @param text string an error unless it is the state of a generator of the same kind
 ** @return diffusion.generator itself */
 static int l_set_state(lua_State *L) {
   generator *g = luaL_checkudata(L, 1, GENERATOR), given;
   size_t size;
   const char *text = luaL_checklstring(L, 2, &size);
-  luaL_argcheck(L, size == sizeof given, 2, "not the state of a generator");
+  if (size != sizeof given)
+    luaL_argerror(L, 2,
+                  lua_pushfstring(L, "the state of a generator has %d bytes, got %d",
+                                  (int)sizeof given, (int)size));
   memcpy(&given, text, sizeof given);
-  bool sound = given.torch <= 1 && given.rng.used <= DF_TORCH_WORDS;
-  luaL_argcheck(L, sound, 2, "not the state of a generator");
+  luaL_argcheck(L, is_sound(&given), 2, "not the state of a generator");
+  if (given.torch != g->torch)
+    luaL_argerror(L, 2,
+                  lua_pushfstring(L, "the state is a %s generator's, this one is %s",
+                                  kind_of(&given), kind_of(g)));
   *g = given;
   lua_settop(L, 1);
   return 1;
@@ -340,8 +363,7 @@ static int l_set_state(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   const generator *g = luaL_checkudata(L, 1, GENERATOR);
-  lua_pushfstring(L, "generator{kind=\"%s\", seed=%I}", g->torch ? "torch" : "philox",
-                  (lua_Integer)g->seed);
+  lua_pushfstring(L, "generator{kind=\"%s\", seed=%I}", kind_of(g), (lua_Integer)g->seed);
   return 1;
 }
 
@@ -379,10 +401,15 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-  { "randn", l_generator_randn },         { "rand", l_generator_rand },
-  { "bernoulli", l_generator_bernoulli }, { "randint", l_generator_randint },
-  { "randperm", l_generator_randperm },   { "state", l_state },
-  { "set_state", l_set_state },           { NULL, NULL },
+  { "randn", l_generator_randn },
+  { "rand", l_generator_rand },
+  { "bernoulli", l_generator_bernoulli },
+  { "randint", l_generator_randint },
+  { "randperm", l_generator_randperm },
+  { "state", l_state },
+  { "set_state", l_set_state },
+  { "clone", l_clone },
+  { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = { { "__tostring", l_tostring }, { NULL, NULL } };

@@ -164,7 +164,8 @@ static int l_set_random_state(lua_State *L) {
     int whole;
     lua_rawgeti(L, 1, i + 1);
     lua_Integer v = lua_tointegerx(L, -1, &whole);
-    luaL_argcheck(L, whole, 1, "nine whole numbers expected");
+    luaL_argcheck(L, whole && (i == 0 || (v >= 0 && v <= UINT32_MAX)), 1,
+                  "a seed and eight counters of 32 bits expected");
     if (i == 0) df_tape_seed(tape, (uint64_t)v);
     else df_tape_set_drawn(tape, (df_stream)(i - 1), (uint32_t)v);
     lua_pop(L, 1);

@@ -117,7 +117,9 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   df_int n = df_max(n_t, n_s);
   if ((n_t != n && n_t != 1) || (n_s != n && n_s != 1))
     refuse(L, s_arg, df_fail(DF_MISUSE, "s has %td values, t has %td", n_s, n_t));
+  bool by_t = n_t == n && (dfl_test(L, t_arg) || !given || n_s != n);
   dfl_levels *out = new_levels(L, n, number);
+  out->shape = dfl_shape_of(L, by_t ? t_arg : s_arg, n);
   for (df_int i = 0; i < n; i++) {
     double ti = t[n_t == 1 ? 0 : i];
     double si = s ? s[n_s == 1 ? 0 : i] : otherwise == DFL_S_CLEAN ? 0 : fmax(ti - 1, 0);
@@ -135,22 +137,29 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
 /* ==== columns ======================================================================= */
 
 typedef struct column {
-  df_int n;
+  df_shape shape;
   double value[];
 } column;
 
-double *dfl_column(lua_State *L, df_int n) {
+df_shape dfl_shape_of(lua_State *L, int arg, df_int n) {
+  const df_tensor *x = dfl_test(L, arg);
+  return x ? x->shape : (df_shape){ .ndim = 1, .size = { n } };
+}
+
+double *dfl_column(lua_State *L, const df_shape *shape) {
+  size_t n = (size_t)df_shape_count(shape);
   lua_settop(L, DFL_PLAN - 1);
-  column *c = lua_newuserdatauv(L, sizeof *c + (size_t)n * sizeof *c->value, 0);
-  c->n = n;
+  column *c = lua_newuserdatauv(L, sizeof *c + n * sizeof *c->value, 0);
+  c->shape = *shape;
   return c->value;
 }
 
 static df_tensor *column_tensor(lua_State *L, df_tape *tape) {
   const column *c = lua_touserdata(L, DFL_PLAN);
-  df_tensor *y = df_result(tape, &(df_shape){ .ndim = 1, .size = { c->n } });
+  df_tensor *y = df_result(tape, &c->shape);
   if (y)
-    for (df_int i = 0; i < c->n; i++) df_tensor_reals(y)[i] = (df_real)c->value[i];
+    for (df_int i = 0; i < df_tensor_count(y); i++)
+      df_tensor_reals(y)[i] = (df_real)c->value[i];
   return y;
 }
 
@@ -187,7 +196,7 @@ static double posterior_variance_of(df_level t, df_level s) {
 ** alpha_bar: a^2, where a^2 + s^2 = 1; an error elsewhere.
 ** @param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1
 **   with ln SNR linear, or where the schedule's own function puts them
-** @return number|diffusion.tensor {B} for many t */
+** @return number|diffusion.tensor of the tensor t's shape, or {B} of a list */
 
 /*** Schedule:beta, alpha, posterior_variance
 ** beta: 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
@@ -225,7 +234,7 @@ static int l_access(lua_State *L) {
                       a->name, a->name);
   const dfl_levels *v = a->level ? dfl_levels_of(L, 2, 0, DFL_NO_S, DFL_S_CLEAN)
                                  : dfl_levels_of(L, 2, 1, 3, DFL_S_PREVIOUS);
-  double *y = dfl_column(L, v->n);
+  double *y = dfl_column(L, &v->shape);
   for (df_int i = 0; i < v->n; i++)
     y[i] = a->level ? a->level(v->t[i]) : a->step(v->t[i], v->s[i]);
   return dfl_push_column(L, v->number);
@@ -255,7 +264,8 @@ static int l_level_of_sigma(lua_State *L) {
   const double *sigma = numbers(L, 2, &n);
   lua_replace(L, DFL_LEVELS); /* its memory stays here */
   bool own = lua_getiuservalue(L, DFL_SCHEDULE, OWN) == LUA_TFUNCTION;
-  double *t = dfl_column(L, n);
+  df_shape shape = dfl_shape_of(L, 2, n);
+  double *t = dfl_column(L, &shape);
   for (df_int i = 0; i < n; i++) {
     if (df_schedule_find(dfl_schedule(L, 1), sigma[i], own, &t[i]))
       return luaL_argerror(L, 2, df_error_text());

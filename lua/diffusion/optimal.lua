@@ -20,21 +20,22 @@ local function is_row(row, after, T)
   return type(t) == "number" and t > after and t <= T and type(mse) == "number" and mse >= 0 and mse < math.huge
 end
 
--- Rows {t, mse}, t rising: what the option x0_error must be.
+-- Rows {t, mse}, t rising: what the option x0_error must be. A copy, which stays as it is.
 local function check_rows(rows, T)
-  local after = 0
+  local after, own = 0, {}
   for i, row in ipairs(rows) do
     if not is_row(row, after, T) then
       opts.fail("process: x0_error: entry %d must be {t, mean square error of x0}, t rising in 1..%d, the error finite "
         .. "and not negative", i, T)
     end
-    after = row[1]
+    after, own[i] = row[1], { row[1], row[2] }
   end
   if #rows == 0 then opts.fail "process: x0_error is empty; process:estimate_variance(model, x0) measures it" end
+  return own
 end
 
 --- Raises unless an option x0_error is there where the variance is "optimal", and only there, and
---- is right.
+--- is right. The options then have rows of their own.
 ---@param o table options of d.process
 function optimal.check(o)
   if o.variance ~= "optimal" then
@@ -44,7 +45,7 @@ function optimal.check(o)
   if not o.x0_error then
     opts.fail "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
   end
-  check_rows(o.x0_error, o.schedule.T)
+  o.x0_error = check_rows(o.x0_error, o.schedule.T)
 end
 
 -- The row before t, by halving: 0 where t lies before the first.

@@ -104,6 +104,9 @@ local function before(t)
   return s
 end
 
+-- One number a sample, whatever the shape of the tensor.
+local function flat(t) return core.is_tensor(t) and t:flatten() or t end
+
 -- A logarithm of each sample beside v.
 local function beside(value, v) return core.is_tensor(value) and value:over(v) or value end
 
@@ -124,6 +127,7 @@ function Process:learned_log_variance(v, t, s)
     opts.fail("bad argument #1 to 'learned_log_variance' (v of process:split expected, got %s)", opts.shown(v))
   end
   if self.variance == "learned" then return v end
+  t, s = flat(t), flat(s)
   local small = opts.relay(self.posterior_log_variance, self, t, s)
   local _, large = opts.relay(self.q_moments, self, 0, t, s or before(t))
   large = core.is_tensor(large) and large:log() or math.log(large)

@@ -55,7 +55,8 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
 ---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
----  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n},
+---  of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)

@@ -71,7 +71,7 @@ local function count_full(self)
   end
 end
 
--- Lists of finite numbers, T of them and none longer than is kept.
+-- Lists of finite numbers, as those that are learnt, T of them and none longer than is kept.
 local function fits(self, losses)
   if type(losses) ~= "table" or #losses ~= self.T then return false end
   for _, own in ipairs(losses) do

@@ -103,7 +103,7 @@ end
 ---@return any
 function noise.cloned(source)
   if not noise.given(source) or type(source) == "function" then return source end
-  return each(source, function(g) return core.generator { seed = 0 }:set_state(g:state()) end)
+  return each(source, function(g) return g:clone() end)
 end
 
 local Undo = {}
