@@ -26,8 +26,8 @@ struct df_record {
   uint64_t serial;
   uint64_t walk; /* tells apart the walks of all records */
   df_reached *reached;
-  bool leaves;   /* trainable parameters are wanted */
-  bool asked;    /* gradients of some tensors will be asked for after the walk */
+  bool leaves; /* trainable parameters are wanted */
+  bool asked;  /* gradients of some tensors will be asked for after the walk */
   bool walking, walked, failed, at_guest;
   bool within;  /* the walk is a part of another record's */
   bool touched; /* the node being undone has opened a sink: it can't be undone again */

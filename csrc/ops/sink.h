@@ -14,8 +14,8 @@ typedef struct df_leaf {
   df_tensor *grad; /* dense reals of the parameter's shape; NULL until `need` */
   df_code (*need)(struct df_leaf *leaf); /* provides grad */
   void (*drop)(struct df_leaf *leaf); /* zeroes it, and those of all its model's leaves */
-  uint64_t walk;                         /* the last walk that arrived */
-  int walks;                             /* how many did since it was zeroed */
+  uint64_t walk;                      /* the last walk that arrived */
+  int walks;                          /* how many did since it was zeroed */
 } df_leaf;
 
 typedef struct df_sink {

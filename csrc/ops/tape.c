@@ -423,8 +423,9 @@ static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tens
                    "backward: the loss doesn't depend on anything that was recorded; "
                    "compute it in d.record");
   if (r && r->failed)
-    return df_fail(DF_MISUSE, "backward: an earlier backward of this record failed on its "
-                              "way; compute the loss again");
+    return df_fail(DF_MISUSE,
+                   "backward: an earlier backward of this record failed on its "
+                   "way; compute the loss again");
   if (!r || r->walked)
     return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
                               "{keep=true} to all but the last backward of one record");
