@@ -229,7 +229,8 @@ local function furnish()
   write("a.png", forge.png(2, 8, 2, { "abcdef", "ghijkl" }, forge.chunk("tEXt", "a\0b")))
   write("a.jpg", forge.bytes_of "spec/fixtures/ramp.jpg")
   write("a.safetensors", forge.safetensors('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
-    .. '"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]},"__metadata__":{"x":"\\u00e9"}}', floats:sub(1, 8) .. "xyz"))
+    .. '"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]},"__metadata__":{"x":"\\u00e9"}}',
+    floats:sub(1, 8) .. "xyz"))
   assert(os.execute(("mkdir -p '%s/set/one' '%s/set/two'"):format(folder, folder)))
   for _, name in ipairs { "set/one/1.png", "set/two/2.png" } do write(name, forge.bytes_of(path "a.png")) end
   local model = network "mlp"
