@@ -2472,6 +2472,13 @@ return {
     },
     example = "print(d.bernoulli(0.3, 4, { seed = 1 }))",
   },
+  ["generator:clone"] = {
+    signature = "generator:clone()",
+    text = "Another generator that draws what this one will.",
+    returns = {
+      { type = "diffusion.generator" },
+    },
+  },
   ["generator:rand"] = {
     signature = "generator:rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
@@ -2522,7 +2529,7 @@ return {
     signature = "generator:set_state(text)",
     text = "Goes on where state() was asked for.",
     params = {
-      { name = "text", type = "string", text = "an error unless it is a generator's state" },
+      { name = "text", type = "string", text = "an error unless it is the state of a generator of the same kind" },
     },
     returns = {
       { type = "diffusion.generator", text = "itself" },
@@ -2967,7 +2974,7 @@ return {
     },
     returns = {
       { type = "number|diffusion.tensor", text = "mean" },
-      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}" },
+      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}, or of the shape of the tensor t" },
     },
   },
   ["process:posterior_coefficients"] = {
@@ -3004,7 +3011,7 @@ return {
     },
     returns = {
       { type = "number|diffusion.tensor", text = "mean" },
-      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}" },
+      { type = "number|diffusion.tensor", text = "variance a number where t is, else {B}, or of the shape of the tensor t" },
     },
   },
   ["process:q_sample"] = {
@@ -3173,7 +3180,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["schedule:beta"] = {
@@ -3226,7 +3233,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["schedule:noise"] = {
@@ -3236,7 +3243,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["schedule:plot"] = {
@@ -3292,7 +3299,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["schedule:signal"] = {
@@ -3302,7 +3309,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["schedule:snr"] = {
@@ -3312,7 +3319,7 @@ return {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "{B} for many t" },
+      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
     },
   },
   ["set"] = {

@@ -1801,6 +1801,10 @@ function ema:update() end
 ---@return diffusion.tensor of 1 and 0
 function generator:bernoulli(p, shape, opts) end
 
+--- Another generator that draws what this one will.
+---@return diffusion.generator
+function generator:clone() end
+
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] numbers, or one list; none: a number
 ---@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
@@ -1829,7 +1833,7 @@ function generator:randn(shape, opts) end
 function generator:randperm(n, opts) end
 
 --- Goes on where state() was asked for.
----@param text string an error unless it is a generator's state
+---@param text string an error unless it is the state of a generator of the same kind
 ---@return diffusion.generator itself
 function generator:set_state(text) end
 
@@ -2037,7 +2041,7 @@ function process:learned_log_variance(v, t, s) end
 ---@param t number|number[]|diffusion.tensor in 1..T
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return number|diffusion.tensor mean
----@return number|diffusion.tensor variance a number where t is, else {B}
+---@return number|diffusion.tensor variance a number where t is, else {B}, or of the shape of the tensor t
 function process:posterior(x0, xt, t, s) end
 
 --- The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.
@@ -2060,7 +2064,7 @@ function process:posterior_log_variance(t, s) end
 ---@param t number|number[]|diffusion.tensor in 1..T
 ---@param s? number|number[]|diffusion.tensor 0 if not given
 ---@return number|diffusion.tensor mean
----@return number|diffusion.tensor variance a number where t is, else {B}
+---@return number|diffusion.tensor variance a number where t is, else {B}, or of the shape of the tensor t
 function process:q_moments(x, t, s) end
 
 --- x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2)
@@ -2139,7 +2143,7 @@ function schedule:alpha(t, s) end
 
 --- a^2, where a^2 + s^2 = 1; an error elsewhere.
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:alpha_bar(t) end
 
 --- 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
@@ -2169,12 +2173,12 @@ function schedule:level_of_sigma(sigma) end
 
 --- ln(a^2/s^2).
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:log_snr(t) end
 
 --- s_t of x_t = a_t x_0 + s_t eps.
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:noise(t) end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
@@ -2205,17 +2209,17 @@ function schedule:rescale_zero_terminal_snr() end
 
 --- s/a, the noise in units of the data.
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:sigma(t) end
 
 --- a_t of x_t = a_t x_0 + s_t eps.
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:signal(t) end
 
 --- The signal-to-noise ratio a^2/s^2.
 ---@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor {B} for many t
+---@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
 function schedule:snr(t) end
 
 --- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
