@@ -2,6 +2,7 @@
 -- anything is built, counters and histories before anything is believed. What is refused is nil
 -- and a sentence, and nothing is changed; what is taken can be used.
 local d = require "diffusion"
+local core = require "diffusion.core"
 local container = require "diffusion.container"
 local forge = require "spec.support.forge"
 local header = require "diffusion.hub.header"
@@ -113,7 +114,7 @@ describe("a model file that lies", function()
   it("of other widths is refused before room is made for them", function()
     local sizes = { mlp = { "dim", "hidden", "classes" }, unet = { "channels", "classes" },
                     dit = { "width", "ratio", "patch", "classes" } }
-    d.memory_limit(64 << 20)
+    d.memory_limit(core.memory().live + (64 << 20))
     for kind, make in pairs(small) do
       local m = make()
       for _, name in ipairs(sizes[kind]) do
