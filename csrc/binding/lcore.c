@@ -9,9 +9,7 @@
 
 static const char context_key; /* its address names the context in the registry */
 
-void dfl_push_context(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key);
-}
+void dfl_push_context(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &context_key); }
 
 dfl_state *dfl_context(lua_State *L) {
   dfl_state *s = dfl_door_state(L);

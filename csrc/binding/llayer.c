@@ -375,10 +375,8 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg meta[] = {
-  { "__eq", l_eq },
-  { "__call", l_call },
-  { "__index", l_index },
-  { "__tostring", l_tostring },
+  { "__eq", l_eq },       { "__call", l_call },
+  { "__index", l_index }, { "__tostring", l_tostring },
   { NULL, NULL },
 };
 

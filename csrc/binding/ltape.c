@@ -352,12 +352,9 @@ static const luaL_Reg meta[] = {
 };
 
 static const luaL_Reg functions[] = {
-  { "record_open", l_open },
-  { "note_guest", l_note_guest },
-  { "recording", l_recording },
-  { "is_recorded_by", l_is_recorded_by },
-  { "followed", l_followed },
-  { NULL, NULL },
+  { "record_open", l_open },    { "note_guest", l_note_guest },
+  { "recording", l_recording }, { "is_recorded_by", l_is_recorded_by },
+  { "followed", l_followed },   { NULL, NULL },
 };
 
 static const luaL_Reg methods[] = {

@@ -30,11 +30,11 @@ typedef struct dfl_box {
 } dfl_box;
 
 typedef struct dfl_state {
-  df_tape *tape;          /* NULL: the Lua state is closing */
-  size_t soft_limit;      /* collect when more is alive */
-  size_t limit;           /* the hard limit that it was reckoned from */
-  dfl_extent *innermost;  /* that is open */
-  dfl_box *newest;        /* of the boxes made in open scopes */
+  df_tape *tape;         /* NULL: the Lua state is closing */
+  size_t soft_limit;     /* collect when more is alive */
+  size_t limit;          /* the hard limit that it was reckoned from */
+  dfl_extent *innermost; /* that is open */
+  dfl_box *newest;       /* of the boxes made in open scopes */
   int levels;
   uint64_t calls; /* so far */
   dfl_level level[DFL_NESTED];

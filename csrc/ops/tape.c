@@ -233,10 +233,11 @@ static df_code check_outside(const df_tape *tape, df_record *r, const df_note *n
   if (!i) return DF_OK;
   if (!r->leaves) r->depends = true; /* its results refuse to be used there */
   if (!r->leaves || df_tracked(tape, note->n, note->x)) return DF_OK;
-  return df_fail(DF_MISUSE,
-                 "%s: argument %d %s is being recorded by the d.grad or d.record around this "
-                 "d.record, which doesn't follow it; detach() it, or compute it outside",
-                 note->op->name, i, df_tensor_text(note->x[i - 1]));
+  return df_fail(
+      DF_MISUSE,
+      "%s: argument %d %s is being recorded by the d.grad or d.record around this "
+      "d.record, which doesn't follow it; detach() it, or compute it outside",
+      note->op->name, i, df_tensor_text(note->x[i - 1]));
 }
 
 static double seconds(void) {

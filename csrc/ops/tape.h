@@ -126,7 +126,7 @@ void df_record_free(df_tape *tape, df_record *record);
 df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x);
 df_code df_tape_push(df_tape *tape, df_record *record);
 void df_tape_pop(df_tape *tape);
-size_t df_tape_depth(const df_tape *tape); /* records pushed and not popped */
+size_t df_tape_depth(const df_tape *tape);     /* records pushed and not popped */
 void df_tape_cut(df_tape *tape, size_t depth); /* pops all beyond */
 
 /* The record that knows x and is still there, or NULL. */

@@ -531,7 +531,7 @@ return {
   },
   ["d.grad"] = {
     signature = "d.grad(fn, ...)",
-    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched.",
+    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. As with d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -1433,7 +1433,7 @@ return {
   },
   ["d.nn.guest"] = {
     signature = "d.nn.guest(forward, backward)",
-    text = "An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was kept, and the arguments, and returns a gradient or nil for each argument.",
+    text = "An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was kept, and the arguments, and returns a gradient or nil for each argument. dy is its own to write to. What was kept and the arguments must be as `forward` left them.",
     params = {
       { name = "forward", type = "function" },
       { name = "backward", type = "function" },
@@ -1595,7 +1595,7 @@ return {
   },
   ["d.no_grad"] = {
     signature = "d.no_grad(fn, ...)",
-    text = "Runs `fn` with nothing recorded.",
+    text = "Runs `fn` with nothing recorded. As with d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -1938,7 +1938,7 @@ return {
   },
   ["d.record"] = {
     signature = "d.record(fn, ...)",
-    text = "Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk it. Like pcall: function, arguments.",
+    text = "Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk it. Like pcall: function, arguments. All coroutines share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -2294,7 +2294,7 @@ return {
   },
   ["d.scope"] = {
     signature = "d.scope(fn, ...)",
-    text = "Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned directly): memory is free at once, not when the collector comes.",
+    text = "Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned directly): memory is free at once, not when the collector comes. All coroutines share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -3327,7 +3327,7 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends. + - * / ^ work element by element and stretch.",
+    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends. + - * / ^ work element by element and stretch. Where x[i] is a plain number, it is an error while x is being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants too.",
     params = {
       { name = "grad", type = "diffusion.tensor|nil", text = "of a parameter: its gradient after loss:backward()" },
     },
@@ -3446,7 +3446,7 @@ return {
   },
   ["tensor:bytes"] = {
     signature = "tensor:bytes()",
-    text = "The elements' bytes in order, for d.frombytes.",
+    text = "The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.",
     returns = {
       { type = "string" },
     },
@@ -3747,14 +3747,14 @@ return {
   },
   ["tensor:item"] = {
     signature = "tensor:item()",
-    text = "The number of a tensor of one element; an error for others.",
+    text = "The number of a tensor of one element; an error for others. A number is a constant: no gradient goes through it, inside d.record and d.grad too.",
     returns = {
       { type = "number" },
     },
   },
   ["tensor:iter"] = {
     signature = "tensor:iter()",
-    text = "Goes through the first dimension: `for i, xi in x:iter() do`.",
+    text = "Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers, an error while x is being recorded, as x[i]; windows keep their gradients.",
     returns = {
       { type = "function", text = "iterator of i and x[i]" },
     },
@@ -4288,7 +4288,7 @@ return {
   },
   ["tensor:totable"] = {
     signature = "tensor:totable()",
-    text = "The elements as nested tables.",
+    text = "The elements as nested tables: constants, no gradient goes through them.",
     returns = {
       { type = "table|number", text = "a number where there are no dimensions" },
     },

@@ -173,7 +173,10 @@ local set = {}
 
 --- Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 --- {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
---- negative; ranges include both ends. + - * / ^ work element by element and stretch.
+--- negative; ranges include both ends. + - * / ^ work element by element and stretch. Where
+--- x[i] is a plain number, it is an error while x is being recorded, since its gradient would
+--- be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What
+--- item(), totable(), bytes() and print give are constants too.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
@@ -499,7 +502,9 @@ function d.full(shape, value, opts) end
 function d.generator(opts) end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float tensor
---- among its arguments. Parameters are constants here: `p.grad` isn't touched.
+--- among its arguments. Parameters are constants here: `p.grad` isn't touched. As with
+--- d.record, a coroutine that yields within `fn` must be resumed, or closed, before others
+--- compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
@@ -1125,7 +1130,8 @@ function d.nn.group_norm(channels, options) end
 
 --- An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward`
 --- may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was
---- kept, and the arguments, and returns a gradient or nil for each argument.
+--- kept, and the arguments, and returns a gradient or nil for each argument. dy is its own to
+--- write to. What was kept and the arguments must be as `forward` left them.
 ---@param forward function
 ---@param backward function
 ---@return function
@@ -1224,7 +1230,8 @@ function d.nn.time_embed(inp, width, options) end
 ---@return diffusion.layer layer, part conv
 function d.nn.upsample(inp, out, options) end
 
---- Runs `fn` with nothing recorded.
+--- Runs `fn` with nothing recorded. As with d.record, a coroutine that yields within `fn` must
+--- be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -1436,7 +1443,8 @@ function d.randn(shape, opts) end
 function d.randperm(n, opts) end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk
---- it. Like pcall: function, arguments.
+--- it. Like pcall: function, arguments. All coroutines share one stack of records and scopes:
+--- a coroutine that yields within `fn` must be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -1664,7 +1672,9 @@ function d.schedule.vp(o) end
 function d.schedule.warmup(o) end
 
 --- Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned
---- directly): memory is free at once, not when the collector comes.
+--- directly): memory is free at once, not when the collector comes. All coroutines share one
+--- stack of records and scopes: a coroutine that yields within `fn` must be resumed, or
+--- closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -2236,7 +2246,7 @@ function tensor:avg_pool(times) end
 ---@param opts? {keep: boolean} true: what was recorded stays, for another walk
 function tensor:backward(opts) end
 
---- The elements' bytes in order, for d.frombytes.
+--- The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.
 ---@return string
 function tensor:bytes() end
 
@@ -2404,11 +2414,13 @@ function tensor:is_contiguous() end
 ---@return diffusion.tensor u8, 1 or 0, of the same shape
 function tensor:isfinite() end
 
---- The number of a tensor of one element; an error for others.
+--- The number of a tensor of one element; an error for others. A number is a constant: no
+--- gradient goes through it, inside d.record and d.grad too.
 ---@return number
 function tensor:item() end
 
---- Goes through the first dimension: `for i, xi in x:iter() do`.
+--- Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers,
+--- an error while x is being recorded, as x[i]; windows keep their gradients.
 ---@return function iterator of i and x[i]
 function tensor:iter() end
 
@@ -2705,7 +2717,7 @@ function tensor:to(dtype) end
 ---@return diffusion.tensor places i64, from 1
 function tensor:topk(k, dim) end
 
---- The elements as nested tables.
+--- The elements as nested tables: constants, no gradient goes through them.
 ---@return table|number a number where there are no dimensions
 function tensor:totable() end
 
