@@ -77,6 +77,17 @@ describe("numbers out of what is recorded", function()
     end
   end)
 
+  it("are refused as coefficients and levels, in a record within too", function()
+    local uses = { function(v) return d.mix(v, d.ones(2, 2), 1, d.ones(2, 2)) end,
+                   function(v) return d.schedule.cosine { T = 9 }:sigma(v) end }
+    for _, use in ipairs(uses) do
+      fails("detach()", d.grad, function(v) return use(v):sum() end, d.tensor { 3, 4 })
+      fails("detach()", d.grad, function(v)
+        return d.grad(function(z) return (use(v) * 0):sum() + z:sum() end, d.ones(1))
+      end, d.tensor { 3, 4 })
+    end
+  end)
+
   it("are constants by item(), totable(), bytes() and print", function()
     local g = d.grad(function(v)
       assert.truthy(tostring(v):find "4")

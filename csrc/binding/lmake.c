@@ -144,7 +144,7 @@ df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg) {
 const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   df_shape shape = { .ndim = 0 };
   df_tensor *x = dfl_test(L, arg), *dense = x;
-  if (x && df_tracked(dfl_tape(L), 1, &x))
+  if (x && df_followed(dfl_tape(L), x))
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no gradient flows through these numbers, but the "
