@@ -133,6 +133,21 @@ describe("what runs within a call", function()
     fails("freed tensor", function() return z:sum() end)
   end)
 
+  it("may close its file", function()
+    local folder = child.folder()
+    child.write(folder .. "/letters", ("abcdefgh"):rep(1000))
+    local file, read
+    amid(function()
+      if file then file:close() end
+    end, function()
+      file = core.map(folder .. "/letters")
+      local ok, part = pcall(file.part, file, 8, 4)
+      if ok then read = part:text(0, 4) end
+    end)
+    child.remove(folder)
+    assert.equal("abcd", read)
+  end)
+
   it("can't walk the record that the call walks", function()
     local loss
     local echo = d.nn.guest(function(v) return v * 1 end, function(dy) return dy end)

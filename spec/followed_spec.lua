@@ -10,7 +10,10 @@ local Vector = nn.module("vector", function(m, n)
   function m:forward(x) return self.w * x end
 end)
 
-local function first(x) for _, v in x:iter() do return v end end
+local function first(x)
+  local step, state, from = x:iter()
+  return select(2, step(state, from))
+end
 
 -- Each reads numbers out of x {2, 2}.
 local reads = {
@@ -20,9 +23,10 @@ local reads = {
   ["x[-i] of what was computed"] = function(x) return (x * 2):select(1, 1)[-1] end,
   ["iter"] = function(x) return first(x:flatten()) end,
   ["iter of iter"] = function(x) return first(first(x)) end,
-  ["bytes"] = function(x) return #x:bytes() end,
   ["a metric"] = function(x) return d.metric.energy(x, d.ones(2, 2)) end,
-  ["moments"] = function(x) return d.metric.frechet({ mean = x:select(1, 1), cov = d.eye(2), n = 9 }, d.randn(9, 2)) end,
+  ["moments"] = function(x)
+    return d.metric.frechet({ mean = x:select(1, 1), cov = d.eye(2), n = 9 }, d.randn(9, 2))
+  end,
   ["slerp"] = function(x) return d.edit.slerp(x, d.ones(2, 2), 0.5) end,
   ["an oracle"] = function(x) return d.oracle.gaussian { mean = x:select(1, 1), std = 1 }.D end,
 }
@@ -64,7 +68,8 @@ describe("numbers out of what is recorded", function()
   end)
 
   it("are refused in a record within the one that follows it", function()
-    for _, inner in ipairs { d.record, function(fn) return d.grad(function(z) return z:sum() * fn() end, d.ones(2)) end } do
+    local function grad(fn) return d.grad(function(z) return z:sum() * fn() end, d.ones(2)) end
+    for _, inner in ipairs { d.record, grad } do
       fails("detach()", d.grad, function(v)
         inner(function() return v[1] end)
         return v:sum()
@@ -72,10 +77,22 @@ describe("numbers out of what is recorded", function()
     end
   end)
 
-  it("are constants by item(), totable() and print, as their help says", function()
+  it("are refused as coefficients and levels, in a record within too", function()
+    local uses = { function(v) return d.mix(v, d.ones(2, 2), 1, d.ones(2, 2)) end,
+                   function(v) return d.schedule.cosine { T = 9 }:sigma(v) end }
+    for _, use in ipairs(uses) do
+      fails("detach()", d.grad, function(v) return use(v):sum() end, d.tensor { 3, 4 })
+      fails("detach()", d.grad, function(v)
+        return d.grad(function(z) return (use(v) * 0):sum() + z:sum() end, d.ones(1))
+      end, d.tensor { 3, 4 })
+    end
+  end)
+
+  it("are constants by item(), totable(), bytes() and print", function()
     local g = d.grad(function(v)
       assert.truthy(tostring(v):find "4")
       assert.truthy(tostring(v:sum()):find "7")
+      assert.equal(2 * #d.ones(1):bytes(), #v:bytes())
       return v:sum() * v:select(1, 1):item() + v:sum() * v:totable()[2]
     end, d.tensor { 3, 4 })
     assert.same({ 7, 7 }, g:totable())
@@ -87,7 +104,7 @@ describe("numbers out of what is recorded", function()
     assert.same(want, d.grad(function(z) return z:sum() * z:select(1, 1) end, v):totable())
     assert.same(want, d.grad(function(z) return (z:sum() * z[{ { 1, 1 } }]):sum() end, v):totable())
     assert.same(want, d.grad(function(z)
-      for _, row in z:view(2, 1):iter() do return (z:sum() * row):sum() end
+      return (z:sum() * first(z:view(2, 1))):sum()
     end, v):totable())
   end)
 

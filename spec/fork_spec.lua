@@ -5,8 +5,8 @@ local d = require "diffusion"
 local build = os.getenv "DIFFUSION_BUILD" or "build"
 
 local function forker()
-  local made = os.execute(("env -u MAKEFLAGS -u LD_PRELOAD make -s BUILD=%s %s/forker.so >/dev/null"):format(build, build))
-  assert(made, "make forker.so")
+  local make = "env -u MAKEFLAGS -u LD_PRELOAD make -s BUILD=%s %s/forker.so >/dev/null"
+  assert(os.execute(make:format(build, build)), "make forker.so")
   return require "forker"
 end
 

@@ -101,8 +101,6 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 
 /* Pushes the number `offset` elements behind x's first. */
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
-/* Raises where x is being recorded: what `what` reads out of it would be a constant. */
-void dfl_refuse_followed(lua_State *L, const df_tensor *x, const char *what);
 
 /* ==== largs.c ======================================================================= */
 

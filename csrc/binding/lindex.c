@@ -1,6 +1,7 @@
 /* x[i], x[{ {1,3}, {}, 2 }] on both sides of `=`, and iteration. Positions count from 1,
 ** from the end where negative; slices include both ends, and {2} is {2, 2}. */
 #include "binding/binding.h"
+#include "binding/state.h"
 
 static df_int position(lua_State *L, int at, df_int size, int dim) {
   int whole;
@@ -51,18 +52,29 @@ static df_tensor *window(lua_State *L, df_tape *tape) {
   return x;
 }
 
+/* A number read out of what is being recorded would be a constant, unnoticed. */
+static void check_followed(lua_State *L, const df_tensor *x) {
+  if (!df_followed(dfl_tape(L), x)) return;
+  dfl_check_open(L, dfl_context(L));
+  luaL_error(L,
+             "x[i] of a tensor %s that is being recorded: a plain number would lose its "
+             "gradient; take x:select(dim, i) or x[{ {i, i} }], or x:detach()[i] for a "
+             "constant",
+             df_tensor_text(x));
+}
+
 int dfl_index(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (lua_type(L, 2) == LUA_TNUMBER && x->shape.ndim == 1) {
     df_int i = position(L, 2, x->shape.size[0], 1);
-    dfl_refuse_followed(L, x, "x[i]");
+    check_followed(L, x);
     dfl_push_element(L, x, i * x->stride[0]);
     return 1;
   }
   dfl_run(L, window);
   const df_tensor *y = dfl_tensor(L, -1);
   if (y->shape.ndim > 0 || x->shape.ndim == 0) return 1;
-  dfl_refuse_followed(L, x, "x[i]");
+  check_followed(L, x);
   dfl_push_element(L, y, 0);
   return 1;
 }

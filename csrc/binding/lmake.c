@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "binding/binding.h"
-#include "binding/state.h"
 #include "ops/whole.h"
 
 /* ==== elements ====================================================================== */
@@ -24,16 +23,6 @@ static void push_element(lua_State *L, df_dtype dtype, const void *at) {
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset) {
   const char *at = df_tensor_data(x);
   push_element(L, x->dtype, at + offset * df_dtype_size(x->dtype));
-}
-
-void dfl_refuse_followed(lua_State *L, const df_tensor *x, const char *what) {
-  if (!df_followed(dfl_tape(L), x)) return;
-  dfl_check_open(L, dfl_context(L));
-  luaL_error(L,
-             "%s of a tensor %s that is being recorded: plain numbers would lose its "
-             "gradient; take x:select(dim, i) or x[{ {i, i} }], or x:detach() for a "
-             "constant",
-             what, df_tensor_text(x));
 }
 
 /* The number on top of the stack into an element. */
@@ -228,7 +217,7 @@ df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg, const char *what) {
 const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
   df_shape shape = { .ndim = 0 };
   df_tensor *x = dfl_test(L, arg), *dense = x;
-  if (x && df_tracked(dfl_tape(L), 1, &x))
+  if (x && df_followed(dfl_tape(L), x))
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no gradient flows through these numbers, but the "
@@ -503,13 +492,11 @@ static int l_totable(lua_State *L) {
 }
 
 /*** Tensor:bytes
-** The elements' bytes in order, for d.frombytes. An error while x is being recorded; detach()
-** it.
+** The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.
 ** @return string */
 static int l_bytes(lua_State *L) {
   dfl_at_most(L, 1);
   df_tensor *x = dfl_tensor(L, 1);
-  dfl_refuse_followed(L, x, "bytes");
   size_t bytes = (size_t)df_tensor_count(x) * (size_t)df_dtype_size(x->dtype);
   luaL_Buffer b;
   char *to = luaL_buffinitsize(L, &b, bytes);

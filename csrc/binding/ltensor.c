@@ -63,7 +63,7 @@ df_tensor *dfl_floats(lua_State *L, int arg) {
 ** element by element and stretch.
 ** Where x[i] is a plain number, it is an error while x is being recorded, since its gradient
 ** would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What
-** item(), totable() and print give are constants too.
+** item(), totable(), bytes() and print give are constants too.
 ** @field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ** @operator add(diffusion.tensor|number): diffusion.tensor
 ** @operator sub(diffusion.tensor|number): diffusion.tensor
