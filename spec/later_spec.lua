@@ -237,7 +237,8 @@ describe("numbers that come later", function()
     local before = p:step_variance(5, 4)
     rows[1][2] = nan
     assert.equal(before, p:step_variance(5, 4))
-    fails("x0_error: entry 1 must be", d.process, { schedule = process.schedule, variance = "optimal", x0_error = rows })
+    fails("x0_error: entry 1 must be", d.process,
+      { schedule = process.schedule, variance = "optimal", x0_error = rows })
   end)
 
   it("a trainer's options, written before it runs", function()
