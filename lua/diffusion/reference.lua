@@ -3348,7 +3348,7 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch. Where x[i] is a plain number, it is an error while x is being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What item(), totable() and print give are constants too.",
+    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch. Where x[i] is a plain number, it is an error while x is being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants too.",
     params = {
       { name = "grad", type = "diffusion.tensor|nil", text = "of a parameter: its gradient after loss:backward()" },
     },
@@ -3467,7 +3467,7 @@ return {
   },
   ["tensor:bytes"] = {
     signature = "tensor:bytes()",
-    text = "The elements' bytes in order, for d.frombytes. An error while x is being recorded; detach() it.",
+    text = "The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.",
     returns = {
       { type = "string" },
     },

@@ -180,7 +180,8 @@ local set = {}
 --- negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
 --- element by element and stretch. Where x[i] is a plain number, it is an error while x is
 --- being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or
---- x:detach()[i] for a constant. What item(), totable() and print give are constants too.
+--- x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants
+--- too.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
@@ -2301,8 +2302,7 @@ function tensor:avg_pool(times) end
 ---@param opts? {keep: boolean} true: what was recorded stays, for another walk
 function tensor:backward(opts) end
 
---- The elements' bytes in order, for d.frombytes. An error while x is being recorded; detach()
---- it.
+--- The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.
 ---@return string
 function tensor:bytes() end
 
