@@ -149,10 +149,10 @@ describe("what runs within a call", function()
   end)
 
   it("can't walk the record that the call walks", function()
-    local model, loss = d.mlp { hidden = 4, depth = 1 }, nil
+    local model = d.mlp { hidden = 4, depth = 1 }
     for _, p in model:parameters() do p:fill_(0.5) end
     local echo = d.nn.guest(function(v) return v * 1 end, function(dy) return dy end)
-    loss = d.record(function() return echo(model(d.ones(2, 2), 1)):sum() end)
+    local loss = d.record(function() return echo(model(d.ones(2, 2), 1)):sum() end)
     local walks, said = 0, "being walked"
     local function walk()
       local ok, message = pcall(loss.backward, loss, { keep = true })
