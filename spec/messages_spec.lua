@@ -70,7 +70,7 @@ describe("messages", function()
   it("of values show what they are", function()
     local none = d.mlp { hidden = 4, depth = 1 }
     says({ "got 5" }, d.adamw, none, { ema = 5 })
-    says({ "element [2]" }, d.data.set, { x = d.zeros(2, 2), class = { 1, "a" } })
+    says({ "class 2 is a string" }, d.data.set, { x = d.zeros(2, 2), class = { 1, "a" } })
     says({ "got table" }, d.unet, { image = { 8, 8, {} } })
     says({ "'mult'", "got function" }, d.unet, { image = { 8, 8, 1 }, mult = { print } })
     says({ "number 1 is nan" }, d.grid.list, 10, { 0 / 0 })

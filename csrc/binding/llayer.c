@@ -402,6 +402,7 @@ void dfl_open_layer(lua_State *L) {
   for (const row *r = constructors; r->name; r++) {
     lua_pushlightuserdata(L, (void *)r);
     dfl_push_function(L, &make);
+    dfl_name_function(L, r->name);
     lua_setfield(L, -2, r->name);
   }
   lua_setfield(L, -2, "layer");

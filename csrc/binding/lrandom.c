@@ -291,22 +291,24 @@ static int l_generator(lua_State *L) {
 }
 
 /* g:randn(shape) is d.randn(shape, {generator=g}), and so on. */
-static int with_generator(lua_State *L, lua_CFunction draw) {
+static int with_generator(lua_State *L, const char *draw) {
   luaL_checkudata(L, 1, GENERATOR);
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "generator");
-  lua_pushcfunction(L, draw); /* called as a function: its arguments count from 1 */
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, -1, draw); /* called as a function: its arguments count from 1 */
   lua_replace(L, 1);
+  lua_pop(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   return 1;
 }
 
-static int l_generator_randn(lua_State *L) { return with_generator(L, l_randn); }
-static int l_generator_rand(lua_State *L) { return with_generator(L, l_rand); }
-static int l_generator_bernoulli(lua_State *L) { return with_generator(L, l_bernoulli); }
-static int l_generator_randint(lua_State *L) { return with_generator(L, l_randint); }
-static int l_generator_randperm(lua_State *L) { return with_generator(L, l_randperm); }
+static int l_generator_randn(lua_State *L) { return with_generator(L, "randn"); }
+static int l_generator_rand(lua_State *L) { return with_generator(L, "rand"); }
+static int l_generator_bernoulli(lua_State *L) { return with_generator(L, "bernoulli"); }
+static int l_generator_randint(lua_State *L) { return with_generator(L, "randint"); }
+static int l_generator_randperm(lua_State *L) { return with_generator(L, "randperm"); }
 
 /*** class diffusion.generator
 ** Random numbers with a counter of their own: each call of the same arguments gives the

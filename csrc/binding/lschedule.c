@@ -434,6 +434,7 @@ static void push_methods(lua_State *L) {
   for (const accessor *a = accessors; a->name; a++) {
     lua_pushlightuserdata(L, (void *)a);
     dfl_push_function(L, &access);
+    dfl_name_function(L, a->name);
     lua_setfield(L, -2, a->name);
   }
 }
