@@ -44,9 +44,11 @@ end
 --- remember anything.
 ---@param run diffusion.run
 ---@param history table
+---@param steps integer taken so far
 ---@return string|nil
-function memory.trouble(run, history)
+function memory.trouble(run, history, steps)
   if run.name == "function" then return nil end
+  if steps == 0 and next(history) ~= nil then return "its history isn't empty, but no step was taken" end
   for name, value in pairs(history) do
     local needs = needs_of(run, name)
     if not needs then return ("its history has '%s', which %s doesn't keep"):format(tostring(name), run.name) end

@@ -130,8 +130,7 @@ local function history_of(run, facts, tensors)
   local history, message = facts.history, nil
   if facts.form ~= 2 then history, message = opts.try(unpacked, history, tensors, "history") end
   if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
-  if facts.i == 0 and next(history) ~= nil then return nil, "its history isn't empty, but no step was taken" end
-  local trouble = memory.trouble(run, history)
+  local trouble = memory.trouble(run, history, facts.i)
   if trouble then return nil, trouble end
   return history
 end
