@@ -243,7 +243,8 @@ static df_code entropy_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static df_code check_classes(const df_tensor *x, const df_tensor *class) {
   if (x->shape.ndim != 2 || class->shape.ndim != 1
       || x->shape.size[0] != class->shape.size[0] || df_tensor_count(x) == 0)
-    return df_fail(DF_MISUSE, "cross_entropy: x must be [B,n] and class [B], none empty, got %s, %s",
+    return df_fail(DF_MISUSE,
+                   "cross_entropy: x must be [B,n] and class [B], none empty, got %s, %s",
                    df_tensor_text(x), df_tensor_text(class));
   const int64_t *at = df_tensor_data(class);
   for (df_int i = 0; i < x->shape.size[0]; i++)

@@ -111,7 +111,7 @@ end
 ---@return string
 function opts.unknown(what, word, names)
   local near = opts.nearest(tostring(word), names)
-  return ("unknown %s %s%s valid: %s"):format(what, type(word) == "string" and "'" .. word .. "'" or opts.shown(word),
+  return ("unknown %s '%s'%s valid: %s"):format(what, type(word) == "string" and word or opts.shown(word),
     near and ("; did you mean '%s'?"):format(near) or ";", #names > 0 and table.concat(names, ", ") or "none")
 end
 
