@@ -138,7 +138,7 @@ describe("a grid's name", function()
     fails("sampler: unknown grid 'karas'; did you mean 'karras'?", run, "karas")
     fails("sampler: unknown preset 'diffusers-leeding'; did you mean 'diffusers-leading'?", run, "diffusers-leeding")
     fails("sampler: unknown grid 'sigmas'", run, "sigmas")
-    fails("sampler: unknown grid 7", run, 7)
+    fails("sampler: unknown grid '7'", run, 7)
   end)
 end)
 

@@ -19,6 +19,13 @@ local takers = {
     return d.sample { model = model, process = process, shape = { 4, 3 }, steps = 2, class = at }
   end,
   cfg = function(at) return d.guidance.cfg(model, { scale = 2 })(x, 5, { class = at }) end,
+  vlb = function(at)
+    return d.likelihood.vlb(model, process, x * 0, { class = at, decoder = "gaussian", seed = 1 })
+  end,
+  classifier = function(at)
+    local function log_prob(xt) return xt:sum(2) end
+    return d.guidance.classifier(model, log_prob, { process = process })(x, 5, { class = at })
+  end,
   fashion_accuracy = function(at) return d.metric.fashion_accuracy(d.zeros(4, 28, 28, 1), at) end,
 }
 

@@ -176,6 +176,12 @@ describe("lists", function()
     assert.near(1e-4, two:sample(2000, { seed = 1 }):std(1)[2], 5e-6)
   end)
 
+  it("may be what floats were rounded to", function()
+    local a = d.tensor { { 0.1 }, { 0.3 }, { 0.7 } }
+    local singular = a:matmul(a:t()):totable() -- of rank one but for rounding
+    assert.equal(-math.huge, d.oracle.gaussian { cov = singular }:entropy())
+  end)
+
   it("keep them as times of sinusoids", function()
     local sinusoid = require("diffusion.core").ops.sinusoid
     local t = 16777217 -- no float

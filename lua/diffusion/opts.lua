@@ -134,8 +134,8 @@ end
 ---@return string
 function opts.unknown(what, word, names)
   local near = opts.nearest(tostring(word), names)
-  local name = type(word) == "string" and "'" .. legible.line(word) .. "'" or opts.shown(word)
-  return ("unknown %s %s%s valid: %s"):format(what, name,
+  local name = type(word) == "string" and legible.line(word) or opts.shown(word)
+  return ("unknown %s '%s'%s valid: %s"):format(what, name,
     near and ("; did you mean '%s'?"):format(near) or ";", #names > 0 and table.concat(names, ", ") or "none")
 end
 

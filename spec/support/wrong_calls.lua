@@ -6,7 +6,7 @@ local reference = require "diffusion.reference"
 
 local out, done = io.stdout, 0
 d.manual_seed(1)
-print = function() end -- what is shown isn't looked at
+_ENV.print = function() end -- what is shown isn't looked at
 
 -- ---- one of everything -------------------------------------------------------------------------
 
@@ -47,7 +47,8 @@ local with_tensor = {
   {}, { "a" }, { 5 }, { -1 }, { 1.5 }, { print }, { {} }, { { 1, "a" } }, { { nosuch = 1 } }, { process }, { 5, 5 },
   { 1, "a" }, { 1, 1, 5 }, { 0 / 0, 1 },
 }
-local tensors = { function() return d.randn(2, 3) end, function() return d.zeros(0, 3) end, function() return d.full({}, 1) end }
+local tensors = { function() return d.randn(2, 3) end, function() return d.zeros(0, 3) end,
+                  function() return d.full({}, 1) end }
 for i, list in ipairs(with_tensor) do
   lists[#lists + 1] = { tensors[i % 3 + 1](), table.unpack(list) }
   lists[#lists + 1] = { tensors[(i + 1) % 3 + 1](), table.unpack(list) }
@@ -103,7 +104,8 @@ local function try(name, f, make)
 end
 
 -- Not these: they change the process itself, or read much.
-local LEFT = { ["d.threads"] = true, ["d.memory_limit"] = true, ["d.precision"] = true, ["d.data.fashion_mnist"] = true }
+local LEFT = { ["d.threads"] = true, ["d.memory_limit"] = true, ["d.precision"] = true,
+               ["d.data.fashion_mnist"] = true }
 
 local names = {}
 for name in pairs(reference) do names[#names + 1] = name end

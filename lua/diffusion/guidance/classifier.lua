@@ -19,9 +19,8 @@ local rules = {
 -- which log_prob can be asked about, and where they stand, or nil.
 local function asked(class)
   if class == nil or class == 0 then return false end
-  local listed = type(class) == "table"
-  local each = listed and core.tensor(class) or class
-  if not core.is_tensor(each) then return class end
+  local listed, each = type(class) == "table", opts.relay(core.whole, "classifier: class", class)
+  if type(class) == "number" then return class end
   local none = each:eq(0)
   if none:all() then return false end
   if not none:any() then return class end

@@ -32,7 +32,9 @@ end
 
 -- Classes are one number, or one for each sample.
 local function check_class(where, class, B)
-  if class == nil or type(class) == "number" then return end
+  if class == nil then return end
+  opts.relay(core.whole, where .. ": class", class)
+  if type(class) == "number" then return end
   local fine = type(class) == "table" and #class == B
     or core.is_tensor(class) and class:dim() == 1 and class:size(1) == B
   if fine then return end

@@ -43,7 +43,7 @@ end
 
 -- Levels, given as a number, a list or a tensor, as a tensor {B}.
 local function levels(t, B)
-  if t ~= t then opts.fail "model: t is nan" end
+  if type(t) == "number" and t - t ~= 0 then opts.fail("model: t is %g", t) end
   if type(t) == "number" then return core.full({ B }, t) end
   if type(t) == "table" and not getmetatable(t) then t = opts.relay(core.tensor, t) end
   if not core.is_tensor(t) then opts.fail("model: t must be a number, a list or a tensor, got %s", opts.kind(t)) end
@@ -51,7 +51,7 @@ local function levels(t, B)
   if t:dim() ~= 1 or t:size(1) ~= B then
     opts.fail("model: t has the shape %s, but x has %d samples", opts.shape_text(t), B)
   end
-  if t:ne(t):any() then opts.fail "model: t holds a nan" end
+  if not t:isfinite():all() then opts.fail("model: t holds %s", t:ne(t):any() and "a nan" or "an inf") end
   return t
 end
 

@@ -98,16 +98,17 @@ end
 local rounding = { f32 = 1e-6, f64 = 1e-13 } -- of a covariance's eigenvalues, to the largest
 
 -- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}. A value that is 0 but for rounding is 0:
--- along that axis the distribution has no width.
+-- along that axis the distribution has no width. Doubles may be what reals were rounded to before.
 local function taken_apart(name, covs)
+  local own, of_reals = rounding[covs:dtype()] or 1e-6, rounding[core.real]
   local values, axes = {}, {}
   for k = 1, covs:size(1) do
     values[k], axes[k] = opts.relay(core.linalg.eigh, covs:select(1, k))
-    local least, nothing = values[k]:min():item(), (rounding[covs:dtype()] or 1e-6) * values[k]:max():item()
-    if not (least >= -nothing) then
+    local least, most = values[k]:min():item(), values[k]:max():item()
+    if not (least >= -math.max(own, of_reals) * most) then
       opts.fail("%s: covariance %d isn't positive semidefinite: its least eigenvalue is %g", name, k, least)
     end
-    values[k] = core.ops.where(values[k]:gt(nothing), values[k], values[k] * 0)
+    values[k] = core.ops.where(values[k]:gt(own * most), values[k], values[k] * 0)
   end
   return core.ops.stack(values, 1):unsqueeze(2), core.ops.stack(axes, 1)
 end
