@@ -118,7 +118,7 @@ return {
     signature = "checkpoint:save([extra])",
     text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
     params = {
-      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at two places, is an error and nothing is written", optional = true },
+      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written", optional = true },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where it fails" },
