@@ -41,14 +41,29 @@ local function loop()
   print()
 end
 
+local function handed(thread, fine, ...)
+  if fine then return ... end
+  coroutine.close(thread)
+  error((...), 0)
+end
+
+-- coroutine.wrap by way of coroutine.resume.
+local function wrap(fn)
+  local thread = coroutine.create(fn)
+  return function(...) return handed(thread, coroutine.resume(thread, ...)) end
+end
+
 local prompt = {}
 
 --- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what
---- runs, and the values stay; at a line it drops the line.
+--- runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.
 function prompt.prompt()
   _G.d = package.loaded["diffusion"]
   print(_G.d)
+  local lua = { resume = coroutine.resume, wrap = coroutine.wrap }
+  coroutine.resume, coroutine.wrap = core.known(lua.resume), wrap
   core.at_prompt(loop)
+  coroutine.resume, coroutine.wrap = lua.resume, lua.wrap
 end
 
 return prompt

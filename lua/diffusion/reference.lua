@@ -1901,7 +1901,7 @@ return {
   },
   ["d.prompt"] = {
     signature = "d.prompt()",
-    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; at a line it drops the line.",
+    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.",
   },
   ["d.rand"] = {
     signature = "d.rand([shape], [opts])",

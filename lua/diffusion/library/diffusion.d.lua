@@ -1457,7 +1457,8 @@ function d.process(o) end
 function d.profile(fn, ...) end
 
 --- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends
---- what runs, and the values stay; at a line it drops the line.
+--- what runs, and the values stay; a coroutine is ended by the second. At a line it drops the
+--- line.
 function d.prompt() end
 
 --- Uniform numbers in (0, 1).
