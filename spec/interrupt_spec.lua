@@ -17,7 +17,7 @@ local function terminal(suffix)
   os.remove(keys)
   assert(os.execute("mkfifo " .. child.quote(keys)))
   local command = child.command(folder .. "/cli.lua", { folder = folder, env = "TERM=dumb" }) .. (suffix or "")
-  os.execute(("timeout 120 script -qfec %s %s <%s >/dev/null 2>&1 &"):format(child.quote(command), child.quote(log),
+  os.execute(("ulimit -t 60; script -qfec %s %s <%s >/dev/null 2>&1 &"):format(child.quote(command), child.quote(log),
     child.quote(keys)))
   local pipe, at = assert(io.open(keys, "r+")), 1 -- a reader, too: no SIGPIPE where the other end is gone
   local t = {}

@@ -60,10 +60,11 @@ local prompt = {}
 function prompt.prompt()
   _G.d = package.loaded["diffusion"]
   print(_G.d)
-  local lua = { resume = coroutine.resume, wrap = coroutine.wrap }
-  coroutine.resume, coroutine.wrap = core.known(lua.resume), wrap
+  local own = { resume = coroutine.resume, wrap = coroutine.wrap }
+  rawset(coroutine, "resume", core.known(own.resume))
+  rawset(coroutine, "wrap", wrap)
   core.at_prompt(loop)
-  coroutine.resume, coroutine.wrap = lua.resume, lua.wrap
+  for name, fn in pairs(own) do rawset(coroutine, name, fn) end
 end
 
 return prompt

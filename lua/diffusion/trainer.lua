@@ -203,7 +203,7 @@ end
 -- come as an error at any line of Lua's main thread, and of no other: a coroutine takes the
 -- steps, so each is whole then, too. The library's prompt lets a third break off the step.
 local function take_steps(stopped, thread, ...)
-  local steps_end <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
+  local ending <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
   repeat
     local fine, message = coroutine.resume(thread, ...)
     if not fine then error({ message = message }, 0) end
