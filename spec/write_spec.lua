@@ -224,7 +224,7 @@ describe("side files", function()
 
   it("of a kill are removed by the next save of that name, a day later", function()
     local pid = io.open "/proc/self/stat":read "n"
-    local old = { "a.png.4321-0", "a.png.4321-17", ("a.png.%d-0"):format(pid), "a.png.1-0" }
+    local old = { "a.png.4321-0", "a.png.4321-17", ("a.png.%d-0"):format(pid), "a.png.1-0", "a.png.32-1", "a.png.1-32" }
     for _, name in ipairs(old) do left(name, 2) end
     assert.is_true(d.image.save(at "a.png", picture))
     assert.equal("a.png", sh "ls")
@@ -244,7 +244,7 @@ describe("side files", function()
 
   it("are of that name and no other's", function()
     local others = { "a.png", "b.4321-0", "a.4321-0.old", "a.4321-", "a.4321", "a.-0", "a.04321-0", "a.4321-00",
-                     "a.2024-05", "a.2024-11", "a.20240501-1", "a.x-1", "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
+                     "a.2024-05", "a.2024-11", "a.12-31", "a.31-12", "a.1-1", "a.20240501-1", "a.x-1", "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
     for _, name in ipairs(others) do left(name, 2) end
     sh "mkdir a.4321-1 && ln -s b.4321-0 a.4321-2 && ln a.png a.4321-3"
     sh "touch -h -d '2 days ago' a.4321-1 a.4321-2"
