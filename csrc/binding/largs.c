@@ -26,7 +26,7 @@ const char *dfl_stray(lua_State *L, int index) {
   index = lua_absindex(L, index);
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     lua_Integer at = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
-    if (at < 1 || at > n) return luaL_tolstring(L, -2, NULL);
+    if (at < 1 || at > n) return dfl_printable(L, -2, false);
   }
   return NULL;
 }
