@@ -11,7 +11,6 @@
 typedef struct record_box {
   df_record *record; /* NULL: none, recording is off while it is open */
   dfl_extent extent;
-  uint64_t walker; /* the call that walks it, or walked it */
 } record_box;
 
 enum { GUESTS = 1, THREAD }; /* user values: node -> {backward, kept, arguments...} */
@@ -285,18 +284,6 @@ static void walk(lua_State *L, df_record *record, bool keep) {
   lua_error(L);
 }
 
-/* Pushes the record's userdata: this call walks it, and no call within this one may. */
-static void claim(lua_State *L, const df_record *record) {
-  dfl_state *s = dfl_context(L);
-  if (!record) return; /* the walk says why */
-  if (!dfl_push_record(L, record)) luaL_error(L, "backward: its record is gone");
-  record_box *b = check_record(L, -1);
-  if (dfl_call_runs(s, b->walker))
-    luaL_error(L, "backward: called within a backward of the same record, which is being "
-                  "walked");
-  b->walker = dfl_call(s);
-}
-
 /*** Tensor:backward
 ** Walks back what d.record has recorded and adds to the gradients of what is trainable.
 ** Of one element; a second walk, a value that was written over since, and a second
@@ -317,8 +304,8 @@ static int l_backward(lua_State *L) {
     if (!g) return dfl_raise(L);
   }
   df_record *record = df_record_of(tape, loss);
-  claim(L, record);
   if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
+  if (!dfl_push_record(L, record)) return luaL_error(L, "backward: its record is gone");
   walk(L, record, keep);
   let_go(L, check_record(L, 4));
   return 0;
