@@ -30,6 +30,10 @@ static record_box *check_record(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, DFL_RECORD);
 }
 
+static df_record *check_recorded(lua_State *L) {
+  return dfl_living(L, 1, check_record(L, 1)->record);
+}
+
 /* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
 static int l_open(lua_State *L) {
   static const char *const kinds[] = { "leaves", "inputs", "off", NULL };
@@ -92,7 +96,7 @@ static int l_free(lua_State *L) {
 
 /* record:want(x) -> a fresh window on x whose gradient is followed */
 static int l_want(lua_State *L) {
-  record_box *b = check_record(L, 1);
+  df_record *record = check_recorded(L);
   df_tape *tape = dfl_tape(L);
   df_tensor *x = dfl_tensor(L, 2);
   if (x->dtype != DF_REAL)
@@ -103,22 +107,21 @@ static int l_want(lua_State *L) {
   if (!fresh) return dfl_raise(L);
   fresh->record = x->record, fresh->slot = x->slot;
   df_record *other = df_record_of(tape, x);
-  if (other && df_record_is_open(tape, other) && other != b->record)
+  if (other && df_record_is_open(tape, other) && other != record)
     return luaL_error(L,
                       "grad: an argument %s depends on what an outer record follows, and "
                       "there are no second derivatives; detach() it",
                       df_tensor_text(x));
   fresh->record = 0;
-  if (df_record_want(tape, b->record, fresh) != DF_OK) return dfl_raise(L);
+  if (df_record_want(tape, record, fresh) != DF_OK) return dfl_raise(L);
   dfl_push(L, fresh);
   return 1;
 }
 
 /* record:gradient(x) -> its gradient after the walk */
 static int l_gradient(lua_State *L) {
-  record_box *b = check_record(L, 1);
-  df_tape *tape = dfl_tape(L);
-  df_tensor *g = df_record_gradient(tape, b->record, dfl_tensor(L, 2));
+  df_record *record = check_recorded(L);
+  df_tensor *g = df_record_gradient(dfl_tape(L), record, dfl_tensor(L, 2));
   if (!g) return dfl_raise(L);
   dfl_push(L, g);
   return 1;
@@ -326,9 +329,8 @@ static int l_followed(lua_State *L) {
 
 /* record:value(x) -> x as it leaves the record */
 static int l_value(lua_State *L) {
-  record_box *b = check_record(L, 1);
-  df_tape *tape = dfl_tape(L);
-  df_tensor *y = df_record_value(tape, b->record, dfl_tensor(L, 2));
+  const df_record *record = check_recorded(L);
+  df_tensor *y = df_record_value(dfl_tape(L), record, dfl_tensor(L, 2));
   if (!y) return dfl_raise(L);
   dfl_push(L, y);
   return 1;
