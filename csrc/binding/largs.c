@@ -14,6 +14,11 @@ const char *dfl_briefly(lua_State *L, int index) {
                 : lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }
 
+void *dfl_living(lua_State *L, int arg, void *held) {
+  if (!held) luaL_argerror(L, arg, "attempt to use an object whose finaliser has run");
+  return held;
+}
+
 void dfl_at_most(lua_State *L, int most) {
   for (int i = lua_gettop(L); i > most; i--)
     if (!lua_isnil(L, i))
