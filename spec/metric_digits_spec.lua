@@ -137,6 +137,12 @@ describe("metrics far from 0 and at other scales", function()
     for _, by in ipairs { -100, 10000 } do
       assert(math.abs(want - M.two_sample(x + by, y + by, { steps = 20 })) < 0.1)
     end
+    want = M.two_sample(x, y + 3, { steps = 60 })
+    assert(want > 0.6)
+    for _, by in ipairs { 1024, 1 / 1024, 2 ^ 40, 2 ^ -40 } do
+      assert.equal(want, (M.two_sample(x * by, (y + 3) * by, { steps = 60 })))
+    end
+    assert.equal(0.5, (M.two_sample(x * 0 + 0.1, y * 0 + 0.1, { steps = 20 })))
   end)
 
   it("distances of near copies far from 0, in many dimensions", function()
