@@ -196,29 +196,29 @@ static const dfl_op rows[] = {
   { "relu", run_unary, 1, "away{2,3}" },
   { "gelu", run_unary, 1, "x{2,3}" },
   { "sigmoid", run_unary, 1, "x{2,3}" },
-  { "add", run_binary, DFL_ANY,
+  { "add", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
-  { "sub", run_binary, DFL_ANY,
+  { "sub", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
-  { "mul", run_binary, DFL_ANY,
+  { "mul", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,1,3}, x{2,2,2,3}; x{}, x{2}" },
-  { "div", run_binary, DFL_ANY,
+  { "div", run_binary, 2 | DFL_MORE,
     "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
-  { "maximum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
-  { "minimum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
-  { "pow", run_pow, DFL_ANY,
+  { "maximum", run_binary, 2 | DFL_MORE, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
+  { "minimum", run_binary, 2 | DFL_MORE, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
+  { "pow", run_pow, 2 | DFL_MORE,
     "pos{2,3}, x{2,3}; pos{2,3}, x{3}; x{3}, 2; x{3}, 3; pos{3}, 0.5; away{3}, -1; "
     "2, x{3}" },
   { "clamp", run_clamp, 3, "x{2,3}, -0.5, 0.5; x{2,3}, nil, 0.1; x{2,3}, 0.1" },
-  { "where", run_where, DFL_ANY,
+  { "where", run_where, 3 | DFL_MORE,
     "int{0,1,{2,3}}, x{2,3}, x{2,3}; int{0,1,{3}}, x{2,1}, 2; int{0,1,{2,1}}, x{}, "
     "x{3}" },
-  { "eq", run_compare, DFL_ANY, NULL },
-  { "ne", run_compare, DFL_ANY, NULL },
-  { "lt", run_compare, DFL_ANY, NULL },
-  { "le", run_compare, DFL_ANY, NULL },
-  { "gt", run_compare, DFL_ANY, NULL },
-  { "ge", run_compare, DFL_ANY, NULL },
+  { "eq", run_compare, 2 | DFL_MORE, NULL },
+  { "ne", run_compare, 2 | DFL_MORE, NULL },
+  { "lt", run_compare, 2 | DFL_MORE, NULL },
+  { "le", run_compare, 2 | DFL_MORE, NULL },
+  { "gt", run_compare, 2 | DFL_MORE, NULL },
+  { "ge", run_compare, 2 | DFL_MORE, NULL },
   { "isfinite", run_isfinite, 1, NULL },
   { NULL, NULL, 0, NULL },
 };
@@ -252,7 +252,8 @@ static df_tensor *zero_into(lua_State *L, df_tape *tape) {
 }
 
 /* Returns the box that was given. */
-static int in_place(lua_State *L, dfl_maker *make) {
+static int in_place(lua_State *L, int most, dfl_maker *make) {
+  dfl_at_most(L, most);
   dfl_run(L, make);
   lua_settop(L, 1);
   return 1;
@@ -282,13 +283,13 @@ static int in_place(lua_State *L, dfl_maker *make) {
 /*** Tensor:zero_
 ** Writes 0 to every element.
 ** @return diffusion.tensor x itself */
-static int l_add(lua_State *L) { return in_place(L, add_into); }
-static int l_sub(lua_State *L) { return in_place(L, sub_into); }
-static int l_mul(lua_State *L) { return in_place(L, mul_into); }
-static int l_div(lua_State *L) { return in_place(L, div_into); }
-static int l_copy(lua_State *L) { return in_place(L, copy_into); }
-static int l_fill(lua_State *L) { return in_place(L, fill_into); }
-static int l_zero(lua_State *L) { return in_place(L, zero_into); }
+static int l_add(lua_State *L) { return in_place(L, 2 | DFL_MORE, add_into); }
+static int l_sub(lua_State *L) { return in_place(L, 2 | DFL_MORE, sub_into); }
+static int l_mul(lua_State *L) { return in_place(L, 2 | DFL_MORE, mul_into); }
+static int l_div(lua_State *L) { return in_place(L, 2 | DFL_MORE, div_into); }
+static int l_copy(lua_State *L) { return in_place(L, 2 | DFL_MORE, copy_into); }
+static int l_fill(lua_State *L) { return in_place(L, 2, fill_into); }
+static int l_zero(lua_State *L) { return in_place(L, 1, zero_into); }
 
 /* ==== the same ====================================================================== */
 
@@ -297,6 +298,7 @@ static int l_zero(lua_State *L) { return in_place(L, zero_into); }
 ** @param y diffusion.tensor
 ** @return boolean */
 static int l_equal(lua_State *L) {
+  dfl_at_most(L, 2 | DFL_MORE);
   lua_pushboolean(L, df_close(dfl_tensor(L, 1), dfl_tensor(L, 2), 0, 0));
   return 1;
 }
