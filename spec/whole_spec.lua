@@ -62,6 +62,11 @@ describe("whole numbers beyond reals", function()
       mask({ 1, 0 }, x:le { LIMIT + 0.5, LIMIT + 0.5 })
     end
     local real = d.tensor { LIMIT, LIMIT }
+    mask({ 0, 0 }, real:eq(LIMIT + 1))
+    mask({ 1, 1 }, real:lt(LIMIT + 1))
+    mask({ 0, 0 }, (-real):le(-LIMIT - 1))
+    mask({ 1, 1 }, real:eq(LIMIT))
+    mask({ 0, 1 }, d.tensor { 0.1, MAX }:gt(MAX - 1))
     mask({ 1, 0 }, x:eq(real))
     mask({ 0, 1 }, x:ne(real))
     mask({ 0, 1 }, x:gt(real))

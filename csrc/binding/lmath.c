@@ -62,9 +62,22 @@ static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   return df_pow(tape, a, b);
 }
 
-/* Doubles beside whole numbers, with which nothing is computed: none is rounded. */
+/* Is the number at arg whole, and one that reals may round? */
+static bool is_far(lua_State *L, int arg) {
+  double far = DF_REAL == DF_F64 ? 9007199254740992 : 16777216;
+  return lua_type(L, arg) == LUA_TNUMBER && fabs(lua_tonumber(L, arg)) >= far
+         && is_whole(L, arg);
+}
+
+/* What is compared is computed with no further: doubles beside whole numbers, and whole
+** numbers beside reals, are as they were given. */
+static df_tensor *compared(lua_State *L, df_tape *tape, int arg, int next) {
+  if (is_far(L, arg)) return dfl_of(L, tape, arg, DF_I64);
+  return beside(L, tape, arg, next, DF_F64);
+}
+
 static df_tensor *run_compare(lua_State *L, df_tape *tape) {
-  df_tensor *a = beside(L, tape, 1, 2, DF_F64), *b = beside(L, tape, 2, 1, DF_F64);
+  df_tensor *a = compared(L, tape, 1, 2), *b = compared(L, tape, 2, 1);
   return df_compare(tape, row_name(L), a, b);
 }
 
