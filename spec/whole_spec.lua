@@ -44,6 +44,8 @@ describe("whole numbers beyond reals", function()
       i64 { { { 1, 1 } }, { { 3, 0 } } }:matmul(i64 { { { LIMIT, 1 }, { 1, 1 } }, { { 0, LIMIT }, { 5, 5 } } }))
     same({ 4052555153018976267, -8, MIN, 1, 0 }, i64 { 3, -2, -2, 0, 0 } ^ i64 { 39, 3, 63, 0, 2 })
     same({ 1 << 62 }, 2 ^ i64 { 62 })
+    same({ 25010001, 9007199515875289 }, i64 { -5001, 94906267 }:square())
+    same({ 65025 }, d.full({ 1 }, 255, { dtype = "u8" }):square())
     assert.same({ 0.5, 1 }, (i64 { 2, 4 } ^ i64 { -1, 0 }):totable())
   end)
 
@@ -108,7 +110,7 @@ describe("whole numbers beyond i64", function()
   it("are refused by what would give them", function()
     for name, f in pairs {
       add = function() return i64 { MAX } + 1 end, sub = function() return i64 { MIN } - 1 end,
-      mul = function() return i64 { 1 << 62 } * 2 end, pow = function() return 2 ^ i64 { 63 } end,
+      mul = function() return i64 { 1 << 62 } * 2 end, ["3037000500"] = function() return i64 { 3037000500 }:square() end, pow = function() return 2 ^ i64 { 63 } end,
       sum = function() return i64 { MAX, 1 }:sum() end, prod = function() return i64 { 1 << 40, 1 << 40 }:prod() end,
       cumsum = function() return i64 { MIN, -1 }:cumsum() end,
       matmul = function() return i64 { { 1 << 62, 1 << 62 } }:matmul(i64 { { 1 }, { 1 } }) end,

@@ -52,6 +52,12 @@ static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
 }
 
+/* Of whole numbers as x^2 and x x are: exact. */
+static df_tensor *run_square(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  return is_whole_tensor(L, 1) ? df_mul(tape, x, x) : run_unary(L, tape);
+}
+
 static df_tensor *run_binary(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_binary_of(tape, df_binary_find(row_name(L)), a, b);
@@ -101,7 +107,7 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** neg: -x, also written so.
 ** abs: |x| of each element.
 ** sign: -1, 0 or 1 for each element.
-** square: x^2 of each element.
+** square: x^2 of each element; of integers i64 and exact, or an error.
 ** reciprocal: 1/x of each element.
 ** sqrt: The square root of each element; nan where x < 0.
 ** @return diffusion.tensor of the same shape */
@@ -198,7 +204,7 @@ static const dfl_op rows[] = {
   { "log", run_unary, 1, "pos{2,3}" },
   { "sqrt", run_unary, 1, "pos{2,3}" },
   { "reciprocal", run_unary, 1, "away{2,3}" },
-  { "square", run_unary, 1, "x{2,3}; x{3,2}:t()" },
+  { "square", run_square, 1, "x{2,3}; x{3,2}:t()" },
   { "sin", run_unary, 1, "x{2,3}" },
   { "cos", run_unary, 1, "x{2,3}" },
   { "tanh", run_unary, 1, "x{2,3}" },
