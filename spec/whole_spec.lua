@@ -168,6 +168,15 @@ describe("an i64 tensor", function()
     same({ 1, 2 }, x)
   end)
 
+  it("is of a set's or an oracle's numbers only where reals hold it", function()
+    local limit = core.real == "f64" and 1 << 53 or 1 << 24
+    local near, far = i64 { { 1 - limit }, { 2 } }, i64 { { limit + 1 }, { 2 } }
+    assert.equal(1 - limit, d.data.set { x = near }.x[{ 1, 1 }])
+    assert.equal(1 - limit, math.min(table.unpack(d.oracle.empirical(near):sample(60):flatten():totable())))
+    fails(tostring(limit + 1), d.data.set, { x = far })
+    fails(tostring(limit + 1), d.oracle.empirical, far)
+  end)
+
   it("gives doubles only where they hold it", function()
     fails(tostring(big), d.mix, i64 { big }, d.ones(1))
     fails(tostring(big), function() return i64 { big }:sinusoid { width = 2 } end)

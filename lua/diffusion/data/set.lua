@@ -225,7 +225,7 @@ function set.new(options)
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
   -- NumPy's files are mostly f64, which this build may only store
-  local x = is_pictures(o.x) and picture.bytes("set", o.x) or o.x:to(core.real)
+  local x = is_pictures(o.x) and picture.bytes("set", o.x) or picture.reals(o.x)
   if o.eps and opts.shape_text(o.eps) ~= opts.shape_text(x) then
     opts.fail("set: eps is %s, but x is %s", opts.shape_text(o.eps), opts.shape_text(x))
   end
