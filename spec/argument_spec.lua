@@ -34,6 +34,9 @@ describe("a list", function()
     fails("'a'", x.pad, x, { { 1, 2, a = 1 } })
     fails("not 1", x.pad, x, { { 1 } })
     fails("not 3", x.pad, x, { { 1, 2, 3 } })
+    fails("bad argument #2 to 'pad' (a margin is a whole number, got 0.5)", x.pad, x, { 0.5 })
+    fails("got 1.5", x.pad, x, { { 1, 1.5 } })
+    fails("dimension none of", x.roll, x, 1)
     fails("'a'", d.mix, { 1, 2, a = 1 }, x)
     fails("'a'", x.index, x, 1, { 1, a = 2 })
     fails("'a'", function() return x + { 1, 2, 3, a = 1 } end)
@@ -59,6 +62,7 @@ describe("a list", function()
       fails("no dimensions", x[name], x, {})
       fails("twice", x[name], x, { 1, -2 })
       fails("text", x[name], x, "1")
+      fails("(dimension 1.5 of", x[name], x, { 1.5 })
     end
     for _, name in ipairs { "softmax", "log_softmax", "cumsum", "sort", "squeeze", "flatten" } do
       fails("dimension a table of a tensor [2,3]", x[name], x, { dim = 1 })
@@ -115,9 +119,30 @@ describe("an argument too many", function()
     same({ { -1, -2, -3 }, { -4, -5, -6 } }, -x)
   end)
 
+  it("is named where two or three tensors are taken, too", function()
+    local y, i = x:t(), d.tensor({ { 1, 1, 1 } }, { dtype = "i64" })
+    for name, given in pairs {
+      add = { x, "2" }, sub = { 1, 2 }, mul = { x, {} }, div = { 2, "floor" }, maximum = { 1, 2 }, pow = { 2, 3 },
+      eq = { 1, 2 }, lt = { x, true }, matmul = { y, true }, linear = { x, nil, 5 }, index = { 1, { 1 }, 2 },
+      gather = { 1, i, {} }, over = { x, "1" }, add_ = { 1, 2 }, sub_ = { x, {} }, mul_ = { x, "2" },
+      div_ = { 2, "floor" }, copy_ = { 1, 2 }, fill_ = { 1, 2 }, zero_ = { 0 }, equal = { x, {} },
+    } do
+      fails("an argument too many", x[name], x, table.unpack(given, 1, 3))
+    end
+    fails("an argument too many", d.where, x, 1, 2, 3)
+    local a = { { 1, 0 }, { 0, 1 } }
+    fails("an argument too many", d.linalg.solve, a, { 1, 2 }, 3)
+    fails("an argument too many", d.linalg.eigh, a, {})
+    fails("an argument too many", d.linalg.cholesky, a, "lower")
+    same({ { 1, 2, 3 }, { 4, 5, 6 } }, x)
+  end)
+
   it("may be what a call returns beside a tensor", function()
     assert.is_true(x:max(1):equal(x:max(1)))
     same({ { 0, 0, 0 }, { 1, 1, 1 } }, x:ge(x:max(1)))
+    local process = d.process { schedule = d.schedule.cosine { T = 9 } }
+    assert.is_number(select(2, process:q_moments(x, 5)))
+    same((x + (process:q_moments(x, 5))):totable(), x:add(process:q_moments(x, 5)))
   end)
 end)
 

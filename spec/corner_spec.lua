@@ -43,6 +43,7 @@ local corners = {
   pow = {
     { { { 0, 0, 0, 0, 0, inf }, { 0, 1, 0.5, 2, -1, -1 } }, { 1, 0, 0, 0, inf, 0 },
       { { 0, 1, inf, 0, -inf, 0 }, { 0, 0, 0, 0, -inf, 0 } } },
+    { { { 0, 0.5 }, { inf, inf } }, { 0, 0 }, { { 0, 0 }, { 0, 0 } } },
     { { { 0, -inf } }, { 1, 1 }, { { 0, 0 } }, function(x) return x ^ 0 end },
     { { { 0, -inf } }, { 0, -inf }, { { 1, 1 } }, function(x) return x ^ 1 end },
   },
@@ -201,6 +202,18 @@ describe("at its corners", function()
     check("large", { unit, unit }, g)
     g = d.grad(function(x) return x:prod() end, d.tensor { 1 / unit, 1 / unit })
     check("small", { 1 / unit, 1 / unit }, g)
+  end)
+
+  it("norm's slopes need no quotient that is no float on the way", function()
+    for _, unit in ipairs(core.real == "f64" and { 1e-300, 1e300 } or { 1e-30, 1e30 }) do
+      local x, far = d.tensor { { 3 * unit, 4 * unit } }, core.real == "f64" and 1e100 or 1e10
+      local want = unit < 1 and far or 1 / far
+      for _, norm in ipairs { x.norm, function(v) return v:norm(2) end, function(v) return v:t():norm(1) end } do
+        check("norm", { 0.6 * want, 0.8 * want }, (d.grad(function(v) return (norm(v) * want):sum() end, x)))
+      end
+      local slope = want * 0.5 ^ 0.5
+      check("std", { -slope, slope }, (d.grad(function(v) return v:std() * want end, x)))
+    end
   end)
 
   it("a row without weight is one wherever rows become shares", function()

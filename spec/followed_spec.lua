@@ -88,6 +88,31 @@ describe("numbers out of what is recorded", function()
     end
   end)
 
+  it("are refused by a run of a sampler, which records nothing; a step by itself keeps the gradient", function()
+    local process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "x0" }
+    local options = { model = function(xt) return xt * 0.5 end, process = process, shape = { 2, 2 }, sampler = "ddim",
+                      steps = 2 }
+    for _, sample in pairs {
+      init = function(v)
+        options.init = v
+        return d.sample(options)
+      end,
+      ["run.x"] = function(v)
+        options.init = nil
+        local run = d.sampler.steps(options)
+        run.x = v
+        return run:finish()
+      end,
+    } do
+      fails("detach()", d.grad, function(v) return sample(v):sum() end, x)
+      d.grad(function(v) return (sample(v:detach()) * v):sum() end, x)
+      sample(x)
+    end
+    local step = d.sampler.step("ddim", function(xt) return xt * 0.5, xt * 0 end, process)
+    local g = d.grad(function(v) return step(v, { t = 9, s = 0, i = 1, n = 1 }, {}):sum() end, x)
+    assert.same({ { 0.5, 0.5 }, { 0.5, 0.5 } }, g:totable())
+  end)
+
   it("are constants by item(), totable(), bytes() and print", function()
     local g = d.grad(function(v)
       assert.truthy(tostring(v):find "4")

@@ -63,6 +63,15 @@ describe("whole numbers", function()
     assert.same(takers.model({ 2, 2, 2, 2 }):totable(), takers.model(d.tensor(2)):totable())
   end)
 
+  it("are told as they are where there are no such classes", function()
+    local far = 1 << 40
+    fails(tostring(far), d.data.set, { x = x, class = { 1, 2, far, 1 }, classes = 3 })
+    fails(tostring(math.mininteger), d.data.set, { x = x, class = { 1, 2, math.mininteger, 1 } })
+    assert.equal(far, d.data.set { x = x, class = { 1, 2, far, 1 } }.classes)
+    local flow = d.process { schedule = d.schedule.flow { T = 9 }, predict = "flow" }
+    fails("class -" .. far, d.reflow, model, flow, { shape = { 4, 3 }, class = { 1, 2, -far, 1 } })
+  end)
+
   it("are labels in files", function()
     local x_of = { "x.npy", forge.npy("<f4", "(2, 1)", ("<ff"):pack(1, 2)) }
     local function npz(a, b)

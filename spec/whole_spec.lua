@@ -44,6 +44,8 @@ describe("whole numbers beyond reals", function()
       i64 { { { 1, 1 } }, { { 3, 0 } } }:matmul(i64 { { { LIMIT, 1 }, { 1, 1 } }, { { 0, LIMIT }, { 5, 5 } } }))
     same({ 4052555153018976267, -8, MIN, 1, 0 }, i64 { 3, -2, -2, 0, 0 } ^ i64 { 39, 3, 63, 0, 2 })
     same({ 1 << 62 }, 2 ^ i64 { 62 })
+    same({ 25010001, 9007199515875289 }, i64 { -5001, 94906267 }:square())
+    same({ 65025 }, d.full({ 1 }, 255, { dtype = "u8" }):square())
     assert.same({ 0.5, 1 }, (i64 { 2, 4 } ^ i64 { -1, 0 }):totable())
   end)
 
@@ -62,6 +64,11 @@ describe("whole numbers beyond reals", function()
       mask({ 1, 0 }, x:le { LIMIT + 0.5, LIMIT + 0.5 })
     end
     local real = d.tensor { LIMIT, LIMIT }
+    mask({ 0, 0 }, real:eq(LIMIT + 1))
+    mask({ 1, 1 }, real:lt(LIMIT + 1))
+    mask({ 0, 0 }, (-real):le(-LIMIT - 1))
+    mask({ 1, 1 }, real:eq(LIMIT))
+    mask({ 0, 1 }, d.tensor { 0.1, MAX }:gt(MAX - 1))
     mask({ 1, 0 }, x:eq(real))
     mask({ 0, 1 }, x:ne(real))
     mask({ 0, 1 }, x:gt(real))
@@ -103,7 +110,7 @@ describe("whole numbers beyond i64", function()
   it("are refused by what would give them", function()
     for name, f in pairs {
       add = function() return i64 { MAX } + 1 end, sub = function() return i64 { MIN } - 1 end,
-      mul = function() return i64 { 1 << 62 } * 2 end, pow = function() return 2 ^ i64 { 63 } end,
+      mul = function() return i64 { 1 << 62 } * 2 end, ["3037000500"] = function() return i64 { 3037000500 }:square() end, pow = function() return 2 ^ i64 { 63 } end,
       sum = function() return i64 { MAX, 1 }:sum() end, prod = function() return i64 { 1 << 40, 1 << 40 }:prod() end,
       cumsum = function() return i64 { MIN, -1 }:cumsum() end,
       matmul = function() return i64 { { 1 << 62, 1 << 62 } }:matmul(i64 { { 1 }, { 1 } }) end,
@@ -159,6 +166,15 @@ describe("an i64 tensor", function()
     fails("whole", x.mul_, x, { 1, 0.5 })
     fails("whole", x.div_, x, 1)
     same({ 1, 2 }, x)
+  end)
+
+  it("is of a set's or an oracle's numbers only where reals hold it", function()
+    local limit = core.real == "f64" and 1 << 53 or 1 << 24
+    local near, far = i64 { { 1 - limit }, { 2 } }, i64 { { limit + 1 }, { 2 } }
+    assert.equal(1 - limit, d.data.set { x = near }.x[{ 1, 1 }])
+    assert.equal(1 - limit, math.min(table.unpack(d.oracle.empirical(near):sample(60):flatten():totable())))
+    fails(tostring(limit + 1), d.data.set, { x = far })
+    fails(tostring(limit + 1), d.oracle.empirical, far)
   end)
 
   it("gives doubles only where they hold it", function()

@@ -26,9 +26,11 @@ int dfl_nil(lua_State *L);
 /* nil, "path: sentence" (no path: NULL); what failed for memory is raised */
 int dfl_world(lua_State *L, const char *path);
 
-/* Arguments at most: none is too many. So too where a tensor comes last, since a call there
-** may return more than it. */
+/* Arguments at most: none is too many. */
 #define DFL_ANY 255
+/* With a number: where a tensor comes last. A call there may return more tensors and numbers,
+** which are let go; anything else is an argument too many. */
+#define DFL_MORE 256
 
 /* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and
 ** returns its result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,

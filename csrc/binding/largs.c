@@ -5,6 +5,7 @@
 
 const char *dfl_briefly(lua_State *L, int index) {
   const df_tensor *x = dfl_test(L, index);
+  if (lua_isnone(L, index)) return "none";
   if (x) return lua_pushfstring(L, "a tensor %s", df_tensor_text(x));
   if (lua_type(L, index) == LUA_TNUMBER
       && lua_tonumber(L, index) != lua_tonumber(L, index))
@@ -19,9 +20,15 @@ void *dfl_living(lua_State *L, int arg, void *held) {
   return held;
 }
 
+/* May the argument at i stand behind the tensor at `last`, as what its call returned too? */
+static bool returned(lua_State *L, int i, int last) {
+  return dfl_test(L, last) && (lua_type(L, i) == LUA_TNUMBER || dfl_test(L, i));
+}
+
 void dfl_at_most(lua_State *L, int most) {
-  for (int i = lua_gettop(L); i > most; i--)
-    if (!lua_isnil(L, i))
+  int last = most & ~DFL_MORE;
+  for (int i = lua_gettop(L); i > last; i--)
+    if (!lua_isnil(L, i) && !((most & DFL_MORE) && returned(L, i, last)))
       luaL_argerror(L, i,
                     lua_pushfstring(L, "an argument too many: %s", dfl_briefly(L, i)));
 }
@@ -104,12 +111,13 @@ int dfl_shape(lua_State *L, int arg, df_shape *shape) {
 
 static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
   int n = x->shape.ndim;
+  bool text = lua_type(L, index) == LUA_TSTRING; /* what is pushed may be at index, too */
   lua_Integer d = 0;
   if (!is_whole(L, index, &d) || d == 0 || d > n || d < -n)
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "dimension %s%s of a tensor %s, which has %d",
-                                  lua_type(L, index) == LUA_TSTRING ? "as text: " : "",
-                                  dfl_briefly(L, index), df_tensor_text(x), n));
+                                  text ? "as text: " : "", dfl_briefly(L, index),
+                                  df_tensor_text(x), n));
   return (int)(d > 0 ? d - 1 : d + n);
 }
 

@@ -6,7 +6,7 @@
 static df_int position(lua_State *L, int at, df_int size, int dim) {
   int whole;
   lua_tointegerx(L, at, &whole);
-  if (!whole)
+  if (!whole || lua_type(L, at) != LUA_TNUMBER)
     luaL_error(L,
                "an index is a whole number or a table of them and of ranges {from, to},"
                " got %s",

@@ -323,6 +323,18 @@ static df_tensor *run_repeat_each(lua_State *L, df_tape *tape) {
   return df_repeat_each(tape, x, times, lua_isnoneornil(L, 3) ? 0 : dfl_dim(L, 3, x));
 }
 
+static df_int margin_at(lua_State *L, int index) {
+  int whole = 0;
+  df_int n = 0;
+  if (lua_isnil(L, index)) return 0;
+  if (lua_type(L, index) == LUA_TNUMBER) n = (df_int)lua_tointegerx(L, index, &whole);
+  if (!whole)
+    luaL_argerror(
+        L, 2,
+        lua_pushfstring(L, "a margin is a whole number, got %s", dfl_briefly(L, index)));
+  return n;
+}
+
 /* The margins of one dimension on top of the stack: n, {before, after} or {}. */
 static void margin(lua_State *L, df_int *before, df_int *after) {
   if (lua_type(L, -1) == LUA_TTABLE) {
@@ -335,11 +347,10 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
                                     n));
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
-    *before = (df_int)luaL_optinteger(L, -2, 0);
-    *after = (df_int)luaL_optinteger(L, -1, 0);
+    *before = margin_at(L, -2), *after = margin_at(L, -1);
     lua_pop(L, 2);
   } else {
-    *before = *after = (df_int)luaL_checkinteger(L, -1);
+    *before = *after = margin_at(L, -1);
   }
   if (*before < 0 || *after < 0) luaL_error(L, "pad: a margin can't be negative");
 }
@@ -375,7 +386,7 @@ static const dfl_op rows[] = {
   { "flatten", run_flatten, 3, "x{2,3}; x{2,3,2}, 2; x{}" },
   { "squeeze", run_squeeze, 2, "x{1,3,1}; x{1,3,1}, 1" },
   { "unsqueeze", run_unsqueeze, 2, "x{2,3}, 1; x{2,3}, -1" },
-  { "over", run_over, DFL_ANY, "x{2,3}, x{2,2,2,3}; x{2}, x{2,3}" },
+  { "over", run_over, 2 | DFL_MORE, "x{2,3}, x{2,2,2,3}; x{2}, x{2,3}" },
   { "expand", run_expand, DFL_ANY, "x{3}, 2, 3; x{2,1,3}, {2,2,3}; x{}, 2" },
   { "permute", run_permute, DFL_ANY, "x{2,3,4}, 3, 1, 2; x{2,3}, {2,1}" },
   { "t", run_t, 1, "x{2,3}" },

@@ -52,6 +52,12 @@ static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
 }
 
+/* Of whole numbers as x^2 and x x are: exact. */
+static df_tensor *run_square(lua_State *L, df_tape *tape) {
+  df_tensor *x = dfl_tensor(L, 1);
+  return is_whole_tensor(L, 1) ? df_mul(tape, x, x) : run_unary(L, tape);
+}
+
 static df_tensor *run_binary(lua_State *L, df_tape *tape) {
   df_tensor *a = operand(L, tape, 1, 2), *b = operand(L, tape, 2, 1);
   return df_binary_of(tape, df_binary_find(row_name(L)), a, b);
@@ -62,9 +68,22 @@ static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   return df_pow(tape, a, b);
 }
 
-/* Doubles beside whole numbers, with which nothing is computed: none is rounded. */
+/* Is the number at arg whole, and one that reals may round? */
+static bool is_far(lua_State *L, int arg) {
+  double far = DF_REAL == DF_F64 ? 9007199254740992 : 16777216;
+  return lua_type(L, arg) == LUA_TNUMBER && fabs(lua_tonumber(L, arg)) >= far
+         && is_whole(L, arg);
+}
+
+/* What is compared is computed with no further: doubles beside whole numbers, and whole
+** numbers beside reals, are as they were given. */
+static df_tensor *compared(lua_State *L, df_tape *tape, int arg, int next) {
+  if (is_far(L, arg)) return dfl_of(L, tape, arg, DF_I64);
+  return beside(L, tape, arg, next, DF_F64);
+}
+
 static df_tensor *run_compare(lua_State *L, df_tape *tape) {
-  df_tensor *a = beside(L, tape, 1, 2, DF_F64), *b = beside(L, tape, 2, 1, DF_F64);
+  df_tensor *a = compared(L, tape, 1, 2), *b = compared(L, tape, 2, 1);
   return df_compare(tape, row_name(L), a, b);
 }
 
@@ -88,7 +107,7 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** neg: -x, also written so.
 ** abs: |x| of each element.
 ** sign: -1, 0 or 1 for each element.
-** square: x^2 of each element.
+** square: x^2 of each element; of integers i64 and exact, or an error.
 ** reciprocal: 1/x of each element.
 ** sqrt: The square root of each element; nan where x < 0.
 ** @return diffusion.tensor of the same shape */
@@ -185,7 +204,7 @@ static const dfl_op rows[] = {
   { "log", run_unary, 1, "pos{2,3}" },
   { "sqrt", run_unary, 1, "pos{2,3}" },
   { "reciprocal", run_unary, 1, "away{2,3}" },
-  { "square", run_unary, 1, "x{2,3}; x{3,2}:t()" },
+  { "square", run_square, 1, "x{2,3}; x{3,2}:t()" },
   { "sin", run_unary, 1, "x{2,3}" },
   { "cos", run_unary, 1, "x{2,3}" },
   { "tanh", run_unary, 1, "x{2,3}" },
@@ -196,29 +215,29 @@ static const dfl_op rows[] = {
   { "relu", run_unary, 1, "away{2,3}" },
   { "gelu", run_unary, 1, "x{2,3}" },
   { "sigmoid", run_unary, 1, "x{2,3}" },
-  { "add", run_binary, DFL_ANY,
+  { "add", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },
-  { "sub", run_binary, DFL_ANY,
+  { "sub", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{3}, x{2,3}; x{2,3,2,2}, x{2,1,1,2}; 2, x{3}" },
-  { "mul", run_binary, DFL_ANY,
+  { "mul", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,1,3}, x{2,2,2,3}; x{}, x{2}" },
-  { "div", run_binary, DFL_ANY,
+  { "div", run_binary, 2 | DFL_MORE,
     "x{2,3}, away{2,3}; x{2,3}, away{3}; x{2,1,3}, away{2,2,1}" },
-  { "maximum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
-  { "minimum", run_binary, DFL_ANY, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
-  { "pow", run_pow, DFL_ANY,
+  { "maximum", run_binary, 2 | DFL_MORE, "x{2,3}, x{2,3}; x{2,3}, x{3}" },
+  { "minimum", run_binary, 2 | DFL_MORE, "x{2,3}, x{2,3}; x{1,3}, x{2,1}" },
+  { "pow", run_pow, 2 | DFL_MORE,
     "pos{2,3}, x{2,3}; pos{2,3}, x{3}; x{3}, 2; x{3}, 3; pos{3}, 0.5; away{3}, -1; "
     "2, x{3}" },
   { "clamp", run_clamp, 3, "x{2,3}, -0.5, 0.5; x{2,3}, nil, 0.1; x{2,3}, 0.1" },
-  { "where", run_where, DFL_ANY,
+  { "where", run_where, 3 | DFL_MORE,
     "int{0,1,{2,3}}, x{2,3}, x{2,3}; int{0,1,{3}}, x{2,1}, 2; int{0,1,{2,1}}, x{}, "
     "x{3}" },
-  { "eq", run_compare, DFL_ANY, NULL },
-  { "ne", run_compare, DFL_ANY, NULL },
-  { "lt", run_compare, DFL_ANY, NULL },
-  { "le", run_compare, DFL_ANY, NULL },
-  { "gt", run_compare, DFL_ANY, NULL },
-  { "ge", run_compare, DFL_ANY, NULL },
+  { "eq", run_compare, 2 | DFL_MORE, NULL },
+  { "ne", run_compare, 2 | DFL_MORE, NULL },
+  { "lt", run_compare, 2 | DFL_MORE, NULL },
+  { "le", run_compare, 2 | DFL_MORE, NULL },
+  { "gt", run_compare, 2 | DFL_MORE, NULL },
+  { "ge", run_compare, 2 | DFL_MORE, NULL },
   { "isfinite", run_isfinite, 1, NULL },
   { NULL, NULL, 0, NULL },
 };
@@ -252,7 +271,8 @@ static df_tensor *zero_into(lua_State *L, df_tape *tape) {
 }
 
 /* Returns the box that was given. */
-static int in_place(lua_State *L, dfl_maker *make) {
+static int in_place(lua_State *L, int most, dfl_maker *make) {
+  dfl_at_most(L, most);
   dfl_run(L, make);
   lua_settop(L, 1);
   return 1;
@@ -282,13 +302,13 @@ static int in_place(lua_State *L, dfl_maker *make) {
 /*** Tensor:zero_
 ** Writes 0 to every element.
 ** @return diffusion.tensor x itself */
-static int l_add(lua_State *L) { return in_place(L, add_into); }
-static int l_sub(lua_State *L) { return in_place(L, sub_into); }
-static int l_mul(lua_State *L) { return in_place(L, mul_into); }
-static int l_div(lua_State *L) { return in_place(L, div_into); }
-static int l_copy(lua_State *L) { return in_place(L, copy_into); }
-static int l_fill(lua_State *L) { return in_place(L, fill_into); }
-static int l_zero(lua_State *L) { return in_place(L, zero_into); }
+static int l_add(lua_State *L) { return in_place(L, 2 | DFL_MORE, add_into); }
+static int l_sub(lua_State *L) { return in_place(L, 2 | DFL_MORE, sub_into); }
+static int l_mul(lua_State *L) { return in_place(L, 2 | DFL_MORE, mul_into); }
+static int l_div(lua_State *L) { return in_place(L, 2 | DFL_MORE, div_into); }
+static int l_copy(lua_State *L) { return in_place(L, 2 | DFL_MORE, copy_into); }
+static int l_fill(lua_State *L) { return in_place(L, 2, fill_into); }
+static int l_zero(lua_State *L) { return in_place(L, 1, zero_into); }
 
 /* ==== the same ====================================================================== */
 
@@ -297,6 +317,7 @@ static int l_zero(lua_State *L) { return in_place(L, zero_into); }
 ** @param y diffusion.tensor
 ** @return boolean */
 static int l_equal(lua_State *L) {
+  dfl_at_most(L, 2 | DFL_MORE);
   lua_pushboolean(L, df_close(dfl_tensor(L, 1), dfl_tensor(L, 2), 0, 0));
   return 1;
 }

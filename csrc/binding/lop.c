@@ -197,7 +197,8 @@ static const dfl_op rows[] = {
     "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {eps=0.1}; x{2,3}, x{3}, nil; "
     "x{5}, nil, x{5}" },
   { "dropout", run_dropout, 2, "x{3,7}, 0.3; x{9}, 0.5" },
-  { "embedding", run_embedding, DFL_ANY, "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },
+  { "embedding", run_embedding, 2 | DFL_MORE,
+    "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },
   { "sinusoid", run_sinusoid, 2, NULL },
   { "upsample", run_upsample, 2, "x{2,2,3,2}; x{1,2,1,3}, 3" },
   { "avg_pool", run_avg_pool, 2, "x{2,4,2,3}; x{1,3,6,2}, 3" },
@@ -225,6 +226,7 @@ static df_tensor *make_eigh(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor values {n}, ascending
 ** @return diffusion.tensor vectors {n,n}, of unit length, in columns */
 static int l_eigh(lua_State *L) {
+  dfl_at_most(L, 1 | DFL_MORE);
   lua_settop(L, 1);
   dfl_run(L, make_eigh);
   lua_pushvalue(L, -2);
@@ -240,7 +242,10 @@ static df_tensor *make_cholesky(lua_State *L, df_tape *tape) {
 ** @param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and positive
 **   definite, which names the first leading minor that isn't positive
 ** @return diffusion.tensor {n,n}, zeros above the diagonal */
-static int l_cholesky(lua_State *L) { return dfl_run(L, make_cholesky); }
+static int l_cholesky(lua_State *L) {
+  dfl_at_most(L, 1 | DFL_MORE);
+  return dfl_run(L, make_cholesky);
+}
 
 static df_tensor *make_solve(lua_State *L, df_tape *tape) {
   df_tensor *a = dfl_double(L, tape, 1);
@@ -252,7 +257,10 @@ static df_tensor *make_solve(lua_State *L, df_tape *tape) {
 ** @param a diffusion.tensor|number[][] {n,n}; an error where it is singular
 ** @param b diffusion.tensor|number[]|number[][] {n} or {n,m}
 ** @return diffusion.tensor as b */
-static int l_solve(lua_State *L) { return dfl_run(L, make_solve); }
+static int l_solve(lua_State *L) {
+  dfl_at_most(L, 2 | DFL_MORE);
+  return dfl_run(L, make_solve);
+}
 
 /*** d.linalg
 ** Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their

@@ -77,9 +77,9 @@ static df_tensor *run_attention(lua_State *L, df_tape *tape) {
 }
 
 static const dfl_op rows[] = {
-  { "linear", run_linear, DFL_ANY,
+  { "linear", run_linear, 3 | DFL_MORE,
     "x{3,4}, x{5,4}, x{5}; x{2,3,4}, x{6,4}; x{4}, x{2,4}, x{2}" },
-  { "matmul", run_matmul, DFL_ANY,
+  { "matmul", run_matmul, 2 | DFL_MORE,
     "x{3,4}, x{4,5}; x{2,3,4}, x{2,4,1}; x{2,2,3,5}, x{2,2,5,2}" },
   { "conv2d", run_conv2d, 4,
     "x{2,5,4,3}, x{4,3,3,3}, x{4}, {pad=1};"

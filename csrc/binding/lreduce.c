@@ -19,15 +19,21 @@ static df_tensor *run_min(lua_State *L, df_tape *tape) {
   return fold(L, tape, df_smallest);
 }
 
+static df_int correction_at(lua_State *L, int arg) {
+  lua_Integer n = luaL_optinteger(L, arg, 1);
+  luaL_argcheck(L, n >= 0, arg, "a correction of 0 or more expected");
+  return (df_int)n;
+}
+
 static df_tensor *run_var(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
-  int correction = (int)luaL_optinteger(L, 4, 1);
+  df_int correction = correction_at(L, 4);
   return df_var(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"), correction);
 }
 
 static df_tensor *run_std(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
-  int correction = (int)luaL_optinteger(L, 4, 1);
+  df_int correction = correction_at(L, 4);
   return df_std(tape, x, dfl_dims(L, 2, x), dfl_flag(L, 3, "keep"), correction);
 }
 
@@ -191,8 +197,8 @@ static const dfl_op rows[] = {
   { "sort", run_sort, 3, "x{5}; x{3,2}, 1; x{2,40}, 2, true" },
   { "topk", run_topk, 3, "x{5}, 2; x{3,2}, 2, 1" },
   { "quantile", run_quantile, 4, "x{6}, 0.3; x{3,4}, 0.5, 1; x{2,5}, 0.9, 2, true" },
-  { "index", run_index, DFL_ANY, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
-  { "gather", run_gather, DFL_ANY,
+  { "index", run_index, 3 | DFL_MORE, "x{4,3}, 1, int{1,4,{6}}; x{2,3,2}, 2, {3,1,3}" },
+  { "gather", run_gather, 3 | DFL_MORE,
     "x{3,4}, 2, int{1,4,{3,5}}; x{4,3}, 1, int{1,4,{2,3}}" },
   { NULL, NULL, 0, NULL },
 };

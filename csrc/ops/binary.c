@@ -87,8 +87,8 @@ static void power(df_real *y, const df_real *a, df_int sa, const df_real *b, df_
 static void power_a(df_real *to, df_real beta, const df_real *dy, const df_real *a,
                     df_int sa, const df_real *b, df_int sb, df_int n) {
   for (df_int i = 0; i < n; i++) {
-    double p = b[i * sb], slope = p == 0 ? 0 : p * pow(a[i * sa], p - 1);
-    sink(to + i, beta, dy[i] * (df_real)slope);
+    double p = b[i * sb], rest = pow(a[i * sa], p - 1);
+    sink(to + i, beta, dy[i] * (df_real)(p == 0 || rest == 0 ? 0 : p * rest));
   }
 }
 

@@ -141,8 +141,10 @@ df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 /* divided by n - correction; correction 1 as usual */
-df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
-df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction);
+df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
+                  df_int correction);
+df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
+                  df_int correction);
 df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep); /* L2 */
 df_tensor *df_largest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);

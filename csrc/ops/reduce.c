@@ -289,16 +289,16 @@ df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
 }
 
 /* The square root of the sum of squares; its slope x / y, and 0 at the origin (but for a dy
-** that is no number). */
+** that is no number). Divided first: x / y is at most 1, dy / y may be no float. */
 static df_code norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
-  df_tensor *y = node->keep[1], *share = df_result(tape, &dy->shape);
-  if (!share) return DF_MEMORY;
-  const df_real *up = df_tensor_reals(dy), *down = df_tensor_reals(y);
-  df_real *q = df_tensor_reals(share);
-  for (df_int i = 0; i < df_tensor_count(y); i++)
-    q[i] = down[i] == 0 ? up[i] * 0 : up[i] / down[i];
-  df_tensor *g = df_mul(tape, with_ones(tape, share, d), node->keep[0]);
+  df_tensor *y = node->keep[1], *below = df_result(tape, &dy->shape);
+  if (!below) return DF_MEMORY;
+  const df_real *from = df_tensor_reals(y);
+  df_real *to = df_tensor_reals(below);
+  for (df_int i = 0; i < df_tensor_count(y); i++) to[i] = from[i] == 0 ? 1 : from[i];
+  df_tensor *slope = df_div(tape, node->keep[0], with_ones(tape, below, d));
+  df_tensor *g = df_mul(tape, slope, with_ones(tape, dy, d));
   return g ? df_sink_pass(node, 0, g) : df_error_code();
 }
 
@@ -344,14 +344,15 @@ df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
 
 /* How far each is from the mean; *share: 1 / (n - correction), inf where nothing is left of
 ** n, so that the variance of nothing is nan. */
-static df_tensor *away(df_tape *tape, df_tensor *x, unsigned dims, int correction,
+static df_tensor *away(df_tape *tape, df_tensor *x, unsigned dims, df_int correction,
                        double *share) {
   if (!x) return NULL;
   *share = 1 / (double)df_max(folded(x, dims) - correction, 0);
   return df_sub(tape, x, df_mean(tape, x, dims, true));
 }
 
-df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
+df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
+                  df_int correction) {
   double share = 0;
   df_tensor *from = away(tape, x, dims, correction, &share);
   df_tensor *squares = df_unary_of(tape, df_unary_find("square"), from);
@@ -359,7 +360,8 @@ df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int cor
 }
 
 /* The norm of that, whose slope at no variance is 0. */
-df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep, int correction) {
+df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
+                  df_int correction) {
   double share = 0;
   df_tensor *from = away(tape, x, dims, correction, &share);
   return df_scale(tape, df_norm(tape, from, dims, keep), sqrt(share));

@@ -57,6 +57,14 @@ function picture.floats(name, x)
   return x
 end
 
+--- Numbers as reals: an error, as in arithmetic, where these would round the whole ones of an i64.
+---@param x diffusion.tensor
+---@return diffusion.tensor of core.real
+function picture.reals(x)
+  if x:dtype() == "i64" then return opts.relay(core.ops.div, x, 1) end
+  return x:to(core.real)
+end
+
 --- The numbers of a set's examples: those of pictures, as bytes are and whole numbers [n,H,W,C], as
 --- floats in [-1, 1]; others as they are.
 ---@param name string
@@ -64,7 +72,7 @@ end
 ---@return diffusion.tensor of core.real
 function picture.examples(name, x)
   if x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 then x = picture.floats(name, x) end
-  return x:to(core.real)
+  return picture.reals(x)
 end
 
 --- Raises unless x has the shape of a picture [H,W,C] (3 dimensions) or of a batch of them (4).

@@ -3102,7 +3102,7 @@ return {
   },
   ["run()"] = {
     signature = "run()",
-    text = "One step; nil when there is none left.",
+    text = "One step; nil when there is none left. An error where x is being recorded: its gradient would be lost (d.sampler.step keeps it).",
     returns = {
       { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
     },
@@ -4211,7 +4211,7 @@ return {
   },
   ["tensor:square"] = {
     signature = "tensor:square()",
-    text = "x^2 of each element.",
+    text = "x^2 of each element; of integers i64 and exact, or an error.",
     returns = {
       { type = "diffusion.tensor", text = "of the same shape" },
     },

@@ -43,9 +43,10 @@ local function part(class, from, count) return class and class:narrow(1, from, c
 
 local function check_class(class, n)
   class = classes("reflow", class, n)
-  if class and class:min():item() < 1 then
-    opts.fail("reflow: class %g is among them, but a set's classes count from 1; for none leave class out",
-      class:min():item())
+  local none = class and class:lt(1)
+  if none and none:any() then
+    opts.fail("reflow: class %d is among them, but a set's classes count from 1; for none leave class out",
+      class[none:argmax():item()])
   end
   return class
 end

@@ -180,15 +180,22 @@ legible.speaks(Set)
 
 local set = {}
 
+-- The least and the largest of whole numbers: min and max of a tensor refuse what reals round.
+local function extremes(class)
+  local low, high = math.maxinteger, math.mininteger
+  for _, c in ipairs(class:totable()) do low, high = math.min(low, c), math.max(high, c) end
+  return low, high
+end
+
 local function check_class(class, n, classes)
   if class:dim() ~= 1 or class:size(1) ~= n then
     opts.fail("set: class is %s for %d examples", opts.shape_text(class), n)
   end
   if n == 0 then return classes or 0 end
-  local low, high = class:min():item(), math.tointeger(class:max():item())
-  if low < 1 then opts.fail("set: classes count from 1, got some from %g to %g", low, high) end
+  local low, high = extremes(class)
+  if low < 1 then opts.fail("set: classes count from 1, got some from %d to %d", low, high) end
   if classes and high > classes then
-    opts.fail("set: classes from %g to %g, but there are %d classes", low, high, classes)
+    opts.fail("set: classes from %d to %d, but there are %d classes", low, high, classes)
   end
   return classes or high
 end
@@ -218,7 +225,7 @@ function set.new(options)
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
   -- NumPy's files are mostly f64, which this build may only store
-  local x = is_pictures(o.x) and picture.bytes("set", o.x) or o.x:to(core.real)
+  local x = is_pictures(o.x) and picture.bytes("set", o.x) or picture.reals(o.x)
   if o.eps and opts.shape_text(o.eps) ~= opts.shape_text(x) then
     opts.fail("set: eps is %s, but x is %s", opts.shape_text(o.eps), opts.shape_text(x))
   end

@@ -2738,7 +2738,7 @@ function tensor:sort(dim, descending) end
 ---@return diffusion.tensor of the same shape
 function tensor:sqrt() end
 
---- x^2 of each element.
+--- x^2 of each element; of integers i64 and exact, or an error.
 ---@return diffusion.tensor of the same shape
 function tensor:square() end
 

@@ -143,12 +143,21 @@ local function pair_of(run, i)
   return { i = i, n = n, t = step[1], s = step[2] }
 end
 
---- One step; nil when there is none left.
+-- A run records nothing, so what an outer record follows would be a constant, unnoticed.
+local function check_followed(run)
+  if not core.followed(run.x) then return end
+  opts.fail("sampler %s: x %s is being recorded, and a run loses its gradient; detach() it, or take steps by "
+    .. "d.sampler.step, which keep it", run.name, opts.shape_text(run.x))
+end
+
+--- One step; nil when there is none left. An error where x is being recorded: its gradient
+--- would be lost (d.sampler.step keeps it).
 ---@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt,
 ---  or of xt raised by churn
 function Run.__call(run)
   if run.i >= #run.grid then return nil end
   check_x("run.x", run.x, run.shape)
+  check_followed(run)
   local step = gradient.no_grad(advance, run, pair_of(run, run.i + 1))
   if run.on_step then run.on_step(step) end
   return step
