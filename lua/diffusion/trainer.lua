@@ -255,4 +255,6 @@ function Trainer:run()
            rate = bar and bar:rate(), resumed = resumed and from or 0 }
 end
 
+opts.methods("trainer", Trainer)
+
 return trainer

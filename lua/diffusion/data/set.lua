@@ -226,4 +226,7 @@ function set.new(options)
     classes = classes, names = o.names, name = o.name }, Set)
 end
 
+opts.methods("batches", Batches)
+opts.methods("set", Set)
+
 return set
