@@ -779,7 +779,7 @@ function d.image.read(path, channels, options) end
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info
+---@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function d.image.save(path, x, options) end
