@@ -4376,7 +4376,7 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second.",
+    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's prompt a third breaks off the step, of which nothing is kept.",
     returns = {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },

@@ -231,7 +231,8 @@ local function resume(self)
 end
 
 --- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second.
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's
+--- prompt a third breaks off the step, of which nothing is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
 ---  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
