@@ -63,6 +63,14 @@ describe("PNG", function()
     assert.same({ Title = "A swiss roll", seed = "7", Comment = text.Comment }, image.info(path).text)
     local x = assert(image.load(path))
     assert.same({ 4, 4, 1 }, x:shape())
+    local numbers = { a = 1 / 3, b = 1.0, c = -2e-300, d = 2.0 ^ 53, e = math.mininteger, f = 5e-324, g = -0.0 }
+    assert.is_true(image.save(path, x, { text = numbers }))
+    for name, told in pairs(image.info(path).text) do
+      assert.equal((">n"):pack(numbers[name]), (">n"):pack(tonumber(told)), name)
+      assert.equal(math.type(numbers[name]), math.type(tonumber(told)), name)
+    end
+    assert.is_true(image.save(path, x, { text = { nan = 0 / 0, inf = -math.huge } }))
+    assert.same({ nan = "nan", inf = "-inf" }, image.info(path).text)
     assert.has_error(function() image.save(path, x, { text = { [""] = "x" } }) end)
     assert.has_error(function() image.save(path, x, { text = { a = "b\0c" } }) end)
     assert.has_error(function() image.save(path, x, { txt = {} }) end)

@@ -67,6 +67,28 @@ describe("messages", function()
     says({ "empty" }, d.posthoc_ema, {}, { sigma_rel = 0.1 })
   end)
 
+  it("of functions that stand alone say what they are made of", function()
+    local p, denoise = d.process { schedule = d.schedule.cosine { T = 4 } }, function(x) return x, x end
+    for _, name in ipairs { "ddim", "heun", "unipc" } do
+      says({ "#3", "'step'", "got nil" }, d.sampler.step, name, denoise)
+      says({ "#3", "'step'", "got 5" }, d.sampler.step, name, denoise, 5)
+      says({ "denoise", "got nil" }, d.sampler.step, name, nil, p)
+      local step = d.sampler.step(name, denoise, p)
+      for _, pair in ipairs { {}, { { t = 2 } }, { 2 } } do
+        says({ name, "{t, s, i, n}" }, step, d.zeros(1, 2), pair[1], {})
+      end
+    end
+    for _, n in ipairs { 2 ^ 40, -1, 0.5, "a" } do says({ "'moons'", "#1" }, d.data.toy.moons, n) end
+  end)
+
+  it("of methods called with a dot name the method", function()
+    local model = d.mlp { hidden = 4, depth = 1 }
+    says({ "'step'", "adamw expected, got nil", "x:step()" }, d.adamw(model).step)
+    says({ "'sample'", "oracle expected, got 5" }, d.oracle.gaussian { std = 1 }.sample, 5)
+    says({ "'config'", "schedule expected, got process" }, d.schedule.cosine { T = 4 }.config,
+      d.process { schedule = d.schedule.cosine { T = 4 } })
+  end)
+
   it("of values show what they are", function()
     local none = d.mlp { hidden = 4, depth = 1 }
     says({ "got 5" }, d.adamw, none, { ema = 5 })

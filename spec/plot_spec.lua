@@ -332,6 +332,22 @@ assert(d.plot.points({ { evil, x }, { evil, x } }, { title = evil .. "\27[31m" }
   end)
 end)
 
+describe("numbers in a plot", function()
+  it("are finite, at least one, and above 0 on log axes", function()
+    local nan, inf = 0 / 0, math.huge
+    for part, draw in pairs {
+      ["no point of these series is finite"] = function()
+        for _, y in ipairs { { nan }, { inf, -inf, nan } } do fails("finite", d.plot.lines, { { "a", y } }) end
+        d.plot.points { { "a", d.full({ 2, 2 }, inf) }, { "b", d.zeros(0, 2) } }
+      end,
+      ["finite and above 0"] = function() d.plot.lines({ { "a", { -1, 0, nan } } }, { logy = true }) end,
+      ["this schedule has no beta"] = function() d.plot.schedules({ d.schedule.edm {} }, { what = "beta" }) end,
+    } do fails(part, draw) end
+    assert.truthy(told "d.plot.points { { 'a', d.tensor { { 0, 1 }, { 0 / 0, 3 }, { 1, math.huge } } } }":find(
+      "set xrange [-0.15:3.15]", 1, true))
+  end)
+end)
+
 describe("columns of a plot", function()
   it("are of one length", function()
     fails("series 1 has 3 y but 2 x", d.plot.lines, { { "a", { 1, 2, 3 }, { 1, 2 } } })

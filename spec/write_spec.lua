@@ -244,7 +244,8 @@ describe("side files", function()
 
   it("are of that name and no other's", function()
     local others = { "a.png", "b.4321-0", "a.4321-0.old", "a.4321-", "a.4321", "a.-0", "a.04321-0", "a.4321-00",
-                     "a.2024-05", "a.2024-11", "a.12-31", "a.31-12", "a.1-1", "a.20240501-1", "a.x-1", "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
+                     "a.2024-05", "a.2024-11", "a.12-31", "a.31-12", "a.1-1", "a.20240501-1", "a.x-1",
+                     "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
     for _, name in ipairs(others) do left(name, 2) end
     sh "mkdir a.4321-1 && ln -s b.4321-0 a.4321-2 && ln a.png a.4321-3"
     sh "touch -h -d '2 days ago' a.4321-1 a.4321-2"

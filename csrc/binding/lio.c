@@ -37,8 +37,8 @@ static void hold_file(lua_State *L, df_map *m) {
 
 df_map *dfl_file(lua_State *L, int arg) {
   df_map **box = luaL_checkudata(L, arg, DFL_FILE);
-  if (!*box) return luaL_argerror(L, arg, "attempt to use a closed file"), NULL;
-  hold_file(L, *box);
+  if (*box) hold_file(L, *box);
+  else luaL_argerror(L, arg, "attempt to use a closed file");
   return *box;
 }
 

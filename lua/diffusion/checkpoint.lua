@@ -223,4 +223,6 @@ function Checkpoint:load()
   return true
 end
 
+opts.methods("checkpoint", Checkpoint)
+
 return checkpoint

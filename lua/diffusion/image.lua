@@ -2,6 +2,7 @@
 -- [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.
 local apng = require "diffusion.apng"
 local core = require "diffusion.core"
+local json = require "diffusion.json"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local legible = require "diffusion.legible"
@@ -124,6 +125,12 @@ function image.info(path)
   end)
 end
 
+-- A text as it is; a number with the digits that give it back.
+local function value_text(value)
+  if math.type(value) == "float" and value - value == 0 then return json.encode(value) end
+  return (tostring(value):gsub("^%-nan", "nan"))
+end
+
 -- PNG's tEXt: a keyword of 1 to 79 letters, a zero byte, the text.
 local function text_parts(text)
   local parts = {}
@@ -135,7 +142,8 @@ local function text_parts(text)
     if type(value) ~= "string" and type(value) ~= "number" then
       opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))
     end
-    local at = tostring(value):find("\0", 1, true)
+    value = value_text(value)
+    local at = value:find("\0", 1, true)
     if at then opts.fail("save: byte %d of the text %s is 0, which PNG's text can't hold", at, key) end
     parts[i] = core.png_chunk("tEXt", key .. "\0" .. value)
   end
@@ -156,7 +164,8 @@ local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text m
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options table|nil text = {key = value}: tEXt chunks, to be read back by image.info
+---@param options table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a
+---number one that tonumber gives back to the bit
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function image.save(path, x, options)

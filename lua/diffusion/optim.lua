@@ -208,6 +208,8 @@ function Adamw:load_state(state)
   return self
 end
 
+opts.methods("adamw", Adamw)
+
 function adamw_meta.__tostring(opt)
   local own = optimisers[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)

@@ -314,6 +314,38 @@ function opts.floats(where, name, x)
   return x
 end
 
+local behind = setmetatable({}, { __mode = "k" }) -- the methods that guards call
+
+local function guarded(kind, name, fn)
+  local own = "diffusion." .. kind
+  local function guard(self, ...)
+    local meta = debug.getmetatable(self)
+    if not meta or rawget(meta, "__name") ~= own then
+      opts.fail("bad argument #1 to '%s' (%s expected, got %s; methods are called with a colon, as in x:%s())",
+        name, kind, opts.shown(self), name)
+    end
+    return fn(self, ...)
+  end
+  behind[guard] = fn
+  return guard
+end
+
+--- The method itself where a function is its guard.
+---@param fn function
+---@return function
+function opts.behind(fn) return behind[fn] or fn end
+
+--- Has the methods of a kind, when all are there, say what they expect where they are called with
+--- a dot, or of something else. The core's say so themselves.
+---@param kind string
+---@param methods table<string, function>
+function opts.methods(kind, methods)
+  for name, fn in pairs(methods) do
+    local ours = type(fn) == "function" and not name:find "^__" and debug.getinfo(fn, "S").what ~= "C"
+    if ours then methods[name] = guarded(kind, name, fn) end
+  end
+end
+
 --- Raises unless a denoiser can be called.
 ---@param where string who is to call it
 ---@param model any

@@ -297,4 +297,6 @@ local function from_config(config)
   })
 end
 
+opts.methods("process", Process)
+
 return { process = new, process_from_config = from_config }

@@ -231,7 +231,8 @@ local function resume(self)
 end
 
 --- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second.
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's
+--- prompt a third breaks off the step, of which nothing is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
 ---  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
@@ -254,5 +255,7 @@ function Trainer:run()
   return { step = state.done, loss = state.loss, seconds = core.clock() - began,
            rate = bar and bar:rate(), resumed = resumed and from or 0 }
 end
+
+opts.methods("trainer", Trainer)
 
 return trainer

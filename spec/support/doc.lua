@@ -4,6 +4,8 @@
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/index.html                     the same to read
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
+local opts = require "diffusion.opts"
+
 local doc = {}
 
 -- ==== comments =============================================================================
@@ -245,12 +247,13 @@ end
 -- ==== the entry of a name ==================================================================
 
 local function place_of(fn)
-  local info = debug.getinfo(fn, "S")
+  local info = debug.getinfo(opts.behind(fn), "S")
   local path = info.source:match "(lua/diffusion/.*)$"
   return path and ("%s:%d"):format(path, info.linedefined), info.what == "C"
 end
 
 local function named_params(fn, method)
+  fn = opts.behind(fn)
   local out, info = {}, debug.getinfo(fn, "u")
   for i = method and 2 or 1, info.nparams do out[#out + 1] = { name = debug.getlocal(fn, i) } end
   if info.isvararg then out[#out + 1] = { name = "..." } end

@@ -114,7 +114,9 @@ for _, name in ipairs(names) do
   local place, key = name:match "^([%w_.]+)[:.]([%w_]+)$"
   local make = objects[place]
   if not LEFT[name] and (not arg[1] or name:find(arg[1])) then
-    if make and name:find ":" then try(name, make()[key], make)
+    if make and name:find ":" then
+      try(name, make()[key], make)
+      if place ~= "tensor" then try(name, make()[key]) end -- with a dot where a colon belongs
     elseif name:find "%(%)$" and objects[name:match "^%w+"] then
       local again = objects[name:match "^%w+"]
       try(name, function(x, ...) return x(...) end, again)

@@ -233,4 +233,7 @@ function set.new(options)
     classes = classes, names = o.names, name = o.name }, Set)
 end
 
+opts.methods("batches", Batches)
+opts.methods("set", Set)
+
 return set

@@ -11,15 +11,17 @@ local toy = {}
 -- curve(u) gives x, y, each {n}, of mean 0, scaled so that their variances sum to 2, and
 -- the classes; noise takes its share of the variance.
 local function points(name, n, options, noise, classes, curve)
-  n = math.tointeger(n)
-  if not n or n < 0 then opts.fail("bad argument #1 to '%s' (a number of points expected)", name) end
+  local count = math.tointeger(n)
+  if not count or count < 0 or count >= 2 ^ 31 - 1 then
+    opts.fail("bad argument #1 to '%s' (a number of points expected, got %s)", name, opts.shown(n))
+  end
   local o = opts.check(name, options,
     { seed = { "integer" }, noise = { "number", default = noise, min = 0, below = 1 } }, 2)
   local seed = o.seed or core.data_seed()
-  local u = core.data_uniform(n, 3, seed)
+  local u = core.data_uniform(count, 3, seed)
   local x, y, class = curve(u:select(2, 1), u:select(2, 2), u:select(2, 3))
   local xy = core.ops.stack({ x, y }, 2) * math.sqrt(1 - o.noise ^ 2)
-  if o.noise > 0 then xy = xy + core.data_normal(n, 2, seed) * o.noise end
+  if o.noise > 0 then xy = xy + core.data_normal(count, 2, seed) * o.noise end
   return set.new { x = xy, class = class, classes = classes, name = name }
 end
 

@@ -109,6 +109,8 @@ function Ema:snapshot(path)
     { updates = self.updates, sigma_rel = own.options.sigma_rel })
 end
 
+opts.methods("ema", Ema)
+
 function ema_meta.__tostring(ema)
   local own = averages[ema]
   return ("ema of %s, decay %s, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,

@@ -155,4 +155,6 @@ function Grid:times()
   return times
 end
 
+opts.methods("grid", Grid)
+
 return made

@@ -285,6 +285,8 @@ end
 ---@return table
 function Model:config() return copied(facts[self].config) end
 
+opts.methods("model", Model)
+
 function meta.__tostring(m)
   local own = facts[m]
   local total, trainable = own.home:elements()

@@ -281,4 +281,6 @@ local function objective(options)
   return opts.governed("objective", o, writable, Objective)
 end
 
+opts.methods("objective", Objective)
+
 return { objective = objective }

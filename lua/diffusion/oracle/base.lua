@@ -210,6 +210,8 @@ function Oracle:denoiser(process)
   end
 end
 
+opts.methods("oracle", Oracle)
+
 -- ==== products ===========================================================================
 
 local Highest = { __close = function(kept) core.precision(kept[1]) end }

@@ -28,6 +28,14 @@ local function points_of(s, i)
   return rows
 end
 
+-- Is there a point among these that axes have a place for?
+local function has_place(points, logy)
+  for _, p in ipairs(points) do
+    if p[1] - p[1] == 0 and p[2] - p[2] == 0 and not (logy and p[2] <= 0) then return true end
+  end
+  return false
+end
+
 --- Curves y(x), one a series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
 ---  one length; without x it is 1, 2, ...
@@ -37,11 +45,14 @@ end
 function plot.lines(series, options)
   local o = opts.check("lines", options, line_rules, 2)
   gnuplot.check_series(series)
-  local lines, curves = { "set grid lc rgb '#dddddd'" }, {}
+  local lines, curves, drawn = { "set grid lc rgb '#dddddd'" }, {}, false
   for i, s in ipairs(series) do
-    gnuplot.block(lines, "d" .. i, points_of(s, i))
+    local points = points_of(s, i)
+    gnuplot.block(lines, "d" .. i, points)
+    drawn = drawn or has_place(points, o.logy)
     curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.quoted(s[1]))
   end
+  if not drawn then opts.fail("plot: no point of these series is finite%s", o.logy and " and above 0" or "") end
   if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end
   if o.ylabel then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(o.ylabel) end
   if o.logy then lines[#lines + 1] = "set logscale y" end
@@ -73,7 +84,7 @@ function plot.schedules(schedules, options)
     if opts.kind(s) ~= "schedule" then opts.fail("plot: entry %d is %s, not a schedule", i, opts.shown(s)) end
     local y, u = {}, {}
     for t = 1, s.T do
-      local v = s[what](s, t)
+      local v = opts.relay(s[what], s, t)
       if v == v and v ~= math.huge and v ~= -math.huge then
         y[#y + 1], u[#u + 1] = v, t / s.T
       end

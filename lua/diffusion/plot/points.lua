@@ -15,6 +15,16 @@ local function rows_of(x)
   return x:to(core.real):totable()
 end
 
+-- A range that holds the finite numbers of these rows, too.
+local function widened(low, high, rows)
+  for _, row in ipairs(rows) do
+    for _, v in ipairs(row) do
+      if v - v == 0 then low, high = math.min(low, v), math.max(high, v) end
+    end
+  end
+  return low, high
+end
+
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options table? {file = "x.png" or "x.svg", title, width, height}
@@ -31,9 +41,11 @@ return function(series, options)
     if type(s) ~= "table" then
       opts.fail("plot: series %d must be {name, tensor {n,2}}, got %s", i, opts.kind(s))
     end
-    gnuplot.block(lines, "d" .. i, rows_of(s[2]))
-    low, high = math.min(low, s[2]:min():item()), math.max(high, s[2]:max():item())
+    local rows = rows_of(s[2])
+    gnuplot.block(lines, "d" .. i, rows)
+    low, high = widened(low, high, rows)
   end
+  if low > high then opts.fail "plot: no point of these series is finite" end
   local margin = high > low and 0.05 * (high - low) or 1
   lines[#lines + 1] = "unset key\nset size ratio -1"
   for _, axis in ipairs { "x", "y" } do lines[#lines + 1] = gnuplot.range(axis, low - margin, high + margin) end

@@ -82,9 +82,16 @@ function sampler.step(which, denoise, process, o)
   o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
     mix_path = { "function" }, nan = finite.rule }, 4)
   local name, solver, own = families.resolve(which)
+  opts.callable("step", "denoise", denoise)
+  if opts.kind(process) ~= "process" then
+    opts.fail("bad argument #3 to 'step' (a process expected, got %s)", opts.shown(process))
+  end
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
+    if type(pair) ~= "table" or not (pair.t and pair.s) then
+      opts.fail("sampler %s: a pair {t, s, i, n} expected, got %s", name, opts.shown(pair))
+    end
     place.check_solver(process, pair.t, name, solver)
     begin()
     x = step(x, pair, history)

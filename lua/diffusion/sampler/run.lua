@@ -241,4 +241,6 @@ function Run.__tostring(run)
 end
 legible.speaks(Run)
 
+opts.methods("run", Run)
+
 return { new = new, check_x = check_x }

@@ -90,6 +90,8 @@ local function sparkline(s, width)
   return table.concat(line)
 end
 
+opts.methods("schedule", Schedule)
+
 function core.schedule_meta.__tostring(s)
   local what = s:is_vp() and "alpha_bar" or "signal"
   local rest = s:snr(s.T) > 1e-3 and ("\n  x_T keeps signal, SNR %.3g: sampling starts from what "
