@@ -80,6 +80,15 @@ describe("JPEGs", function()
     end
   end)
 
+  jpeg_it("damaged but whole aren't said to be cut", function()
+    local bytes = collection()["MM 6"].bytes
+    local second = 5 + (">I2"):unpack(bytes, 5) -- the first segment's length counts itself, from byte 5 on
+    assert.equal(0xff, bytes:byte(second))
+    local x, why = image.load(forge.file(bytes:sub(1, second - 1) .. "\1" .. bytes:sub(second + 1)))
+    assert.is_nil(x)
+    assert.is_nil(why:find("cut short", 1, true), why)
+  end)
+
   jpeg_it("with damaged EXIF are read as stored", function()
     local jpeg = collection()["MM 6"]
     local at = jpeg.bytes:find("Exif\0\0", 1, true)

@@ -138,7 +138,9 @@ describe("bytes of pictures", function()
       learned_log_variance = function(v)
         d.process { schedule = process.schedule, variance = "learned_range" }:learned_log_variance(v, 5)
       end,
-      step_variance = function(v) d.process { schedule = process.schedule, variance = "learned" }:step_variance(5, 4, v) end,
+      step_variance = function(v)
+        d.process { schedule = process.schedule, variance = "learned" }:step_variance(5, 4, v)
+      end,
       chain = function(v) process:chain(v)() end,
       mix = function(v) d.mix(0.5, z, 0.5, v) end,
       mlp = function(v) model(v, 5) end,

@@ -30,12 +30,12 @@ static int orientation_of(const void *file, size_t bytes) {
 }
 
 /* Does the file stop before its last segment does? Among pixels ff d9 is nothing else
-** than the end. */
+** than the end. What stands where a marker should is damage, not an end. */
 static bool is_cut(const uint8_t *file, size_t bytes) {
   df_segment s = { 0 };
   size_t at = 0;
   while (s.marker != DF_SCAN) {
-    if (!df_segment_next(&s, &at, file, bytes)) return true;
+    if (!df_segment_next(&s, &at, file, bytes)) return at >= bytes || file[at] == 0xff;
     if (s.marker == DF_IMAGE_END) return false;
   }
   for (; at + 1 < bytes; at++)

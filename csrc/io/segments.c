@@ -9,8 +9,10 @@ bool df_segment_next(df_segment *s, size_t *at, const void *file, size_t bytes) 
   while (here < bytes && b[here] == 0xff) here++;
   if (here >= bytes) return false;
   *s = (df_segment){ .marker = b[here++] };
-  *at = here;
-  if (s->marker == DF_IMAGE_END) return true;
+  if (s->marker == DF_IMAGE_END) {
+    *at = here;
+    return true;
+  }
   if (bytes - here < 2) return false;
   size_t n = (size_t)b[here] << 8 | b[here + 1];
   if (n < 2 || n > bytes - here) return false;

@@ -13,7 +13,7 @@ typedef struct df_segment {
 } df_segment;
 
 /* The segment at *at (0: the first), which is moved behind it; DF_IMAGE_END has no data.
-** false where the file ends before it does, or no marker stands there. */
+** false, and nothing moved, where the file ends before it does or no marker stands there. */
 bool df_segment_next(df_segment *s, size_t *at, const void *file, size_t bytes);
 
 #endif

@@ -98,24 +98,22 @@ local laws = {
     weigh = function(snr, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t, snr) end },
 }
 
-local weight = { "number", min = 0 }
-
--- Raises unless all weights are finite and 0 or more, as those of a name are.
+-- Raises where a weight is below 0, which would lead uphill without a word. One that isn't finite
+-- shows as a loss that is none, which a trainer traces to its levels.
 local function check_weights(w, snr)
-  local values = w:detach()
-  if values:isfinite():all() and values:ge(0):all() then return end
+  if not w:detach():lt(0):any() then return end
   local levels = snr:totable()
-  for i, v in ipairs(values:totable()) do
-    opts.held(("objective: the weighting function's value for SNR %g"):format(levels[i]), v, weight)
+  for i, v in ipairs(w:totable()) do
+    if v < 0 then
+      opts.fail("objective: the weighting function gave %g for SNR %g; a number of 0 or more expected", v, levels[i])
+    end
   end
 end
 
 -- A function of one's own, which may say a number for all.
 local function own(f, snr)
   local w = f(snr)
-  if type(w) == "number" then
-    return core.full({ snr:size(1) }, opts.held("objective: the weighting function's value", w, weight))
-  end
+  if type(w) == "number" then w = core.full({ snr:size(1) }, w) end
   if core.is_tensor(w) and opts.shape_text(w) == opts.shape_text(snr) then
     check_weights(w, snr)
     return w
