@@ -38,4 +38,8 @@ describe("memory that runs out", function()
   it("with a checkpoint leaves the file and the run as they were", function()
     holds("13", "read a checkpoint", "write a checkpoint", "write a run")
   end)
+
+  it("while a picture is written is no fault of the picture's", function()
+    holds("13", "write a picture", "write moving pictures")
+  end)
 end)

@@ -256,7 +256,9 @@ describe("a run's file that lies", function()
     says({ "'x' without 't'" }, load(function(f)
       f.form, f.history = nil, { entries = { { "x", { tensor = "x" } } } }
     end))
-    says({ "'t'" }, load(function(f) f.form, f.history = nil, { entries = { { "t", { value = 51 } } } } end))
+    for _, t in ipairs { 51, 0.5, -1 } do -- real levels start at 1 in this schedule
+      says({ "'t'" }, load(function(f) f.form, f.history = nil, { entries = { { "t", { value = t } } } } end))
+    end
     says({ "history.x" }, load(function(f) f.form, f.history = nil, { entries = { { "x", { tensor = "lost" } } } } end))
   end)
 

@@ -220,6 +220,21 @@ describe("a backward pass in which a guest raises", function()
     assert.equal(want, gradients(model))
   end)
 
+  it("fails where the guest hides that a backward within its own failed", function()
+    local first, last, inner = nn.linear(3, 4), nn.linear(4, 1), nn.linear(2, 2)
+    local hides = nn.guest(function(x) return x * 2 end, function(dy)
+      refused(d.record(function() return inner(guest(inner(d.ones(1, 2)))):sum() end))
+      return dy * 2
+    end)
+    local model = nn.model(nn.module("three", function(m)
+      m.first, m.last, m.inner = first, last, inner
+      function m:forward(x) return self.last(hides(self.first(x))) end
+    end)())
+    local loss = loss_of(model, d.randn(5, 3))
+    fails("a backward within that of a guest failed", loss.backward, loss)
+    for _, p in model:parameters() do assert.is_nil(p.grad) end
+  end)
+
   it("isn't counted, and what comes after is counted anew", function()
     local norms = {}
     for i, failing in ipairs { false, true } do

@@ -176,8 +176,12 @@ size_t df_png_most(const df_picture *p) {
 int df_png_write(void *file, size_t *bytes, const df_picture *p, const uint8_t *pixels) {
   png_image image = head(p);
   png_alloc_size_t size = df_png_most(p);
-  if (!png_image_write_to_memory(&image, file, &size, 0, pixels, 0, NULL))
-    return df_fail(DF_WORLD, "png: %s", image.message);
-  *bytes = size;
-  return DF_OK;
+  if (png_image_write_to_memory(&image, file, &size, 0, pixels, 0, NULL)) {
+    *bytes = size;
+    return DF_OK;
+  }
+  if (strstr(image.message, "ut of memory")
+      || strstr(image.message, "insufficient memory")) /* libpng's words, and zlib's */
+    return df_fail(DF_MEMORY, "not enough memory to write a PNG");
+  return df_fail(DF_WORLD, "png: %s", image.message);
 }

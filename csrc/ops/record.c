@@ -182,6 +182,7 @@ void df_reached_drop(df_reached *reached) {
     df_leaf *leaf = reached->x[i]->leaf;
     if (leaf) leaf->drop(leaf);
   }
+  reached->dropped |= reached->n > 0;
   df_reached_clear(reached);
 }
 

@@ -20,6 +20,7 @@ typedef struct df_slot {
 typedef struct df_reached {
   df_tensor **x;
   size_t n, room;
+  bool dropped; /* by a walk within this one, which failed */
 } df_reached;
 
 struct df_record {

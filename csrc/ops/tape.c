@@ -392,7 +392,10 @@ static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
 static df_code visit(df_tape *tape, df_record *record, df_node *node) {
   if (node->op->backward) return undo(tape, node, record->slots[node->y].grad);
   record->at_guest = !record->at_guest;
-  return record->at_guest ? DF_GUEST : DF_OK;
+  if (record->at_guest) return DF_GUEST;
+  if (!record->reached->dropped) return DF_OK;
+  return df_fail(DF_MISUSE, "backward: a backward within that of a guest failed, and "
+                            "dropped the gradients so far; let its error through");
 }
 
 void df_walk_give_up(df_record *record, bool keep) {
@@ -437,6 +440,7 @@ static const df_record *at_guest(const df_tape *tape) {
 static df_code start(df_tape *tape, df_tensor *loss, df_tensor *g, const df_record *of) {
   df_record *r = df_record_of(tape, loss);
   uint64_t walk = of ? of->walk : ++tape->serial;
+  if (!of) tape->reached.dropped = false;
   df_code code = df_record_seed(r, loss->slot, g, walk);
   if (code == DF_OK) r->within = of != NULL;
   return code;

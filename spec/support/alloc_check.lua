@@ -24,12 +24,17 @@ local function blocks()
   return core.memory().blocks
 end
 
+-- Ours and Lua's words, or the system's of a file that it can't open.
+local function is_of_memory(message)
+  return message:find "not enough memory" or message:find "Cannot allocate memory"
+end
+
 -- One try with objects of its own; true where a request failed.
 local function try(s, where, want, kind, n, once)
   local state = s.new()
   local hit, fine, message = host.attempt(kind, n, once, function() s.run(state) end)
   if not fine then
-    if not tostring(message):find "memory" then fault("%s: %s", where, tostring(message)) end
+    if not is_of_memory(tostring(message)) then fault("%s: %s", where, tostring(message)) end
     if s.failed then
       local whole, why = pcall(s.failed, state)
       if not whole then fault("%s: %s", where, why) end

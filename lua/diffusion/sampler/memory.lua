@@ -27,11 +27,17 @@ end
 local function is_length(value) return is_number(value) and value ~= 0 end
 local function is_amount(value) return is_number(value) and value >= 0 end
 
+-- A time that the schedule has a level for: real ones may begin at 1.
+local function is_time(value, run)
+  local schedule = run.process.schedule
+  return is_number(value) and value > 0 and opts.caught(schedule.signal, schedule, value)
+end
+
 local fields = {
   past = is_list, used = is_list, block = is_list,
   m = is_like_x, m1 = is_like_x, x = is_like_x, fresh = is_like_x, own_x0 = is_like_x,
   h = is_length, h1 = is_length, tau = is_amount, residual = is_amount,
-  t = function(value, run) return is_number(value) and value > 0 and value <= run.process.T end,
+  t = is_time,
 }
 
 -- What a solver of the library must have beside a field; nil: it has no such field.
