@@ -114,6 +114,13 @@ describe("an argument too many", function()
     end
     fails("an argument too many", d.zeros, { 2 }, nil, 3)
     fails("an argument too many", d.arange, 1, 2, 1, 1)
+    for _, f in ipairs { d.randn, d.rand } do
+      fails("an argument too many", f, 2, 3, { seed = 1 }, 4)
+      fails("an argument too many", f, { 2, 3 }, { seed = 1 }, { dtype = "f32" })
+    end
+    fails("an argument too many", d.randint, 1, 6, { 2 }, { seed = 1 }, 4)
+    fails("an argument too many", d.bernoulli, 0.5, { 2 }, { seed = 1 }, 4)
+    fails("an argument too many", d.randperm, 4, { seed = 1 }, 4)
     fails("an argument too many", d.linspace, 0, 1, 3, {})
     same({ 5, 7, 9 }, x:sum(1, nil, nil, nil))
     same({ { -1, -2, -3 }, { -4, -5, -6 } }, -x)
