@@ -133,10 +133,10 @@ describe("an argument too many", function()
   it("is named where two or three tensors are taken, too", function()
     local y, i = x:t(), d.tensor({ { 1, 1, 1 } }, { dtype = "i64" })
     for name, given in pairs {
-      add = { x, "2" }, sub = { 1, 2 }, mul = { x, {} }, div = { 2, "floor" }, maximum = { 1, 2 }, pow = { 2, 3 },
+      add = { x, "2" }, sub = { 1, 2 }, mul = { 2, {} }, div = { 2, "floor" }, maximum = { 1, 2 }, pow = { 2, 3 },
       eq = { 1, 2 }, lt = { x, true }, matmul = { y, true }, linear = { x, nil, 5 }, index = { 1, { 1 }, 2 },
-      gather = { 1, i, {} }, over = { x, "1" }, add_ = { 1, 2 }, sub_ = { x, {} }, mul_ = { x, "2" },
-      div_ = { 2, "floor" }, copy_ = { 1, 2 }, fill_ = { 1, 2 }, zero_ = { 0 }, equal = { x, {} },
+      gather = { 1, i, "" }, over = { x, "1" }, add_ = { 1, 2 }, sub_ = { 1, {} }, mul_ = { x, "2" },
+      div_ = { 2, "floor" }, copy_ = { 1, 2 }, fill_ = { 1, 2 }, zero_ = { 0 }, equal = { x, true },
     } do
       fails("an argument too many", x[name], x, table.unpack(given, 1, 3))
     end
