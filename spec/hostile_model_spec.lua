@@ -253,7 +253,9 @@ describe("a run's file that lies", function()
       return other
     end)()))
     says({ "'m'", "unipc" }, load(function(f) f.form, f.history = nil, { entries = { { "m", { tensor = "x" } } } } end))
-    says({ "'x' without 't'" }, load(function(f) f.form, f.history = nil, { entries = { { "x", { tensor = "x" } } } } end))
+    says({ "'x' without 't'" }, load(function(f)
+      f.form, f.history = nil, { entries = { { "x", { tensor = "x" } } } }
+    end))
     says({ "'t'" }, load(function(f) f.form, f.history = nil, { entries = { { "t", { value = 51 } } } } end))
     says({ "history.x" }, load(function(f) f.form, f.history = nil, { entries = { { "x", { tensor = "lost" } } } } end))
   end)

@@ -17,7 +17,7 @@ local function terminal(suffix)
   os.remove(keys)
   assert(os.execute("mkfifo " .. child.quote(keys)))
   local command = child.command(folder .. "/cli.lua", { folder = folder, env = "TERM=dumb" }) .. (suffix or "")
-  os.execute(("script -qfec %s %s <%s >/dev/null 2>&1 &"):format(child.quote(command), child.quote(log),
+  os.execute(("ulimit -t 60; script -qfec %s %s <%s >/dev/null 2>&1 &"):format(child.quote(command), child.quote(log),
     child.quote(keys)))
   local pipe, at = assert(io.open(keys, "r+")), 1 -- a reader, too: no SIGPIPE where the other end is gone
   local t = {}
@@ -106,6 +106,59 @@ describe("the prompt", function()
     t.wait "\n> "
     t.type "print('steps are', b.step == opt.steps, kept)\n"
     t.wait "steps are\ttrue\t41"
+    t.type "\4"
+    t.close()
+  end)
+end)
+
+describe("a coroutine at the prompt", function()
+  it("is ended by the second Ctrl-C", function()
+    local t = prompts()
+    if not t then return end
+    for k, how in ipairs { "coroutine.wrap(%s)()", "print(coroutine.resume(coroutine.create(%s)))" } do
+      t.wait "\n> "
+      t.type(how:format(("function() print('runs', %d) while true do end end"):format(k)) .. "\n")
+      t.wait(("runs\t%d"):format(k))
+      t.type "\3"
+      os.execute "sleep 0.1"
+      t.type "\3"
+      t.wait "interrupted!"
+    end
+    t.wait "\n> "
+    t.type "for k in coroutine.wrap(function() coroutine.yield(kept) end) do print('still', k) end\n"
+    t.wait "still\t41"
+    t.wait "\n> "
+    t.type "coroutine.wrap(function() error 'its own' end)()\n"
+    t.wait "its own"
+    t.wait "\n> "
+    t.type "\4"
+    t.close()
+  end)
+
+  it("is ended in a trainer's step by the third, and that step isn't kept", function()
+    local t = prompts()
+    if not t then return end
+    for _, line in ipairs {
+      "m = d.mlp { hidden = 4, depth = 1 } opt = d.adamw(m)",
+      "b = d.data.toy.moons(64):batches { size = 4, steps = 1000000 } n = 0 hangs = true",
+      "function o(m, x) n = n + 1 if n == 3 and hangs then print 'hangs' while true do end end "
+        .. "return d.mse(m(x, 1), x) end",
+      "tr = d.trainer { model = m, opt = opt, objective = o, batches = b, quiet = true, checkpoint = 'c' }",
+      "print(tr:run())",
+    } do
+      t.wait "\n> "
+      t.type(line .. "\n")
+    end
+    t.wait "\nhangs"
+    for _ = 1, 3 do
+      t.type "\3"
+      os.execute "sleep 0.1"
+    end
+    t.wait "interrupted in step 3"
+    t.wait "\n> "
+    t.type "print('steps are', opt.steps, b.step, io.open 'c', d.record(o, m, d.ones(1, 2)):numel())\n"
+    t.wait "steps are\t2\t3\tnil\t1"
+    t.wait "\n> "
     t.type "\4"
     t.close()
   end)

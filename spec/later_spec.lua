@@ -218,6 +218,19 @@ describe("numbers that come later", function()
     fails("objective: 'weighting' can't be written", function() objective.weighting = "snr" end)
   end)
 
+  it("the weights that a function gives", function()
+    local model, x = d.mlp { hidden = 8, depth = 1 }, d.ones(2, 2)
+    for _, v in ipairs(bad) do
+      for _, weigh in ipairs { function() return v end, function(snr) return snr * 0 + v end,
+                               function(snr) return d.cat({ snr:narrow(1, 2, 1), d.tensor { v } }, 1) end } do
+        fails("number in [0, inf) expected, got", d.objective { process = process, weighting = weigh }, model, x)
+      end
+    end
+    for _, w in ipairs { 0, 3 } do
+      assert.is_true(d.objective { process = process, weighting = function() return w end }(model, x):item() >= 0)
+    end
+  end)
+
   it("the losses that times = 'importance' goes on from", function()
     local objective = d.objective { process = process, times = "importance" }
     local state = objective:state()

@@ -41,7 +41,7 @@ assert(d.trainer { model = model, opt = opt, ema = ema, batches = batches, check
 assert(model:save("model.safetensors", { process = process }))
 assert(ema:snapshot "snapshot.safetensors")
 assert(d.checkpoint { path = "extra.safetensors", model = model, opt = opt }:save {
-  z = 0.1, b = { 1.5, -2e-300, 2 ^ 53 + 0.0 }, a = { inf = math.huge, third = 1 / 3, whole = 7 } })
+  [0.5] = { z = 1, b = { a = 1 }, [true] = 2 }, z = 0.1, b = { 1.5, -2e-300, 2 ^ 53 + 0.0 }, a = { inf = math.huge, third = 1 / 3, whole = 7 } })
 local run = walk(process, model, 0.25)
 run()
 assert(run:save "walk.safetensors")
@@ -61,6 +61,7 @@ local shown <close> = io.open("shown", "w")
 local walker, objective = walk(process, model, 0.25), d.objective { process = process }
 for _, thing in ipairs { d.tensor { 0.5, 0.25, 1e-9 }, process, process.schedule, opt, ema, model, walker, walker.grid,
                          d.oracle.gaussian { mean = 0.5, std = 0.25 }, d.nn.dropout(0.25),
+                         d.ema(model, { decay = 0.25 }), d.sampler.explain "annealed_langevin", d.sampler.explain "dpm_adaptive",
                          objective, process:explain(3), objective:explain(3),
                          select(2, pcall(d.adamw, model, { lr = -0.5 })),
                          select(2, pcall(process.q_sample, process, d.ones(1, 2), 20.5)) } do

@@ -137,6 +137,12 @@ describe("metrics far from 0 and at other scales", function()
     for _, by in ipairs { -100, 10000 } do
       assert(math.abs(want - M.two_sample(x + by, y + by, { steps = 20 })) < 0.1)
     end
+    want = M.two_sample(x, y + 3, { steps = 60 })
+    assert(want > 0.6)
+    for _, by in ipairs { 1024, 1 / 1024, 2 ^ 40, 2 ^ -40 } do
+      assert.equal(want, (M.two_sample(x * by, (y + 3) * by, { steps = 60 })))
+    end
+    assert.equal(0.5, (M.two_sample(x * 0 + 0.1, y * 0 + 0.1, { steps = 20 })))
   end)
 
   it("distances of near copies far from 0, in many dimensions", function()
@@ -196,17 +202,23 @@ describe("frechet", function()
   it("has an interval that moves and scales with it", function()
     local x, y = rows(60, 4, 1), rows(50, 4, 2) + 0.25
     local value, about = M.frechet(x, y, { interval = true })
+    local second = { mean = y:mean(1), cov = d.eye(4) }
+    local _, beside = M.frechet(x, second, { interval = true })
     for _, by in ipairs { -100, 10000 } do
       local moved, also = M.frechet(x + by, y + by, { interval = true })
       near(value, moved)
       near(about.bias, also.bias)
-      near(about.se, also.se, 1e-2)
+      near(about.se, also.se, 1e-5)
+      _, also = M.frechet(x + by, { mean = second.mean + by, cov = second.cov }, { interval = true })
+      near(beside.se, also.se, 1e-2) -- the given mean is a float
     end
-    for _, by in ipairs { 1024, 1 / 1024 } do
+    for _, by in ipairs { 1024, 1 / 1024, 2 ^ 40, 2 ^ -40 } do
       local moved, also = M.frechet(x * by, y * by, { interval = true })
       near(value * by ^ 2, moved)
       near(about.extrapolated * by ^ 2, also.extrapolated)
-      near(about.se * by ^ 2, also.se, 1e-3)
+      near(about.se * by ^ 2, also.se, 1e-5)
+      _, also = M.frechet(x * by, { mean = second.mean * by, cov = second.cov * by ^ 2 }, { interval = true })
+      near(beside.se * by ^ 2, also.se, 1e-5)
     end
   end)
 

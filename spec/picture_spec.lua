@@ -134,6 +134,11 @@ describe("bytes of pictures", function()
       ["convert to itself"] = function(v) process:convert(v, { from = "v", to = "v", xt = z, t = 5 }) end,
       estimate = function(v) process:estimate(v, z, 5) end,
       clipped = function(v) d.process { schedule = process.schedule, clip = 1 }:clipped(v) end,
+      ["clipped by nothing"] = function(v) process:clipped(v) end,
+      learned_log_variance = function(v)
+        d.process { schedule = process.schedule, variance = "learned_range" }:learned_log_variance(v, 5)
+      end,
+      step_variance = function(v) d.process { schedule = process.schedule, variance = "learned" }:step_variance(5, 4, v) end,
       chain = function(v) process:chain(v)() end,
       mix = function(v) d.mix(0.5, z, 0.5, v) end,
       mlp = function(v) model(v, 5) end,

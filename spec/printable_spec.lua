@@ -110,6 +110,9 @@ describe("no terminal is steered by", function()
     shows(message_of(function() d.zeros(1)[bad] = 1 end))
     shows(message_of(d.plot.schedules, { process.schedule }, { what = bad }))
     shows(message_of(model.freeze, model, bad))
+    for _, f in ipairs { d.cat, d.stack } do shows(message_of(f, { d.zeros(1), [bad] = 1 })) end
+    for _, f in ipairs { d.zeros, d.randn, d.tensor } do shows(message_of(f, { 2, [bad] = 1 })) end
+    shows(message_of(function() return d.zeros(2, 2)[{ 1, [bad] = 2 }] end))
   end)
 
   it("paths", function()

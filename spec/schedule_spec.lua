@@ -145,7 +145,9 @@ describe("named schedules", function()
     local mean, variance = p:posterior(x, x, t)
     shape({ 2, 4, 3 }, mean)
     shape({ 2, 1 }, variance)
-    assert.is_true(p:learned_log_variance(x, t):equal(p:learned_log_variance(x, { 10, 20 })))
+    for _, dtype in ipairs { "f32", "f64", "i64" } do
+      assert.is_true(p:learned_log_variance(x, t:to(dtype)):equal(p:learned_log_variance(x, { 10, 20 })))
+    end
     assert.is_true(p:q_sample(x, t, x):equal(p:q_sample(x, { 10, 20 }, x)))
   end)
 

@@ -197,6 +197,20 @@ describe("a backward pass in which a guest raises", function()
     assert.equal(want, gradients(model))
   end)
 
+  it("can be walked again where it is kept, by a coroutine too", function()
+    local model, x = network()
+    angry = false
+    loss_of(model, x):backward()
+    local want = gradients(model)
+    d.adamw(model):zero()
+    local loss = loss_of(model, x)
+    angry = true
+    assert.is_false(pcall(loss.backward, loss, { keep = true }))
+    angry = false
+    coroutine.wrap(function() loss:backward() end)()
+    assert.equal(want, gradients(model))
+  end)
+
   it("leaves gradients alone where it had not come to any", function()
     local model, x = network()
     angry = false

@@ -162,6 +162,18 @@ describe("signals", function()
     end)
   end
 
+  it("don't come of a plot that is too large to be told", function()
+    if not child.has "gnuplot" then return pending "no gnuplot here" end
+    local text = run([[
+local y = {}
+for i = 1, 5000 do y[i] = i / 7 end
+print(d.plot.lines({ { "a", y } }, { file = "f.png" }))
+print "still here"]], "ulimit -f 4; ")
+    assert(text:find("^nil\t[^\n]*File too large"), text)
+    assert.matches("still here\n0\n$", text)
+    assert.equal("inner.lua\nouter.lua", sh "ls")
+  end)
+
   it("leave the old file whole", function()
     sh "echo old >f"
     run("print(core.write_file('f', { ('x'):rep(100000) }))", "ulimit -f 4; ")
@@ -177,6 +189,33 @@ print "never"]])
   end)
 end)
 
+describe("a pipe that nobody writes into", function()
+  it("is read by nobody, and none waits for it", function()
+    local text = run([[
+local model = d.mlp { dim = 2, hidden = 4, depth = 1 }
+local process = d.process { schedule = d.schedule.cosine { T = 10 } }
+local batches = d.data.set { x = d.randn(4, 2) }:batches { size = 2, steps = 1 }
+print(d.load_model "f")
+print(model:load "f")
+print(d.load("f", { copy = true }))
+print(d.checkpoint { path = "f", model = model }:load())
+print(d.trainer { model = model, opt = d.adamw(model), batches = batches, checkpoint = "f", quiet = true,
+                  objective = d.objective { process = process } }:run())
+print(d.sampler.steps { model = model, process = process, shape = { 1, 2 }, steps = 2 }:load "f")
+print(d.image.info "f")
+print(d.data.arrays "f")
+os.execute "mkdir set && mv f set/f.png"
+print(d.data.folder "set")]], "mkfifo f; exec timeout 20 sh -c " .. child.quote(
+      child.command(at "inner.lua", { folder = folder })) .. "; ")
+    local count = 0
+    for line in text:gmatch "nil\t[^\n]*" do
+      count = count + 1
+      assert(line:find("not a regular file", 1, true), line)
+    end
+    assert.equal(9, count, text)
+  end)
+end)
+
 describe("side files", function()
   local function left(name, days)
     child.write(at(name), "half")
@@ -185,7 +224,7 @@ describe("side files", function()
 
   it("of a kill are removed by the next save of that name, a day later", function()
     local pid = io.open "/proc/self/stat":read "n"
-    local old = { "a.png.4321-0", "a.png.4321-17", ("a.png.%d-0"):format(pid), "a.png.1-0" }
+    local old = { "a.png.4321-0", "a.png.4321-17", ("a.png.%d-0"):format(pid), "a.png.1-0", "a.png.32-1", "a.png.1-32" }
     for _, name in ipairs(old) do left(name, 2) end
     assert.is_true(d.image.save(at "a.png", picture))
     assert.equal("a.png", sh "ls")
@@ -205,7 +244,7 @@ describe("side files", function()
 
   it("are of that name and no other's", function()
     local others = { "a.png", "b.4321-0", "a.4321-0.old", "a.4321-", "a.4321", "a.-0", "a.04321-0", "a.4321-00",
-                     "a.2024-05", "a.2024-11", "a.20240501-1", "a.x-1", "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
+                     "a.2024-05", "a.2024-11", "a.12-31", "a.31-12", "a.1-1", "a.20240501-1", "a.x-1", "aa.4321-0", "a.4321-0x", "a.99999999999-0" }
     for _, name in ipairs(others) do left(name, 2) end
     sh "mkdir a.4321-1 && ln -s b.4321-0 a.4321-2 && ln a.png a.4321-3"
     sh "touch -h -d '2 days ago' a.4321-1 a.4321-2"

@@ -119,6 +119,9 @@ void dfl_at_most(lua_State *L, int most);
 int dfl_list(lua_State *L, int index, int arg);
 /* The first key of a table that is no place of its list, as text on the stack, or NULL. */
 const char *dfl_stray(lua_State *L, int index);
+/* What the box at arg holds; raises where its finaliser has run: one that was set before it
+** runs after it, and may still have the box. */
+void *dfl_living(lua_State *L, int arg, void *held);
 const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
 /* A value in a few words, for messages: a number or string itself, printable, else what it
 ** is. May push. */

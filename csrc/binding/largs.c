@@ -15,6 +15,11 @@ const char *dfl_briefly(lua_State *L, int index) {
                 : lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }
 
+void *dfl_living(lua_State *L, int arg, void *held) {
+  if (!held) luaL_argerror(L, arg, "attempt to use an object whose finaliser has run");
+  return held;
+}
+
 /* May the argument at i stand behind the tensor at `last`, as what its call returned too? */
 static bool returned(lua_State *L, int i, int last) {
   return dfl_test(L, last) && lua_type(L, i) != LUA_TSTRING && !lua_isboolean(L, i);
@@ -33,7 +38,7 @@ const char *dfl_stray(lua_State *L, int index) {
   index = lua_absindex(L, index);
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     lua_Integer at = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
-    if (at < 1 || at > n) return luaL_tolstring(L, -2, NULL);
+    if (at < 1 || at > n) return dfl_printable(L, -2, false);
   }
   return NULL;
 }

@@ -97,8 +97,9 @@ static df_tensor *attempt(lua_State *L, dfl_state *s, dfl_maker *make) {
   lua_settop(L, top);
   rewind_to(s, &mark, calls);
   collect(L, s);
+  mark = df_tape_mark(s->tape), calls = s->calls; /* finalisers may have computed */
   y = make(L, s->tape);
-  if (!y) df_tape_rewind(s->tape, &mark); /* a record keeps nothing of what failed */
+  if (!y) rewind_to(s, &mark, calls); /* a record keeps nothing of what failed */
   return y;
 }
 

@@ -25,7 +25,8 @@ static void enter(lua_State *L, dfl_state *s, uintptr_t frame) {
   drop_dead(s, frame);
   if (s->levels == DFL_NESTED)
     luaL_error(L, "calls of diffusion within calls: %d are too many", DFL_NESTED);
-  s->level[s->levels++] = (dfl_level){ frame, df_scope_open(s->tape), ++s->calls };
+  s->level[s->levels++] = (dfl_level){ frame, df_scope_open(s->tape) };
+  s->calls++;
 }
 
 int dfl_door(lua_State *L) {
@@ -36,14 +37,6 @@ int dfl_door(lua_State *L) {
   s->levels = here;
   df_scope_close(s->tape, s->level[here].mark);
   return results;
-}
-
-uint64_t dfl_call(const dfl_state *s) { return s->level[s->levels - 1].call; }
-
-bool dfl_call_runs(const dfl_state *s, uint64_t call) {
-  for (int i = 0; i < s->levels; i++)
-    if (s->level[i].call == call) return true;
-  return false;
 }
 
 df_tensor *dfl_hold(lua_State *L, df_tensor *x) {

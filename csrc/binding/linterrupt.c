@@ -51,6 +51,7 @@ static int l_caught(lua_State *L) {
 /* ==== an error ====================================================================== */
 
 static lua_State *volatile attended; /* what a prompt runs runs in it */
+static lua_State *volatile running;  /* the coroutine that it waits for, if it does */
 
 static void stop(lua_State *L, lua_Debug *where) {
   (void)where;
@@ -59,11 +60,17 @@ static void stop(lua_State *L, lua_Debug *where) {
   lua_error(L);
 }
 
-/* A hook may be set at any time: it comes at the next instruction. */
+/* A hook may be set at any time: it comes at the next instruction. Where that is far off,
+** since a coroutine runs, the next Ctrl-C is for the coroutine. */
 static void raise_there(int signal, siginfo_t *info, void *context) {
   (void)signal, (void)info, (void)context;
   int all = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-  lua_sethook(attended, stop, all, 1);
+  bool waits = running && lua_gethook(attended) == stop;
+  lua_sethook(waits ? running : attended, stop, all, 1);
+}
+
+static void too_late(lua_State *L) {
+  if (lua_gethook(L) == stop) lua_sethook(L, NULL, 0, 0);
 }
 
 static int trace(lua_State *L) {
@@ -78,16 +85,38 @@ static int l_attended(lua_State *L) {
   lua_pushcfunction(L, trace);
   lua_insert(L, 1);
   df_interrupt i;
-  lua_State *before = attended;
+  lua_State *before = attended, *coroutine = running;
   attended = L;
+  running = NULL;
   df_interrupt_begin(&i, raise_there, false);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
   df_interrupt_end(&i);
   attended = before;
-  if (lua_gethook(L) == stop) lua_sethook(L, NULL, 0, 0); /* it came too late */
+  running = coroutine;
+  too_late(L);
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);
   return lua_gettop(L);
+}
+
+/* known_resume(thread, ...) -> what Lua's own resume says, which is the upvalue */
+static int l_known_resume(lua_State *L) {
+  lua_State *thread = lua_tothread(L, 1), *before = running;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  if (thread) running = thread;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  running = before;
+  if (thread) too_late(thread);
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+/* known(coroutine.resume) -> a function like it, whose coroutines Ctrl-C finds */
+static int l_known(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, l_known_resume, 1);
+  return 1;
 }
 
 /* ==== a line ======================================================================== */
@@ -160,11 +189,8 @@ static int l_at_prompt(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "catch_interrupts", l_catch },
-  { "attended", l_attended },
-  { "read_line", l_read_line },
-  { "at_prompt", l_at_prompt },
-  { NULL, NULL },
+  { "catch_interrupts", l_catch }, { "attended", l_attended },   { "known", l_known },
+  { "read_line", l_read_line },    { "at_prompt", l_at_prompt }, { NULL, NULL },
 };
 
 void dfl_open_interrupt(lua_State *L) {

@@ -26,7 +26,8 @@ static layer_box *new_box(lua_State *L) {
 }
 
 df_layer *dfl_layer(lua_State *L, int arg) {
-  return ((layer_box *)luaL_checkudata(L, arg, DFL_LAYER))->layer;
+  const layer_box *b = luaL_checkudata(L, arg, DFL_LAYER);
+  return dfl_living(L, arg, b->layer);
 }
 
 static void push_layer(lua_State *L, df_layer *layer) {

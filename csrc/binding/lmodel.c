@@ -9,7 +9,8 @@ typedef struct home_box {
 } home_box;
 
 df_home *dfl_home(lua_State *L, int arg) {
-  return ((home_box *)luaL_checkudata(L, arg, DFL_HOME))->home;
+  const home_box *b = luaL_checkudata(L, arg, DFL_HOME);
+  return dfl_living(L, arg, b->home);
 }
 
 static int l_gc(lua_State *L) {

@@ -15,7 +15,8 @@ typedef struct ema_box {
 } ema_box;
 
 static df_ema *check_ema(lua_State *L, int arg) {
-  return ((ema_box *)luaL_checkudata(L, arg, DFL_EMA))->ema;
+  const ema_box *b = luaL_checkudata(L, arg, DFL_EMA);
+  return dfl_living(L, arg, b->ema);
 }
 
 static int l_ema_gc(lua_State *L) {
@@ -74,7 +75,8 @@ typedef struct optim_box {
 } optim_box;
 
 static df_optim *check_optim(lua_State *L, int arg) {
-  return ((optim_box *)luaL_checkudata(L, arg, DFL_OPTIM))->optim;
+  const optim_box *b = luaL_checkudata(L, arg, DFL_OPTIM);
+  return dfl_living(L, arg, b->optim);
 }
 
 static int l_optim_gc(lua_State *L) {

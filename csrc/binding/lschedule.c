@@ -17,12 +17,9 @@ typedef struct box { /* user values: NAME and OWN */
 /* OWN: f(u, t, T) of real levels, in the source's unit, or ln a and ln s */
 enum { NAME = 1, OWN = 2 };
 
-static box *check_box(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, DFL_SCHEDULE_BOX);
-}
-
 const df_schedule *dfl_schedule(lua_State *L, int arg) {
-  return check_box(L, arg)->schedule;
+  const box *b = luaL_checkudata(L, arg, DFL_SCHEDULE_BOX);
+  return dfl_living(L, arg, b->schedule);
 }
 
 /* ==== levels ======================================================================== */
@@ -112,6 +109,7 @@ const dfl_levels *dfl_levels_of(lua_State *L, int t_arg, double least, int s_arg
   bool number =
       lua_type(L, t_arg) == LUA_TNUMBER && (!given || lua_type(L, s_arg) == LUA_TNUMBER);
   df_int n_t, n_s = 1;
+  dfl_schedule(L, DFL_SCHEDULE);
   lua_settop(L, DFL_LEVELS);
   const double *t = numbers(L, t_arg, &n_t), *s = given ? numbers(L, s_arg, &n_s) : NULL;
   df_int n = df_max(n_t, n_s);
@@ -219,7 +217,7 @@ static const accessor accessors[] = {
 };
 
 static void begin(lua_State *L) {
-  check_box(L, 1);
+  dfl_schedule(L, 1);
   lua_settop(L, DFL_ARGS);
   lua_pushvalue(L, 1);
 }
@@ -404,9 +402,10 @@ static int l_index(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-  box *b = check_box(L, 1);
-  df_schedule_free(b->schedule);
+  box *b = luaL_checkudata(L, 1, DFL_SCHEDULE_BOX);
+  df_schedule *schedule = b->schedule;
   b->schedule = NULL;
+  df_schedule_free(schedule);
   return 0;
 }
 

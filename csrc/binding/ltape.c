@@ -11,7 +11,6 @@
 typedef struct record_box {
   df_record *record; /* NULL: none, recording is off while it is open */
   dfl_extent extent;
-  uint64_t walker; /* the call that walks it, or walked it */
 } record_box;
 
 enum { GUESTS = 1, THREAD }; /* user values: node -> {backward, kept, arguments...} */
@@ -29,6 +28,10 @@ bool dfl_push_record(lua_State *L, const df_record *record) {
 
 static record_box *check_record(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, DFL_RECORD);
+}
+
+static df_record *check_recorded(lua_State *L) {
+  return dfl_living(L, 1, check_record(L, 1)->record);
 }
 
 /* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
@@ -93,7 +96,7 @@ static int l_free(lua_State *L) {
 
 /* record:want(x) -> a fresh window on x whose gradient is followed */
 static int l_want(lua_State *L) {
-  record_box *b = check_record(L, 1);
+  df_record *record = check_recorded(L);
   df_tape *tape = dfl_tape(L);
   df_tensor *x = dfl_tensor(L, 2);
   if (x->dtype != DF_REAL)
@@ -104,22 +107,21 @@ static int l_want(lua_State *L) {
   if (!fresh) return dfl_raise(L);
   fresh->record = x->record, fresh->slot = x->slot;
   df_record *other = df_record_of(tape, x);
-  if (other && df_record_is_open(tape, other) && other != b->record)
+  if (other && df_record_is_open(tape, other) && other != record)
     return luaL_error(L,
                       "grad: an argument %s depends on what an outer record follows, and "
                       "there are no second derivatives; detach() it",
                       df_tensor_text(x));
   fresh->record = 0;
-  if (df_record_want(tape, b->record, fresh) != DF_OK) return dfl_raise(L);
+  if (df_record_want(tape, record, fresh) != DF_OK) return dfl_raise(L);
   dfl_push(L, fresh);
   return 1;
 }
 
 /* record:gradient(x) -> its gradient after the walk */
 static int l_gradient(lua_State *L) {
-  record_box *b = check_record(L, 1);
-  df_tape *tape = dfl_tape(L);
-  df_tensor *g = df_record_gradient(tape, b->record, dfl_tensor(L, 2));
+  df_record *record = check_recorded(L);
+  df_tensor *g = df_record_gradient(dfl_tape(L), record, dfl_tensor(L, 2));
   if (!g) return dfl_raise(L);
   dfl_push(L, g);
   return 1;
@@ -285,18 +287,6 @@ static void walk(lua_State *L, df_record *record, bool keep) {
   lua_error(L);
 }
 
-/* Pushes the record's userdata: this call walks it, and no call within this one may. */
-static void claim(lua_State *L, const df_record *record) {
-  dfl_state *s = dfl_context(L);
-  if (!record) return; /* the walk says why */
-  if (!dfl_push_record(L, record)) luaL_error(L, "backward: its record is gone");
-  record_box *b = check_record(L, -1);
-  if (dfl_call_runs(s, b->walker))
-    luaL_error(L, "backward: called within a backward of the same record, which is being "
-                  "walked");
-  b->walker = dfl_call(s);
-}
-
 /*** Tensor:backward
 ** Walks back what d.record has recorded and adds to the gradients of what is trainable.
 ** Of one element; a second walk, a value that was written over since, and a second
@@ -317,8 +307,8 @@ static int l_backward(lua_State *L) {
     if (!g) return dfl_raise(L);
   }
   df_record *record = df_record_of(tape, loss);
-  claim(L, record);
   if (df_walk_start(tape, loss, g) != DF_OK) return dfl_raise(L);
+  if (!dfl_push_record(L, record)) return luaL_error(L, "backward: its record is gone");
   walk(L, record, keep);
   let_go(L, check_record(L, 4));
   return 0;
@@ -339,9 +329,8 @@ static int l_followed(lua_State *L) {
 
 /* record:value(x) -> x as it leaves the record */
 static int l_value(lua_State *L) {
-  record_box *b = check_record(L, 1);
-  df_tape *tape = dfl_tape(L);
-  df_tensor *y = df_record_value(tape, b->record, dfl_tensor(L, 2));
+  const df_record *record = check_recorded(L);
+  df_tensor *y = df_record_value(dfl_tape(L), record, dfl_tensor(L, 2));
   if (!y) return dfl_raise(L);
   dfl_push(L, y);
   return 1;

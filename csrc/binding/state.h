@@ -11,7 +11,6 @@
 typedef struct dfl_level {
   uintptr_t frame; /* where on C's stack it was entered */
   size_t mark;     /* of the tape's scope */
-  uint64_t call;   /* its number */
 } dfl_level;
 
 /* A d.scope, or a record, that is open: of one coroutine, which alone may go on in it. */
@@ -49,8 +48,6 @@ int dfl_door(lua_State *L); /* runs the row that the closure was made of */
 /* As dfl_push_function, but `outer` runs first, and ends in dfl_door or without tensors. */
 void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row);
 dfl_state *dfl_door_state(lua_State *L); /* NULL: not in a function called by the door */
-uint64_t dfl_call(const dfl_state *s);   /* the number of the call that is running */
-bool dfl_call_runs(const dfl_state *s, uint64_t call);
 
 /* ==== lscope.c ====================================================================== */
 

@@ -52,7 +52,12 @@ static long number_at(const char **at, long most) {
   return errno == 0 && n < most ? n : -1;
 }
 
-/* Is this name BASE.PID-k? What may be a year and a month is somebody's copy. */
+/* A year and a month, or a month and a day, whichever comes first? */
+static bool may_be_date(long a, long b) {
+  return (a >= 1900 && a < 2200 && b >= 1 && b <= 12) || (a <= 31 && b >= 1 && b <= 31);
+}
+
+/* Is this name BASE.PID-k? What may be a date is somebody's copy. */
 static bool is_side_name(const char *name, const char *base) {
   size_t n = strlen(base);
   if (strncmp(name, base, n) != 0 || name[n] != '.') return false;
@@ -60,8 +65,7 @@ static bool is_side_name(const char *name, const char *base) {
   long pid = number_at(&at, PID_MOST);
   if (pid < 1 || *at++ != '-') return false;
   long k = number_at(&at, TRIES);
-  if (pid >= 1900 && pid < 2200 && k >= 1 && k <= 12) return false;
-  return k >= 0 && *at == 0;
+  return k >= 0 && *at == 0 && !may_be_date(pid, k);
 }
 
 /* Ours, old, and the same file still once it is locked? */

@@ -459,9 +459,9 @@ static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tens
                    "backward: a loss has one element, this is %s; take its "
                    "mean() or sum()",
                    df_tensor_text(loss));
-  if (r->at_guest)
-    return df_fail(DF_MISUSE, "backward: called by the backward of a guest of the same "
-                              "record, which is being walked");
+  if (r->walking)
+    return df_fail(DF_MISUSE, "backward: called within a backward of the same record, "
+                              "which is being walked");
   return DF_OK;
 }
 

@@ -21,11 +21,8 @@ local function build(path, config, tensors)
   return m:load_state(tensors)
 end
 
--- Is there a file, not a folder, that can be read?
-local function is_file(path)
-  local f <close> = io.open(path, "rb")
-  return f ~= nil and select(2, f:read(0)) == nil
-end
+-- Is there a file? Nothing is opened, as a pipe would wait for who writes into it.
+local function is_file(path) return core.place(path) == "file" end
 
 local home = debug.getinfo(1, "S").source:match "^@(.*[/\\])" or ""
 
@@ -119,8 +116,8 @@ end
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
 ---@param extra table? what to remember, found equal in .extra after load: numbers, strings of any
----  bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at
----  two places, is an error and nothing is written
+---  bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one.
+---  Whatever else, or a table in itself, is an error and nothing is written
 ---@return true|nil done nil with a message where it fails
 ---@return string|nil message
 function Checkpoint:save(extra)
@@ -199,22 +196,12 @@ local function trouble_of(self, tensors, facts)
   return self.opt and optim.mismatch(self.opt, optimiser_state(tensors, facts)) or nil
 end
 
--- true; false where there is no such file; nil and a message where it can't be known, as
--- what can't be read isn't gone and must not be written over.
-local function exists(path)
-  local f <close>, message, code = io.open(path, "rb")
-  if f then return true end
-  if code == 2 then return false end -- ENOENT
-  return legible.refused("%s", message)
-end
-
 --- Goes on from the file, if there is one.
 ---@return boolean|nil loaded true; false where there is no file; nil and a message, with
 ---  nothing changed, where the file can't be read or isn't of this run
 ---@return string|nil message
 function Checkpoint:load()
-  local there, why = exists(self.path)
-  if not there then return there, why end
+  if core.place(self.path) == "new" then return false end -- what can't be read isn't gone
   local tensors, facts = container.read(self.path, "checkpoint")
   if not tensors then return nil, facts end
   local trouble = trouble_of(self, tensors, facts)

@@ -1,6 +1,7 @@
 --- The library's own files: safetensors, with what else there is to know as JSON in the
 --- metadata. A file says of which kind it is and of which version of the format.
 local arrays = require "diffusion.arrays"
+local core = require "diffusion.core"
 local files = require "diffusion.files"
 local json = require "diffusion.json"
 local plain = require "diffusion.plain"
@@ -22,7 +23,7 @@ local READER = { model = "d.load_model and model:load read it", checkpoint = "d.
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function container.write(path, kind, tensors, facts)
-  local values = plain.pack(facts, kind .. ":save", kind == "run" and tensors or nil, "facts")
+  local values = core.in_c_locale(plain.pack, facts, kind .. ":save", kind == "run" and tensors or nil, "facts")
   return files.save(path, tensors, {
     format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(values),
   })

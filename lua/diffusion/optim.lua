@@ -82,8 +82,9 @@ local function refused(own, norm)
       .. "finite: %s", own.refused, after, norm, first)
   end
   own.warned = true
-  io.stderr:write((("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "
-    .. "finite: %s\n"):format(after, norm, first):gsub("%-nan", "nan")))
+  local told = legible.said("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first "
+    .. "isn't finite: %s", after, norm, first)
+  io.stderr:write((told:gsub("%-nan", "nan")), "\n")
 end
 
 local step_rules = { zero = { "boolean", default = true } }

@@ -35,8 +35,8 @@ end
 ---@return number|diffusion.tensor
 function Process:clipped(x0)
   local r = self.clip
-  if not r then return x0 end
   opts.floats("clipped", "x0", x0)
+  if not r then return x0 end
   if r == "dynamic" then return dynamic(x0) end
   if type(x0) == "number" then return math.max(-r, math.min(r, x0)) end
   return x0:clamp(-r, r)
@@ -105,7 +105,7 @@ local function before(t)
 end
 
 -- One number a sample, whatever the shape of the tensor.
-local function flat(t) return core.is_tensor(t) and t:flatten() or t end
+local function flat(t) return core.is_tensor(t) and t:flatten():to(core.real) or t end
 
 -- A logarithm of each sample beside v.
 local function beside(value, v) return core.is_tensor(value) and value:over(v) or value end
@@ -126,6 +126,7 @@ function Process:learned_log_variance(v, t, s)
   if not core.is_tensor(v) then
     opts.fail("bad argument #1 to 'learned_log_variance' (v of process:split expected, got %s)", opts.shown(v))
   end
+  opts.floats("learned_log_variance", "v", v)
   if self.variance == "learned" then return v end
   t, s = flat(t), flat(s)
   local small = opts.relay(self.posterior_log_variance, self, t, s)

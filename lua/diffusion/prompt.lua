@@ -41,14 +41,30 @@ local function loop()
   print()
 end
 
+local function handed(thread, fine, ...)
+  if fine then return ... end
+  coroutine.close(thread)
+  error((...), 0)
+end
+
+-- coroutine.wrap by way of coroutine.resume.
+local function wrap(fn)
+  local thread = coroutine.create(fn)
+  return function(...) return handed(thread, coroutine.resume(thread, ...)) end
+end
+
 local prompt = {}
 
 --- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what
---- runs, and the values stay; at a line it drops the line.
+--- runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.
 function prompt.prompt()
   _G.d = package.loaded["diffusion"]
   print(_G.d)
+  local own = { resume = coroutine.resume, wrap = coroutine.wrap }
+  rawset(coroutine, "resume", core.known(own.resume))
+  rawset(coroutine, "wrap", wrap)
   core.at_prompt(loop)
+  for name, fn in pairs(own) do rawset(coroutine, name, fn) end
 end
 
 return prompt

@@ -118,7 +118,7 @@ return {
     signature = "checkpoint:save([extra])",
     text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
     params = {
-      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at two places, is an error and nothing is written", optional = true },
+      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written", optional = true },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where it fails" },
@@ -1901,7 +1901,7 @@ return {
   },
   ["d.prompt"] = {
     signature = "d.prompt()",
-    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; at a line it drops the line.",
+    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.",
   },
   ["d.rand"] = {
     signature = "d.rand([shape], [opts])",

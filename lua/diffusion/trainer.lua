@@ -201,19 +201,19 @@ end
 
 -- Ctrl-C is looked for between steps. Pressed again it is the host program's, where it may
 -- come as an error at any line of Lua's main thread, and of no other: a coroutine takes the
--- steps, so each is whole then, too.
+-- steps, so each is whole then, too. The library's prompt lets a third break off the step.
 local function take_steps(stopped, thread, ...)
+  local ending <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
   repeat
     local fine, message = coroutine.resume(thread, ...)
-    if not fine then
-      coroutine.close(thread)
-      error({ message = message }, 0)
-    end
+    if not fine then error({ message = message }, 0) end
   until coroutine.status(thread) == "dead" or stopped()
-  coroutine.close(thread)
 end
 
 local function interrupted(self, state)
+  if self.batches.step ~= state.done then
+    return legible.refused("interrupted in step %d, of which nothing is kept", self.batches.step)
+  end
   save(self, state.done, state.loss)
   return legible.refused("interrupted after step %d%s", state.done, self.keep
     and ("; %s holds it, and the same command goes on from there"):format(self.checkpoint) or "")

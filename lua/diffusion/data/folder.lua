@@ -67,7 +67,7 @@ local function without_classes(own, subs, o)
     add(o.recursive and list or deeper, sub.here)
     add(o.recursive and list or deeper, sub.below)
   end
-  left[1] = { deeper, "lie in its folders", "recursive = true takes them" }
+  left[1] = { deeper, "in its folders", "recursive = true takes them" }
   return list, left
 end
 
@@ -80,8 +80,8 @@ local function with_classes(own, subs, o)
     add(o.recursive and list or deeper, sub.below, k)
   end
   return list, {
-    { beside, "lie beside the folders of classes", "classes = false takes all pictures without classes" },
-    { deeper, "lie in folders of a class's folder", "recursive = true takes them for that class" },
+    { beside, "beside the folders of classes", "classes = false takes all pictures without classes" },
+    { deeper, "in folders of a class's folder", "recursive = true takes them for that class" },
   }
 end
 
@@ -89,7 +89,7 @@ local function others(own, subs)
   local all = {}
   add(all, own.other)
   for _, sub in ipairs(subs) do add(all, sub.other) end
-  return { all, "are neither PNG nor JPEG", "save them as PNG" }
+  return { all, "in neither PNG nor JPEG", "save them as PNG" }
 end
 
 -- nil where nothing is left out, or may be.

@@ -1,5 +1,6 @@
 --- How much of itself a running average keeps at each update: a number for update k + 1, after
 --- k of them. The first is not asked for: it copies.
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 local decay = {}
@@ -84,7 +85,7 @@ end
 ---@return string text
 ---@return table options of a kind that has a name
 function decay.resolve(given, ramp)
-  if type(given) == "number" then return constant(given, ramp ~= false), ("%g"):format(given), {} end
+  if type(given) == "number" then return constant(given, ramp ~= false), legible.format("%g", given), {} end
   if ramp ~= nil then
     opts.fail("ema: option 'warmup' goes with a decay that is a number, not %s", opts.shown(given))
   end

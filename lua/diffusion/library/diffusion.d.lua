@@ -239,7 +239,7 @@ function checkpoint:load() end
 
 --- Writes everything, whole or not at all: values, moments, averages, random counters, the
 --- place in the data, and what the caller adds.
----@param extra? table? what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; whatever else, or one table at two places, is an error and nothing is written
+---@param extra? table? what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written
 ---@return true|nil done nil with a message where it fails
 ---@return string|nil message
 function checkpoint:save(extra) end
@@ -1457,7 +1457,8 @@ function d.process(o) end
 function d.profile(fn, ...) end
 
 --- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends
---- what runs, and the values stay; at a line it drops the line.
+--- what runs, and the values stay; a coroutine is ended by the second. At a line it drops the
+--- line.
 function d.prompt() end
 
 --- Uniform numbers in (0, 1).

@@ -113,6 +113,27 @@ local function error_of_squares(a, b, bias)
   return 2 * math.max(0, bias) / math.sqrt(math.max(count, 1))
 end
 
+-- How far a set reaches from a centre.
+local function reach(a, centre)
+  if a.x then return (a.x - centre):abs():max():item() end
+  return math.max((a.mean - centre):abs():max():item(), math.sqrt(a.cov:abs():max():item()))
+end
+
+-- A set less a centre and over a unit.
+local function moved(a, centre, unit)
+  if a.x then return set_of((a.x - centre) / unit) end
+  return { mean = (a.mean - centre) / unit, cov = a.cov / unit / unit, n = a.n, D = a.D }
+end
+
+-- Both sets around one centre in one unit, a power of 2: far from 0 and at other scales the reals
+-- of the standard error keep their digits. The third result is the unit.
+local function brought_home(a, b)
+  local centre = a.x and a.x:mean(1) or a.mean
+  local far = math.max(reach(a, centre), reach(b, centre))
+  local unit = far > 0 and 2.0 ^ math.floor(math.log(far, 2)) or 1
+  return moved(a, centre, unit), moved(b, centre, unit), unit
+end
+
 local function check_count(a)
   if a.x and a.n < 4 then opts.fail("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
 end
@@ -123,9 +144,10 @@ local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.
 -- Around the value less its bias; of few samples, whose halves don't tell that, from 0 to above the
 -- value, which errs upwards.
 local function around(a, b, value)
-  local j = joined(moments_of(a).cov, moments_of(b).cov)
   local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.D
-  local se = math.max(standard_error(a, b, j), error_of_squares(a, b, bias))
+  local x, y, unit = brought_home(a, b)
+  local j = joined(moments_of(x).cov, moments_of(y).cov)
+  local se = math.max(unit ^ 2 * standard_error(x, y, j), error_of_squares(x, y, bias))
   local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
     extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
       or "linear in each sample, around the value less its bias" }, 0)

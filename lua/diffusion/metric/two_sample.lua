@@ -27,6 +27,13 @@ local function of_both(x, y)
   return core.ops.cat({ x, y }, 1), class
 end
 
+-- Brings samples to mean 0 and deviation 1 of those that are learnt from; a constant stays 0.
+local function standardiser(learnt)
+  local mean, spread = learnt:mean(1, true), learnt:std(1, true)
+  local scale = core.ops.where(spread:gt(0), spread, 1)
+  return function(x) return (x - mean) / scale end
+end
+
 local function trained(x, class, o)
   local network = classifier(x:size(2), o)
   local batches = set.new { x = x, class = class }:batches { size = 128, steps = o.steps, seed = o.seed }
@@ -59,10 +66,10 @@ local function right(x, y, o)
   local x1, x2 = split(x, count, seed)
   local y1, y2 = split(y, count, seed + 1)
   local learnt, class = of_both(x1, y1)
-  local mean, scale = learnt:mean(1, true), learnt:std(1, true):maximum(1e-6)
-  local network = trained((learnt - mean) / scale, class, o)
+  local standard = standardiser(learnt)
+  local network = trained(standard(learnt), class, o)
   local unseen, truth = of_both(x2, y2)
-  local guess = gradient.no_grad(network, (unseen - mean) / scale):argmax(2)
+  local guess = gradient.no_grad(network, standard(unseen)):argmax(2)
   return guess:eq(truth):to(core.real):sum():item(), unseen:size(1)
 end
 

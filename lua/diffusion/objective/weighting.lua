@@ -98,11 +98,28 @@ local laws = {
     weigh = function(snr, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t, snr) end },
 }
 
+local weight = { "number", min = 0 }
+
+-- Raises unless all weights are finite and 0 or more, as those of a name are.
+local function check_weights(w, snr)
+  local values = w:detach()
+  if values:isfinite():all() and values:ge(0):all() then return end
+  local levels = snr:totable()
+  for i, v in ipairs(values:totable()) do
+    opts.held(("objective: the weighting function's value for SNR %g"):format(levels[i]), v, weight)
+  end
+end
+
 -- A function of one's own, which may say a number for all.
 local function own(f, snr)
   local w = f(snr)
-  if type(w) == "number" then return core.full({ snr:size(1) }, w) end
-  if core.is_tensor(w) and opts.shape_text(w) == opts.shape_text(snr) then return w end
+  if type(w) == "number" then
+    return core.full({ snr:size(1) }, opts.held("objective: the weighting function's value", w, weight))
+  end
+  if core.is_tensor(w) and opts.shape_text(w) == opts.shape_text(snr) then
+    check_weights(w, snr)
+    return w
+  end
   opts.fail("objective: the weighting function gave %s for SNR %s; a number or a tensor of that shape expected",
     opts.shown(w), opts.shape_text(snr))
 end
@@ -146,7 +163,7 @@ local function check_signal(process)
 end
 
 --- Raises unless the weights on what is predicted are numbers of 0 or more, one at least above;
---- those of a user's own function are its own.
+--- those of a user's own function are looked at when it is asked.
 ---@param process diffusion.process
 ---@param w table of weighting.resolve
 function weighting.check(process, w)

@@ -123,12 +123,10 @@ local function shell_quoted(word) return "'" .. word:gsub("'", [['\'']]) .. "'" 
 local function passing_file(text)
   local fine, path = pcall(os.tmpname)
   if not fine then return nil, path end
-  local passing = setmetatable({ path = path }, { __close = function() os.remove(path) end })
-  local f <close>, message = io.open(path, "wb")
-  local written = f and f:write(text) and f:close()
-  if written then return passing end
+  local written, message = core.write_file(path, { text })
+  if written then return setmetatable({ path = path }, { __close = function() os.remove(path) end }) end
   os.remove(path)
-  return nil, message or ("%s can't be written"):format(path)
+  return nil, message
 end
 
 -- What gnuplot writes when it runs the script: a picture, or a drawing of letters. A window

@@ -1,5 +1,6 @@
 --- What each sampler is, in words: d.sampler.explain.
 local families = require "diffusion.sampler.families"
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 -- A rule as "order = 2 (1..3)".
@@ -48,17 +49,7 @@ local function traits(solver)
   return table.concat(list, "; ")
 end
 
---- What a sampler is: its source, the order at which its error falls (at its options' defaults),
---- evaluations of the model a step, and options; without a name, a table of all.
----@param name? string
----@return string
----@usage print(d.sampler.explain())
---- print(d.sampler.explain "unipc")
-return function(name)
-  if name == nil then return whole_table() end
-  if type(name) ~= "string" then
-    opts.fail("bad argument #1 to 'explain' (a sampler's name expected, got %s)", opts.shown(name))
-  end
+local function one(name)
   local _, solver, options = families.resolve(name)
   local lines = { ("%s: %s"):format(name, solver.source or "as another library computes it, its defect kept"),
                   "  " .. traits(solver), "  options: " .. options_text(solver.rules) }
@@ -70,4 +61,18 @@ return function(name)
     lines[#lines + 1] = ("  stands for %s%s"):format(given[1], #list > 0 and " with " .. table.concat(list, ", ") or "")
   end
   return table.concat(lines, "\n")
+end
+
+--- What a sampler is: its source, the order at which its error falls (at its options' defaults),
+--- evaluations of the model a step, and options; without a name, a table of all.
+---@param name? string
+---@return string
+---@usage print(d.sampler.explain())
+--- print(d.sampler.explain "unipc")
+return function(name)
+  if name == nil then return whole_table() end
+  if type(name) ~= "string" then
+    opts.fail("bad argument #1 to 'explain' (a sampler's name expected, got %s)", opts.shown(name))
+  end
+  return legible.told(one, name)
 end
