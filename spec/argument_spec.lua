@@ -44,6 +44,10 @@ describe("a list", function()
     fails("'step'", function() return x[{ { 1, 2, step = 2 } }] end)
     fails("'a'", d.unet, { image = { 8, 8, 1, a = 2 } })
     fails("'4'", d.tensor, { 1, 2, [4] = 3 })
+    fails("'a'", d.oracle.gaussian, { mean = { 0, 0, a = 1 }, std = 1 })
+    fails("'a'", d.oracle.mixture, { means = { { 0 }, { 1 } }, std = 1, weights = { 1, 2, a = 1 } })
+    local _, message = pcall(function() return d.schedule.from_beta { 0.1, 0.2, a = 1 } end)
+    assert.truthy(message:find("argument_spec.lua:%d+: a list takes no field 'a'"), message)
   end)
 
   it("may have been filled in any order", function()
@@ -114,6 +118,13 @@ describe("an argument too many", function()
     end
     fails("an argument too many", d.zeros, { 2 }, nil, 3)
     fails("an argument too many", d.arange, 1, 2, 1, 1)
+    for _, f in ipairs { d.randn, d.rand } do
+      fails("an argument too many", f, 2, 3, { seed = 1 }, 4)
+      fails("an argument too many", f, { 2, 3 }, { seed = 1 }, { dtype = "f32" })
+    end
+    fails("an argument too many", d.randint, 1, 6, { 2 }, { seed = 1 }, 4)
+    fails("an argument too many", d.bernoulli, 0.5, { 2 }, { seed = 1 }, 4)
+    fails("an argument too many", d.randperm, 4, { seed = 1 }, 4)
     fails("an argument too many", d.linspace, 0, 1, 3, {})
     same({ 5, 7, 9 }, x:sum(1, nil, nil, nil))
     same({ { -1, -2, -3 }, { -4, -5, -6 } }, -x)
@@ -122,10 +133,10 @@ describe("an argument too many", function()
   it("is named where two or three tensors are taken, too", function()
     local y, i = x:t(), d.tensor({ { 1, 1, 1 } }, { dtype = "i64" })
     for name, given in pairs {
-      add = { x, "2" }, sub = { 1, 2 }, mul = { x, {} }, div = { 2, "floor" }, maximum = { 1, 2 }, pow = { 2, 3 },
+      add = { x, "2" }, sub = { 1, 2 }, mul = { 2, {} }, div = { 2, "floor" }, maximum = { 1, 2 }, pow = { 2, 3 },
       eq = { 1, 2 }, lt = { x, true }, matmul = { y, true }, linear = { x, nil, 5 }, index = { 1, { 1 }, 2 },
-      gather = { 1, i, {} }, over = { x, "1" }, add_ = { 1, 2 }, sub_ = { x, {} }, mul_ = { x, "2" },
-      div_ = { 2, "floor" }, copy_ = { 1, 2 }, fill_ = { 1, 2 }, zero_ = { 0 }, equal = { x, {} },
+      gather = { 1, i, "" }, over = { x, "1" }, add_ = { 1, 2 }, sub_ = { 1, {} }, mul_ = { x, "2" },
+      div_ = { 2, "floor" }, copy_ = { 1, 2 }, fill_ = { 1, 2 }, zero_ = { 0 }, equal = { x, true },
     } do
       fails("an argument too many", x[name], x, table.unpack(given, 1, 3))
     end

@@ -28,8 +28,8 @@ int dfl_world(lua_State *L, const char *path);
 
 /* Arguments at most: none is too many. */
 #define DFL_ANY 255
-/* With a number: where a tensor comes last. A call there may return more tensors and numbers,
-** which are let go; anything else is an argument too many. */
+/* With a number: where a tensor comes last. A call there may return more (tensors, numbers,
+** tables), which is let go; text and flags are arguments too many. */
 #define DFL_MORE 256
 
 /* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and

@@ -22,7 +22,7 @@ void *dfl_living(lua_State *L, int arg, void *held) {
 
 /* May the argument at i stand behind the tensor at `last`, as what its call returned too? */
 static bool returned(lua_State *L, int i, int last) {
-  return dfl_test(L, last) && (lua_type(L, i) == LUA_TNUMBER || dfl_test(L, i));
+  return dfl_test(L, last) && lua_type(L, i) != LUA_TSTRING && !lua_isboolean(L, i);
 }
 
 void dfl_at_most(lua_State *L, int most) {

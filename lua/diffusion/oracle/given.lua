@@ -19,6 +19,11 @@ function given.list(name, what, v, n)
     gradient.constant(name, what, v)
     out = core.is_tensor(v) and v:flatten():totable() or v
   end
+  for key in pairs(out) do
+    if math.type(key) ~= "integer" or key < 1 or key > #out then
+      opts.fail("%s: %s is a list, which takes no field %s", name, what, opts.shown(key))
+    end
+  end
   if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end
   for i = 1, n do
     if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then

@@ -71,7 +71,7 @@ local function from(kind, source, given, rules, unit)
   if n == 0 or o.T and n ~= o.T then
     opts.fail("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
-  local s, message = core.schedule_from(o.name or unit or kind, key, values, o.max_beta or 1, own)
+  local s, message = opts.relay(core.schedule_from, o.name or unit or kind, key, values, o.max_beta or 1, own)
   return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 
