@@ -907,7 +907,7 @@ return {
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
-      { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info", optional = true },
+      { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit", optional = true },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where the file can't be written" },
@@ -4376,7 +4376,7 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second.",
+    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's prompt a third breaks off the step, of which nothing is kept.",
     returns = {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },

@@ -779,7 +779,7 @@ function d.image.read(path, channels, options) end
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info
+---@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function d.image.save(path, x, options) end
@@ -2834,7 +2834,8 @@ function tensor:view(shape) end
 function tensor:zero_() end
 
 --- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second.
+--- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the
+--- library's prompt a third breaks off the step, of which nothing is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
