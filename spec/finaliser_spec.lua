@@ -91,6 +91,34 @@ describe("a finaliser that computes", function()
     end)
   end
 
+  -- A call collects as it begins, where memory is over a limit, and again as it makes the box of
+  -- its result: what failed in the first collection isn't cleared away over what was made since.
+  it("leaves what a call has made alone where one before it failed", function()
+    local ballast, live = d.zeros(1 << 20), core.memory().live
+    local going, hits, wrong = true, 0, 0
+    local meta = {}
+    function meta.__gc()
+      if not going then return end
+      hits = hits + 1
+      setmetatable({}, meta)
+      compute()
+      pcall(function() return a + d.ones(3) end)
+    end
+    setmetatable({}, meta)
+    collectgarbage("incremental", 1, 1000, 30)
+    for i = 1, 200 do
+      d.memory_limit(live + live // 2 + i)
+      local y = x:narrow(1, 2, 3)
+      if y[1] ~= 2 or y[3] ~= 4 then wrong = wrong + 1 end
+    end
+    going = false
+    d.memory_limit(0)
+    collectgarbage("incremental", 200, 100, 13)
+    ballast:free()
+    assert.is_true(hits >= 400)
+    assert.equal(0, wrong)
+  end)
+
   it("may fail, open scopes and records, and collect", function()
     local wrong = 0
     amid(function()

@@ -12,10 +12,12 @@ dfl_state *dfl_door_state(lua_State *L) {
 }
 
 /* The stack grows downwards: a call from within another lies below it. What lies below
-** or beside this one ended with an error, which has left its level behind. */
+** or beside this one ended with an error, which has left its level behind. What it held
+** stays where a call around both may go on: that has made tensors since, above them, and
+** lets go of all at its end. */
 static void drop_dead(dfl_state *s, uintptr_t frame) {
-  while (s->levels > 0 && s->level[s->levels - 1].frame <= frame)
-    df_scope_close(s->tape, s->level[--s->levels].mark);
+  while (s->levels > 0 && s->level[s->levels - 1].frame <= frame) s->levels--;
+  if (s->levels == 0) df_scope_close(s->tape, 0);
 }
 
 static void enter(lua_State *L, dfl_state *s, uintptr_t frame) {
