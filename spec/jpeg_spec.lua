@@ -46,6 +46,15 @@ describe("JPEGs", function()
     assert.equal(31, count)
   end)
 
+  jpeg_it("that go over their pixels thousands of times are refused", function()
+    local bytes = collection().progressive.bytes
+    local last = bytes:match "^.*()\xff\xda"
+    local path = forge.file(bytes:sub(1, -3) .. bytes:sub(last, -3):rep(3000) .. "\xff\xd9")
+    local x, message = image.load(path)
+    assert.is_nil(x)
+    assert.truthy(message:find("500", 1, true), message)
+  end)
+
   jpeg_it("are left as stored where that is asked for", function()
     local list = collection()
     for name, turned in pairs { ["II 6"] = 6, ["MM 8"] = 8, ["II 3"] = 3, ["MM long"] = 6 } do

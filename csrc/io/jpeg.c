@@ -16,6 +16,13 @@
 /* A block of 8 x 8 takes a bit at least, and a colour may be subsampled 4 by 4. */
 #define DENSITY 8192.0
 
+/* A progressive file may go over all pixels again with a few bytes: 500 times are the most. */
+#ifdef TJFLAG_LIMITSCANS
+#define FLAGS (TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
+#else /* before libjpeg-turbo 2.1 */
+#define FLAGS TJFLAG_ACCURATEDCT
+#endif
+
 /* ==== what the file says itself ===================================================== */
 
 /* Of the first EXIF block; thumbnails and other notes have segments of their own. */
@@ -84,7 +91,7 @@ static int decode(uint8_t *pixels, int format, const df_picture *p, const void *
   tjhandle jpeg = tjInitDecompress();
   if (!jpeg) return no_decoder();
   if (tjDecompress2(jpeg, file, bytes, pixels, (int)p->width, 0, (int)p->height, format,
-                    TJFLAG_ACCURATEDCT)
+                    FLAGS)
       != 0)
     code = fail(jpeg, file, bytes);
   tjDestroy(jpeg);
