@@ -45,6 +45,7 @@ local x = d.arange(1, 8):to(core.real)
 -- What a call holds while Lua allocates, and what must come of it.
 local calls = {
   ["an op"] = { 36 + 8 * 5, function() return (x + 5):sum():item() end },
+  ["a sign"] = { -36, function() return (-x):sum():item() end },
   ["a table"] = { 44, function() return (x + { 1, 1, 1, 1, 1, 1, 1, 1 }):sum():item() end },
   ["coefficients in lists"] = { 72, function() return d.mix({ 1, 1, 1, 1, 1, 1, 1, 1 }, x, 1, x):sum():item() end },
   ["two results"] = { 8 * 8 + 1, function()
@@ -207,6 +208,22 @@ describe("what runs within a call", function()
   end)
 end)
 
+describe("a call that fails", function()
+  it("holds nothing while the session at the prompt goes on", function()
+    local function blocks()
+      collectgarbage()
+      collectgarbage()
+      return core.memory().blocks
+    end
+    core.at_prompt(function()
+      local before = blocks()
+      for _ = 1, 5 do core.attended(function() return d.ones(3) + d.ones(4) end) end
+      d.ones(1):free()
+      assert.equal(before, blocks())
+    end)
+  end)
+end)
+
 -- Finalisers run in the opposite order of that in which they were set: of what one holds, that
 -- of an object made later has run already.
 describe("an object whose finaliser has run", function()
@@ -275,6 +292,7 @@ describe("a finaliser set before the library, as the Lua state closes,", functio
       add(core, "core.", x)
       add(getmetatable(x).__methods, "tensor:", x)
       calls.add = function() return x + x end
+      calls.sign = function() return -x end
       calls.length = function() return #x end
       calls.index = function() return x[1] end
       calls.write = function() x[1] = 2 end
