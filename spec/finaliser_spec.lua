@@ -227,26 +227,27 @@ end)
 -- Finalisers run in the opposite order of that in which they were set: of what one holds, that
 -- of an object made later has run already.
 describe("an object whose finaliser has run", function()
-  local x = d.ones(2, 2)
+  local square = d.ones(2, 2)
   local uses = {
     layer = { function() return d.nn.linear(2, 2) end, {
-      function(l) return l(x) end, function(l) return l.weight end, tostring, d.nn.model,
+      function(l) return l(square) end, function(l) return l.weight end, tostring, d.nn.model,
       function(l) return l == d.nn.linear(2, 2) end, core.layer_parts, core.layer_elements, core.layer_kind,
       function(l) core.layer_set_eval(l, true) end } },
     model = { function() return d.mlp { hidden = 4, depth = 1 } end, {
-      function(m) return m(x, 1) end, function(m) return m:count() end, function(m) return m:parameters()() end,
+      function(m) return m(square, 1) end, function(m) return m:count() end, function(m) return m:parameters()() end,
       function(m) m:freeze "weight" end, d.adamw, function(m) return d.ema(m, { decay = 0.9 }) end } },
     optimiser = { function() return d.adamw(d.mlp { hidden = 4, depth = 1 }) end, {
       function(o) return o:step() end, function(o) o:zero() end } },
     averages = { function() return d.ema(d.mlp { hidden = 4, depth = 1 }, { decay = 0.9 }) end, {
-      function(e) return e(x, 1) end, function(e) e:update() end } },
+      function(e) return e(square, 1) end, function(e) e:update() end } },
     schedule = { function() return d.schedule.cosine { T = 10 } end, {
       function(s) return s.T end, function(s) return s:sigma(2) end, function(s) return s:beta(2) end,
       function(s) return s:prior_kl() end, function(s) return s:level_of_sigma(1) end } },
     process = { function() return d.process { schedule = d.schedule.cosine { T = 10 } } end, {
-      function(p) return p:q_sample(x, 2) end, function(p) return p:posterior(x, x, 3) end } },
+      function(p) return p:q_sample(square, 2) end, function(p) return p:posterior(square, square, 3) end } },
     record = { function() return core.record_open "inputs" end, {
-      function(r) return r:want(x) end, function(r) return r:gradient(x) end, function(r) return r:value(x) end } },
+      function(r) return r:want(square) end, function(r) return r:gradient(square) end,
+      function(r) return r:value(square) end } },
   }
   for name, case in pairs(uses) do
     it("is refused: " .. name, function()

@@ -253,7 +253,8 @@ describe("a run's file that lies", function()
       return other
     end)()))
     says({ "'m'", "unipc" }, load(function(f) f.form, f.history = nil, { entries = { { "m", { tensor = "x" } } } } end))
-    says({ "'x' without 't'" }, load(function(f) f.form, f.history = nil, { entries = { { "x", { tensor = "x" } } } } end))
+    says({ "'x' without 't'" },
+      load(function(f) f.form, f.history = nil, { entries = { { "x", { tensor = "x" } } } } end))
     for _, t in ipairs { 51, 0.5, -1 } do -- real levels start at 1 in this schedule
       says({ "'t'" }, load(function(f) f.form, f.history = nil, { entries = { { "t", { value = t } } } } end))
     end

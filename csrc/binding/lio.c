@@ -37,7 +37,7 @@ static void hold_file(lua_State *L, df_map *m) {
 
 df_map *dfl_file(lua_State *L, int arg) {
   df_map **box = luaL_checkudata(L, arg, DFL_FILE);
-  if (!*box) luaL_argerror(L, arg, "attempt to use a closed file");
+  if (!*box) return luaL_argerror(L, arg, "attempt to use a closed file"), NULL;
   hold_file(L, *box);
   return *box;
 }
