@@ -45,6 +45,7 @@ local x = d.arange(1, 8):to(core.real)
 -- What a call holds while Lua allocates, and what must come of it.
 local calls = {
   ["an op"] = { 36 + 8 * 5, function() return (x + 5):sum():item() end },
+  ["a sign"] = { -36, function() return (-x):sum():item() end },
   ["a table"] = { 44, function() return (x + { 1, 1, 1, 1, 1, 1, 1, 1 }):sum():item() end },
   ["coefficients in lists"] = { 72, function() return d.mix({ 1, 1, 1, 1, 1, 1, 1, 1 }, x, 1, x):sum():item() end },
   ["two results"] = { 8 * 8 + 1, function()
@@ -207,29 +208,46 @@ describe("what runs within a call", function()
   end)
 end)
 
+describe("a call that fails", function()
+  it("holds nothing while the session at the prompt goes on", function()
+    local function blocks()
+      collectgarbage()
+      collectgarbage()
+      return core.memory().blocks
+    end
+    core.at_prompt(function()
+      local before = blocks()
+      for _ = 1, 5 do core.attended(function() return d.ones(3) + d.ones(4) end) end
+      d.ones(1):free()
+      assert.equal(before, blocks())
+    end)
+  end)
+end)
+
 -- Finalisers run in the opposite order of that in which they were set: of what one holds, that
 -- of an object made later has run already.
 describe("an object whose finaliser has run", function()
-  local z = d.ones(2, 2)
+  local square = d.ones(2, 2)
   local uses = {
     layer = { function() return d.nn.linear(2, 2) end, {
-      function(l) return l(z) end, function(l) return l.weight end, tostring, d.nn.model,
+      function(l) return l(square) end, function(l) return l.weight end, tostring, d.nn.model,
       function(l) return l == d.nn.linear(2, 2) end, core.layer_parts, core.layer_elements, core.layer_kind,
       function(l) core.layer_set_eval(l, true) end } },
     model = { function() return d.mlp { hidden = 4, depth = 1 } end, {
-      function(m) return m(z, 1) end, function(m) return m:count() end, function(m) return m:parameters()() end,
+      function(m) return m(square, 1) end, function(m) return m:count() end, function(m) return m:parameters()() end,
       function(m) m:freeze "weight" end, d.adamw, function(m) return d.ema(m, { decay = 0.9 }) end } },
     optimiser = { function() return d.adamw(d.mlp { hidden = 4, depth = 1 }) end, {
       function(o) return o:step() end, function(o) o:zero() end } },
     averages = { function() return d.ema(d.mlp { hidden = 4, depth = 1 }, { decay = 0.9 }) end, {
-      function(e) return e(z, 1) end, function(e) e:update() end } },
+      function(e) return e(square, 1) end, function(e) e:update() end } },
     schedule = { function() return d.schedule.cosine { T = 10 } end, {
       function(s) return s.T end, function(s) return s:sigma(2) end, function(s) return s:beta(2) end,
       function(s) return s:prior_kl() end, function(s) return s:level_of_sigma(1) end } },
     process = { function() return d.process { schedule = d.schedule.cosine { T = 10 } } end, {
-      function(p) return p:q_sample(z, 2) end, function(p) return p:posterior(z, z, 3) end } },
+      function(p) return p:q_sample(square, 2) end, function(p) return p:posterior(square, square, 3) end } },
     record = { function() return core.record_open "inputs" end, {
-      function(r) return r:want(z) end, function(r) return r:gradient(z) end, function(r) return r:value(z) end } },
+      function(r) return r:want(square) end, function(r) return r:gradient(square) end,
+      function(r) return r:value(square) end } },
   }
   for name, case in pairs(uses) do
     it("is refused: " .. name, function()
@@ -275,6 +293,7 @@ describe("a finaliser set before the library, as the Lua state closes,", functio
       add(core, "core.", x)
       add(getmetatable(x).__methods, "tensor:", x)
       calls.add = function() return x + x end
+      calls.sign = function() return -x end
       calls.length = function() return #x end
       calls.index = function() return x[1] end
       calls.write = function() x[1] = 2 end

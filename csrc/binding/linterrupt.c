@@ -189,12 +189,25 @@ static int l_at_prompt(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "catch_interrupts", l_catch }, { "attended", l_attended },   { "known", l_known },
-  { "read_line", l_read_line },    { "at_prompt", l_at_prompt }, { NULL, NULL },
+  { "catch_interrupts", l_catch },
+  { "known", l_known },
+  { "read_line", l_read_line },
+  { NULL, NULL },
+};
+
+/* They run as long as what they call, and hold no tensors: not through the door, since what
+** fails within a call is held until that ends. */
+static const luaL_Reg hosts[] = {
+  { "attended", l_attended },
+  { "at_prompt", l_at_prompt },
+  { NULL, NULL },
 };
 
 void dfl_open_interrupt(lua_State *L) {
   dfl_functions(L, functions);
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  luaL_setfuncs(L, hosts, 0);
+  lua_pop(L, 1);
   luaL_newmetatable(L, DFL_GUARD);
   lua_pushcfunction(L, l_let_go);
   lua_setfield(L, -2, "__gc");

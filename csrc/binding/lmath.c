@@ -357,6 +357,7 @@ static df_tensor *negated(lua_State *L, df_tape *tape) {
 static int l_unm(lua_State *L) { return dfl_run(L, negated); }
 
 void dfl_open_math(lua_State *L) {
+  static const luaL_Reg unm = { "unm", l_unm };
   dfl_ops(L, rows);
   dfl_methods(L, methods);
   luaL_getmetatable(L, DFL_TENSOR);
@@ -365,7 +366,8 @@ void dfl_open_math(lua_State *L) {
     lua_getfield(L, -1, operators[i][1]);
     lua_setfield(L, -3, operators[i][0]);
   }
-  lua_pushcfunction(L, l_unm);
+  lua_pushnil(L); /* no value of its own */
+  dfl_push_function(L, &unm);
   lua_setfield(L, -3, "__unm");
   lua_pop(L, 2);
 }
