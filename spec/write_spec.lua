@@ -117,15 +117,21 @@ describe("a file that is written", function()
     assert.equal("symbolic link", kind "a")
   end)
 
-  it("is no socket and goes through devices", function()
-    if not child.has "python3" then return end
+  it("is no socket", function()
+    if not child.has "python3" then return pending "python3, which makes the socket, is not here" end
     sh [[env -u LD_PRELOAD python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("s")']]
     refused("a socket", core.write_file(at "s", { "x" }))
     assert.equal("socket", kind "s")
-    sh "ln -s /dev/null null"
-    assert.is_true(core.write_file(at "null", { "x" }))
-    assert.equal("character special file", kind "-L /dev/null")
-    assert.equal("symbolic link", kind "null")
+  end)
+
+  it("goes through devices", function()
+    -- a node of our own: what went wrong with the system's would outlast the spec
+    local made = os.execute(("{ mknod '%s' c 1 3 && : >'%s'; } 2>/dev/null"):format(at "device", at "device"))
+    if not made then return pending "no device can be made here" end
+    sh "ln -s device link"
+    for _, name in ipairs { "device", "link" } do assert.is_true(core.write_file(at(name), { "x" })) end
+    assert.equal("character special file", kind "device")
+    assert.equal("symbolic link", kind "link")
   end)
 
   it("is no pipe that nobody reads", function()
