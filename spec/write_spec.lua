@@ -240,7 +240,7 @@ describe("side files", function()
   end)
 
   it("that are locked are being written, however old", function()
-    if not child.has "flock" then return end
+    if not child.has "flock" then return pending "no flock(1) here" end
     left("a.4321-0", 2)
     left("a.4322-0", 2)
     child.write(at "save.lua", ("require 'diffusion.core'.write_file(%q, { 'x' })"):format(at "a"))
