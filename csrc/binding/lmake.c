@@ -427,7 +427,7 @@ static int l_full(lua_State *L) { return dfl_run(L, make_full); }
 ** @param first number
 ** @param last number
 ** @param step? number 1 if not given; not 0
-** @return diffusion.tensor {n}, i64 where all three are whole */
+** @return diffusion.tensor {n}, i64 where all three are integers of Lua (1, not 1.0) */
 static int l_arange(lua_State *L) { return dfl_run(L, make_arange); }
 /*** d.linspace
 ** n numbers in equal steps, both ends included.

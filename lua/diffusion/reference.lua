@@ -146,7 +146,7 @@ return {
       { name = "step", type = "number", text = "1 if not given; not 0", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "{n}, i64 where all three are whole" },
+      { type = "diffusion.tensor", text = "{n}, i64 where all three are integers of Lua (1, not 1.0)" },
     },
   },
   ["d.bernoulli"] = {

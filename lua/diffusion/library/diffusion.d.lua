@@ -254,7 +254,7 @@ function d.adamw(models, options) end
 ---@param first number
 ---@param last number
 ---@param step? number 1 if not given; not 0
----@return diffusion.tensor {n}, i64 where all three are whole
+---@return diffusion.tensor {n}, i64 where all three are integers of Lua (1, not 1.0)
 function d.arange(first, last, step) end
 
 --- Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
