@@ -4,6 +4,7 @@ local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local fails = require "spec.support.fails"
 local json = require "diffusion.json"
+local says = require "spec.support.refusal"
 
 local folder
 setup(function() folder = child.folder() end)
@@ -42,13 +43,6 @@ local function same_values(expected, actual)
   end
   for _ in pairs(actual) do count = count - 1 end
   assert.equal(0, count)
-end
-
-local function says(parts, nothing, message)
-  assert.is_nil(nothing)
-  for _, part in ipairs(parts) do
-    assert(tostring(message):find(part, 1, true), ("%q isn't in %q"):format(part, tostring(message)))
-  end
 end
 
 -- Writes a file's tensors again with other metadata.

@@ -8,6 +8,7 @@ local forge = require "spec.support.forge"
 local header = require "diffusion.hub.header"
 local json = require "diffusion.json"
 local model_of = require "diffusion.nn.model"
+local says = require "spec.support.refusal"
 
 -- As the library writes it, but not waiting for the disk.
 local WRITTEN = { f32 = "F32", f64 = "F64" }
@@ -31,13 +32,6 @@ end
 local function clean()
   forge.clean()
   path = nil
-end
-
-local function says(parts, nothing, message)
-  assert.is_nil(nothing)
-  for _, part in ipairs(parts) do
-    assert(tostring(message):find(part, 1, true), ("%q isn't in %q"):format(part, tostring(message)))
-  end
 end
 
 local function copied(value)
