@@ -248,6 +248,11 @@ describe("text in a plot", function()
     error(("no %q among %s"):format(text, table.concat(list, " | ")))
   end
 
+  it("is one line in a legend", function()
+    local text = told "d.plot.lines({ { 'of two \\n lines\\r\\n', { 1, 2 } } }, { title = 'two\\nlines' })"
+    assert.truthy(text:find("title 'of two lines '", 1, true), text)
+  end)
+
   it("is what it was, whatever bytes it has", function()
     if not child.has "gnuplot" then return pending "no gnuplot here" end
     local svg, lines = folder .. "/bytes.svg", {}

@@ -52,6 +52,11 @@ function gnuplot.quoted(text)
   return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
+--- The same for an entry of the legend, on one line: gnuplot draws a second line over the next entry.
+---@param text any
+---@return string
+function gnuplot.entry(text) return gnuplot.quoted((legible.text(text):gsub("[ \t]*[\r\n]+[ \t]*", " "))) end
+
 local function has_display()
   for _, name in ipairs { "DISPLAY", "WAYLAND_DISPLAY" } do
     if (os.getenv(name) or "") ~= "" then return true end

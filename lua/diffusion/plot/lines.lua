@@ -50,7 +50,7 @@ function plot.lines(series, options)
     local points = points_of(s, i)
     gnuplot.block(lines, "d" .. i, points)
     drawn = drawn or has_place(points, o.logy)
-    curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.quoted(s[1]))
+    curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.entry(s[1]))
   end
   if not drawn then opts.fail("plot: no point of these series is finite%s", o.logy and " and above 0" or "") end
   if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end

@@ -108,7 +108,7 @@ return function(series, options)
     gnuplot.block(lines, "d" .. i, points)
     local k = (i - 1) % #colours + 1
     curves[#curves + 1] = ("$d%d with linespoints lw 2 pt %d ps 0.9 lc rgb '#%s' title %s"):format(i, shapes[k],
-      colours[k], gnuplot.quoted(series[i][1]))
+      colours[k], gnuplot.entry(series[i][1]))
   end
   lines[#lines + 1] = tics(box[1], box[2])
   lines[#lines + 1] = gnuplot.range("x", box[1], box[2])
