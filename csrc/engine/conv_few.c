@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "engine/conv_weight.h"
 #include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 

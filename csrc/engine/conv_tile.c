@@ -3,6 +3,7 @@
 #include "engine/conv_tile.h"
 
 #include "base/pool.h"
+#include "engine/conv_tap.h"
 #include "engine/conv_winograd.h"
 #include "engine/flat.h"
 #include "engine/tile_weight.h"

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "engine/conv_tap.h"
+#include "engine/blocks.h"
 #include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 

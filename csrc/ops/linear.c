@@ -1,10 +1,10 @@
 /* Products: a layer's (rows times weights, a convolution with one pixel to each row), and
 ** of any two matrices. */
 #include "engine/engine.h"
+#include "ops/integer.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 #include "ops/taps.h"
-#include "ops/whole.h"
 
 /* ==== linear ======================================================================== */
 

@@ -3,6 +3,7 @@
 #include "ops/taps.h"
 
 #include "kernels/kernels.h"
+#include "ops/fold.h"
 #include "ops/op.h"
 #include "ops/planes.h"
 #include "ops/sink.h"
