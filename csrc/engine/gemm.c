@@ -112,11 +112,11 @@ static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df
 
 /* ==== any two matrices ============================================================== */
 
-#define BLOCK_M 112
-#define BLOCK_N 128
-#define BLOCK_K 256
+#define BLOCK_M    112
+#define BLOCK_N    128
+#define BLOCK_K    256
 #define FOLD_GRAIN 16384 /* reals of a chunk of folded rows */
-#define PART_K  512 /* at least so much of k in a part, where k is cut */
+#define PART_K     512   /* at least so much of k in a part, where k is cut */
 
 typedef struct gemm {
   df_product p;

@@ -56,12 +56,12 @@ static void rows_min(df_real *y, const df_real *x, df_int rows, df_int C, df_int
 }
 
 const df_reducer df_summing = { 0, line_sum, rows_sum, plus, &df_summing, NULL, NULL };
-const df_reducer df_rooting = { 0,        line_squares, rows_squares, plus,
-                                 &df_rooting, mend_squares, sqrt };
-const df_reducer df_maximal = { -INFINITY, line_max, rows_max, larger,
-                                 &df_maximal,  NULL,     NULL };
-const df_reducer df_minimal = { INFINITY, line_min, rows_min, smaller,
-                                 &df_minimal, NULL,     NULL };
+const df_reducer df_rooting = { 0,           line_squares, rows_squares, plus,
+                                &df_rooting, mend_squares, sqrt };
+const df_reducer df_maximal = { -INFINITY,   line_max, rows_max, larger,
+                                &df_maximal, NULL,     NULL };
+const df_reducer df_minimal = { INFINITY,    line_min, rows_min, smaller,
+                                &df_minimal, NULL,     NULL };
 
 /* ==== one pass: x is P, M, C; M goes ================================================ */
 
