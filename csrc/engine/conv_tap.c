@@ -35,7 +35,7 @@ static bool within(df_int first, df_int last, df_int size, df_int zeros) {
 }
 
 static bool readable(const pass *p) {
-  df_int z = p->x.form == DF_PLANES, down = (p->P - 1) * p->stride,
+  df_int z = p->x.form == DF_PADDED, down = (p->P - 1) * p->stride,
          right = (p->Q - 1) * p->stride;
   return !p->round && within(-p->top, down + p->R - 1 - p->top, p->x.H, z)
          && within(-p->left, right + p->S - 1 - p->left, p->x.W, z);
@@ -250,12 +250,12 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
 /* A tap is a constant offset where the zeros that it reads lie around the image: one. */
 static df_form form(const df_conv *c) {
   bool even = c->top == 1 && c->left == 1 && c->P == c->H && c->Q == c->W;
-  return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PLANES : DF_ROWS;
+  return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PADDED : DF_ROWS;
 }
 
 static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)c, (void)d;
-  return x == DF_ROWS || x == DF_PLANES;
+  return x == DF_ROWS || x == DF_PADDED;
 }
 
 static bool pays(const df_conv *c, df_direction d) {
