@@ -31,7 +31,12 @@ local corners = {
   erfc = { { { { -inf, 0, inf } }, { 2, 1, 0 }, { { 0, -2 / math.pi ^ 0.5, 0 } } } },
   log_erfc = { { { { -inf, 0, inf } }, { math.log(2), 0, -inf }, { { 0, -2 / math.pi ^ 0.5, -inf } } } },
   silu = { { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } } } },
-  gelu = { { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } } } },
+  gelu = {
+    { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } } },
+    { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } }, function(x) return x:gelu "tanh" end },
+  },
+  quick_gelu = { { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } } } },
+  geglu = { { { { 2, 2, 2, -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0, inf, 0, 1, 2 } } } },
   sigmoid = { { { { -inf, 0, inf } }, { 0, 0.5, 1 }, { { 0, 0.25, 0 } } } },
   mul = { { { { 0, inf, 3 }, { inf, 2, 0 } }, { nan, inf, 0 }, { { inf, 2, 0 }, { 0, inf, 3 } } } },
   div = { { { { 1, -1, 1, 0 }, { 0, 0, inf, 0 } }, { inf, -inf, 0, nan },

@@ -52,6 +52,12 @@ static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
 }
 
+static df_tensor *run_gelu(lua_State *L, df_tape *tape) {
+  static const char *const by[] = { "erf", "tanh", NULL };
+  df_tensor *x = dfl_tensor(L, 1);
+  return dfl_option(L, 2, "erf", by) ? df_gelu_tanh(tape, x) : df_gelu(tape, x);
+}
+
 /* Of whole numbers as x^2 and x x are: exact. */
 static df_tensor *run_square(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -133,6 +139,14 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 
 /*** Tensor:gelu
 ** x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
+** "tanh" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2
+** and T5.
+** @param by? string "erf" (the default) or "tanh"
+** @return diffusion.tensor of the same shape
+** @usage print(d.tensor{-1, 0, 1}:gelu(), d.tensor{-1, 0, 1}:gelu "tanh") */
+
+/*** Tensor:quick_gelu
+** x sigmoid(1.702 x) of each element, as in CLIP's text encoder.
 ** @return diffusion.tensor of the same shape */
 
 /*** Tensor:relu, sigmoid, tanh
@@ -213,7 +227,8 @@ static const dfl_op rows[] = {
   { "log_erfc", run_unary, 1, "x{2,3}" },
   { "silu", run_unary, 1, "x{2,3}" },
   { "relu", run_unary, 1, "away{2,3}" },
-  { "gelu", run_unary, 1, "x{2,3}" },
+  { "gelu", run_gelu, 2, "x{2,3}; x{2,3}, \"tanh\"" },
+  { "quick_gelu", run_unary, 1, "x{2,3}" },
   { "sigmoid", run_unary, 1, "x{2,3}" },
   { "add", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },

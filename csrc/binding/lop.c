@@ -63,6 +63,15 @@ static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   return df_layer_norm(tape, x, w, b, dfl_field_number(L, 4, "eps", 1e-5));
 }
 
+/*** Tensor:geglu
+** a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second
+** half is the gate, as in diffusers' GEGLU.
+** @return diffusion.tensor {...,C} of x {...,2 C}
+** @usage print(d.tensor{{1, 2, 0, 1}}:geglu()) */
+static df_tensor *run_geglu(lua_State *L, df_tape *tape) {
+  return df_geglu(tape, dfl_tensor(L, 1));
+}
+
 /*** Tensor:dropout
 ** x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).
 ** @param p number the share dropped, in [0, 1)
@@ -196,6 +205,7 @@ static const dfl_op rows[] = {
   { "layer_norm", run_layer_norm, 4,
     "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {eps=0.1}; x{2,3}, x{3}, nil; "
     "x{5}, nil, x{5}" },
+  { "geglu", run_geglu, 1, "x{3,6}; x{2,3,2}; x{4}" },
   { "dropout", run_dropout, 2, "x{3,7}, 0.3; x{9}, 0.5" },
   { "embedding", run_embedding, 2 | DFL_MORE,
     "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },

@@ -39,6 +39,15 @@ static void read_pad(lua_State *L, int arg, df_conv_opts *opts) {
   }
 }
 
+/* An option that is a tensor, held on the stack; NULL where it isn't given. */
+static df_tensor *tensor_field(lua_State *L, int arg, const char *name) {
+  if (lua_isnoneornil(L, arg) || lua_getfield(L, arg, name) == LUA_TNIL) return NULL;
+  df_tensor *x = dfl_test(L, -1);
+  if (!x)
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s': a tensor expected", name));
+  return x;
+}
+
 /*** Tensor:conv2d
 ** Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top,
 ** w stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is
@@ -51,29 +60,34 @@ static void read_pad(lua_State *L, int arg, df_conv_opts *opts) {
 static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "stride", "pad", "add", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor(L, 2), *b = dfl_tensor_or_nil(L, 3);
-  df_tensor *add = NULL;
   dfl_fields(L, 4, names);
   df_conv_opts opts = { .stride = dfl_field_int(L, 4, "stride", 1) };
   read_pad(L, 4, &opts);
-  if (!lua_isnoneornil(L, 4) && lua_getfield(L, 4, "add") != LUA_TNIL) {
-    add = dfl_test(L, -1);
-    if (!add) luaL_argerror(L, 4, "option 'add': a tensor expected");
-  }
-  return df_conv2d(tape, x, w, b, add, &opts);
+  return df_conv2d(tape, x, w, b, tensor_field(L, 4, "add"), &opts);
 }
 
 /*** Tensor:attention
-** softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
-** A query whose every score is -inf gets zeros.
+** softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q
+** being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
+** The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A
+** mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides
+** a key and anything else keeps it. A query that sees no key, or whose every score is -inf,
+** gets zeros. A mask has no gradient.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
-** @param opts? {heads: integer} 1 if not given
-** @return diffusion.tensor {B,N,heads D} of x {B,N,heads D} */
+** @param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal
+**   false
+** @return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
+** @usage local x = d.randn(2, 5, 8)
+** local y = x:attention(x, x, {heads = 2, causal = true}) */
 static df_tensor *run_attention(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "heads", NULL };
+  static const char *const names[] = { "heads", "causal", "mask", NULL };
   df_tensor *q = dfl_tensor(L, 1), *k = dfl_tensor(L, 2), *v = dfl_tensor(L, 3);
   dfl_fields(L, 4, names);
-  return df_attention(tape, q, k, v, dfl_field_int(L, 4, "heads", 1));
+  const df_attention_opts opts = { .heads = dfl_field_int(L, 4, "heads", 1),
+                                   .causal = dfl_field_flag(L, 4, "causal", false),
+                                   .mask = tensor_field(L, 4, "mask") };
+  return df_attention(tape, q, k, v, &opts);
 }
 
 static const dfl_op rows[] = {
@@ -90,7 +104,12 @@ static const dfl_op rows[] = {
     "x{2,4,4,1}, x{2,4,3,1}, nil, {pad=1};"
     "x{1,3,3,2}, x{2,3,3,2}, x{2}, {pad=1, add=x{1,3,3,2}}" },
   { "attention", run_attention, 4,
-    "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2}; x{1,4,3}, x{1,2,3}, x{1,2,3}" },
+    "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2}; x{1,4,3}, x{1,2,3}, x{1,2,3};"
+    "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2, causal=true};"
+    "x{1,4,3}, x{1,2,3}, x{1,2,3}, {causal=true};"
+    "x{2,3,4}, x{2,5,4}, x{2,5,4}, {mask=int{0,1,{2,5}}};"
+    "x{2,3,4}, x{2,5,4}, x{2,5,4}, {heads=2, mask=int{-1,1,{1,3,5}}:to \"f32\"};"
+    "x{2,3,4}, x{2,3,4}, x{2,3,4}, {heads=2, causal=true, mask=int{0,2,{2,2,3,3}}}" },
   { NULL, NULL, 0, NULL },
 };
 

@@ -83,6 +83,64 @@ static head head_of(const attend *t, df_int index) {
   return (head){ index / t->a.heads, index % t->a.heads };
 }
 
+/* ==== masks ========================================================================= */
+
+/* How many keys query i sees: one at least, which is hidden from it if it sees none. */
+static df_int seen(const attend *t, df_int i) {
+  const df_attend *a = &t->a;
+  return a->causal ? df_max(1, df_min(i + 1 + a->M - a->N, a->M)) : a->M;
+}
+
+/* Scores before the softmax: m keys from `key` on in rows, a panel of n queries from
+** `query` on in columns. */
+typedef struct scored {
+  df_real *at;
+  df_int key, m, query, n;
+} scored;
+
+/* Room for a mask that differs between queries: it is turned as the scores are. */
+static df_int mask_room(const attend *t) {
+  return t->in.mask.at && t->in.mask.query ? KEYS * t->panel : 0;
+}
+
+/* The mask is divided by `scale`, by which the softmax multiplies. Columns from n on get
+** zeros: they must stay finite. */
+static void add_turned(const attend *t, const scored *s, const df_real *mask,
+                       df_real *room) {
+  df_int C = t->panel;
+  const df_real unscale = 1 / t->scale, *term = room;
+  if (s->n < C) memset(room, 0, (size_t)(s->m * C) * sizeof *room);
+  df_kernel()->transpose(room, C, mask, t->in.mask.query, s->n, s->m);
+  df_kernel()->mix(s->at, 1, &unscale, &term, 1, s->m * C);
+}
+
+static void add_mask(const attend *t, head h, const scored *s, df_real *room) {
+  df_mask mask = t->in.mask;
+  const df_real *at = mask.at + h.sample * mask.sample + h.index * mask.head + s->key;
+  if (mask.query) {
+    add_turned(t, s, at + s->query * mask.query, room);
+    return;
+  }
+  for (df_int i = 0; i < s->m; i++) {
+    df_real *row = s->at + i * t->panel, one = at[i] / t->scale;
+    df_kernel()->add(row, row, 1, &one, 0, t->panel);
+  }
+}
+
+/* A key is hidden from the queries that see fewer. */
+static void hide_later(const attend *t, const scored *s) {
+  df_int visible = s->query + 1 + t->a.M - t->a.N; /* keys of the first query */
+  for (df_int i = df_max(0, visible - s->key); i < s->m; i++) {
+    df_int blind = df_min(s->key + i - visible + 1, t->panel);
+    for (df_int c = 0; c < blind; c++) s->at[i * t->panel + c] = -(df_real)INFINITY;
+  }
+}
+
+static void mask_scores(const attend *t, head h, scored s, df_real *room) {
+  if (t->in.mask.at) add_mask(t, h, &s, room);
+  if (t->a.causal) hide_later(t, &s);
+}
+
 /* ==== forward ======================================================================= */
 
 /* Of one item: v turned and k, then for each panel its queries, scores (as they are, and
@@ -92,7 +150,7 @@ static df_int forward_room(const attend *t) {
   df_int C = t->panel;
   return df_left_size(t->f, a->D, a->M) + df_left_size(t->f, a->M, a->D)
          + df_right_size(t->f, a->D, C) + a->M * C + df_right_size(t->f, a->M, C)
-         + a->D * C + 2 * C;
+         + a->D * C + 2 * C + mask_room(t);
 }
 
 typedef struct operands {
@@ -103,13 +161,16 @@ typedef struct operands {
 static void forward_panel(const attend *t, head h, const operands *o, df_int from,
                           df_int n, df_real *room) {
   const df_kernels *kernel = df_kernel();
-  df_int D = t->a.D, M = t->a.M, C = t->panel, at = pair(t, h, from);
+  df_int D = t->a.D, M = seen(t, from + n - 1), C = t->panel, at = pair(t, h, from);
   df_real *p = claim(&room, M * C), *turned = claim(&room, D * C);
   df_real *top = claim(&room, C), *share = claim(&room, C);
+  df_real *spare = claim(&room, mask_room(t));
   df_real *y = t->y + dense(t, h, t->a.N, from);
   df_right queries = df_right_columns(t->f, claim(&room, df_right_size(t->f, D, C)),
                                       token(t, t->in.q, h, from), t->in.q.token, D, n);
   df_multiply(t->f, p, C, o->keys, queries, false, M, D, C);
+  for (df_int i = 0; i < M; i += KEYS)
+    mask_scores(t, h, (scored){ p + i * C, i, df_min(KEYS, M - i), from, n }, spare);
   kernel->softmax_columns(p, top, share, t->scale, M, C);
   memcpy(t->softmax + at, top, (size_t)n * sizeof *top);
   memcpy(t->softmax + at + t->a.N, share, (size_t)n * sizeof *share);
@@ -127,11 +188,12 @@ static void forward_items(void *context, df_int begin, df_int end) {
   for (df_int item = begin; item < end; item++) {
     head h = head_of(t, item / each);
     df_int from = item % each * FORWARDS, to = df_min(from + FORWARDS, a->N);
+    df_int M = seen(t, to - 1);
     df_real *room = piece, *values = claim(&room, df_left_size(t->f, a->D, a->M));
     df_real *keys = claim(&room, df_left_size(t->f, a->M, a->D));
     operands o = {
-      df_left_rows(t->f, keys, token(t, t->in.k, h, 0), t->in.k.token, a->M, a->D),
-      df_left_turned(t->f, values, token(t, t->in.v, h, 0), t->in.v.token, a->D, a->M)
+      df_left_rows(t->f, keys, token(t, t->in.k, h, 0), t->in.k.token, M, a->D),
+      df_left_turned(t->f, values, token(t, t->in.v, h, 0), t->in.v.token, a->D, M)
     };
     for (; from < to; from += t->panel)
       forward_panel(t, h, &o, from, df_min(t->panel, to - from), room);
@@ -140,8 +202,8 @@ static void forward_items(void *context, df_int begin, df_int end) {
 }
 
 df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
-                          df_tokens k, df_tokens v) {
-  attend t = attend_of(a, &(df_attend_kept){ .q = q, .k = k, .v = v });
+                          df_tokens k, df_tokens v, df_mask mask) {
+  attend t = attend_of(a, &(df_attend_kept){ .q = q, .k = k, .v = v, .mask = mask });
   df_int items = a->B * a->heads * df_ceil_div(a->N, FORWARDS);
   t.y = y, t.softmax = softmax;
   if (items == 0) return DF_OK;
@@ -240,12 +302,14 @@ typedef struct tile {
 } tile;
 
 /* p and ds of a tile's keys and a block's queries, panel by panel. */
-static void score_tile(const attend *t, const block *b, const tile *k) {
+static void score_tile(const attend *t, head h, const block *b, const tile *k) {
   const df_kernels *kernel = df_kernel();
   df_int D = t->a.D, C = t->panel;
   for (df_int i = 0; i < b->panels; i++) {
     df_real *p = b->p + i * KEYS * C, *ds = b->ds + i * KEYS * C;
+    scored s = { p, k->from, k->m, b->from + i * C, df_min(C, b->n - i * C) };
     df_multiply(t->f, p, C, k->k, b->queries[i], false, k->m, D, C);
+    mask_scores(t, h, s, ds); /* ds is written later: room for the mask */
     kernel->softmax_again(p, b->top + i * C, b->share + i * C, t->scale, k->m, C);
     df_multiply(t->f, ds, C, k->v, b->slopes[i], false, k->m, D, C);
     kernel->softmax_back_columns(ds, p, b->mean + i * C, t->scale, k->m, C);
@@ -262,7 +326,7 @@ static void add_keys(const attend *t, df_real *to, df_real *scores, df_right wei
 static void work_tile(const attend *t, head h, const block *b, const tile *k,
                       bool first) {
   df_int D = t->a.D, C = t->panel, at = dense(t, h, t->a.M, k->from);
-  score_tile(t, b, k);
+  score_tile(t, h, b, k);
   if (t->dv) add_keys(t, t->dv + at, b->p, b->dy, b, k->m);
   if (t->dk) add_keys(t, t->dk + at, b->ds, b->q, b, k->m);
   for (df_int i = 0; i < b->panels && t->dq; i++) {
@@ -302,9 +366,11 @@ static void work_part(const attend *t, head h, df_int part, df_real *room) {
   df_left v = df_left_rows(t->f, values, token(t, tv, h, from), tv.token, end - from, D);
   if (t->dq) all = df_left_turned(t->f, turned, first, tk.token, D, end - from);
   for (df_int query = 0; query < t->a.N; query += QUERIES) {
+    df_int stop = df_min(end, seen(t, df_min(query + QUERIES, t->a.N) - 1));
+    if (stop <= from) continue;
     fill_block(t, h, &b, query);
-    for (df_int key = from; key < end; key += KEYS) {
-      tile now = { key, df_min(KEYS, end - key), df_left_below(t->f, k, key - from),
+    for (df_int key = from; key < stop; key += KEYS) {
+      tile now = { key, df_min(KEYS, stop - key), df_left_below(t->f, k, key - from),
                    df_left_below(t->f, v, key - from), all };
       if (t->dq) now.turned = df_left_from(t->f, all, key - from);
       work_tile(t, h, &b, &now, key == from);
@@ -331,6 +397,8 @@ df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real
   if (t.dq && t.parts > 1
       && !(t.partial = df_alloc((size_t)(t.parts * size) * sizeof(df_real))))
     return DF_MEMORY;
+  if (t.partial && a->causal) /* queries that see no key of a part skip it */
+    memset(t.partial, 0, (size_t)(t.parts * size) * sizeof(df_real));
   df_int items = a->B * a->heads * t.parts;
   df_code code = df_workspace_open(&t.room, backward_room(&t), items);
   if (code == DF_OK) df_parallel(items, 1, backward_items, &t);

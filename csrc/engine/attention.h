@@ -5,10 +5,13 @@
 #include "base/base.h"
 #include "base/error.h"
 
-/* softmax(q k^T / sqrt(D)) v in each head.   q, y: B, N, heads D    k, v: B, M, heads D */
+/* softmax(q k^T / sqrt(D) + mask) v in each head.
+**   q, y: B, N, heads D    k, v: B, M, heads D
+** With `causal`, query i sees the keys 0 .. i + M - N only. */
 typedef struct df_attend {
   df_int B, N, M, heads, D;
   df_precision precision;
+  bool causal;
 } df_attend;
 
 /* Tokens to read: thirds of one projection, say. The heads D reals of one are adjacent. */
@@ -17,13 +20,20 @@ typedef struct df_tokens {
   df_int token, sample; /* reals from a token to the next, from a sample to the next */
 } df_tokens;
 
+/* What is added to the scores. The M reals of one query are adjacent. */
+typedef struct df_mask {
+  const df_real *at;          /* NULL: no mask */
+  df_int sample, head, query; /* reals to the next one, 0 where all have the same */
+} df_mask;
+
 /* y is dense; so is `softmax`, what the backward needs to have the probabilities again:
 ** the largest score and one over the sum of each query.   softmax: B, heads, 2, N */
 df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
-                          df_tokens k, df_tokens v);
+                          df_tokens k, df_tokens v, df_mask mask);
 
 typedef struct df_attend_kept {
   df_tokens q, k, v;
+  df_mask mask;
   const df_real *y, *softmax, *dy;
 } df_attend_kept;
 

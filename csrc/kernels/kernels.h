@@ -84,15 +84,17 @@ typedef struct df_kernels {
   df_unary *neg, *abs, *sign, *floor, *round; /* round: half to even */
   df_unary *exp, *log, *sqrt, *reciprocal, *square;
   df_unary *sin, *cos, *tanh, *erf, *erfc;
-  df_unary *log_erfc; /* ln erfc(x) */
-  df_unary *silu;     /* x / (1 + e^-x) */
-  df_unary *relu;     /* max(x, 0) */
-  df_unary *gelu;     /* x Phi(x), the exact one, by erf */
-  df_unary *sigmoid;  /* 1 / (1 + e^-x) */
+  df_unary *log_erfc;   /* ln erfc(x) */
+  df_unary *silu;       /* x / (1 + e^-x) */
+  df_unary *relu;       /* max(x, 0) */
+  df_unary *gelu;       /* x Phi(x), the exact one, by erf */
+  df_unary *gelu_tanh;  /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+  df_unary *quick_gelu; /* x / (1 + e^(-1.702 x)) */
+  df_unary *sigmoid;    /* 1 / (1 + e^-x) */
 
   df_unary_back *abs_back, *log_back, *reciprocal_back, *square_back, *sin_back,
-      *cos_back, *erf_back, *erfc_back, *log_erfc_back, *silu_back,
-      *gelu_back;                                                             /* k = x */
+      *cos_back, *erf_back, *erfc_back, *log_erfc_back, *silu_back, *gelu_back,
+      *gelu_tanh_back, *quick_gelu_back;                                      /* k = x */
   df_unary_back *exp_back, *sqrt_back, *tanh_back, *relu_back, *sigmoid_back; /* k = y */
 
   /* -- elementwise.h: binary -------------------------------------------------------- */

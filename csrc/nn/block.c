@@ -129,8 +129,9 @@ static df_tensor *attention_forward(df_tape *tape, const df_layer *l,
   const df_int C = l->o.in;
   df_tensor *tokens = as_tokens(tape, x[0]);
   df_tensor *qkv = df_layer_of(tape, part(l, QKV), tokens);
+  const df_attention_opts opts = { .heads = l->o.heads };
   df_tensor *y = df_attention(tape, third(tape, qkv, C, 0), third(tape, qkv, C, 1),
-                              third(tape, qkv, C, 2), l->o.heads);
+                              third(tape, qkv, C, 2), &opts);
   y = df_layer_of(tape, part(l, OUT), y);
   return y ? df_reshape(tape, y, &x[0]->shape) : NULL;
 }

@@ -97,7 +97,9 @@ const df_unary_op *df_unary_find(const char *name);
 df_tensor *df_unary_of(df_tape *tape, const df_unary_op *op, df_tensor *x);
 
 df_tensor *df_silu(df_tape *tape, df_tensor *x);
-df_tensor *df_gelu(df_tape *tape, df_tensor *x);
+df_tensor *df_gelu(df_tape *tape, df_tensor *x);       /* x Phi(x), by erf */
+df_tensor *df_gelu_tanh(df_tape *tape, df_tensor *x);  /* its approximation by tanh */
+df_tensor *df_quick_gelu(df_tape *tape, df_tensor *x); /* x sigmoid(1.702 x) */
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
 
@@ -178,6 +180,13 @@ df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index);
 df_tensor *df_softmax(df_tape *tape, df_tensor *x, int dim);
 df_tensor *df_log_softmax(df_tape *tape, df_tensor *x, int dim);
 
+/* ==== geglu.c ======================================================================= */
+
+/* a gelu(b), where x = [a, b] along the last dimension (Shazeer 2020).
+**   x: ..., 2 C  ->  ..., C
+** The second half is the gate, as in diffusers' GEGLU. keeps x. fails: an odd size. */
+df_tensor *df_geglu(df_tape *tape, df_tensor *x);
+
 /* ==== norm.c ======================================================================== */
 
 typedef struct df_norm_opts {
@@ -252,10 +261,21 @@ df_tensor *df_recompute(df_tape *tape, const df_stretch *stretch, df_tensor *con
 
 /* ==== attention.c =================================================================== */
 
-/* softmax(q k^T / sqrt(D)) v in each head (Vaswani et al. 2017, eq. 1).
-**   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D */
+typedef struct df_attention_opts {
+  df_int heads;    /* divides the width of q */
+  bool causal;     /* query i sees the keys 0 .. i + M - N: the last query sees all */
+  df_tensor *mask; /* or NULL */
+} df_attention_opts;
+
+/* softmax(q k^T / sqrt(D) + mask) v in each head (Vaswani et al. 2017, eq. 1).
+**   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D
+**   mask: B, M (of keys)    B, N, M    or B, heads, N, M; B, heads and N may be 1
+** Floats are added to the scores. Of u8 and i64, 0 hides a key and all else keeps it. A
+** query that sees no key gets zeros, and no gradient comes of it. keeps q, k, v, the mask,
+** its result and two reals of each query and head; scores are computed again on the way
+** back. fails: the mask wants a gradient, which there is none of. */
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
-                        df_int heads);
+                        const df_attention_opts *opts);
 
 /* ==== indices.c ===================================================================== */
 

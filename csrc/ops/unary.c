@@ -74,6 +74,8 @@ static const df_unary_op table[] = {
   { { "silu", unary_backward }, AT(silu), AT(silu_back), false },
   { { "relu", unary_backward }, AT(relu), AT(relu_back), true },
   { { "gelu", unary_backward }, AT(gelu), AT(gelu_back), false },
+  { { "gelu_tanh", unary_backward }, AT(gelu_tanh), AT(gelu_tanh_back), false },
+  { { "quick_gelu", unary_backward }, AT(quick_gelu), AT(quick_gelu_back), false },
   { { "sigmoid", unary_backward }, AT(sigmoid), AT(sigmoid_back), true },
 };
 
@@ -104,6 +106,14 @@ df_tensor *df_silu(df_tape *tape, df_tensor *x) {
 
 df_tensor *df_gelu(df_tape *tape, df_tensor *x) {
   return df_unary_of(tape, df_unary_find("gelu"), x);
+}
+
+df_tensor *df_gelu_tanh(df_tape *tape, df_tensor *x) {
+  return df_unary_of(tape, df_unary_find("gelu_tanh"), x);
+}
+
+df_tensor *df_quick_gelu(df_tape *tape, df_tensor *x) {
+  return df_unary_of(tape, df_unary_find("quick_gelu"), x);
 }
 
 /* ==== scale ========================================================================= */

@@ -3438,15 +3438,16 @@ return {
   },
   ["tensor:attention"] = {
     signature = "tensor:attention(k, v, [opts])",
-    text = "softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x. A query whose every score is -inf gets zeros.",
+    text = "softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all. The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a key and anything else keeps it. A query that sees no key, or whose every score is -inf, gets zeros. A mask has no gradient.",
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
-      { name = "opts", type = "{heads: integer}", text = "1 if not given", optional = true },
+      { name = "opts", type = "{heads: integer, causal: boolean, mask: diffusion.tensor}", text = "heads 1, causal false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,N,heads D} of x {B,N,heads D}" },
     },
+    example = "local x = d.randn(2, 5, 8)\nlocal y = x:attention(x, x, {heads = 2, causal = true})",
   },
   ["tensor:avg_pool"] = {
     signature = "tensor:avg_pool([times])",
@@ -3712,12 +3713,24 @@ return {
       { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
     },
   },
+  ["tensor:geglu"] = {
+    signature = "tensor:geglu()",
+    text = "a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second half is the gate, as in diffusers' GEGLU.",
+    returns = {
+      { type = "diffusion.tensor", text = "{...,C} of x {...,2 C}" },
+    },
+    example = "print(d.tensor{{1, 2, 0, 1}}:geglu())",
+  },
   ["tensor:gelu"] = {
-    signature = "tensor:gelu()",
-    text = "x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).",
+    signature = "tensor:gelu([by])",
+    text = "x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016). \"tanh\" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2 and T5.",
+    params = {
+      { name = "by", type = "string", text = "\"erf\" (the default) or \"tanh\"", optional = true },
+    },
     returns = {
       { type = "diffusion.tensor", text = "of the same shape" },
     },
+    example = "print(d.tensor{-1, 0, 1}:gelu(), d.tensor{-1, 0, 1}:gelu \"tanh\")",
   },
   ["tensor:group_norm"] = {
     signature = "tensor:group_norm([w], [b], opts)",
@@ -4058,6 +4071,13 @@ return {
     },
     returns = {
       { type = "diffusion.tensor" },
+    },
+  },
+  ["tensor:quick_gelu"] = {
+    signature = "tensor:quick_gelu()",
+    text = "x sigmoid(1.702 x) of each element, as in CLIP's text encoder.",
+    returns = {
+      { type = "diffusion.tensor", text = "of the same shape" },
     },
   },
   ["tensor:reciprocal"] = {

@@ -116,6 +116,13 @@ static double relu(double x) { return x < 0 ? 0 : x; }
 static double gelu(double x) {
   return x == -INFINITY ? 0 : 0.5 * x * erfc(-x * sqrt(0.5));
 }
+static double gelu_tanh(double x) {
+  double u = sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
+  return x == -INFINITY ? 0 : x * logistic(2 * u);
+}
+static double quick_gelu(double x) {
+  return x == -INFINITY ? 0 : x * logistic(1.702 * x);
+}
 
 static double log_erfc(double x) {
   if (x < 20) return fabs(x) < 0.1 ? log1p(-erf(x)) : log(erfc(x));
@@ -143,6 +150,8 @@ static const unary UNARY[] = {
   { "silu", AT(silu), silu, { 2e-6, 1e-36 } },
   { "relu", AT(relu), relu, { 0, 0 } },
   { "gelu", AT(gelu), gelu, { 2e-5, 2e-43 } },
+  { "gelu_tanh", AT(gelu_tanh), gelu_tanh, { 2e-5, 1e-36 } },
+  { "quick_gelu", AT(quick_gelu), quick_gelu, { 2e-5, 1e-36 } },
   { "sigmoid", AT(sigmoid), logistic, { 2e-6, 3e-45 } },
 };
 
@@ -184,6 +193,8 @@ static const unary BACK[] = {
   { "log_erfc_back", AT(log_erfc_back), NULL, { 4e-6, 3e-44 } },
   { "silu_back", AT(silu_back), NULL, { 4e-6, 1e-6 } },
   { "gelu_back", AT(gelu_back), NULL, { 4e-6, 1e-6 } },
+  { "gelu_tanh_back", AT(gelu_tanh_back), NULL, { 4e-6, 1e-6 } },
+  { "quick_gelu_back", AT(quick_gelu_back), NULL, { 4e-6, 1e-6 } },
   { "exp_back", AT(exp_back), NULL, { 2e-6, 3e-45 } },
   { "sqrt_back", AT(sqrt_back), NULL, { 2e-6, 3e-45 } },
   { "tanh_back", AT(tanh_back), NULL, { 2e-6, 0 } },

@@ -26,6 +26,24 @@ static inline V gelu_of(V x) { /* x Phi(x) = x erfc(-x / sqrt 2) / 2 */
   return vmul(vmul(vset1((df_real)0.5), x), tail);
 }
 
+#define TANH_RATE 1.59576912160573071176 /* 2 sqrt(2 / pi) */
+#define TANH_CUBE 0.044715
+/* x (1 + tanh(u)) / 2 = x / (1 + e^-2u), 2 u = TANH_RATE (x + TANH_CUBE x^3). Below -10.6 it
+** is 0 in float. */
+static inline V gelu_tanh_of(V x) {
+  x = vmax(vset1((df_real)-10.6), x);
+  V cube = vfma(vmul(x, x), vset1((df_real)(TANH_RATE * TANH_CUBE)),
+                vset1((df_real)TANH_RATE));
+  V e = vexp_near(vneg(vmin(vset1(104), vmul(x, cube))));
+  return vdiv(x, vadd(vset1(1), e));
+}
+#define QUICK_RATE 1.702
+static inline V quick_gelu_of(V x) {
+  x = vmax(vset1((df_real)(-104 / QUICK_RATE)), x);
+  V e = vexp_near(vneg(vmin(vset1(104), vmul(vset1((df_real)QUICK_RATE), x))));
+  return vdiv(x, vadd(vset1(1), e));
+}
+
 static inline V sigmoid_slope(V dy, V y) { return vmul(dy, vmul(y, vsub(vset1(1), y))); }
 static inline V silu_slope(V dy, V x) { /* s (1 + x (1 - s)), 1 - s = e^-x s */
   x = within(x, 80);
@@ -43,6 +61,24 @@ static inline V gelu_slope(V dy, V x) { /* Phi(x) + x phi(x) */
   V bell =
       vmul(vset1((df_real)0.39894228040143267794), vexp(vneg(vmul(half, vmul(x, x)))));
   return vmul(dy, vfma(x, bell, area));
+}
+
+/* s (1 + x v' (1 - s)), s = 1 / (1 + e^-v), 1 - s = e^-v s */
+static inline V gated_slope(V dy, V x, V v, V slope) {
+  V e = vexp_near(vneg(v)), s = vdiv(vset1(1), vadd(vset1(1), e));
+  return vmul(dy, vmul(s, vfma(vmul(x, slope), vmul(e, s), vset1(1))));
+}
+static inline V gelu_tanh_slope(V dy, V x) {
+  x = within(x, (df_real)9.6);
+  V square = vmul(x, x), rate = vset1((df_real)TANH_RATE);
+  V v = vmul(x, vfma(square, vset1((df_real)(TANH_RATE * TANH_CUBE)), rate));
+  V slope = vfma(square, vset1((df_real)(3 * TANH_RATE * TANH_CUBE)), rate);
+  return gated_slope(dy, x, v, slope);
+}
+static inline V quick_gelu_slope(V dy, V x) {
+  V rate = vset1((df_real)QUICK_RATE);
+  x = within(x, (df_real)(80 / QUICK_RATE));
+  return gated_slope(dy, x, vmul(rate, x), rate);
 }
 
 static void sigmoid(df_real *y, const df_real *x, df_int n) { map(y, x, n, sigmoid_of); }
@@ -67,6 +103,22 @@ static void gelu(df_real *y, const df_real *x, df_int n) { map(y, x, n, gelu_of)
 static void gelu_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
                       df_int n) {
   map_back(dx, beta, dy, x, n, gelu_slope);
+}
+
+static void gelu_tanh(df_real *y, const df_real *x, df_int n) {
+  map(y, x, n, gelu_tanh_of);
+}
+static void gelu_tanh_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
+                           df_int n) {
+  map_back(dx, beta, dy, x, n, gelu_tanh_slope);
+}
+
+static void quick_gelu(df_real *y, const df_real *x, df_int n) {
+  map(y, x, n, quick_gelu_of);
+}
+static void quick_gelu_back(df_real *dx, df_real beta, const df_real *dy,
+                            const df_real *x, df_int n) {
+  map_back(dx, beta, dy, x, n, quick_gelu_slope);
 }
 
 static void hyperbolic(df_real *y, const df_real *x, df_int n) { map(y, x, n, vtanh); }

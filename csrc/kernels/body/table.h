@@ -29,6 +29,8 @@ const df_kernels TABLE = {
   .silu = silu,
   .relu = relu,
   .gelu = gelu,
+  .gelu_tanh = gelu_tanh,
+  .quick_gelu = quick_gelu,
   .sigmoid = sigmoid,
 
   .abs_back = abs_back,
@@ -42,6 +44,8 @@ const df_kernels TABLE = {
   .log_erfc_back = log_erfc_back,
   .silu_back = silu_back,
   .gelu_back = gelu_back,
+  .gelu_tanh_back = gelu_tanh_back,
+  .quick_gelu_back = quick_gelu_back,
   .exp_back = exp_back,
   .sqrt_back = sqrt_back,
   .tanh_back = tanh_back,

@@ -2283,11 +2283,15 @@ function tensor:argmax(dim, keep) end
 ---@return diffusion.tensor i64, from 1
 function tensor:argmin(dim, keep) end
 
---- softmax(q k^T / sqrt(D)) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x.
---- A query whose every score is -inf gets zeros.
+--- softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q
+--- being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
+--- The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A
+--- mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0
+--- hides a key and anything else keeps it. A query that sees no key, or whose every score is
+--- -inf, gets zeros. A mask has no gradient.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
----@param opts? {heads: integer} 1 if not given
+---@param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal false
 ---@return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
 function tensor:attention(k, v, opts) end
 
@@ -2445,9 +2449,17 @@ function tensor:gather(dim, places) end
 ---@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
 function tensor:ge(y) end
 
+--- a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second
+--- half is the gate, as in diffusers' GEGLU.
+---@return diffusion.tensor {...,C} of x {...,2 C}
+function tensor:geglu() end
+
 --- x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
+--- "tanh" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2
+--- and T5.
+---@param by? string "erf" (the default) or "tanh"
 ---@return diffusion.tensor of the same shape
-function tensor:gelu() end
+function tensor:gelu(by) end
 
 --- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an
 --- image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
@@ -2655,6 +2667,10 @@ function tensor:prod(dim, keep) end
 ---@param keep? boolean false
 ---@return diffusion.tensor
 function tensor:quantile(q, dim, keep) end
+
+--- x sigmoid(1.702 x) of each element, as in CLIP's text encoder.
+---@return diffusion.tensor of the same shape
+function tensor:quick_gelu() end
 
 --- 1/x of each element.
 ---@return diffusion.tensor of the same shape
