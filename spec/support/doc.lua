@@ -4,7 +4,7 @@
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/index.html                     the same to read
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
-local opts = require "diffusion.opts"
+local object = require "diffusion.object"
 
 local doc = {}
 
@@ -247,13 +247,13 @@ end
 -- ==== the entry of a name ==================================================================
 
 local function place_of(fn)
-  local info = debug.getinfo(opts.behind(fn), "S")
+  local info = debug.getinfo(object.unguarded(fn), "S")
   local path = info.source:match "(lua/diffusion/.*)$"
   return path and ("%s:%d"):format(path, info.linedefined), info.what == "C"
 end
 
 local function named_params(fn, method)
-  fn = opts.behind(fn)
+  fn = object.unguarded(fn)
   local out, info = {}, debug.getinfo(fn, "u")
   for i = method and 2 or 1, info.nparams do out[#out + 1] = { name = debug.getlocal(fn, i) } end
   if info.isvararg then out[#out + 1] = { name = "..." } end

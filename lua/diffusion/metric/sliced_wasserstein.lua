@@ -4,8 +4,8 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 local function directions(D, o)
   local u = core.randn({ o.projections, D }, { seed = pairs_of.own_seed(o.seed) })

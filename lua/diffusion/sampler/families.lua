@@ -11,6 +11,8 @@
 --   pair         it goes on from x0 and eps alone, so these may be of two answers
 --   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
 --   whole        it chooses its own steps within a pair: one pair by default
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
@@ -61,8 +63,8 @@ local function own(make)
   local function checked(...)
     local step = make(...)
     if type(step) ~= "function" then
-      opts.fail("sampler: the function given as sampler must return its step, function(x, pair, history) -> x, got %s",
-        opts.shown(step))
+      fail.raise("sampler: the function given as sampler must return its step, function(x, pair, history) -> x, got %s",
+        kind.shown(step))
     end
     return step
   end
@@ -90,7 +92,7 @@ function families.resolve(which)
   local base = name
   if found then base, options = parts(found) end
   local solver = solvers[base] or peers[base]
-  if not solver then opts.fail("sampler: %s", opts.unknown("sampler", name, names)) end
+  if not solver then fail.raise("sampler: %s", opts.unknown("sampler", name, names)) end
   return name, solver, opts.check(name, options, solver.rules or {})
 end
 
