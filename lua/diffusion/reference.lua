@@ -214,6 +214,18 @@ return {
       { type = "diffusion.checkpoint" },
     },
   },
+  ["d.context_mlp"] = {
+    signature = "d.context_mlp([options])",
+    text = "A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called as model(xt, t, {context = c}); without a context it is unconditional.",
+    family = true,
+    params = {
+      { name = "options", type = "table?", text = "{dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.context_mlp{ context = 3 }\nlocal process = d.process{ schedule = d.schedule.cosine{} }\nlocal c = d.randn(8, 3)\nprint(d.objective{ process = process }(model, d.randn(8, 2), { inputs = { context = c } }))\nprint(d.sample{ model = model, process = process, shape = { 8, 2 }, inputs = { context = c }, steps = 5 })",
+  },
   ["d.cross_entropy"] = {
     signature = "d.cross_entropy(x, class, [over])",
     text = "The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.",
@@ -382,9 +394,10 @@ return {
   },
   ["d.dit"] = {
     signature = "d.dit(options)",
-    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be run too, if the patch divides them.",
+    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be used too, if the patch divides them.",
+    family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: as of d.unet}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -759,7 +772,7 @@ return {
     text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6).",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -771,7 +784,7 @@ return {
     text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one answer gets cfg's, so it goes around other guidances.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}" },
+      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -1344,9 +1357,10 @@ return {
   },
   ["d.mlp"] = {
     signature = "d.mlp([options])",
-    text = "A denoiser for points {B, dim}: residual blocks of two products, told the time by an embedding.",
+    text = "A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by an embedding.",
+    family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}", optional = true },
+      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1364,6 +1378,17 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
     },
+  },
+  ["d.network"] = {
+    signature = "d.network(options)",
+    text = "A network of one's own, written as a list of layers that the core runs. The model saves, loads and runs like a stock one: the file holds the list.",
+    params = {
+      { name = "options", type = "table", text = "{inputs = {\"x\", \"t\", ...}: names, or tables {\"context\", shape = {\"B\", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = \"network\", options = o}" },
+    },
+    returns = {
+      { type = "diffusion.model", text = "model called as model(x, t, {context=, ...})" },
+    },
+    example = "local model = d.network{ inputs = { { \"x\", shape = { \"B\", 2 } }, \"t\", { \"context\", shape = { \"B\", 3 } } },\n  build = function(net)\n    local e = net:time_embed(\"time\", net.t, { inp = 16, out = 32 })\n    local h = net:add{ net:linear(\"inp\", net.x, { out = 32 }), net:linear(\"context\", net.context, { out = 32 }) }\n    h = net:linear(\"mid\", net:silu(net:add{ h, e }), { out = 32 })\n    return net:linear(\"out\", net:silu(h), { out = 2 })\n  end }\nprint(model(d.randn(4, 2), 500, { context = d.randn(4, 3) }))",
   },
   ["d.nn"] = {
     signature = "d.nn",
@@ -1405,10 +1430,10 @@ return {
     },
   },
   ["d.nn.dropout"] = {
-    signature = "d.nn.dropout([drop])",
+    signature = "d.nn.dropout([probability])",
     text = "Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.",
     params = {
-      { name = "drop", type = "number|nil", text = "the share set to 0, in [0, 1); 0.5 if nil", optional = true },
+      { name = "probability", type = "number|nil", text = "of an element to be set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1434,7 +1459,7 @@ return {
     text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
     params = {
       { name = "channels", type = "integer" },
-      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, tiny = 1e-5}", optional = true },
+      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, epsilon = 1e-5}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {channels}" },
@@ -1456,7 +1481,7 @@ return {
     text = "Layer normalisation (Ba et al. 2016) over the last dimension.",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{tiny = 1e-5}", optional = true },
+      { name = "options", type = "table?", text = "{epsilon = 1e-5}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {width}" },
@@ -1486,11 +1511,12 @@ return {
     },
   },
   ["d.nn.model"] = {
-    signature = "d.nn.model(root, [config])",
+    signature = "d.nn.model(root, [config], [inputs])",
     text = "Packs every parameter under a root into one named vector and gives each its first value, by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "config", type = "table|nil", text = "what config() returns; stock networks give it", optional = true },
+      { name = "config", type = "table|nil", text = "what config() returns; networks made as lists give it", optional = true },
+      { name = "inputs", type = "table|nil", text = "the inputs of such a network", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1514,7 +1540,7 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", drop = 0}", optional = true },
+      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", dropout = 0}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts norm and conv" },
@@ -1546,7 +1572,7 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{embed = width of e or nil for none, drop = 0, groups =}", optional = true },
+      { name = "options", type = "table?", text = "{embed = width of e or nil for none, dropout = 0, groups =}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts one, two, embed, skip" },
@@ -2055,7 +2081,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2362,9 +2388,10 @@ return {
   },
   ["d.unet"] = {
     signature = "d.unet(options)",
-    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention where asked for and in the middle, predicting C channels. Other H and W may be run too, if the levels divide them.",
+    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention at the factors asked for and in the middle, predicting C channels. Other H and W may be used too, if the levels divide them.",
+    family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2598,15 +2625,15 @@ return {
   },
   ["model"] = {
     signature = "model",
-    text = "A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a denoiser; the fields of the network are reachable as its own.",
+    text = "A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a denoiser; the fields of the network are reachable as its own.",
   },
   ["model()"] = {
     signature = "model(xt, t, [options])",
-    text = "What the network says of xt at level t. Networks for other uses are called as their forward wants it.",
+    text = "The network's prediction for xt at level t. Networks for other uses are called as their forward wants it.",
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it said last", optional = true },
+      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
@@ -2724,7 +2751,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}", text = "eps of the pairs of d.reflow, as x0; drawn if not given", optional = true },
+      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps of the pairs of d.reflow, as x0; drawn if not given; inputs: tensors {B, ...} by the names of the network's inputs, as {context = c}", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },

@@ -92,8 +92,8 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It
+--- is a denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
 local model = {}
@@ -103,7 +103,7 @@ local model = {}
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
 ---@field vlb number weight of the variational bound, where the variance is learned
----@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}): diffusion.tensor, table
+---@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}): diffusion.tensor, table
 local objective = {}
 
 --- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
@@ -298,6 +298,12 @@ function d.check.order(sampler, oracle, options) end
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
+--- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
+--- as model(xt, t, {context = c}); without a context it is unconditional.
+---@param options? table? {dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}
+---@return diffusion.model
+function d.context_mlp(options) end
+
 --- The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
 ---@param x diffusion.tensor {B,n}
 ---@param class integer[]|diffusion.tensor {B} in 1..n
@@ -411,8 +417,8 @@ function d.data.toy.swiss_roll(n, options) end
 --- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens
 --- with fixed sines and cosines of their places, and blocks of attention and two products
 --- whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at
---- 0, each block as the identity. Other H and W may be run too, if the patch divides them.
----@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: as of d.unet}
+--- 0, each block as the identity. Other H and W may be used too, if the patch divides them.
+---@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}
 ---@return diffusion.model
 function d.dit(options) end
 
@@ -678,7 +684,7 @@ function d.guidance.auto(model, weak, options) end
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high}
+---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
@@ -687,7 +693,7 @@ function d.guidance.cfg(model, options) end
 --- ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it
 --- for one answer gets cfg's, so it goes around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}
+---@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}
 ---@return function denoiser
 function d.guidance.cfg_pp(model, options) end
 
@@ -1111,9 +1117,9 @@ function d.metric.wasserstein1(x, y, options) end
 ---@return diffusion.tensor like x1
 function d.mix(c1, x1, ...) end
 
---- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
---- embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
+--- A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by
+--- an embedding.
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -1123,6 +1129,12 @@ function d.mlp(options) end
 ---@param over? string "sample" for one mean a sample (the first dimension)
 ---@return diffusion.tensor a number, or {B}
 function d.mse(a, b, over) end
+
+--- A network of one's own, written as a list of layers that the core runs. The model saves,
+--- loads and runs like a stock one: the file holds the list.
+---@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@return diffusion.model model called as model(x, t, {context=, ...})
+function d.network(options) end
 
 --- nn: layers, modules of one's own, and models that pack them.
 d.nn = {}
@@ -1149,9 +1161,9 @@ function d.nn.conv(inp, out, options) end
 function d.nn.downsample(inp, out, options) end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
----@param drop? number|nil the share set to 0, in [0, 1); 0.5 if nil
+---@param probability? number|nil of an element to be set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
-function d.nn.dropout(drop) end
+function d.nn.dropout(probability) end
 
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
 ---@param n integer rows
@@ -1165,7 +1177,7 @@ d.nn.gelu = {}
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
----@param options? table? {groups = as in nn.norm_conv, tiny = 1e-5}
+---@param options? table? {groups = as in nn.norm_conv, epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
@@ -1180,7 +1192,7 @@ function d.nn.guest(forward, backward) end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
----@param options? table? {tiny = 1e-5}
+---@param options? table? {epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {width}
 function d.nn.layer_norm(width, options) end
 
@@ -1200,9 +1212,10 @@ function d.nn.list(n, make) end
 --- Packs every parameter under a root into one named vector and gives each its first value, by
 --- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
 ---@param root any a layer or a module
----@param config? table|nil what config() returns; stock networks give it
+---@param config? table|nil what config() returns; networks made as lists give it
+---@param inputs? table|nil the inputs of such a network
 ---@return diffusion.model
-function d.nn.model(root, config) end
+function d.nn.model(root, config, inputs) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
 --- are layers or modules are its parts.
@@ -1216,7 +1229,7 @@ function d.nn.module(name, builder) end
 --- of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", drop = 0}
+---@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", dropout = 0}
 ---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
@@ -1237,7 +1250,7 @@ function d.nn.recompute(part) end
 --- differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {embed = width of e or nil for none, drop = 0, groups =}
+---@param options? table? {embed = width of e or nil for none, dropout = 0, groups =}
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
@@ -1569,7 +1582,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1752,9 +1765,9 @@ function d.threads(n) end
 function d.trainer(options) end
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
---- attention where asked for and in the middle, predicting C channels. Other H and W may be
---- run too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
+--- attention at the factors asked for and in the middle, predicting C channels. Other H and W
+--- may be used too, if the levels divide them.
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}
 ---@return diffusion.model
 function d.unet(options) end
 
