@@ -100,7 +100,7 @@ describe("a model file that lies", function()
       for _, count in ipairs { 1000, 100000 } do
         local config = m:config()
         config[blocks[kind]] = count
-        says({ ("%s = %d"):format(blocks[kind], count), ("%d tensors"):format(n) },
+        says({ "the " .. kind .. " that is described has more parts", ("%d tensors"):format(n) },
           d.load_model(at("model", m:state(), { model = config })))
       end
       for _, count in ipairs { 100001, 1000000000, 1 << 62 } do

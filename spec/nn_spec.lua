@@ -148,10 +148,10 @@ describe("a stock network", function()
     fails("3 heads don't divide a width of 128", d.dit, { image = { 8, 8, 1 }, heads = 3 })
     fails("option 'image': 3 entries expected, got 2", d.dit, { image = { 8, 8 } })
     fails("'dit' (option 'image': whole numbers of 1 or more expected, got 0.5)", d.dit, { image = { 8, 8, 0.5 } })
-    fails("'image' has 4 entries, at most 3", d.dit, { image = { 8, 8, 1, 1 } })
+    fails("3 entries expected, got 4", d.dit, { image = { 8, 8, 1, 1 } })
     fails("unknown option 'pach'; did you mean 'patch'?", d.dit, { image = { 8, 8, 1 }, pach = 4 })
     fails("dit: x is [2,8,8,3], but this network takes [B,H,W,1]", small_dit(), d.randn(2, 8, 8, 3), 1)
-    fails("H and W must be multiples of 2, the patch of this network", small_dit(), d.randn(2, 8, 7, 1), 1)
+    fails("H and W must be multiples of 2 for this network", small_dit(), d.randn(2, 8, 7, 1), 1)
     fails("t is missing", small_dit(), d.randn(2, 8, 8, 1))
     fails("mlp: x is [2,3], but this network takes [B,2]", d.mlp {}, d.randn(2, 3), 1)
   end)
@@ -278,16 +278,16 @@ describe("a stock network", function()
   end
 
   it("is rebuilt from its config", function()
-    local stock = require "diffusion.nn.stock"
+    local family = require "diffusion.nn.family"
     for _, model in ipairs { small_unet { dropout = 0.1 }, d.mlp { dim = 3, classes = 2 },
                              small_dit { patch = 4, outputs = 2, ratio = 3, heads = 2 } } do
-      local twin = assert(stock.from_config(model:config()))
+      local twin = assert(family.from_config(model:config()))
       assert.equal(tostring(model), tostring(twin))
       twin:load_state(stir(model):state())
       local x = model:config().kind == "mlp" and d.randn(1, 3) or d.randn(1, 8, 8, 1)
       assert.equal(bits(model(x, 3)), bits(twin(x, 3)))
     end
-    local none, message = stock.from_config(nn.model(nn.linear(1, 1)):config())
+    local none, message = family.from_config(nn.model(nn.linear(1, 1)):config())
     assert.is_nil(none)
     assert.is_truthy(message:find("composed in Lua", 1, true))
   end)
@@ -364,15 +364,16 @@ end)
 
 describe("core.layer", function()
   it("answers wrong arguments with sentences", function()
-    local unet = core.layer.unet
-    fails("table expected, got nil", unet)
-    fails("table expected, got number", unet, 5)
-    fails("'image' must be a list of whole numbers, got a number", unet, { image = 5 })
-    fails("'mult' must be whole numbers, entry 2 is a string", unet, { image = { 8, 8, 1 }, mult = { 1, "a" } })
-    for name, make in pairs(core.layer) do
+    fails("no kind of layer is named 'unet'", core.layer, "unet", {})
+    fails("linear has no option 'heads'", core.layer, "linear", { heads = 2 })
+    fails("option 'inp': a whole number expected, got x", core.layer, "linear", { inp = "x" })
+    fails("option 'bias': true or false expected, got 1", core.layer, "linear", { bias = 1 })
+    for name, kind in pairs(require "diffusion.nn.kinds") do
       for _, what in ipairs { 5, "x", true, { inp = "x" }, { {} }, { inp = -1, out = -1, width = 0 / 0 } } do
-        local ok, message = pcall(make, what)
-        assert(ok or not tostring(message):find("attempt to", 1, true), name .. ": " .. tostring(message))
+        local ok, message = pcall(core.layer, name, what)
+        if type(kind) == "table" then
+          assert(ok or not tostring(message):find("attempt to", 1, true), name .. ": " .. tostring(message))
+        end
       end
     end
   end)

@@ -1,14 +1,10 @@
-/* Layers in Lua: constructors, the call, and the fields weight, bias and parts. The Lua
-** side (lua/diffusion/nn) has checked the names of options. */
+/* Layers in Lua: making, calling, and the fields weight, bias and parts. lua/diffusion/nn
+** checks options and gives their defaults. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "binding/lmodel.h"
-#include "nn/block.h"
-#include "nn/dit.h"
-#include "nn/mlp.h"
-#include "nn/time_embed.h"
-#include "nn/unet.h"
+#include "nn/kinds.h"
 
 #define DFL_LAYER "diffusion.layer"
 
@@ -18,11 +14,11 @@ typedef struct layer_box {
   df_layer *layer;
 } layer_box;
 
-static layer_box *new_box(lua_State *L) {
+df_layer **dfl_new_layer(lua_State *L) {
   layer_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->layer = NULL;
   luaL_setmetatable(L, DFL_LAYER);
-  return b;
+  return &b->layer;
 }
 
 df_layer *dfl_layer(lua_State *L, int arg) {
@@ -31,7 +27,8 @@ df_layer *dfl_layer(lua_State *L, int arg) {
 }
 
 static void push_layer(lua_State *L, df_layer *layer) {
-  new_box(L)->layer = df_layer_retain(layer);
+  df_layer **box = dfl_new_layer(L);
+  *box = df_layer_retain(layer);
 }
 
 static int l_gc(lua_State *L) {
@@ -47,240 +44,56 @@ static int l_eq(lua_State *L) {
   return 1;
 }
 
-/* ==== constructors ================================================================== */
+/* ==== making ======================================================================== */
 
-typedef df_layer *maker(lua_State *L);
-
-typedef struct row {
-  const char *name;
-  maker *build;
-} row;
-
-/* The box comes before the layer: nothing is lost where Lua's memory is short. */
-static int l_make(lua_State *L) {
-  const row *r = lua_touserdata(L, lua_upvalueindex(1));
-  lua_settop(L, 1);
-  layer_box *b = new_box(L);
-  b->layer = r->build(L);
-  return b->layer ? 1 : dfl_raise(L);
+/* The value at the top of the stack, as option `o` of the layer. */
+static void read_option(lua_State *L, const df_option *o, df_layer_opts *to) {
+  char *at = (char *)to + o->at;
+  switch (o->type) {
+  case DF_OPTION_INT: *(df_int *)at = dfl_field_int(L, 2, o->name, 0); break;
+  case DF_OPTION_REAL: *(double *)at = dfl_field_number(L, 2, o->name, 0); break;
+  case DF_OPTION_FLAG: *(bool *)at = dfl_field_flag(L, 2, o->name, false); break;
+  }
 }
 
-static df_int whole(lua_State *L, const char *name, df_int otherwise) {
-  return dfl_field_int(L, 1, name, otherwise);
-}
-
-static double number(lua_State *L, const char *name, double otherwise) {
-  return dfl_field_number(L, 1, name, otherwise);
-}
-
-static bool starts_at_zero(lua_State *L) { return dfl_field_flag(L, 1, "zero", false); }
-
-/* What convolutions and blocks read; a field that isn't there has its usual value. */
-static df_layer_opts options(lua_State *L) {
-  df_layer_opts o = df_conv3_opts(whole(L, "inp", 0), whole(L, "out", 0));
-  o.kernel = whole(L, "kernel", 3);
-  o.conv.stride = whole(L, "stride", 1);
-  o.conv.top = whole(L, "top", o.kernel / 2);
-  o.conv.bottom = whole(L, "bottom", o.kernel / 2);
-  o.conv.left = whole(L, "left", o.kernel / 2);
-  o.conv.right = whole(L, "right", o.kernel / 2);
-  o.norm.groups = whole(L, "groups", 0);
-  o.norm.tiny = number(L, "tiny", 1e-5);
-  o.norm.silu = dfl_field_flag(L, 1, "silu", true);
-  o.keep = 1 - number(L, "drop", 0);
-  o.norm.keep = o.keep;
-  o.heads = whole(L, "heads", 1);
-  o.times = whole(L, "times", 2);
-  o.width = whole(L, "width", 0);
-  o.bias = dfl_field_flag(L, 1, "bias", true);
-  o.zero = starts_at_zero(L);
+static df_layer_opts options(lua_State *L, const df_kind_row *kind) {
+  df_layer_opts o = { .in = 0 };
+  if (lua_isnoneornil(L, 2)) return o;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    const df_option *option = df_layer_option(kind, name);
+    if (!option)
+      luaL_argerror(
+          L, 2,
+          lua_pushfstring(L, "%s has no option '%s'", kind->name, dfl_briefly(L, -2)));
+    read_option(L, option, &o);
+  }
   return o;
 }
 
-static df_layer *make_linear(lua_State *L) {
-  return df_linear_layer(whole(L, "inp", 0), whole(L, "out", 0),
-                         dfl_field_flag(L, 1, "bias", true), starts_at_zero(L));
+/* core.layer(kind, options) -> layer. Options left out are 0 or false. */
+static int l_make(lua_State *L) {
+  const df_kind_row *kind = df_layer_kind(luaL_checkstring(L, 1));
+  if (!kind)
+    return luaL_argerror(
+        L, 1, lua_pushfstring(L, "no kind of layer is named '%s'", dfl_briefly(L, 1)));
+  lua_settop(L, 2);
+  const df_layer_opts o = options(L, kind);
+  df_layer **box = dfl_new_layer(L);
+  *box = kind->make(&o);
+  return *box ? 1 : dfl_raise(L);
 }
 
-static df_layer *make_conv(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_conv_layer(&o);
+/* core.parameter(tensor) -> layer that is one parameter */
+static int l_parameter(lua_State *L) {
+  df_tensor *value = dfl_tensor(L, 1);
+  df_layer **box = dfl_new_layer(L);
+  *box = df_parameter_layer(value);
+  return *box ? 1 : dfl_raise(L);
 }
-
-static df_layer *make_norm_conv(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_norm_conv_layer(&o);
-}
-
-static df_layer *make_res_block(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_res_block_layer(&o);
-}
-
-static df_layer *make_attention(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_attention_layer(&o);
-}
-
-static df_layer *make_upsample(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_upsample_layer(&o);
-}
-
-static df_layer *make_downsample(lua_State *L) {
-  const df_layer_opts o = options(L);
-  return df_downsample_layer(&o);
-}
-
-static df_layer *make_group_norm(lua_State *L) {
-  return df_group_norm_layer(whole(L, "inp", 0), whole(L, "groups", 0),
-                             number(L, "tiny", 1e-5));
-}
-
-static df_layer *make_layer_norm(lua_State *L) {
-  return df_layer_norm_layer(whole(L, "inp", 0), number(L, "tiny", 1e-5));
-}
-
-static df_layer *make_embedding(lua_State *L) {
-  return df_embedding_layer(whole(L, "inp", 0), whole(L, "out", 0));
-}
-
-static df_layer *make_sinusoid(lua_State *L) {
-  const df_sinusoid_opts o = { .width = whole(L, "width", 0),
-                               .max_period = number(L, "max_period", 10000),
-                               .shift = number(L, "shift", 0),
-                               .sin_first = dfl_field_flag(L, 1, "sin_first", false) };
-  return df_sinusoid_layer(&o);
-}
-
-static df_layer *make_dropout(lua_State *L) {
-  return df_dropout_layer(1 - number(L, "drop", 0.5));
-}
-
-static df_layer *make_silu(lua_State *L) {
-  (void)L;
-  return df_silu_layer();
-}
-
-static df_layer *make_gelu(lua_State *L) {
-  (void)L;
-  return df_gelu_layer();
-}
-
-static df_layer *make_parameter(lua_State *L) {
-  return df_parameter_layer(dfl_tensor(L, 1));
-}
-
-static df_layer *make_time_embed(lua_State *L) {
-  return df_time_embed_layer(whole(L, "inp", 0), whole(L, "out", 0),
-                             whole(L, "classes", 0));
-}
-
-static df_layer *make_mlp(lua_State *L) {
-  const df_mlp_opts o = { .dim = whole(L, "dim", 0),
-                          .hidden = whole(L, "hidden", 0),
-                          .depth = whole(L, "depth", 0),
-                          .classes = whole(L, "classes", 0),
-                          .outputs = whole(L, "outputs", 1),
-                          .self_condition = dfl_field_flag(L, 1, "self_condition", false),
-                          .recompute = dfl_field_flag(L, 1, "recompute", false) };
-  return df_mlp(&o);
-}
-
-/* A network's list of whole numbers, at most `most`; returns how many. No list: none. */
-static int whole_list(lua_State *L, const char *network, const char *name, df_int *list,
-                      int most) {
-  int kind = lua_getfield(L, 1, name);
-  if (kind != LUA_TTABLE && kind != LUA_TNIL)
-    luaL_error(L, "%s: '%s' must be a list of whole numbers, got a %s", network, name,
-               lua_typename(L, kind));
-  int n = kind == LUA_TNIL ? 0 : dfl_list(L, -1, 1), whole = 1;
-  if (n > most)
-    luaL_error(L, "%s: '%s' has %d entries, at most %d are possible", network, name, n,
-               most);
-  for (int i = 1; i <= n; i++) {
-    lua_rawgeti(L, -1, i);
-    list[i - 1] = (df_int)lua_tointegerx(L, -1, &whole);
-    if (!whole)
-      luaL_error(L, "%s: '%s' must be whole numbers, entry %d is a %s", network, name, i,
-                 luaL_typename(L, -1));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return n;
-}
-
-static df_layer *make_unet(lua_State *L) {
-  df_int image[3] = { 0 };
-  luaL_checktype(L, 1, LUA_TTABLE);
-  whole_list(L, "unet", "image", image, 3);
-  df_unet_opts o = { .H = image[0], .W = image[1], .C = image[2] };
-  o.channels = whole(L, "channels", 0);
-  o.levels = whole_list(L, "unet", "mult", o.mult, DF_LEVELS);
-  o.attentions = whole_list(L, "unet", "attention", o.attention, DF_LEVELS);
-  o.blocks = whole(L, "blocks", 0);
-  o.heads = whole(L, "heads", 1);
-  o.groups = whole(L, "groups", 0);
-  o.classes = whole(L, "classes", 0);
-  o.outputs = whole(L, "outputs", 1);
-  o.dropout = number(L, "dropout", 0);
-  o.self_condition = dfl_field_flag(L, 1, "self_condition", false);
-  o.recompute = dfl_field_flag(L, 1, "recompute", false);
-  return df_unet(&o);
-}
-
-static df_layer *make_dit(lua_State *L) {
-  df_int image[3] = { 0 };
-  luaL_checktype(L, 1, LUA_TTABLE);
-  whole_list(L, "dit", "image", image, 3);
-  const df_dit_opts o = { .H = image[0],
-                          .W = image[1],
-                          .C = image[2],
-                          .patch = whole(L, "patch", 2),
-                          .width = whole(L, "width", 0),
-                          .heads = whole(L, "heads", 1),
-                          .depth = whole(L, "depth", 0),
-                          .ratio = whole(L, "ratio", 4),
-                          .classes = whole(L, "classes", 0),
-                          .outputs = whole(L, "outputs", 1),
-                          .dropout = number(L, "dropout", 0),
-                          .self_condition = dfl_field_flag(L, 1, "self_condition", false),
-                          .recompute = dfl_field_flag(L, 1, "recompute", false) };
-  return df_dit(&o);
-}
-
-static const row constructors[] = {
-  { "linear", make_linear },
-  { "conv", make_conv },
-  { "norm_conv", make_norm_conv },
-  { "res_block", make_res_block },
-  { "attention", make_attention },
-  { "upsample", make_upsample },
-  { "downsample", make_downsample },
-  { "group_norm", make_group_norm },
-  { "layer_norm", make_layer_norm },
-  { "embedding", make_embedding },
-  { "sinusoid", make_sinusoid },
-  { "dropout", make_dropout },
-  { "silu", make_silu },
-  { "gelu", make_gelu },
-  { "parameter", make_parameter },
-  { "time_embed", make_time_embed },
-  { "mlp", make_mlp },
-  { "unet", make_unet },
-  { "dit", make_dit },
-  { NULL, NULL },
-};
 
 /* ==== the call ====================================================================== */
-
-/* Times and classes may be whole numbers; the x of all other layers may not. */
-static bool takes_whole(const df_layer *layer) {
-  static const char *const kinds[] = { "embedding", "sinusoid", "time_embed", NULL };
-  for (const char *const *kind = kinds; *kind; kind++)
-    if (strcmp(layer->kind->name, *kind) == 0) return true;
-  return false;
-}
 
 static df_tensor *run_call(lua_State *L, df_tape *tape) {
   df_tensor *x[DF_INPUTS] = { NULL };
@@ -289,7 +102,7 @@ static df_tensor *run_call(lua_State *L, df_tape *tape) {
   for (int i = 0; i < n && i < DF_INPUTS; i++) x[i] = dfl_tensor_or_nil(L, i + 2);
   for (int i = 0; i < n && i < layer->kind->least; i++)
     if (!x[i]) luaL_argerror(L, i + 2, "a tensor expected, got nil");
-  if (x[0] && !df_dtype_is_float(x[0]->dtype) && !takes_whole(layer)) dfl_floats(L, 2);
+  if (x[0] && !df_dtype_is_float(x[0]->dtype) && !layer->kind->whole) dfl_floats(L, 2);
   return df_layer_call(tape, layer, x, n);
 }
 
@@ -322,7 +135,7 @@ static int l_index(lua_State *L) {
   if (strcmp(name, "weight") == 0 && layer->weight)
     return push_value(L, layer, layer->weight);
   if (strcmp(name, "bias") == 0 && layer->bias) return push_value(L, layer, layer->bias);
-  const df_layer *part = df_layer_part(layer, name);
+  const df_layer *part = *name ? df_layer_part(layer, name) : NULL;
   if (part) push_layer(L, (df_layer *)part);
   else luaL_pushfail(L);
   return 1;
@@ -335,17 +148,19 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* core.layer_parts(layer) -> list of {name, layer} */
+/* core.layer_parts(layer) -> list of {name, layer}; parts without a name are left out */
 static int l_parts(lua_State *L) {
   const df_layer *layer = dfl_layer(L, 1);
+  int n = 0;
   lua_createtable(L, layer->parts, 0);
   for (int i = 0; i < layer->parts; i++) {
+    if (!*layer->part[i].name) continue;
     lua_createtable(L, 2, 0);
     lua_pushstring(L, layer->part[i].name);
     lua_rawseti(L, -2, 1);
     push_layer(L, layer->part[i].layer);
     lua_rawseti(L, -2, 2);
-    lua_rawseti(L, -2, i + 1);
+    lua_rawseti(L, -2, ++n);
   }
   return 1;
 }
@@ -379,9 +194,14 @@ static int l_is_layer(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "is_layer", l_is_layer },       { "layer_parts", l_parts },
-  { "layer_elements", l_elements }, { "layer_kind", l_kind },
-  { "layer_set_eval", l_set_eval }, { NULL, NULL },
+  { "layer", l_make },
+  { "parameter", l_parameter },
+  { "is_layer", l_is_layer },
+  { "layer_parts", l_parts },
+  { "layer_elements", l_elements },
+  { "layer_kind", l_kind },
+  { "layer_set_eval", l_set_eval },
+  { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
@@ -391,21 +211,10 @@ static const luaL_Reg meta[] = {
 };
 
 void dfl_open_layer(lua_State *L) {
-  static const luaL_Reg make = { "layer", l_make };
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_LAYER);
   dfl_set_functions(L, meta);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  lua_newtable(L);
-  for (const row *r = constructors; r->name; r++) {
-    lua_pushlightuserdata(L, (void *)r);
-    dfl_push_function(L, &make);
-    dfl_name_function(L, r->name);
-    lua_setfield(L, -2, r->name);
-  }
-  lua_setfield(L, -2, "layer");
   lua_pop(L, 1);
 }

@@ -8,6 +8,9 @@
 #include "nn/layers.h"
 
 df_layer *dfl_layer(lua_State *L, int arg); /* raises unless a layer */
+/* Pushes an empty box, which the caller fills. The box comes before the layer, so nothing
+** leaks if Lua has no memory. */
+df_layer **dfl_new_layer(lua_State *L);
 
 df_home *dfl_home(lua_State *L, int arg);
 

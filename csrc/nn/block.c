@@ -1,16 +1,13 @@
-/* norm_conv, the residual block, attention, and changes of size. */
-#include "nn/block.h"
-
+/* Residual blocks on images and changes of size. */
 #include <stdio.h>
 
-df_layer_opts df_conv3_opts(df_int in, df_int out) {
-  return (df_layer_opts){ .in = in,
-                          .out = out,
-                          .kernel = 3,
-                          .conv = { 1, 1, 1, 1, 1 },
-                          .norm = { .tiny = 1e-5, .silu = true, .keep = 1 },
-                          .keep = 1,
-                          .bias = true };
+#include "nn/layers.h"
+
+/* A 3x3 convolution that keeps the size of the image. */
+static df_layer_opts conv3(df_int in, df_int out) {
+  return (df_layer_opts){
+    .in = in, .out = out, .kernel = 3, .conv = { 1, 1, 1, 1, 1 }, .bias = true
+  };
 }
 
 static const df_layer *part(const df_layer *l, int i) { return l->part[i].layer; }
@@ -19,13 +16,14 @@ static const df_layer *part(const df_layer *l, int i) { return l->part[i].layer;
 
 enum { NORM, CONV };
 
-/* x: what is normalised, what is added to the result, what comes to x's pixels first. */
+/* y = conv(dropout(silu(group_norm(x + e)))) + add. The norm writes the form that the
+** convolution reads.
+**   x: B, H, W, in   add: as y, or NULL   e: B, in, or NULL   ->  B, H', W', out */
 static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
   const df_layer *norm = part(l, NORM), *conv = part(l, CONV);
   df_norm_opts o = norm->o.norm;
-  o.silu = l->o.norm.silu;
-  o.keep = df_layer_drops(tape, l) ? l->o.norm.keep : 1;
+  o.keep = df_layer_drops(tape, l) ? 1 - l->o.dropout : 1;
   o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
   df_tensor *h =
       df_group_norm(tape, x[0], x[2], norm->weight->value, norm->bias->value, &o);
@@ -39,13 +37,14 @@ static void describe_norm_conv(const df_layer *l, char *text, size_t size) {
            l->o.kernel, part(l, NORM)->o.norm.groups);
 }
 
-static const df_kind norm_conv = { "norm_conv", 1, 3, norm_conv_forward,
-                                   describe_norm_conv };
+static const df_kind norm_conv = {
+  .name = "norm_conv", 1, 3, norm_conv_forward, describe_norm_conv
+};
 
 df_layer *df_norm_conv_layer(const df_layer_opts *o) {
   df_layer *l = df_layer_new(&norm_conv, o);
   if (!l) return NULL;
-  df_layer_add(l, df_group_norm_layer(o->in, o->norm.groups, o->norm.tiny), "norm");
+  df_layer_add(l, df_group_norm_layer(o), "norm");
   if (!l->failed) df_layer_add(l, df_conv_layer(o), "conv");
   return df_layer_done(l);
 }
@@ -54,12 +53,17 @@ df_layer *df_norm_conv_layer(const df_layer_opts *o) {
 
 enum { ONE, TWO };
 
+/* Ho et al. 2020, appendix B: h = norm_conv(x); y = norm_conv(h + linear(e)) + x. The
+** second norm_conv has dropout and starts at zero. x passes a 1x1 convolution if in != out.
+** The caller activates e once for all blocks.
+**   x: B, H, W, in   e: B, embed   ->  B, H, W, out */
+
 static df_tensor *embedded(df_tape *tape, const df_layer *l, const df_layer *embed,
                            df_tensor *e) {
   if (e) return df_layer_of(tape, embed, e);
-  return df_fail_null(DF_MISUSE,
-                      "res_block: the embedding of width %td that it adds is missing",
-                      l->o.width);
+  return df_fail_null(
+      DF_MISUSE, "res_block: its second input, an embedding of width %td, is missing",
+      l->o.embed);
 }
 
 static df_tensor *res_block_forward(df_tape *tape, const df_layer *l,
@@ -75,13 +79,15 @@ static void describe_res_block(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td -> %td", l->o.in, l->o.out);
 }
 
-static const df_kind res_block = { "res_block", 1, 2, res_block_forward,
-                                   describe_res_block };
+static const df_kind res_block = {
+  .name = "res_block", 1, 2, res_block_forward, describe_res_block
+};
 
 static df_layer *last_norm_conv(const df_layer_opts *o) {
-  df_layer_opts last = df_conv3_opts(o->out, o->out);
+  df_layer_opts last = conv3(o->out, o->out);
   last.norm = o->norm;
-  last.norm.keep = o->keep;
+  last.norm.silu = true;
+  last.dropout = o->dropout;
   last.zero = true;
   return df_norm_conv_layer(&last);
 }
@@ -94,101 +100,33 @@ static df_layer *skip_conv(df_int in, df_int out) {
 }
 
 df_layer *df_res_block_layer(const df_layer_opts *o) {
-  df_layer_opts first = df_conv3_opts(o->in, o->out);
+  df_layer_opts first = conv3(o->in, o->out);
   first.norm = o->norm;
-  first.norm.keep = 1;
+  first.norm.silu = true;
   df_layer *l = df_layer_new(&res_block, o);
   if (!l) return NULL;
   df_layer_add(l, df_norm_conv_layer(&first), "one");
   if (!l->failed) df_layer_add(l, last_norm_conv(o), "two");
-  if (!l->failed && o->width > 0)
-    df_layer_add(l, df_linear_layer(o->width, o->out, true, false), "embed");
+  const df_layer_opts embed = { .in = o->embed, .out = o->out, .bias = true };
+  if (!l->failed && o->embed > 0) df_layer_add(l, df_linear_layer(&embed), "embed");
   if (!l->failed && o->in != o->out) df_layer_add(l, skip_conv(o->in, o->out), "skip");
-  return df_layer_done(l);
-}
-
-/* ==== attention ==================================================================== */
-
-enum { QKV, OUT };
-
-static df_tensor *third(df_tape *tape, df_tensor *qkv, df_int C, int which) {
-  return qkv ? df_narrow(tape, qkv, 2, which * C, C) : NULL;
-}
-
-static df_tensor *as_tokens(df_tape *tape, df_tensor *x) {
-  const df_int *size = x->shape.size;
-  if (x->shape.ndim == 3) return x;
-  if (x->shape.ndim != 4)
-    return df_fail_null(DF_MISUSE, "attention: x must be [B,N,C] or [B,H,W,C], got %s",
-                        df_tensor_text(x));
-  return df_reshape(tape, x, &(df_shape){ 3, { size[0], size[1] * size[2], size[3] } });
-}
-
-static df_tensor *attention_forward(df_tape *tape, const df_layer *l,
-                                    df_tensor *const *x) {
-  const df_int C = l->o.in;
-  df_tensor *tokens = as_tokens(tape, x[0]);
-  df_tensor *qkv = df_layer_of(tape, part(l, QKV), tokens);
-  const df_attention_opts opts = { .heads = l->o.heads };
-  df_tensor *y = df_attention(tape, third(tape, qkv, C, 0), third(tape, qkv, C, 1),
-                              third(tape, qkv, C, 2), &opts);
-  y = df_layer_of(tape, part(l, OUT), y);
-  return y ? df_reshape(tape, y, &x[0]->shape) : NULL;
-}
-
-static void describe_attention(const df_layer *l, char *text, size_t size) {
-  snprintf(text, size, "%td, heads %td", l->o.in, l->o.heads);
-}
-
-static const df_kind attention = { "attention", 1, 1, attention_forward,
-                                   describe_attention };
-
-df_layer *df_attention_layer(const df_layer_opts *o) {
-  if (df_at_least_one("attention", "width", o->in)
-      || df_at_least_one("attention", "heads", o->heads))
-    return NULL;
-  if (o->in % o->heads != 0)
-    return df_fail_null(DF_MISUSE, "attention: %td heads don't divide a width of %td",
-                        o->heads, o->in);
-  df_layer *l = df_layer_new(&attention, o);
-  if (!l) return NULL;
-  df_layer_add(l, df_linear_layer(o->in, 3 * o->in, true, false), "qkv");
-  df_layer_add(l, df_linear_layer(o->in, o->in, true, o->zero), "out");
-  return df_layer_done(l);
-}
-
-static df_tensor *attention_block_forward(df_tape *tape, const df_layer *l,
-                                          df_tensor *const *x) {
-  df_tensor *h = x[0] ? as_tokens(tape, x[0]) : NULL;
-  h = df_layer_of(tape, part(l, 1), df_layer_of(tape, part(l, 0), h));
-  return h ? df_add(tape, x[0], df_reshape(tape, h, &x[0]->shape)) : NULL;
-}
-
-static const df_kind attention_block = { "attention_block", 1, 1, attention_block_forward,
-                                         describe_attention };
-
-df_layer *df_attention_block_layer(const df_layer_opts *o) {
-  df_layer_opts inner = *o;
-  inner.zero = true;
-  df_layer *l = df_layer_new(&attention_block, o);
-  if (!l) return NULL;
-  df_layer_add(l, df_group_norm_layer(o->in, o->norm.groups, o->norm.tiny), "norm");
-  if (!l->failed) df_layer_add(l, df_attention_layer(&inner), "attention");
   return df_layer_done(l);
 }
 
 /* ==== changes of size ============================================================== */
 
+/* Nearest neighbours, then a 3x3 convolution: B, H, W, in -> B, tH, tW, out */
 static df_tensor *upsample_forward(df_tape *tape, const df_layer *l,
                                    df_tensor *const *x) {
   return df_layer_of(tape, part(l, 0), df_upsample(tape, x[0], l->o.times));
 }
 
-static const df_kind upsample = { "upsample", 1, 1, upsample_forward,
-                                  describe_res_block };
+static const df_kind upsample = {
+  .name = "upsample", 1, 1, upsample_forward, describe_res_block
+};
 
 df_layer *df_upsample_layer(const df_layer_opts *o) {
-  const df_layer_opts inner = df_conv3_opts(o->in, o->out);
+  const df_layer_opts inner = conv3(o->in, o->out);
   if (df_at_least_one("upsample", "times", o->times)) return NULL;
   df_layer *l = df_layer_new(&upsample, o);
   if (!l) return NULL;
@@ -196,16 +134,18 @@ df_layer *df_upsample_layer(const df_layer_opts *o) {
   return df_layer_done(l);
 }
 
+/* A 3x3 convolution of stride 2: B, H, W, in -> B, H/2, W/2, out */
 static df_tensor *downsample_forward(df_tape *tape, const df_layer *l,
                                      df_tensor *const *x) {
   return df_layer_of(tape, part(l, 0), x[0]);
 }
 
-static const df_kind downsample = { "downsample", 1, 1, downsample_forward,
-                                    describe_res_block };
+static const df_kind downsample = {
+  .name = "downsample", 1, 1, downsample_forward, describe_res_block
+};
 
 df_layer *df_downsample_layer(const df_layer_opts *o) {
-  df_layer_opts inner = df_conv3_opts(o->in, o->out);
+  df_layer_opts inner = conv3(o->in, o->out);
   inner.conv = o->conv;
   inner.conv.stride = 2;
   df_layer *l = df_layer_new(&downsample, o);

@@ -1,7 +1,6 @@
-/* What all layers share: making, naming, calling, describing. */
+/* Making, naming, calling and describing layers of any kind. */
 #include "nn/layers.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,23 +18,23 @@ df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o) {
   return layer;
 }
 
-df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name, ...) {
-  df_part *grown = NULL;
-  if (part)
-    grown = realloc(layer->part, (size_t)(layer->parts + 1) * sizeof *layer->part);
-  if (!grown) {
-    if (part) df_fail(DF_MEMORY, "not enough memory for a layer");
-    df_layer_release(part);
-    layer->failed = true;
-    return NULL;
-  }
+static df_layer *add_failed(df_layer *layer, df_layer *part, char *name) {
+  if (part) df_fail(DF_MEMORY, "not enough memory for a layer");
+  free(name);
+  df_layer_release(part);
+  layer->failed = true;
+  return NULL;
+}
+
+df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name) {
+  const size_t room = strlen(name) + 1;
+  char *own = part ? malloc(room) : NULL;
+  if (!own) return add_failed(layer, part, NULL);
+  df_part *grown = realloc(layer->part, (size_t)(layer->parts + 1) * sizeof *grown);
+  if (!grown) return add_failed(layer, part, own);
   layer->part = grown;
-  df_part *p = &layer->part[layer->parts++];
-  p->layer = part;
-  va_list arguments;
-  va_start(arguments, name);
-  vsnprintf(p->name, sizeof p->name, name, arguments);
-  va_end(arguments);
+  memcpy(own, name, room);
+  layer->part[layer->parts++] = (df_part){ own, part };
   return part;
 }
 
@@ -54,10 +53,13 @@ void df_layer_release(df_layer *layer) {
   if (!layer || --layer->refs > 0) return;
   df_param_release(layer->weight);
   df_param_release(layer->bias);
-  for (int i = 0; i < layer->parts; i++) df_layer_release(layer->part[i].layer);
+  for (int i = 0; i < layer->parts; i++) {
+    df_layer_release(layer->part[i].layer);
+    free(layer->part[i].name);
+  }
   free(layer->part);
   free(layer->path);
-  free((void *)layer->o.network);
+  if (layer->kind->release) layer->kind->release(layer);
   free(layer);
 }
 
@@ -74,12 +76,6 @@ df_layer *df_layer_furnish(df_layer *layer, const df_shape *weight, df_init w,
 df_code df_at_least_one(const char *layer, const char *what, df_int value) {
   if (value >= 1) return DF_OK;
   return df_fail(DF_MISUSE, "%s: %s must be at least 1, got %td", layer, what, value);
-}
-
-void df_fitting(char *text, size_t size, df_int side, df_int factor) {
-  const df_int below = side / factor * factor;
-  if (below > 0) snprintf(text, size, "%td or %td fit", below, below + factor);
-  else snprintf(text, size, "%td fits", factor);
 }
 
 df_int df_groups_for(df_int C) {
@@ -208,14 +204,7 @@ df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {
   return df_layer_call(tape, layer, &x, 1);
 }
 
-df_tensor *df_layer_hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before) {
-  df_tensor_retain(y);
-  df_scope_close(tape, mark);
-  df_tensor_release(before);
-  return y;
-}
-
-/* ==== computed again on the way back =============================================== */
+/* ==== recomputed in the backward pass ============================================== */
 
 static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
   const df_layer *l = layer;

@@ -1,6 +1,6 @@
-/* Layers: parameters with a forward, all called in one way, so that stock networks (here,
-** in C) and modules (in Lua) are built of the same ones. A layer may consist of parts,
-** which are layers with a name; a network is one too. */
+/* Layers: functions of tensors that own parameters. All are made and called in one way, so
+** networks written as lists (net.h) and modules composed in Lua use the same ones. A layer
+** may have parts, which are layers with a name. */
 #ifndef df_layers_h
 #define df_layers_h
 
@@ -9,37 +9,47 @@
 
 typedef struct df_layer df_layer;
 
-#define DF_INPUTS 4 /* at most */
+#define DF_INPUTS DF_STRETCH_INPUTS /* of a layer, at most */
 
 typedef struct df_kind {
   const char *name; /* "conv" */
-  int least, most;  /* inputs; a missing one is NULL */
+  int least, most;  /* inputs; the ones after `least` may be NULL */
   df_tensor *(*forward)(df_tape *tape, const df_layer *layer, df_tensor *const *x);
-  /* what stands between the brackets of `conv(1 -> 32, kernel 3)`; NULL: nothing */
+  /* writes the text between the brackets of `conv(1 -> 32, kernel 3)`; may be NULL */
   void (*describe)(const df_layer *layer, char *text, size_t size);
+  void (*release)(
+      df_layer *layer); /* frees what the kind itself allocated; may be NULL */
+  bool whole;           /* its first input may be integers */
 } df_kind;
 
-/* What a kind needs to know; each reads its own. */
+/* The options of all kinds. kinds.c lists the options that each kind reads. Defaults and
+** ranges are declared in lua/diffusion/nn/kinds.lua. */
 typedef struct df_layer_opts {
-  df_int in, out;    /* channels, or widths */
-  df_int kernel;     /* R = S */
-  df_conv_opts conv; /* stride, zeros around */
-  df_norm_opts norm; /* groups, epsilon, silu, dropout after it */
-  df_sinusoid_opts sinusoid;
-  df_int heads;
-  df_int times;        /* upsampling */
-  df_int width;        /* of the embedding that a residual block adds; 0: none */
-  df_int classes;      /* 0: none */
-  double keep;         /* dropout: the share that stays */
-  bool bias;           /* linear, conv: has one */
-  bool self_condition; /* a network: told its own x0, beside what it is asked about */
-  bool recompute;      /* a network: its blocks are computed again on the way back */
-  bool zero;           /* starts at zero, so that a block starts as the identity */
-  const void *network; /* a network's own plan; freed with the layer by free() */
+  df_int in, out;            /* channels or widths */
+  df_int context;            /* attention: width of the context; 0: self-attention */
+  df_int embed;              /* res_block: width of the embedding that it adds; 0: none */
+  df_int kernel;             /* height and width */
+  df_int heads;              /* attention */
+  df_int times;              /* upsample: the factor */
+  df_int classes;            /* time_embed: number of classes; 0: none */
+  df_int patch;              /* patchify, unpatchify: height and width of a patch */
+  df_int at;                 /* modulate, gate: index of the (first) piece of m, from 0 */
+  double dropout;            /* probability of an element to be set to 0 */
+  df_conv_opts conv;         /* stride, zeros around */
+  df_norm_opts norm;         /* groups, epsilon, silu */
+  df_sinusoid_opts sinusoid; /* width, max_period, shift, order */
+  bool bias;                 /* linear, conv, attention's output: has one */
+  bool qkv_bias;             /* attention: q, k and v have one */
+  bool fused;                /* attention: one weight for q, k and v */
+  bool causal;               /* attention: token i attends to tokens 1 .. i */
+  bool affine;               /* layer_norm: has weight and bias */
+  bool fill; /* cat: a missing second input is zeros of the first one's shape */
+  bool tanh; /* gelu: its approximation by tanh */
+  bool zero; /* starts at zero, so that a residual block starts as the identity */
 } df_layer_opts;
 
 typedef struct df_part {
-  char name[24];
+  char *name; /* "" for a layer without parameters that has no path */
   df_layer *layer;
 } df_part;
 
@@ -47,39 +57,35 @@ struct df_layer {
   int refs;
   const df_kind *kind;
   df_layer_opts o;
-  char *path;              /* in its model, "blocks.2.conv"; NULL until packed */
-  df_param *weight, *bias; /* NULL where there is none */
+  char *path;              /* in its model, "blocks.2.conv"; NULL until named */
+  df_param *weight, *bias; /* NULL if there is none */
   df_part *part;
   int parts;
-  bool failed; /* a part couldn't be made */
-  bool eval;   /* dropout is off, inside d.record too */
+  bool failed; /* a part could not be made */
+  bool eval;   /* no dropout, inside d.record either */
 };
 
 /* -- making -------------------------------------------------------------------------- */
 df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o);
 /* Takes `part` over; returns it. NULL (with the sentence set) marks the whole as failed. */
-df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name, ...)
-    __attribute__((format(printf, 3, 4)));
+df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name);
 /* The layer, or NULL if one of its parts failed. */
 df_layer *df_layer_done(df_layer *layer);
 df_layer *df_layer_retain(df_layer *layer);
 void df_layer_release(df_layer *layer); /* NULL is fine */
-/* Gives a new layer its parameters; NULL and the layer let go of on failure. */
+/* Gives a new layer its parameters. On failure releases the layer and returns NULL. */
 df_layer *df_layer_furnish(df_layer *layer, const df_shape *weight, df_init w,
                            const df_shape *bias, df_init b);
 
 /* -- using --------------------------------------------------------------------------- */
-/* Checks, runs in a scope of its own, and puts the path in front of an error. A NULL
-** first input returns NULL. */
+/* Checks the number of inputs, runs the layer in a scope of its own, and puts its path in
+** front of an error. Returns NULL if a required input is NULL. */
 df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const *x,
                          int n);
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer,
                        df_tensor *x); /* one input */
-/* Between a network's layers, in place of a scope's own: y is held by itself, what else was
-** made since the mark goes, and what was held before. y may be NULL. */
-df_tensor *df_layer_hold(df_tape *tape, size_t mark, df_tensor *y, df_tensor *before);
-/* The same as df_layer_call, but of what is inside nothing is kept for the way back: it is
-** computed again there. */
+/* Like df_layer_call, but saves only the inputs for the backward pass, which computes the
+** layer again. */
 df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,
                                int n);
 
@@ -89,33 +95,46 @@ void df_layer_text(const df_layer *layer, char *text, size_t size);
 void df_layer_set_eval(df_layer *layer, bool eval);              /* and all its parts */
 bool df_layer_drops(const df_tape *tape, const df_layer *layer); /* is dropout on? */
 
-/* Names the layer, its parts and their parameters, in order, after a path ("" for the
-** root), and collects the parameters (at most df_layer_count) behind the n in the list;
-** those that are there keep their first name. Returns the new number, or -1: memory, or a
-** parameter lives in a model already. */
+/* Names the layer, its parts and their parameters in order, after a path ("" for the
+** root). Appends the parameters to the list, which holds n; a parameter that is in the
+** list keeps its first name. Returns the new number, or -1: no memory, or a parameter
+** belongs to another model. The list has room for df_layer_count more. */
 int df_layer_name(df_layer *layer, const char *path, df_param **list, int n);
-int df_layer_count(const df_layer *layer); /* parameters, shared ones as often as met */
+int df_layer_count(const df_layer *layer); /* parameters; shared ones count twice */
 
 /* -- the kinds ----------------------------------------------------------------------- */
-/* All zeros in `o` mean the usual: see each. */
-df_layer *df_linear_layer(df_int in, df_int out, bool bias, bool zero);
-df_layer *df_conv_layer(const df_layer_opts *o); /* in, out, kernel, conv, bias, zero */
-df_layer *df_group_norm_layer(df_int channels, df_int groups, double tiny);
-df_layer *df_layer_norm_layer(df_int channels, double tiny);
-df_layer *df_embedding_layer(df_int n, df_int width);
-df_layer *df_sinusoid_layer(const df_sinusoid_opts *o);
-df_layer *df_dropout_layer(double keep);
-df_layer *df_silu_layer(void);
-df_layer *df_gelu_layer(void);
-df_layer *df_parameter_layer(df_tensor *value);
-df_layer *df_group_layer(void); /* parts, no forward */
+typedef df_layer *df_maker(const df_layer_opts *o);
+
+/* simple.c: layers without parts */
+df_maker df_linear_layer;     /* ..., in -> ..., out */
+df_maker df_conv_layer;       /* B, H, W, in -> B, H', W', out */
+df_maker df_group_norm_layer; /* B, ..., in; groups 0: df_groups_for */
+df_maker df_layer_norm_layer; /* ..., in */
+df_maker df_embedding_layer;  /* integers, 0 none -> ..., out; in rows */
+df_maker df_sinusoid_layer;   /* B -> B, width */
+df_maker df_dropout_layer;
+df_layer *df_parameter_layer(df_tensor *value); /* one parameter, no forward */
+df_layer *df_group_layer(void);                 /* parts, no forward */
+
+/* block.c: residual blocks on images and changes of size */
+df_maker df_norm_conv_layer, df_res_block_layer, df_upsample_layer, df_downsample_layer;
+
+/* attend.c */
+df_maker df_attention_layer, df_attention_block_layer;
+
+/* time_embed.c */
+df_maker df_time_embed_layer;
+
+/* plain.c: layers without parameters. See there for the equations. */
+df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer, df_add_layer,
+    df_mul_layer, df_cat_layer, df_per_token_layer, df_modulate_layer, df_gate_layer,
+    df_tokens_layer, df_pixels_layer, df_patchify_layer, df_unpatchify_layer,
+    df_places_layer;
 
 /* The largest divisor of C that is at most 32 and leaves 4 channels a group; 1 if none. */
 df_int df_groups_for(df_int C);
 
 /* Fails unless `value` >= 1: "conv: in must be at least 1, got 0". */
 df_code df_at_least_one(const char *layer, const char *what, df_int value);
-/* The multiples of `factor` about a side: "28 or 32 fit", "4 fits". */
-void df_fitting(char *text, size_t size, df_int side, df_int factor);
 
 #endif

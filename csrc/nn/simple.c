@@ -1,6 +1,6 @@
-/* The layers without parts: linear, convolution, norms, embedding, sinusoid, dropout,
-** activations, a bare parameter. First values are the field's usual: uniform within
-** 1/sqrt(fan in) for products, 1 and 0 for norms, standard normal for embeddings. */
+/* Layers without parts: linear, convolution, norms, embedding, sinusoid, dropout, a bare
+** parameter. Products start uniform within 1/sqrt(fan in), norms at 1 and 0, embeddings
+** standard normal. */
 #include <math.h>
 #include <stdio.h>
 
@@ -26,15 +26,14 @@ static void describe_linear(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td -> %td%s", l->o.in, l->o.out, l->o.bias ? "" : ", no bias");
 }
 
-static const df_kind linear = { "linear", 1, 1, linear_forward, describe_linear };
+static const df_kind linear = { .name = "linear", 1, 1, linear_forward, describe_linear };
 
-df_layer *df_linear_layer(df_int in, df_int out, bool bias, bool starts_at_zero) {
-  if (df_at_least_one("linear", "in", in) || df_at_least_one("linear", "out", out))
+df_layer *df_linear_layer(const df_layer_opts *o) {
+  if (df_at_least_one("linear", "in", o->in) || df_at_least_one("linear", "out", o->out))
     return NULL;
-  const df_layer_opts o = { .in = in, .out = out, .bias = bias, .zero = starts_at_zero };
-  const df_shape w = { 2, { out, in } }, b = { 1, { out } };
-  const df_init init = product_init(starts_at_zero, (double)in);
-  return df_layer_furnish(df_layer_new(&linear, &o), &w, init, bias ? &b : NULL, init);
+  const df_shape w = { 2, { o->out, o->in } }, b = { 1, { o->out } };
+  const df_init init = product_init(o->zero, (double)o->in);
+  return df_layer_furnish(df_layer_new(&linear, o), &w, init, o->bias ? &b : NULL, init);
 }
 
 /* ==== conv: B, H, W, in -> B, H', W', out ========================================== */
@@ -50,7 +49,7 @@ static void describe_conv(const df_layer *l, char *text, size_t size) {
     snprintf(text + used, size - (size_t)used, ", stride %td", l->o.conv.stride);
 }
 
-static const df_kind conv = { "conv", 1, 2, conv_forward, describe_conv };
+static const df_kind conv = { .name = "conv", 1, 2, conv_forward, describe_conv };
 
 df_layer *df_conv_layer(const df_layer_opts *o) {
   if (df_at_least_one("conv", "in", o->in) || df_at_least_one("conv", "out", o->out)
@@ -75,18 +74,22 @@ static void describe_group_norm(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td, groups %td", l->o.in, l->o.norm.groups);
 }
 
-static const df_kind group_norm = { "group_norm", 1, 1, group_norm_forward,
-                                    describe_group_norm };
+static const df_kind group_norm = {
+  .name = "group_norm", 1, 1, group_norm_forward, describe_group_norm
+};
 
-df_layer *df_group_norm_layer(df_int channels, df_int groups, double tiny) {
-  if (df_at_least_one("group_norm", "channels", channels)) return NULL;
-  if (groups == 0) groups = df_groups_for(channels);
-  if (groups < 1 || channels % groups != 0)
+df_layer *df_group_norm_layer(const df_layer_opts *given) {
+  df_layer_opts o = { .in = given->in,
+                      .norm = { .groups = given->norm.groups,
+                                .tiny = given->norm.tiny,
+                                .silu = given->norm.silu,
+                                .keep = 1 } };
+  if (df_at_least_one("group_norm", "channels", o.in)) return NULL;
+  if (o.norm.groups == 0) o.norm.groups = df_groups_for(o.in);
+  if (o.norm.groups < 1 || o.in % o.norm.groups != 0)
     return df_fail_null(DF_MISUSE, "group_norm: %td groups don't divide %td channels",
-                        groups, channels);
-  const df_layer_opts o = { .in = channels,
-                            .norm = { .groups = groups, .tiny = tiny, .keep = 1 } };
-  const df_shape shape = { 1, { channels } };
+                        o.norm.groups, o.in);
+  const df_shape shape = { 1, { o.in } };
   return df_layer_furnish(df_layer_new(&group_norm, &o), &shape, one, &shape, zero);
 }
 
@@ -99,14 +102,15 @@ static void describe_width(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td", l->o.in);
 }
 
-static const df_kind layer_norm = { "layer_norm", 1, 1, layer_norm_forward,
-                                    describe_width };
+static const df_kind layer_norm = {
+  .name = "layer_norm", 1, 1, layer_norm_forward, describe_width
+};
 
-df_layer *df_layer_norm_layer(df_int channels, double tiny) {
-  if (df_at_least_one("layer_norm", "channels", channels)) return NULL;
-  const df_layer_opts o = { .in = channels, .norm = { .tiny = tiny } };
-  const df_shape shape = { 1, { channels } };
-  return df_layer_furnish(df_layer_new(&layer_norm, &o), &shape, one, &shape, zero);
+df_layer *df_layer_norm_layer(const df_layer_opts *o) {
+  if (df_at_least_one("layer_norm", "channels", o->in)) return NULL;
+  const df_shape shape = { 1, { o->in } };
+  df_layer *l = df_layer_new(&layer_norm, o);
+  return o->affine ? df_layer_furnish(l, &shape, one, &shape, zero) : l;
 }
 
 /* ==== embedding: whole numbers, 0 none -> ..., width =============================== */
@@ -120,17 +124,17 @@ static void describe_embedding(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td, %td", l->o.in, l->o.out);
 }
 
-static const df_kind embedding = { "embedding", 1, 1, embedding_forward,
-                                   describe_embedding };
+static const df_kind embedding = {
+  .name = "embedding", 1, 1, embedding_forward, describe_embedding, NULL, true
+};
 
-df_layer *df_embedding_layer(df_int n, df_int width) {
-  if (df_at_least_one("embedding", "rows", n)
-      || df_at_least_one("embedding", "width", width))
+df_layer *df_embedding_layer(const df_layer_opts *o) {
+  if (df_at_least_one("embedding", "rows", o->in)
+      || df_at_least_one("embedding", "width", o->out))
     return NULL;
-  const df_layer_opts o = { .in = n, .out = width };
-  const df_shape shape = { 2, { n, width } };
+  const df_shape shape = { 2, { o->in, o->out } };
   const df_init normal = { .kind = DF_INIT_NORMAL, .scale = 1 };
-  return df_layer_furnish(df_layer_new(&embedding, &o), &shape, normal, NULL, zero);
+  return df_layer_furnish(df_layer_new(&embedding, o), &shape, normal, NULL, zero);
 }
 
 /* ==== sinusoid: B -> B, width ====================================================== */
@@ -144,52 +148,39 @@ static void describe_sinusoid(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td", l->o.sinusoid.width);
 }
 
-static const df_kind sinusoid = { "sinusoid", 1, 1, sinusoid_forward, describe_sinusoid };
+static const df_kind sinusoid = {
+  .name = "sinusoid", 1, 1, sinusoid_forward, describe_sinusoid, NULL, true
+};
 
-df_layer *df_sinusoid_layer(const df_sinusoid_opts *o) {
-  if (o->width < 2 || o->width % 2 != 0)
+df_layer *df_sinusoid_layer(const df_layer_opts *o) {
+  const df_int width = o->sinusoid.width;
+  if (width < 2 || width % 2 != 0)
     return df_fail_null(DF_MISUSE, "sinusoid: width must be even and at least 2, got %td",
-                        o->width);
-  return df_layer_new(&sinusoid, &(df_layer_opts){ .sinusoid = *o });
+                        width);
+  return df_layer_new(&sinusoid, o);
 }
 
 /* ==== dropout, in d.record only ==================================================== */
 
 static df_tensor *dropout_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  if (l->o.keep >= 1 || !df_layer_drops(tape, l)) return x[0];
-  return df_dropout(tape, x[0], l->o.keep);
+  if (l->o.dropout <= 0 || !df_layer_drops(tape, l)) return x[0];
+  return df_dropout(tape, x[0], 1 - l->o.dropout);
 }
 
 static void describe_dropout(const df_layer *l, char *text, size_t size) {
-  snprintf(text, size, "%g", 1 - l->o.keep);
+  snprintf(text, size, "%g", l->o.dropout);
 }
 
-static const df_kind dropout = { "dropout", 1, 1, dropout_forward, describe_dropout };
+static const df_kind dropout = {
+  .name = "dropout", 1, 1, dropout_forward, describe_dropout
+};
 
-df_layer *df_dropout_layer(double keep) {
-  if (!(keep > 0 && keep <= 1))
-    return df_fail_null(DF_MISUSE, "dropout: the share to drop must be in [0, 1), got %g",
-                        1 - keep);
-  return df_layer_new(&dropout, &(df_layer_opts){ .keep = keep });
+df_layer *df_dropout_layer(const df_layer_opts *o) {
+  if (!(o->dropout >= 0 && o->dropout < 1))
+    return df_fail_null(DF_MISUSE, "dropout: the probability must be in [0, 1), got %g",
+                        o->dropout);
+  return df_layer_new(&dropout, o);
 }
-
-/* ==== activations ================================================================== */
-
-static df_tensor *silu_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  (void)l;
-  return df_silu(tape, x[0]);
-}
-
-static df_tensor *gelu_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  (void)l;
-  return df_gelu(tape, x[0]);
-}
-
-static const df_kind silu = { "silu", 1, 1, silu_forward, NULL };
-static const df_kind gelu = { "gelu", 1, 1, gelu_forward, NULL };
-
-df_layer *df_silu_layer(void) { return df_layer_new(&silu, NULL); }
-df_layer *df_gelu_layer(void) { return df_layer_new(&gelu, NULL); }
 
 /* ==== a bare parameter, and a group of parts ======================================= */
 
@@ -197,13 +188,13 @@ static void describe_parameter(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%s", df_shape_text(&l->weight->shape));
 }
 
-static const df_kind parameter = { "parameter", 0, 0, NULL, describe_parameter };
+static const df_kind parameter = { .name = "parameter", 0, 0, NULL, describe_parameter };
 
 df_layer *df_parameter_layer(df_tensor *x) {
   const df_init given = { .kind = DF_INIT_GIVEN, .given = x };
   return df_layer_furnish(df_layer_new(&parameter, NULL), &x->shape, given, NULL, zero);
 }
 
-static const df_kind group = { "group", 0, 0, NULL, NULL };
+static const df_kind group = { .name = "group", 0, 0, NULL, NULL };
 
 df_layer *df_group_layer(void) { return df_layer_new(&group, NULL); }

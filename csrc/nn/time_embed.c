@@ -1,12 +1,11 @@
-/* What a network is told of its place in the process: linear(silu(linear(sinusoid(t)))),
-** plus a row for the class, activated. */
-#include "nn/time_embed.h"
-
+/* The embedding of t and class: silu(linear(silu(linear(sinusoid(t)))) + class row). */
 #include <stdio.h>
+
+#include "nn/layers.h"
 
 enum { SINUSOID, ONE, TWO, CLASS };
 
-/* Numbers of another form are the embedding's to refuse. */
+/* df_embedding rejects other dtypes and shapes. */
 static df_code check_classes(const df_tensor *class, df_int classes) {
   if (class->dtype != DF_I64 || class->shape.ndim != 1) return DF_OK;
   const int64_t *c = df_tensor_data(class);
@@ -45,17 +44,27 @@ static void describe(const df_layer *l, char *text, size_t size) {
     snprintf(text + used, size - (size_t)used, ", classes %td", l->o.classes);
 }
 
-static const df_kind time_embed = { "time_embed", 1, 2, time_embed_forward, describe };
+static const df_kind time_embed = {
+  .name = "time_embed", 1, 2, time_embed_forward, describe, NULL, true
+};
 
-df_layer *df_time_embed_layer(df_int in, df_int width, df_int classes) {
-  const df_layer_opts o = { .in = in, .out = width, .classes = classes };
-  const df_sinusoid_opts wave = { .width = in, .max_period = 10000 };
-  df_layer *l = df_layer_new(&time_embed, &o);
+static df_layer *sinusoid(df_int width) {
+  const df_layer_opts o = { .sinusoid = { .width = width, .max_period = 10000 } };
+  return df_sinusoid_layer(&o);
+}
+
+static df_layer *product(df_int in, df_int out) {
+  const df_layer_opts o = { .in = in, .out = out, .bias = true };
+  return df_linear_layer(&o);
+}
+
+df_layer *df_time_embed_layer(const df_layer_opts *o) {
+  const df_layer_opts rows = { .in = o->classes, .out = o->out };
+  df_layer *l = df_layer_new(&time_embed, o);
   if (!l) return NULL;
-  df_layer_add(l, df_sinusoid_layer(&wave), "sinusoid");
-  if (!l->failed) df_layer_add(l, df_linear_layer(in, width, true, false), "one");
-  if (!l->failed) df_layer_add(l, df_linear_layer(width, width, true, false), "two");
-  if (!l->failed && classes > 0)
-    df_layer_add(l, df_embedding_layer(classes, width), "class");
+  df_layer_add(l, sinusoid(o->in), "sinusoid");
+  if (!l->failed) df_layer_add(l, product(o->in, o->out), "one");
+  if (!l->failed) df_layer_add(l, product(o->out, o->out), "two");
+  if (!l->failed && o->classes > 0) df_layer_add(l, df_embedding_layer(&rows), "class");
   return df_layer_done(l);
 }

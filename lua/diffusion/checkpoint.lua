@@ -3,7 +3,7 @@
 local container = require "diffusion.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
-local stock = require "diffusion.nn.stock"
+local family = require "diffusion.nn.family"
 local optim = require "diffusion.optim"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -19,7 +19,7 @@ local checkpoint = {}
 -- The network that a file describes, with the file's values.
 local function build(path, config, tensors)
   if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = fail.try(stock.from_config, config, tensors)
+  local m, message = fail.try(family.from_config, config, tensors)
   if not m then return legible.refused("%s: %s", path, message) end
   return m:load_state(tensors)
 end

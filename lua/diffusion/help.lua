@@ -14,7 +14,7 @@ local areas = {
   { "random numbers", "randn rand bernoulli randint randperm manual_seed generator" },
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
-  { "networks", "mlp unet dit nn" },
+  { "networks", "network nn" },
   { "noise", "schedule process grid" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
@@ -24,6 +24,14 @@ local areas = {
   { "files", "save load load_model" },
   { "runtime", "info threads precision memory memory_limit profile pp help prompt" },
 }
+
+-- The families of networks that the reference lists join the area "networks".
+local families = {}
+for name, entry in pairs(reference) do
+  if entry.family then families[#families + 1] = name:match "[%w_]+$" end
+end
+table.sort(families, function(a, b) return a > b end)
+areas[5][2] = table.concat(families, " ") .. " " .. areas[5][2]
 
 --- The areas of the overview: a list of { title, names in one string }.
 help.areas = areas

@@ -28,7 +28,7 @@ local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective",
   precondition = "precondition", reflow = "reflow", pp = "print",
-  mlp = "nn.stock", unet = "nn.stock", dit = "nn.stock", adamw = "optim", ema = "ema",
+  network = "nn.family", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
@@ -45,7 +45,9 @@ local whole = {
 
 local function load(name)
   if whole[name] then return part(name) end
-  return home[name] and part(home[name])[name]
+  if home[name] then return part(home[name])[name] end
+  local family = part "nn.family".find(name) -- d.unet: a file in network/
+  return family and family.new
 end
 
 -- Lua itself reads 0.5 by the locale's decimal point.
@@ -62,6 +64,9 @@ setmetatable(d, {
   __pairs = function(t)
     for name in next, home do local _ = t[name] end
     for name in next, whole do local _ = t[name] end
+    for name, entry in next, part "reference" do
+      if entry.family then local _ = t[name:match "[%w_]+$"] end
+    end
     return next, t, nil
   end,
 })

@@ -315,12 +315,19 @@ end
 
 -- ==== collecting ===========================================================================
 
+-- Families of networks are found by the names of their files.
+local function families()
+  local d = require "diffusion"
+  for _, path in ipairs(files "lua/diffusion/network/*.lua") do local _ = d[path:match "([%w_]+)%.lua$"] end
+  return d
+end
+
 --- Everything public: entries in order of their names, and the names that have none.
 ---@return table[] entries { name, signature, text, params, returns, usage, ... }
 ---@return string[] missing
 function doc.collect()
   local found, entries, missing, seen = read_all(), {}, {}, {}
-  for _, item in ipairs(public(require "diffusion")) do
+  for _, item in ipairs(public(families())) do
     local entry = entry_of(item, found)
     if not entry or entry.text == "" then
       missing[#missing + 1] = item.name
@@ -373,6 +380,7 @@ function doc.reference(entries)
     out[#out + 1] = ("  [%q] = {"):format(e.name)
     out[#out + 1] = ("    signature = %s,"):format(quoted(e.signature))
     out[#out + 1] = ("    text = %s,"):format(quoted(e.text))
+    if (e.file or ""):find "^lua/diffusion/network/" then out[#out + 1] = "    family = true," end
     add_list(out, "params", e.params)
     add_list(out, "returns", e.returns)
     if e.usage then out[#out + 1] = ("    example = %s,"):format(quoted(e.usage)) end

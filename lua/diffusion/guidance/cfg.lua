@@ -3,6 +3,7 @@
 -- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
 -- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
 -- stays c's: it is no such target.
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
@@ -12,6 +13,7 @@ local rules = {
   scale = { "number", required = true },
   rescale = { "number", default = 0, min = 0, max = 1 },
   interval = { "table" },
+  without = { "table", text = "named inputs of the unconditional call, {context = empty}; the class is dropped" },
 }
 
 -- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
@@ -34,9 +36,10 @@ end
 ---@return function u
 ---@return function c
 local function answers(name, o, model, xt, t, given)
-  if not (given and given.class) then fail.raise("%s: guidance %g needs a class", name, o.scale) end
+  if not (given and (given.class or o.without)) then fail.raise("%s: guidance %g needs a class", name, o.scale) end
   local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
-  return function() return ask(strength.without_class(given)) end, function() return ask(given) end
+  local bare = conditions.with(strength.without_class(given), o.without or {})
+  return function() return ask(bare) end, function() return ask(given) end
 end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
@@ -44,7 +47,8 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has
 ---  in each sample is given back, which is of what the process predicts and so not the same for eps as for v;
----  interval = {low, high} in t: guided only for low <= t <= high}
+---  interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without
+---  condition, as {context = empty}}
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })

@@ -7,7 +7,8 @@ local answers = require("diffusion.guidance.cfg").answers
 local strength = require "diffusion.guidance.strength"
 local opts = require "diffusion.opts"
 
-local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" } }
+local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" },
+  without = { "table" } }
 
 --- A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which
 --- samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim,
@@ -15,7 +16,7 @@ local rules = { scale = { "number", required = true, min = 0 }, interval = { "ta
 --- answer gets cfg's, so it goes around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with
----  the class alone outside}
+---  the class alone outside, without = as of guidance.cfg}
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg_pp(model, { scale = 0.6 })

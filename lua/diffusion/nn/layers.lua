@@ -1,10 +1,11 @@
 --- The layers of nn: constructors over the C core, with their options checked. A layer has
 --- no values until nn.model packs it; then it is called with tensors, and its weight and
 --- bias are fields.
-local core = require "diffusion.core"
 local fail = require "diffusion.fail"
-local kinds = require "diffusion.kind"
-local opts = require "diffusion.opts"
+local core = require "diffusion.core"
+local kinds = require "diffusion.nn.kinds"
+local shown = require("diffusion.kind").shown
+local kind_of = require("diffusion.kind").of
 
 local layers = {}
 
@@ -12,42 +13,24 @@ local function whole(name, argument, what, value)
   if math.type(value) == "float" then value = math.tointeger(value) or value end
   if math.type(value) ~= "integer" or value < 1 then
     fail.raise("bad argument #%d to '%s' (%s: a whole number of 1 or more expected, got %s)",
-      argument, name, what, kinds.shown(value))
+      argument, name, what, shown(value))
   end
   return value
 end
 
--- A layer of the core, an error of which carries the user's line.
-local function make(kind, o) return fail.call(core.layer[kind], o) end
-
-local init_rule = { one_of = { "usual", "zero" }, default = "usual" }
-local bias_rule = { "boolean", default = true }
-local groups_rule = { "integer", min = 1 }
-local tiny_rule = { "number", default = 1e-5, above = 0 }
-local drop_rule = { "number", default = 0, min = 0, below = 1 }
-
--- Zeros around: one number, or {top, bottom, left, right}; absent: the core's default.
-local function set_pad(name, argument, o, pad)
-  if pad == nil then return end
-  if type(pad) == "number" then pad = { pad, pad, pad, pad } end
-  for i, side in ipairs { "top", "bottom", "left", "right" } do
-    local n = math.tointeger(pad[i])
-    if not n or n < 0 then
-      fail.raise("bad argument #%d to '%s' (option 'pad': a whole number of 0 or more, or four of "
-        .. "them {top, bottom, left, right} expected)", argument, name)
-    end
-    o[side] = n
+-- A layer by its sizes, given by position, and its checked options.
+local function make(name, sizes, given)
+  local o = kinds.check(name, given, sizes.n + 1)
+  for i = 1, sizes.n do
+    local key, what, value = table.unpack(sizes[i])
+    o[key] = whole(name, i, what, value)
   end
+  return kinds.make(name, o)
 end
 
--- The checked options with channels and padding, as the core reads them.
-local function conv_options(name, inp, out, given, rules)
-  local o = opts.check(name, given, rules, 3)
-  o.inp, o.out = whole(name, 1, "channels in", inp), whole(name, 2, "channels out", out)
-  o.zero = o.init == "zero"
-  set_pad(name, 3, o, o.pad)
-  return o
-end
+local function one(what, inp) return { n = 1, { "inp", what, inp } } end
+local function two(what, inp, what_out, out) return { n = 2, { "inp", what, inp }, { "out", what_out, out } } end
+local function in_out(inp, out) return two("channels in", inp, "channels out", out) end
 
 --- y = x w^T + b over the last dimension: ..., inp -> ..., out.
 ---@param inp integer
@@ -55,11 +38,7 @@ end
 ---@param options table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
 ---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function layers.linear(inp, out, options)
-  local o = opts.check("linear", options, { bias = bias_rule, init = init_rule }, 3)
-  return make("linear", {
-    inp = whole("linear", 1, "width in", inp), out = whole("linear", 2, "width out", out),
-    bias = o.bias, zero = o.init == "zero",
-  })
+  return make("linear", two("width in", inp, "width out", out), options)
 end
 
 --- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
@@ -69,10 +48,7 @@ end
 ---  right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
 ---@return diffusion.layer layer, fields weight {out, kernel, kernel, inp}, bias {out}
 function layers.conv(inp, out, options)
-  return make("conv", conv_options("conv", inp, out, options, {
-    kernel = { "integer", default = 3, min = 1 }, stride = { "integer", default = 1, min = 1 },
-    pad = { "integer|table" }, bias = bias_rule, init = init_rule,
-  }))
+  return make("conv", in_out(inp, out), options)
 end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
@@ -81,36 +57,26 @@ end
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options table? those of nn.conv and {groups = largest divisor of inp of at most 32
----  that leaves 4 channels each, act = "silu" or "none", drop = 0}
+---  that leaves 4 channels each, act = "silu" or "none", dropout = 0}
 ---@return diffusion.layer layer, parts norm and conv
 function layers.norm_conv(inp, out, options)
-  local o = conv_options("norm_conv", inp, out, options, {
-    kernel = { "integer", default = 3, min = 1 }, stride = { "integer", default = 1, min = 1 },
-    pad = { "integer|table" }, bias = bias_rule, init = init_rule, groups = groups_rule,
-    tiny = tiny_rule, drop = drop_rule, act = { one_of = { "silu", "none" }, default = "silu" },
-  })
-  o.silu = o.act == "silu"
-  return make("norm_conv", o)
+  return make("norm_conv", in_out(inp, out), options)
 end
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
----@param options table? {groups = as in nn.norm_conv, tiny = 1e-5}
+---@param options table? {groups = as in nn.norm_conv, epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function layers.group_norm(channels, options)
-  local o = opts.check("group_norm", options, { groups = groups_rule, tiny = tiny_rule }, 2)
-  o.inp = whole("group_norm", 1, "channels", channels)
-  return make("group_norm", o)
+  return make("group_norm", one("channels", channels), options)
 end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
----@param options table? {tiny = 1e-5}
+---@param options table? {epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {width}
 function layers.layer_norm(width, options)
-  local o = opts.check("layer_norm", options, { tiny = tiny_rule }, 2)
-  o.inp = whole("layer_norm", 1, "width", width)
-  return make("layer_norm", o)
+  return make("layer_norm", one("width", width), options)
 end
 
 --- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
@@ -119,11 +85,7 @@ end
 ---@param options table? {heads = 1, init = of the last product, "usual" or "zero"}
 ---@return diffusion.layer layer, parts qkv and out
 function layers.attention(width, options)
-  local o = opts.check("attention", options,
-    { heads = { "integer", default = 1, min = 1 }, init = init_rule }, 2)
-  return make("attention", {
-    inp = whole("attention", 1, "width", width), heads = o.heads, zero = o.init == "zero",
-  })
+  return make("attention", one("width", width), options)
 end
 
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
@@ -131,9 +93,7 @@ end
 ---@param width integer
 ---@return diffusion.layer layer, field weight {n, width}, standard normal at first
 function layers.embedding(n, width)
-  return make("embedding", {
-    inp = whole("embedding", 1, "rows", n), out = whole("embedding", 2, "width", width),
-  })
+  return make("embedding", two("rows", n, "width", width))
 end
 
 --- The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding,
@@ -141,13 +101,10 @@ end
 --- channels differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options table? {embed = width of e or nil for none, drop = 0, groups =}
+---@param options table? {embed = width of e or nil for none, dropout = 0, groups =}
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function layers.res_block(inp, out, options)
-  local o = conv_options("res_block", inp, out, options,
-    { embed = { "integer", min = 1 }, drop = drop_rule, groups = groups_rule, tiny = tiny_rule })
-  o.width = o.embed
-  return make("res_block", o)
+  return make("res_block", in_out(inp, out), options)
 end
 
 --- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
@@ -156,8 +113,7 @@ end
 ---@param options table? {times = 2}
 ---@return diffusion.layer layer, part conv
 function layers.upsample(inp, out, options)
-  return make("upsample", conv_options("upsample", inp, out or inp, options,
-    { times = { "integer", default = 2, min = 1 } }))
+  return make("upsample", in_out(inp, out or inp), options)
 end
 
 --- A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.
@@ -166,8 +122,7 @@ end
 ---@param options table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
 ---@return diffusion.layer layer, part conv
 function layers.downsample(inp, out, options)
-  return make("downsample", conv_options("downsample", inp, out or inp, options,
-    { pad = { "integer|table" } }))
+  return make("downsample", in_out(inp, out or inp), options)
 end
 
 --- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
@@ -176,22 +131,17 @@ end
 ---  max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
 ---@return diffusion.layer
 function layers.sinusoid(width, options)
-  local o = opts.check("sinusoid", options, {
-    max_period = { "number", default = 10000, above = 0 }, shift = { "number", default = 0 },
-    order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin" },
-  }, 2)
-  o.width, o.sin_first = whole("sinusoid", 1, "width", width), o.order == "sin_cos"
-  return make("sinusoid", o)
+  return make("sinusoid", { n = 1, { "width", "width", width } }, options)
 end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
----@param drop number|nil the share set to 0, in [0, 1); 0.5 if nil
+---@param probability number|nil of an element to be set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
-function layers.dropout(drop)
-  if type(drop or 0.5) ~= "number" then
-    fail.raise("bad argument #1 to 'dropout' (a number expected, got a %s)", type(drop))
+function layers.dropout(probability)
+  if type(probability or 0.5) ~= "number" then
+    fail.raise("bad argument #1 to 'dropout' (a number expected, got a %s)", type(probability))
   end
-  return make("dropout", { drop = drop or 0.5 })
+  return kinds.make("dropout", { dropout = probability or 0.5 })
 end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t))))
@@ -201,18 +151,14 @@ end
 ---@param options table? {classes = 0}
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
 function layers.time_embed(inp, width, options)
-  local o = opts.check("time_embed", options, { classes = { "integer", default = 0, min = 0 } }, 3)
-  return make("time_embed", {
-    inp = whole("time_embed", 1, "width of the sinusoid", inp),
-    out = whole("time_embed", 2, "width", width), classes = o.classes,
-  })
+  return make("time_embed", two("width of the sinusoid", inp, "width", width), options)
 end
 
 --- x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).
-layers.silu = core.layer.silu()
+layers.silu = kinds.make("silu", {})
 
 --- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu, b).
-layers.gelu = core.layer.gelu()
+layers.gelu = kinds.make("gelu", {})
 
 --- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
 --- tensor that is trained.
@@ -220,9 +166,9 @@ layers.gelu = core.layer.gelu()
 ---@return diffusion.layer
 function layers.parameter(tensor)
   if not core.is_tensor(tensor) then
-    fail.raise("bad argument #1 to 'parameter' (tensor expected, got %s)", kinds.of(tensor))
+    fail.raise("bad argument #1 to 'parameter' (tensor expected, got %s)", kind_of(tensor))
   end
-  return make("parameter", tensor)
+  return fail.call(core.parameter, tensor)
 end
 
 return layers

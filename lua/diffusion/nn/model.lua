@@ -15,7 +15,7 @@ local model = {}
 -- What a model doesn't show among its fields: {root, home, layers, config}.
 local facts = setmetatable({}, { __mode = "k" })
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
+--- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 local Model = {}
@@ -58,17 +58,17 @@ local function levels(t, B)
   return t
 end
 
--- What a network is told of classes: nothing where 0 means none to one that knows none.
-local function told(own, class)
+-- The classes that a network gets: none where 0 means none to one that knows none.
+local function usable_class(own, class)
   if class and own.config.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
--- The x0 that a network said before, of xt's shape, where it was made to be told.
-local function own_x0(own, x0, x)
+-- The x0 predicted before, of xt's shape, for a network with self_condition.
+local function checked_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
-  if not own.config.self_condition then
+  if not own.rules.x0 then
     fail.raise("model: x0 is given, as self_condition of d.objective and d.sample does, but this network was made "
       .. "without self_condition = true")
   end
@@ -78,21 +78,66 @@ local function own_x0(own, x0, x)
   return x0
 end
 
-local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
-
-local function call_layer(layer, x, t, class, x0)
-  if x0 ~= nil then return fail.call(layer, x, t, class, x0) end
-  if class ~= nil then return fail.call(layer, x, t, class) end
-  if t ~= nil then return fail.call(layer, x, t) end
-  return fail.call(layer, x)
+-- The rules of the third argument: the names of a network's further inputs.
+local function input_rules(inputs)
+  local rules = {}
+  for _, one in ipairs(inputs) do rules[one[1]] = { "tensor" } end
+  rules.class = rules.class and { "number|table|tensor" }
+  return rules
 end
 
---- What the network says of xt at level t. Networks for other uses are called as their
+-- A single layer of the core has the inputs of a denoiser.
+local layer_inputs = { { "x" }, { "t" }, { "class" }, { "x0" } }
+
+-- The named inputs behind x and t, in the network's order: class and x0 are checked further.
+local function further_inputs(own, options, x, first)
+  local o = options and opts.check("model", options, own.checked_rules, first) or {}
+  local list = {}
+  for i = first, #own.inputs do
+    local name = own.inputs[i][1]
+    if name == "class" then list[i - first + 1] = usable_class(own, classes("model", o.class, x:size(1)))
+    else list[i - first + 1] = o[name] end
+  end
+  checked_x0(own, o.x0, x)
+  return list, #own.inputs - first + 1
+end
+
+local function call_network(own, x, t, options)
+  if not own.timed then
+    local list, n = further_inputs(own, t, x, 2)
+    return fail.call(own.root, x, table.unpack(list, 1, n))
+  end
+  if options == nil and own.optional then return fail.call(own.root, x, t) end
+  local list, n = further_inputs(own, options, x, 3)
+  return fail.call(own.root, x, t, table.unpack(list, 1, n))
+end
+
+local function call_layer(own, x, t, options)
+  local o = options and opts.check("model", options, own.checked_rules, 3) or {}
+  local class = classes("model", o.class, x:dim() > 0 and x:size(1) or 1)
+  local x0 = checked_x0(own, o.x0, x)
+  if x0 ~= nil then return fail.call(own.root, x, t, class, x0) end
+  if class ~= nil then return fail.call(own.root, x, t, class) end
+  if t ~= nil then return fail.call(own.root, x, t) end
+  return fail.call(own.root, x)
+end
+
+local function call_module(own, x, t, options, ...)
+  if type(options) == "table" and options.class ~= nil then
+    local copy = {}
+    for k, v in pairs(options) do copy[k] = v end
+    copy.class = classes("model", options.class, x:dim() > 0 and x:size(1) or 1)
+    options = copy
+  end
+  return own.root(x, t, options, ...)
+end
+
+--- The network's prediction for xt at level t. Networks for other uses are called as their
 --- forward wants it.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
 ---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
----  none; x0, as xt, of a network with self_condition: what it said last
+---  none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs
 ---@return diffusion.tensor as xt: what its process's `predict` names
 function meta.__call(m, x, t, options, ...)
   local own = facts[m]
@@ -100,23 +145,10 @@ function meta.__call(m, x, t, options, ...)
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
-  local B = x:dim() > 0 and x:size(1) or 1
-  if t == nil and own.config.kind ~= "module" then
-    fail.raise "model: t is missing; its arguments are (xt, t, {class=})"
-  end
-  if t ~= nil then t = levels(t, B) end
-  if core.is_layer(own.root) then
-    local o = options and opts.check("model", options, call_rules, 3) or {}
-    local class = told(own, classes("model", o.class, B))
-    return call_layer(own.root, x, t, class, own_x0(own, o.x0, x))
-  end
-  if type(options) == "table" and options.class ~= nil then
-    local copy = {}
-    for k, v in pairs(options) do copy[k] = v end
-    copy.class = classes("model", options.class, B)
-    options = copy
-  end
-  return own.root(x, t, options, ...)
+  if t == nil and own.timed then fail.raise "model: t is missing; its arguments are (xt, t, {class=})" end
+  local as_it_is = t == nil or own.timed == false or own.single and core.is_tensor(t)
+  if not as_it_is then t = levels(t, x:dim() > 0 and x:size(1) or 1) end
+  return own.call(own, x, t, options, ...)
 end
 
 -- ---- parameters ------------------------------------------------------------------------
@@ -313,21 +345,37 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
+-- How a root is called, and what else the call needs to know. `timed`: the second input is t;
+-- nil: only a module knows. `single`: one layer, whose second input may be any tensor.
+local function calling(root, inputs)
+  if module.is_module(root) then return { call = call_module } end
+  local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true
+  for i = 3, inputs and #inputs or 0 do optional = optional and inputs[i].optional end
+  local rules = input_rules(inputs or layer_inputs)
+  local checked = { class = { "number|table|tensor" }, x0 = { "tensor" } }
+  for i = timed and 3 or 2, inputs and #inputs or 0 do checked[inputs[i][1]] = rules[inputs[i][1]] end
+  if not inputs then
+    return { call = call_layer, rules = rules, checked_rules = checked, inputs = layer_inputs, single = true }
+  end
+  return { call = call_network, rules = rules, checked_rules = checked, timed = timed, optional = optional,
+    inputs = inputs }
+end
+
 --- Packs every parameter under a root into one named vector and gives each its first value,
 --- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
 ---@param root any a layer or a module
----@param config table|nil what config() returns; stock networks give it
+---@param config table|nil what config() returns; networks made as lists give it
+---@param inputs table|nil the inputs of such a network
 ---@return diffusion.model
-function model.model(root, config)
+function model.model(root, config, inputs)
   if not core.is_layer(root) and not module.is_module(root) then
     fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
-  local layers = module.layers(root)
+  local own, layers = calling(root, inputs), module.layers(root)
+  own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
+  own.config = config or { kind = "module", name = module.title(root) }
   local m = setmetatable({}, meta)
-  facts[m] = {
-    root = root, layers = layers, home = fail.call(core.home, layers),
-    config = config or { kind = "module", name = module.title(root) },
-  }
+  facts[m] = own
   return m
 end
 

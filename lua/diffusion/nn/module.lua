@@ -188,13 +188,15 @@ end
 ---@return table[] list of {path, layer}
 function module.layers(root) return gather(root, "", {}, {}) end
 
--- Layers whose parts are worth a line each when a model is printed.
-local open_kinds = { unet = true, mlp = true, dit = true, group = true }
+-- Networks and groups: their parts are worth a line each when a model is printed.
+local function is_open(part, depth)
+  return core.layer_kind(part) == "group" or depth == 1 and core.is_net(part)
+end
 
-local function inner_parts(part)
+local function inner_parts(part, depth)
   if module.is_module(part) then return parts_of(part, "") end
   local out = {}
-  if open_kinds[core.layer_kind(part)] then
+  if is_open(part, depth) then
     for i, named in ipairs(core.layer_parts(part)) do out[i] = { key = named[1], part = named[2] } end
   end
   return out
@@ -225,7 +227,7 @@ function module.title(part)
 end
 
 local function tree(part, depth, lines)
-  for _, inner in ipairs(inner_parts(part)) do
+  for _, inner in ipairs(inner_parts(part, depth)) do
     local text = ("%s%s: %s"):format(("  "):rep(depth), inner.key, module.title(inner.part))
     local n = module.elements(inner.part)
     lines[#lines + 1] = n > 0 and ("%-58s %13s"):format(text, module.grouped(n)) or text

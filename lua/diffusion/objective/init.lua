@@ -1,6 +1,7 @@
 --- What a denoiser is trained to do: draw t and eps, noise, predict, and weigh the error. One
 -- idea a file: weighting, times, error, the variational term of a learned variance (hybrid),
 -- the least loss there is (floor).
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local errors = require "diffusion.objective.error"
@@ -49,12 +50,12 @@ end
 
 -- What the model believes of x0 when it is told nothing, at odds of p; nil else: Chen et al.
 -- 2023, algorithm 1.
-local function first_guess(self, model, xt, t, class)
+local function first_guess(self, model, xt, t, given)
   local p = self.self_condition
   if p == 0 or core.rand(1):item() >= p then return nil end
   local process = self.process
   return gradient.no_grad(function()
-    local out = answer.of_denoiser("objective", model(xt, t, { class = class }), xt, process.outputs)
+    local out = answer.of_denoiser("objective", model(xt, t, given), xt, process.outputs)
     return (process:estimate(out, xt, t))
   end)
 end
@@ -91,13 +92,14 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
-local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
+local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" }, inputs = conditions.rule }
 
 --- The loss of a batch.
 ---@param model any a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone
 ---@param x0 diffusion.tensor {B, ...}
----@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor} eps of the pairs of
----  d.reflow, as x0; drawn if not given
+---@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table} eps of the pairs of
+---  d.reflow, as x0; drawn if not given; inputs: tensors {B, ...} by the names of the network's inputs, as
+---  {context = c}
 ---@return diffusion.tensor loss a number
 ---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the
 ---  loss is; vlb {B}, nats a dimension, where the variance is learned
@@ -109,8 +111,9 @@ function Objective:__call(model, x0, given)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
   local xt, eps = fail.call(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
-  local class = dropped(o.class, B, self.drop_class)
-  local told = { class = class, x0 = first_guess(self, model, xt, t, class) }
+  local told = conditions.of("objective", nil, o.inputs, B)
+  told.class = dropped(o.class, B, self.drop_class)
+  told.x0 = first_guess(self, model, xt, t, told)
   local per_sample, term = judged(self, model, x0, xt, eps, t, told)
   if self._times.learn and core.recording() then self._times.learn(t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end

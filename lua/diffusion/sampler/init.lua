@@ -15,7 +15,7 @@
 --                     a path from lambda = ln(a/s) at one level to that at another, in the
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
-local classes = require "diffusion.classes"
+local conditions = require "diffusion.conditions"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -111,6 +111,7 @@ local rules = {
   grid = { "any" },
   seed = { "integer" },
   class = { "integer|table|tensor" },
+  inputs = conditions.rule,
   guidance = { "number|function" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
@@ -132,6 +133,7 @@ end
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
 ---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
 ---  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
+---  inputs = tensors by the names of the network's inputs, a row a sample, as {context = c},
 ---  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
 ---  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
 ---  of no path, and stays independent) | generator | list of them | function(x), self_condition =
@@ -158,7 +160,7 @@ function sampler.steps(options)
   local x = place.start(o, seed, grid, name, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
+    model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end

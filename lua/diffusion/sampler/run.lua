@@ -1,4 +1,5 @@
 --- A run of a sampler: where it stands, its solver's history, and the steps that are left.
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
@@ -61,7 +62,7 @@ end
 -- last, which the history keeps as own_x0 (Chen et al. 2023, algorithm 2).
 local function told(run)
   if not run.self_condition then return run.model_opts end
-  return { class = run.model_opts.class, x0 = run.at_work.own_x0 }
+  return conditions.with(run.model_opts, { x0 = run.at_work.own_x0 })
 end
 
 -- The eps of a model's second answer (CFG++): for solvers that go on from x0 and eps alone.

@@ -1,0 +1,104 @@
+/* The table of kinds. A new kind is one row here and one entry in lua/diffusion/nn/kinds.lua. */
+#include "nn/kinds.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define INT(name, field)                                                                 \
+  { name, DF_OPTION_INT, offsetof(df_layer_opts, field) }
+#define REAL(name, field)                                                                \
+  { name, DF_OPTION_REAL, offsetof(df_layer_opts, field) }
+#define FLAG(name, field)                                                                \
+  { name, DF_OPTION_FLAG, offsetof(df_layer_opts, field) }
+
+static const df_option options[] = {
+  INT("inp", in),
+  INT("out", out),
+  INT("context", context),
+  INT("embed", embed),
+  INT("kernel", kernel),
+  INT("heads", heads),
+  INT("times", times),
+  INT("classes", classes),
+  INT("patch", patch),
+  INT("at", at),
+  INT("stride", conv.stride),
+  INT("top", conv.top),
+  INT("bottom", conv.bottom),
+  INT("left", conv.left),
+  INT("right", conv.right),
+  INT("groups", norm.groups),
+  INT("width", sinusoid.width),
+  REAL("epsilon", norm.tiny),
+  REAL("dropout", dropout),
+  REAL("max_period", sinusoid.max_period),
+  REAL("shift", sinusoid.shift),
+  FLAG("silu", norm.silu),
+  FLAG("sin_first", sinusoid.sin_first),
+  FLAG("bias", bias),
+  FLAG("qkv_bias", qkv_bias),
+  FLAG("fused", fused),
+  FLAG("causal", causal),
+  FLAG("affine", affine),
+  FLAG("fill", fill),
+  FLAG("tanh", tanh),
+  FLAG("zero", zero),
+};
+
+#define PAD " top bottom left right "
+
+const df_kind_row df_kinds[] = {
+  { "linear", " inp out bias zero ", df_linear_layer },
+  { "conv", " inp out kernel stride bias zero" PAD, df_conv_layer },
+  { "group_norm", " inp groups epsilon ", df_group_norm_layer },
+  { "layer_norm", " inp epsilon affine ", df_layer_norm_layer },
+  { "embedding", " inp out ", df_embedding_layer },
+  { "sinusoid", " width max_period shift sin_first ", df_sinusoid_layer },
+  { "dropout", " dropout ", df_dropout_layer },
+  { "norm_conv", " inp out kernel stride bias zero groups epsilon silu dropout" PAD,
+    df_norm_conv_layer },
+  { "res_block", " inp out embed groups epsilon dropout ", df_res_block_layer },
+  { "upsample", " inp out times ", df_upsample_layer },
+  { "downsample", " inp out" PAD, df_downsample_layer },
+  { "attention", " inp context heads bias qkv_bias fused causal zero ",
+    df_attention_layer },
+  { "attention_block", " inp heads groups epsilon ", df_attention_block_layer },
+  { "time_embed", " inp out classes ", df_time_embed_layer },
+  { "silu", " ", df_silu_layer },
+  { "gelu", " tanh ", df_gelu_layer },
+  { "quick_gelu", " ", df_quick_gelu_layer },
+  { "geglu", " ", df_geglu_layer },
+  { "add", " ", df_add_layer },
+  { "mul", " ", df_mul_layer },
+  { "cat", " fill ", df_cat_layer },
+  { "per_token", " ", df_per_token_layer },
+  { "modulate", " at ", df_modulate_layer },
+  { "gate", " at ", df_gate_layer },
+  { "tokens", " ", df_tokens_layer },
+  { "pixels", " ", df_pixels_layer },
+  { "patchify", " patch ", df_patchify_layer },
+  { "unpatchify", " patch ", df_unpatchify_layer },
+  { "places", " max_period ", df_places_layer },
+  { NULL, NULL, NULL },
+};
+
+const df_kind_row *df_layer_kind(const char *name) {
+  const df_kind_row *row = df_kinds;
+  while (row->name && strcmp(row->name, name) != 0) row++;
+  return row->name ? row : NULL;
+}
+
+/* Is the name one of the words? */
+static bool reads(const char *words, const char *name) {
+  const size_t n = strlen(name);
+  for (const char *at = words; (at = strstr(at, name)); at++)
+    if (at > words && at[-1] == ' ' && at[n] == ' ') return true;
+  return false;
+}
+
+const df_option *df_layer_option(const df_kind_row *kind, const char *name) {
+  if (!*name || !reads(kind->options, name)) return NULL;
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    if (strcmp(options[i].name, name) == 0) return &options[i];
+  return NULL;
+}

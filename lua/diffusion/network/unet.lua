@@ -1,0 +1,131 @@
+-- The UNet of Ho et al. 2020, appendix B, for images.
+local family = require "diffusion.nn.family"
+
+local unet = { name = "unet" }
+
+unet.options = {
+  image = family.image,
+  channels = family.size(32, 2, "channels of the first level, even"),
+  mult = { "table", default = { 1, 2, 2 }, entries = 1, text = "channels of each level, in multiples of `channels`" },
+  blocks = family.count(2, "residual blocks of a level; one more on the way up"),
+  attention = { "table", default = {}, entries = 0, text = "downsampling factors at which there is attention" },
+  heads = family.size(1, 1, "heads of each attention"),
+  groups = family.size(nil, 1, "groups of each norm; as in nn.norm_conv"),
+  classes = family.classes,
+  outputs = family.outputs,
+  dropout = family.dropout,
+  self_condition = family.self_condition,
+  recompute = family.recompute,
+}
+
+local function factor(o) return 1 << #o.mult - 1 end
+
+local function check_attention(o)
+  for _, at in ipairs(o.attention) do
+    if at > factor(o) or at & at - 1 ~= 0 then
+      family.fail("unet: attention at factor %d, but %d levels have the factors 1 to %d, doubling", at, #o.mult,
+        factor(o))
+    end
+  end
+end
+
+function unet.check(o)
+  local H, W = o.image[1], o.image[2]
+  if o.channels % 2 ~= 0 then family.fail("unet: channels must be even, got %d", o.channels) end
+  for _, side in ipairs { H, W } do
+    if side % factor(o) ~= 0 then
+      family.fail("unet: image [%d,%d] can't be halved %d times: H and W must be multiples of %d; %s",
+        H, W, #o.mult - 1, factor(o), family.fitting(side, factor(o)))
+    end
+  end
+  check_attention(o)
+end
+
+function unet.inputs(o)
+  local sides = factor(o)
+  return family.inputs({ "B", { "H", multiple = sides }, { "W", multiple = sides }, o.image[3] }, o)
+end
+
+function unet.text(o)
+  return ("channels %d, image channels %d, sides multiples of %d"):format(o.channels, o.image[3], factor(o))
+end
+
+-- What a way through the levels carries: the net, its options, the embedding, skip connections.
+local Way = {}
+Way.__index = Way
+
+function Way:block(path, h, mult)
+  local o = self.o
+  return self.net:res_block(path, { h, self.e }, { out = o.channels * mult, groups = o.groups, dropout = o.dropout,
+    recompute = o.recompute })
+end
+
+function Way:attention(path, h)
+  local o = self.o
+  return self.net:attention_block(path, h, { heads = o.heads, groups = o.groups, recompute = o.recompute })
+end
+
+function Way:attends(level)
+  for _, at in ipairs(self.o.attention) do if at == 1 << level - 1 then return true end end
+end
+
+function Way:keep(h)
+  self.skips[#self.skips + 1] = h
+  return h
+end
+
+function Way:down(h)
+  for level, mult in ipairs(self.o.mult) do
+    for i = 1, self.o.blocks do
+      h = self:block(("down.%d.block.%d"):format(level, i), h, mult)
+      if self:attends(level) then h = self:attention(("down.%d.attention.%d"):format(level, i), h) end
+      self:keep(h)
+    end
+    if level < #self.o.mult then
+      h = self:keep(self.net:downsample(("down.%d.shrink"):format(level), h, { out = h.width }))
+    end
+  end
+  return h
+end
+
+function Way:middle(h)
+  local mult = self.o.mult[#self.o.mult]
+  h = self:attention("mid.attention", self:block("mid.one", h, mult))
+  return self:block("mid.two", h, mult)
+end
+
+function Way:up(h)
+  for level = #self.o.mult, 1, -1 do
+    for i = 1, self.o.blocks + 1 do
+      h = self.net:cat { h, table.remove(self.skips) }
+      h = self:block(("up.%d.block.%d"):format(level, i), h, self.o.mult[level])
+      if self:attends(level) then h = self:attention(("up.%d.attention.%d"):format(level, i), h) end
+    end
+    if level > 1 then h = self.net:upsample(("up.%d.grow"):format(level), h, { out = h.width }) end
+  end
+  return h
+end
+
+function unet.build(net, o)
+  local e = net:time_embed("time", { net.t, net.class },
+    { inp = o.channels, out = 4 * o.channels, classes = o.classes })
+  local way = setmetatable({ net = net, o = o, e = e, skips = {} }, Way)
+  local h = way:keep(net:conv("inp", family.seen(net, o), { out = o.channels }))
+  h = way:up(way:middle(way:down(h)))
+  return net:norm_conv("out", h, { out = o.outputs * o.image[3], groups = o.groups, init = "zero" })
+end
+
+--- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
+--- attention at the factors asked for and in the middle, predicting C channels. Other H and W may be
+--- used too, if the levels divide them.
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
+---  blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0,
+---  outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups =
+---  as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is;
+---  recompute = false: true saves only the inputs of each block and recomputes the rest in
+---  the backward pass, the same bits in less memory and a third more time}
+---@return diffusion.model
+---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
+function unet.new(options) return family.model(unet, options) end
+
+return unet

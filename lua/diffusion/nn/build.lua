@@ -1,0 +1,330 @@
+-- Writes a network as a list of layers. A builder function calls the methods of a `net`,
+-- one for each kind of layer; each call appends a step to the core's list and to a plain
+-- table that a file can hold.
+local fail = require "diffusion.fail"
+local core = require "diffusion.core"
+local kinds = require "diffusion.nn.kinds"
+local opts = require "diffusion.opts"
+local shown = require("diffusion.kind").shown
+
+local build = {}
+
+-- ---- values -------------------------------------------------------------------------------
+
+-- A value inside of a network: {net, slot, width}.
+local Value = { __name = "diffusion.value" }
+function Value.__tostring(v) return ("value %d%s"):format(v.slot, v.width and (", width %d"):format(v.width) or "") end
+
+local function is_value(x) return getmetatable(x) == Value end
+
+-- ---- inputs -------------------------------------------------------------------------------
+
+-- The usual forms of the inputs that denoisers have.
+local usual = {
+  t = { shape = { "B" }, whole = true },
+  class = { shape = { "B" }, whole = true, optional = true },
+  x0 = { optional = true },
+  mask = { whole = true, optional = true },
+}
+
+-- One dimension as {name, size, multiple}: "B", 3 or {"H", multiple = 4}.
+local function dimension(where, given)
+  if math.type(given) == "integer" and given >= 1 then return { tostring(given), given, 0 } end
+  if type(given) == "string" then return { given, 0, 0 } end
+  if type(given) == "table" and type(given[1]) == "string" then
+    local multiple = given.multiple or 0
+    if math.type(multiple) == "integer" and multiple >= 0 then return { given[1], 0, multiple } end
+  end
+  fail.raise('%s: a dimension is a name "B", a size of 1 or more or {"H", multiple = 4}, got %s', where, shown(given))
+end
+
+local input_rules = { shape = { "table" }, optional = { "boolean" }, whole = { "boolean" } }
+
+-- One input as the core reads it: {name, list of dimensions, optional =, whole =}.
+local function input(where, given)
+  if type(given) == "string" then given = { given } end
+  if type(given) ~= "table" or type(given[1]) ~= "string" or not given[1]:find "^[%a_][%w_]*$" then
+    fail.raise('%s: an input is a name "x" or a table {"x", shape = {"B", 2}}, got %s', where, shown(given))
+  end
+  local name, rest = given[1], {}
+  for key, value in pairs(given) do if key ~= 1 then rest[key] = value end end
+  local o = opts.check(where, rest, input_rules)
+  local as = usual[name] or {}
+  local dims = {}
+  for i, dim in ipairs(o.shape or as.shape or {}) do dims[i] = dimension(where, dim) end
+  local optional, is_whole = o.optional, o.whole
+  if optional == nil then optional = as.optional end
+  if is_whole == nil then is_whole = as.whole end
+  return { name, dims, optional = optional or false, whole = is_whole or false }
+end
+
+local function inputs_of(where, given)
+  local out, seen = {}, {}
+  for i, one in ipairs(given) do
+    out[i] = input(where, one)
+    local name = out[i][1]
+    if seen[name] then fail.raise("%s: two inputs are named '%s'", where, name) end
+    if kinds[name] then fail.raise("%s: '%s' is a kind of layer, so no input can have that name", where, name) end
+    seen[name] = true
+  end
+  if #out == 0 then fail.raise("%s: a network has at least one input, the first is its x", where) end
+  if out[1].optional then fail.raise("%s: the first input, '%s', can't be optional", where, out[1][1]) end
+  return out
+end
+
+-- ---- the net ------------------------------------------------------------------------------
+
+local Net = {}
+
+function Net.__index(net, key)
+  local method = Net[key]
+  if method then return method end
+  local names = {}
+  for name in pairs(Net) do if name ~= "__index" then names[#names + 1] = name end end
+  for _, one in ipairs(net.inputs) do names[#names + 1] = one[1] end
+  table.sort(names)
+  fail.raise("%s: %s", net.name, opts.unknown("input or kind of layer", key, names))
+end
+
+local function value(net, slot, width) return setmetatable({ net = net, slot = slot, width = width }, Value) end
+
+local function new_net(where, name, text, given)
+  local inputs = inputs_of(where, given)
+  local net = setmetatable({
+    name = name, text = text, inputs = inputs, steps = {}, limit = false, first = false,
+    core = fail.call(core.net, name, text, inputs),
+  }, Net)
+  for i, one in ipairs(inputs) do
+    local last = one[2][#one[2]]
+    rawset(net, one[1], value(net, i, last and last[2] > 0 and last[2] or nil))
+  end
+  return net
+end
+
+-- The slots and widths of a step's inputs: a value, or a list of values and false for none.
+local function slots_of(net, kind, given)
+  if is_value(given) then given = { given } end
+  if type(given) ~= "table" or #given == 0 then
+    fail.raise("%s: %s reads a value of the network or a list of them, got %s", net.name, kind, shown(given))
+  end
+  local slots, widths = {}, {}
+  for i = 1, #given do
+    local v = given[i]
+    if v ~= false and not (is_value(v) and v.net == net) then
+      fail.raise("%s: input %d of %s is %s, not a value of this network", net.name, i, kind,
+        is_value(v) and "a value of another network" or shown(v))
+    end
+    slots[i], widths[i] = v and v.slot or 0, v and v.width
+  end
+  return slots, widths
+end
+
+local function merged(a, b)
+  local out = {}
+  for key, rule in pairs(a) do out[key] = rule end
+  for key, rule in pairs(b) do out[key] = rule end
+  return out
+end
+
+-- The options of a step: those of the kind, sizes, and recompute. Widths that the inputs tell
+-- need not be given.
+local function step_options(net, name, given, widths)
+  local kind = kinds[name]
+  local rules = merged(kind.rules, kind.sizes)
+  rules.recompute = { "boolean", default = false }
+  local o = opts.check(("%s: %s"):format(net.name, name), given, rules, 3)
+  if rules.inp and not o.inp then o.inp = widths[1] end
+  if name == "res_block" and not o.embed then o.embed = widths[2] or nil end
+  if name == "attention" and not o.context then o.context = widths[2] or nil end
+  for key in pairs(kind.sizes) do
+    if not o[key] then fail.raise("%s: %s needs the option '%s'", net.name, name, key) end
+  end
+  local recompute = o.recompute
+  o.recompute = nil
+  return o, recompute
+end
+
+-- Files bound what they describe: each part with parameters takes at least one of its tensors.
+local function count_part(net, layer)
+  local limit = net.limit
+  if not limit or core.layer_elements(layer) == 0 then return end
+  limit.parts = limit.parts + 1
+  if limit.parts > limit.tensors then
+    fail.raise("the %s that is described has more parts than the file's %d tensors", limit.name, limit.tensors)
+  end
+end
+
+local function append(net, name, path, slots, o, recompute)
+  local layer = kinds.make(name, o)
+  count_part(net, layer)
+  local slot = fail.call(core.net_add, net.core, path, layer, slots, recompute)
+  net.steps[#net.steps + 1] = { kind = name, path = path, inputs = slots, options = o, recompute = recompute }
+  return slot
+end
+
+local function check_path(net, name, path)
+  if path:find "^[%w_]+%f[%z.][%w_.]*$" and not path:find "%.%.?$" and not path:find("..", 1, true) then return end
+  fail.raise("%s: a path is names joined by dots, 'blocks.1.conv'; %s has '%s'", net.name, name, path)
+end
+
+-- net:KIND(path, inputs, options), or without a path for a layer that has no parameters.
+local function step(net, name, path, given, options)
+  if type(path) ~= "string" then path, given, options = "", path, given end
+  if path ~= "" then check_path(net, name, path) end
+  local slots, widths = slots_of(net, name, given)
+  local o, recompute = step_options(net, name, options, widths)
+  return value(net, append(net, name, path, slots, o, recompute), kinds.width(name, o, widths))
+end
+
+for name, kind in pairs(kinds) do
+  if type(kind) == "table" then
+    Net[name] = function(net, path, inputs, options) return step(net, name, path, inputs, options) end
+  end
+end
+
+-- Calls the part at a path once more, with the same parameters.
+function Net.again(net, path, given)
+  local slots, widths = slots_of(net, "again", given)
+  local slot = fail.call(core.net_again, net.core, path, slots)
+  net.steps[#net.steps + 1] = { kind = "again", path = path, inputs = slots }
+  return value(net, slot, widths[1] or nil)
+end
+
+-- The order of the parameters' names: these parts come first.
+function Net.order(net, names)
+  for i, name in ipairs(names) do
+    if type(name) ~= "string" then fail.raise("%s: order: name %d is %s, not a string", net.name, i, shown(name)) end
+  end
+  net.first = names
+end
+
+local function finished(net, result)
+  if not (is_value(result) and result.net == net) then
+    fail.raise("%s: build must return a value of the network, got %s", net.name, shown(result))
+  end
+  fail.call(core.net_done, net.core, result.slot, net.first or nil)
+  net.result = result.slot
+  return net
+end
+
+local block_rules = { name = { "string", default = "block" }, text = { "string", default = "" },
+  recompute = { "boolean", default = false } }
+
+-- A network inside of one, as one step: net:block(path, inputs, options, function(b, x, ...)).
+-- Its inputs are named x, y, z, u, v, w in the order of the list.
+local block_inputs = { "x", "y", "z", "u", "v", "w" }
+
+function Net.block(net, path, given, options, fn)
+  check_path(net, "block", path)
+  local slots, widths = slots_of(net, "block", given)
+  local o = opts.check(net.name .. ": block", options, block_rules, 3)
+  local names = {}
+  for i = 1, #slots do names[i] = { block_inputs[i], optional = false, whole = i > 1 } end
+  local inner = new_net(net.name, o.name, o.text, names)
+  inner.limit = net.limit
+  local values = {}
+  for i = 1, #slots do
+    values[i] = inner[block_inputs[i]]
+    values[i].width = widths[i] or nil
+  end
+  local result = fn(inner, table.unpack(values))
+  finished(inner, result)
+  local slot = fail.call(core.net_add, net.core, path, inner.core, slots, o.recompute)
+  net.steps[#net.steps + 1] = { kind = "block", path = path, inputs = slots, recompute = o.recompute,
+    list = build.list(inner) }
+  return value(net, slot, result.width)
+end
+
+-- ---- lists --------------------------------------------------------------------------------
+
+--- A network as plain data: what a file of a user's own network holds.
+---@param net table
+---@return table
+function build.list(net)
+  local steps = {}
+  for i, s in ipairs(net.steps) do
+    steps[i] = { kind = s.kind, path = s.path, inputs = s.inputs, options = s.options,
+      recompute = s.recompute, list = s.list }
+  end
+  return { name = net.name, text = net.text, inputs = net.inputs, steps = steps, first = net.first or nil,
+    result = net.result }
+end
+
+--- Builds a network.
+---@param spec table {name, text, inputs, build = function (net, options), options, tensors}
+---@return table net {core = layer, inputs, steps}
+function build.network(spec)
+  local net = new_net(spec.name, spec.name, spec.text or "", spec.inputs)
+  net.limit = spec.tensors and { tensors = spec.tensors, parts = 0, name = spec.name } or false
+  return finished(net, spec.build(net, spec.options))
+end
+
+-- A field of a file's list, of the type that it must have.
+local function field(t, key, wanted)
+  local found = type(t) == "table" and t[key]
+  if type(found) == wanted then return found end
+  fail.raise("the network's list: '%s' must be a %s, got %s", key, wanted, shown(found))
+end
+
+-- Dimensions as a user writes them, from those of a file.
+local function given_input(one)
+  local shape = {}
+  for i, dim in ipairs(field(one, 2, "table")) do
+    local name, size, multiple = field(dim, 1, "string"), field(dim, 2, "number"), field(dim, 3, "number")
+    shape[i] = size > 0 and math.tointeger(size) or { name, multiple = math.tointeger(multiple) }
+  end
+  return { field(one, 1, "string"), shape = shape, optional = field(one, "optional", "boolean"),
+    whole = field(one, "whole", "boolean") }
+end
+
+local function given_values(s, values)
+  local given = {}
+  for k, slot in ipairs(field(s, "inputs", "table")) do
+    given[k] = slot ~= 0 and values[slot] or false
+    if slot ~= 0 and not given[k] then fail.raise("the network's list: a step reads value %s, but there are %d so far",
+      shown(slot), #values) end
+  end
+  return given
+end
+
+local replay
+
+local function replay_step(net, s, given)
+  local kind, path = field(s, "kind", "string"), field(s, "path", "string")
+  if kind == "again" then return net:again(path, given) end
+  if kind == "block" then
+    local list = field(s, "list", "table")
+    local options = { name = field(list, "name", "string"), text = field(list, "text", "string"),
+      recompute = field(s, "recompute", "boolean") }
+    return net:block(path, given, options, function(b, ...) return replay(b, list, { ... }) end)
+  end
+  if type(kinds[kind]) ~= "table" then fail.raise("the network's list: no kind of layer is named '%s'", kind) end
+  local options = { recompute = field(s, "recompute", "boolean") }
+  for key, given_value in pairs(field(s, "options", "table")) do options[key] = given_value end
+  return step(net, kind, path, given, options)
+end
+
+function replay(net, list, values)
+  for _, s in ipairs(field(list, "steps", "table")) do
+    values[#values + 1] = replay_step(net, s, given_values(s, values))
+  end
+  if list.first then net:order(field(list, "first", "table")) end
+  return values[field(list, "result", "number")]
+end
+
+--- The network of a list, as build.list gives it and a file holds it.
+---@param list table
+---@param tensors integer|nil how many the file holds
+---@return table net
+function build.from_list(list, tensors)
+  local inputs = {}
+  for i, one in ipairs(field(list, "inputs", "table")) do inputs[i] = given_input(one) end
+  return build.network { name = field(list, "name", "string"), text = field(list, "text", "string"), inputs = inputs,
+    tensors = tensors, build = function(net)
+      local values = {}
+      for i, one in ipairs(net.inputs) do values[i] = net[one[1]] end
+      return replay(net, list, values)
+    end }
+end
+
+return build

@@ -1,0 +1,174 @@
+-- Families of networks: one file in lua/diffusion/network each, found by name. A family is
+-- {name, options, inputs, text, check, build, new}; this file makes models of it.
+local fail = require "diffusion.fail"
+local build = require "diffusion.nn.build"
+local legible = require "diffusion.legible"
+local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
+local shown = require("diffusion.kind").shown
+
+local family = {}
+
+-- ---- options that families share ------------------------------------------------------------
+
+local WIDEST = 1 << 20 -- keeps every product of two sizes within 63 bits
+
+--- The rule of a size. Nil as default: chosen by the network.
+function family.size(default, least, text)
+  return { "integer", default = default, min = least, max = WIDEST, text = text }
+end
+
+--- The rule of a number of blocks.
+function family.count(default, text) return { "integer", default = default, min = 1, max = 100000, text = text } end
+
+family.classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0: unconditional" }
+family.outputs = { "integer", default = 1, min = 1, max = 2, text = "2: also predicts the variance" }
+family.dropout = { "number", default = 0, min = 0, below = 1, text = "dropout inside of blocks" }
+family.image = { "table", required = true, entries = 3, text = "{H, W, C} of an image" }
+family.self_condition = { "boolean", text = "takes its previous x0 as one more input" }
+family.recompute = { "boolean", text = "recomputes blocks in the backward pass instead of saving them" }
+
+family.fail = fail.raise
+
+--- "28 or 32 fit", "4 fits": the multiples of `factor` around a side.
+function family.fitting(side, factor)
+  local below = side // factor * factor
+  return below > 0 and ("%d or %d fit"):format(below, below + factor) or ("%d fits"):format(factor)
+end
+
+--- The inputs of a denoiser: x of a shape, t, class, and with self_condition x0.
+function family.inputs(shape, o)
+  local list = { { "x", shape = shape }, "t", "class" }
+  if o.self_condition then list[4] = { "x0", shape = shape } end
+  return list
+end
+
+--- x, or with self_condition x next to x0 (Chen et al. 2023); zeros where x0 is absent.
+function family.seen(net, o)
+  return o.self_condition and net:cat({ net.x, net.x0 }, { fill = true }) or net.x
+end
+
+-- ---- options as lists -----------------------------------------------------------------------
+
+local function check_fields(name, key, list)
+  for field in pairs(list) do
+    if math.type(field) ~= "integer" or field < 1 or field > #list then
+      fail.raise("bad argument #1 to '%s' (option '%s': a list takes no field '%s')", name, key, tostring(field))
+    end
+  end
+end
+
+-- A list of sizes, with at least as many entries as its rule says.
+local function sizes(name, key, list, least)
+  local out = {}
+  check_fields(name, key, list)
+  for i = 1, #list do
+    out[i] = math.tointeger(list[i])
+    if not out[i] or out[i] < 1 or out[i] > WIDEST then
+      fail.raise("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s%s)",
+        name, key, shown(list[i]), out[i] and out[i] > WIDEST and ", more than " .. WIDEST or "")
+    end
+  end
+  if #out < least or key == "image" and #out > least then
+    fail.raise("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", name, key, least, #out)
+  end
+  return out
+end
+
+local function checked(kind, options)
+  local o = opts.check(kind.name, options, kind.options)
+  for key, rule in pairs(kind.options) do
+    if rule.entries then o[key] = sizes(kind.name, key, o[key], rule.entries) end
+  end
+  if kind.check then kind.check(o) end
+  return o
+end
+
+-- ---- models ---------------------------------------------------------------------------------
+
+local function entries(state)
+  local n = 0
+  for _ in pairs(state or {}) do n = n + 1 end
+  return n
+end
+
+local function packed(net, config, state)
+  if state then model.check_state(net.core, state) end
+  return model.model(net.core, config, net.inputs)
+end
+
+--- A model of a family by its options, which become its config. With a `state`, the tensors of
+--- a file, the network must have just those.
+---@param kind table the family
+---@param options table?
+---@param state table<string, any>?
+---@return diffusion.model
+function family.model(kind, options, state)
+  local o = checked(kind, options)
+  local net = build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,
+    options = o, tensors = state and entries(state) }
+  local config = { kind = kind.name }
+  for name, value in pairs(o) do config[name] = value end
+  return packed(net, config, state)
+end
+
+--- The family of a name, or nil. Only names of files in lua/diffusion/network lead to one.
+---@param name any
+---@return table|nil
+function family.find(name)
+  if type(name) ~= "string" or not name:find "^%l[%l%d_]*$" then return nil end
+  local path = "diffusion.network." .. name
+  local found = package.loaded[path] or package.preload[path] or package.searchpath(path, package.path)
+  return found and require(path)
+end
+
+local network_rules = {
+  inputs = { "table", required = true }, build = { "function", required = true },
+  name = { "string", default = "network" }, options = { "any" },
+}
+
+--- A network of one's own, written as a list of layers that the core runs. The model saves, loads
+--- and runs like a stock one: the file holds the list.
+---@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional =
+---  false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@return diffusion.model model called as model(x, t, {context=, ...})
+---@usage local model = d.network{ inputs = { { "x", shape = { "B", 2 } }, "t", { "context", shape = { "B", 3 } } },
+---   build = function(net)
+---     local e = net:time_embed("time", net.t, { inp = 16, out = 32 })
+---     local h = net:add{ net:linear("inp", net.x, { out = 32 }), net:linear("context", net.context, { out = 32 }) }
+---     h = net:linear("mid", net:silu(net:add{ h, e }), { out = 32 })
+---     return net:linear("out", net:silu(h), { out = 2 })
+---   end }
+--- print(model(d.randn(4, 2), 500, { context = d.randn(4, 3) }))
+function family.network(options)
+  local o = opts.check("network", options, network_rules)
+  local net = build.network { name = o.name, inputs = o.inputs, build = o.build, options = o.options }
+  return packed(net, { kind = "network", list = build.list(net) })
+end
+
+--- The network of a config (see model:config), for a file's values: an error, and nothing is allocated for
+--- them, where the file's tensors aren't just those of the network.
+---@param config table
+---@param state table<string, any> the file's tensors
+---@return diffusion.model|nil model nil for a network composed in Lua
+---@return string|nil message why
+function family.from_config(config, state)
+  local kind = config.kind
+  if kind == "network" then
+    local net = build.from_list(config.list, state and entries(state))
+    return packed(net, { kind = kind, list = config.list }, state)
+  end
+  local known = family.find(kind)
+  if known then
+    local o = {}
+    for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
+    return family.model(known, o, state)
+  end
+  if kind == "module" then
+    return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "
+      .. "model:load(path)"):format(tostring(config.name))
+  end
+  return legible.refused("a network of kind '%s' isn't known here", tostring(kind))
+end
+
+return family
