@@ -16,6 +16,7 @@
 
 #define QUERIES  64  /* of a block of the backward; all kernels' panels divide it */
 #define KEYS     256 /* of a tile of the backward: its scores stay in the first caches */
+#define STRIPE   64  /* keys of a mask that are turned at once */
 #define PART     512 /* keys that the backward of one head gives to a thread, at least */
 #define PARTS    4
 #define FORWARDS 256 /* queries of an item of the forward, for which v is turned once */
@@ -100,7 +101,7 @@ typedef struct scored {
 
 /* Room for a mask that differs between queries: it is turned as the scores are. */
 static df_int mask_room(const attend *t) {
-  return t->in.mask.at && t->in.mask.query ? KEYS * t->panel : 0;
+  return t->in.mask.at && t->in.mask.query ? STRIPE * t->panel : 0;
 }
 
 /* The mask is divided by `scale`, by which the softmax multiplies. Columns from n on get
@@ -109,9 +110,12 @@ static void add_turned(const attend *t, const scored *s, const df_real *mask,
                        df_real *room) {
   df_int C = t->panel;
   const df_real unscale = 1 / t->scale, *term = room;
-  if (s->n < C) memset(room, 0, (size_t)(s->m * C) * sizeof *room);
-  df_kernel()->transpose(room, C, mask, t->in.mask.query, s->n, s->m);
-  df_kernel()->mix(s->at, 1, &unscale, &term, 1, s->m * C);
+  if (s->n < C) memset(room, 0, (size_t)(df_min(s->m, STRIPE) * C) * sizeof *room);
+  for (df_int i = 0; i < s->m; i += STRIPE) {
+    df_int m = df_min(STRIPE, s->m - i);
+    df_kernel()->transpose(room, C, mask + i, t->in.mask.query, s->n, m);
+    df_kernel()->mix(s->at + i * C, 1, &unscale, &term, 1, m * C);
+  }
 }
 
 static void add_mask(const attend *t, head h, const scored *s, df_real *room) {
@@ -169,8 +173,7 @@ static void forward_panel(const attend *t, head h, const operands *o, df_int fro
   df_right queries = df_right_columns(t->f, claim(&room, df_right_size(t->f, D, C)),
                                       token(t, t->in.q, h, from), t->in.q.token, D, n);
   df_multiply(t->f, p, C, o->keys, queries, false, M, D, C);
-  for (df_int i = 0; i < M; i += KEYS)
-    mask_scores(t, h, (scored){ p + i * C, i, df_min(KEYS, M - i), from, n }, spare);
+  mask_scores(t, h, (scored){ p, 0, M, from, n }, spare);
   kernel->softmax_columns(p, top, share, t->scale, M, C);
   memcpy(t->softmax + at, top, (size_t)n * sizeof *top);
   memcpy(t->softmax + at + t->a.N, share, (size_t)n * sizeof *share);
