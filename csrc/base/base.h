@@ -20,10 +20,10 @@ typedef float df_real;
 ** better; operands rounded to bf16, added in single precision. */
 typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
 
-/* How images lie. ROWS: as a tensor's strides say. The others are a convolution's operand,
-** whose layout only engine/operand knows. PLANES: reals; HALF: reals rounded to bf16;
-** HALVES: and what that lost as bf16, too. */
-typedef enum df_form { DF_ROWS, DF_PLANES, DF_HALF, DF_HALVES } df_form;
+/* How images lie. ROWS: as a tensor's strides say. The other forms are a convolution's
+** operand with zeros around the images; only engine/operand knows their layout. PADDED holds
+** reals, HALF reals rounded to bf16, HALVES the rounded reals and the rest, both in bf16. */
+typedef enum df_form { DF_ROWS, DF_PADDED, DF_HALF, DF_HALVES } df_form;
 
 #define DF_ALIGN 64 /* bytes; a cache line, and the widest vector */
 

@@ -6,7 +6,15 @@
 ** A sink (`dx`, `beta`) means dx = beta * dx + ...; with beta == 0 dx is not read (it may
 ** hold anything, NaN included). Arrays of one call don't overlap unless the line says
 ** "in place". Any n >= 0 is fine, and no alignment is asked for. Each output element is
-** computed in the same order wherever it lies in the array, on any cut of the array. */
+** computed in the same order wherever it lies in the array, on any cut of the array.
+**
+** Words. Each has one meaning here and in engine/, whose own words are in engine.h.
+**   pitch   elements from the start of a row to the start of the next: ldx, ldy
+**   tap     one position of a convolution's kernel; as a number, its offset into x
+**   panel   adjacent columns of packed weights: `panel` of the table in reals, 32 in bf16
+**   pair    two adjacent rows of W, stored element by element next to each other
+**   plane   one of several arrays of one layout, a fixed step apart: the high and the low
+**           bf16 of reals, the 36 points of Winograd's tiles */
 #ifndef df_kernels_h
 #define df_kernels_h
 
