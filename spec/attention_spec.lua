@@ -76,14 +76,14 @@ describe("attention with a mask", function()
     end
   end)
 
-  it("of the first query sees one key where N is M, and all where N is 1", function()
+  it("lets the first query see one key where N is M, and all keys where N is 1", function()
     local x = d.randn(1, 9, 4)
     assert.allclose(x:narrow(2, 1, 1), x:attention(x, x, { causal = true }):narrow(2, 1, 1))
     local last = x:narrow(2, 9, 1)
     assert.is_true(last:attention(x, x):equal(last:attention(x, x, { causal = true })))
   end)
 
-  it("refuses to go back where its mask was written to", function()
+  it("refuses the backward pass where its mask was written to", function()
     local x, mask = d.randn(1, 4, 4), d.randn(1, 4)
     local function loss(a)
       local y = a:attention(x, x, { mask = mask }):sum()

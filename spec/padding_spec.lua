@@ -74,7 +74,7 @@ describe("padding that differs on the four sides", function()
     d.precision(precision)
   end)
 
-  it("of a convolution is that of its operand, forward and backward", function()
+  it("gives a convolution what zeros around its operand give, forward and backward", function()
     each_case(function(size, pad, stride, where)
       local B, H, W, C, K, R, S = table.unpack(size)
       local x, w, b = d.randn(B, H, W, C), d.randn(K, R, S, C), d.randn(K)
@@ -86,7 +86,7 @@ describe("padding that differs on the four sides", function()
     end)
   end)
 
-  it("of a convolution behind a norm is that of what the norm gives", function()
+  it("gives the same behind a norm", function()
     each_case(function(size, pad, stride, where)
       local B, H, W, C, K, R, S = table.unpack(size)
       if R ~= S then return end

@@ -47,7 +47,7 @@ M.sizes = {
 
 -- ---- the definition ----------------------------------------------------------------------
 
--- What is added to the scores of a head, {B or 1, N or 1, M}; or nothing.
+-- The mask of one head as reals to add to its scores, {B or 1, N or 1, M}; 0 for no mask.
 local function added_in(mask, head)
   if not mask then return 0 end
   local real = mask:to(core.real)
