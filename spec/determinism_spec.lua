@@ -146,5 +146,8 @@ describe("the same bits", function()
   alone_or_not("layer norm", function(x) return ops.layer_norm(x, w.scale, w.shift) end, tokens)
   alone_or_not("attention", function(q, k, v) return ops.attention(q, k, v, { heads = 3 }) end, tokens,
     d.randn(5, 70, 24), d.randn(5, 70, 24))
+  alone_or_not("attention with masks", function(q, k, v, mask)
+    return ops.attention(q, k, v, { heads = 3, causal = true, mask = mask })
+  end, tokens, d.randn(5, 50, 24), d.randn(5, 50, 24), d.randn(5, 70, 50))
   alone_or_not("softmax", function(x) return x:softmax(2) end, rows)
 end)

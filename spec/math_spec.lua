@@ -48,6 +48,30 @@ describe("a function of one number", function()
     close({ 0, 0.5204998778, 0.8427007929, 0.9953222650 }, d.tensor { 0, 0.5, 1, 2 }:erf())
     close({ 1, 0.1572992071, 1.8427007929 }, d.tensor { 0, 1, -1 }:erfc())
     close({ 0, 0.8413447461, -0.1586552539 }, d.tensor { 0, 1, -1 }:gelu())
+    assert.is_true(d.tensor { 0, 1, -1 }:gelu():equal(d.tensor { 0, 1, -1 }:gelu "erf"))
+  end)
+
+  it("has gelu by tanh and by a sigmoid as they are published", function()
+    close({ 0, 0.8411919906, -0.1588080094, 2.9963626079 }, d.tensor { 0, 1, -1, 3 }:gelu "tanh")
+    close({ 0, 0.8457957659, -0.1542042341, 2.9819286903 }, d.tensor { 0, 1, -1, 3 }:quick_gelu())
+    fails("invalid option 'sigmoid'", function() return d.tensor { 0 }:gelu "sigmoid" end)
+  end)
+
+  it("gates the first half by gelu of the second: geglu", function()
+    for _, shape in ipairs { { 3, 8 }, { 2, 3, 5000 }, { 2 }, { 0, 4 } } do
+      local n = #shape
+      local x, C = d.randn(shape), shape[n] // 2
+      local function composed(v) return v:narrow(n, 1, C) * v:narrow(n, C + 1, C):gelu() end
+      assert.is_true(x:geglu():equal(composed(x)))
+      local g = d.randn(table.unpack(x:geglu():shape()))
+      local got = d.grad(function(v) return (v:geglu() * g):sum() end, x)
+      local want = d.grad(function(v) return (composed(v) * g):sum() end, x)
+      assert.is_true(got:allclose(want, { atol = 1e-6 }))
+      local twice = d.grad(function(v) return ((v:geglu() + v:geglu()) * g):sum() end, x)
+      assert.is_true(twice:allclose(want + want, { atol = 1e-6 }))
+    end
+    fails("geglu: x is [2,3], but its last dimension holds two halves", function() return d.zeros(2, 3):geglu() end)
+    fails("geglu: x is [], but its last dimension holds two halves", function() return d.zeros {}:geglu() end)
   end)
 
   it("has ln erfc where erfc has no digits left, and its slope", function()

@@ -16,6 +16,7 @@
 
 #define QUERIES  64  /* of a block of the backward; all kernels' panels divide it */
 #define KEYS     256 /* of a tile of the backward: its scores stay in the first caches */
+#define STRIPE   64  /* keys of a mask that are transposed at once */
 #define PART     512 /* keys that the backward of one head gives to a thread, at least */
 #define PARTS    4
 #define FORWARDS 256 /* queries of an item of the forward, for which v is turned once */
@@ -85,7 +86,8 @@ static head head_of(const attend *t, df_int index) {
 
 /* ==== masks ========================================================================= */
 
-/* How many keys query i sees: one at least, which is hidden from it if it sees none. */
+/* The number of keys to score for query i. It is at least 1: a query that sees no key has
+** the first one hidden from it. */
 static df_int seen(const attend *t, df_int i) {
   const df_attend *a = &t->a;
   return a->causal ? df_max(1, df_min(i + 1 + a->M - a->N, a->M)) : a->M;
@@ -98,20 +100,23 @@ typedef struct scored {
   df_int key, m, query, n;
 } scored;
 
-/* Room for a mask that differs between queries: it is turned as the scores are. */
+/* Scores have keys in rows, so a mask with one row for each query is transposed. */
 static df_int mask_room(const attend *t) {
-  return t->in.mask.at && t->in.mask.query ? KEYS * t->panel : 0;
+  return t->in.mask.at && t->in.mask.query ? STRIPE * t->panel : 0;
 }
 
-/* The mask is divided by `scale`, by which the softmax multiplies. Columns from n on get
+/* The softmax multiplies by `scale`, so the mask is divided by it. Columns from n on add
 ** zeros: they must stay finite. */
 static void add_turned(const attend *t, const scored *s, const df_real *mask,
                        df_real *room) {
   df_int C = t->panel;
   const df_real unscale = 1 / t->scale, *term = room;
-  if (s->n < C) memset(room, 0, (size_t)(s->m * C) * sizeof *room);
-  df_kernel()->transpose(room, C, mask, t->in.mask.query, s->n, s->m);
-  df_kernel()->mix(s->at, 1, &unscale, &term, 1, s->m * C);
+  if (s->n < C) memset(room, 0, (size_t)(df_min(s->m, STRIPE) * C) * sizeof *room);
+  for (df_int i = 0; i < s->m; i += STRIPE) {
+    df_int m = df_min(STRIPE, s->m - i);
+    df_kernel()->transpose(room, C, mask + i, t->in.mask.query, s->n, m);
+    df_kernel()->mix(s->at + i * C, 1, &unscale, &term, 1, m * C);
+  }
 }
 
 static void add_mask(const attend *t, head h, const scored *s, df_real *room) {
@@ -127,7 +132,7 @@ static void add_mask(const attend *t, head h, const scored *s, df_real *room) {
   }
 }
 
-/* A key is hidden from the queries that see fewer. */
+/* Sets the scores of keys that come too late for a query to -inf. */
 static void hide_later(const attend *t, const scored *s) {
   df_int visible = s->query + 1 + t->a.M - t->a.N; /* keys of the first query */
   for (df_int i = df_max(0, visible - s->key); i < s->m; i++) {
@@ -169,8 +174,7 @@ static void forward_panel(const attend *t, head h, const operands *o, df_int fro
   df_right queries = df_right_columns(t->f, claim(&room, df_right_size(t->f, D, C)),
                                       token(t, t->in.q, h, from), t->in.q.token, D, n);
   df_multiply(t->f, p, C, o->keys, queries, false, M, D, C);
-  for (df_int i = 0; i < M; i += KEYS)
-    mask_scores(t, h, (scored){ p + i * C, i, df_min(KEYS, M - i), from, n }, spare);
+  mask_scores(t, h, (scored){ p, 0, M, from, n }, spare);
   kernel->softmax_columns(p, top, share, t->scale, M, C);
   memcpy(t->softmax + at, top, (size_t)n * sizeof *top);
   memcpy(t->softmax + at + t->a.N, share, (size_t)n * sizeof *share);
@@ -397,7 +401,7 @@ df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real
   if (t.dq && t.parts > 1
       && !(t.partial = df_alloc((size_t)(t.parts * size) * sizeof(df_real))))
     return DF_MEMORY;
-  if (t.partial && a->causal) /* queries that see no key of a part skip it */
+  if (t.partial && a->causal) /* a part skips queries that see none of its keys */
     memset(t.partial, 0, (size_t)(t.parts * size) * sizeof(df_real));
   df_int items = a->B * a->heads * t.parts;
   df_code code = df_workspace_open(&t.room, backward_room(&t), items);

@@ -20,7 +20,7 @@ typedef struct df_tokens {
   df_int token, sample; /* reals from a token to the next, from a sample to the next */
 } df_tokens;
 
-/* What is added to the scores. The M reals of one query are adjacent. */
+/* Reals that are added to the scores. The M reals of one query are adjacent. */
 typedef struct df_mask {
   const df_real *at;          /* NULL: no mask */
   df_int sample, head, query; /* reals to the next one, 0 where all have the same */

@@ -40,7 +40,7 @@ static df_tokens tokens_of(const df_tensor *x) {
 
 /* ==== the mask ====================================================================== */
 
-/* Sizes before the last; M is the last. */
+/* Is the mask [B,M], [B,N,M] or [B,heads,N,M], with 1 allowed for all sizes but M? */
 static bool fits(const df_tensor *mask, const df_attend *a) {
   const df_int whole[3][3] = { { a->B }, { a->B, a->N }, { a->B, a->heads, a->N } };
   const df_int *size = mask->shape.size;
@@ -80,7 +80,7 @@ static void keep_block(void *context, df_int begin, df_int end) {
     job->to[begin + i] = mask[i * step] != 0 ? 0 : -(df_real)INFINITY;
 }
 
-/* As numbers that are added to scores. */
+/* The mask as reals to add to the scores. */
 static df_tensor *as_added(df_tape *tape, df_tensor *mask) {
   if (df_dtype_is_float(mask->dtype)) return readable(tape, mask);
   df_tensor *added = df_result(tape, &mask->shape);
@@ -135,7 +135,7 @@ static df_attend attend_of(const df_tape *tape, const df_tensor *q, const df_ten
                       .causal = o->causal };
 }
 
-/* Makes what is to be kept of operands that have been checked. */
+/* Replaces the operands in `keep` by readable ones and fills in the results. */
 static df_code compute(df_tape *tape, const df_attend *a, df_tensor **keep) {
   df_shape pairs = { 4, { a->B, a->heads, 2, a->N } };
   for (int i = Q; i <= V; i++)

@@ -1,4 +1,4 @@
-/* A gated unit: half of the last dimension times gelu of the other half, row by row in
+/* A gated unit: the first half of the last dimension times gelu of the second, row by row in
 ** cache.
 **   y = a gelu(b)    da = dy gelu(b)    db = dy a gelu'(b) */
 #include "base/pool.h"
@@ -15,7 +15,7 @@ typedef struct gated { /* rows of 2 C and, of y and dy, C */
   df_int C;
 } gated;
 
-/* Runs `task` over pieces of rows: BLOCK outputs at most. */
+/* Rows are cut into pieces of at most BLOCK outputs. */
 static df_int pieces(const gated *g) { return df_ceil_div(g->C, BLOCK); }
 
 static void run(const gated *g, df_int rows, df_task *task) {

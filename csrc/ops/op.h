@@ -270,10 +270,10 @@ typedef struct df_attention_opts {
 /* softmax(q k^T / sqrt(D) + mask) v in each head (Vaswani et al. 2017, eq. 1).
 **   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D
 **   mask: B, M (of keys)    B, N, M    or B, heads, N, M; B, heads and N may be 1
-** Floats are added to the scores. Of u8 and i64, 0 hides a key and all else keeps it. A
-** query that sees no key gets zeros, and no gradient comes of it. keeps q, k, v, the mask,
-** its result and two reals of each query and head; scores are computed again on the way
-** back. fails: the mask wants a gradient, which there is none of. */
+** A mask of floats is added to the scores. In a mask of u8 or i64, 0 hides a key and any
+** other value keeps it. A query that sees no key gets zeros and gives no gradient. keeps q,
+** k, v, the mask, its result, and two reals for each query and head; the scores are
+** recomputed in the backward pass. fails: the mask wants a gradient; it has none. */
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         const df_attention_opts *opts);
 
