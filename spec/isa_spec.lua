@@ -111,12 +111,12 @@ describe("the environment", function()
     for env, sentence in pairs {
       ["DIFFUSION_PRECISION=single DIFFUSION_ISA=avx1024"] = "DIFFUSION_ISA=avx1024: this machine has scalar",
       ["DIFFUSION_PRECISION=duble"] = "DIFFUSION_PRECISION is 'duble'",
-      ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: a whole number from 1 on expected",
-      ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: a whole number from 1 on expected",
-      ["DIFFUSION_THREADS=257"] = "DIFFUSION_THREADS=257: 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=99999999999"] = "DIFFUSION_THREADS=99999999999: 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=99999999999999999999999"] = ": 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: a whole number from 1 on expected",
+      ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=257"] = "DIFFUSION_THREADS=257: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=99999999999"] = "DIFFUSION_THREADS=99999999999: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=99999999999999999999999"] = ": expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: expected an integer from 1 to 256",
     } do
       local fine, text = said(env)
       assert.is_false(fine)

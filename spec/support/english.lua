@@ -5,7 +5,7 @@ local prose = dofile "spec/support/prose.lua"
 
 local M = {
   longest = 25,   -- words in a sentence
-  mean = 15,      -- words a sentence, in a file with at least `few` sentences
+  mean = 14,      -- words a sentence, in a file with at least `few` sentences
   few = 10,
   columns = 90,   -- in a line of C
 }
