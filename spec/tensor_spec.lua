@@ -116,7 +116,7 @@ describe("reshaping", function()
   it("stretches sizes of 1", function()
     same({ { 1, 2 }, { 1, 2 } }, count(2):expand(2, 2))
     same({ { 1, 1, 1 }, { 2, 2, 2 } }, count(2, 1):expand(2, 3))
-    fails("expand: [2] doesn't stretch to [3]", count(2).expand, count(2), 3)
+    fails("expand: [2] cannot be broadcast to [3]", count(2).expand, count(2), 3)
   end)
 end)
 
