@@ -204,7 +204,7 @@ check-neon:
 	@$(MAKE) $(PARALLEL) $(NEON) RUN=qemu-aarch64 check-kernels
 
 AMX       := BUILD=build/amx CHECKS=-DDF_AMX_EMULATED
-AMX_SPECS := $(patsubst %,spec/%_spec.lua,product conv algorithm planes single isa determinism)
+AMX_SPECS := $(patsubst %,spec/%_spec.lua,product conv algorithm operand single isa determinism)
 
 check-amx:
 	@.ci/deps build test

@@ -4,7 +4,7 @@ local d = require "diffusion"
 local core = require "diffusion.core"
 local child = dofile "spec/support/child.lua"
 local values = require "spec.support.algorithm_values"
-local planes = require "spec.support.planes_values"
+local planes = require "spec.support.operand_values"
 local products = require "spec.support.products"
 
 local single = core.real == "f32"

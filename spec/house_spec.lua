@@ -14,7 +14,7 @@ describe("the house", function()
       ["csrc/base/base.h"] = "",
       ["csrc/ops/tape.h"] = '#include "base/base.h"\n',
       ["csrc/ops/tape.c"] = '#include "ops/tape.h"\n#include <math.h>\n',
-      ["csrc/binding/lcore.c"] = '#include "ops/tape.h"\n#include <lua.h>\n',
+      ["csrc/binding/linit.c"] = '#include "ops/tape.h"\n#include <lua.h>\n',
       ["lua/diffusion/init.lua"] = 'local core = require "diffusion.core"\n',
       ["examples/01.lua"] = 'local d = require "diffusion"\n',
     })
@@ -49,6 +49,20 @@ describe("the house", function()
   broken("a circle", {
     ["lua/diffusion/a.lua"] = 'require "diffusion.b"\n', ["lua/diffusion/b.lua"] = 'require "diffusion.a"\n',
   }, "circle: lua/diffusion/a.lua -> lua/diffusion/b.lua -> lua/diffusion/a.lua")
+
+  broken("a circle of calls behind one header", {
+    ["csrc/ops/op.h"] = "void df_add(void);\nvoid df_sum(void);\n",
+    ["csrc/ops/binary.c"] = '#include "ops/op.h"\nvoid df_add(void) { df_sum(); }\n',
+    ["csrc/ops/reduce.c"] = '#include "ops/op.h"\nvoid df_sum(void) {\n  /* df_mean() */\n  df_add();\n}\n',
+    ["csrc/ops/mix.c"] = '#include "ops/op.h"\nvoid df_mix(void) { df_add(); }\n',
+  }, "circle of calls: csrc/ops/binary.c -> csrc/ops/reduce.c (df_sum) -> csrc/ops/binary.c (df_add)")
+
+  broken("a circle of calls through a macro", {
+    ["csrc/binding/check.h"] = "void dfl_fail(void);\nvoid dfl_show(void);\n#define luaL_fail dfl_fail\n",
+    ["csrc/binding/lcheck.c"] = '#include "binding/check.h"\nvoid dfl_fail(void) { dfl_show(); }\n',
+    ["csrc/binding/lshow.c"] = '#include "binding/check.h"\nvoid dfl_show(void) { luaL_fail(); }\n',
+  }, "circle of calls: csrc/binding/lcheck.c -> csrc/binding/lshow.c (dfl_show) -> "
+     .. "csrc/binding/lcheck.c (dfl_fail)")
 
   broken("the front door from inside", {
     ["lua/diffusion/data.lua"] = 'local d = require("diffusion")\n',

@@ -22,10 +22,10 @@ typedef float df_real;
 typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
 
 /* Memory layout of images. ROWS follows the tensor's strides. The other forms are
-** operands of convolutions, and only engine/operand knows their layout. PLANES holds
-** reals; HALF holds reals rounded to bf16; HALVES also holds the rounding error as
-** bf16. */
-typedef enum df_form { DF_ROWS, DF_PLANES, DF_HALF, DF_HALVES } df_form;
+** operands of convolutions, with zeros around the images. Only engine/operand knows their
+** layout. PADDED holds reals; HALF holds reals rounded to bf16; HALVES also holds the
+** rounding error as bf16. */
+typedef enum df_form { DF_ROWS, DF_PADDED, DF_HALF, DF_HALVES } df_form;
 
 #define DF_ALIGN 64 /* in bytes; a cache line, and the widest vector */
 

@@ -15,7 +15,9 @@
 
 #define DFL_TENSOR "diffusion.tensor"
 
-/* ==== lcore.c ======================================================================= */
+#define DFL_CORE "diffusion.core" /* in the registry: the table that require returns */
+
+/* ==== lcontext.c ==================================================================== */
 
 df_tape *dfl_tape(lua_State *L); /* this state's context */
 
@@ -25,23 +27,6 @@ int dfl_raise(lua_State *L);
 int dfl_nil(lua_State *L);
 /* nil, "path: sentence" (no path: NULL); what failed for memory is raised */
 int dfl_world(lua_State *L, const char *path);
-
-/* Arguments at most: none is too many. */
-#define DFL_ANY 255
-/* With a number: where a tensor comes last. A call there may return more (tensors, numbers,
-** tables), which is let go; text and flags are arguments too many. */
-#define DFL_MORE 256
-
-/* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and
-** returns its result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
-** "x{2,3}" a random tensor of that shape, separated by ";"; NULL: no gradient, with the
-** reason in spec/gradient_spec.lua. */
-typedef struct dfl_op {
-  const char *name;
-  df_tensor *(*run)(lua_State *L, df_tape *tape);
-  int most;
-  const char *examples;
-} dfl_op;
 
 /* ==== lentry.c ====================================================================== */
 
@@ -54,27 +39,15 @@ void dfl_set_functions(lua_State *L, const luaL_Reg *rows);
 /* x (NULL passes), which stays until the call ends, whoever lets go of it meanwhile. */
 df_tensor *dfl_hold(lua_State *L, df_tensor *x);
 
-/* ==== lcore.c: tables =============================================================== */
+/* ==== lshow.c ======================================================================= */
 
-/* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
-void dfl_ops(lua_State *L, const dfl_op *rows);
-/* Adds plain functions to the table of tensor methods, or to core itself. */
-void dfl_methods(lua_State *L, const luaL_Reg *rows);
-void dfl_functions(lua_State *L, const luaL_Reg *rows);
+/* Pushes what tostring says of a value; no byte of it steers a terminal (base/printable.h). */
+const char *dfl_printable(lua_State *L, int index, bool lines);
+/* A value in a few words, for messages: a number or string itself, printable, else what it
+** is. May push. */
+const char *dfl_briefly(lua_State *L, int index);
 
-/* A full collection; true, so that the caller remembers. */
-bool dfl_collect_now(lua_State *L);
-
-/* A full collection where the soft limit is passed (always under DF_STRESS). Every entry
-** of the binding that allocates tensors calls it first; the trampoline does. */
-void dfl_collect(lua_State *L);
-
-/* ==== ltensor.c ===================================================================== */
-
-/* Runs `make` (any C that returns an owned result) as the trampoline does, and pushes the
-** box. For functions that are no rows. */
-typedef df_tensor *dfl_maker(lua_State *L, df_tape *tape);
-int dfl_run(lua_State *L, dfl_maker *make);
+/* ==== lbox.c ======================================================================== */
 
 /* Pushes a box around x (retained); in d.scope it is let go of at the scope's end. */
 void dfl_push(lua_State *L, df_tensor *x);
@@ -86,6 +59,51 @@ df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
 /* A tensor of floats: bytes of pictures, taken for numbers, would train and sample at 127
 ** times the noise's scale without a word. */
 df_tensor *dfl_floats(lua_State *L, int arg);
+
+/* The userdata of a record that is still there; false (nothing pushed): there is none. */
+bool dfl_push_record(lua_State *L, const df_record *record);
+
+/* ==== lrun.c ======================================================================== */
+
+/* A full collection; true, so that the caller remembers. */
+bool dfl_collect_now(lua_State *L);
+
+/* A full collection where the soft limit is passed (always under DF_STRESS). Every entry
+** of the binding that allocates tensors calls it first; the trampoline does. */
+void dfl_collect(lua_State *L);
+
+/* Runs `make` (any C that returns an owned result) as the trampoline does, and pushes the
+** box. For functions that are no rows. */
+typedef df_tensor *dfl_maker(lua_State *L, df_tape *tape);
+int dfl_run(lua_State *L, dfl_maker *make);
+
+/* ==== ltable.c ====================================================================== */
+
+/* Arguments at most: none is too many. */
+#define DFL_ANY 255
+/* With a number: where a tensor comes last. A call there may return more (tensors, numbers,
+** tables), which is let go; text and flags are arguments too many. */
+#define DFL_MORE 256
+
+/* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and
+** returns its result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
+** "x{2,3}" a random tensor of that shape, separated by ";"; NULL: no gradient, with the
+** reason in spec/theory/gradient_spec.lua. */
+typedef struct dfl_op {
+  const char *name;
+  df_tensor *(*run)(lua_State *L, df_tape *tape);
+  int most;
+  const char *examples;
+} dfl_op;
+
+/* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
+void dfl_ops(lua_State *L, const dfl_op *rows);
+/* Adds plain functions to the table of tensor methods, or to core itself. */
+void dfl_methods(lua_State *L, const luaL_Reg *rows);
+void dfl_functions(lua_State *L, const luaL_Reg *rows);
+
+/* ==== lmake.c ======================================================================= */
+
 /* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
 /* The same for what is computed in double: numbers keep their digits. */
@@ -123,9 +141,6 @@ const char *dfl_stray(lua_State *L, int index);
 ** runs after it, and may still have the box. */
 void *dfl_living(lua_State *L, int arg, void *held);
 const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
-/* A value in a few words, for messages: a number or string itself, printable, else what it
-** is. May push. */
-const char *dfl_briefly(lua_State *L, int index);
 /* Which of the words (NULL-ended) stands at arg, from 0; absent: `otherwise`. */
 int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words);
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
@@ -137,23 +152,18 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
 /* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
-/* ==== ltext.c ======================================================================= */
-
-/* Pushes what tostring says of a value; no byte of it steers a terminal (base/printable.h). */
-const char *dfl_printable(lua_State *L, int index, bool lines);
-
 /* ==== lio.c ========================================================================= */
 
 struct df_map *dfl_file(lua_State *L, int arg); /* raises unless an open file */
 
-/* ==== what each file registers ====================================================== */
-/* for the metatable */
+/* ==== lindex.c: for the metatable =================================================== */
+
 int dfl_index(lua_State *L);
 int dfl_newindex(lua_State *L);
 
-/* The userdata of a record that is still there; false (nothing pushed): there is none. */
-bool dfl_push_record(lua_State *L, const df_record *record);
+/* ==== what each file registers ====================================================== */
 
+void dfl_open_box(lua_State *L);
 void dfl_open_text(lua_State *L);
 void dfl_open_tensor(lua_State *L);
 void dfl_open_scope(lua_State *L);

@@ -27,6 +27,8 @@ void *dfl_checkudata(lua_State *L, int arg, const char *kind);
 void dfl_setfuncs(lua_State *L, const luaL_Reg *rows, int upvalues);
 /* Remembers the name of the function at the top of the stack. */
 void dfl_name_function(lua_State *L, const char *name);
+/* The remembered name of that function, or NULL. Pushes two values. */
+const char *dfl_function_name(lua_State *L);
 
 #ifndef dfl_check_c /* where Lua's own are called */
 #define luaL_argerror     dfl_argerror

@@ -3,18 +3,6 @@
 
 #include "binding/binding.h"
 
-const char *dfl_briefly(lua_State *L, int index) {
-  const df_tensor *x = dfl_test(L, index);
-  if (lua_isnone(L, index)) return "none";
-  if (x) return lua_pushfstring(L, "a tensor %s", df_tensor_text(x));
-  if (lua_type(L, index) == LUA_TNUMBER
-      && lua_tonumber(L, index) != lua_tonumber(L, index))
-    return "nan";
-  bool itself = lua_isstring(L, index) || lua_isboolean(L, index) || lua_isnil(L, index);
-  return itself ? dfl_printable(L, index, false)
-                : lua_pushfstring(L, "a %s", luaL_typename(L, index));
-}
-
 void *dfl_living(lua_State *L, int arg, void *held) {
   if (!held) luaL_argerror(L, arg, "attempt to use an object whose finaliser has run");
   return held;

@@ -1,36 +1,9 @@
-/* The checks of check.h, and the names of functions. */
+/* The checks of check.h. */
 #define dfl_check_c
 #include "binding/binding.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-static const char names_key; /* its address names the table of names in the registry */
-
-static void push_names(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
-}
-
-void dfl_name_function(lua_State *L, const char *name) {
-  push_names(L);
-  lua_pushvalue(L, -2);
-  lua_pushstring(L, name);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
-void dfl_setfuncs(lua_State *L, const luaL_Reg *rows, int upvalues) {
-  luaL_setfuncs(L, rows, upvalues);
-  for (const luaL_Reg *row = rows; row->name; row++) {
-    lua_getfield(L, -1, row->name);
-    dfl_name_function(L, row->name);
-    lua_pop(L, 1);
-  }
-}
 
 /* The name of the function at the top of the stack, NULL if it has none; left there. A
 ** method's is that of the call; another's is its own first, since the call may be one of
@@ -39,10 +12,8 @@ static const char *name_of(lua_State *L, const lua_Debug *call) {
   const char *here = call->name && strcmp(call->name, "?") != 0 ? call->name : NULL;
   if (here && strncmp(call->namewhat, "meta", 4) == 0) return here;
   if (here && strcmp(call->namewhat, "method") == 0) return here;
-  push_names(L);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  return lua_isstring(L, -1) ? lua_tostring(L, -1) : here;
+  const char *own = dfl_function_name(L);
+  return own ? own : here;
 }
 
 int dfl_argerror(lua_State *L, int arg, const char *what) {

@@ -5,11 +5,7 @@
 #include "binding/binding.h"
 #include "binding/state.h"
 
-enum { OWN = 1, ROW, STATE }; /* upvalues of the door */
-
-dfl_state *dfl_door_state(lua_State *L) {
-  return lua_touserdata(L, lua_upvalueindex(STATE));
-}
+enum { OWN = 1, ROW, STATE = DFL_DOOR_STATE }; /* upvalues of the door */
 
 /* The stack grows downwards: a call from within another lies below it. What lies below
 ** or beside this one ended with an error, which has left its level behind. What it held

@@ -159,7 +159,7 @@ static int l_crc(lua_State *L) {
 
 /* The tensor that file:tensor asks for, once its arguments have been checked. */
 typedef struct wanted {
-  const df_kind *kind;
+  const df_number *kind;
   df_shape shape;
   df_int count;
   uint8_t *window;
@@ -186,7 +186,7 @@ static df_code read_shape(lua_State *L, int arg, df_shape *shape) {
 }
 
 static df_code check_values(const wanted *w) {
-  df_int i = df_kind_misfit(w->kind, w->window, w->count, w->big);
+  df_int i = df_number_misfit(w->kind, w->window, w->count, w->big);
   if (i < 0) return DF_OK;
   return df_fail(DF_WORLD, "number %td is 2^63 or more, which i64 doesn't hold", i + 1);
 }
@@ -195,7 +195,7 @@ static df_code check_values(const wanted *w) {
 ** (-endian) */
 static df_code read_wanted(lua_State *L, wanted *w) {
   df_map *m = dfl_file(L, 1);
-  w->kind = df_kind_find(luaL_checkstring(L, 2));
+  w->kind = df_number_find(luaL_checkstring(L, 2));
   luaL_argcheck(L, w->kind, 2, "no such kind of number");
   size_t offset = whole_number(L, 4);
   if (read_shape(L, 3, &w->shape) != DF_OK) return DF_WORLD;
@@ -228,7 +228,7 @@ static df_tensor *make_tensor(lua_State *L, df_tape *tape) {
   if (aligned && !w.kind->widen && !w.big && w.count > 0)
     return df_scope_own(tape, on_file(dfl_file(L, 1), &w));
   df_tensor *x = df_scope_own(tape, df_tensor_new(w.kind->dtype, &w.shape));
-  if (x) df_kind_read(w.kind, df_tensor_data(x), w.window, w.count, w.big);
+  if (x) df_number_read(w.kind, df_tensor_data(x), w.window, w.count, w.big);
   return x;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "binding/binding.h"
+#include "io/bound.h"
 #include "io/chunks.h"
 #include "io/map.h"
 #include "io/picture.h"

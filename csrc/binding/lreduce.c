@@ -1,6 +1,7 @@
 /* Sums, extremes and order: methods of the form x:sum(dim, keep), over all elements where
 ** no dimension is named. */
 #include "binding/binding.h"
+#include "ops/fold.h"
 
 typedef df_tensor *folder(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 

@@ -15,17 +15,6 @@ typedef struct record_box {
 
 enum { GUESTS = 1, THREAD }; /* user values: node -> {backward, kept, arguments...} */
 
-static const char records_key; /* weak table: df_record * -> its userdata */
-
-bool dfl_push_record(lua_State *L, const df_record *record) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &records_key);
-  lua_rawgetp(L, -1, record);
-  lua_remove(L, -2);
-  if (!lua_isnil(L, -1)) return true;
-  lua_pop(L, 1);
-  return false;
-}
-
 static record_box *check_record(lua_State *L, int arg) {
   return luaL_checkudata(L, arg, DFL_RECORD);
 }
@@ -47,12 +36,9 @@ static int l_open(lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, GUESTS);
   if (kind != 2) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &records_key);
     b->record = df_record_new(tape, kind == 0);
     if (!b->record) return dfl_raise(L);
-    lua_pushvalue(L, -2);
-    lua_rawsetp(L, -2, b->record);
-    lua_pop(L, 1);
+    dfl_set_record(L, b->record);
   }
   dfl_extent_open(L, &b->extent, words[kind], THREAD);
   if (df_tape_push(tape, b->record) == DF_OK) return 1;
@@ -377,10 +363,4 @@ void dfl_open_tape(lua_State *L) {
   dfl_set_functions(L, record_methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &records_key);
 }

@@ -1,60 +1,9 @@
-/* The box: a userdata around a tensor, its metatable, and what needs no arithmetic. */
+/* The metatable of tensors, and methods that need no arithmetic. */
 #include <string.h>
 
 #include "binding/binding.h"
 #include "binding/state.h"
 #include "ops/sink.h"
-
-/* ==== boxes ========================================================================= */
-
-/* The box keeps its record alive, so that its loss can still be walked. */
-static void hold_record(lua_State *L, const df_tensor *x) {
-  if (!x->record || x->leaf) return;
-  df_record *r = df_record_of(dfl_tape(L), x);
-  if (r && dfl_push_record(L, r)) lua_setiuservalue(L, -2, 1);
-}
-
-/* Held first: making the userdata may run a finaliser that lets go of x. */
-void dfl_push(lua_State *L, df_tensor *x) {
-  dfl_state *s = dfl_context(L);
-  dfl_check_open(L, s);
-  dfl_hold(L, x);
-  dfl_box *b = lua_newuserdatauv(L, sizeof *b, 1);
-  *b = (dfl_box){ .tensor = NULL };
-  luaL_setmetatable(L, DFL_TENSOR);
-  dfl_link_box(s, b);
-  b->tensor = df_tensor_retain(x);
-  hold_record(L, x);
-}
-
-df_tensor *dfl_test(lua_State *L, int arg) {
-  dfl_box *b = luaL_testudata(L, arg, DFL_TENSOR);
-  return b ? dfl_hold(L, b->tensor) : NULL;
-}
-
-df_tensor *dfl_tensor(lua_State *L, int arg) {
-  dfl_box *b = luaL_checkudata(L, arg, DFL_TENSOR);
-  if (!b->tensor)
-    luaL_argerror(L, arg,
-                  "attempt to use a freed tensor (free(), or made in a d.scope "
-                  "that has ended)");
-  return dfl_hold(L, b->tensor);
-}
-
-df_tensor *dfl_tensor_or_nil(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? NULL : dfl_tensor(L, arg);
-}
-
-df_tensor *dfl_floats(lua_State *L, int arg) {
-  df_tensor *x = dfl_tensor(L, arg);
-  if (df_dtype_is_float(x->dtype)) return x;
-  lua_pushfstring(L,
-                  "floats expected, got %s %s; d.image.to_float brings images into "
-                  "[-1, 1]",
-                  df_dtype_name(x->dtype), df_tensor_text(x));
-  luaL_argerror(L, arg, lua_tostring(L, -1));
-  return NULL;
-}
 
 /*** class diffusion.tensor
 ** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},

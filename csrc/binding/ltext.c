@@ -1,17 +1,6 @@
-/* Text that leaves for people's eyes, and what is run where no locale changes numbers. */
+/* core.printable, and functions run in the C locale. */
 #include "base/locale.h"
-#include "base/printable.h"
 #include "binding/binding.h"
-
-const char *dfl_printable(lua_State *L, int index, bool lines) {
-  size_t bytes;
-  const char *text = luaL_tolstring(L, index, &bytes);
-  luaL_Buffer b;
-  char *out = luaL_buffinitsize(L, &b, DF_PRINTABLE_ROOM(bytes));
-  luaL_pushresultsize(&b, df_printable(out, text, bytes, lines));
-  lua_remove(L, -2);
-  return lua_tostring(L, -1);
-}
 
 /* printable(value [, one line]) -> what tostring says of it, and nothing of it steers a
 ** terminal; in one line breaks and tabs are \n and \t, too */

@@ -9,8 +9,8 @@
 
 /* ==== whole files =================================================================== */
 
-static df_part part_at(lua_State *L, int index) {
-  df_part p = { 0 };
+static df_bytes part_at(lua_State *L, int index) {
+  df_bytes p = { 0 };
   const df_tensor *x = dfl_test(L, index);
   if (lua_type(L, index) == LUA_TSTRING) {
     p.data = lua_tolstring(L, index, &p.bytes);
@@ -28,7 +28,7 @@ static int l_write_file(lua_State *L) {
   const char *path = dfl_path(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   size_t n = lua_rawlen(L, 2);
-  df_part *part = lua_newuserdatauv(L, (n + 1) * sizeof *part, 0);
+  df_bytes *part = lua_newuserdatauv(L, (n + 1) * sizeof *part, 0);
   for (size_t k = 0; k < n; k++) {
     lua_rawgeti(L, 2, (lua_Integer)k + 1);
     part[k] = part_at(L, -1); /* the list keeps it alive */
@@ -72,7 +72,7 @@ static int l_log(lua_State *L) {
 /* log:write(text) -> true */
 static int l_log_write(lua_State *L) {
   log_box *box = luaL_checkudata(L, 1, DFL_LOG);
-  df_part part;
+  df_bytes part;
   part.data = luaL_checklstring(L, 2, &part.bytes);
   luaL_argcheck(L, box->file >= 0, 1, "attempt to use a closed log");
   lua_getiuservalue(L, 1, 1);

@@ -39,17 +39,23 @@ typedef struct dfl_state {
   dfl_level level[DFL_NESTED];
 } dfl_state;
 
+/* ==== lcontext.c ==================================================================== */
+
+#define DFL_DOOR_STATE                                                                   \
+  3 /* the upvalue of a function called by the door that is its state */
+
+void dfl_make_context(lua_State *L); /* once, when the module is opened */
 dfl_state *dfl_context(lua_State *L);
 void dfl_push_context(lua_State *L);
+dfl_state *dfl_door_state(lua_State *L); /* NULL: not in a function called by the door */
 
 /* ==== lentry.c ====================================================================== */
 
 int dfl_door(lua_State *L); /* runs the row that the closure was made of */
 /* As dfl_push_function, but `outer` runs first, and ends in dfl_door or without tensors. */
 void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row);
-dfl_state *dfl_door_state(lua_State *L); /* NULL: not in a function called by the door */
 
-/* ==== lscope.c ====================================================================== */
+/* ==== lextent.c ===================================================================== */
 
 /* Raises where a coroutine is suspended within what is open: what is made now would be
 ** its. */
@@ -67,8 +73,13 @@ void dfl_extent_forget(dfl_state *s, dfl_extent *e); /* its coroutine is no more
 void dfl_link_box(dfl_state *s, dfl_box *b); /* to the innermost scope, if one is open */
 void dfl_unlink_box(dfl_state *s, dfl_box *b);
 
+/* ==== lbox.c ======================================================================== */
+
 /* What is at the index (a tensor, or a table with tensors in it) lives on after the end of
 ** the scope in which it was made. */
 void dfl_unscope(lua_State *L, int index);
+
+/* The userdata on top of the stack becomes that of the record: dfl_push_record finds it. */
+void dfl_set_record(lua_State *L, const df_record *record);
 
 #endif

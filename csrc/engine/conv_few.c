@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "engine/conv_weight.h"
 #include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -232,7 +233,7 @@ static df_form form(const df_conv *c) {
 static bool can(const df_conv *c, df_direction d, df_form x) {
   df_int outputs = d == DF_DATA ? c->C : c->K;
   return c->R * c->S * outputs <= COLUMNS_MAX && c->stride == 1
-         && c->precision != DF_MEDIUM && (x == DF_ROWS || x == DF_PLANES);
+         && c->precision != DF_MEDIUM && (x == DF_ROWS || x == DF_PADDED);
 }
 
 static bool pays(const df_conv *c, df_direction d) {

@@ -2,6 +2,7 @@
 #include "engine/conv_rows.h"
 
 #include "engine/gemm.h"
+#include "engine/panel.h"
 
 static df_form form(const df_conv *c) {
   (void)c;

@@ -4,34 +4,11 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/blocks.h"
 #include "engine/conv_weight.h"
-#include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
-
-/* ==== blocks ======================================================================= */
-
-#define BLOCK_PIXELS 256
-
-df_blocks df_blocks_of(df_int B, df_int P, df_int Q) {
-  df_blocks b = { .B = B, .P = P, .images = 1, .lines = P };
-  if (P * Q > BLOCK_PIXELS || P > DF_TAPS_MAX) {
-    df_int wanted = df_max(1, BLOCK_PIXELS / Q);
-    df_int parts = df_ceil_div(P, df_min(wanted, DF_TAPS_MAX));
-    b.lines = df_ceil_div(P, parts);
-  } else if (P * Q > 0) {
-    b.images = df_min(BLOCK_PIXELS / (P * Q), DF_TAPS_MAX / P);
-  }
-  b.images = df_max(1, df_min(b.images, B));
-  b.count = P * Q > 0 ? df_ceil_div(B, b.images) * df_ceil_div(P, b.lines) : 0;
-  return b;
-}
-
-df_block df_block_at(const df_blocks *b, df_int index) {
-  df_int parts = df_ceil_div(b->P, b->lines);
-  df_int n = index / parts * b->images, p = index % parts * b->lines;
-  return (df_block){ n, df_min(b->images, b->B - n), p, df_min(b->lines, b->P - p) };
-}
 
 /* ==== one pass ====================================================================== */
 
@@ -58,7 +35,7 @@ static bool within(df_int first, df_int last, df_int size, df_int zeros) {
 }
 
 static bool readable(const pass *p) {
-  df_int z = p->x.form == DF_PLANES, down = (p->P - 1) * p->stride,
+  df_int z = p->x.form == DF_PADDED, down = (p->P - 1) * p->stride,
          right = (p->Q - 1) * p->stride;
   return !p->round && within(-p->top, down + p->R - 1 - p->top, p->x.H, z)
          && within(-p->left, right + p->S - 1 - p->left, p->x.W, z);
@@ -273,12 +250,12 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
 /* A tap is a constant offset where the zeros that it reads lie around the image: one. */
 static df_form form(const df_conv *c) {
   bool even = c->top == 1 && c->left == 1 && c->P == c->H && c->Q == c->W;
-  return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PLANES : DF_ROWS;
+  return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PADDED : DF_ROWS;
 }
 
 static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)c, (void)d;
-  return x == DF_ROWS || x == DF_PLANES;
+  return x == DF_ROWS || x == DF_PADDED;
 }
 
 static bool pays(const df_conv *c, df_direction d) {

@@ -3,6 +3,7 @@
 #include "engine/conv_tile.h"
 
 #include "base/pool.h"
+#include "engine/conv_tap.h"
 #include "engine/conv_winograd.h"
 #include "engine/flat.h"
 #include "engine/tile_weight.h"
@@ -300,7 +301,7 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)d;
   if (df_flat_planes(c->precision) == 0 || c->R * c->S > DF_TAPS_MAX) return false;
   df_flat f = df_flat_of(c, &(df_image){ .form = x, .H = c->H, .W = c->W });
-  return x == DF_ROWS || x == DF_PLANES || df_flat_direct(&f);
+  return x == DF_ROWS || x == DF_PADDED || df_flat_direct(&f);
 }
 
 /* Winograd in reals, of rounded operands, does 500 to 690 GF/s where images have 16 tiles or

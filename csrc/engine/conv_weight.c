@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "engine/conv_tap.h"
+#include "engine/blocks.h"
 #include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -156,7 +157,7 @@ df_code df_weight_fold(df_real *dw, bool accumulate, const df_real *partial, df_
 
 /* True if every tap of every output reads pixels of x, or zeros that lie around them. */
 static bool is_flat(const df_conv *c, const df_image *x) {
-  return x->form == DF_PLANES && c->stride == 1 && c->top <= 1 && c->left <= 1
+  return x->form == DF_PADDED && c->stride == 1 && c->top <= 1 && c->left <= 1
          && c->P + c->R - c->top <= c->H + 2 && c->Q + c->S - c->left <= c->W + 2;
 }
 

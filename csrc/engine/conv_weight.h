@@ -5,7 +5,7 @@
 
 #include "engine/conv.h"
 
-/* As `weight` of df_algorithm; x in ROWS or PLANES. */
+/* As `weight` of df_algorithm; x in ROWS or PADDED. */
 df_code df_conv_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                        const df_real *dy);
 

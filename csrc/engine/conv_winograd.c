@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "engine/conv_weight.h"
 #include "engine/gemm.h"
+#include "engine/panel.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -383,7 +384,7 @@ static df_form form(const df_conv *c) { return rounds(c) ? DF_HALF : DF_ROWS; }
 
 static bool can(const df_conv *c, df_direction d, df_form x) {
   (void)d;
-  bool plain = x == DF_ROWS || x == DF_PLANES;
+  bool plain = x == DF_ROWS || x == DF_PADDED;
   return c->R == 3 && c->S == 3 && c->stride == 1
          && (plain || (x == DF_HALF && rounds(c)));
 }

@@ -75,7 +75,17 @@
 ** the second cache brings 60 bytes a cycle and a step of four products asks for 64; the
 ** rest goes to rounding and turning x and dy, and to writing y, which a 1 x 1 kernel does
 ** half of the time. Fetching the next panel ahead, channels outside of taps, and an odd
-** pitch of pixels gained nothing. */
+** pitch of pixels gained nothing.
+**
+** Words. tap, panel, pair, plane and pitch are defined in kernels.h.
+**   block      pixels that are worked on together: some lines of an image, or whole images
+**   group      a share of the panels, or of the rows of dw
+**   part       a share of a sum's terms. Parts are summed apart and folded in order
+**   item       what a task computes at a time, such as a block for a group of panels
+**   piece      a task's share of a workspace
+**   phase      the pixels whose position has one remainder modulo the stride
+**   flat row   a pixel's channels in an operand, where all pixels have one pitch. A tap is
+**              then a constant offset, also across lines and images */
 #ifndef df_engine_h
 #define df_engine_h
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/flat.h"
-#include "engine/gemm.h"
+#include "engine/panel.h"
 #include "kernels/kernels.h"
 
 #define PARTS_MAX 64

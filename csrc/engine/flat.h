@@ -4,8 +4,8 @@
 #ifndef df_flat_h
 #define df_flat_h
 
+#include "engine/blocks.h"
 #include "engine/conv.h"
-#include "engine/conv_tap.h"
 
 typedef struct df_flat {
   df_image x;

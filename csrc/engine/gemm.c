@@ -28,51 +28,6 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
                  double *c, int ldc);
 #endif
 
-/* ==== packed panels ================================================================= */
-
-df_int df_packed_size(df_int C, df_int K) {
-  df_int panel = df_kernel()->panel;
-  return df_ceil_div(K, panel) * panel * C;
-}
-
-void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_int n,
-                   df_int sk, bool round) {
-  const df_kernels *kernel = df_kernel();
-  df_int panel = kernel->panel;
-  if (sc == 1 && n > 1) {
-    for (df_int c = 0; n < panel && c < C; c++)
-      memset(packed + c * panel + n, 0, (size_t)(panel - n) * sizeof *packed);
-    kernel->transpose(packed, panel, w, sk, n, C);
-  } else {
-    kernel->pack_weights(packed, w, 1, 0, C, sc, n, sk);
-  }
-  if (round) kernel->round_bf16(packed, packed, C * panel);
-}
-
-typedef struct packing {
-  df_real *packed;
-  const df_real *w;
-  df_int C, sc, K, sk;
-  bool round;
-} packing;
-
-static void pack_panels(void *context, df_int begin, df_int end) {
-  const packing *p = context;
-  df_int panel = df_kernel()->panel;
-  for (df_int i = begin; i < end; i++)
-    df_pack_panel(p->packed + i * panel * p->C, p->w + i * panel * p->sk, p->C, p->sc,
-                  df_min(panel, p->K - i * panel), p->sk, p->round);
-}
-
-#define PACK_GRAIN 16384 /* reals of a chunk */
-
-void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
-                     df_int sk, bool round) {
-  packing p = { packed, w, C, sc, K, sk, round };
-  df_int panel = df_kernel()->panel;
-  df_parallel(df_ceil_div(K, panel), PACK_GRAIN / (panel * C + 1) + 1, pack_panels, &p);
-}
-
 /* ==== rows against packed weights =================================================== */
 
 #define ROWS_BLOCK   224 /* rows of an item */
@@ -157,10 +112,11 @@ static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df
 
 /* ==== any two matrices ============================================================== */
 
-#define BLOCK_M 112
-#define BLOCK_N 128
-#define BLOCK_K 256
-#define PART_K  512 /* at least so much of k in a part, where k is cut */
+#define BLOCK_M    112
+#define BLOCK_N    128
+#define BLOCK_K    256
+#define FOLD_GRAIN 16384 /* reals of a chunk of folded rows */
+#define PART_K     512   /* at least so much of k in a part, where k is cut */
 
 typedef struct gemm {
   df_product p;
@@ -246,7 +202,7 @@ static df_code run_gemm(gemm *g) {
   if (g->own && df_workspace_open(&g->room, reals, items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, gemm_items, g);
   if (g->own) df_workspace_close(&g->room);
-  if (g->partial) df_parallel(p->batch * p->m, PACK_GRAIN / p->n + 1, fold_rows, g);
+  if (g->partial) df_parallel(p->batch * p->m, FOLD_GRAIN / p->n + 1, fold_rows, g);
   return DF_OK;
 }
 

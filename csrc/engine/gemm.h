@@ -6,17 +6,7 @@
 #include "base/base.h"
 #include "base/error.h"
 
-/* -- weights packed in panels, for the kernel `rows` --------------------------------- */
-
-df_int df_packed_size(df_int C, df_int K); /* reals */
-
-/* C x K, element (c, k) at w[c sc + k sk]; rounded to bf16 if asked; over the pool */
-void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
-                     df_int sk, bool round);
-
-/* The same for n <= panel columns, on this thread. */
-void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_int n,
-                   df_int sk, bool round);
+/* -- rows against packed weights ------------------------------------------------------ */
 
 /* y (m x K) = or += x (m x C) W + bias (K) + add (m x K); all dense. A row's bits don't
 ** depend on the other rows. bias and add may be NULL. */

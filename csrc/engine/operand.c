@@ -2,7 +2,7 @@
 ** zero pixels before the first. The zero pixel behind a line serves that line's right and
 ** the next one's left, the zero line behind an image its bottom and the next one's top,
 ** so padding costs (H + 1)(W + 1) / HW and every neighbour is one addition. A pixel of
-** PLANES is C reals; of HALF, bf16 in a multiple of 32; of HALVES twice that. */
+** PADDED is C reals; of HALF, bf16 in a multiple of 32; of HALVES twice that. */
 #include "engine/operand.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ df_image df_image_of(df_form form, const df_real *x, df_int B, df_int H, df_int 
 
 df_int df_operand_size(const df_operand *o) {
   df_int pixels = o->B * (o->H + 1) * (o->W + 1) + 2 * lead(o->W);
-  if (o->form != DF_PLANES) pixels += DF_BEHIND;
+  if (o->form != DF_PADDED) pixels += DF_BEHIND;
   return pixels * depth(o->form, o->C);
 }
 
@@ -87,7 +87,7 @@ void df_operand_put(const df_operand *o, df_int n, df_int pixel, df_int pixels, 
     df_int h = (pixel + done) / o->W, w = (pixel + done) % o->W;
     df_real *to = line_of(o, n, h) + w * pitch;
     count = df_min(o->W - w, pixels - done);
-    (o->form == DF_PLANES ? put_reals : put_halves)(o, to, count, c, channels,
+    (o->form == DF_PADDED ? put_reals : put_halves)(o, to, count, c, channels,
                                                     x + done * channels);
   }
 }

@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 
-/* A batch of images to read from. In ROWS and PLANES channels are adjacent reals. In HALF
+/* A batch of images to read from. In ROWS and PADDED channels are adjacent reals. In HALF
 ** they are adjacent bf16, with zeros up to df_half_width(C) of them; in HALVES as many of what
 ** the first lost follow in each pixel. In all but ROWS a pixel left and right of each line
 ** and a line above and below each image may be read, and are zero; in HALF and HALVES 31

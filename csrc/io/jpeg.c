@@ -10,6 +10,7 @@
 #include <turbojpeg.h>
 
 #include "base/alloc.h"
+#include "io/bound.h"
 #include "io/exif.h"
 #include "io/segments.h"
 

@@ -1,5 +1,4 @@
-/* Which decoder a picture wants, by its first bytes; and how many pixels a file of its
-** size can hold. */
+/* Which decoder a picture wants, by its first bytes. */
 #include "io/picture.h"
 
 #include <string.h>
@@ -12,16 +11,6 @@
 
 static bool begins(const void *file, size_t bytes, const char *with, size_t n) {
   return bytes >= n && memcmp(file, with, n) == 0;
-}
-
-int df_picture_bound(const df_picture *p, double most, size_t bytes) {
-  if (p->height > 0 && p->width > 0 && p->width <= DF_PIXELS_MOST / p->height
-      && (double)p->height * (double)p->width <= most * (double)bytes)
-    return DF_OK;
-  return df_fail(DF_WORLD,
-                 "%s: header says %td x %td pixels, more than a file of %zu bytes "
-                 "can hold, or than the %td that are read",
-                 p->format, p->width, p->height, bytes, DF_PIXELS_MOST);
 }
 
 static const char png[] = "\x89PNG\r\n\x1a\n", jpeg[] = "\xff\xd8\xff";

@@ -5,8 +5,6 @@
 
 #include "base/base.h"
 
-#define DF_PIXELS_MOST ((df_int)1 << 28) /* 16384 x 16384 */
-
 typedef struct df_picture {
   df_int height, width; /* as stored */
   int channels;
@@ -25,8 +23,5 @@ df_int df_picture_width(const df_picture *p);
 
 /* pixels: height x width x channels, upright. */
 int df_picture_read(uint8_t *pixels, const df_picture *p, const void *file, size_t bytes);
-
-/* DF_WORLD where `pixels` at `most` to a byte can't be in a file of `bytes`. */
-int df_picture_bound(const df_picture *p, double most, size_t bytes);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "io/bound.h"
 #include "io/chunks.h"
 #include "io/exif.h"
 #include "io/gzip.h"

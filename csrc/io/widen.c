@@ -111,7 +111,7 @@ static void from_e8m0(void *y, const void *x, df_int n) {
 
 /* ==== by name ======================================================================= */
 
-static const df_kind kinds[] = {
+static const df_number numbers[] = {
   { "f32", 4, DF_F32, NULL },
   { "f64", 8, DF_F64, NULL },
   { "f16", 2, DF_F16, NULL },
@@ -132,23 +132,23 @@ static const df_kind kinds[] = {
   { "f8_e8m0", 1, DF_F32, from_e8m0 },
 };
 
-const df_kind *df_kind_find(const char *name) {
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-    if (strcmp(kinds[k].name, name) == 0) return &kinds[k];
+const df_number *df_number_find(const char *name) {
+  for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+    if (strcmp(numbers[k].name, name) == 0) return &numbers[k];
   return NULL;
 }
 
-df_int df_kind_misfit(const df_kind *kind, const void *x, df_int n, bool big) {
-  if (strcmp(kind->name, "u64") != 0) return -1;
+df_int df_number_misfit(const df_number *number, const void *x, df_int n, bool big) {
+  if (strcmp(number->name, "u64") != 0) return -1;
   const uint8_t *highest = (const uint8_t *)x + (big ? 0 : 7);
   for (df_int i = 0; i < n; i++)
     if (highest[8 * i] & 0x80) return i;
   return -1;
 }
 
-static void read_little(const df_kind *kind, void *y, const void *x, df_int n) {
-  if (kind->widen) kind->widen(y, x, n);
-  else if (n > 0) memcpy(y, x, (size_t)n * (size_t)kind->bytes);
+static void read_little(const df_number *number, void *y, const void *x, df_int n) {
+  if (number->widen) number->widen(y, x, n);
+  else if (n > 0) memcpy(y, x, (size_t)n * (size_t)number->bytes);
 }
 
 static void turn(uint8_t *y, const uint8_t *x, df_int n, int bytes) {
@@ -158,15 +158,15 @@ static void turn(uint8_t *y, const uint8_t *x, df_int n, int bytes) {
 
 #define SOME 512 /* elements turned at a time, in cache */
 
-void df_kind_read(const df_kind *kind, void *y, const void *x, df_int n, bool big) {
+void df_number_read(const df_number *number, void *y, const void *x, df_int n, bool big) {
   uint8_t turned[SOME * 8];
-  if (!big || kind->bytes == 1) {
-    read_little(kind, y, x, n);
+  if (!big || number->bytes == 1) {
+    read_little(number, y, x, n);
     return;
   }
   for (df_int i = 0; i < n; i += SOME) {
     df_int count = df_min(SOME, n - i);
-    turn(turned, (const uint8_t *)x + i * kind->bytes, count, kind->bytes);
-    read_little(kind, (char *)y + i * df_dtype_size(kind->dtype), turned, count);
+    turn(turned, (const uint8_t *)x + i * number->bytes, count, number->bytes);
+    read_little(number, (char *)y + i * df_dtype_size(number->dtype), turned, count);
   }
 }

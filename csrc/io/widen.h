@@ -5,21 +5,21 @@
 
 #include "tensor/dtype.h"
 
-typedef struct df_kind {
+typedef struct df_number {
   const char *name; /* "f32", "i16", "bool", "f8_e4m3", ... */
   int bytes;        /* of one in a file */
   df_dtype dtype;   /* of the tensor */
   /* y: n of that type, from x: n little-endian ones, at any address; NULL: as they are */
   void (*widen)(void *y, const void *x, df_int n);
-} df_kind;
+} df_number;
 
-const df_kind *df_kind_find(const char *name); /* NULL: no such kind */
+const df_number *df_number_find(const char *name); /* NULL: no such type */
 
 /* The first of n numbers in a file that has no place in the tensor's type, or -1: of u64
 ** some have none. `big`: they are big-endian. */
-df_int df_kind_misfit(const df_kind *kind, const void *x, df_int n, bool big);
+df_int df_number_misfit(const df_number *number, const void *x, df_int n, bool big);
 
-/* y: n elements of kind->dtype from the file's bytes. */
-void df_kind_read(const df_kind *kind, void *y, const void *x, df_int n, bool big);
+/* y: n elements of number->dtype from the file's bytes. */
+void df_number_read(const df_number *number, void *y, const void *x, df_int n, bool big);
 
 #endif

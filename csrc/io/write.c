@@ -17,7 +17,7 @@ static int world(const char *what) {
   return df_fail(DF_WORLD, "%s: %s", what, strerror(errno));
 }
 
-static int write_part(int file, const df_part *p) {
+static int write_part(int file, const df_bytes *p) {
   const char *at = p->data;
   for (size_t left = p->bytes; left > 0;) {
     ssize_t n = df_write_quietly(file, at, left < WRITE_MOST ? left : WRITE_MOST);
@@ -29,13 +29,13 @@ static int write_part(int file, const df_part *p) {
   return DF_OK;
 }
 
-static int write_parts(int file, const df_part *part, size_t parts) {
+static int write_parts(int file, const df_bytes *part, size_t parts) {
   for (size_t k = 0; k < parts; k++)
     if (write_part(file, &part[k]) != DF_OK) return DF_WORLD;
   return DF_OK;
 }
 
-static int write_stream(const df_place *place, const df_part *part, size_t parts) {
+static int write_stream(const df_place *place, const df_bytes *part, size_t parts) {
   int file;
   if (df_place_open_stream(&file, place) != DF_OK) return DF_WORLD;
   int code = write_parts(file, part, parts);
@@ -43,7 +43,7 @@ static int write_stream(const df_place *place, const df_part *part, size_t parts
   return code;
 }
 
-int df_write_file(const char *path, const df_part *part, size_t parts) {
+int df_write_file(const char *path, const df_bytes *part, size_t parts) {
   df_place place;
   df_aside aside;
   if (df_place_find(&place, path) != DF_OK) return DF_WORLD;
@@ -61,6 +61,6 @@ int df_log_open(int *file, const char *path, bool anew) {
   return *file >= 0 ? DF_OK : world("can't be written");
 }
 
-int df_log_write(int file, const df_part *part) { return write_part(file, part); }
+int df_log_write(int file, const df_bytes *part) { return write_part(file, part); }
 
 void df_log_close(int file) { close(file); }

@@ -9,11 +9,13 @@
 ** n >= 0 is valid, with any alignment. Each output element is computed in the same order
 ** for any position in the array and any division of the array.
 **
-** Terms:
-**   tap     a position of a convolution's kernel, as an offset into x
-**   panel   32 (DF_PANEL) or `panel` columns of packed weights
-**   pair    two adjacent channels in bf16, in one 32-bit word
-**   plane   an array of bf16; a real is split into a high and a low plane */
+** Terms. Each has one meaning here and in engine/; engine.h defines more.
+**   pitch   elements from the start of a row to the start of the next: ldx, ldy
+**   tap     one position of a convolution's kernel; as a number, its offset into x
+**   panel   adjacent columns of packed weights: `panel` columns in reals, 32 in bf16
+**   pair    two adjacent rows of W, stored element by element next to each other
+**   plane   one of several arrays of one layout, a fixed step apart: the high and low
+**           bf16 of reals, or the 36 points of Winograd's tiles */
 #ifndef df_kernels_h
 #define df_kernels_h
 

@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "ops/binary.h"
 #include "ops/block.h"
+#include "ops/fold.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 #include "ops/whole.h"

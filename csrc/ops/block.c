@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/fold.h"
 #include "ops/op.h"
 
 static void add_dim(df_array *a, df_int size, df_int stride) {

@@ -1,8 +1,8 @@
-/* Two-dimensional convolution. Shapes are checked here; ops/taps calls the engine. */
+/* Two-dimensional convolution. Shapes are checked here; ops/product calls the engine. */
 #include "engine/conv.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
-#include "ops/taps.h"
+#include "ops/product.h"
 #include "ops/sink.h"
 
 static bool check_operands(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
@@ -95,7 +95,7 @@ df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor 
 
 static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
   df_code code = df_sink_pass(node, 3, dy);
-  return code == DF_OK ? df_taps_backward(tape, node, dy) : code;
+  return code == DF_OK ? df_product_backward(tape, node, dy) : code;
 }
 
 static const df_op op = { "conv2d", backward };
@@ -107,7 +107,7 @@ static df_tensor *compute(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *
     return df_fail_null(DF_MISUSE, "conv2d: add is %s but the result %s",
                         df_tensor_text(add), df_shape_text(&shape));
   df_tensor *y = df_result(tape, &shape);
-  return y ? df_taps_forward(tape, y, x, w, b, add, c) : NULL;
+  return y ? df_product_forward(tape, y, x, w, b, add, c) : NULL;
 }
 
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,

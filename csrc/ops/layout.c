@@ -3,6 +3,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/block.h"
+#include "ops/fold.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 

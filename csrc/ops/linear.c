@@ -1,10 +1,10 @@
 /* Products: a layer's (rows times weights, a convolution with one pixel to each row), and
 ** of any two matrices. */
 #include "engine/engine.h"
+#include "ops/integer.h"
 #include "ops/op.h"
 #include "ops/sink.h"
-#include "ops/taps.h"
-#include "ops/whole.h"
+#include "ops/product.h"
 
 /* ==== linear ======================================================================== */
 
@@ -26,7 +26,7 @@ static bool check_linear(const df_tensor *x, const df_tensor *w, const df_tensor
   return true;
 }
 
-static const df_op linear_op = { "linear", df_taps_backward };
+static const df_op linear_op = { "linear", df_product_backward };
 
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   if (!x || !w || !check_linear(x, w, b)) return NULL;
@@ -51,7 +51,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   df_shape shape = x->shape;
   shape.size[shape.ndim - 1] = c.K;
   df_tensor *y = df_result(tape, &shape);
-  if (!y || !df_taps_forward(tape, y, x, w, b, NULL, &c)) return NULL;
+  if (!y || !df_product_forward(tape, y, x, w, b, NULL, &c)) return NULL;
   return df_tape_note(tape, y,
                       (df_note){ .op = &linear_op,
                                  .n = 3,

@@ -8,7 +8,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
-#include "ops/planes.h"
+#include "ops/operand.h"
 #include "ops/sink.h"
 
 #define BLOCK 2048        /* reals worked at a time, in cache */
@@ -479,13 +479,13 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
 /* ==== the result again ============================================================== */
 
 static df_tensor *of_form(df_tape *tape, const df_shape *shape, df_form form) {
-  return form == DF_ROWS ? df_result(tape, shape) : df_planes_new(tape, shape, form);
+  return form == DF_ROWS ? df_result(tape, shape) : df_operand_new(tape, shape, form);
 }
 
 static void aim(norm *n, const df_tensor *y) {
   n->y = NULL;
   if (y->form == DF_ROWS) n->y = df_tensor_reals(y);
-  else n->operand = df_planes_operand(y);
+  else n->operand = df_operand_of(y);
 }
 
 /* The last stage alone. A result is as large as x and mostly a convolution's operand, so

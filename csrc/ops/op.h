@@ -148,14 +148,8 @@ df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
 df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep); /* L2 */
 df_tensor *df_largest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
-/* the sum of g down to a shape that broadcasts to g's: the backward of broadcasting */
-df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_real *g,
-                     const df_shape *g_shape);
 
-/* the shape of what is left of x */
-void df_reduced_shape(const df_shape *x, unsigned dims, bool keep, df_shape *y);
-
-/* ==== line.c: what needs whole lines of x =========================================== */
+/* ==== along.c: ops along whole lines of x =========================================== */
 
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);

@@ -109,7 +109,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
 
 /* Lines along the last dimension: y[.., j] = x[.., at[.., j]] */
 typedef struct gathering {
-  df_walk walk; /* over y's lines */
+  df_runs runs; /* of y's lines */
   df_int stride[DF_DIMS];
   const int64_t *at;
   const df_real *x, *dy;
@@ -118,24 +118,24 @@ typedef struct gathering {
 
 static void gather_lines(void *context, df_int begin, df_int end) {
   const gathering *g = context;
-  df_int n = g->walk.length;
+  df_int n = g->runs.length;
   for (df_int i = begin; i < end; i++) {
-    const df_real *x = g->x + df_walk_offset(&g->walk, i, g->stride);
+    const df_real *x = g->x + df_runs_offset(&g->runs, i, g->stride);
     for (df_int j = i * n; j < (i + 1) * n; j++) g->y[j] = x[g->at[j] - 1];
   }
 }
 
 static void return_lines(void *context, df_int begin, df_int end) {
   const gathering *g = context;
-  df_int n = g->walk.length;
+  df_int n = g->runs.length;
   for (df_int i = begin; i < end; i++) {
-    df_real *dx = g->dx + df_walk_offset(&g->walk, i, g->stride);
+    df_real *dx = g->dx + df_runs_offset(&g->runs, i, g->stride);
     for (df_int j = i * n; j < (i + 1) * n; j++) dx[g->at[j] - 1] += g->dy[j];
   }
 }
 
 static gathering lines_of(const df_shape *x, const df_tensor *index) {
-  gathering g = { .walk = df_walk_over(&index->shape), .at = df_tensor_data(index) };
+  gathering g = { .runs = df_runs_over(&index->shape), .at = df_tensor_data(index) };
   df_shape_strides(x, g.stride);
   return g;
 }
@@ -147,7 +147,7 @@ static df_code gather_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   if (!s.to || df_tensor_count(dy) == 0) return DF_OK;
   gathering g = lines_of(node->data, node->keep[0]);
   g.dx = s.to, g.dy = df_tensor_reals(dy);
-  df_parallel(g.walk.runs, GRAIN / g.walk.length + 1, return_lines, &g);
+  df_parallel(g.runs.runs, GRAIN / g.runs.length + 1, return_lines, &g);
   return DF_OK;
 }
 
@@ -174,7 +174,7 @@ df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   gathering g = lines_of(&lines->shape, index);
   g.x = df_tensor_reals(lines), g.y = df_tensor_reals(y);
   if (df_tensor_count(y) > 0)
-    df_parallel(g.walk.runs, GRAIN / g.walk.length + 1, gather_lines, &g);
+    df_parallel(g.runs.runs, GRAIN / g.runs.length + 1, gather_lines, &g);
   df_note note = { .op = &gather_op, .n = 1, .x = &lines, .kept = 1, .keep = &index };
   note.data = &lines->shape, note.size = sizeof lines->shape;
   return df_from_last(tape, df_tape_note(tape, y, note), dim);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "ops/line.h"
+#include "ops/fold.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 

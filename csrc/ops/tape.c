@@ -7,28 +7,8 @@
 
 #include "base/alloc.h"
 #include "kernels/kernels.h"
-#include "ops/record.h"
+#include "ops/inside.h"
 #include "ops/sink.h"
-
-#define PROFILED 128
-
-struct df_tape {
-  df_precision precision;
-  df_counters random;
-  df_tensor **owned; /* by the open scopes, oldest first */
-  size_t n_owned, owned_room;
-  df_record **stack; /* records being recorded, innermost last; NULL: not recording */
-  size_t depth, stack_room;
-  df_record *records; /* all that exist */
-  df_reached reached; /* by the walk that is under way */
-  uint64_t serial;
-  bool watching, profiling;
-  const char *sick;        /* the op that the watch found */
-  df_tensor *watched_leaf; /* the last parameter that an op used */
-  double since;
-  df_profile_row profile[PROFILED];
-  int profiled;
-};
 
 df_tape *df_tape_new(void) {
   df_tape *tape = df_alloc_zeros(sizeof *tape);
@@ -47,67 +27,6 @@ void df_tape_free(df_tape *tape) {
   df_free(tape->owned);
   df_free(tape->stack);
   df_free(tape);
-}
-
-df_precision df_tape_precision(const df_tape *tape) { return tape->precision; }
-
-void df_tape_set_precision(df_tape *tape, df_precision precision) {
-  tape->precision = precision;
-}
-
-/* ==== random counters ============================================================ */
-
-void df_tape_seed(df_tape *tape, uint64_t seed) {
-  tape->random.seed = seed;
-  memset(tape->random.drawn, 0, sizeof tape->random.drawn);
-}
-
-uint64_t df_tape_seeded(const df_tape *tape) { return tape->random.seed; }
-
-df_random df_tape_draw(df_tape *tape, df_stream stream) {
-  return (df_random){ tape->random.seed, (uint32_t)stream, 0,
-                      tape->random.drawn[stream]++ };
-}
-
-uint32_t df_tape_drawn(const df_tape *tape, df_stream stream) {
-  return tape->random.drawn[stream];
-}
-
-void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count) {
-  tape->random.drawn[stream] = count;
-}
-
-df_counters df_tape_counters(const df_tape *tape) { return tape->random; }
-
-void df_tape_set_counters(df_tape *tape, df_counters counters) {
-  tape->random = counters;
-}
-
-/* ==== scopes ===================================================================== */
-
-size_t df_scope_open(df_tape *tape) { return tape->n_owned; }
-
-void df_scope_close(df_tape *tape, size_t mark) {
-  while (tape->n_owned > mark) df_tensor_release(tape->owned[--tape->n_owned]);
-}
-
-df_tensor *df_scope_yield(df_tape *tape, size_t mark, df_tensor *result) {
-  df_tensor_retain(result);
-  df_scope_close(tape, mark);
-  return df_scope_own(tape, result);
-}
-
-df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh) {
-  if (!fresh) return NULL;
-  if (!df_room((void **)&tape->owned, tape->n_owned, &tape->owned_room, sizeof fresh)) {
-    df_tensor_release(fresh);
-    return NULL;
-  }
-  return tape->owned[tape->n_owned++] = fresh;
-}
-
-df_tensor *df_result(df_tape *tape, const df_shape *shape) {
-  return df_scope_own(tape, df_tensor_new(DF_REAL, shape));
 }
 
 /* ==== recording ================================================================== */

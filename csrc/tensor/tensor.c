@@ -151,19 +151,19 @@ df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape) {
   return df_tensor_window(x, shape, stride, x->offset);
 }
 
-df_walk df_walk_over(const df_shape *shape) {
-  df_walk w = { .runs = 1, .length = 1 };
-  if (shape->ndim > 0) w.length = shape->size[shape->ndim - 1];
-  w.outer = shape->ndim > 0 ? shape->ndim - 1 : 0;
-  for (int i = 0; i < w.outer; i++) w.size[i] = shape->size[i], w.runs *= shape->size[i];
-  return w;
+df_runs df_runs_over(const df_shape *shape) {
+  df_runs r = { .runs = 1, .length = 1 };
+  if (shape->ndim > 0) r.length = shape->size[shape->ndim - 1];
+  r.outer = shape->ndim > 0 ? shape->ndim - 1 : 0;
+  for (int i = 0; i < r.outer; i++) r.size[i] = shape->size[i], r.runs *= shape->size[i];
+  return r;
 }
 
-df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride) {
+df_int df_runs_offset(const df_runs *r, df_int run, const df_int *stride) {
   df_int offset = 0;
-  for (int i = w->outer - 1; i >= 0; i--) {
-    offset += run % w->size[i] * stride[i];
-    run /= w->size[i];
+  for (int i = r->outer - 1; i >= 0; i--) {
+    offset += run % r->size[i] * stride[i];
+    run /= r->size[i];
   }
   return offset;
 }

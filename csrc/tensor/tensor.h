@@ -43,13 +43,13 @@ df_tensor *df_tensor_permute(const df_tensor *x, const int *order);
 df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape); /* NULL: misfit */
 df_tensor *df_tensor_view(const df_tensor *x, const df_shape *shape);   /* NULL: misfit */
 
-/* Iterates over a shape in order, one run of the last dimension at a time. */
-typedef struct df_walk {
+/* A shape in order, as runs along its last dimension. */
+typedef struct df_runs {
   df_int runs, length; /* runs of `length` elements */
   int outer;           /* dimensions before the last */
   df_int size[DF_DIMS];
-} df_walk;
-df_walk df_walk_over(const df_shape *shape);
-df_int df_walk_offset(const df_walk *w, df_int run, const df_int *stride);
+} df_runs;
+df_runs df_runs_over(const df_shape *shape);
+df_int df_runs_offset(const df_runs *r, df_int run, const df_int *stride);
 
 #endif

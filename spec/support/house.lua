@@ -1,5 +1,7 @@
--- The rules of the house. A file names files of its own room or of a floor below, and never
--- in a circle; each outside header has one door; functions and files are short.
+-- The rules of the house. A file names files of its own room or of a floor below. Neither
+-- includes nor calls form a circle. Each outside header has one door. Functions and files are
+-- short.
+local calls = dofile "spec/support/calls.lua"
 local lengths = dofile "spec/support/lengths.lua"
 
 local M = {}
@@ -69,7 +71,7 @@ local function required(files, path, name, fault)
     if name == "" then return "lua/diffusion/init.lua" end
     return fault("%s requires \"diffusion%s\"; it may know only \"diffusion\"", path, name)
   end
-  if name == ".core" then return "csrc/binding/lcore.c" end
+  if name == ".core" then return "csrc/binding/linit.c" end
   if name == "" then return fault("%s requires the front door itself", path) end
   if files[stem .. ".lua"] then return stem .. ".lua" end
   if files[stem .. "/init.lua"] then return stem .. "/init.lua" end
@@ -132,6 +134,7 @@ function M.check(files)
     end
   end
   circles(graph, order, fault)
+  calls.check(files, fault)
   table.sort(faults)
   return faults
 end

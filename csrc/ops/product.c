@@ -1,10 +1,11 @@
 /* Packed weights looked up under all that their layout depends on, and the engine's
 ** convolution between tensors. */
-#include "ops/taps.h"
+#include "ops/product.h"
 
 #include "kernels/kernels.h"
+#include "ops/fold.h"
 #include "ops/op.h"
-#include "ops/planes.h"
+#include "ops/operand.h"
 #include "ops/sink.h"
 
 /* Tells apart layouts of one window: its shape, the stride, the kernel's panels. */
@@ -43,11 +44,12 @@ static const void *packed(df_tape *tape, df_tensor *w, const df_conv *c,
 }
 
 static df_image image_of(const df_tensor *x, const df_conv *c) {
-  return df_planes_image(x, c->B, c->H, c->W, c->C);
+  return df_tensor_image(x, c->B, c->H, c->W, c->C);
 }
 
-df_tensor *df_taps_forward(df_tape *tape, df_tensor *y, const df_tensor *x, df_tensor *w,
-                           const df_tensor *b, const df_tensor *add, const df_conv *c) {
+df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
+                              df_tensor *w, const df_tensor *b, const df_tensor *add,
+                              const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
   const void *weights = packed(tape, w, c, &a->ahead, df_is_learnt(tape, w));
   if (!weights) return NULL;
@@ -86,7 +88,7 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   return a->data(c, dx.to, dx.beta != 0, df_tensor_reals(dy), weights);
 }
 
-df_code df_taps_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+df_code df_product_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_conv *c = node->data;
   df_code code = to_bias(node, c, dy);
   if (code == DF_OK) code = to_weights(node, c, dy);

@@ -1,4 +1,4 @@
--- A convolution fed by a norm in two ways, as the layer norm_conv does it (through PLANES)
+-- A convolution fed by a norm in two ways, as the layer norm_conv does it (through a form of its own)
 -- and op by op (through rows), with all gradients. Run as a script it writes the second at
 -- the highest precision, in the build that DIFFUSION_PRECISION names.
 local d = require "diffusion"
@@ -63,7 +63,7 @@ function M.by_layer(case)
   return out
 end
 
-if arg and arg[0] and arg[0]:find "planes_values%.lua$" then
+if arg and arg[0] and arg[0]:find "operand_values%.lua$" then
   d.precision "highest"
   for k, case in ipairs(M.cases) do
     for name, list in pairs(M.by_ops(case)) do

@@ -1,15 +1,15 @@
--- A norm that writes a convolution's operand (PLANES) gives what the norm in rows and the
+-- A norm that writes a convolution's operand (DF_PADDED and its kin) gives what the norm in rows and the
 -- convolution give apart, backward too; at each precision both are what doubles say.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local products = require "spec.support.products"
-local values = require "spec.support.planes_values"
+local values = require "spec.support.operand_values"
 
 local core = require "diffusion.core"
 local single = core.real == "f32"
 
 local function in_double()
-  local text, code = child.run("spec/support/planes_values.lua", { env = "DIFFUSION_PRECISION=double" })
+  local text, code = child.run("spec/support/operand_values.lua", { env = "DIFFUSION_PRECISION=double" })
   assert(code == 0, text)
   local out = {}
   for key, line in text:gmatch "(%S+)\t([^\n]*)" do

@@ -1,0 +1,18 @@
+/* Weights as the kernel `rows` reads them: packed in panels of columns, with zeros behind the
+** last column. */
+#ifndef df_panel_h
+#define df_panel_h
+
+#include "base/base.h"
+
+df_int df_packed_size(df_int C, df_int K); /* reals */
+
+/* C x K, element (c, k) at w[c sc + k sk]; rounded to bf16 if asked; over the pool */
+void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
+                     df_int sk, bool round);
+
+/* The same for n <= panel columns, on this thread. */
+void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_int n,
+                   df_int sk, bool round);
+
+#endif

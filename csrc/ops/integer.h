@@ -1,0 +1,13 @@
+/* Results of i64: exact, or refused with a sentence. */
+#ifndef df_integer_h
+#define df_integer_h
+
+#include "ops/tape.h"
+
+/* As df_sum, df_prod, df_cumsum and df_matmul, of whole numbers; i64. */
+df_tensor *df_whole_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_whole_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
+df_tensor *df_whole_cumsum(df_tape *tape, df_tensor *x, int dim);
+df_tensor *df_whole_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
+
+#endif
