@@ -1,4 +1,4 @@
-/* Arguments: shapes, dimensions, positions, options. Checked here, before the core. */
+/* Argument checks for shapes, dimensions, positions and options. */
 #include <string.h>
 
 #include "binding/binding.h"
