@@ -5,6 +5,14 @@ local english = dofile "spec/support/english.lua"
 local finished = {
   "spec/support/english.lua", "spec/support/prose.lua", "spec/english_spec.lua",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
+  "csrc/binding",
+}
+
+-- Files in these folders that are still to be rewritten.
+local later = {
+  ["csrc/binding/lbox.c"] = true, ["csrc/binding/lextent.c"] = true, ["csrc/binding/linit.c"] = true,
+  ["csrc/binding/llayer.c"] = true, ["csrc/binding/lmodel.c"] = true, ["csrc/binding/lmodel.h"] = true,
+  ["csrc/binding/lrun.c"] = true,
 }
 
 -- Sentences that may break a rule, by file: the first words of each, and why.
@@ -15,7 +23,7 @@ local function faults(path, text) return table.concat(english.check(path, text),
 describe("the English of", function()
   for _, place in ipairs(finished) do
     it(place .. " is plain", function()
-      assert.equal("", table.concat(english.check_all({ place }, exceptions), "\n"))
+      assert.equal("", table.concat(english.check_all({ place }, exceptions, later), "\n"))
     end)
   end
 end)

@@ -110,7 +110,7 @@ describe("reshaping", function()
     assert.same({ 2, 1, 1, 3 }, d.zeros(2, 3):over(image):shape())
     assert.same({ 2, 1, 1, 1 }, d.zeros(2):over(image):shape())
     assert.same({ 2, 5, 6, 3 }, (image + d.zeros(2, 3):over(image)):shape())
-    fails("over: [2,4] doesn't lie over [2,5,6,3]", d.zeros(2, 4).over, d.zeros(2, 4), image)
+    fails("over: [2,4] does not broadcast over [2,5,6,3]", d.zeros(2, 4).over, d.zeros(2, 4), image)
   end)
 
   it("stretches sizes of 1", function()

@@ -250,19 +250,26 @@ function M.files(place)
   return paths
 end
 
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
+
 --- Checks files and folders.
 ---@param places string[]
 ---@param exceptions table<string, string[]>|nil by path
+---@param omitted table<string, boolean>|nil paths that are left out
 ---@return string[] faults
 ---@return table count
-function M.check_all(places, exceptions)
+function M.check_all(places, exceptions, omitted)
   local faults, total = {}, new_count()
   for _, place in ipairs(places) do
     for _, path in ipairs(M.files(place)) do
-      local file <close> = assert(io.open(path))
-      local more, count = M.check(path, file:read "a", exceptions and exceptions[path])
-      table.move(more, 1, #more, #faults + 1, faults)
-      total.sentences, total.words = total.sentences + count.sentences, total.words + count.words
+      if not (omitted and omitted[path]) then
+        local more, count = M.check(path, read(path), exceptions and exceptions[path])
+        table.move(more, 1, #more, #faults + 1, faults)
+        total.sentences, total.words = total.sentences + count.sentences, total.words + count.words
+      end
     end
   end
   return faults, total
