@@ -7,7 +7,7 @@ local M = {
   longest = 25,   -- words in a sentence
   mean = 14,      -- words a sentence, in a file with at least `few` sentences
   few = 10,
-  title = 10,     -- words in a sentence without a verb, as in the first line of a file
+  title = 12,     -- words in a sentence without a verb, as in the first line of a file
   columns = 90,   -- in a line of C
 }
 
