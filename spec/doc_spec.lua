@@ -1,5 +1,5 @@
--- What is public is documented, and the texts made from the comments are those that are
--- committed.
+-- All public names are documented, and the committed texts are those made from the
+-- comments.
 local doc = require "spec.support.doc"
 local d = require "diffusion"
 local printed = require "spec.support.printed"

@@ -3,7 +3,7 @@ local english = dofile "spec/support/english.lua"
 
 -- Folders and files whose text has been read and rewritten. It ends as the whole tree.
 local finished = {
-  "spec/support", "spec/english_spec.lua",
+  "spec",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
   "csrc/binding",
   "examples", "Makefile", ".ci", ".busted", ".luacheckrc",

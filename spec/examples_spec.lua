@@ -1,4 +1,4 @@
--- The lessons run, shortened, and write their pictures; what they print is what they say.
+-- The lessons run, shortened, and write their images. Their output is checked.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local small_fashion = dofile "spec/support/small_fashion.lua"
@@ -35,7 +35,7 @@ describe("lesson", function()
       "shape = { 2000, 2 }", "shape = { 300, 2 }", "steps = 50", "steps = 10" })
     assert.truthy(out:find "step   40   loss %d")
     local linear = tonumber(out:match "loss of a linear denoiser: (%S+)")
-    assert.is_true(linear > 0.3 and linear < 0.7) -- of unit variance: the mean of alpha_bar
+    assert.is_true(linear > 0.3 and linear < 0.7) -- data of unit variance: the mean of alpha_bar
     is_plot "swiss_roll.png"
     is_plot "reverse_roll.png"
   end)

@@ -1,6 +1,6 @@
--- Every kernel of the contract page, through the op that calls it: each instruction set of
--- this machine against scalar, and all of them against the build in double, at lengths
--- around the vectors' own.
+-- Tests every kernel of kernels.h through the op that calls it. Each instruction set of
+-- this machine is compared with scalar, and all of them with the build in double. Lengths
+-- are around those of the vectors.
 local core = require "diffusion.core"
 local child = dofile "spec/support/child.lua"
 local values = require "spec.support.kernel_values"
@@ -28,7 +28,7 @@ local function declared()
   return names
 end
 
--- What the build in double gives: a function of "name n" to a list.
+-- Results of the build in double: a function of "name n" that returns a list.
 local function in_double()
   local text, code = child.run("spec/support/kernel_values.lua",
     { arguments = LENGTHS, env = "DIFFUSION_PRECISION=double" })

@@ -227,10 +227,11 @@ function M.check(path, text, exceptions)
   return faults, count
 end
 
-local generated = { "reference%.lua$", "library/diffusion%.d%.lua$" }
+-- Generated files, and scripts as users wrote them.
+local unread = { "reference%.lua$", "library/diffusion%.d%.lua$", "^spec/fixtures/" }
 
 local function is_read(path)
-  for _, pattern in ipairs(generated) do
+  for _, pattern in ipairs(unread) do
     if path:find(pattern) then return false end
   end
   local name = path:match "[^/]+$"
@@ -238,7 +239,7 @@ local function is_read(path)
     or path:find "^%.ci/" or name == ".busted" or name == ".luacheckrc"
 end
 
---- The files at a path that the check reads: generated ones are left out.
+--- The files at a path that the check reads.
 ---@param place string a file or a folder
 ---@return string[] paths
 function M.files(place)
