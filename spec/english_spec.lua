@@ -13,7 +13,7 @@ local finished = {
 local later = {
   ["csrc/binding/lbox.c"] = true, ["csrc/binding/lextent.c"] = true, ["csrc/binding/linit.c"] = true,
   ["csrc/binding/llayer.c"] = true, ["csrc/binding/lmodel.c"] = true, ["csrc/binding/lmodel.h"] = true,
-  ["csrc/binding/lrun.c"] = true,
+  ["csrc/binding/lrun.c"] = true, ["spec/support/doc.lua"] = true,
 }
 
 -- Sentences that may break a rule, by file: the first words of each, and why.

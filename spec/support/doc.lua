@@ -1,18 +1,17 @@
--- Makes the documentation from the comments of public names. These are LuaCATS
--- (---@param) in lua/diffusion, and blocks /*** name ... */ with the same tags in
--- csrc/binding. It writes
---   lua/diffusion/reference.lua              for d.help
+-- Documentation from its one source, the comments above what is public: LuaCATS (---@param)
+-- in lua/diffusion, and blocks /*** name ... */ with the same tags in csrc/binding. Writes
+--   lua/diffusion/reference.lua              what d.help shows
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
---   build/doc/index.html                     the same as a page
--- `make doc` runs it. spec/doc_spec.lua compares the first two with the comments.
+--   build/doc/index.html                     the same to read
+-- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local opts = require "diffusion.opts"
 
 local doc = {}
 
 -- ==== comments =============================================================================
 
--- The type at the start of a tag's text. It ends at the first space outside of brackets
--- that does not follow a colon, a comma or a bar.
+-- The type at the start of a tag's rest: up to the first space outside brackets which
+-- doesn't follow a colon, a comma or a bar.
 local function split_type(rest)
   local depth, last = 0, ""
   for i = 1, #rest do
@@ -47,7 +46,7 @@ end
 
 function readers.usage(entry, rest) entry.usage = rest end
 
--- Adds the description of an error to the text.
+-- What is an error, said in the text.
 local function read_error(entry, rest)
   entry.text = ("%s An error %s."):format(entry.text, rest:gsub("%.$", "")):gsub("^ ", "")
 end
@@ -66,8 +65,7 @@ function readers.operator(entry, rest)
   entry.operators[#entry.operators + 1] = rest
 end
 
--- Splits the lines of a comment into its text and its tags, each with its continuation
--- lines.
+-- A comment's lines as its text and its tags, each with the lines that go on with it.
 local function tags_of(lines)
   local list = { { lines = {} } }
   for _, line in ipairs(lines) do
@@ -105,13 +103,13 @@ local function files(pattern)
   return out
 end
 
--- The name that a line of Lua below a comment defines.
+-- What a line of Lua that stands below a comment defines.
 local function defined(line)
   return line:match "^%s*local function ([%w_]+)" or line:match "^%s*function ([%w_.:]+)"
     or line:match "^%s*([%w_.]+) = "
 end
 
--- Finds comments by "file:line" of the code after them, and by the name in its file.
+-- Comments by "file:line" of what follows them, and by the name that it has in its file.
 local function read_lua(path, found)
   local lines, block = lines_of(path), {}
   for i, line in ipairs(lines) do
@@ -127,7 +125,7 @@ local function read_lua(path, found)
       block = {}
     end
   end
-  -- the opening comment of a file, with two or three dashes
+  -- what a file says of itself: its opening comment, of two or of three dashes
   local head, i = {}, 1
   while lines[i] and lines[i]:find "^%-%-" and not lines[i]:find "^%-%-%-@" do
     head[i] = lines[i]:gsub("^%-+ ?", "")
@@ -136,8 +134,8 @@ local function read_lua(path, found)
   found.head[path] = table.concat(head, " ")
 end
 
--- The lines of a block for several names that belong to one of them. Lines that begin
--- with another name and a colon are left out, and so are indented lines below them.
+-- Of a block for several names what is meant for one: lines that begin with another's name
+-- and a colon, and those indented below them, are left out.
 local function lines_for(name, names, block)
   local out, left_out = {}, false
   for _, line in ipairs(block) do
@@ -188,7 +186,7 @@ local function read_all()
   return found
 end
 
--- ==== public names ==================================================================
+-- ==== what is public =======================================================================
 
 local function sorted(t)
   local keys = {}
@@ -199,8 +197,7 @@ local function sorted(t)
   return keys
 end
 
--- Lists the names of tables below d. Their functions are public, and so are those of
--- nested tables.
+-- Tables of names below d; their functions are public, and so are theirs.
 local function walk(prefix, t, out)
   for _, key in ipairs(sorted(t)) do
     local name, value = prefix .. "." .. key, t[key]
@@ -210,8 +207,7 @@ local function walk(prefix, t, out)
   return out
 end
 
--- One value of each kind that has methods: the name of its kind, and its table of
--- methods.
+-- One of each kind of thing that has methods: its kind's name, and the table of them.
 local function kinds(d)
   local process = d.process { schedule = d.schedule.cosine { T = 10 } }
   local model = d.mlp { hidden = 8, depth = 1 }
@@ -279,7 +275,7 @@ local function value_entry(item, found)
   end
 end
 
--- The entry of a table of names: the opening comment of its file.
+-- What a table of names is: the opening comment of its file.
 local function table_entry(item, found)
   local path = "lua/diffusion/" .. item.name:gsub("^d%.", ""):gsub("%.", "/")
   local text = found.head[path .. ".lua"] or found.head[path .. "/init.lua"]
@@ -295,14 +291,14 @@ local function entry_of(item, found)
   return place and found.at[place]
 end
 
--- A message if the parameters in the comment differ from those of the function.
+-- A sentence where the comment's parameters aren't the function's.
 local function mismatch(item, entry)
   if type(item.value) ~= "function" or select(2, place_of(item.value)) then return end
   local real, written = {}, {}
   for i, p in ipairs(named_params(item.value, item.kind)) do real[i] = p.name end
   for i, p in ipairs(entry.params) do written[i] = p.name end
   local a, b = table.concat(real, ", "), table.concat(written, ", ")
-  if item.name:find "%(%)$" then return end -- its comment lists the parameters of its callers
+  if item.name:find "%(%)$" then return end -- its comment says what callers write
   return a ~= b and ("%s(%s) is documented with (%s)"):format(item.name, a, b) or nil
 end
 
@@ -319,8 +315,7 @@ end
 
 -- ==== collecting ===========================================================================
 
---- Collects everything public: entries in order of their names, and the names without
---- one.
+--- Everything public: entries in order of their names, and the names that have none.
 ---@return table[] entries { name, signature, text, params, returns, usage, ... }
 ---@return string[] missing
 function doc.collect()
@@ -369,7 +364,7 @@ local function add_list(out, key, items)
 end
 
 --- The text of lua/diffusion/reference.lua.
----@param entries table[] from doc.collect
+---@param entries table[] of doc.collect
 ---@return string
 function doc.reference(entries)
   local out = { "-- What d.help shows. Made by `make doc` from the comments above what is public;",
@@ -416,7 +411,7 @@ local function parameter_names(e)
   return names
 end
 
--- The signature of a callable value for LuaLS.
+-- How a thing is called, as LuaLS writes it.
 local function overload(call)
   local params, returns = {}, {}
   for i, p in ipairs(call.params) do params[i] = p.name .. (p.optional and "?: " or ": ") .. p.type end
@@ -448,7 +443,7 @@ local function define(out, e)
 end
 
 --- The text of lua/diffusion/library/diffusion.d.lua.
----@param entries table[] from doc.collect
+---@param entries table[] of doc.collect
 ---@return string
 function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
@@ -480,8 +475,8 @@ local function html_items(out, items)
   out[#out + 1] = "</dl>"
 end
 
---- The whole reference as one page.
----@param entries table[] from doc.collect
+--- All of it as one page.
+---@param entries table[] of doc.collect
 ---@return string
 function doc.html(entries)
   local out = { "<!doctype html><meta charset=utf-8><title>diffusion</title>",
@@ -499,7 +494,7 @@ end
 
 -- ==== writing ==============================================================================
 
---- Paths of the committed texts.
+--- Where the texts that are committed lie.
 doc.paths = {
   reference = "lua/diffusion/reference.lua", definitions = "lua/diffusion/library/diffusion.d.lua",
 }
@@ -511,7 +506,7 @@ local function write(path, text)
   assert(f:close())
 end
 
---- Writes all texts.
+--- Writes everything.
 function doc.write()
   local entries, missing = doc.collect()
   for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
