@@ -1,25 +1,26 @@
 # diffusion: a C core for Lua 5.4.
 #
 #   make            both builds of the core: build/diffusion/core.so and core64.so
-#   make demo       train on Fashion-MNIST and draw samples into demo/
-#   make test       everything under spec/, or SPEC="files", with busted's options in ARGS
-#   make check-kernels   every kernel of every instruction set here against scalar;
-#                   make check-neon: NEON's, cross-compiled, under qemu; make check-amx:
-#                   AMX's and the specs of products on any AVX512-BF16, AMX's instructions
-#                   emulated (some minutes)
-#   make check-alloc     memory that runs out at every request of steps, samplers, loaders and
-#                   checkpoints, then with fewer places under ASan (some minutes);
-#                   TRIES=n: so many places each, ONLY=words: the scenarios named so
-#   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
-#   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
-#                   ONLY=pattern: those whose names match; README.md says what more
-#   make peers      PyTorch for it, in a virtual environment: build/peers
-#   make doc        d.help's texts, LuaLS definitions and build/doc/index.html, from comments
-#   make deps       what demo, test and lint install by themselves when it is missing
-#   make install    under DESTDIR and PREFIX (/usr/local)
-#   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at
-#                   every call of the binding
-#   make clean      V=1 with any of them shows whole commands
+#   make demo       train on Fashion-MNIST and write samples to demo/
+#   make test       all specs, or SPEC="files"; ARGS has options of busted
+#   make check-kernels   compare all kernels of this machine with the scalar ones
+#   make check-neon      the same for NEON, cross-compiled, under qemu
+#   make check-amx       the same for AMX with emulated instructions, and the specs of
+#                   products; needs AVX512-BF16 and some minutes
+#   make check-alloc     fail each allocation of steps, samplers, loaders and checkpoints,
+#                   then fewer of them under ASan (some minutes); TRIES=n: allocations per
+#                   scenario, ONLY=words: scenarios whose names match
+#   make lint       compiler warnings, clang-format, cppcheck, luacheck, NEON cross-compiled
+#   make bench      compare all workloads with PyTorch; BENCH=quick takes a minute,
+#                   ONLY=pattern selects by name; README.md has the other variables
+#   make peers      install PyTorch for it in a virtual environment: build/peers
+#   make doc        make d.help, LuaLS definitions and build/doc/index.html from comments
+#   make deps       install packages that demo, test and lint need
+#   make install    install under DESTDIR and PREFIX (/usr/local)
+#   make sanitize   run the specs under ASan and UBSan
+#   make stress     the same, with a full garbage collection at every call of the binding
+#   make clean      remove build/
+# V=1 shows whole commands.
 
 LUA           ?= lua5.4
 CFLAGS        ?= -O2 -g
@@ -33,10 +34,10 @@ ifeq ($(shell uname -s),Darwin)
 LIBFLAG ?= -bundle -undefined dynamic_lookup
 else
 LIBFLAG ?= -shared
-KEEP    := -Wl,-z,nodelete -Wl,-z,now # threads outlive lua_close, which unloads modules
+KEEP    := -Wl,-z,nodelete -Wl,-z,now # lua_close unloads modules, but threads are still running
 endif
 
-# -- libraries: the folders that LuaRocks names, or pkg-config, or the compiler's own -----
+# -- libraries: from LuaRocks' variables, pkg-config, or the compiler's defaults ----------
 ask = $(shell pkg-config $1 2>/dev/null)
 inc = $(if $($1_INCDIR),-I"$($1_INCDIR)",$(call ask,--cflags $2))
 lib = $(if $($1_LIBDIR),-L"$($1_LIBDIR)" -l$3,$(or $(call ask,--libs $2),-l$3))
@@ -65,7 +66,7 @@ MODULES        := $(BUILD)/diffusion/core.$(LIB_EXTENSION) $(BUILD)/diffusion/co
 core_OBJECTS   := $(SOURCES:csrc/%.c=$(BUILD)/core/%.o)
 core64_OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/core64/%.o)
 
-# one translation unit per instruction set, each with its own flags
+# Each instruction set has its own translation unit and flags.
 $(BUILD)/core/kernels/isa_%.o $(BUILD)/core64/kernels/isa_%.o: \
   ISA = -O3 -fno-math-errno -fno-trapping-math $(ISA_$(@F:isa_%.o=%))
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
@@ -98,7 +99,7 @@ $(BUILD)/core64/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -DDF_DOUBLE -MMD -MP -c $< -o $@
 
-# touched only when the flags are others than at the last build
+# Changes only when the flags have changed since the last build.
 $(BUILD)/flags: always
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' | cmp -s - $@ \
@@ -106,7 +107,7 @@ $(BUILD)/flags: always
 
 -include $(core_OBJECTS:.o=.d) $(core64_OBJECTS:.o=.d)
 
-# -- what runs in the tree -----------------------------------------------------------------
+# -- targets that run in the tree -----------------------------------------------------------------
 IN_TREE = DIFFUSION_BUILD=$(BUILD) \
   LUA_PATH_5_4="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH_5_4:-$${LUA_PATH:-;}}" \
   LUA_CPATH_5_4="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}"
@@ -128,7 +129,7 @@ test:
 bench: all
 	@$(IN_TREE) LUA=$(LUA) PEERS=$(PEERS) $(LUA) spec/bench/run.lua
 
-# the peer, for `make bench` alone; the second index has a PyTorch without CUDA
+# PyTorch and others, for `make bench` only. The second index has a PyTorch without CUDA.
 PEERS     ?= $(BUILD)/peers
 PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
              accelerate==1.15.0
@@ -138,7 +139,7 @@ peers:
 	  && $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1 \
 	    --extra-index-url https://download.pytorch.org/whl/cpu $(PEER_PIPS); } \
 	  || { rm -rf $(PEERS); \
-	       echo "no torch==2.13.0 can be had here; make bench leaves its columns blank"; }
+	       echo "cannot install torch==2.13.0; make bench leaves its columns blank"; }
 
 doc: all
 	@$(IN_TREE) $(LUA) spec/support/doc.lua
@@ -160,7 +161,7 @@ specs-sanitized:
 	@$(IN_TREE) DIFFUSION_PRELOAD=$(ASAN) $(SANITIZER) \
 	  $(LUA) spec/support/run.lua $(SPEC) $(ARGS)
 
-# a host program for Lua that fails requests for memory; alloc_spec is left out without it
+# A host program for Lua that makes allocations fail. alloc_spec is skipped without it.
 LUA_LIBS ?= $(or $(call ask,--libs lua5.4),$(call ask,--libs lua-5.4),-llua5.4)
 
 $(BUILD)/alloc_host: spec/support/alloc_host.c
@@ -169,7 +170,7 @@ $(BUILD)/alloc_host: spec/support/alloc_host.c
 
 alloc-host: $(MODULES)
 	@$(MAKE) -s $(BUILD)/alloc_host 2> $(BUILD)/alloc_host.log \
-	  || echo "no host for alloc_spec; why: $(BUILD)/alloc_host.log"
+	  || echo "cannot build the host for alloc_spec; see $(BUILD)/alloc_host.log"
 
 check-alloc:
 	@.ci/deps build test
@@ -179,7 +180,7 @@ check-alloc:
 	  CHECKS="$(SANITIZED)" all build/sanitize/alloc_host
 	@$(MAKE) BUILD=build/sanitize check-alloc-sanitized
 
-check-alloc-sanitized: UNWIND = fast_unwind_on_malloc=0 # through the host's malloc
+check-alloc-sanitized: UNWIND = fast_unwind_on_malloc=0 # the stack passes through the malloc of the host
 check-alloc-sanitized: LEAKS = alloc_leaks.supp
 check-alloc-sanitized:
 	@$(IN_TREE) LD_PRELOAD=$(ASAN) $(SANITIZER) \
@@ -220,7 +221,7 @@ $(BUILD)/emulator.so: spec/support/amx_emulator.c
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) -O2 -mavx2 -mfma $(WARN) -fPIC -shared -o $@ $<
 
-# scratch memory is cut into arrays of several types, on purpose
+# invalidPointerCast is suppressed: scratch memory holds arrays of several types.
 CPPCHECK := --quiet --std=c11 -j$(JOBS) -Icsrc --enable=warning,performance,portability \
             --suppress=invalidPointerCast --inline-suppr --error-exitcode=1
 

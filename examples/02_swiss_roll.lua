@@ -1,4 +1,4 @@
--- Lesson 2: a denoiser for points in the plane, trained in seconds.
+-- Lesson 2: train a denoiser for points in the plane in seconds.
 -- Run: lua5.4 examples/02_swiss_roll.lua     Writes swiss_roll.png and reverse_roll.png.
 local d = require "diffusion"
 
@@ -11,9 +11,9 @@ local opt = d.adamw(model, { lr = d.lr.warmup_cosine { peak = 2e-3, warmup = 100
                              clip = 1, ema = ema })
 local objective = d.objective { process = process }
 
--- An untrained network that always answers 0 has a loss of 1: the variance of eps. The best
--- linear one has that of Gaussian data with the same covariance.
-print(("a linear denoiser's loss: %.4f"):format(objective:floor { data = points }))
+-- A network that always predicts 0 has a loss of 1, the variance of eps. The best linear
+-- network has the loss of Gaussian data with the same covariance.
+print(("loss of a linear denoiser: %.4f"):format(objective:floor { data = points }))
 local sum, count = 0, 0
 for step, x0 in points:batches { size = 256, steps = 4000 } do
   local loss = d.record(objective, model, x0)
@@ -26,23 +26,23 @@ for step, x0 in points:batches { size = 256, steps = 4000 } do
   end
 end
 
--- From noise to points, looking at the road in between.
+-- Sample, and keep some of the points in between.
 local run = d.sampler.steps { model = ema, process = process, shape = { 2000, 2 },
                               sampler = "ddim", steps = 50, seed = 2 }
-local road = { { "t = 200", run.x } }
+local frames = { { "t = 200", run.x } }
 for step in run do
   if step.s == 120 or step.s == 60 or step.s == 20 then
-    road[#road + 1] = { "t = " .. step.s, step.x }
+    frames[#frames + 1] = { "t = " .. step.s, step.x }
   end
 end
-road[#road + 1] = { "samples", run.x }
+frames[#frames + 1] = { "samples", run.x }
 
-d.plot.points(road, { file = "reverse_roll.png", width = 1500, height = 340 })
+d.plot.points(frames, { file = "reverse_roll.png", width = 1500, height = 340 })
 d.plot.points({ { "data", points.x:narrow(1, 1, 2000) }, { "model", run.x } },
               { file = "swiss_roll.png", width = 900, height = 480 })
 
--- The distance of the samples from the data, beside that of fresh data from the data: as
--- near as 2,000 points can tell is about zero.
+-- The distance of the samples from the data. Fresh data gives the smallest distance that
+-- 2,000 points can show.
 print(("energy distance: samples %.4f, fresh data %.4f, noise %.4f"):format(
   d.metric.energy(run.x, points.x),
   d.metric.energy(d.data.toy.swiss_roll(2000, { seed = 9 }).x, points.x),

@@ -1,16 +1,16 @@
--- Lesson 5: a layer, a network and a loss of one's own, in Lua over the same C layers that
--- the stock networks use.
+-- Lesson 5: write your own layer, network and loss in Lua. They use the same C layers as the
+-- stock networks.
 -- Run: lua5.4 examples/05_own_layer_and_loss.lua     Writes own_network.png.
 local d = require "diffusion"
 local nn = d.nn
 
--- An op that the library lacks: softsign, with its derivative. Anything that Lua can
--- compute from tensors will do; gradcheck holds the two against each other.
+-- softsign is not in the library, so this defines it as a custom op with its derivative. Both
+-- may use anything that Lua can compute from tensors. gradcheck compares the two.
 local softsign = nn.guest(
   function(x) return x / (1 + x:abs()) end,
   function(dy, _, x) return dy / (1 + x:abs()):square() end)
 local right, off = d.gradcheck(softsign, { d.randn(3, 4) })
-print(("softsign's gradient by differences: %s, off by %.0e"):format(right and "right" or "wrong", off))
+print(("gradient of softsign by differences: %s, error %.0e"):format(right and "right" or "wrong", off))
 
 local Block = nn.module("block", function(m, channels, width)
   m.one = nn.norm_conv(channels, channels, { kernel = 3 }) -- group norm, silu, convolution

@@ -1,7 +1,7 @@
--- Lesson 8: what a Frechet distance sees. A classifier of Fashion-MNIST is trained; the 64 numbers
--- before its last layer are features, in which sets of images are compared.
+-- Lesson 8: the Frechet distance. This trains a classifier of Fashion-MNIST. The 64 numbers before
+-- its last layer are features, by which sets of images are compared.
 -- Run: lua5.4 examples/08_features.lua [features.safetensors]     Writes that file and features.png.
--- The library's own network, of d.metric.fashion_frechet, is such a file.
+-- d.metric.fashion_frechet uses a network that was made this way.
 local d = require "diffusion"
 
 local train = assert(d.data.fashion_mnist())
@@ -21,13 +21,13 @@ for step, x, class in batches do
   end)
 end
 
--- Half the bytes suffice: what follows is of the weights as they are kept.
+-- Half precision suffices. From here on the network uses the weights as they are saved.
 local tensors = {}
 for name, p in network:parameters() do tensors[name] = p:to "f16" end
 network:load_state(tensors)
 
--- Logits and features of all images, 500 at a time.
-local function seen(x)
+-- Computes logits and features of all images, 500 at a time.
+local function evaluated(x)
   local logits, features = {}, {}
   for first = 1, x:size(1), 500 do
     local part = x:narrow(1, first, math.min(500, x:size(1) - first + 1))
@@ -37,22 +37,22 @@ local function seen(x)
 end
 
 local images = d.image.to_float(test.x)
-local logits, features = seen(images)
+local logits, features = evaluated(images)
 local right = logits:argmax(2):eq(test.class):to "i64":sum():item()
-print(("of %d test images %.2f %% are recognised"):format(test.n, 100 * right / test.n))
+print(("%.2f %% of %d test images are classified correctly"):format(100 * right / test.n, test.n))
 
--- The features' mean and covariance over the test set are all that a distance from it needs.
+-- A distance from the test set needs only the mean and covariance of its features.
 local gap = features - features:mean(1)
 d.precision "highest"
 tensors["test.mean"], tensors["test.cov"] = features:mean(1), gap:t():matmul(gap) / (test.n - 1)
 d.precision "high"
 assert(d.save(arg[1] or "fashion_features.safetensors", tensors))
 
--- Distances of equally many images: few samples alone make some of it, the bias, which halves
--- of the sets tell.
+-- Distances between sets of equal size. A small number of samples biases the distance upwards.
+-- The bias is estimated from halves of the sets.
 local half = test.n // 2
 local function compare(what, x)
-  local distance, about = d.metric.frechet((select(2, seen(x))), features:narrow(1, half + 1, half),
+  local distance, about = d.metric.frechet((select(2, evaluated(x))), features:narrow(1, half + 1, half),
                                            { interval = true })
   print(("%-36s %8.3f   %8.3f   %8.3f to %.3f"):format(what, distance, about.extrapolated, about.low, about.high))
 end
@@ -65,9 +65,9 @@ for _, s in ipairs { 0.05, 0.1, 0.2, 0.4 } do compare("with noise of " .. s, (fi
 compare("halved and doubled in size", first:avg_pool(2):upsample(2))
 compare("nothing but noise", noise:clamp(-1, 1))
 
--- An image of each class and those nearest to it in features, of the training set.
+-- One test image of each class, and the training images whose features are nearest.
 local shown, others = {}, d.image.to_float(train.x:narrow(1, 1, math.min(train.n, 10000)))
-local _, known = seen(others)
+local _, known = evaluated(others)
 for class = 1, 10 do
   local place = test.class:eq(class):to "i64":argmax():item()
   local nearest = select(2, (-(known - features:narrow(1, place, 1)):square():sum(2)):topk(9))

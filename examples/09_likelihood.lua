@@ -1,11 +1,11 @@
--- Lesson 9: likelihood. How many nats a point, or bits a pixel, does a model need? For known
--- distributions the least is their entropy; for pictures there are a bound and a density.
+-- Lesson 9: likelihood. How many nats per point, or bits per pixel, does a model need? For a
+-- known distribution the minimum is its entropy. For images there are a bound and a density.
 -- Run: lua5.4 examples/09_likelihood.lua     Writes likelihood.png.
 local d = require "diffusion"
 
--- The flow without noise carries data to a Gaussian, and its divergence tells how volumes grow
--- on the way: so every point has a density. With the best denoiser -ln p is the entropy on the
--- average, within what chance leaves (+-). The flow schedule ends in noise alone, exactly.
+-- The ODE maps data to a Gaussian, and its divergence gives the change of volume. So every point
+-- has a density. With the exact denoiser the mean of -ln p is the entropy, up to its standard
+-- error (+-). The flow schedule ends in pure noise.
 local process = d.process { schedule = d.schedule.flow {}, predict = "x0" }
 print "                            -ln p of 400 points           entropy"
 local function toy(name, oracle)
@@ -22,8 +22,8 @@ toy("spiral", d.oracle.spiral {})
 toy("checkerboard with noise", d.oracle.checkerboard { noise = 0.1 })
 toy("checkerboard, area 32", d.oracle.checkerboard { size = 8 })
 
--- A trained network, and pictures: the bound, in bits per pixel of 256 levels. Each of 100
--- pictures draws a t of its own from each of 100 ranges.
+-- A trained network and images: the bound, in bits per pixel of 256 levels. Each of 100
+-- images draws one t from each of 100 ranges.
 local model, trained = d.load_model "digits"
 local set = d.data.digits()
 local x0, class = d.image.to_float(set.x:narrow(1, 1, 100)), set.class:narrow(1, 1, 100)
@@ -37,10 +37,10 @@ for _, variance in ipairs { "fixed_small", "fixed_large" } do
   series[#series + 1] = { variance, bits, noise }
 end
 d.plot.lines(series, { file = "likelihood.png", width = 900, logy = true, xlabel = "-ln SNR", ylabel = "bits per pixel",
-                       title = "What each step of the bound costs, 100 digits" })
+                       title = "Terms of the bound at each step, 100 digits" })
 
--- And the density of the same network's flow. A density of levels would be infinite, so a
--- number within each pixel's level is added, and log2(127.5) bits for the level's width.
+-- The density of the same network, by the ODE. Discrete levels would have infinite density, so
+-- uniform noise of one level is added, and log2(127.5) bits account for the width of a level.
 local few = class:narrow(1, 1, 50)
 print(d.likelihood.ode(model, trained, x0:narrow(1, 1, 50), { dequantise = true, divergence = "hutchinson", seed = 1,
                                                                atol = 1e-3, rtol = 1e-3, class = few }))

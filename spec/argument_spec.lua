@@ -1,5 +1,5 @@
--- What a tensor's functions don't take is refused: fields beside a list, numbers where a boolean
--- belongs, an argument too many.
+-- Functions of tensors refuse unsuitable arguments: fields in a list, numbers instead of
+-- booleans, surplus arguments.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 

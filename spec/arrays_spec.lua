@@ -1,5 +1,6 @@
--- Arrays of all types in other people's files: those that a tensor holds have their values to the
--- bit, the others are listed and refused by name, and one of them doesn't keep the rest away.
+-- Arrays of all types in files of other programs. Those that a tensor can hold are read
+-- to the bit. The others are listed and refused by name, and do not prevent reading the
+-- rest.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
@@ -305,7 +306,7 @@ describe("zip files", function()
     local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, 8, 0, 0, forge.crc32(array), #packed, claimed, 5, 0)
     local body = "PK\3\4" .. common .. "a.npy" .. packed
     local directory = "PK\1\2\20\0" .. common .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, 0) .. "a.npy"
-    local room = 100 << 10 -- what inflating takes by itself, and less than is claimed
+    local room = 100 << 10 -- memory that inflating itself takes, less than the claimed size
     assert(claimed > room)
     d.memory_limit(core.memory().live + room)
     refused(body .. directory .. "PK\5\6" .. ("<I2I2I2I2I4I4I2"):pack(0, 0, 1, 1, #directory, #body, 0),

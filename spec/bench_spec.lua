@@ -1,4 +1,5 @@
--- The benchmarks' own arithmetic, and that what is compared can be told to differ.
+-- The arithmetic of the benchmarks is correct, and they detect differences between the
+-- sides.
 local d = require "diffusion"
 local child = require "spec.support.child"
 
@@ -23,7 +24,7 @@ describe("the benchmarks", function()
   end)
   teardown(function() package.path = path end)
 
-  -- A workload as a worker is told it.
+  -- A workload in the form that a worker receives.
   local function told(name)
     for _, w in ipairs(workloads) do
       if w.name == name then
@@ -51,7 +52,7 @@ describe("the benchmarks", function()
     assert.equal(2 * (4 * 16 + 8 + 2 * 8), flops.forward(mlp, { mult = nil }))
     local unet = d.unet { image = { 4, 4, 1 }, channels = 4, mult = { 1 }, blocks = 1, attention = {} }
     local conv = function(inp, out, kernel) return 2 * 16 * inp * out * kernel ^ 2 end
-    local block = function(inp) -- to 4 channels, told the time by 16 numbers
+    local block = function(inp) -- to 4 channels, with the time as 16 numbers
       return conv(inp, 4, 3) + conv(4, 4, 3) + 2 * 16 * 4 + (inp ~= 4 and conv(inp, 4, 1) or 0)
     end
     local attention = conv(4, 12, 1) + conv(4, 4, 1) + 4 * 16 ^ 2 * 4

@@ -1,5 +1,5 @@
--- What is built and installed: each module shows Lua one name and needs no Lua library of
--- its own, and an installed copy works from anywhere.
+-- Built and installed files. Each module exports one name and needs no Lua library of its
+-- own. An installed copy works from any folder.
 local build = os.getenv "DIFFUSION_BUILD" or "build"
 
 local function output(command)

@@ -1,5 +1,6 @@
--- Model files and checkpoints: what is written is read again, what doesn't fit changes
--- nothing, and a run killed at any moment ends in the same bytes as one never stopped.
+-- Model files and checkpoints. A written file can be read, and an unsuitable file changes
+-- nothing. A run that is killed at any moment and resumed ends in the same bytes as one
+-- that is not.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local fails = require "spec.support.fails"

@@ -1,4 +1,5 @@
--- The command: scripts with their arguments, a prompt that survives errors, plain refusals.
+-- The command: scripts get their arguments, a prompt survives errors, and refusals are
+-- plain.
 local lua = arg[-1]
 
 -- Runs the command with `words`, `input` at its prompt; gives what it wrote, and success.

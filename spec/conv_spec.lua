@@ -1,5 +1,6 @@
--- Convolutions against their definition, forward and backward: any kernel, stride, padding
--- and odd sizes; the same bits for any number of threads, alone or in a batch.
+-- Convolutions against their definition, forward and backward, with any kernel, stride,
+-- padding and odd sizes. They have the same bits for any number of threads, alone or in a
+-- batch.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local products = dofile "spec/support/products.lua"

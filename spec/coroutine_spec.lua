@@ -1,5 +1,5 @@
--- Coroutines share one stack of scopes and records: whoever is left suspended inside one is
--- named at the first misuse by others, and nothing of anybody's is lost.
+-- Coroutines share one stack of scopes and records. A coroutine that is suspended inside
+-- one is named at the first misuse by others, and nothing is lost.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"

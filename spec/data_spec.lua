@@ -1,5 +1,5 @@
--- Data sets and their batches: what they hold, that every example comes as often as
--- promised, and that a walk goes on exactly where it was left.
+-- Data sets and their batches: their contents, that every example comes as often as
+-- promised, and that iteration resumes exactly.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local forge = require "spec.support.forge"

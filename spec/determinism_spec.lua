@@ -1,5 +1,5 @@
--- The same bits: on any number of threads, at sizes where they really share the work; and
--- for a sample alone or in a batch, where nothing is recorded.
+-- Results have the same bits on any number of threads, at sizes where threads really
+-- share the work. Without recording, a sample has the same bits alone or in a batch.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local shared = require "spec.support.shared"

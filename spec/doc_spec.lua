@@ -1,5 +1,5 @@
--- What is public is documented, and the texts made from the comments are those that are
--- committed.
+-- All public names are documented, and the committed texts are those made from the
+-- comments.
 local doc = require "spec.support.doc"
 local d = require "diffusion"
 local printed = require "spec.support.printed"
@@ -73,7 +73,7 @@ describe("d.help", function()
 
   it("finds names, however they are written", function()
     for _, word in ipairs { "q_sample", "process:q_sample", "p:q_sample" } do
-      assert.match("closed form q%(x_t | x_s%)", text(word))
+      assert.match("closed form: q%(x_t | x_s%)", text(word))
     end
     assert.match("d%.schedule%.cosine%(.*", text "cosine")
     assert.match("d%.lr%.cosine%(", text "cosine")
@@ -84,7 +84,7 @@ describe("d.help", function()
     assert.equal(text "schedule.cosine", text(d.schedule.cosine))
     assert.equal(text "d.data.toy", text(d.data.toy))
     assert.equal(text "tensor:silu", text(d.zeros(1).silu))
-    assert.match("  matmul +The product of matrices", text(d.zeros(1)))
+    assert.match("  matmul +Matrix product", text(d.zeros(1)))
     assert.match("  rescale_zero_terminal_snr", text(d.schedule.linear()))
   end)
 

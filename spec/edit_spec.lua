@@ -1,5 +1,5 @@
--- Edits as they are used: exact counts, plans that print, seeds and batches, what is kept, classes,
--- and the refusals. What they compute is held to theory in spec/theory/edit_spec.lua.
+-- Edits as they are used: exact counts, plans that print, seeds and batches, kept pixels,
+-- classes, and errors. spec/theory/edit_spec.lua compares their results with theory.
 require "spec.support.allclose"
 local d = require "diffusion"
 local core = require "diffusion.core"

@@ -3,7 +3,17 @@ local english = dofile "spec/support/english.lua"
 
 -- Folders and files whose text has been read and rewritten. It ends as the whole tree.
 local finished = {
-  "spec/support/english.lua", "spec/support/prose.lua", "spec/english_spec.lua",
+  "spec",
+  "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
+  "csrc/binding",
+  "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
+}
+
+-- Files in these folders that are still to be rewritten.
+local later = {
+  ["csrc/binding/lbox.c"] = true, ["csrc/binding/lextent.c"] = true, ["csrc/binding/linit.c"] = true,
+  ["csrc/binding/llayer.c"] = true, ["csrc/binding/lmodel.c"] = true, ["csrc/binding/lmodel.h"] = true,
+  ["csrc/binding/lrun.c"] = true, ["spec/support/doc.lua"] = true,
 }
 
 -- Sentences that may break a rule, by file: the first words of each, and why.
@@ -14,7 +24,7 @@ local function faults(path, text) return table.concat(english.check(path, text),
 describe("the English of", function()
   for _, place in ipairs(finished) do
     it(place .. " is plain", function()
-      assert.equal("", table.concat(english.check_all({ place }, exceptions), "\n"))
+      assert.equal("", table.concat(english.check_all({ place }, exceptions, later), "\n"))
     end)
   end
 end)
@@ -33,8 +43,9 @@ describe("a check of English", function()
     'a.lua:1: begins with "What": What is lost is NaN.')
   finds("a label that begins with where", "a.c", "int x; /* where it ends */",
     'a.c:1: begins with "where": where it ends')
-  finds("a sentence without a verb", "a.c", "/* The large pieces of the old segments of some memory. */",
-    "a.c:1: has no verb: The large pieces of the old segments of some memory.")
+  finds("a sentence without a verb", "a.c",
+    "/* The large pieces of the old segments of some memory without owners or sizes. */",
+    "a.c:1: has no verb: The large pieces of the old segments of some memory without owners or sizes.")
   finds("a private word", "a.md", "The model is told its class.",
     'a.md:1: "told": better conditioned on, reported: The model is told its class.')
   finds("one in a message", "a.c", 'df_fail(DF_MISUSE, "backward of a guest: "\n  "no gradient");',

@@ -1,5 +1,5 @@
--- Lua runs finalisers wherever it allocates, in the middle of our calls too. What they
--- compute, free, open and close leaves those calls alone.
+-- Lua runs finalisers at any allocation, also in the middle of calls of diffusion.
+-- Finalisers may compute, free, open and close without disturbing those calls.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local child = require "spec.support.child"
@@ -42,7 +42,7 @@ local function compute() return (a * 3):sum() + d.full({ 8 }, 7) end
 
 local x = d.arange(1, 8):to(core.real)
 
--- What a call holds while Lua allocates, and what must come of it.
+-- The tensors that a call holds while Lua allocates, and the expected results.
 local calls = {
   ["an op"] = { 36 + 8 * 5, function() return (x + 5):sum():item() end },
   ["a sign"] = { -36, function() return (-x):sum():item() end },
@@ -92,8 +92,9 @@ describe("a finaliser that computes", function()
     end)
   end
 
-  -- A call collects as it begins, where memory is over a limit, and again as it makes the box of
-  -- its result: what failed in the first collection isn't cleared away over what was made since.
+  -- A call collects garbage when it begins, if memory is over a limit, and again when it
+  -- makes the box of its result. A failure in the first collection must not release
+  -- tensors made since.
   it("leaves what a call has made alone where one before it failed", function()
     local ballast, live = d.zeros(1 << 20), core.memory().live
     local going, hits, wrong = true, 0, 0
@@ -224,8 +225,8 @@ describe("a call that fails", function()
   end)
 end)
 
--- Finalisers run in the opposite order of that in which they were set: of what one holds, that
--- of an object made later has run already.
+-- Finalisers run in the reverse order of their creation. So if a finaliser holds an
+-- object that was made later, that object's finaliser has already run.
 describe("an object whose finaliser has run", function()
   local square = d.ones(2, 2)
   local uses = {
@@ -312,7 +313,7 @@ describe("a finaliser set before the library, as the Lua state closes,", functio
     local refused, ran = text:match "^(%d+)\t([^\n]*)\n"
     assert.truthy(refused, text)
     assert.is_true(tonumber(refused) > 150, text)
-    -- what needs nothing of the state
+    -- functions that need nothing of the state
     for name in ran:gmatch "%S+" do assert.truthy(name:find "free$", text) end
   end)
 end)

@@ -13,7 +13,7 @@ end
 local head = ("package.path, package.cpath = %q, %q\n"):format(package.path, package.cpath)
   .. 'local d = require "diffusion"\n'
 
--- What the other state goes on doing, and how often to fork.
+-- The loop of the other state, and the number of forks.
 local loops = {
   ["takes and gives blocks"] = { "local x = d.ones(3) for _ = 1, 100 do local y = x + 1 end", 40 },
   ["has the pool"] = { "local x = d.ones(70000) for _ = 1, 3 do x:exp() end", 10 },

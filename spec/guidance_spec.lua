@@ -1,12 +1,12 @@
--- Guidance as scripts use it: identities, intervals, what is left alone, errors. What guided
--- samples are distributed as is in spec/theory/guidance_spec.lua.
+-- Guidance as scripts use it: identities, intervals, unchanged parts, errors. The
+-- distribution of guided samples is in spec/theory/guidance_spec.lua.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local guidance = d.guidance
 
 local process = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "v" }
 
--- A denoiser that counts its calls, and says `told` where it is told a class.
+-- A denoiser that counts its calls. It returns `told` if it gets a class.
 local function counting(told, untold)
   local calls = { with = 0, without = 0 }
   return function(xt, _, o)
@@ -324,7 +324,7 @@ describe("guidance that can't be", function()
       end
     end
     local model_, weak, y = wide(0.5, 3), wide(0.25, 7), d.randn({ 4, 2 }, { seed = 1 })
-    local function ones(xt) return xt:sum(2) end -- of gradient 1
+    local function ones(xt) return xt:sum(2) end -- the gradient is 1
     local a, s = learned.schedule:signal(5), learned.schedule:noise(5)
     local moved = 2 * s ^ 2 / a * -a / s -- scale times what the score's 1 is in eps
     for name, row in pairs {

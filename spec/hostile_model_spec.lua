@@ -1,6 +1,7 @@
--- Files of the library's own whose numbers lie: a network is held against the file's tensors before
--- anything is built, counters and histories before anything is believed. What is refused is nil
--- and a sentence, and nothing is changed; what is taken can be used.
+-- Files of the library with wrong numbers. A network is compared with the file's tensors
+-- before anything is built. Counters and histories are checked before they are used. A
+-- refused file gives nil and a sentence, and changes nothing. An accepted file can be
+-- used.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local container = require "diffusion.container"
@@ -41,14 +42,14 @@ local function copied(value)
   return out
 end
 
--- What a field may lie with; nil takes it away.
+-- Wrong values of a field; nil removes it.
 local LIES = { nil, -1, 0, 1, 3, 1.5, 1e300, 1 << 62, 0 / 0, math.huge, "x", true, {}, { 1 }, { { 1, 2 } },
   { tensor = "x" }, { tensor = "none" }, { value = 1 }, { entries = { { "t", { value = -1 } } } }, json.null,
   { "\1tensor", "none" }, { "\1pairs", 1 }, { "\1shared", 1, "t", 2 }, { "\1again", 9 } }
 local COUNT = 24
 
--- Calls fn(facts, place) with one field of the table changed at a time, all the way down; each with a
--- fourth of the lies, the next field with the next fourth.
+-- Calls fn(facts, place) with one field of the table changed at a time, at all depths.
+-- Each field gets a fourth of the wrong values, and the next field gets the next fourth.
 local function each_lie(facts, fn)
   local whole, turn = copied(facts), 0
   local function walk(t, place)
@@ -77,7 +78,7 @@ local function answers(place, load)
   return ok
 end
 
--- A run that goes on to its end, or is told that its samples aren't numbers any more.
+-- A run either finishes, or raises the error that its samples are not finite.
 local function finishes(place, run)
   local fine, message = pcall(run.finish, run)
   assert(fine or message:find "aren't finite", place .. ": " .. tostring(message))

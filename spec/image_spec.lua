@@ -191,8 +191,8 @@ local function chunks_of(bytes)
   return list
 end
 
--- The animation as the APNG specification has it: plays, and of each frame its fcTL and its
--- pixels, read back as a PNG of their own.
+-- Reads the animation by the APNG specification: the number of plays, and for each frame
+-- its fcTL and its pixels, as a separate PNG.
 local function frames_of(path)
   local bytes = forge.bytes_of(path)
   local head, plays, count, frames, number = "", nil, nil, {}, 0
@@ -235,7 +235,7 @@ describe("an animation", function()
         assert.same({ 5, 7, 0, 0, 250, 1000, 0, 0, 27 }, control)
         assert.same(x[i]:totable(), frame.x:totable())
       end
-      assert.same(x[1]:totable(), image.read(path):totable()) -- where nothing moves
+      assert.same(x[1]:totable(), image.read(path):totable()) -- for viewers without animation
     end
   end)
 

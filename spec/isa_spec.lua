@@ -1,6 +1,6 @@
--- Every kernel of the contract page, through the op that calls it: each instruction set of
--- this machine against scalar, and all of them against the build in double, at lengths
--- around the vectors' own.
+-- Tests every kernel of kernels.h through the op that calls it. Each instruction set of
+-- this machine is compared with scalar, and all of them with the build in double. Lengths
+-- are around those of the vectors.
 local core = require "diffusion.core"
 local child = dofile "spec/support/child.lua"
 local values = require "spec.support.kernel_values"
@@ -28,7 +28,7 @@ local function declared()
   return names
 end
 
--- What the build in double gives: a function of "name n" to a list.
+-- Results of the build in double: a function of "name n" that returns a list.
 local function in_double()
   local text, code = child.run("spec/support/kernel_values.lua",
     { arguments = LENGTHS, env = "DIFFUSION_PRECISION=double" })
@@ -111,12 +111,12 @@ describe("the environment", function()
     for env, sentence in pairs {
       ["DIFFUSION_PRECISION=single DIFFUSION_ISA=avx1024"] = "DIFFUSION_ISA=avx1024: this machine has scalar",
       ["DIFFUSION_PRECISION=duble"] = "DIFFUSION_PRECISION is 'duble'",
-      ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: a whole number from 1 on expected",
-      ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: a whole number from 1 on expected",
-      ["DIFFUSION_THREADS=257"] = "DIFFUSION_THREADS=257: 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=99999999999"] = "DIFFUSION_THREADS=99999999999: 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=99999999999999999999999"] = ": 1 to 256 threads expected",
-      ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: a whole number from 1 on expected",
+      ["DIFFUSION_THREADS=abc"] = "DIFFUSION_THREADS=abc: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=0"] = "DIFFUSION_THREADS=0: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=257"] = "DIFFUSION_THREADS=257: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=99999999999"] = "DIFFUSION_THREADS=99999999999: expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=99999999999999999999999"] = ": expected an integer from 1 to 256",
+      ["DIFFUSION_THREADS=2x"] = "DIFFUSION_THREADS=2x: expected an integer from 1 to 256",
     } do
       local fine, text = said(env)
       assert.is_false(fine)

@@ -1,6 +1,6 @@
--- Numbers that come by another way than as an option are held to the option's range: assigned,
--- returned by a function, of a group, of a loaded state, of a checkpoint. And gradients whose
--- squares no float holds.
+-- Numbers that do not come from an option must be in the option's range too. They may be
+-- assigned, returned by a function, or come from a group, a loaded state or a checkpoint.
+-- Also tested are gradients whose squares overflow.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local fails = require "spec.support.fails"
@@ -229,7 +229,7 @@ describe("numbers that come later", function()
     end
     assert.equal(0, loss(function() return 0 end))
     assert.is_true(loss(function() return 3 end) > 0)
-    local sick = loss(function() return nan end) -- what a trainer traces
+    local sick = loss(function() return nan end) -- a trainer traces this
     assert.is_true(sick ~= sick)
   end)
 

@@ -1,5 +1,6 @@
--- Likelihoods as they are used: options, seeds, batches, units, dequantising, printing, float's
--- digits, and the refusals. What they compute is held to theory in spec/theory/likelihood_spec.lua.
+-- Likelihoods as they are used: options, seeds, batches, units, dequantising, printing,
+-- precision of floats, and errors. spec/theory/likelihood_spec.lua compares their results
+-- with theory.
 require "spec.support.allclose"
 local d = require "diffusion"
 local core = require "diffusion.core"
@@ -11,7 +12,7 @@ local process = d.process { schedule = d.schedule.flow { T = 50 }, predict = "x0
 local best = moons:denoiser(process)
 local points = moons:sample(6, { seed = 1 })
 
--- Little pictures, of which the model believes that they are grey.
+-- Small images; the model predicts that they are grey.
 local images = d.image.to_float(d.frombytes(("\0\128\255\7"):rep(6), { 2, 2, 3, 2 }, "u8"))
 local coarse = d.process { schedule = d.schedule.linear { T = 20 }, predict = "x0" }
 local function grey(xt) return xt * 0 end
@@ -153,7 +154,7 @@ describe("the flow's likelihood", function()
     local at_64, beyond = of(64, {}), of(65, {})
     assert.same({ "exact", "hutchinson" }, { at_64.divergence, beyond.divergence })
     assert.equal("exact", of(65, { divergence = "exact" }).divergence)
-    -- of independent coordinates v' J v is the trace, whatever v
+    -- for independent coordinates v' J v is the trace, for any v
     assert.near(at_64.mean / 64, beyond.mean / 65, 1e-3)
     assert.near(at_64.mean / 64, 0.5 * math.log(2 * math.pi) + math.log(1.5), 1e-3)
   end)

@@ -179,7 +179,7 @@ describe("lists", function()
 
   it("may be what floats were rounded to", function()
     local a = d.tensor { { 0.1 }, { 0.3 }, { 0.7 } }
-    local singular = a:matmul(a:t()):totable() -- of rank one but for rounding
+    local singular = a:matmul(a:t()):totable() -- rank one, except for rounding
     assert.equal(-math.huge, d.oracle.gaussian { cov = singular }:entropy())
   end)
 

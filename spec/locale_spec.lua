@@ -12,7 +12,7 @@ setup(function()
 end)
 teardown(function() child.remove(folder) end)
 
--- What every script here begins with; arg[1] is the locale.
+-- The beginning of every script here; arg[1] is the locale.
 local parts = [[
 assert(os.setlocale(arg[1]) == arg[1])
 if arg[1] == "own" then

@@ -441,7 +441,8 @@ describe("a reduction", function()
     end
     for _, got in ipairs { y:sum { 1, 2, 3 }, y:permute(4, 1, 2, 3):contiguous():sum { 2, 3, 4 },
       y:sum { 2, 3 }:sum(1), y:sum { 1, 3 }:sum(1) } do
-      -- of 3150 terms about 1, whose signs cancel: against their root of the sum of squares
+      -- sums of 3150 terms near 1 with cancelling signs, relative to their root sum of
+      -- squares
       assert.allclose(want, got, { rtol = 2e-6, atol = 2e-6 * math.sqrt(3150) })
     end
   end)

@@ -1,5 +1,5 @@
--- Memory of a step: what is kept for the way back, what recomputation saves, and loops that
--- take nothing from the system once they are warm.
+-- Memory of a step: values saved for the backward pass, savings by recomputation, and
+-- loops that allocate nothing from the system once they are warm.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
@@ -165,7 +165,7 @@ describe("a loop that is warm", function()
           sampler = name, steps = 20, seed = 1 }
         holds(function()
           run()
-          collect() -- what a step returned is the user's until then
+          collect() -- the results of a step live until then
         end)
       end
     end)

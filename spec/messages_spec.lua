@@ -1,5 +1,5 @@
--- What public functions say of arguments that don't suit them: never an inner line of the library,
--- a function without a name, "a string, not a string", or a range of nothing.
+-- Messages of public functions for unsuitable arguments. They never name an inner line of
+-- the library, a function without a name, "a string, not a string", or an empty range.
 local d = require "diffusion"
 local child = require "spec.support.child"
 

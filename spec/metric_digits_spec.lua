@@ -1,6 +1,7 @@
--- Metrics keep their digits far from 0, at other scales, and of fewer samples than numbers: values
--- computed in double elsewhere (NumPy, by singular values; KID in extended precision), and what must
--- not change. The samples are multiples of 1/16, which floats hold near 10,000 too.
+-- Metrics stay accurate far from 0, at other scales, and with fewer samples than numbers.
+-- They are compared with values in double from elsewhere: NumPy with singular values, and
+-- KID in extended precision. Values that must not change are checked too. The samples are
+-- multiples of 1/16, which floats hold exactly near 10,000.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local M = d.metric

@@ -217,8 +217,9 @@ describe("a stock network", function()
     local model = stir(d.unet { image = { 32, 32, 1 }, channels = 16, mult = { 1, 1 }, blocks = 4 })
     local plain, recorded = peaks(model, d.randn(8, 32, 32, 1))
     local h = 8 * 32 * 32 * 16 * 4 * (core.real == "f64" and 2 or 1)
-    -- kept at full size: inp and four blocks; at a quarter: five; and h, its cat of twice the
-    -- channels and the block's inner values, padding included
+    -- saved at full size: inp and four blocks; at a quarter: five blocks. It also saves h,
+    -- its concatenation with twice the channels, and the block's inner values, with
+    -- padding.
     assert.is_true(plain < (5 + 5 / 4 + 8) * h, ("%.1f"):format(plain / h))
     assert.is_true(recorded > 2 * plain)
   end)

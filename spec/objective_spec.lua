@@ -1,5 +1,5 @@
--- What networks are trained to do: targets against their definitions, also where x_t holds
--- no signal; one error weighs the same whatever is predicted; the errors.
+-- Training objectives: targets against their definitions, also if x_t has no signal. An
+-- error has the same weight for every prediction target. Errors are tested too.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 
@@ -13,7 +13,7 @@ local schedules = {
   flow = d.schedule.flow { T = 10 },
 }
 
--- Of one x0 and eps, at a and s; sigma_data is 0.5.
+-- The target for one x0 and eps, at a and s; sigma_data is 0.5.
 local function defined(kind, x0, eps, a, s)
   local root = math.sqrt(s * s + a * a / 4)
   return ({ eps = eps, x0 = x0, v = a * eps - s * x0, score = -eps / s, flow = eps - x0,
@@ -58,7 +58,7 @@ describe("a target", function()
 end)
 
 describe("an objective", function()
-  -- A denoiser that believes in x0 = 0, so that eps - eps' = -(a/s) x0.
+  -- A denoiser that predicts x0 = 0, so that eps - eps' = -(a/s) x0.
   local function believer(process)
     return function(xt, t)
       return process:convert(xt * 0, { from = "x0", to = process.predict, xt = xt, t = t })
@@ -140,7 +140,7 @@ describe("an objective's parts", function()
     local function model(xt, t, given)
       if not given.x0 then plain = plain + 1 else
         told = told + 1
-        -- of eps' = x_t/2 by the process, and never with a gradient
+        -- x0 for eps' = x_t/2 by the process, without a gradient
         local x0 = p:convert(xt * 0.5, { from = "eps", to = "x0", xt = xt, t = t })
         assert.allclose(x0, given.x0, { rtol = 1e-4, atol = 1e-4 })
       end
@@ -163,7 +163,7 @@ describe("an objective's parts", function()
     local net, told = d.nn.model(Gain()), 0
     local q = d.process { schedule = d.schedule.linear { T = 100 }, predict = "x0" }
     local loss = d.record(d.objective { process = q, self_condition = 1 }, net, d.randn(4, 2))
-    fails("doesn't depend on anything that was recorded", loss.backward, loss) -- what it was told is a constant
+    fails("doesn't depend on anything that was recorded", loss.backward, loss) -- its input is a constant
     local o = d.objective { process = q, self_condition = 0.2 }
     for _ = 1, 200 do
       o(function(xt, _, given)
@@ -203,7 +203,8 @@ describe("an objective's parts", function()
     local _, seen = o(nothing, d.zeros(8, 2))
     for t = 1, 3 do assert.equal(2, #o:state().losses[t]) end
     assert.is_true((seen.per_sample - seen.eps:square():mean(2)):abs():max():item() > 1e-3) -- 1/(T p)
-    -- what is remembered is the loss itself, not its share in the mean; the oldest gives way, and no nan enters
+    -- the history holds the loss itself, not its share in the mean; the oldest entry
+    -- leaves, and nan is not added
     local ones = d.ones(8, 2)
     local function constant(e) return function(xt) return xt * 0 + 1 - e end end
     local function learn(e) d.record(o, constant(e), d.zeros(8, 2), { eps = ones }) end

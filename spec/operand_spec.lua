@@ -1,5 +1,6 @@
--- A norm that writes a convolution's operand (DF_PADDED and its kin) gives what the norm in rows and the
--- convolution give apart, backward too; at each precision both are what doubles say.
+-- A norm that writes a convolution's operand (DF_PADDED and others) gives the same as a
+-- norm in rows followed by the convolution. This includes the backward pass. At each
+-- precision both agree with doubles.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local products = require "spec.support.products"
@@ -19,7 +20,7 @@ local function in_double()
   return out
 end
 
--- What a precision promises, with room for the norm and for sums that nearly cancel.
+-- Bounds for each precision, with room for the norm and for sums that nearly cancel.
 local most = { highest = 1e-5, high = 1e-5, medium = 1e-2 }
 
 describe("a norm that writes a convolution's operand", function()

@@ -1,5 +1,5 @@
--- Oracles as they are used: shapes, seeds, batches, float's digits, and their refusals. What
--- they compute is held to theory in spec/theory/oracle_spec.lua.
+-- Oracles as they are used: shapes, seeds, batches, precision of floats, and errors.
+-- spec/theory/oracle_spec.lua compares their results with theory.
 require "spec.support.allclose"
 local d = require "diffusion"
 local core = require "diffusion.core"
@@ -127,7 +127,7 @@ describe("an oracle", function()
 end)
 
 describe("an oracle in float", function()
-  -- of the verification build: a, s, E[x0 | x] and ln p at x = (0.5, -0.25)
+  -- values of the verification build: a, s, E[x0 | x] and ln p at x = (0.5, -0.25)
   local known = {
     { "checkerboard", 0.75, 0.5, 0.5962902225, -0.3056232179, -1.985099242 },
     { "checkerboard", 0.96875, 0.0625, 0.5164620672, 0.0143038483, -12.08744084 },

@@ -1,5 +1,5 @@
--- What the numbers of a picture are, the same for everything that takes pictures; and that
--- nothing else takes their bytes for numbers.
+-- The numbers of an image have the same meaning in all functions that take images. No
+-- other function takes their bytes for numbers.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local forge = require "spec.support.forge"

@@ -230,7 +230,7 @@ describe("tables of other files", function()
     assert.is_true(back[1]:equal(x) and back["1"]:equal(y) and back.a.b:equal(x) and back["a.b"]:equal(y))
     assert.equal(back[1], back.a.b)
     for _, key in ipairs { "h", "text", "nan", 0.5 } do assert(same(history[key], back[key]), key) end
-    local tensors, metadata = d.load(at "run") -- as it was told before
+    local tensors, metadata = d.load(at "run") -- as before
     local facts = json.decode(metadata.facts)
     facts.form, facts.history = nil, { entries = { { "x", { tensor = "facts.1" } },
       { 2, { entries = { { 1, { value = 2.5 } }, { "b", { value = true } } } } } } }

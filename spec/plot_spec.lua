@@ -1,5 +1,5 @@
--- Plots: what gnuplot is told, which a program of that name writes down here; the pictures
--- that the real one makes of it, where it is; and what can't be drawn, in sentences.
+-- Plots: the input of gnuplot, recorded by a program of that name. If gnuplot is
+-- installed, its images are checked too. Plots that cannot be drawn give an error.
 local d = require "diffusion"
 local child = require "spec.support.child"
 local quoted = require "diffusion.plot.gnuplot".quoted
@@ -23,7 +23,7 @@ local function run(n, D, sampler)
 end
 ]]
 
--- What gnuplot is told by a script.
+-- The input of gnuplot from a script.
 local function told(script)
   child.write(folder .. "/script.lua", process .. script)
   local out, code = child.run(folder .. "/script.lua", { env = ("PATH=%s:\"$PATH\""):format(child.quote(folder)) })

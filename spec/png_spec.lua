@@ -1,6 +1,8 @@
--- Every kind of PNG, as PngSuite has them: colour types, depths, interlacing, transparency,
--- sides of 1 to 33 pixels, against the pixels that a second decoder found
--- (spec/support/make_pngs.py, which writes spec/fixtures/pngs.bin).
+-- Reads every kind of PNG, as in PngSuite: colour types, depths, interlacing, transparency, and
+-- sides of 1 to
+-- 33 pixels. Pixels are compared with those of a second decoder
+-- (spec/support/make_pngs.py, which writes
+-- spec/fixtures/pngs.bin).
 local d = require "diffusion"
 local core = require "diffusion.core"
 local forge = require "spec.support.forge"

@@ -1,5 +1,6 @@
--- Presets of samplers, each held to what its peer computes, written out anew: on the exact moments of Gaussian
--- data, or on the coefficients of a step. Of samplers besides: options of one step, and a batch of none.
+-- Presets of samplers, compared with independent formulas of their libraries. The
+-- comparison uses exact moments of Gaussian data, or the coefficients of a step. Options
+-- of one step and empty batches are tested too.
 local d = require "diffusion"
 
 local process = d.process { schedule = d.schedule.vp { T = 1000 } }

@@ -91,7 +91,7 @@ describe("presets", function()
     end
     assert.same({ 1000, 760, 500, 260 }, preset "lcm"(1000, 4):times())
     assert.same({ 1000, 800, 600, 400, 200 }, preset "lcm"(1000, 5, { original = 5 }):times())
-    assert.same({ 20, 15, 10, 5 }, preset "lcm"(20, 4):times()) -- of all 20 levels
+    assert.same({ 20, 15, 10, 5 }, preset "lcm"(20, 4):times()) -- all 20 levels
   end)
 
   it("round half to even, as numpy does, where our own grids round up", function()
@@ -181,7 +181,7 @@ describe("presets", function()
       assert.is_true(math.abs(s:sigma(t) / sigma - 1) < 1e-12 and math.abs(t - line) < 2e-3)
     end
     assert.same(d.grid.linspace(1100, 10, { round = false }):times(),
-      preset "diffusers-euler-linspace"(1100, 10):times()) -- where there is no schedule
+      preset "diffusers-euler-linspace"(1100, 10):times()) -- no schedule here
   end)
 
   it("of k-diffusion's VP are a line in t on that schedule", function()

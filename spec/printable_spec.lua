@@ -1,5 +1,5 @@
--- Foreign text at a terminal: names out of files, paths, and what users hand in by mistake
--- may hold any bytes; none of them moves the cursor, changes colours or hides what follows.
+-- Foreign text at a terminal. Names in files, paths, and mistaken arguments may contain
+-- any bytes. They must not move the cursor, change colours or hide the text that follows.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local child = require "spec.support.child"

@@ -1,5 +1,6 @@
--- linear, matmul and attention against their definitions, with their gradients; what the
--- three precisions promise, against the build in double; bits on threads and in batches.
+-- linear, matmul and attention against their definitions, with their gradients. The three
+-- precisions are compared with the build in double. Bits are the same with threads and in
+-- batches.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local products = dofile "spec/support/products.lua"
@@ -285,7 +286,7 @@ describe("precision", function()
   end)
 
   it("of attention is what its name promises, of the gradients too", function()
-    for _, width in ipairs{ 32, 64, 80, 128 } do -- of two heads: in reals, in bf16, padded
+    for _, width in ipairs{ 32, 64, 80, 128 } do -- two heads: in reals, in bf16, padded
       local q, k, v, g = draw(2, 49, width), draw(2, 49, width), draw(2, 49, width), draw(2, 49, width)
       local function loss(f, o)
         return function(a, b, c) return (f(a, b, c, o) * g):sum() end

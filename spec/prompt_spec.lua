@@ -1,5 +1,5 @@
--- What a stranger sees at a prompt: everything that the library makes says what it is, in a
--- few lines, and nothing says an address.
+-- Values at a prompt. Every object of the library prints as a few lines that describe it,
+-- and never as an address.
 local d = require "diffusion"
 local printed = require "spec.support.printed"
 

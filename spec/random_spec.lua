@@ -109,7 +109,7 @@ describe("counters", function()
   it("of a kind share nothing with another kind of the same seed", function()
     local n = 4096
     local u = d.rand(n, { seed = 5 })
-    -- what Box and Muller (1958) would make of the same words: the radius of each pair
+    -- the radius of each pair from the same words, by Box and Muller (1958)
     local radius = (u:log() * -2):sqrt():reshape(n // 2, 2):select(2, 1)
     local z = d.randn(n, { seed = 5 }):reshape(n // 2, 2)
     local length = (z * z):sum(2):sqrt()

@@ -1,5 +1,5 @@
--- What the README shows runs: every block of Lua in it, with fewer steps of training, in a
--- folder of its own; and what it names is there.
+-- Every block of Lua in the README runs, with fewer steps of training, in its own folder.
+-- The files and names that it mentions exist.
 local function read(path)
   local f <close> = assert(io.open(path))
   return f:read "a"

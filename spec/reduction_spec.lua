@@ -1,4 +1,4 @@
--- Every reduction of shapes with little or nothing in them, against NumPy's values.
+-- Reductions of shapes with few or no elements, compared with NumPy's values.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local flat = require "spec.support.flat"

@@ -1,5 +1,6 @@
--- The run object: stepping, cloning, saving, changing x, the same bits alone or in a batch, and
--- what it says of wrong options. What samplers compute is held to theory in spec/theory.
+-- The run object: stepping, cloning, saving, changing x, the same bits alone or in a
+-- batch, and errors for wrong options. spec/theory compares the results of samplers with
+-- theory.
 local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"

@@ -1,5 +1,6 @@
--- A sample that stops being finite ends a sampling run at the step in which it does, with the step's
--- number, its levels and how many samples are so; nan = "keep" goes on, and leaves the others alone.
+-- A sample that is not finite ends a sampling run at that step. The error names the step,
+-- its levels and the number of such samples. nan = "keep" continues, and does not affect
+-- the other samples.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 

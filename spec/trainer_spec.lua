@@ -1,5 +1,6 @@
--- The trainer: stopped at any moment it goes on to the same bytes, its log without a gap or
--- a double; a loss that is no number is traced; what it shows, and what it refuses.
+-- The trainer. A run that is stopped at any moment resumes to the same bytes, with a log
+-- without gaps or duplicates. A loss that is not finite is traced. Its output and its
+-- errors are checked too.
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 
@@ -13,7 +14,7 @@ local function at(name) return folder .. "/" .. name end
 
 local process = d.process { schedule = d.schedule.cosine { T = 10 } }
 
--- What a trainer needs, for points; options of the objective and of the trainer.
+-- The parts of a trainer for points; options of the objective and of the trainer.
 local function parts(steps, objective, more)
   d.manual_seed(1)
   local model = d.mlp { dim = 2, hidden = 8, depth = 2 }

@@ -1,5 +1,5 @@
--- Backward passes that fail on their way: the tape stays whole, no part of a gradient is
--- left, and what comes after is as if they had not been.
+-- Backward passes that fail. The tape stays consistent, no part of a gradient remains,
+-- and later results are as if they had not been tried.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
@@ -149,7 +149,7 @@ describe("a backward pass in which a guest raises", function()
     return dy * 2
   end)
 
-  -- Backward: the last layer's gradients arrive, then the guest is undone.
+  -- Backward: the last layer's gradients arrive, then the custom op is undone.
   local function network()
     d.manual_seed(1)
     local first, last = nn.linear(3, 4), nn.linear(4, 1)

@@ -1,5 +1,6 @@
--- Writing: only regular files are replaced, whole or not at all; pipes and devices stay what
--- they are; no signal ends the program; side files that a kill left are cleared away.
+-- Writing. Only regular files are replaced, completely or not at all; pipes and devices
+-- stay as they are. No signal ends the program. Temporary files of killed processes are
+-- removed.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local child = require "spec.support.child"
@@ -33,7 +34,7 @@ local function reader(name)
   end
 end
 
--- What happens in a process of its own, in the folder.
+-- Runs a script in another process, in the folder.
 local function run(script, before)
   child.write(at "inner.lua", "local d = require 'diffusion' local core = require 'diffusion.core'\n" .. script)
   child.write(at "outer.lua", ("local _, _, code = os.execute(%q) print(code)"):format(

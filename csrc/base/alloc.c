@@ -1,6 +1,6 @@
-/* Small blocks by size class (four to every power of two), each with its list of freed
-** ones; large blocks from the arena. Without keeping them, a loop that makes and drops
-** tensors spends its time in page faults. */
+/* Small blocks have size classes, four to every power of two, each with a list of freed
+** blocks. Large blocks come from the arena. Without pooling, a loop that creates and
+** drops tensors spends its time in page faults. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -11,27 +11,27 @@
 #include "base/error.h"
 
 #define CLASSES    64
-#define LARGE      ((size_t)32 << 10) /* and beyond: the arena's, where slack would cost */
+#define LARGE      ((size_t)32 << 10) /* larger blocks come from the arena */
 #define BLOCK_MAX  ((size_t)1 << 48)  /* no machine has more */
-#define POOLED_MAX ((size_t)1 << 30)  /* beyond this, what is whole goes back at once */
+#define POOLED_MAX ((size_t)1 << 30)  /* above this, unused memory is freed */
 
 #ifdef __SANITIZE_ADDRESS__
-#define EXACT true /* no pool: ASan has to see where each block ends, and when */
+#define EXACT true /* no pool: ASan must see each block's end and its free */
 #else
 #define EXACT false
 #endif
 
-typedef struct block { /* the line before every small block */
+typedef struct block { /* header before every small block */
   struct block *next;
-  size_t bytes; /* of the class, without this line */
+  size_t bytes; /* size of the class, without this header */
 } block;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static block *kept[CLASSES];
 static df_memory now;
-static size_t small_pooled, large; /* bytes on the lists; handed out by the arena */
+static size_t small_pooled, large; /* pooled in lists; in use from the arena */
 
-/* The line before any block ends with its class. */
+/* The last int before any block is its class. */
 #define OF_ARENA (-1)
 _Static_assert(sizeof(block) <= DF_ALIGN - sizeof(int), "the class has room in the line");
 
@@ -41,7 +41,8 @@ static block *line_before(void *memory) {
   return (block *)(void *)((char *)memory - DF_ALIGN);
 }
 
-/* The class of a size, and its bytes: 64, 80, 96, 112, 128, 160, 192, 224, 256, ... */
+/* Returns the class of a size and rounds the size up: 64, 80, 96, 112, 128, 160, 192,
+** ... */
 static int class_of(size_t bytes, size_t *rounded) {
   size_t base = 64;
   int class = 0;
@@ -52,7 +53,7 @@ static int class_of(size_t bytes, size_t *rounded) {
   return class + (int)over;
 }
 
-/* ==== from the system, or from what is kept; under the lock ========================= */
+/* ==== allocation under the lock ===================================================== */
 
 static void *fresh(size_t bytes, int class) {
   void *memory;
@@ -105,11 +106,11 @@ static void trim(void) {
 
 static void count_pooled(void) { now.pooled = small_pooled + df_arena_touched() - large; }
 
-/* A host program that tries what happens without memory defines it (spec/support/
-** alloc_host.c); in all others it is NULL. */
+/* A test program defines this to make allocations fail (spec/support/alloc_host.c). In
+** any other program it is NULL. */
 extern bool df_alloc_fails(void) __attribute__((weak, visibility("default")));
 
-/* ==== for everybody ================================================================= */
+/* ==== public functions ============================================================== */
 
 void *df_alloc(size_t bytes) {
   void *memory = NULL;

@@ -1,26 +1,27 @@
-/* Best fit over segments. A training step asks for the same sizes in the same order each
-** time, and best fit then finds for each block the room it had in the step before: the
-** peak is that of a plan of the step (within a few percent, measured), for any network,
-** and nothing has to be recorded, invalidated or fallen back from. */
+/* Best fit over segments. A training step requests the same sizes in the same order each
+** time. Best fit then gives each block the place that it had in the previous step. The
+** peak is within a few percent (measured) of a memory plan for the step. It works for any
+** network and needs no plan that must be recorded or invalidated. */
 #include "base/arena.h"
 
 #include <stdlib.h>
 
-#define SEGMENT   ((size_t)1 << 30) /* pages that aren't used cost nothing */
-#define BINS      256               /* of free pieces: four to every power of two */
-#define REMAINDER ((size_t)4096)    /* less isn't worth a piece of its own */
+#define SEGMENT   ((size_t)1 << 30) /* pages that are never touched cost nothing */
+#define BINS      256               /* lists of free pieces, four to every power of two */
+#define REMAINDER ((size_t)4096)    /* a smaller rest stays with its block */
 
 typedef struct segment {
   struct segment *next;
-  char *end, *top; /* behind it; behind all that was ever handed out */
+  char *end, *top; /* its end; the end of all bytes ever handed out */
 } segment;
 
-/* A block, or the room between two. Pieces of a segment lie one behind the other. */
+/* A piece is a block or the free space between two blocks. Pieces of a segment are
+** adjacent. */
 typedef struct piece {
   segment *home;
-  size_t bytes, before; /* of this piece; of the one that lies before it, 0: none */
+  size_t bytes, before; /* its size; the size of the preceding piece, or 0 */
   bool free;
-  struct piece *next, *previous; /* in its bin, while it is free */
+  struct piece *next, *previous; /* neighbours in its bin, while it is free */
 } piece;
 
 _Static_assert(sizeof(piece) <= DF_ALIGN - sizeof(int), "the caller's word has room");
@@ -59,7 +60,7 @@ static piece *ahead(const piece *p) {
   return p->before ? (piece *)(void *)((char *)p - p->before) : NULL;
 }
 
-/* The smallest of a bin that holds so much, the lowest of several; or NULL. */
+/* The smallest piece of a bin that holds `bytes`, the lowest address first; or NULL. */
 static piece *smallest(piece *p, size_t bytes) {
   piece *best = NULL;
   for (; p; p = p->next) {
@@ -76,7 +77,7 @@ static piece *find(size_t bytes) {
   return best;
 }
 
-/* A new segment that holds so much, one free piece. */
+/* Adds a segment that holds at least `bytes`, as one free piece. */
 static piece *grow(size_t bytes) {
   size_t least = bytes + DF_ALIGN, size = least > SEGMENT / 2 ? least : SEGMENT;
   void *memory;
@@ -93,7 +94,7 @@ static piece *grow(size_t bytes) {
   return p;
 }
 
-/* Cuts off what a block doesn't need. */
+/* Cuts off the bytes that a block does not need. */
 static void split(piece *p, size_t bytes) {
   if (p->bytes - bytes < REMAINDER) return;
   piece *rest = (piece *)(void *)((char *)p + bytes), *next = behind(p);
@@ -116,7 +117,7 @@ void *df_arena_take(size_t bytes, size_t *got) {
   return (char *)p + DF_ALIGN;
 }
 
-/* p and the piece behind it, which is free and in no bin, become one. */
+/* Joins p with the next piece, which is free and in no bin. */
 static void join(piece *p, const piece *next) {
   p->bytes += next->bytes;
   piece *last = behind(p);

@@ -1,15 +1,15 @@
-/* Large blocks, cut from a few segments of the system's memory and joined with their free
-** neighbours when they come back, so that blocks of all sizes use the same room one after
-** the other. The line before a block is the arena's but for its last four bytes. Not
-** safe from threads: alloc.c holds its lock around every call. */
+/* Large blocks, cut from a few large segments of system memory. A freed block is joined
+** with its free neighbours, so blocks of all sizes reuse the same memory. The 64 bytes
+** before a block hold the arena's header; their last 4 bytes are left to the caller. The
+** functions are not thread-safe: alloc.c holds its lock around every call. */
 #ifndef df_arena_h
 #define df_arena_h
 
 #include "base/base.h"
 
-void *df_arena_take(size_t bytes, size_t *got); /* NULL: the system has none */
-size_t df_arena_give(void *block);              /* the bytes that `got` was */
-size_t df_arena_touched(void); /* bytes of segments up to the last that was ever used */
-void df_arena_trim(void);      /* gives segments that nobody uses back to the system */
+void *df_arena_take(size_t bytes, size_t *got); /* NULL: the system has no memory */
+size_t df_arena_give(void *block);              /* returns the value of `got` */
+size_t df_arena_touched(void); /* bytes of all segments, up to the highest ever used */
+void df_arena_trim(void);      /* frees segments without a block */
 
 #endif

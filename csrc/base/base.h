@@ -1,6 +1,6 @@
-/* Words shared by every room: the integer of sizes, and the real number of this build.
-** core.so computes in float; core64.so is the same sources with DF_DOUBLE, the build
-** in which gradients and theory are verified. */
+/* Definitions that every room uses: the integer type of sizes and the real type. core.so
+** computes in float. core64.so is built from the same sources with DF_DOUBLE; gradients
+** and theory are verified in it. */
 #ifndef df_base_h
 #define df_base_h
 
@@ -16,16 +16,18 @@ typedef double df_real;
 typedef float df_real;
 #endif
 
-/* How products are computed (d.precision): IEEE single precision; 1e-5 relative L2 or
-** better; operands rounded to bf16, added in single precision. */
+/* Accuracy of matrix products (d.precision). DF_HIGHEST is IEEE single precision, and
+** DF_HIGH has a relative L2 error of at most 1e-5. DF_MEDIUM rounds operands to bf16 and
+** adds in single precision. */
 typedef enum df_precision { DF_HIGHEST, DF_HIGH, DF_MEDIUM } df_precision;
 
-/* How images lie. ROWS: as a tensor's strides say. The other forms are a convolution's
-** operand with zeros around the images; only engine/operand knows their layout. PADDED holds
-** reals, HALF reals rounded to bf16, HALVES the rounded reals and the rest, both in bf16. */
+/* Memory layout of images. ROWS follows the tensor's strides. The other forms are
+** operands of convolutions, with zeros around the images. Only engine/operand knows their
+** layout. PADDED holds reals; HALF holds reals rounded to bf16; HALVES also holds the
+** rounding error as bf16. */
 typedef enum df_form { DF_ROWS, DF_PADDED, DF_HALF, DF_HALVES } df_form;
 
-#define DF_ALIGN 64 /* bytes; a cache line, and the widest vector */
+#define DF_ALIGN 64 /* in bytes; a cache line, and the widest vector */
 
 static inline df_int df_min(df_int a, df_int b) { return a < b ? a : b; }
 static inline df_int df_max(df_int a, df_int b) { return a > b ? a : b; }

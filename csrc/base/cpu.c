@@ -1,5 +1,5 @@
-/* The processor is asked by its feature bits, never by its model: a virtual machine may
-** name a family that it is not. */
+/* Detection uses feature bits, never the model: a virtual machine may report a model that
+** it is not. */
 #define _GNU_SOURCE
 #include "base/cpu.h"
 
@@ -13,14 +13,14 @@
 
 #define BIT(word, n) (((word) >> (n)) & 1u)
 
-/* XCR0: the register states that the operating system saves. */
+/* XCR0: register states that the operating system saves. */
 static unsigned long long saved_states(void) {
   unsigned low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (unsigned long long)high << 32 | low;
 }
 
-/* Linux gives a process the 8 KB of state when it asks, for all its threads. */
+/* Linux grants the 8 KB of tile state on request, to all threads of the process. */
 static bool tiles_granted(void) {
 #ifdef __linux__
   const long ask_for_state = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM */
@@ -30,8 +30,9 @@ static bool tiles_granted(void) {
 #endif
 }
 
-/* d: EDX of leaf 7. make check-amx emulates what the processor refuses; tiles that it has
-** are asked for there too, or it would take their configuration and refuse the rest. */
+/* d is EDX of leaf 7. `make check-amx` emulates instructions that the processor lacks. It
+** still requests tiles that exist: without the request, the processor would accept their
+** configuration and fault on the other instructions. */
 static bool tiles_here(unsigned d, unsigned long long os) {
   bool here = BIT(d, 22) && BIT(d, 24) && (os & 0x60000) == 0x60000 && tiles_granted();
 #ifdef DF_AMX_EMULATED
@@ -54,7 +55,7 @@ df_cpu df_cpu_detect(void) {
   bool tiles = tiles_here(d, os);
   bool more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
   cpu.avx512bf16 = cpu.avx512 && more && BIT(a, 5);
-  cpu.amx = cpu.avx512bf16 && tiles; /* no processor has tiles alone */
+  cpu.amx = cpu.avx512bf16 && tiles; /* no processor has tiles without AVX512-BF16 */
   return cpu;
 }
 

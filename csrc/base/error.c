@@ -1,6 +1,6 @@
-/* The last failure of each thread. A sentence is built in place and never allocated, so
-** that running out of memory can be told too. It may hold names out of files: what it shows
-** of them is printable, and its numbers are those of no locale. */
+/* The last failure of each thread. The sentence lives in a fixed buffer, so that running
+** out of memory can be reported too. It may contain names from files, so it is made
+** printable. Its numbers do not depend on the locale. */
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -15,12 +15,12 @@
 static _Thread_local df_code last_code;
 static _Thread_local char last_text[DF_PRINTABLE_ROOM(TEXT_MAX)];
 
-/* What printf shows of a NaN's sign says nothing to anybody. */
+/* Removes the sign that printf shows for some NaNs; it has no meaning. */
 static void drop_signs(char *text) {
   for (char *at = text; (at = strstr(at, "-nan"));) memmove(at, at + 1, strlen(at));
 }
 
-/* Cut at TEXT_MAX. */
+/* Truncates at TEXT_MAX. */
 static void formatted(char *text, const char *format, va_list arguments) {
   df_locale l;
   bool own = df_locale_enter(&l);

@@ -1,6 +1,6 @@
-/* Every lock of the library is taken before a fork and given back on both sides. What is
-** held longest comes first: who works in a region may wait for the allocator, and nobody
-** waits the other way round. */
+/* All locks of the library are taken before a fork and released in parent and child. The
+** order matters: a thread inside a parallel region may wait for the allocator. No thread
+** that holds the allocator's lock waits for the pool. */
 #define _GNU_SOURCE
 #include "base/fork.h"
 
@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 
-/* Many may be within; one that waits to fork goes before those who come later. */
+/* Many threads may read at once. A waiting writer (a fork) precedes later readers. */
 #ifdef PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
 #define FAIR PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
 #else

@@ -1,4 +1,4 @@
-/* SIGINT's handlers, put on and off. */
+/* Installs and restores SIGINT handlers. */
 #include "base/interrupt.h"
 
 #include <stddef.h>
@@ -26,7 +26,7 @@ void df_interrupt_pass(const df_interrupt *i, int signal, siginfo_t *info,
     i->before.sa_sigaction(signal, info, context);
   } else if (is_plain(&i->before, SIG_DFL)) {
     sigaction(signal, &i->before, NULL);
-    raise(signal); /* comes when the handler has returned */
+    raise(signal); /* delivered when the handler returns */
   } else {
     i->before.sa_handler(signal);
   }

@@ -1,5 +1,5 @@
-/* POSIX's locale of a thread: localeconv, printf, strtod, strcoll and the letters' classes
-** all follow it. */
+/* POSIX locales of a thread. localeconv, printf, strtod, strcoll and isalpha follow
+** it. */
 #include "base/locale.h"
 
 #include <locale.h>

@@ -1,5 +1,5 @@
-/* The C locale for this thread alone, while a number, a letter or an order must be what
-** files and other programs take it for, whatever the host program has set. */
+/* Sets the C locale for the calling thread. Numbers, letters and sort order in files then
+** do not depend on the locale of the host program. */
 #ifndef df_locale_h
 #define df_locale_h
 
@@ -9,7 +9,7 @@ typedef struct df_locale {
   void *own, *before;
 } df_locale;
 
-bool df_locale_enter(df_locale *l); /* false: not enough memory, nothing is changed */
+bool df_locale_enter(df_locale *l); /* false: out of memory, locale unchanged */
 void df_locale_leave(const df_locale *l);
 
 #endif

@@ -1,28 +1,29 @@
-/* Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a
-** pure function from (counter, key) to four 32-bit words. Everything random here is
-** keyed by (seed, stream, sample, step, element), so sample k is the same alone, in a
-** batch, on any number of threads, and after a resume. */
+/* Philox4x32-10 is a pure function from (counter, key) to four 32-bit words. See Salmon
+** et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". All random numbers are
+** keyed by (seed, stream, sample, step, element). So sample k has the same bits alone, in
+** a batch, with any number of threads, and after a resume. */
 #ifndef df_philox_h
 #define df_philox_h
 
 #include "base/base.h"
 
-/* Who draws: two users of one seed never share numbers. */
+/* The consumer of the numbers. Two streams with the same seed never share numbers. */
 typedef enum df_stream {
   DF_STREAM_USER = 0, /* rand, randn, randint, randperm; step counts the calls */
   DF_STREAM_INIT,     /* initial values; step is a hash of the parameter's name */
   DF_STREAM_DATA,     /* order and flips of batches */
   DF_STREAM_TRAIN,    /* t, eps and class dropping of an objective */
   DF_STREAM_DROPOUT,
-  DF_STREAM_START,             /* x_T of a sampler */
-  DF_STREAM_SAMPLER,           /* noise of a sampler's step */
+  DF_STREAM_START,             /* x_T, where a sampler starts */
+  DF_STREAM_SAMPLER,           /* noise of a sampler step */
   DF_STREAM_NOISE,             /* q_sample and q_step with a seed */
-  DF_STREAMS,                  /* how many are counted, draw by draw */
-  DF_STREAM_PATH = DF_STREAMS, /* a sampler's Brownian path: step is a node of its tree */
+  DF_STREAMS,                  /* number of streams that count their draws */
+  DF_STREAM_PATH = DF_STREAMS, /* Brownian path; step is a tree node */
   DF_STREAM_LIKELIHOOD         /* t, eps and probes of d.likelihood */
 } df_stream;
 
-/* Kinds of draw, added to DF_STREAM_USER: of one seed, too, they share no numbers. */
+/* Kinds of draw, added to DF_STREAM_USER. Two kinds with the same seed share no
+** numbers. */
 typedef enum df_draw {
   DF_DRAW_NORMAL = 0,
   DF_DRAW_UNIFORM = 1 << 8,
@@ -52,15 +53,16 @@ static inline df_words df_philox(const uint32_t counter[4], const uint32_t key[2
   return (df_words){ { c0, c1, c2, c3 } };
 }
 
-/* The words of elements 4 block .. 4 block + 3. */
+/* Returns the words of elements 4 block to 4 block + 3. */
 static inline df_words df_random_block(const df_random *r, uint32_t block) {
   uint32_t counter[4] = { block, r->sample, r->step, r->stream };
   uint32_t key[2] = { (uint32_t)r->seed, (uint32_t)(r->seed >> 32) };
   return df_philox(counter, key);
 }
 
-/* A word as a uniform number in (0, 1): never 0, so its logarithm is finite, and never 1.
-** 23 bits and a half are exact in float, so float and double builds draw the same. */
+/* Converts a word to a uniform number in (0, 1). It is never 0, so its logarithm is
+** finite, and never 1. The result is exact in float, so float and double builds draw the
+** same. */
 static inline double df_unit(uint32_t word) {
   return ((double)(word >> 9) + 0.5) * (1.0 / 8388608.0);
 }

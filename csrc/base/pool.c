@@ -1,6 +1,6 @@
-/* Threads that wait: each region publishes a task, everybody (the caller too) works its own
-** run of chunks and then helps with the others' until none are left. Waiting spins for a
-** moment, since the next region of a network comes within microseconds, and then sleeps. */
+/* Each region publishes a task. Every thread, including the caller, works on its own run
+** of chunks and then takes chunks from other runs. Idle threads spin briefly, since the
+** next region of a network follows within microseconds. Then they sleep. */
 #define _GNU_SOURCE
 #include "base/pool.h"
 
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define THREADS_MAX 256
-#define SPINS       4000 /* some 50 microseconds of pauses */
+#define SPINS       4000 /* about 50 microseconds */
 
 typedef struct region {
   df_task *task;
@@ -22,8 +22,8 @@ typedef struct region {
   int threads;
 } region;
 
-/* The next chunk of a thread's run to be taken. The same thread begins at the same images
-** in each op after another: they are in its own cache. */
+/* The next chunk of each thread's run. A thread starts at the same images in each op, so
+** they are still in its cache. */
 static struct run { _Alignas(DF_ALIGN) atomic_ptrdiff_t next; } runs[THREADS_MAX];
 
 static struct pool {
@@ -31,7 +31,7 @@ static struct pool {
   pthread_cond_t wake;
   pthread_t thread[THREADS_MAX];
   int started;         /* workers that exist */
-  atomic_ulong serial; /* counts regions: a worker waits for a new one */
+  atomic_ulong serial; /* counts regions; workers wait for a change */
   atomic_int inside;   /* workers that may still touch the region */
   int sleeping;
   region work;
@@ -47,7 +47,7 @@ static inline void relax(void) {
 #endif
 }
 
-/* CPUs that the control group's quota allows, rounded up; 0 where there is none. */
+/* CPUs that the control group's quota allows, rounded up; 0: no quota. */
 static int quota(void) {
   FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
   if (!f) return 0;
@@ -74,13 +74,10 @@ df_code df_threads_choose(void) {
   if (atomic_load(&wanted) > 0) return DF_OK;
   if (!text || !*text) return df_threads_set(allowed()), DF_OK;
   char *end;
-  long count = strtol(text, &end, 10); /* what is too large for it is its largest */
-  if (*end || count < 1)
-    return df_fail(DF_MISUSE,
-                   "DIFFUSION_THREADS=%.40s: a whole number from 1 on expected", text);
-  if (count > THREADS_MAX)
-    return df_fail(DF_MISUSE, "DIFFUSION_THREADS=%.40s: 1 to %d threads expected", text,
-                   THREADS_MAX);
+  long count = strtol(text, &end, 10); /* overflow gives LONG_MAX */
+  if (*end || count < 1 || count > THREADS_MAX)
+    return df_fail(DF_MISUSE, "DIFFUSION_THREADS=%.40s: expected an integer from 1 to %d",
+                   text, THREADS_MAX);
   df_threads_set((int)count);
   return DF_OK;
 }
@@ -94,7 +91,7 @@ void df_threads_set(int count) {
   atomic_store(&wanted, count < 1 ? 1 : count > THREADS_MAX ? THREADS_MAX : count);
 }
 
-/* Takes the chunks of a run that are left; true if it took any. */
+/* Takes the remaining chunks of a run. Returns true if it took any. */
 static bool work_run(const region *r, int number) {
   df_int end = (number + 1) * r->chunks / r->threads;
   bool any = false;
@@ -113,7 +110,7 @@ static bool work(const region *r, int me) {
   return any;
 }
 
-/* Waits for a region newer than `seen`: spins, then sleeps. */
+/* Waits until the serial differs from `seen`: spins, then sleeps. */
 static void wait_for_work(unsigned long seen) {
   for (int i = 0; i < SPINS; i++) {
     if (atomic_load(&pool.serial) != seen) return;
@@ -140,12 +137,12 @@ static void *worker(void *number) {
   return NULL; /* not reached */
 }
 
-/* Waits for the region that is being worked on: nobody is within one then. */
+/* Waits until no region is active. */
 void df_pool_hold(void) { pthread_mutex_lock(&busy); }
 
 void df_pool_let_go(void) { pthread_mutex_unlock(&busy); }
 
-/* The child has none of the threads: start from nothing. */
+/* The child has no worker threads, so it starts from scratch. */
 void df_pool_restart(void) {
   pthread_mutex_init(&busy, NULL);
   pthread_mutex_init(&pool.lock, NULL);
@@ -155,7 +152,8 @@ void df_pool_restart(void) {
   atomic_store(&pool.serial, 0);
 }
 
-/* Starts what is missing; fewer threads than asked for is slower, not wrong. */
+/* Starts missing workers. With fewer threads than requested, work is slower but
+** correct. */
 static void start(int count) {
   while (pool.started < count - 1) {
     void *number = (void *)(intptr_t)(pool.started + 1);
@@ -165,7 +163,7 @@ static void start(int count) {
   }
 }
 
-/* The serial is odd while a region is open: a worker that looks later stays out. */
+/* The serial is odd while a region is open. A worker that looks later stays out. */
 static void publish(void) {
   pthread_mutex_lock(&pool.lock);
   atomic_fetch_add(&pool.serial, 1);
@@ -173,8 +171,8 @@ static void publish(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-/* Nobody may touch the region any more: the last chunk of a worker is waited for, with
-** the processor given away when it takes long (the worker may have been preempted). */
+/* No worker may touch the region any more. This waits for the last chunks. A worker may
+** have been preempted, so a long wait yields the processor. */
 static void retire(void) {
   atomic_fetch_add(&pool.serial, 1);
   for (int i = 0; atomic_load(&pool.inside) > 0; i++) {

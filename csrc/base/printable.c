@@ -1,5 +1,5 @@
-/* UTF-8 read strictly, what is no letter of it or steers a terminal written as an escape.
-** No locale is asked. */
+/* A strict UTF-8 reader. Invalid bytes and characters that control a terminal are
+** escaped. The result does not depend on the locale. */
 #include "base/printable.h"
 
 #include <stdint.h>
@@ -7,8 +7,8 @@
 
 static const char HEX[] = "0123456789abcdef";
 
-/* The letter at s and its bytes; 0 bytes: no UTF-8 (overlong forms, halves of surrogate
-** pairs and what is beyond U+10FFFF aren't). */
+/* Decodes the character at s and returns its length in bytes. Returns 0 for invalid
+** UTF-8: overlong forms, surrogates and code points above U+10FFFF. */
 static size_t letter_at(const unsigned char *s, size_t left, uint32_t *letter) {
   static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
   size_t n = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
@@ -22,8 +22,7 @@ static size_t letter_at(const unsigned char *s, size_t left, uint32_t *letter) {
   return whole ? n : 0;
 }
 
-/* Controls of C0 and C1, separators of lines, marks that turn the direction of writing
-** around, and what is no letter by definition. */
+/* Controls of C0 and C1, line separators, direction marks and non-characters. */
 static bool steers(uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e)
          || (c >= 0x2066 && c <= 0x2069) || (c & 0xfffe) == 0xfffe;

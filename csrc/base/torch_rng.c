@@ -1,4 +1,4 @@
-/* MT19937, and what PyTorch makes of its words. */
+/* MT19937 and PyTorch's conversions. */
 #include "base/torch_rng.h"
 
 #include <math.h>
@@ -40,7 +40,7 @@ static uint64_t draw_long(df_torch_rng *g) {
   return high << 32 | draw(g);
 }
 
-/* [0, 1) with 24 bits, and with 53 */
+/* uniform in [0, 1): 24 bits; 53 bits */
 static double unit(df_torch_rng *g) { return (double)(draw(g) & 0xffffffu) * 0x1p-24; }
 
 static double unit_long(df_torch_rng *g) {
@@ -51,7 +51,7 @@ void df_torch_uniform(df_torch_rng *g, df_real *y, df_int n) {
   for (df_int i = 0; i < n; i++) y[i] = (df_real)unit(g);
 }
 
-/* Short tensors: pairs of doubles, of which the second waits in the cache. */
+/* Short tensors draw pairs of doubles. The second number of a pair is cached. */
 static double normal(df_torch_rng *g) {
   if (g->cached) {
     g->cached = 0;
@@ -63,8 +63,8 @@ static double normal(df_torch_rng *g) {
   return r * cos(angle);
 }
 
-/* Sixteen uniform numbers into normal ones: 0..7 radii, 8..15 angles; in float, whose
-** rounding of the angle is part of PyTorch's numbers. */
+/* Turns 16 uniform numbers into normal ones by Box-Muller: 0..7 give radii, 8..15 angles.
+** PyTorch rounds the angle to float, and so does this. */
 static void sixteen(df_real *y) {
   for (int i = 0; i < 8; i++) {
     float u = 1 - (float)y[i], angle = (float)TAU * (float)y[i + 8];
@@ -74,8 +74,8 @@ static void sixteen(df_real *y) {
   }
 }
 
-/* Long tensors: uniform numbers first, then turned by sixteens; where n isn't a multiple
-** the last sixteen are drawn afresh. */
+/* Long tensors draw uniform numbers first and convert them in groups of 16. If n is not a
+** multiple of 16, the last 16 numbers are drawn again. */
 void df_torch_normal(df_torch_rng *g, df_real *y, df_int n) {
   if (n < 16) {
     for (df_int i = 0; i < n; i++) y[i] = (df_real)normal(g);

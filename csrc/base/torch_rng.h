@@ -1,7 +1,7 @@
-/* The numbers that PyTorch (2.13) draws on a CPU: Matsumoto & Nishimura's MT19937 (1998) and
-** PyTorch's ways from its words to uniform, normal and whole numbers, so that a seed of a
-** Python script gives the same noise here. Numbers are those of float32 tensors in both
-** builds. */
+/* The random numbers of PyTorch 2.13 on a CPU, so that a seed from a Python script gives
+** the same noise here. The generator is MT19937 (Matsumoto & Nishimura 1998). PyTorch
+** converts its words to uniform, normal and integer numbers. Both builds return the
+** numbers of float32 tensors. */
 #ifndef df_torch_rng_h
 #define df_torch_rng_h
 
@@ -11,18 +11,19 @@
 
 typedef struct df_torch_rng {
   uint32_t word[DF_TORCH_WORDS];
-  uint32_t used;   /* words drawn of these, 0..624 */
-  uint32_t cached; /* 1: a normal number is left over from a pair */
+  uint32_t used;   /* words already drawn, 0..624 */
+  uint32_t cached; /* 1: cache holds the second number of a pair */
   double cache;
 } df_torch_rng;
 
-void df_torch_seed(df_torch_rng *g, uint64_t seed);           /* its low 32 bits count */
+void df_torch_seed(df_torch_rng *g, uint64_t seed);           /* uses the low 32 bits */
 void df_torch_uniform(df_torch_rng *g, df_real *y, df_int n); /* torch.rand */
 void df_torch_normal(df_torch_rng *g, df_real *y, df_int n);  /* torch.randn */
-/* 1 with probability p, else 0: tensor.bernoulli_(p), and dropout's mask for p = keep */
+/* tensor.bernoulli_(p): 1 with probability p, else 0. Dropout's mask has p = keep. */
 void df_torch_coin(df_torch_rng *g, df_real *y, df_int n, double p);
-/* low .. low + range - 1; a range of 0 stands for all of int64. PyTorch 2.13 takes two words
-** for a range of 2^28 or more, as 1.13 did for 2^32 or more. */
+/* torch.randint: integers low .. low + range - 1. A range of 0 means all of int64.
+** PyTorch 2.13 draws two words for a range of at least 2^28; PyTorch 1.13 did so from
+** 2^32 on. */
 void df_torch_whole(df_torch_rng *g, int64_t *y, df_int n, int64_t low, uint64_t range);
 void df_torch_permutation(df_torch_rng *g, int64_t *y, df_int n); /* 1..n */
 

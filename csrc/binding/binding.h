@@ -1,11 +1,14 @@
-/* What the files of the binding share: contexts, boxes around tensors, arguments.
+/* Declarations that the files of the binding share: contexts, boxes (userdata of tensors)
+** and arguments.
 **
-** Rules. (1) A tensor's box is made before its memory: an error by longjmp then leaves
-** nothing behind. (2) Arguments are checked before the core is called. (3) Lua calls through
-** one door, which gives each call a level of its own in the tape's scope: whatever runs
-** within a call (a finaliser, a metamethod, a guest) leaves what the call holds alone.
-** (4) Ops are rows of a table, run by one trampoline that collects when memory is short,
-** retries once, and raises the core's sentence. */
+** Rules:
+** 1. A tensor's box is created before its memory, so an error by longjmp leaks nothing.
+** 2. Arguments are checked before the core is called.
+** 3. Lua calls the binding through one function, the door (lentry.c). It gives each call
+**    its own level in the tape's scope. Code that runs within a call (a finaliser, a
+**    metamethod, a custom op) cannot release tensors that the call holds.
+** 4. Ops are rows of a table. A trampoline runs them: it collects garbage when memory is
+**    short, retries once, and raises the core's sentence. */
 #ifndef dfl_binding_h
 #define dfl_binding_h
 
@@ -19,76 +22,79 @@
 
 /* ==== lcontext.c ==================================================================== */
 
-df_tape *dfl_tape(lua_State *L); /* this state's context */
+df_tape *dfl_tape(lua_State *L); /* the context of this Lua state */
 
-/* Raises the core's last sentence. */
+/* Raises the last error of the core. */
 int dfl_raise(lua_State *L);
-/* nil, sentence: for the outside world */
+/* Returns nil and the error, for failures of files. */
 int dfl_nil(lua_State *L);
-/* nil, "path: sentence" (no path: NULL); what failed for memory is raised */
+/* Returns nil and "path: error" (path may be NULL); raises if memory ran out. */
 int dfl_world(lua_State *L, const char *path);
 
 /* ==== lentry.c ====================================================================== */
 
-/* Every function that Lua may call, but for finalisers, is made by one of these two. Pushes
-** one; the value on top of the stack becomes its upvalue 1. */
+/* Creates and pushes a function that Lua may call. The value on top of the stack becomes
+** its upvalue 1. All functions but finalisers are made here or by dfl_set_functions. */
 void dfl_push_function(lua_State *L, const luaL_Reg *row);
-/* Adds rows (NULL-ended) to the table on top of the stack. */
+/* Adds rows (NULL-terminated) to the table on top of the stack. */
 void dfl_set_functions(lua_State *L, const luaL_Reg *rows);
 
-/* x (NULL passes), which stays until the call ends, whoever lets go of it meanwhile. */
+/* Returns x (or NULL) and keeps it alive until the call ends. */
 df_tensor *dfl_hold(lua_State *L, df_tensor *x);
 
 /* ==== lshow.c ======================================================================= */
 
-/* Pushes what tostring says of a value; no byte of it steers a terminal (base/printable.h). */
+/* Pushes tostring of a value, made safe for terminals (base/printable.h). */
 const char *dfl_printable(lua_State *L, int index, bool lines);
-/* A value in a few words, for messages: a number or string itself, printable, else what it
-** is. May push. */
+/* Describes a value for messages: numbers and strings by their text, others by their
+** type. May push values. */
 const char *dfl_briefly(lua_State *L, int index);
 
 /* ==== lbox.c ======================================================================== */
 
-/* Pushes a box around x (retained); in d.scope it is let go of at the scope's end. */
+/* Pushes a box around x (retained). d.scope releases it at the scope's end. */
 void dfl_push(lua_State *L, df_tensor *x);
 
-/* Tensors are held until the call ends. */
-df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: no tensor */
-df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a living tensor */
+/* These tensors are kept alive until the call ends. */
+df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: not a tensor */
+df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a tensor, not freed */
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
-/* A tensor of floats: bytes of pictures, taken for numbers, would train and sample at 127
-** times the noise's scale without a word. */
+/* A tensor of floats; u8 is an error. Bytes of images used as numbers would train on
+** values 127 times as large as the noise. */
 df_tensor *dfl_floats(lua_State *L, int arg);
 
-/* The userdata of a record that is still there; false (nothing pushed): there is none. */
+/* Pushes the userdata of a record. Returns false and pushes nothing if it no longer
+** exists. */
 bool dfl_push_record(lua_State *L, const df_record *record);
 
 /* ==== lrun.c ======================================================================== */
 
-/* A full collection; true, so that the caller remembers. */
+/* Runs a full garbage collection. Returns true. */
 bool dfl_collect_now(lua_State *L);
 
-/* A full collection where the soft limit is passed (always under DF_STRESS). Every entry
-** of the binding that allocates tensors calls it first; the trampoline does. */
+/* Runs a full garbage collection if more than the soft limit is in use, or always with
+** DF_STRESS. Each entry that allocates tensors calls it first; the trampoline does so. */
 void dfl_collect(lua_State *L);
 
-/* Runs `make` (any C that returns an owned result) as the trampoline does, and pushes the
-** box. For functions that are no rows. */
+/* Runs `make` as the trampoline does, and pushes a box of the result. `make` returns an
+** owned tensor. This is for functions that are not rows of the table. */
 typedef df_tensor *dfl_maker(lua_State *L, df_tape *tape);
 int dfl_run(lua_State *L, dfl_maker *make);
 
 /* ==== ltable.c ====================================================================== */
 
-/* Arguments at most: none is too many. */
+/* A maximum of arguments that allows any number. */
 #define DFL_ANY 255
-/* With a number: where a tensor comes last. A call there may return more (tensors, numbers,
-** tables), which is let go; text and flags are arguments too many. */
+/* Added to a number: the last argument is a tensor, which may come from a call that
+** returns more values. Further tensors, numbers and tables are ignored; strings and
+** booleans are errors. */
 #define DFL_MORE 256
 
-/* A row: an op as Lua calls it. `run` checks arguments, `most` at most, calls the op and
-** returns its result (NULL: failed). `examples` makes the gradient check: argument lists in Lua,
-** "x{2,3}" a random tensor of that shape, separated by ";"; NULL: no gradient, with the
-** reason in spec/theory/gradient_spec.lua. */
+/* A row: an op as Lua calls it. `run` checks the arguments, calls the op and returns the
+** result (NULL: error). `most` is the maximum of arguments. `examples` generates the
+** gradient check: argument lists in Lua, separated by ";", with "x{2,3}" for a random
+** tensor of that shape. NULL means no gradient; spec/theory/gradient_spec.lua has the
+** reason. */
 typedef struct dfl_op {
   const char *name;
   df_tensor *(*run)(lua_State *L, df_tape *tape);
@@ -96,72 +102,75 @@ typedef struct dfl_op {
   const char *examples;
 } dfl_op;
 
-/* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
+/* Adds rows (NULL-terminated) to core.ops and to the methods of tensors. */
 void dfl_ops(lua_State *L, const dfl_op *rows);
-/* Adds plain functions to the table of tensor methods, or to core itself. */
+/* Adds plain functions to the methods of tensors, or to core itself. */
 void dfl_methods(lua_State *L, const luaL_Reg *rows);
 void dfl_functions(lua_State *L, const luaL_Reg *rows);
 
 /* ==== lmake.c ======================================================================= */
 
-/* A tensor, or a number as a tensor of no dimensions, or a (nested) table of numbers. */
+/* Converts a tensor, a number (to shape []) or a nested table of numbers. */
 df_tensor *dfl_operand(lua_State *L, df_tape *tape, int arg);
-/* The same for what is computed in double: numbers keep their digits. */
+/* As dfl_operand, for results that are computed in double; numbers stay exact. */
 df_tensor *dfl_double(lua_State *L, df_tape *tape, int arg);
-/* The same as a dense tensor of a type. */
+/* As dfl_operand, and converts to a dense tensor of `dtype`. */
 df_tensor *dfl_of(lua_State *L, df_tape *tape, int arg, df_dtype dtype);
-/* What is to be written into y: numbers and tables come in y's own type. */
+/* A value to be written into y; numbers and tables are converted to the type of y. */
 df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y);
-/* A number, a (nested) list or a tensor as dense i64, for indices and classes. Raises where
-** an element of a list isn't whole; NULL where one of a tensor isn't, or memory is short.
-** `what` is their name in the message: "gather: index". */
+/* Converts a number, a nested list or a tensor to dense i64, for indices and classes.
+** Raises if an element of a list is not an integer. Returns NULL if an element of a
+** tensor is not an integer, or if memory is short. `what` is the name in messages:
+** "gather: index". */
 df_tensor *dfl_whole(lua_State *L, df_tape *tape, int arg, const char *what);
-/* Reals of a number, a list or a tensor, as doubles in a userdata left on the stack. */
+/* Converts a number, a list or a tensor to doubles, in a userdata left on the stack. */
 const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 
-/* Pushes the number `offset` elements behind x's first. */
+/* Pushes the element at x's first element + `offset`. */
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
 
 /* ==== largs.c ======================================================================= */
 
-/* Numbers from arg on, or one table of them; trailing options are left alone. Returns the
-** argument after the shape. */
+/* Reads sizes from arg on, or one table of them; a table of options may follow. Returns
+** the index of the argument after the shape. */
 int dfl_shape(lua_State *L, int arg, df_shape *shape);
 int dfl_dim(lua_State *L, int arg, const df_tensor *x);       /* 1..n, -n..-1 -> 0.. */
-unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* one, a list, or nil */
+unsigned dfl_dims(lua_State *L, int arg, const df_tensor *x); /* number, list or nil */
 df_int dfl_position(lua_State *L, int arg, df_int n, const char *what); /* -> 0.. */
 bool dfl_flag(lua_State *L, int arg, const char *name); /* a boolean; absent: false */
-/* Raises if there are more arguments than these, but for trailing nils. */
+/* Raises if there are more than `most` arguments; trailing nils do not count. */
 void dfl_at_most(lua_State *L, int most);
-/* The length of the list at index, which came in argument arg; raises if it has fields. */
+/* Length of the list at index, which is part of argument arg; raises if it has fields. */
 int dfl_list(lua_State *L, int index, int arg);
-/* The first key of a table that is no place of its list, as text on the stack, or NULL. */
+/* The first key of a table that is not in its list part, as text on the stack, or
+** NULL. */
 const char *dfl_stray(lua_State *L, int index);
-/* What the box at arg holds; raises where its finaliser has run: one that was set before it
-** runs after it, and may still have the box. */
+/* Returns the contents of the box at arg. Raises if its finaliser has run. A finaliser
+** that was set earlier runs later, so it may still use the box. */
 void *dfl_living(lua_State *L, int arg, void *held);
-const char *dfl_path(lua_State *L, int arg); /* every path that C opens: has no NUL */
-/* Which of the words (NULL-ended) stands at arg, from 0; absent: `otherwise`. */
+const char *dfl_path(lua_State *L, int arg); /* for paths that C opens; raises on NUL */
+/* Index of the word at arg in a NULL-terminated list; absent: `otherwise`. */
 int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words);
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
 
-/* Fields of an options table at arg (absent table: all defaults). */
+/* Fields of an options table at arg; if the table is absent, the defaults. */
 df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise);
 double dfl_field_number(lua_State *L, int arg, const char *name, double otherwise);
 bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
-/* Raises if the table has other fields than these (NULL-ended), with a suggestion. */
+/* Raises, with a suggestion, if the table has a field that is not in names
+** (NULL-terminated). */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
 /* ==== lio.c ========================================================================= */
 
-struct df_map *dfl_file(lua_State *L, int arg); /* raises unless an open file */
+struct df_map *dfl_file(lua_State *L, int arg); /* raises unless it is an open file */
 
-/* ==== lindex.c: for the metatable =================================================== */
+/* ==== lindex.c: metamethods ========================================================= */
 
 int dfl_index(lua_State *L);
 int dfl_newindex(lua_State *L);
 
-/* ==== what each file registers ====================================================== */
+/* ==== registration, one function per file =========================================== */
 
 void dfl_open_box(lua_State *L);
 void dfl_open_text(lua_State *L);

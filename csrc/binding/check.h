@@ -1,9 +1,9 @@
-/* Lua's checks of arguments, with messages that name the function.
+/* Argument checks as in lauxlib, whose messages name the function.
 **
-** Lua's own look for the name at the place of the call. Called by pcall, by a wrapper's
-** tail call or as a metamethod, a function has none there: "bad argument #1 to '?'". Ours
-** then know the name that it was registered by, or leave it out. Whatever the binding
-** writes as luaL_check..., luaL_opt... or luaL_arg... is one of these. */
+** Lua's own checks take the name from the call site. A function called by pcall, by a
+** tail call or as a metamethod has no name there, and the message says "bad argument #1
+** to '?'". These checks use the name under which the function was registered, or omit it.
+** In the binding, luaL_check..., luaL_opt... and luaL_arg... call these functions. */
 #ifndef dfl_check_h
 #define dfl_check_h
 
@@ -23,14 +23,14 @@ int dfl_checkoption(lua_State *L, int arg, const char *otherwise,
                     const char *const list[]);
 void *dfl_checkudata(lua_State *L, int arg, const char *kind);
 
-/* luaL_setfuncs, which remembers the names */
+/* luaL_setfuncs, and stores the names */
 void dfl_setfuncs(lua_State *L, const luaL_Reg *rows, int upvalues);
-/* Remembers the name of the function at the top of the stack. */
+/* Stores the name of the function at the top of the stack. */
 void dfl_name_function(lua_State *L, const char *name);
-/* The remembered name of that function, or NULL. Pushes two values. */
+/* The stored name of the function at the top of the stack, or NULL. Pushes two values. */
 const char *dfl_function_name(lua_State *L);
 
-#ifndef dfl_check_c /* where Lua's own are called */
+#ifndef dfl_check_c /* lcheck.c itself calls lauxlib */
 #define luaL_argerror     dfl_argerror
 #define luaL_typeerror    dfl_typeerror
 #define luaL_checktype    dfl_checktype

@@ -1,4 +1,4 @@
-/* Arguments: shapes, dimensions, positions, options. Checked here, before the core. */
+/* Argument checks for shapes, dimensions, positions and options. */
 #include <string.h>
 
 #include "binding/binding.h"
@@ -8,7 +8,8 @@ void *dfl_living(lua_State *L, int arg, void *held) {
   return held;
 }
 
-/* May the argument at i stand behind the tensor at `last`, as what its call returned too? */
+/* True if the argument at i may follow the tensor at `last`, as a further result of its
+** call. */
 static bool returned(lua_State *L, int i, int last) {
   return dfl_test(L, last) && lua_type(L, i) != LUA_TSTRING && !lua_isboolean(L, i);
 }
@@ -42,7 +43,7 @@ int dfl_list(lua_State *L, int index, int arg) {
   return (int)lua_rawlen(L, index);
 }
 
-/* The number at index, if it is one and whole. */
+/* Reads the number at index; returns false if it is not an integer. */
 static bool is_whole(lua_State *L, int index, lua_Integer *n) {
   int whole = 0;
   if (lua_type(L, index) == LUA_TNUMBER) *n = lua_tointegerx(L, index, &whole);
@@ -99,7 +100,7 @@ int dfl_shape(lua_State *L, int arg, df_shape *shape) {
 
 static int dim_at(lua_State *L, int index, int arg, const df_tensor *x) {
   int n = x->shape.ndim;
-  bool text = lua_type(L, index) == LUA_TSTRING; /* what is pushed may be at index, too */
+  bool text = lua_type(L, index) == LUA_TSTRING; /* the push below may reuse the index */
   lua_Integer d = 0;
   if (!is_whole(L, index, &d) || d == 0 || d > n || d < -n)
     luaL_argerror(L, arg,
@@ -178,7 +179,7 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
 
 /* ==== options ======================================================================= */
 
-/* Pushes the field, or nothing: false. */
+/* Pushes the field. Returns false and pushes nothing if it is nil or absent. */
 static bool field(lua_State *L, int arg, const char *name) {
   if (lua_isnoneornil(L, arg)) return false;
   luaL_checktype(L, arg, LUA_TTABLE);
@@ -226,11 +227,12 @@ static bool known(const char *name, const char *const *names) {
   return *names != NULL;
 }
 
-#define WORD 32 /* letters of a word that is still compared */
+#define WORD 32 /* longer words are not compared */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-/* Insertions, deletions, changes and swaps of neighbours between two words. */
+/* Number of insertions, deletions, replacements and swaps of neighbours between two
+** words. */
 static int distance(const char *a, const char *b) {
   int m = (int)strlen(a), n = (int)strlen(b), d[WORD + 1][WORD + 1];
   if (m > WORD || n > WORD) return WORD;
@@ -246,7 +248,7 @@ static int distance(const char *a, const char *b) {
   return d[m][n];
 }
 
-/* The nearest of the names if it may be what was meant, as in lua/diffusion/opts.lua. */
+/* The most similar name if it is near enough, as in the suggestions of the Lua side. */
 static const char *nearest(const char *word, const char *const *names) {
   const char *best = NULL;
   int third = (int)strlen(word) / 3, least = (third > 1 ? third : 1) + 1;

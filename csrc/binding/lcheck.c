@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The name of the function at the top of the stack, NULL if it has none; left there. A
-** method's is that of the call; another's is its own first, since the call may be one of
-** a local variable. */
+/* The name of the function at the top of the stack, or NULL; the function stays there.
+** For a method it is the name at the call. For other functions the registered name comes
+** first, since the call may use a local variable. */
 static const char *name_of(lua_State *L, const lua_Debug *call) {
   const char *here = call->name && strcmp(call->name, "?") != 0 ? call->name : NULL;
   if (here && strncmp(call->namewhat, "meta", 4) == 0) return here;
@@ -70,7 +70,7 @@ lua_Number dfl_optnumber(lua_State *L, int arg, lua_Number otherwise) {
 }
 
 const char *dfl_checklstring(lua_State *L, int arg, size_t *bytes) {
-  dfl_checktype(L, arg, LUA_TSTRING); /* a number is no name and no path */
+  dfl_checktype(L, arg, LUA_TSTRING); /* numbers are not accepted as strings */
   return lua_tolstring(L, arg, bytes);
 }
 

@@ -1,8 +1,8 @@
-/* Random numbers of data sets for Lua: the order of an epoch, its flips, the points of toy
-** sets. Each a pure function of a seed and a place, so that a run goes on where it was. */
+/* Random numbers for data sets: the order of an epoch, its flips, and the points of toy
+** sets. Each is a pure function of a seed and a position, so a run can resume. */
 #include "binding/binding.h"
 
-/* What decides the order of an epoch (kind 0) and its flips (kind 1). */
+/* The key of an epoch's order (kind 0) and flips (kind 1). */
 static df_random epoch_key(lua_State *L, uint32_t kind) {
   return (df_random){ .seed = (uint64_t)luaL_checkinteger(L, 2),
                       .stream = DF_STREAM_DATA,
@@ -18,7 +18,7 @@ static df_tensor *make_order(lua_State *L, df_tape *tape) {
 
 static int l_order(lua_State *L) { return dfl_run(L, make_order); }
 
-/* data_flips(n, seed, epoch) -> u8 n: 1 for one in two */
+/* data_flips(n, seed, epoch) -> u8 n: 1 with probability 1/2 */
 static df_tensor *make_flips(lua_State *L, df_tape *tape) {
   df_random key = epoch_key(L, 1);
   df_shape shape = { 1, { (df_int)luaL_checkinteger(L, 1) } };
@@ -32,8 +32,8 @@ static df_tensor *make_flips(lua_State *L, df_tape *tape) {
 
 static int l_flips(lua_State *L) { return dfl_run(L, make_flips); }
 
-/* What toy sets are made of: data_uniform and data_normal(n, k, seed) -> reals n, k; point
-** i is a function of (seed, i). */
+/* Key for data_uniform and data_normal(n, k, seed) -> reals n, k. Toy sets use these;
+** point i is a function of (seed, i). */
 static df_random point_key(lua_State *L, uint32_t kind) {
   return (df_random){ .seed = (uint64_t)luaL_checkinteger(L, 3),
                       .stream = DF_STREAM_DATA,
@@ -63,7 +63,7 @@ static df_tensor *make_normal(lua_State *L, df_tape *tape) {
 
 static int l_normal(lua_State *L) { return dfl_run(L, make_normal); }
 
-/* data_seed() -> a seed from the state's own stream, for sets that were given none */
+/* data_seed() -> a seed from the state's own stream, for sets without one */
 static int l_seed(lua_State *L) {
   df_random key = df_tape_draw(dfl_tape(L), DF_STREAM_DATA);
   key.sample = UINT32_MAX;

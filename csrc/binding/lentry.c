@@ -1,16 +1,17 @@
-/* The one door through which Lua calls the binding. Lua may run a finaliser wherever it
-** allocates, and metamethods and guests are functions of Lua too: any of them may compute,
-** free a tensor or close a scope in the middle of a call. So each call has a level of its
-** own in the tape's scope, keeps there what it was given, and lets go of that alone. */
+/* The door, through which Lua calls the binding. Lua may run a finaliser at any
+** allocation. Metamethods and custom ops are Lua functions too. Any of them may
+** compute, free a tensor or close a scope in the middle of a call. So each call has
+** its own level in the tape's scope. The call keeps its arguments there and releases
+** only that level. */
 #include "binding/binding.h"
 #include "binding/state.h"
 
 enum { OWN = 1, ROW, STATE = DFL_DOOR_STATE }; /* upvalues of the door */
 
-/* The stack grows downwards: a call from within another lies below it. What lies below
-** or beside this one ended with an error, which has left its level behind. What it held
-** stays where a call around both may go on: that has made tensors since, above them, and
-** lets go of all at its end. */
+/* The C stack grows downwards, so a nested call has a lower address than its caller.
+** Levels at this address or below belong to calls that ended with an error. Their tensors
+** stay if an outer call is still active. The outer call has created tensors since, above
+** them, and releases all of them when it returns. */
 static void drop_dead(dfl_state *s, uintptr_t frame) {
   while (s->levels > 0 && s->level[s->levels - 1].frame <= frame) s->levels--;
   if (s->levels == 0) df_scope_close(s->tape, 0);
@@ -18,11 +19,11 @@ static void drop_dead(dfl_state *s, uintptr_t frame) {
 
 static void enter(lua_State *L, dfl_state *s, uintptr_t frame) {
   if (!s->tape)
-    luaL_error(L, "the Lua state is closing: diffusion has let go of its memory and "
-                  "computes no more");
+    luaL_error(L, "the Lua state is closing: diffusion has released its memory and "
+                  "cannot compute");
   drop_dead(s, frame);
   if (s->levels == DFL_NESTED)
-    luaL_error(L, "calls of diffusion within calls: %d are too many", DFL_NESTED);
+    luaL_error(L, "nested calls of diffusion: at most %d", DFL_NESTED);
   s->level[s->levels++] = (dfl_level){ frame, df_scope_open(s->tape) };
   s->calls++;
 }
@@ -42,7 +43,7 @@ df_tensor *dfl_hold(lua_State *L, df_tensor *x) {
   return x;
 }
 
-/* ==== registering =================================================================== */
+/* ==== registration ================================================================== */
 
 void dfl_push_porch(lua_State *L, lua_CFunction outer, const luaL_Reg *row) {
   lua_pushlightuserdata(L, (void *)row);
@@ -57,7 +58,7 @@ void dfl_push_function(lua_State *L, const luaL_Reg *row) {
 
 void dfl_set_functions(lua_State *L, const luaL_Reg *rows) {
   for (const luaL_Reg *row = rows; row->name; row++) {
-    lua_pushnil(L); /* no value of its own */
+    lua_pushnil(L); /* upvalue 1 is unused */
     dfl_push_function(L, row);
     lua_setfield(L, -2, row->name);
   }

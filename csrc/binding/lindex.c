@@ -1,5 +1,6 @@
-/* x[i], x[{ {1,3}, {}, 2 }] on both sides of `=`, and iteration. Positions count from 1,
-** from the end where negative; slices include both ends, and {2} is {2, 2}. */
+/* x[i] and x[{ {1,3}, {}, 2 }] for reading and writing, and iteration. Positions count
+** from 1; negative ones count from the end. Slices include both ends, and {2} means {2,
+** 2}. */
 #include "binding/binding.h"
 #include "binding/state.h"
 
@@ -17,8 +18,8 @@ static df_int position(lua_State *L, int at, df_int size, int dim) {
   return i;
 }
 
-/* The range on top of the stack: {} is all, {at} that place alone, {from, to} with both ends,
-** where nil is an end. */
+/* Slices by the range on top of the stack. {} is the whole dimension, {at} one position,
+** and {from, to} includes both ends; nil is an end. */
 static df_tensor *slice(lua_State *L, df_tape *tape, df_tensor *x, int dim, int number) {
   df_int size = x->shape.size[dim], from = 0, to = size - 1;
   int range = lua_gettop(L), n = dfl_list(L, range, 2);
@@ -34,7 +35,7 @@ static df_tensor *slice(lua_State *L, df_tape *tape, df_tensor *x, int dim, int 
   return df_narrow(tape, x, dim, from, to - from + 1);
 }
 
-/* The window that the key (argument 2) names. */
+/* The window given by the key (argument 2). */
 static df_tensor *window(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   bool list = lua_type(L, 2) == LUA_TTABLE;
@@ -52,7 +53,7 @@ static df_tensor *window(lua_State *L, df_tape *tape) {
   return x;
 }
 
-/* A number read out of what is being recorded would be a constant, unnoticed. */
+/* A number read from a tensor that is being recorded would silently become a constant. */
 static void check_followed(lua_State *L, const df_tensor *x) {
   if (!df_followed(dfl_tape(L), x)) return;
   dfl_check_open(L, dfl_context(L));
@@ -103,9 +104,9 @@ static int l_next(lua_State *L) {
 }
 
 /*** Tensor:iter
-** Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers,
-** an error while x is being recorded, as x[i]; windows keep their gradients.
-** @return function iterator of i and x[i] */
+** Iterates over the first dimension: `for i, xi in x:iter() do`. If x is a vector, each
+** xi is a number. Then it raises an error while x is being recorded, like x[i].
+** @return function iterator that returns i and x[i] */
 static int l_iter(lua_State *L) {
   static const luaL_Reg next = { "next", l_next };
   dfl_at_most(L, 1);

@@ -1,5 +1,5 @@
-/* Ctrl-C for Lua: noted, for loops that look now and then; an error in what a prompt runs;
-** the end of a line that is being typed. */
+/* Ctrl-C for Lua. A loop can poll for it, code run by a prompt gets an error, and a line
+** that is being typed is dropped. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,14 +12,15 @@
 
 #define DFL_GUARD "diffusion.interrupts"
 
-/* ==== noted ========================================================================= */
+/* ==== polling ======================================================================= */
 
-/* Guards that are on. The first puts the handler on and the last takes it off. */
+/* Number of active guards. The first installs the handler, and the last removes it. */
 static atomic_int guards;
 static atomic_int noted;
 static df_interrupt outside;
 
-/* The first is for whoever looks; another is for whom it would have been for. */
+/* The first signal is for the loop that polls. Further ones go to the previous
+** handler. */
 static void note(int signal, siginfo_t *info, void *context) {
   if (atomic_fetch_add(&noted, 1) > 0) df_interrupt_pass(&outside, signal, info, context);
 }
@@ -48,10 +49,10 @@ static int l_caught(lua_State *L) {
   return 1;
 }
 
-/* ==== an error ====================================================================== */
+/* ==== errors ======================================================================== */
 
-static lua_State *volatile attended; /* what a prompt runs runs in it */
-static lua_State *volatile running;  /* the coroutine that it waits for, if it does */
+static lua_State *volatile attended; /* the state in which a prompt runs code */
+static lua_State *volatile running;  /* the coroutine that it waits for, or NULL */
 
 static void stop(lua_State *L, lua_Debug *where) {
   (void)where;
@@ -60,8 +61,9 @@ static void stop(lua_State *L, lua_Debug *where) {
   lua_error(L);
 }
 
-/* A hook may be set at any time: it comes at the next instruction. Where that is far off,
-** since a coroutine runs, the next Ctrl-C is for the coroutine. */
+/* A hook may be set at any time and runs at the next instruction. If a coroutine is
+** running, the next instruction may be far away; then the next Ctrl-C interrupts the
+** coroutine. */
 static void raise_there(int signal, siginfo_t *info, void *context) {
   (void)signal, (void)info, (void)context;
   int all = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
@@ -78,8 +80,8 @@ static int trace(lua_State *L) {
   return 1;
 }
 
-/* attended(fn, ...) -> true, what fn returns; or false, its error with a traceback. Ctrl-C
-** is such an error, as often as it comes. */
+/* attended(fn, ...) -> true and the results of fn, or false and its error with a
+** traceback. Each Ctrl-C raises such an error. */
 static int l_attended(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushcfunction(L, trace);
@@ -99,7 +101,7 @@ static int l_attended(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* known_resume(thread, ...) -> what Lua's own resume says, which is the upvalue */
+/* known_resume(thread, ...) -> the results of Lua's own resume, which is the upvalue */
 static int l_known_resume(lua_State *L) {
   lua_State *thread = lua_tothread(L, 1), *before = running;
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -111,7 +113,8 @@ static int l_known_resume(lua_State *L) {
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
-/* known(coroutine.resume) -> a function like it, whose coroutines Ctrl-C finds */
+/* known(coroutine.resume) -> a function like it, so that Ctrl-C can find its
+** coroutines */
 static int l_known(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -119,10 +122,10 @@ static int l_known(lua_State *L) {
   return 1;
 }
 
-/* ==== a line ======================================================================== */
+/* ==== input lines =================================================================== */
 
-/* The interpreter's own readline, if it was linked to one: it edits lines and keeps those
-** that were typed. */
+/* readline of the interpreter, if it is linked to one. It can edit lines and has a
+** history. */
 extern char *readline(const char *mark) __attribute__((weak));
 extern void add_history(const char *line) __attribute__((weak));
 extern int (*rl_event_hook)(void) __attribute__((weak));
@@ -140,7 +143,7 @@ static void drop(int signal, siginfo_t *info, void *context) {
   if (has_readline()) rl_done = 1;
 }
 
-/* While there is such a hook, readline looks ten times a second whether it is done. */
+/* With such a hook, readline checks ten times per second whether it is done. */
 static int look(void) { return 0; }
 
 static char *edited_line(const char *mark) {
@@ -165,10 +168,10 @@ static char *plain_line(const char *mark) {
   return NULL;
 }
 
-/* read_line(mark) -> a line of standard input; nil at its end; false where Ctrl-C dropped
+/* read_line(mark) -> a line of standard input; nil at its end; false if Ctrl-C dropped
 ** the line */
 static int l_read_line(lua_State *L) {
-  static char *line; /* freed here when no error can come between */
+  static char *line; /* freed here, so that no error can leak it */
   const char *mark = luaL_checkstring(L, 1);
   free(line);
   dropped = 0;
@@ -178,8 +181,8 @@ static int l_read_line(lua_State *L) {
   return 1;
 }
 
-/* at_prompt(fn, ...) -> what fn returns, or its error. Meanwhile Ctrl-C is no end, only that
-** of a line. */
+/* at_prompt(fn, ...) -> the results of fn, or raises its error. Meanwhile Ctrl-C ends
+** only the current line. */
 static int l_at_prompt(lua_State *L) {
   df_interrupt i;
   df_interrupt_begin(&i, drop, false);
@@ -195,8 +198,8 @@ static const luaL_Reg functions[] = {
   { NULL, NULL },
 };
 
-/* They run as long as what they call, and hold no tensors: not through the door, since what
-** fails within a call is held until that ends. */
+/* These run as long as the functions that they call, and hold no tensors. They bypass the
+** door: it would keep the tensors of failed calls until these functions end. */
 static const luaL_Reg hosts[] = {
   { "attended", l_attended },
   { "at_prompt", l_at_prompt },

@@ -1,5 +1,5 @@
-/* Files for Lua to read: mapped ones as objects with bounds-checked windows. What the
-** outside world does wrong is nil and a sentence. */
+/* Reading files from Lua. Mapped files are objects with bounds-checked windows. Errors of
+** files are returned as nil and a message. */
 #include <string.h>
 
 #include "binding/binding.h"
@@ -10,7 +10,7 @@
 
 #define DFL_FILE "diffusion.file"
 
-/* ==== the object ==================================================================== */
+/* ==== file objects ================================================================== */
 
 static df_map **new_file(lua_State *L) {
   df_map **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -19,14 +19,15 @@ static df_map **new_file(lua_State *L) {
   return box;
 }
 
-/* A tensor's storage on bytes of a file, which it keeps open. */
+/* Creates storage on bytes of a file. The storage keeps the file open. */
 static df_storage *storage_on(df_map *m, void *data, size_t bytes) {
   df_storage *s = df_storage_around(data, bytes, df_map_release, df_map_retain(m));
   if (!s) df_map_release(m);
   return s;
 }
 
-/* Open until the call ends, whoever closes it meanwhile: a tensor of no elements holds it. */
+/* Keeps the file open until the call ends, even if it is closed meanwhile. An empty
+** tensor holds the file. */
 static void hold_file(lua_State *L, df_map *m) {
   static const df_shape none = { 1, { 0 } };
   df_storage *s = storage_on(m, m->data, 0);
@@ -42,14 +43,14 @@ df_map *dfl_file(lua_State *L, int arg) {
   return *box;
 }
 
-/* offsets and sizes: whole, 0 or more */
+/* Reads an offset or a size: an integer of 0 or more. */
 static size_t whole_number(lua_State *L, int arg) {
   lua_Integer n = luaL_checkinteger(L, arg);
   luaL_argcheck(L, n >= 0, arg, "must be 0 or more");
   return (size_t)n;
 }
 
-/* map(path [, copy: read it into memory instead]) -> file */
+/* map(path [, copy]) -> file; with copy = true it is read into memory */
 static int l_map(lua_State *L) {
   const char *path = dfl_path(L, 1);
   bool copy = dfl_flag(L, 2, "copy");
@@ -98,8 +99,8 @@ static df_code inflate_all(df_map *to, const uint8_t *from, size_t packed) {
   return (df_code)code;
 }
 
-/* file:inflate(offset, packed, bytes) -> file in memory, of a raw deflated stream; whoever
-** calls has bounded `bytes` by DF_INFLATE_MOST * packed */
+/* file:inflate(offset, packed, bytes) -> file in memory, from a raw deflate stream; the
+** caller has checked that `bytes` is at most DF_INFLATE_MOST * packed */
 static int l_inflate(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
@@ -113,8 +114,8 @@ static int l_inflate(lua_State *L) {
   return dfl_world(L, NULL);
 }
 
-/* file:front(offset, packed, bytes) -> the first bytes of a raw deflated stream, as a string:
-** what it says of itself is read before room is made for the rest */
+/* file:front(offset, packed, bytes) -> the first bytes of a raw deflate stream, as a
+** string; a header can be read before memory is allocated for the rest */
 static int l_front(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
@@ -131,8 +132,8 @@ static int l_front(lua_State *L) {
   return 1;
 }
 
-/* file:inflated_crc(offset, packed, bytes) -> the checksum of what a raw deflated stream of so
-** many bytes holds, which is kept nowhere */
+/* file:inflated_crc(offset, packed, bytes) -> the checksum of the contents of a raw
+** deflate stream, without storing them */
 static int l_inflated_crc(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   size_t offset = whole_number(L, 2), packed = whole_number(L, 3);
@@ -155,9 +156,9 @@ static int l_crc(lua_State *L) {
   return 1;
 }
 
-/* ==== tensors on files ============================================================== */
+/* ==== tensors in files ============================================================== */
 
-/* The tensor that file:tensor asks for, once its arguments have been checked. */
+/* The checked arguments of file:tensor. */
 typedef struct wanted {
   const df_number *kind;
   df_shape shape;
@@ -171,7 +172,7 @@ static df_code too_large(lua_State *L, int arg) {
                  (int)lua_rawlen(L, arg));
 }
 
-/* Sizes from files: what can't be a tensor's is the file's fault. */
+/* Sizes come from files, so an invalid shape is an error of the file. */
 static df_code read_shape(lua_State *L, int arg, df_shape *shape) {
   luaL_checktype(L, arg, LUA_TTABLE);
   if (lua_rawlen(L, arg) > DF_DIMS) return too_large(L, arg);
@@ -191,8 +192,8 @@ static df_code check_values(const wanted *w) {
   return df_fail(DF_WORLD, "number %td is 2^63 or more, which i64 doesn't hold", i + 1);
 }
 
-/* arguments: file, kind, shape, offset, exact (the tensor ends where the file does), big
-** (-endian) */
+/* Arguments: file, kind, shape, offset, exact (the tensor must end at the end of the
+** file), big (-endian). */
 static df_code read_wanted(lua_State *L, wanted *w) {
   df_map *m = dfl_file(L, 1);
   w->kind = df_number_find(luaL_checkstring(L, 2));
@@ -211,7 +212,7 @@ static df_code read_wanted(lua_State *L, wanted *w) {
   return check_values(w);
 }
 
-/* A window on the file itself, which it keeps open. */
+/* Creates a window on the file itself, which keeps it open. */
 static df_tensor *on_file(df_map *m, const wanted *w) {
   size_t bytes = (size_t)w->count * (size_t)w->kind->bytes;
   df_storage *s = storage_on(m, w->window, bytes);
@@ -249,7 +250,7 @@ static df_tensor *make_idx(lua_State *L, df_tape *tape) {
   return df_scope_own(tape, df_tensor_new(DF_U8, &shape));
 }
 
-/* file:idx_sizes() -> list of sizes that the header of a file in IDX format says */
+/* file:idx_sizes() -> list of sizes in the header of an IDX file */
 static int l_idx_sizes(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_idx idx;
@@ -262,7 +263,7 @@ static int l_idx_sizes(lua_State *L) {
   return 1;
 }
 
-/* file:idx() -> u8 tensor of a file in IDX format, gzipped or not */
+/* file:idx() -> u8 tensor of an IDX file, gzipped or not */
 static int l_idx(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_idx idx;

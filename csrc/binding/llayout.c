@@ -1,11 +1,12 @@
-/* Shapes from Lua: windows, reshaping, putting together, turning around. */
+/* Layout of tensors for Lua: windows, reshaping, concatenation, flipping. */
 #include <string.h>
 
 #include "binding/binding.h"
 
 /* ==== reshaping ===================================================================== */
 
-/* A shape for x's elements in which one size may be -1: what is left. */
+/* Reads a shape for the elements of x. One size may be -1; it is computed from the
+** others. */
 static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
   bool list = lua_type(L, 2) == LUA_TTABLE;
   int n = list ? dfl_list(L, 2, 2) : lua_gettop(L) - 1, open = -1;
@@ -37,10 +38,11 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
 }
 
 /*** Tensor:view, reshape
-** view: The same elements on the same memory in another shape; an error where strides
-**   forbid it.
-** reshape: The same elements in another shape, copied only where it must be.
-** @param shape integer|integer[] numbers or one list; one size may be -1: what is left
+** view: The same elements on the same memory in another shape. Raises an error if the
+**   strides do not allow it.
+** reshape: The same elements in another shape. They are copied only if necessary.
+** @param shape integer|integer[] numbers or one list; one size may be -1 and is computed
+**   from the others
 ** @return diffusion.tensor */
 static df_tensor *run_view(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -57,7 +59,7 @@ static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:flatten
-** Dimensions made one, as reshape.
+** Joins dimensions into one, like reshape.
 ** @param from? integer the first of them, 1
 ** @param to? integer the last of them, -1
 ** @return diffusion.tensor */
@@ -75,8 +77,8 @@ static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:squeeze
-** Without a dimension of size 1, or without any such; one of another size stays.
-** @param dim? integer all if not given
+** Removes a dimension of size 1, or all of them. A dimension of another size stays.
+** @param dim? integer default: all
 ** @return diffusion.tensor a window */
 static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -89,8 +91,8 @@ static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:unsqueeze
-** With a new dimension of size 1.
-** @param dim integer its place in the result, from 1 or from -1 backwards
+** Adds a dimension of size 1.
+** @param dim integer its position in the result, from 1, or from -1 for the last
 ** @return diffusion.tensor a window */
 static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -103,11 +105,13 @@ static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:over
-** Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a
-** list {B} is one value a sample. An error where it doesn't lie over y.
+** Inserts sizes of 1 before the last dimension of x, so that {B,C} broadcasts over
+** {B,H,W,C}. A vector {B} gives one value per sample. It is an error if the result does
+** not broadcast over y.
 ** @param y diffusion.tensor
 ** @return diffusion.tensor a window
-** @usage print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4, 3))):mean():item()) */
+** @usage print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4,
+**   3))):mean():item()) */
 static df_tensor *run_over(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1), *y = dfl_tensor(L, 2);
   int n = x->shape.ndim, full = y->shape.ndim, first = n > 1 ? n - 1 : n;
@@ -116,14 +120,15 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
   if (n > 1 && n <= full) shape.size[full - 1] = x->shape.size[n - 1];
   if (n > full || !df_shape_broadcast(&shape, &y->shape, &both)
       || !df_shape_equal(&both, &y->shape))
-    luaL_error(L, "over: %s doesn't lie over %s", df_tensor_text(x), df_tensor_text(y));
+    luaL_error(L, "over: %s does not broadcast over %s", df_tensor_text(x),
+               df_tensor_text(y));
   return df_view(tape, x, &shape);
 }
 
 /*** Tensor:expand
-** Sizes of 1, and missing leading dimensions, repeated without a copy.
+** Repeats sizes of 1, and missing leading dimensions, without a copy.
 ** @param shape integer|integer[] numbers or one list
-** @return diffusion.tensor a window, in which many places are one number in memory */
+** @return diffusion.tensor a window; several elements share one place in memory */
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape shape;
@@ -134,7 +139,7 @@ static df_tensor *run_expand(lua_State *L, df_tape *tape) {
 /* ==== windows ======================================================================= */
 
 /*** Tensor:permute
-** Dimensions in another order.
+** Changes the order of dimensions.
 ** @param order integer|integer[] each dimension once: numbers or one list
 ** @return diffusion.tensor a window */
 static df_tensor *run_permute(lua_State *L, df_tape *tape) {
@@ -157,7 +162,7 @@ static df_tensor *run_permute(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:t
-** A matrix with rows and columns exchanged.
+** Transposes a matrix.
 ** @return diffusion.tensor {n,m} of x {m,n}, a window */
 static df_tensor *run_t(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -175,7 +180,7 @@ static const char *dimension(lua_State *L, int dim) {
 /*** Tensor:narrow
 ** A range of one dimension.
 ** @param dim integer
-** @param start integer its first place, from 1
+** @param start integer first position, from 1
 ** @param length integer 0 or more
 ** @return diffusion.tensor a window */
 static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
@@ -192,9 +197,9 @@ static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:select
-** One place of a dimension, which is gone in the result.
+** Selects one position of a dimension. The result does not have that dimension.
 ** @param dim integer
-** @param place integer from 1, or from -1 backwards
+** @param place integer from 1, or from -1 for the last
 ** @return diffusion.tensor a window */
 static df_tensor *run_select(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -206,8 +211,8 @@ static df_tensor *run_select(lua_State *L, df_tape *tape) {
 /* ==== copies ======================================================================== */
 
 /*** Tensor:to
-** The same numbers in another type: x itself where it has it. To u8 they are rounded and
-** cut to 0..255; to i64 what is behind the point is dropped.
+** Converts to another type; x itself if it already has it. Conversion to u8 rounds and
+** clamps to 0..255. Conversion to i64 drops the fraction.
 ** @param dtype string "f32", "f64", "f16", "bf16", "i64" or "u8"
 ** @return diffusion.tensor */
 static df_tensor *run_to(lua_State *L, df_tape *tape) {
@@ -216,14 +221,14 @@ static df_tensor *run_to(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:clone
-** A copy in memory of its own.
+** A copy with its own memory.
 ** @return diffusion.tensor */
 static df_tensor *run_clone(lua_State *L, df_tape *tape) {
   return df_clone(tape, dfl_tensor(L, 1));
 }
 
 /*** Tensor:contiguous
-** x itself where its elements lie in order without gaps, else a copy that does.
+** Returns x itself if its elements are in order without gaps, else a dense copy.
 ** @return diffusion.tensor */
 static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
@@ -231,15 +236,15 @@ static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:detach
-** The same values on the same memory, as a constant: no gradient goes through.
+** The same values on the same memory, as a constant: no gradient passes through it.
 ** @return diffusion.tensor */
 static df_tensor *run_detach(lua_State *L, df_tape *tape) {
   return df_detach(tape, dfl_tensor(L, 1));
 }
 
-/* ==== together ====================================================================== */
+/* ==== concatenation ================================================================= */
 
-/* The list of tensors at 1, as pointers in a userdata left on the stack. */
+/* Reads the list of tensors at 1, as pointers in a userdata left on the stack. */
 static df_tensor **list(lua_State *L, int *n) {
   lua_settop(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -259,9 +264,9 @@ static df_tensor **list(lua_State *L, int *n) {
 }
 
 /*** d.cat
-** Tensors one behind the other along a dimension.
-** @param list diffusion.tensor[] of one type, with equal sizes but there
-** @param dim? integer 1 if not given
+** Concatenates tensors along a dimension.
+** @param list diffusion.tensor[] tensors of one type; all other sizes must be equal
+** @param dim? integer default 1
 ** @return diffusion.tensor */
 static df_tensor *run_cat(lua_State *L, df_tape *tape) {
   int n;
@@ -271,9 +276,9 @@ static df_tensor *run_cat(lua_State *L, df_tape *tape) {
 }
 
 /*** d.stack
-** Tensors of one shape along a new dimension.
+** Stacks tensors of one shape along a new dimension.
 ** @param list diffusion.tensor[]
-** @param dim? integer its place in the result, 1 if not given
+** @param dim? integer its position in the result, default 1
 ** @return diffusion.tensor */
 static df_tensor *run_stack(lua_State *L, df_tape *tape) {
   int n, dim = 0;
@@ -283,10 +288,10 @@ static df_tensor *run_stack(lua_State *L, df_tape *tape) {
   return df_stack(tape, x, n, dim);
 }
 
-/* ==== turning around ================================================================ */
+/* ==== flipping and repeating ======================================================== */
 
 /*** Tensor:flip
-** Dimensions in the opposite order.
+** Reverses the order of elements along dimensions.
 ** @param dim integer|integer[]
 ** @return diffusion.tensor */
 static df_tensor *run_flip(lua_State *L, df_tape *tape) {
@@ -299,8 +304,9 @@ static df_tensor *run_flip(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:roll
-** Moved along a dimension; what leaves at one end comes in at the other.
-** @param shift integer places towards the end; backwards where negative
+** Shifts the elements along a dimension. Elements that leave at one end enter at the
+** other.
+** @param shift integer positions towards the end; negative: towards the start
 ** @param dim integer
 ** @return diffusion.tensor */
 static df_tensor *run_roll(lua_State *L, df_tape *tape) {
@@ -309,9 +315,9 @@ static df_tensor *run_roll(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:repeat_each
-** Each entry of a dimension `times` times in a row.
+** Repeats each entry of a dimension `times` times.
 ** @param times integer 0 or more
-** @param dim? integer 1 if not given
+** @param dim? integer default 1
 ** @return diffusion.tensor
 ** @usage print(d.arange(1, 3):repeat_each(2)) */
 static df_tensor *run_repeat_each(lua_State *L, df_tape *tape) {
@@ -335,7 +341,8 @@ static df_int margin_at(lua_State *L, int index) {
   return n;
 }
 
-/* The margins of one dimension on top of the stack: n, {before, after} or {}. */
+/* Reads the margins of one dimension from the top of the stack: n, {before, after} or
+** {}. */
 static void margin(lua_State *L, df_int *before, df_int *after) {
   if (lua_type(L, -1) == LUA_TTABLE) {
     int n = dfl_list(L, -1, 2);
@@ -356,10 +363,10 @@ static void margin(lua_State *L, df_int *before, df_int *after) {
 }
 
 /*** Tensor:pad
-** A margin around.
-** @param margins table for each dimension in order, as many as are listed: n, {before,
-**   after} or {}
-** @param value? number what it is filled with, 0; a whole one where x is i64
+** Adds a margin around x.
+** @param margins table for each dimension in order: n, {before, after} or {}; later
+**   dimensions may be left out
+** @param value? number fills the margin, default 0; an integer if x is i64
 ** @return diffusion.tensor */
 static df_tensor *run_pad(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);

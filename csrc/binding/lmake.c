@@ -1,4 +1,4 @@
-/* Tensors from Lua's values and back: constructors, item, totable, bytes. */
+/* Conversion between tensors and Lua values: constructors, item, totable, bytes. */
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset) {
   push_element(L, x->dtype, at + offset * df_dtype_size(x->dtype));
 }
 
-/* The number on top of the stack into an element. */
+/* Stores the number on top of the stack in an element. */
 static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
   int whole;
   if (lua_type(L, -1) == LUA_TBOOLEAN) {
@@ -48,7 +48,8 @@ static bool pull_element(lua_State *L, df_dtype dtype, void *at) {
 
 /* ==== from tables =================================================================== */
 
-/* The shape of a nested table at the top of the stack, by its first elements. */
+/* The shape of a nested table at the top of the stack, according to its first
+** elements. */
 static void table_shape(lua_State *L, df_shape *shape) {
   int top = lua_gettop(L);
   *shape = (df_shape){ .ndim = 0 };
@@ -74,7 +75,7 @@ static const char *path(lua_State *L, const df_int *at, int depth) {
 
 static char *fill_list(lua_State *L, df_tensor *x, int depth, df_int *at, char *to);
 
-/* Fills from the table on top; `at` is where we are. */
+/* Fills x from the table on top; `at` is the current position, for messages. */
 static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
   int width = df_dtype_size(x->dtype);
   if (depth == x->shape.ndim) {
@@ -91,7 +92,7 @@ static char *fill(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
   return fill_list(L, x, depth, at, to);
 }
 
-/* By its places, where the table doesn't give its elements in order. */
+/* Fills by index, if the table does not yield its elements in order. */
 static char *fill_by_place(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
   const char *stray = dfl_stray(L, -1);
   if (stray)
@@ -108,7 +109,8 @@ static char *fill_by_place(lua_State *L, df_tensor *x, int depth, df_int *at, ch
   return to;
 }
 
-/* As the table gives its elements, which tells of fields too, and is almost always in order. */
+/* Fills in the table's own order, which is almost always by index. This also finds stray
+** fields. */
 static char *fill_list(lua_State *L, df_tensor *x, int depth, df_int *at, char *to) {
   char *start = to;
   df_int i = 0;
@@ -144,7 +146,8 @@ static df_tensor *from_number(lua_State *L, df_tape *tape, int arg, df_dtype dty
   return x;
 }
 
-/* A tensor, number or table as a dense tensor of a type; the tensor itself if it will do. */
+/* Converts a tensor, number or table to a dense tensor of a type. Returns the tensor
+** itself if it has that type. */
 static df_tensor *operand(lua_State *L, df_tape *tape, int arg, df_dtype dtype,
                           bool any) {
   if (lua_type(L, arg) == LUA_TNUMBER) return from_number(L, tape, arg, dtype);
@@ -156,7 +159,7 @@ static df_tensor *operand(lua_State *L, df_tape *tape, int arg, df_dtype dtype,
   return x;
 }
 
-/* Where memory is short: a collection, and once more. */
+/* As operand. If memory is short, collects garbage and retries once. */
 static df_tensor *surely(lua_State *L, df_tape *tape, int arg, df_dtype dtype, bool any) {
   df_tensor *x = operand(L, tape, arg, dtype, any);
   if (!x && dfl_collect_now(L)) x = operand(L, tape, arg, dtype, any);
@@ -180,7 +183,7 @@ df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y)
   return surely(L, tape, arg, y->dtype, true);
 }
 
-/* The value on top is not a whole number; place 0: it stands alone, in no list. */
+/* Raises: the value on top is not an integer. Place 0 means that it is not in a list. */
 static void refuse(lua_State *L, const char *what, lua_Integer place) {
   if (place > 0) what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
   if (lua_type(L, -1) != LUA_TNUMBER) lua_pushfstring(L, "a %s", luaL_typename(L, -1));
@@ -193,7 +196,8 @@ static bool is_whole(lua_State *L) {
   return whole;
 }
 
-/* Raises unless a table on top, nested or not, holds whole numbers alone; *n counts them. */
+/* Raises unless the table on top, which may be nested, contains only integers; *n counts
+** them. */
 static void check_list(lua_State *L, const char *what, lua_Integer *n) {
   luaL_checkstack(L, DF_DIMS, "a table nested too deep");
   for (lua_Unsigned i = 1, size = lua_rawlen(L, -1); i <= size; i++) {
@@ -241,7 +245,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
       lua_pop(L, 1);
     }
   } else {
-    luaL_checktype(L, arg, LUA_TNUMBER); /* no string, however numeric */
+    luaL_checktype(L, arg, LUA_TNUMBER); /* strings are not accepted, even numeric ones */
     out[0] = lua_tonumber(L, arg);
   }
   return out;
@@ -249,7 +253,7 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n) {
 
 /* ==== constructors ================================================================== */
 
-/* {dtype = ...} at arg */
+/* Reads {dtype = ...} at arg. */
 static df_dtype dtype_option(lua_State *L, int arg, df_dtype otherwise) {
   static const char *const names[] = { "dtype", NULL };
   dfl_fields(L, arg, names);
@@ -273,7 +277,7 @@ static df_tensor *make_whole(lua_State *L, df_tape *tape) {
   return dfl_whole(L, tape, 2, luaL_checkstring(L, 1));
 }
 
-/* The number at `value` throughout. */
+/* A tensor filled with the number at `value`. */
 static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int options,
                          int value) {
   df_dtype dtype = dtype_option(L, options, DF_REAL);
@@ -285,7 +289,7 @@ static df_tensor *filled(lua_State *L, df_tape *tape, const df_shape *shape, int
   lua_pushvalue(L, value);
   pull_element(L, dtype, at);
   lua_pop(L, 1);
-  for (; done < n; done *= 2) /* doubling what is filled */
+  for (; done < n; done *= 2) /* copies the filled part */
     memcpy(at + done * width, at, (size_t)(df_min(done, n - done) * width));
   return x;
 }
@@ -321,7 +325,7 @@ static df_tensor *make_full(lua_State *L, df_tape *tape) {
 
 #define RANGE_MAX 1000000000000000 /* elements */
 
-/* Through unsigned: neither the span nor a step need fit otherwise. */
+/* Computed in unsigned integers, since the span and the step may exceed int64. */
 static df_tensor *whole_range(lua_State *L, df_tape *tape) {
   lua_Integer first = lua_tointeger(L, 1), last = lua_tointeger(L, 2);
   lua_Integer step = luaL_optinteger(L, 3, 1);
@@ -398,8 +402,9 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
 }
 
 /*** d.tensor
-** A tensor of a number or of a nested table. An error names the row that is ragged or
-** holds no number. i64 takes whole numbers only; to the others they are rounded, as by to.
+** Creates a tensor from a number or a nested table. If a row is ragged or contains
+** something else than numbers, the error names the row. i64 accepts only integers. Other
+** types round as Tensor:to does.
 ** @param values number|table
 ** @param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64",
 **   "f16", "bf16", "i64" or "u8"
@@ -408,29 +413,29 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
 static int l_tensor(lua_State *L) { return dfl_run(L, make_tensor); }
 static int l_whole(lua_State *L) { return dfl_run(L, make_whole); }
 /*** d.zeros, ones
-** zeros: Zeros of a shape.
-** ones: Ones of a shape.
-** @param shape integer|integer[] numbers, or one list of them
+** zeros: A tensor filled with zeros.
+** ones: A tensor filled with ones.
+** @param shape integer|integer[] sizes, or one list of them
 ** @param opts? {dtype: string} as d.tensor
 ** @return diffusion.tensor */
 static int l_zeros(lua_State *L) { return dfl_run(L, make_zeros); }
 static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
 /*** d.full
-** One number throughout.
-** @param shape integer|integer[] a number is a shape of one dimension
-** @param value number a whole one for i64
+** A tensor filled with one number.
+** @param shape integer|integer[] a single number is a shape of one dimension
+** @param value number an integer for i64
 ** @param opts? {dtype: string} as d.tensor
 ** @return diffusion.tensor */
 static int l_full(lua_State *L) { return dfl_run(L, make_full); }
 /*** d.arange
-** first, first + step, ... up to last, both ends included.
+** The numbers first, first + step, ... up to last, both ends included.
 ** @param first number
 ** @param last number
-** @param step? number 1 if not given; not 0
-** @return diffusion.tensor {n}, i64 where all three are integers of Lua (1, not 1.0) */
+** @param step? number default 1; not 0
+** @return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0) */
 static int l_arange(lua_State *L) { return dfl_run(L, make_arange); }
 /*** d.linspace
-** n numbers in equal steps, both ends included.
+** n equally spaced numbers, both ends included.
 ** @param first number
 ** @param last number
 ** @param n integer 1 or more
@@ -443,8 +448,8 @@ static int l_linspace(lua_State *L) { return dfl_run(L, make_linspace); }
 ** @return diffusion.tensor {n,n} */
 static int l_eye(lua_State *L) { return dfl_run(L, make_eye); }
 /*** d.frombytes
-** A tensor of the bytes of a string, in this machine's order. An error where their number
-** isn't the shape's.
+** Creates a tensor from the bytes of a string, in the byte order of this machine. It is
+** an error if their number does not match the shape.
 ** @param bytes string
 ** @param shape integer[]
 ** @param dtype? string as d.tensor
@@ -454,8 +459,8 @@ static int l_frombytes(lua_State *L) { return dfl_run(L, make_frombytes); }
 /* ==== back to Lua =================================================================== */
 
 /*** Tensor:item
-** The number of a tensor of one element; an error for others. A number is a constant: no
-** gradient goes through it, inside d.record and d.grad too.
+** Returns the value of a tensor with one element; other tensors raise an error. The
+** number is a constant: no gradient passes through it, also inside d.record and d.grad.
 ** @return number */
 static int l_item(lua_State *L) {
   dfl_at_most(L, 1);
@@ -481,8 +486,8 @@ static const char *push_table(lua_State *L, const df_tensor *x, int dim, const c
 }
 
 /*** Tensor:totable
-** The elements as nested tables: constants, no gradient goes through them.
-** @return table|number a number where there are no dimensions */
+** The elements as nested tables. They are constants: no gradient passes through them.
+** @return table|number a number if x has no dimensions */
 static int l_totable(lua_State *L) {
   dfl_at_most(L, 1);
   const df_tensor *x = dfl_tensor(L, 1);
@@ -492,7 +497,8 @@ static int l_totable(lua_State *L) {
 }
 
 /*** Tensor:bytes
-** The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.
+** The bytes of the elements in order, for d.frombytes. They are constants: no gradient
+** passes through them.
 ** @return string */
 static int l_bytes(lua_State *L) {
   dfl_at_most(L, 1);

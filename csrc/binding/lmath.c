@@ -1,5 +1,5 @@
-/* Arithmetic: functions of one and two numbers, comparisons, choice, and writing in
-** place. A whole number beside whole numbers stays one. */
+/* Arithmetic: functions of one and two numbers, comparisons, d.where and in-place writes.
+** Operations on integers give integers. */
 #include <math.h>
 
 #include "binding/binding.h"
@@ -14,7 +14,7 @@ static bool is_whole_tensor(lua_State *L, int arg) {
   return x && !df_dtype_is_float(x->dtype);
 }
 
-/* Is the number at `index` whole, or each of a table's? */
+/* True if the number at `index`, or each number of a table, is an integer. */
 static bool all_whole(lua_State *L, int index, int depth) {
   int whole, n = (int)lua_rawlen(L, index), i = 1;
   if (depth > DF_DIMS) return false;
@@ -34,8 +34,8 @@ static bool is_whole(lua_State *L, int arg) {
   return whole;
 }
 
-/* The operand at arg, which stands beside the one at `beside`; `other`: what it is where
-** only that one is whole. */
+/* The operand at arg; `next` is the other operand's index. `other` is the type of this
+** operand if only the other one is an integer tensor. */
 static df_tensor *beside(lua_State *L, df_tape *tape, int arg, int next, df_dtype other) {
   if (lua_type(L, arg) == LUA_TUSERDATA || !is_whole_tensor(L, next))
     return dfl_operand(L, tape, arg);
@@ -46,7 +46,7 @@ static df_tensor *operand(lua_State *L, df_tape *tape, int arg, int next) {
   return beside(L, tape, arg, next, DF_REAL);
 }
 
-/* ==== rows ========================================================================== */
+/* ==== table of ops ================================================================== */
 
 static df_tensor *run_unary(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find(row_name(L)), dfl_tensor(L, 1));
@@ -58,7 +58,7 @@ static df_tensor *run_gelu(lua_State *L, df_tape *tape) {
   return dfl_option(L, 2, "erf", by) ? df_gelu_tanh(tape, x) : df_gelu(tape, x);
 }
 
-/* Of whole numbers as x^2 and x x are: exact. */
+/* Exact for integers, as x^2 and x x are. */
 static df_tensor *run_square(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return is_whole_tensor(L, 1) ? df_mul(tape, x, x) : run_unary(L, tape);
@@ -74,15 +74,15 @@ static df_tensor *run_pow(lua_State *L, df_tape *tape) {
   return df_pow(tape, a, b);
 }
 
-/* Is the number at arg whole, and one that reals may round? */
+/* True if the number at arg is an integer that reals may round. */
 static bool is_far(lua_State *L, int arg) {
   double far = DF_REAL == DF_F64 ? 9007199254740992 : 16777216;
   return lua_type(L, arg) == LUA_TNUMBER && fabs(lua_tonumber(L, arg)) >= far
          && is_whole(L, arg);
 }
 
-/* What is compared is computed with no further: doubles beside whole numbers, and whole
-** numbers beside reals, are as they were given. */
+/* Operands of comparisons are not rounded. A double stays a double next to integers, and
+** an integer stays an integer next to reals. */
 static df_tensor *compared(lua_State *L, df_tape *tape, int arg, int next) {
   if (is_far(L, arg)) return dfl_of(L, tape, arg, DF_I64);
   return beside(L, tape, arg, next, DF_F64);
@@ -113,101 +113,106 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** neg: -x, also written so.
 ** abs: |x| of each element.
 ** sign: -1, 0 or 1 for each element.
-** square: x^2 of each element; of integers i64 and exact, or an error.
+** square: x^2 of each element. For integers it is i64 and exact, or an error.
 ** reciprocal: 1/x of each element.
-** sqrt: The square root of each element; nan where x < 0.
-** @return diffusion.tensor of the same shape */
+** sqrt: The square root of each element; nan if x < 0.
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:exp, log, sin, cos, erf, erfc, log_erfc
 ** exp: e^x of each element.
-** log: ln x of each element: -inf for 0, nan for negative numbers.
+** log: ln x of each element. ln 0 is -inf; the result is nan for negative numbers.
 ** sin: The sine of each element, in radians.
 ** cos: The cosine of each element, in radians.
-** erf: 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.
-** erfc: 1 - erf(x) of each element, without its loss of digits.
-** log_erfc: ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.
-** @return diffusion.tensor of the same shape */
+** erf: The error function of each element: 2/sqrt(pi) times the integral of e^(-u^2)
+**   from
+**   0 to x.
+** erfc: 1 - erf(x) of each element, computed without cancellation.
+** log_erfc: ln erfc(x) of each element, accurate even if erfc(x) underflows.
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:floor, round
-** floor: The largest whole number not above x, for each element. No gradient.
-** round: The nearest whole number, of two the even one, for each element. No gradient.
-** @return diffusion.tensor of the same shape */
+** floor: The largest integer not above x, for each element. No gradient.
+** round: The nearest integer, for each element; halves go to the even one. No gradient.
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:silu
 ** x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).
-** @return diffusion.tensor of the same shape */
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:gelu
-** x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
-** "tanh" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2
-** and T5.
+** x Phi(x) of each element; Phi is the normal distribution function (Hendrycks & Gimpel
+** 2016).
+** "tanh" gives its approximation, as in GPT-2 and T5:
+** x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
 ** @param by? string "erf" (the default) or "tanh"
-** @return diffusion.tensor of the same shape
+** @return diffusion.tensor with the shape of x
 ** @usage print(d.tensor{-1, 0, 1}:gelu(), d.tensor{-1, 0, 1}:gelu "tanh") */
 
 /*** Tensor:quick_gelu
 ** x sigmoid(1.702 x) of each element, as in CLIP's text encoder.
-** @return diffusion.tensor of the same shape */
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:relu, sigmoid, tanh
 ** relu: max(x, 0) of each element.
 ** sigmoid: 1 / (1 + e^-x) of each element.
 ** tanh: The hyperbolic tangent of each element.
-** @return diffusion.tensor of the same shape */
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:add, sub, mul, div
 ** add: x + y, also written so.
 ** sub: x - y, also written so.
 ** mul: x y element by element, also written x * y.
-** div: x / y, also written so; reals, of integers too.
-** Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit.
-** Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a
-** result, or where reals beside them would round them (from 2^24 on).
+** div: x / y, also written so; the result is real, also for integers.
+** Operands are broadcast; it is an error if their shapes do not match. Integers with
+** integers give exact integers under + - *. It is an error if i64 cannot hold a
+** result,
+** or if a real operand would round an integer (from 2^24 on).
 ** @param y diffusion.tensor|number|number[]
-** @return diffusion.tensor of the shape that both stretch to
+** @return diffusion.tensor with the broadcast shape
 ** @usage print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20}) */
 
 /*** Tensor:pow
-** x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power
-** of integers stay so unless one exponent is negative; an error beyond i64.
+** x^y, also written so, as C's pow: nan if x < 0 and y is not an integer. Integers to the
+** power of integers give integers, unless an exponent is negative. A result that i64
+** cannot hold is an error.
 ** @param y diffusion.tensor|number|number[]
-** @return diffusion.tensor of the shape that both stretch to */
+** @return diffusion.tensor with the broadcast shape */
 
 /*** Tensor:maximum, minimum
-** maximum: The larger of x and y at each place; nan where either is.
-** minimum: The smaller of x and y at each place; nan where either is.
-** Integers beside integers stay so.
+** maximum: The larger of x and y for each element; nan if either is nan.
+** minimum: The smaller of x and y for each element; nan if either is nan.
+** Integers with integers give integers.
 ** @param y diffusion.tensor|number|number[]
-** @return diffusion.tensor of the shape that both stretch to */
+** @return diffusion.tensor with the broadcast shape */
 
 /*** Tensor:clamp
-** Each element brought into [low, high].
-** @param low? number nil: no lower end
-** @param high? number nil: no upper end
-** @return diffusion.tensor of the same shape */
+** Limits each element to [low, high].
+** @param low? number nil: no lower limit
+** @param high? number nil: no upper limit
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:eq, ne, lt, le, gt, ge
-** eq: Where x = y holds (Lua's own == asks whether two values are one object).
-** ne: Where x ~= y holds (Lua's own ~= asks whether two values are not one object).
-** lt: Where x < y holds.
-** le: Where x <= y holds.
-** gt: Where x > y holds.
-** ge: Where x >= y holds.
-** An integer and a real are compared as they are: neither is rounded to the other's type.
+** eq: 1 if x = y, else 0. (Lua's == compares objects, not elements.)
+** ne: 1 if x ~= y, else 0. (Lua's ~= compares objects, not elements.)
+** lt: 1 if x < y, else 0.
+** le: 1 if x <= y, else 0.
+** gt: 1 if x > y, else 0.
+** ge: 1 if x >= y, else 0.
+** An integer and a real are compared exactly: neither is rounded to the other's type.
 ** @param y diffusion.tensor|number|number[]
-** @return diffusion.tensor u8, 1 or 0, of the shape that both stretch to */
+** @return diffusion.tensor u8, 1 or 0, with the broadcast shape */
 
 /*** Tensor:isfinite
-** Where x is neither infinite nor nan.
-** @return diffusion.tensor u8, 1 or 0, of the same shape */
+** 1 if x is neither infinite nor nan, else 0.
+** @return diffusion.tensor u8, 1 or 0, with the shape of x */
 
 /*** d.where
-** a where the mask isn't 0, else b.
+** Elements of a if the mask is not 0, else of b.
 ** @param mask diffusion.tensor
 ** @param a diffusion.tensor|number
 ** @param b diffusion.tensor|number
-** @return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole
-**   numbers and one of them a tensor of such */
+** @return diffusion.tensor with the broadcast shape of all three; i64 if a and b are
+**   integers and one of them is an integer tensor */
 static const dfl_op rows[] = {
   { "neg", run_unary, 1, "x{2,3}" },
   { "abs", run_unary, 1, "away{2,3}" },
@@ -294,24 +299,24 @@ static int in_place(lua_State *L, int most, dfl_maker *make) {
 }
 
 /*** Tensor:add_, sub_, mul_, div_
-** add_: x + y written over x.
-** sub_: x - y written over x.
-** mul_: x y written over x.
-** div_: x / y written over x.
-** Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where
-** it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs
-** what was there.
+** add_: Writes x + y to x.
+** sub_: Writes x - y to x.
+** mul_: Writes x y to x.
+** div_: Writes x / y to x.
+** Type and shape of x stay, and y is broadcast to x. An i64 takes integers only. If it
+** cannot hold a result, an error is raised and x stays as it was. The backward pass
+** raises an error if a gradient needs the old values.
 ** @param y diffusion.tensor|number|number[]
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:copy_
-** Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.
-** @param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
+** Writes the elements of y to x, converted as by Tensor:to. An i64 takes integers only.
+** @param y diffusion.tensor|number|number[] any type; it is broadcast to the shape of x
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:fill_
 ** Writes one number to every element.
-** @param value number a whole one where x is i64
+** @param value number an integer if x is i64
 ** @return diffusion.tensor x itself */
 
 /*** Tensor:zero_
@@ -325,10 +330,10 @@ static int l_copy(lua_State *L) { return in_place(L, 2 | DFL_MORE, copy_into); }
 static int l_fill(lua_State *L) { return in_place(L, 2, fill_into); }
 static int l_zero(lua_State *L) { return in_place(L, 1, zero_into); }
 
-/* ==== the same ====================================================================== */
+/* ==== equality ====================================================================== */
 
 /*** Tensor:equal
-** Is y of the same shape with the same elements? nan equals nothing.
+** True if y has the same shape and the same elements. nan equals nothing.
 ** @param y diffusion.tensor
 ** @return boolean */
 static int l_equal(lua_State *L) {
@@ -338,9 +343,9 @@ static int l_equal(lua_State *L) {
 }
 
 /*** Tensor:allclose
-** Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?
+** True if y has the same shape and |x - y| <= atol + rtol |y| for each element.
 ** @param y diffusion.tensor
-** @param opts? {rtol: number, atol: number} 1e-5 and 1e-8 if not given
+** @param opts? {rtol: number, atol: number} defaults: 1e-5 and 1e-8
 ** @return boolean */
 static int l_allclose(lua_State *L) {
   static const char *const names[] = { "rtol", "atol", NULL };
@@ -359,13 +364,13 @@ static const luaL_Reg methods[] = {
   { NULL, NULL },
 };
 
-/* Operators are methods under another name. */
+/* Operators are other names of methods. */
 static const char *const operators[][2] = {
   { "__add", "add" }, { "__sub", "sub" }, { "__mul", "mul" },
   { "__div", "div" }, { "__pow", "pow" },
 };
 
-/* Lua gives this one its operand twice. */
+/* Lua passes the operand of unary minus twice. */
 static df_tensor *negated(lua_State *L, df_tape *tape) {
   return df_unary_of(tape, df_unary_find("neg"), dfl_tensor(L, 1));
 }
@@ -381,7 +386,7 @@ void dfl_open_math(lua_State *L) {
     lua_getfield(L, -1, operators[i][1]);
     lua_setfield(L, -3, operators[i][0]);
   }
-  lua_pushnil(L); /* no value of its own */
+  lua_pushnil(L); /* upvalue 1 is unused */
   dfl_push_function(L, &unm);
   lua_setfield(L, -3, "__unm");
   lua_pop(L, 2);

@@ -1,4 +1,4 @@
-/* What metrics are made of; lua/diffusion/metric has checked the sets. */
+/* Building blocks of metrics. lua/diffusion/metric has checked the sets. */
 #include <string.h>
 
 #include "binding/binding.h"
@@ -11,7 +11,7 @@ static df_tensor *rows(lua_State *L, int arg, int ndim) {
   return x;
 }
 
-/* Dense reals {n,D}. */
+/* Reads dense reals {n,D}. */
 static df_tensor *samples(lua_State *L, int arg) {
   df_tensor *x = rows(L, arg, 2);
   if (x->dtype != DF_REAL || !df_tensor_is_dense(x) || x->form != DF_ROWS)
@@ -49,7 +49,7 @@ static df_tensor *make_sums(lua_State *L, df_tape *tape) {
   return sums;
 }
 
-/* pair_sums(z {N,D}, n, name, widths or nil [, labels {P,N}]) -> doubles {4,N}, and {P,2} */
+/* pair_sums(z {N,D}, n, name, widths or nil [, labels {P,N}]) -> doubles {4,N}, {P,2} */
 static int l_pair_sums(lua_State *L) {
   lua_settop(L, 5);
   df_int N = rows(L, 1, 2)->shape.size[0];
@@ -62,7 +62,7 @@ static int l_pair_sums(lua_State *L) {
   return 2;
 }
 
-/* At `arg` samples and nil, or a mean and a covariance. */
+/* Reads samples and nil, or a mean and a covariance, from `arg` on. */
 static df_gaussian gaussian(lua_State *L, int arg) {
   if (lua_isnil(L, arg + 1)) return (df_gaussian){ samples(L, arg), NULL };
   return (df_gaussian){ rows(L, arg, 1), rows(L, arg + 1, 2) };
@@ -75,7 +75,8 @@ static df_tensor *make_frechet(lua_State *L, df_tape *tape) {
 
 static df_int width(const df_gaussian *g) { return g->x->shape.size[g->cov ? 0 : 1]; }
 
-/* frechet(x {n,D}, nil | mean {D}, cov {D,D}, and of the other) -> a double {1} */
+/* frechet(x {n,D}, nil | mean {D}, cov {D,D}, and the same for the other set) -> a double
+** {1} */
 static int l_frechet(lua_State *L) {
   lua_settop(L, 4);
   df_gaussian a = gaussian(L, 1), b = gaussian(L, 3);

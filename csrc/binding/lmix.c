@@ -1,8 +1,8 @@
-/* d.mix(c1, x1, c2, x2, ...): coefficients are numbers, or lists or tensors of one per
-** sample. */
+/* d.mix(c1, x1, c2, x2, ...). Coefficients are numbers, or lists or tensors with one
+** number per sample. */
 #include "binding/binding.h"
 
-/* Pairs of coefficient and tensor from argument `first` on. */
+/* Reads pairs of coefficient and tensor from argument `first` on. */
 static int read_terms(lua_State *L, int first, df_term *term) {
   int n = lua_gettop(L) - first + 1, terms = n / 2;
   if (n < 2 || n % 2)
@@ -18,10 +18,12 @@ static int read_terms(lua_State *L, int first, df_term *term) {
 }
 
 /*** d.mix
-** c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.
-** @param c1 number|number[]|diffusion.tensor one, or one a sample {B}; computed in double
+** c1 x1 + c2 x2 + ... in one pass. Noising, posteriors, guidance and sampler updates use
+** it.
+** @param c1 number|number[]|diffusion.tensor one number, or one per sample {B}; computed
+**   in double
 ** @param x1 diffusion.tensor {B,...}
-** @param ... any more pairs, at most 16 in all, x of the same shape
+** @param ... any more pairs, at most 16 in all; each x has the same shape
 ** @return diffusion.tensor like x1
 ** @usage print(d.mix(0.6, d.ones(2, 2), 0.8, d.randn(2, 2))) */
 static df_tensor *run_mix(lua_State *L, df_tape *tape) {
@@ -30,8 +32,8 @@ static df_tensor *run_mix(lua_State *L, df_tape *tape) {
   return df_mix(tape, term, terms, NULL);
 }
 
-/* mix_noise(c, seed, stream, step, c1, x1, ...): with c z, z keyed by all four and the
-** place of the sample in the batch */
+/* mix_noise(c, seed, stream, step, c1, x1, ...): adds c z. z is a function of seed,
+** stream, step and the position of the sample in the batch. */
 static df_tensor *run_mix_noise(lua_State *L, df_tape *tape) {
   df_term term[DF_TERMS_MAX];
   df_noise noise = { .eps = NULL };
@@ -45,7 +47,7 @@ static df_tensor *run_mix_noise(lua_State *L, df_tape *tape) {
 
 static int l_mix_noise(lua_State *L) { return dfl_run(L, run_mix_noise); }
 
-/* Draws, one for each of n coefficients, in a userdata left on the stack. */
+/* Reads one draw for each of n coefficients, in a userdata left on the stack. */
 static const uint32_t *read_draws(lua_State *L, int arg, df_int n) {
   luaL_checktype(L, arg, LUA_TTABLE);
   df_int draws = dfl_list(L, arg, arg);
@@ -66,9 +68,9 @@ static const uint32_t *read_draws(lua_State *L, int arg, df_int n) {
   return step;
 }
 
-/* mix_normals({c, ...}, seed, stream, {draw, ...}, c1, x1, ...): with the sum of c z, each z
-** the one of mix_noise(1, seed, stream, draw, ...). Lists are as long as each other, at most
-** 64, and for all samples; c1, c2, ... are as in mix. */
+/* mix_normals({c, ...}, seed, stream, {draw, ...}, c1, x1, ...): adds the sum of c z.
+** Each z is that of mix_noise(1, seed, stream, draw, ...). The lists have equal lengths,
+** at most 64, and apply to all samples; c1, c2, ... are as in mix. */
 static df_tensor *run_mix_normals(lua_State *L, df_tape *tape) {
   df_term term[DF_TERMS_MAX];
   df_normals normals = { .c = NULL };

@@ -1,22 +1,21 @@
-/* Rows of the ops that layers and objectives are made of: norms, softmax, embedding,
-** resampling, dropout, losses; and d.linalg. */
+/* Ops of layers and objectives. It also defines d.linalg. */
 #include "binding/binding.h"
 
 /* ==== along a dimension ============================================================= */
 
 /*** Tensor:softmax
-** e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.
-** @param dim integer from 1, or from -1 backwards
-** @return diffusion.tensor of the same shape */
+** e^x_i / sum_j e^x_j along a dimension. A row of -inf gives zeros with gradient 0.
+** @param dim integer from 1, or from -1 for the last
+** @return diffusion.tensor with the shape of x */
 static df_tensor *run_softmax(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_softmax(tape, x, dfl_dim(L, 2, x));
 }
 
 /*** Tensor:log_softmax
-** x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.
-** @param dim integer from 1, or from -1 backwards
-** @return diffusion.tensor of the same shape */
+** x_i - ln sum_j e^x_j along a dimension. A row of -inf gives -inf with gradient 0.
+** @param dim integer from 1, or from -1 for the last
+** @return diffusion.tensor with the shape of x */
 static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_log_softmax(tape, x, dfl_dim(L, 2, x));
@@ -25,13 +24,13 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 /* ==== norms ========================================================================= */
 
 /*** Tensor:group_norm
-** (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of
-** an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
+** (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels
+** of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
 ** @param opts {groups: integer, eps: number, silu: boolean, dropout: number, add:
-**   diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to
-**   each pixel of x first
+**   diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is
+**   added to each pixel of x
 ** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "groups", "eps", "silu", "dropout", "add", NULL };
@@ -49,11 +48,11 @@ static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:layer_norm
-** (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et
-** al. 2016).
+** (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba
+** et al. 2016).
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts? {eps: number} 1e-5 if not given
+** @param opts? {eps: number} default 1e-5
 ** @return diffusion.tensor {...,C} as x */
 static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "eps", NULL };
@@ -73,20 +72,20 @@ static df_tensor *run_geglu(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:dropout
-** x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).
-** @param p number the share dropped, in [0, 1)
-** @return diffusion.tensor of the same shape */
+** x / (1 - p) for kept elements, 0 for dropped ones (Srivastava et al. 2014).
+** @param p number the fraction that is dropped, in [0, 1)
+** @return diffusion.tensor with the shape of x */
 static df_tensor *run_dropout(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_dropout(tape, x, 1 - luaL_checknumber(L, 2));
 }
 
-/* ==== whole numbers and times to vectors ============================================ */
+/* ==== embeddings of integers and times ============================================== */
 
 /*** Tensor:embedding
-** Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).
+** Rows of a table: y[i] = w[x[i]], and zeros if x[i] is 0 (no class).
 ** @param w diffusion.tensor {n,D}
-** @return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n */
+** @return diffusion.tensor with the shape of x and D; x holds integers in 0..n */
 static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
   df_tensor *index = dfl_whole(L, tape, 1, "embedding: index");
   return df_embedding(tape, index, dfl_tensor(L, 2));
@@ -114,7 +113,7 @@ static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
 /* ==== resampling ==================================================================== */
 
 /*** Tensor:upsample
-** Each pixel `times` times in both directions: nearest neighbours.
+** Repeats each pixel `times` times in both directions (nearest neighbours).
 ** @param times? integer 2
 ** @return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C} */
 static df_tensor *run_upsample(lua_State *L, df_tape *tape) {
@@ -123,7 +122,7 @@ static df_tensor *run_upsample(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:avg_pool
-** The mean of each times x times pixels. An error unless times divides H and W.
+** The mean of each times x times block of pixels. H and W must be multiples of times.
 ** @param times? integer 2
 ** @return diffusion.tensor {B,H/times,W/times,C} of x {B,H,W,C} */
 static df_tensor *run_avg_pool(lua_State *L, df_tape *tape) {
@@ -141,8 +140,8 @@ static bool per_sample(lua_State *L, int arg) {
 /*** d.mse
 ** The mean of (a - b)^2.
 ** @param a diffusion.tensor
-** @param b diffusion.tensor of the same shape
-** @param over? string "sample" for one mean a sample (the first dimension)
+** @param b diffusion.tensor the same shape
+** @param over? string "sample" for one mean per sample (the first dimension)
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_mse(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
@@ -153,8 +152,8 @@ static df_tensor *run_mse(lua_State *L, df_tape *tape) {
 /*** d.l1
 ** The mean of |a - b|.
 ** @param a diffusion.tensor
-** @param b diffusion.tensor of the same shape
-** @param over? string "sample" for one mean a sample
+** @param b diffusion.tensor the same shape
+** @param over? string "sample" for one mean per sample
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_l1(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
@@ -163,12 +162,12 @@ static df_tensor *run_l1(lua_State *L, df_tape *tape) {
 }
 
 /*** d.huber
-** The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber
-** 1964).
+** The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
+** (|e| - delta/2).
 ** @param a diffusion.tensor
-** @param b diffusion.tensor of the same shape
-** @param over? string "sample" for one mean a sample
-** @param opts? {delta: number} above 0, 1 if not given
+** @param b diffusion.tensor the same shape
+** @param over? string "sample" for one mean per sample
+** @param opts? {delta: number} above 0, default 1
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_huber(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "delta", NULL };
@@ -181,10 +180,10 @@ static df_tensor *run_huber(lua_State *L, df_tape *tape) {
 }
 
 /*** d.cross_entropy
-** The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
+** The mean of -ln softmax(x)[class]; inf with gradient 0 if a row is all -inf.
 ** @param x diffusion.tensor {B,n}
 ** @param class integer[]|diffusion.tensor {B} in 1..n
-** @param over? string "sample" for one value a sample
+** @param over? string "sample" for one value per sample
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_cross_entropy(lua_State *L, df_tape *tape) {
   bool each = per_sample(L, 3);
@@ -231,8 +230,8 @@ static df_tensor *make_eigh(lua_State *L, df_tape *tape) {
 }
 
 /*** d.linalg.eigh
-** Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.
-** @param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and finite
+** Eigenvalues and eigenvectors of a symmetric matrix, by LAPACK in double. No gradient.
+** @param a diffusion.tensor|number[][] {n,n}; must be symmetric and finite
 ** @return diffusion.tensor values {n}, ascending
 ** @return diffusion.tensor vectors {n,n}, of unit length, in columns */
 static int l_eigh(lua_State *L) {
@@ -249,8 +248,8 @@ static df_tensor *make_cholesky(lua_State *L, df_tape *tape) {
 
 /*** d.linalg.cholesky
 ** The lower factor L of a = L L^T. No gradient.
-** @param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and positive
-**   definite, which names the first leading minor that isn't positive
+** @param a diffusion.tensor|number[][] {n,n}; must be symmetric and positive definite;
+**   the error names the first leading minor that is not positive
 ** @return diffusion.tensor {n,n}, zeros above the diagonal */
 static int l_cholesky(lua_State *L) {
   dfl_at_most(L, 1 | DFL_MORE);
@@ -263,8 +262,8 @@ static df_tensor *make_solve(lua_State *L, df_tape *tape) {
 }
 
 /*** d.linalg.solve
-** x with a x = b, by elimination in double. No gradient.
-** @param a diffusion.tensor|number[][] {n,n}; an error where it is singular
+** Solves a x = b by elimination in double. No gradient.
+** @param a diffusion.tensor|number[][] {n,n}; a singular matrix is an error
 ** @param b diffusion.tensor|number[]|number[][] {n} or {n,m}
 ** @return diffusion.tensor as b */
 static int l_solve(lua_State *L) {
@@ -273,8 +272,8 @@ static int l_solve(lua_State *L) {
 }
 
 /*** d.linalg
-** Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their
-** digits on the way in; results are reals. */
+** Linear algebra for small matrices, by LAPACK in double. Lists and f64 tensors are read
+** exactly. Results are reals. */
 static const luaL_Reg linalg[] = {
   { "eigh", l_eigh }, { "cholesky", l_cholesky }, { "solve", l_solve }, { NULL, NULL }
 };

@@ -1,4 +1,5 @@
-/* The optimiser and averages in Lua; lua/diffusion/optim.lua gives them their words. */
+/* The optimiser and averages for Lua. lua/diffusion/optim.lua defines the public
+** interface. */
 #include "nn/optim.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ static int l_ema_gc(lua_State *L) {
   return 0;
 }
 
-/* ema(home) */
+/* ema(buffer) */
 static int l_ema(lua_State *L) {
   df_home *home = dfl_home(L, 1);
   ema_box *b = lua_newuserdatauv(L, sizeof *b, 0);
@@ -48,13 +49,13 @@ static int l_ema_update(lua_State *L) {
   return 0;
 }
 
-/* rate(r): the share that the next update keeps */
+/* rate(r): the fraction of the average that the next update keeps */
 static int l_ema_rate(lua_State *L) {
   check_ema(L, 1)->rate = luaL_checknumber(L, 2);
   return 0;
 }
 
-/* updates([n]): how many there were, and sets it */
+/* updates([n]): returns the number of updates, and sets it */
 static int l_ema_updates(lua_State *L) {
   df_ema *e = check_ema(L, 1);
   if (!lua_isnoneornil(L, 2)) e->updates = luaL_checkinteger(L, 2);
@@ -87,7 +88,7 @@ static int l_optim_gc(lua_State *L) {
   return 0;
 }
 
-/* The list at `arg` in a new userdata, left on the stack. */
+/* Reads the list at `arg` into a new userdata, left on the stack. */
 static int *integers(lua_State *L, int arg) {
   lua_Integer n = luaL_len(L, arg);
   int *list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
@@ -99,7 +100,7 @@ static int *integers(lua_State *L, int arg) {
   return list;
 }
 
-/* adamw(list of homes, group of each of their parameters, from 0) */
+/* adamw(list of parameter buffers, group of each of their parameters, from 0) */
 static int l_adamw(lua_State *L) {
   lua_Integer homes = luaL_len(L, 1);
   const int *group = integers(L, 2);
@@ -115,7 +116,7 @@ static int l_adamw(lua_State *L) {
   return b->optim ? 1 : dfl_raise(L);
 }
 
-/* The averages in the list at `arg`, in a userdata left on the stack. */
+/* Reads the averages in the list at `arg`, in a userdata left on the stack. */
 static df_ema **averages(lua_State *L, int arg, int *n) {
   *n = (int)luaL_len(L, arg);
   df_ema **list = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *list, 0);
@@ -148,7 +149,7 @@ static df_group *groups(lua_State *L, int lr, int decay) {
 }
 
 /* optim:step(options, rates, decays, averages) -> norm; options has beta1, beta2, tiny,
-** clip, mean */
+** clip and mean */
 static int l_step(lua_State *L) {
   df_optim *o = check_optim(L, 1);
   df_step step = { .beta1 = dfl_field_number(L, 2, "beta1", 0.9),
@@ -189,7 +190,7 @@ static void push_moment(lua_State *L, df_storage *vector, const df_slice *s) {
   dfl_push(L, x);
 }
 
-/* optim:moments(i) -> name, first and second moments of its parameter i, from 1 */
+/* optim:moments(i) -> name, first and second moments of parameter i, from 1 */
 static int l_moments(lua_State *L) {
   df_optim *o = check_optim(L, 1);
   const df_slice *s = &o->slice[dfl_position(L, 2, o->slices, "an optimiser")];
@@ -200,7 +201,7 @@ static int l_moments(lua_State *L) {
   return 3;
 }
 
-/* ==== registering =================================================================== */
+/* ==== registration ================================================================== */
 
 static const luaL_Reg ema_methods[] = {
   { "swap", l_ema_swap },       { "update", l_ema_update }, { "rate", l_ema_rate },

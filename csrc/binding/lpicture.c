@@ -1,4 +1,4 @@
-/* Pictures for Lua: decoding and encoding; channels, sizes and batches of u8 tensors. */
+/* Images for Lua: decoding and encoding, channels, sizes, and batches. */
 #include <string.h>
 
 #include "binding/binding.h"
@@ -14,7 +14,7 @@ static int fail_with(lua_State *L) {
   return df_error_code() == DF_MEMORY ? dfl_raise(L) : dfl_nil(L);
 }
 
-/* A dense u8 tensor of `ndim` dimensions. */
+/* Reads a dense u8 tensor of `ndim` dimensions. */
 static df_tensor *bytes_at(lua_State *L, int arg, int ndim) {
   df_tensor *x = dfl_tensor(L, arg);
   if (x->dtype != DF_U8 || x->shape.ndim != ndim || !df_tensor_is_dense(x))
@@ -31,10 +31,10 @@ static df_tensor *new_bytes(df_tape *tape, df_int H, df_int W, df_int C) {
   return df_scope_own(tape, df_tensor_new(DF_U8, &shape));
 }
 
-/* ==== in ============================================================================ */
+/* ==== reading ======================================================================= */
 
-/* picture_info(file) -> height, width, channels, format, orientation; height and width are
-** those of picture_read */
+/* picture_info(file) -> height, width, channels, format, orientation; height and width
+** are those that picture_read returns */
 static int l_info(lua_State *L) {
   df_map *m = dfl_file(L, 1);
   df_picture p;
@@ -47,7 +47,7 @@ static int l_info(lua_State *L) {
   return 5;
 }
 
-/* The picture in the file at 1, as stored where 2 is true. */
+/* Measures the image in the file at 1; if 2 is true, without EXIF orientation. */
 static int measure(lua_State *L, df_picture *p) {
   df_map *m = dfl_file(L, 1);
   int code = df_picture_measure(p, m->data, m->bytes);
@@ -61,8 +61,7 @@ static df_tensor *make_picture(lua_State *L, df_tape *tape) {
   return new_bytes(tape, df_picture_height(&p), df_picture_width(&p), p.channels);
 }
 
-/* picture_read(file [, stored]) -> u8 tensor H, W, C, turned as EXIF says or as it is
-** stored */
+/* picture_read(file [, stored]) -> u8 tensor H, W, C, oriented by EXIF, or as stored */
 static int l_read(lua_State *L) {
   const df_map *m = dfl_file(L, 1);
   df_picture p;
@@ -77,7 +76,7 @@ static int l_read(lua_State *L) {
   return 1;
 }
 
-/* ==== out =========================================================================== */
+/* ==== writing ======================================================================= */
 
 /* png_write(u8 tensor H, W, C) -> the file as a string */
 static int l_png_write(lua_State *L) {
@@ -130,8 +129,9 @@ static int l_png_chunks(lua_State *L) {
   return 1;
 }
 
-/* ==== bytes and reals =====================================================================
-** picture_to_float(x: dense u8) -> reals in [-1, 1], of the same shape */
+/* ==== bytes and reals =============================================================== */
+
+/* picture_to_float(x: dense u8) -> reals in [-1, 1], of the same shape */
 static df_tensor *make_float(lua_State *L, df_tape *tape) {
   const df_tensor *x = dfl_tensor(L, 1);
   luaL_argcheck(L, x->dtype == DF_U8 && df_tensor_is_dense(x), 1, "dense u8 expected");
@@ -143,8 +143,8 @@ static df_tensor *make_float(lua_State *L, df_tape *tape) {
 
 static int l_to_float(lua_State *L) { return dfl_run(L, make_float); }
 
-/* picture_to_bytes(x: reals) -> u8 of the same shape: [-1, 1] onto 0..255, rounded; what
-** is outside is clamped, NaN is 0 */
+/* picture_to_bytes(x: reals) -> u8 of the same shape: maps [-1, 1] to 0..255 and rounds;
+** values outside are clamped, NaN becomes 0 */
 static df_tensor *make_u8(lua_State *L, df_tape *tape) {
   df_tensor *x = df_dense(tape, dfl_tensor(L, 1));
   df_tensor *y = x ? df_scope_own(tape, df_tensor_new(DF_U8, &x->shape)) : NULL;
@@ -154,8 +154,8 @@ static df_tensor *make_u8(lua_State *L, df_tape *tape) {
 
 static int l_to_bytes(lua_State *L) { return dfl_run(L, make_u8); }
 
-/* picture_range(x: dense reals or i64) -> the least and the greatest that are finite (0 and
-** 0 of none), how many are NaN, how many infinite */
+/* picture_range(x: dense reals or i64) -> the minimum and maximum of the finite values
+** (0, 0 if there are none), the number of NaN, the number of infinite values */
 static int l_range(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   luaL_argcheck(L, (x->dtype == DF_I64 || x->dtype == DF_REAL) && df_tensor_is_dense(x),
@@ -170,7 +170,7 @@ static int l_range(lua_State *L) {
   return 4;
 }
 
-/* ==== shapes of pictures ============================================================ */
+/* ==== shapes of images ============================================================== */
 
 /* picture_channels(x, 1 or 3) -> u8 tensor H, W, 1 or 3 */
 static df_tensor *make_channels(lua_State *L, df_tape *tape) {
@@ -188,8 +188,8 @@ static df_tensor *make_channels(lua_State *L, df_tape *tape) {
 
 static int l_channels(lua_State *L) { return dfl_run(L, make_channels); }
 
-/* picture_fit(x, h, w) -> u8 tensor h, w, C: the largest part of that form around the
-** middle, resized */
+/* picture_fit(x, h, w) -> u8 tensor h, w, C: the largest central part with that aspect
+** ratio, resized */
 static df_tensor *make_fit(lua_State *L, df_tape *tape) {
   const df_tensor *x = bytes_at(L, 1, 3);
   df_int H = x->shape.size[0], W = x->shape.size[1], C = x->shape.size[2];

@@ -1,6 +1,6 @@
-/* The process as Lua sees it: noising, posteriors and conversions of numbers (in double)
-** and of tensors (one mix each, with coefficients computed in double). The process itself
-** is a Lua table; what it needs here is its schedule. */
+/* The process for Lua: noising, posteriors and conversions. Numbers are computed in
+** double. Tensors take one mix each, with coefficients computed in double. The process
+** itself is a Lua table; this file needs only its schedule. */
 #include "binding/lprocess.h"
 
 #include <math.h>
@@ -10,16 +10,17 @@
 #include "process/noising.h"
 #include "process/posterior.h"
 
-/* One mix: coefficients of up to two arguments, and of noise. At DFL_PLAN. */
+/* One mix: coefficients of up to two arguments, and of noise. It is stored at
+** DFL_PLAN. */
 typedef struct plan {
-  const char *name, *of[2]; /* as messages say: the method, its terms */
+  const char *name, *of[2]; /* names in messages: the method, its terms */
   int terms, arg[2];        /* stack indices of numbers or tensors */
   double *c[2];
-  df_int n;            /* coefficients of each term */
-  const double *noise; /* coefficients of fresh noise, written to `eps`; NULL: none */
+  df_int n;            /* number of coefficients of each term */
+  const double *noise; /* coefficients of fresh noise, stored in `eps`; NULL: none */
   df_random key;
-  uint32_t *step; /* NULL, or of each sample, for q_step with a seed */
-  int eps;        /* stack index of its box */
+  uint32_t *step; /* NULL, or one per sample, for q_step with a seed */
+  int eps;        /* stack index of the box of eps */
 } plan;
 
 static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
@@ -32,7 +33,8 @@ static const dfl_levels *begin(lua_State *L, int t_arg, int s_arg,
   return dfl_levels_of(L, t_arg, 1, s_arg, otherwise);
 }
 
-/* Raises unless what is there, at arguments up to `last`, is a number or floats. */
+/* Raises unless each argument from `first` to `last` is a number or a tensor of
+** floats. */
 static void check_values(lua_State *L, int first, int last) {
   for (int arg = first; arg <= last; arg++)
     if (dfl_test(L, arg)) dfl_floats(L, arg);
@@ -58,7 +60,7 @@ static df_tensor *mix_plan(lua_State *L, df_tape *tape) {
 
 static bool is_number(lua_State *L, int arg) { return lua_type(L, arg) == LUA_TNUMBER; }
 
-/* Many t ask for as many samples. */
+/* Raises unless the number of t matches the number of samples. */
 static void check_samples(lua_State *L, const df_tensor *x, int t_arg,
                           const dfl_levels *v) {
   df_int B = x->shape.ndim ? x->shape.size[0] : 1;
@@ -97,7 +99,7 @@ static void run_column(lua_State *L, const dfl_levels *v, int slot) {
   lua_replace(L, slot);
 }
 
-/* Results stand in the last slots of arguments, which have been read by then. */
+/* Returns the last n argument slots, which hold the results. */
 static int results(lua_State *L, int n) {
   lua_settop(L, DFL_ARGS);
   return n;
@@ -115,8 +117,8 @@ static df_tensor *like_x(lua_State *L, df_tape *tape) {
   return df_result(tape, &dfl_tensor(L, 2)->shape);
 }
 
-/* The key of fresh noise: the seed's in the options at 4, or this state's next. Of a
-** seed, `at` (not NULL) gives each sample the noise of its own t. */
+/* The key of fresh noise: from the seed in the options at 4, or the next key of this
+** state. With a seed and `at` (not NULL), the noise of a sample depends on its t. */
 static void set_key(lua_State *L, plan *p, const double *at) {
   if (!lua_istable(L, 4) || lua_getfield(L, 4, "seed") == LUA_TNIL) {
     p->key = df_tape_draw(dfl_tape(L), DF_STREAM_TRAIN);
@@ -132,7 +134,7 @@ static void set_key(lua_State *L, plan *p, const double *at) {
   for (df_int i = 0; i < p->n; i++) p->step[i] = (uint32_t)at[i];
 }
 
-/* Puts eps in slot 5: what the user gave, a number drawn, or a box that the mix fills. */
+/* Puts eps in slot 5: the user's value, a drawn number, or a box that the mix fills. */
 static void place_eps(lua_State *L, plan *p, const double *at) {
   if (is_number(L, 4) || dfl_test(L, 4)) {
     lua_pushvalue(L, 4);
@@ -146,8 +148,8 @@ static void place_eps(lua_State *L, plan *p, const double *at) {
   lua_settop(L, DFL_PLAN);
 }
 
-/* x at 2, t at 3; eps, options or nothing at 4; the levels are read; `at` as set_key has
-** it. -> xt, eps */
+/* x at 2, t at 3; eps, options or nothing at 4; the levels have been read; `at` is as in
+** set_key. -> xt, eps */
 static int sample(lua_State *L, const dfl_levels *v, const double *at) {
   plan *p = new_plan(L, v->n, 2, 2, 5);
   for (df_int i = 0; i < v->n; i++) {
@@ -160,7 +162,7 @@ static int sample(lua_State *L, const dfl_levels *v, const double *at) {
   return results(L, 2);
 }
 
-/* eps, a table of options, or nothing. */
+/* Checks that argument 4 is eps, a table of options, or absent. */
 static void check_noise(lua_State *L, const char *const *options) {
   lua_settop(L, 4);
   if (lua_istable(L, 4)) dfl_fields(L, 4, options);
@@ -170,13 +172,13 @@ static void check_noise(lua_State *L, const char *const *options) {
 }
 
 /*** Process:q_sample
-** x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2
-** s_s^2) (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise
-** in any batch and at any t.
+** Draws x_t given x_0, in closed form: q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 -
+** (a_t/a_s)^2 s_s^2). With s = 0 this is Ho et al. 2020, eq. 4. With a seed, sample k has
+** the same noise in any batch and at any t.
 ** @param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
 ** @param t number|number[]|diffusion.tensor in 1..T, one or B
 ** @param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal
-**   noise; drawn from the seed, or from the state of d.manual_seed
+**   noise; default: drawn from the seed, or from the state of d.manual_seed
 ** @return number|diffusion.tensor xt
 ** @return number|diffusion.tensor eps */
 static int l_q_sample(lua_State *L) {
@@ -188,11 +190,11 @@ static int l_q_sample(lua_State *L) {
 }
 
 /*** Process:q_step
-** One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+** Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).
 ** @param x number|diffusion.tensor x_{t-1}
 ** @param t number|number[]|diffusion.tensor in 1..T
-** @param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own
-**   noise
+** @param eps? number|diffusion.tensor|{seed: integer} as for q_sample; with a seed, each
+**   t has different noise
 ** @return number|diffusion.tensor xt
 ** @return number|diffusion.tensor eps */
 static int l_q_step(lua_State *L) {
@@ -254,7 +256,7 @@ static void posterior_column(lua_State *L, const dfl_levels *v,
 ** @param x0 number|diffusion.tensor
 ** @param xt number|diffusion.tensor
 ** @param t number|number[]|diffusion.tensor in 1..T
-** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @param s? number|number[]|diffusion.tensor default t - 1
 ** @return number|diffusion.tensor mean
 ** @return number|diffusion.tensor variance a number where t is, else {B}, or of the shape
 **   of the tensor t */
@@ -273,9 +275,9 @@ static int l_posterior(lua_State *L) {
 }
 
 /*** Process:posterior_coefficients
-** The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.
+** The coefficients of the posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance).
 ** @param t number|number[]|diffusion.tensor
-** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @param s? number|number[]|diffusion.tensor default t - 1
 ** @return number|diffusion.tensor c0
 ** @return number|diffusion.tensor ct
 ** @return number|diffusion.tensor variance */
@@ -288,10 +290,10 @@ static int l_posterior_coefficients(lua_State *L) {
 }
 
 /*** Process:posterior_log_variance
-** Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is
-** that of t = 2 (as in the code of Ho et al. 2020).
+** Logarithm of the posterior variance. At t = 1 the variance is 0, and the result is that
+** of t = 2, as in the code of Ho et al. 2020.
 ** @param t number|number[]|diffusion.tensor
-** @param s? number|number[]|diffusion.tensor t - 1 if not given
+** @param s? number|number[]|diffusion.tensor default t - 1
 ** @return number|diffusion.tensor */
 static int l_posterior_log_variance(lua_State *L) {
   const dfl_levels *v = begin(L, 2, 3, DFL_S_PREVIOUS);
@@ -316,7 +318,7 @@ static int l_posterior_log_variance(lua_State *L) {
 
 /* ==== targets and conversion ======================================================== */
 
-/* The data's standard deviation, for edm: a field of the process, 0.5 where it has none. */
+/* Standard deviation of the data, for edm: a field of the process, default 0.5. */
 static double sigma_data(lua_State *L) {
   lua_getfield(L, 1, "sigma_data");
   double d = luaL_optnumber(L, -1, 0.5);
@@ -324,19 +326,19 @@ static double sigma_data(lua_State *L) {
   return d;
 }
 
-/* What the process predicts. */
+/* The prediction target of the process. */
 static df_target predicted(lua_State *L) {
   df_target target = DF_TARGETS;
   if (lua_getfield(L, 1, "predict") != LUA_TSTRING
       || !df_target_find(lua_tostring(L, -1), &target))
-    luaL_argerror(L, 1, "a process of d.process expected: it says what is predicted");
+    luaL_argerror(L, 1, "a process of d.process expected, which has a prediction target");
   lua_pop(L, 1);
   return target;
 }
 
 /*** Process:target
-** What the network should answer, given all: the target that `predict` names, straight
-** from x_0 and eps, so also at zero terminal SNR.
+** The training target of the network: the quantity that `predict` names. It is computed
+** from x_0 and eps, so it is also defined at zero terminal SNR.
 ** @param x0 number|diffusion.tensor
 ** @param eps number|diffusion.tensor the noise in x_t, as q_sample returns it
 ** @param t number|number[]|diffusion.tensor in 1..T, one or B
@@ -379,12 +381,13 @@ static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_targe
 }
 
 /*** Process:convert
-** A prediction of one kind as another. Fails where x_t holds no signal and the value
-** says nothing of x_0 (eps or score at zero terminal SNR).
+** Converts a prediction from one target to another. It is an error if x_t has no signal
+** and the value does not depend on x_0 (eps or score at zero terminal SNR).
 ** @param value number|diffusion.tensor
 ** @param o {from: string, to: string, xt: number|diffusion.tensor, t:
-**   number|number[]|diffusion.tensor} kinds "eps", "x0", "v" (a eps - s x0, Salimans &
-**   Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
+**   number|number[]|diffusion.tensor} targets: "eps", "x0", "v" (a eps - s x0, Salimans
+**   & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq.
+**   7)
 ** @return number|diffusion.tensor */
 static int l_convert(lua_State *L) {
   static const char *const options[] = { "from", "to", "xt", "t", NULL };
@@ -425,6 +428,6 @@ void dfl_open_process(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_newtable(L);
   dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "process_methods"); /* process.lua adds its own */
+  lua_setfield(L, -2, "process_methods"); /* process.lua adds more */
   lua_pop(L, 1);
 }

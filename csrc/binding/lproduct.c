@@ -1,4 +1,4 @@
-/* Rows of the products: linear, matmul, conv2d, attention. */
+/* Matrix products for Lua: linear, matmul, conv2d, attention. */
 #include "binding/binding.h"
 
 /*** Tensor:linear
@@ -12,15 +12,15 @@ static df_tensor *run_linear(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:matmul
-** The product of matrices; of two of integers i64 and exact, or an error.
-** @param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
+** Matrix product. Two integer matrices give exact i64, or an error.
+** @param b diffusion.tensor {k,n}, or {...,k,n} with the leading sizes of x {...,m,k}
 ** @return diffusion.tensor {m,n} or {...,m,n} */
 static df_tensor *run_matmul(lua_State *L, df_tape *tape) {
   df_tensor *a = dfl_tensor(L, 1);
   return df_matmul(tape, a, dfl_tensor(L, 2));
 }
 
-/* The option `pad`: one number for all sides, or {top, bottom, left, right}. */
+/* Reads the option `pad`: one number for all sides, or {top, bottom, left, right}. */
 static void read_pad(lua_State *L, int arg, df_conv_opts *opts) {
   df_int *side[] = { &opts->top, &opts->bottom, &opts->left, &opts->right };
   bool list = !lua_isnoneornil(L, arg) && lua_getfield(L, arg, "pad") == LUA_TTABLE;
@@ -50,8 +50,8 @@ static df_tensor *tensor_field(lua_State *L, int arg, const char *name) {
 
 /*** Tensor:conv2d
 ** Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top,
-** w stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is
-** larger than the padded image.
+** w stride + s - left, c] w[k,r,s,c]. It is an error if channels differ, or if the kernel
+** is larger than the padded image.
 ** @param w diffusion.tensor {K,R,S,C}
 ** @param b? diffusion.tensor {K}
 ** @param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1;
@@ -67,12 +67,12 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:attention
-** softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q
-** being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
-** The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A
-** mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides
-** a key and anything else keeps it. A query that sees no key, or whose every score is -inf,
-** gets zeros. A mask has no gradient.
+** softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1);
+** q is x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
+** The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}; B, heads and N may be 1. A mask
+** of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a
+** key and any other value keeps it. A query that sees no key gets zeros. A mask has no
+** gradient.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
 ** @param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal

@@ -1,5 +1,5 @@
-/* Random tensors in Lua: from the state's own counter, from {seed=}, or from a generator
-** object, which counts for itself. */
+/* Random tensors for Lua. Numbers come from the state's own counter, from {seed=}, or
+** from a generator object with its own counter. */
 #include <string.h>
 
 #include "base/torch_rng.h"
@@ -8,7 +8,7 @@
 
 #define GENERATOR "diffusion.generator"
 
-/* Philox: the key of draw k is (seed, step k), as d.manual_seed(seed) would give it. */
+/* With Philox the key of draw k is (seed, step k), as after d.manual_seed(seed). */
 typedef struct generator {
   uint32_t torch; /* 1, or 0: philox */
   uint32_t step;
@@ -16,9 +16,9 @@ typedef struct generator {
   df_torch_rng rng;
 } generator;
 
-/* ==== where numbers come from ======================================================= */
+/* ==== sources ======================================================================= */
 
-/* What a trailing {seed=} or {generator=} says; neither: the tape's counter. */
+/* A trailing {seed=} or {generator=}; without either, the tape's counter. */
 typedef struct source {
   generator *generator;
   bool keyed;
@@ -56,7 +56,7 @@ static df_torch_rng *torch_of(const source *s) {
   return s->generator && s->generator->torch ? &s->generator->rng : NULL;
 }
 
-/* A draw that succeeded counts. */
+/* Only a draw that succeeded is counted. */
 static df_tensor *counted(const source *s, df_tensor *y) {
   if (y && s->generator) s->generator->step++;
   return y;
@@ -64,7 +64,7 @@ static df_tensor *counted(const source *s, df_tensor *y) {
 
 /* ==== functions ===================================================================== */
 
-/* A table of names and no list. */
+/* True for a table with names and without list elements. */
 static bool is_options(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) > 0) return false;
   lua_pushnil(L);
@@ -73,7 +73,8 @@ static bool is_options(lua_State *L, int arg) {
   return true;
 }
 
-/* Shape at `arg`, absent: a number. Returns the argument behind it. */
+/* Reads the shape at `arg`; if it is absent, the result is a number. Returns the index of
+** the argument after it. */
 static int shape_or_none(lua_State *L, int arg, df_shape *shape) {
   *shape = (df_shape){ .ndim = 0 };
   bool none = lua_isnoneornil(L, arg) || is_options(L, arg);
@@ -90,7 +91,7 @@ typedef struct law {
   torch_draw *torch;
 } law;
 
-/* Is the option a list, one generator for each sample? It is left on the stack. */
+/* True if the option is a list with one generator per sample. It is left on the stack. */
 static bool has_list(lua_State *L, int arg) {
   if (!lua_istable(L, arg)) return false;
   if (lua_getfield(L, arg, "generator") == LUA_TTABLE) return true;
@@ -117,7 +118,7 @@ static void check_list(lua_State *L, int arg, const df_shape *shape) {
           L, arg, lua_pushfstring(L, "generator %d: one of d.generator expected", i + 1));
 }
 
-/* As the generator's own randn or rand of this sample alone. */
+/* Draws one sample, as the generator's own randn or rand would. */
 static void draw_sample(const law *l, generator *g, df_real *y, df_int n) {
   if (g->torch) {
     l->torch(&g->rng, y, n);
@@ -128,7 +129,7 @@ static void draw_sample(const law *l, generator *g, df_real *y, df_int n) {
   else df_kernel()->uniform(y, 0, n, &key);
 }
 
-/* Sample k from generator k of the list on the stack. */
+/* Draws sample k from generator k of the list on the stack. */
 static df_tensor *by_sample(lua_State *L, df_tape *tape, int arg, const df_shape *shape,
                             const law *l) {
   static const char *const names[] = { "generator", NULL };
@@ -209,54 +210,54 @@ static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
 }
 
 /*** d.randn
-** Standard normal numbers. With two dimensions or more the first counts samples, and
-** sample k of a seed has the same bits in any batch.
-** @param shape? integer|integer[] numbers, or one list; none: a number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed). A list of generators, one for each sample, draws each
-**   sample with its own, as it would alone
+** Standard normal numbers. With two or more dimensions, the first counts samples. With a
+** seed, sample k has the same bits in any batch.
+** @param shape? integer|integer[] sizes, or one list; default: one number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
+**   of d.manual_seed. A list of generators, one per sample, draws each sample as it
+**   would alone
 ** @return diffusion.tensor */
 static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
 
 /*** d.rand
 ** Uniform numbers in (0, 1).
-** @param shape? integer|integer[] numbers, or one list; none: a number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed). A list of generators, one for each sample, draws each
-**   sample with its own, as it would alone
+** @param shape? integer|integer[] sizes, or one list; default: one number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
+**   of d.manual_seed. A list of generators, one per sample, draws each sample as it
+**   would alone
 ** @return diffusion.tensor */
 static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
 
 /*** d.bernoulli
-** Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+** 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ** @param p number in [0, 1]
-** @param shape? integer|integer[] numbers, or one list; none: a number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed)
-** @return diffusion.tensor of 1 and 0
+** @param shape? integer|integer[] sizes, or one list; default: one number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
+**   of d.manual_seed
+** @return diffusion.tensor elements 1 and 0
 ** @usage print(d.bernoulli(0.3, 4, { seed = 1 })) */
 static int l_bernoulli(lua_State *L) { return dfl_run(L, make_bernoulli); }
 
 /*** d.randint
-** Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+** Draws uniform integers in low..high, exact to 2^-64 of the size of the interval.
 ** @param low integer
-** @param high integer >= low, itself included
-** @param shape? integer|integer[] numbers, or one list; none: a number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed)
+** @param high integer >= low, inclusive
+** @param shape? integer|integer[] sizes, or one list; default: one number
+** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
+**   of d.manual_seed
 ** @return diffusion.tensor i64 */
 static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
 
 /*** d.randperm
-** 1..n in some order, each order as likely.
+** A random permutation of 1..n.
 ** @param n integer >= 0
-** @param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own
-**   counter goes on (d.manual_seed)
+** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
+**   of d.manual_seed
 ** @return diffusion.tensor i64 {n} */
 static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
 
 /*** d.manual_seed
-** Seeds everything random of this Lua state; all counters start again.
+** Seeds all random numbers of this Lua state. All counters restart.
 ** @param seed integer */
 static int l_manual_seed(lua_State *L) {
   df_tape_seed(dfl_tape(L), (uint64_t)luaL_checkinteger(L, 1));
@@ -266,12 +267,13 @@ static int l_manual_seed(lua_State *L) {
 /* ==== generators ==================================================================== */
 
 /*** d.generator
-** A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm
-** as the functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
-** generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed
-** here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm
+** A separate source of random numbers. g:randn, g:rand, g:bernoulli, g:randint and
+** g:randperm are like the functions of d; g:state() and g:set_state(text) save and
+** restore it. Kind "torch" gives the numbers of PyTorch's CPU generator for the same
+** seed. These are the float32 numbers of torch.randn and torch.rand,
+** tensor.bernoulli_(p), torch.randint (whose high end is exclusive) and torch.randperm
 ** (which counts from 0).
-** @param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
+** @param opts? {kind: "philox"|"torch", seed: integer} default: philox and 0
 ** @return diffusion.generator */
 static int l_generator(lua_State *L) {
   static const char *const names[] = { "kind", "seed", NULL };
@@ -297,7 +299,7 @@ static int with_generator(lua_State *L, const char *draw) {
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "generator");
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  lua_getfield(L, -1, draw); /* called as a function: its arguments count from 1 */
+  lua_getfield(L, -1, draw); /* called as a function, so arguments count from 1 */
   lua_replace(L, 1);
   lua_pop(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
@@ -311,11 +313,10 @@ static int l_generator_randint(lua_State *L) { return with_generator(L, "randint
 static int l_generator_randperm(lua_State *L) { return with_generator(L, "randperm"); }
 
 /*** class diffusion.generator
-** Random numbers with a counter of their own: each call of the same arguments gives the
-** next numbers. */
+** A source of random numbers with its own counter. Each call returns the next numbers. */
 
 /*** Generator:state
-** Where the generator stands, for set_state on this machine or one of its kind.
+** The state of the generator, for set_state on this machine or one of the same kind.
 ** @return string */
 static int l_state(lua_State *L) {
   const generator *g = luaL_checkudata(L, 1, GENERATOR);
@@ -324,7 +325,7 @@ static int l_state(lua_State *L) {
 }
 
 /*** Generator:clone
-** Another generator that draws what this one will.
+** A second generator that draws the same numbers.
 ** @return diffusion.generator */
 static int l_clone(lua_State *L) {
   const generator *g = luaL_checkudata(L, 1, GENERATOR);
@@ -341,8 +342,8 @@ static bool is_sound(const generator *g) {
 }
 
 /*** Generator:set_state
-** Goes on where state() was asked for.
-** @param text string an error unless it is the state of a generator of the same kind
+** Continues from a state that state() returned.
+** @param text string must be the state of a generator of the same kind
 ** @return diffusion.generator itself */
 static int l_set_state(lua_State *L) {
   generator *g = luaL_checkudata(L, 1, GENERATOR), given;
@@ -369,7 +370,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* ==== the bits themselves =========================================================== */
+/* ==== raw bits ====================================================================== */
 
 static void words_at(lua_State *L, int arg, uint32_t *word, int n) {
   luaL_checktype(L, arg, LUA_TTABLE);

@@ -1,5 +1,5 @@
-/* Sums, extremes and order: methods of the form x:sum(dim, keep), over all elements where
-** no dimension is named. */
+/* Sums, extremes and sorting: methods such as x:sum(dim, keep). Without dim they cover
+** all elements. */
 #include "binding/binding.h"
 #include "ops/fold.h"
 
@@ -55,7 +55,7 @@ static df_tensor *run_argmin(lua_State *L, df_tape *tape) {
   return positions(L, tape, true);
 }
 
-/* The dimension at arg, else the last. */
+/* The dimension at arg, by default the last. */
 static int dim_or_last(lua_State *L, int arg, const df_tensor *x) {
   luaL_argcheck(L, x->shape.ndim > 0, 1, "a tensor of no dimensions has no order");
   return lua_isnoneornil(L, arg) ? x->shape.ndim - 1 : dfl_dim(L, arg, x);
@@ -66,7 +66,8 @@ static df_tensor *run_cumsum(lua_State *L, df_tape *tape) {
   return df_cumsum(tape, x, dim_or_last(L, 2, x));
 }
 
-/* sort(dim, descending), topk(k, dim): values; the methods give positions too */
+/* sort(dim, descending) and topk(k, dim) give the values; the methods also give
+** positions */
 static df_tensor *sorted(lua_State *L, df_tape *tape, df_tensor **index) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_sort(tape, x, dim_or_last(L, 2, x), dfl_flag(L, 3, "descending"), index);
@@ -106,82 +107,87 @@ static df_tensor *run_gather(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:sum, mean, prod, norm, logsumexp
-** sum: The sum along dimensions or over all.
-** mean: The mean along dimensions or over all.
-** prod: The product along dimensions or over all.
-** norm: The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0.
-** logsumexp: ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and
-**   where all is -inf, and its slope 0.
-** The order in which numbers are added is fixed by the shape. The sum and the product of
-** integers are i64, exact: an error where it doesn't hold them.
-** @param dim? integer|integer[] from 1, or from -1 backwards; all if not given
-** @param keep? boolean leave sizes of 1 where a dimension was; false
+** sum: The sum along dimensions, or of all elements.
+** mean: The mean along dimensions, or of all elements.
+** prod: The product along dimensions, or of all elements.
+** norm: The L2 norm, sqrt(sum x^2), along dimensions, or of all elements. Its gradient
+**   at 0
+**   is 0.
+** logsumexp: ln sum e^x without overflow, along dimensions, or over all elements. It
+**   is -inf
+**   with gradient 0 if there are no elements, or if all are -inf.
+** The order of additions depends only on the shape. Sums and products of integers are
+** exact
+** i64; it is an error if i64 cannot hold the result.
+** @param dim? integer|integer[] from 1, or from -1 for the last; default: all
+** @param keep? boolean keep reduced dimensions with size 1; default false
 ** @return diffusion.tensor
 ** @usage print(d.ones(2, 3):sum(2)) */
 
 /*** Tensor:var, std
 ** var: The variance, sum (x - mean)^2 / (n - correction).
 ** std: The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)).
-** nan where n isn't above the correction. The slope of std is 0 where the variance is 0.
-** @param dim? integer|integer[] all if not given
-** @param keep? boolean false
-** @param correction? integer 1, or 0 for the mean square
+** The result is nan if n <= correction. The gradient of std is 0 if the variance is 0.
+** @param dim? integer|integer[] default: all
+** @param keep? boolean default false
+** @param correction? integer default 1; 0 gives the mean square
 ** @return diffusion.tensor */
 
 /*** Tensor:max, min
-** max: The largest element; nan if there is one.
-** min: The smallest element; nan if there is one.
-** An error of nothing. Elements that are the extreme share its gradient equally.
-** @param dim? integer|integer[] all if not given
-** @param keep? boolean false
+** max: The largest element; nan if any element is nan.
+** min: The smallest element; nan if any element is nan.
+** It is an error if there are no elements. Equal extremes share the gradient equally.
+** @param dim? integer|integer[] default: all
+** @param keep? boolean default false
 ** @return diffusion.tensor values
 ** @return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension
 **   only */
 
 /*** Tensor:argmax, argmin
-** argmax: Where the largest element stands: the first of equals.
-** argmin: Where the smallest element stands: the first of equals.
-** @param dim? integer all elements in one row if not given
-** @param keep? boolean false
+** argmax: The position of the largest element; the first one if several are equal.
+** argmin: The position of the smallest element; the first one if several are equal.
+** @param dim? integer default: all elements in one row
+** @param keep? boolean default false
 ** @return diffusion.tensor i64, from 1 */
 
 /*** Tensor:cumsum
-** y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
-** @param dim? integer the last if not given
-** @return diffusion.tensor of the same shape */
+** Cumulative sum: y_i = x_1 + ... + x_i along a dimension. Integers give exact i64, or an
+** error.
+** @param dim? integer default: the last
+** @return diffusion.tensor with the shape of x */
 
 /*** Tensor:sort
-** Sorted along a dimension; equals keep their order, nan comes last.
-** @param dim? integer the last if not given
-** @param descending? boolean false
+** Sorts along a dimension. Equal elements keep their order, and nan comes last.
+** @param dim? integer default: the last
+** @param descending? boolean default false
 ** @return diffusion.tensor values
 ** @return diffusion.tensor places i64, where each stood, from 1 */
 
 /*** Tensor:topk
-** The k largest along a dimension, largest first.
-** @param k integer 0 to the dimension's size
-** @param dim? integer the last if not given
+** The k largest elements along a dimension, in descending order.
+** @param k integer from 0 to the size of the dimension
+** @param dim? integer default: the last
 ** @return diffusion.tensor values
 ** @return diffusion.tensor places i64, from 1 */
 
 /*** Tensor:quantile
-** The value below which a share q lies, linear between the two nearest.
+** The q-quantile, with linear interpolation between the two nearest elements.
 ** @param q number in [0, 1]
-** @param dim? integer all if not given
-** @param keep? boolean false
+** @param dim? integer|integer[] default: all
+** @param keep? boolean default false
 ** @return diffusion.tensor */
 
 /*** Tensor:index
-** Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].
+** Selects by positions along a dimension: y[..., j, ...] = x[..., places[j], ...].
 ** @param dim integer
 ** @param places integer[]|diffusion.tensor {n}, from 1
-** @return diffusion.tensor of x's type, with n in place of the dimension's size */
+** @return diffusion.tensor the type of x; the size of the dimension is n */
 
 /*** Tensor:gather
-** Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].
+** Selects an element for each position: for dim 2, y[i][j] = x[i][places[i][j]].
 ** @param dim integer
 ** @param places diffusion.tensor i64 with as many dimensions as x, from 1
-** @return diffusion.tensor of places' shape */
+** @return diffusion.tensor with the shape of places */
 static const dfl_op rows[] = {
   { "sum", run_sum, 3, "x{2,3}; x{2,3}, 1; x{2,3,2}, {1,3}, true; x{2,3,2}, 2; x{}" },
   { "mean", run_mean, 3, "x{2,3}; x{2,3}, 2, true; x{2,3,2}, {2,3}" },
@@ -206,7 +212,7 @@ static const dfl_op rows[] = {
 
 /* ==== values and their positions ==================================================== */
 
-/* What `make` left on the stack below its result comes second. */
+/* The values that `make` left on the stack become the second result. */
 static int two(lua_State *L, dfl_maker *make) {
   dfl_at_most(L, 3);
   dfl_run(L, make);
@@ -258,7 +264,8 @@ static df_tensor *filled(df_tape *tape, df_dtype dtype, const df_shape *shape,
   return y && df_fill_into(tape, y, value) == DF_OK ? y : NULL;
 }
 
-/* 1 where the extreme of x ~= 0 is 1; of nothing, what is said. */
+/* 1 if the extreme of x ~= 0 is 1. `of_nothing` is the result if there are no
+** elements. */
 static df_tensor *truth(lua_State *L, df_tape *tape, folder *f, bool of_nothing) {
   df_tensor *x = dfl_tensor(L, 1);
   df_shape none = { .ndim = 0 }, shape;
@@ -278,7 +285,7 @@ static df_tensor *make_all(lua_State *L, df_tape *tape) {
   return truth(L, tape, df_smallest, true);
 }
 
-/* Of all elements a boolean, along a dimension a mask. */
+/* Over all elements the result is a boolean; along a dimension it is a mask. */
 static int answer(lua_State *L, dfl_maker *make) {
   dfl_at_most(L, 3);
   bool whole = lua_isnoneornil(L, 2);
@@ -288,11 +295,11 @@ static int answer(lua_State *L, dfl_maker *make) {
 }
 
 /*** Tensor:any, all
-** any: Is one element other than 0? Of nothing: no.
-** all: Is every element other than 0? Of nothing: yes.
-** A tensor itself is always true in Lua: write `if mask:any() then`.
-** @param dim? integer|integer[] nil: over all, as a boolean
-** @param keep? boolean false
+** any: True if any element is not 0. False if there are no elements.
+** all: True if no element is 0. True if there are no elements.
+** A tensor itself is always true in Lua, so write `if mask:any() then`.
+** @param dim? integer|integer[] default: all elements, and the result is a boolean
+** @param keep? boolean default false
 ** @return boolean|diffusion.tensor u8 along a dimension */
 static int l_any(lua_State *L) { return answer(L, make_any); }
 static int l_all(lua_State *L) { return answer(L, make_all); }

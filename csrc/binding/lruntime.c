@@ -1,4 +1,4 @@
-/* The machine and the process: threads, kernels, precision, memory, clock, profile. */
+/* The process: threads, kernels, precision, memory, clock and profile. */
 #define _POSIX_C_SOURCE 200809L
 #include <string.h>
 #include <time.h>
@@ -12,8 +12,8 @@
 #include "kernels/kernels.h"
 
 /*** d.threads
-** How many threads work, and sets it. Results don't depend on it, bit for bit. At first:
-** the CPUs that this process may use, or DIFFUSION_THREADS.
+** Returns the number of threads, and sets it. Results do not depend on it, to the bit.
+** The default is DIFFUSION_THREADS, or the number of CPUs that this process may use.
 ** @param n? integer 1 to 256
 ** @return integer */
 static int l_threads(lua_State *L) {
@@ -28,9 +28,9 @@ static int l_threads(lua_State *L) {
 }
 
 /*** d.precision
-** How products of matrices and convolutions are computed, and sets it.
-** @param name? string "highest" (float32 throughout), "high" (default, 1e-5 relative or
-**   better), "medium" (operands rounded to bf16, added in float32)
+** Returns the precision of matrix products and convolutions, and sets it.
+** @param name? string "highest" (float32), "high" (relative error at most 1e-5, the
+**   default) or "medium" (operands rounded to bf16, added in float32)
 ** @return string */
 static int l_precision(lua_State *L) {
   static const char *const names[] = { "highest", "high", "medium", NULL };
@@ -49,7 +49,7 @@ static int l_precision(lua_State *L) {
   return 1;
 }
 
-/* isa([name]) -> the table in use, and a list of what this machine has */
+/* isa([name]) -> the table in use, and a list of the tables of this machine */
 static int l_isa(lua_State *L) {
   if (!lua_isnoneornil(L, 1) && df_kernels_choose(luaL_checkstring(L, 1)) != DF_OK)
     return dfl_raise(L);
@@ -63,8 +63,8 @@ static int l_isa(lua_State *L) {
   return 2;
 }
 
-/* algorithm([name]) -> the one that convolutions are forced to where it can, or nil, and a
-** list of all; "best" lets go */
+/* algorithm([name]) -> the algorithm that convolutions must use if they can, or nil, and
+** a list of all; "best" clears it */
 static int l_algorithm(lua_State *L) {
   const char *wanted = luaL_optstring(L, 1, NULL);
   bool best = wanted && strcmp(wanted, "best") == 0;
@@ -97,10 +97,10 @@ static int l_memory(lua_State *L) {
 }
 
 /*** d.memory_limit
-** An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
-** and then fails with a sentence. A training step that fails so can be taken again: weights
-** are as before it, and no part of its gradient is left.
-** @param bytes integer 0: none */
+** Sets an upper limit for the memory of tensors. Above it an op collects garbage and
+** retries once, then raises an error. A training step that fails this way can be
+** repeated. Weights are as before the step, and gradients are dropped.
+** @param bytes integer 0: no limit */
 static int l_memory_limit(lua_State *L) {
   lua_Integer bytes = luaL_checkinteger(L, 1);
   luaL_argcheck(L, bytes >= 0, 1, "bytes can't be negative");
@@ -114,7 +114,7 @@ static int l_memory_reset_peak(lua_State *L) {
   return 0;
 }
 
-/* What the pool has done: regions, and those that a second thread took part in. */
+/* Counters of the pool: regions, and those in which a second thread took part. */
 static int l_pool(lua_State *L) {
   df_pool_counts c = df_pool_counted();
   lua_createtable(L, 0, 2);
@@ -135,9 +135,10 @@ static int l_isatty(lua_State *L) {
   return 1;
 }
 
-/* ==== random counters: what a checkpoint keeps ====================================== */
+/* ==== random counters, for checkpoints ============================================== */
 
-/* A seed for somebody's own streams, drawn from this state's: another at each call. */
+/* A seed for other streams, drawn from the state's own stream; each call gives
+** another. */
 static int l_random_seed(lua_State *L) {
   df_random key = df_tape_draw(dfl_tape(L), DF_STREAM_USER);
   df_words w = df_random_block(&key, 0);
@@ -180,7 +181,7 @@ static int l_watch_start(lua_State *L) {
   return 0;
 }
 
-/* -> the op whose result was not finite, and the last parameter used until then */
+/* -> the op whose result was not finite, and the last parameter used before it */
 static int l_watch_stop(lua_State *L) {
   df_tensor *parameter;
   const char *sick = df_watch_stop(dfl_tape(L), &parameter);
@@ -191,7 +192,7 @@ static int l_watch_stop(lua_State *L) {
   return 2;
 }
 
-/* sick_samples(x {B,...}) -> how many hold what isn't finite */
+/* sick_samples(x {B,...}) -> number of samples that contain a non-finite value */
 static int l_sick_samples(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->dtype != DF_REAL || x->form != DF_ROWS || !df_tensor_is_dense(x))
@@ -200,7 +201,7 @@ static int l_sick_samples(lua_State *L) {
   return 1;
 }
 
-/* The same elements of the same memory? */
+/* True if both are the same elements of the same memory. */
 static int l_same_tensor(lua_State *L) {
   const df_tensor *a = dfl_tensor(L, 1), *b = dfl_tensor(L, 2);
   lua_pushboolean(L, a->storage == b->storage && a->offset == b->offset
@@ -263,6 +264,6 @@ void dfl_open_runtime(lua_State *L) {
   dfl_functions(L, functions);
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_pushstring(L, df_dtype_name(DF_REAL));
-  lua_setfield(L, -2, "real"); /* what this build computes in */
+  lua_setfield(L, -2, "real"); /* the type in which this build computes */
   lua_pop(L, 1);
 }

@@ -1,5 +1,6 @@
-/* Schedules as Lua sees them: a box whose methods answer in double for a number t and in a
-** tensor for many. A schedule's own function of real t is Lua's, and called from here. */
+/* Schedules for Lua: a box with methods. A number t gives a double, and several t give
+** a tensor. A schedule may have its own Lua function of real t, which is called from
+** here. */
 #include <math.h>
 #include <string.h>
 
@@ -11,10 +12,10 @@
 typedef struct box { /* user values: NAME and OWN */
   df_schedule *schedule;
   df_source source;
-  bool columns; /* made of ln a and ln s, no source */
+  bool columns; /* made from ln a and ln s, without a source */
 } box;
 
-/* OWN: f(u, t, T) of real levels, in the source's unit, or ln a and ln s */
+/* OWN: f(u, t, T) for real levels; returns a value of the source, or ln a and ln s */
 enum { NAME = 1, OWN = 2 };
 
 const df_schedule *dfl_schedule(lua_State *L, int arg) {
@@ -24,7 +25,8 @@ const df_schedule *dfl_schedule(lua_State *L, int arg) {
 
 /* ==== levels ======================================================================== */
 
-/* The schedule's own function at a real t: ln a and ln s, or a number in the source's unit. */
+/* Calls the schedule's own function at a real t. It returns ln a and ln s, or a value of
+** the source. */
 static df_level own_level(lua_State *L, const box *b, double t) {
   double T = (double)b->schedule->T;
   df_level level;
@@ -38,7 +40,7 @@ static df_level own_level(lua_State *L, const box *b, double t) {
     return level;
   }
   if (!lua_isnumber(L, -1)) {
-    df_fail(DF_MISUSE, "the schedule's function gave no number at t = %.10g", t);
+    df_fail(DF_MISUSE, "the schedule's function returned no number at t = %.10g", t);
     dfl_raise(L);
   }
   if (df_source_level(b->source, lua_tonumber(L, -1), &level)) {
@@ -49,7 +51,7 @@ static df_level own_level(lua_State *L, const box *b, double t) {
   return level;
 }
 
-/* Raises the core's sentence, which it has just said, of an argument. */
+/* Raises the last error of the core as an error of an argument. */
 static void refuse(lua_State *L, int arg, df_code code) {
   if (code) luaL_argerror(L, arg, df_error_text());
 }
@@ -68,7 +70,7 @@ static df_level level_at(lua_State *L, int arg, double t) {
 
 static void check_t(lua_State *L, int arg, double t, double least) {
   const box *b = lua_touserdata(L, DFL_SCHEDULE);
-  if (t > 0 && t < 1) return; /* real: its own function may know it */
+  if (t > 0 && t < 1) return; /* its own function may define real t */
   if (!(t >= least && t <= (double)b->schedule->T))
     refuse(
         L, arg,
@@ -83,7 +85,7 @@ static void check_s(lua_State *L, int arg, double s, double t) {
                    t, s));
 }
 
-/* Numbers of an argument; dfl_doubles leaves their memory on the stack. */
+/* Reads the numbers of an argument; dfl_doubles leaves their memory on the stack. */
 static const double *numbers(lua_State *L, int arg, df_int *n) {
   if (lua_isnil(L, arg))
     luaL_argerror(L, arg, "a number, a list or a tensor expected, got nil");
@@ -169,7 +171,8 @@ int dfl_push_column(lua_State *L, bool number) {
 
 /* ==== accessors ===================================================================== */
 
-/* Of one level, or of a step from s to t; `circle`: only where a^2 + s^2 = 1. */
+/* An accessor of one level, or of a step from s to t. `circle`: only for a^2 +
+** s^2 = 1. */
 typedef struct accessor {
   const char *name;
   double (*level)(df_level t);
@@ -191,17 +194,19 @@ static double posterior_variance_of(df_level t, df_level s) {
 ** sigma: s/a, the noise in units of the data.
 ** snr: The signal-to-noise ratio a^2/s^2.
 ** log_snr: ln(a^2/s^2).
-** alpha_bar: a^2, where a^2 + s^2 = 1; an error elsewhere.
-** @param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1
-**   with ln SNR linear, or where the schedule's own function puts them
-** @return number|diffusion.tensor of the tensor t's shape, or {B} of a list */
+** alpha_bar: a^2; an error unless a^2 + s^2 = 1.
+** @param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is
+**   interpolated linearly, or given by the schedule's own function
+** @return number|diffusion.tensor with the shape of the tensor t, or {B} for a list */
 
 /*** Schedule:beta, alpha, posterior_variance
-** beta: 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
-** alpha: alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+** beta: 1 - alpha_bar_t/alpha_bar_s for the step from s to t; an error unless
+**   a^2 + s^2 = 1.
+** alpha: alpha_bar_t/alpha_bar_s for the step from s to t; an error unless a^2 + s^2 =
+**   1.
 ** posterior_variance: The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).
 ** @param t number|number[]|diffusion.tensor in 1..T
-** @param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+** @param s? number|number[]|diffusion.tensor 0 <= s < t; default t - 1
 ** @return number|diffusion.tensor */
 static const accessor accessors[] = {
   { "signal", df_level_signal, NULL, false },
@@ -238,7 +243,8 @@ static int l_access(lua_State *L) {
   return dfl_push_column(L, v->number);
 }
 
-/* Where the schedule has its own function, sigma(t) between two integers is its. */
+/* If the schedule has its own function, sigma(t) between integers is found by
+** bisection. */
 static double bisect(lua_State *L, double low, double sigma) {
   double high = low + 1;
   for (int i = 0; i < 60; i++) {
@@ -251,7 +257,7 @@ static double bisect(lua_State *L, double low, double sigma) {
 }
 
 /*** Schedule:level_of_sigma
-** The t, real in general, at which s/a = sigma.
+** The real t at which s/a = sigma.
 ** @param sigma number|number[]|diffusion.tensor 0, or from sigma(1) to sigma(T)
 ** @return number|diffusion.tensor */
 static int l_level_of_sigma(lua_State *L) {
@@ -260,7 +266,7 @@ static int l_level_of_sigma(lua_State *L) {
   bool number = lua_type(L, 2) == LUA_TNUMBER;
   lua_settop(L, DFL_LEVELS);
   const double *sigma = numbers(L, 2, &n);
-  lua_replace(L, DFL_LEVELS); /* its memory stays here */
+  lua_replace(L, DFL_LEVELS); /* keeps its memory on the stack */
   bool own = lua_getiuservalue(L, DFL_SCHEDULE, OWN) == LUA_TFUNCTION;
   df_shape shape = dfl_shape_of(L, 2, n);
   double *t = dfl_column(L, &shape);
@@ -276,7 +282,7 @@ static int l_level_of_sigma(lua_State *L) {
 /* ==== whole schedules =============================================================== */
 
 /*** Schedule:prior_std
-** Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else
+** Standard deviation of the noise from which sampling starts: 1 if a^2 + s^2 = 1, else
 ** s_T.
 ** @return number */
 static int l_prior_std(lua_State *L) {
@@ -285,8 +291,9 @@ static int l_prior_std(lua_State *L) {
 }
 
 /*** Schedule:prior_kl
-** KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.
-** @param x? number |x_0|, 1 if not given
+** KL(q(x_T | x_0) || prior) per dimension, in bits: the information about x_0 that
+** remains at T.
+** @param x? number |x_0|, default 1
 ** @return number */
 static int l_prior_kl(lua_State *L) {
   const double ln2 = 0.69314718055994531;
@@ -296,7 +303,7 @@ static int l_prior_kl(lua_State *L) {
 }
 
 /*** Schedule:is_vp
-** Is a^2 + s^2 = 1 at every level?
+** True if a^2 + s^2 = 1 at every level.
 ** @return boolean */
 static int l_is_vp(lua_State *L) {
   lua_pushboolean(L, dfl_schedule(L, 1)->vp);
@@ -304,7 +311,7 @@ static int l_is_vp(lua_State *L) {
 }
 
 /*** Schedule:columns
-** The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.
+** The two columns of the schedule: ln a_t and ln s_t for t = 1..T.
 ** @return number[] ln_a
 ** @return number[] ln_s */
 static int l_columns(lua_State *L) {
@@ -320,7 +327,7 @@ static int l_columns(lua_State *L) {
   return 2;
 }
 
-/* Pushes a box; the caller attaches the schedule. Name is at `name`. */
+/* Pushes a box without a schedule, which the caller attaches. The name is at `name`. */
 static box *push_box(lua_State *L, int name) {
   box *b = lua_newuserdatauv(L, sizeof *b, 2);
   *b = (box){ NULL, DF_FROM_BETA, false };
@@ -354,7 +361,7 @@ static int l_schedule_from(lua_State *L) {
   return 1;
 }
 
-/* (name, T, max_beta, numbers of its own...) -> schedule, or nil, message */
+/* (name, T, max_beta, own parameters...) -> schedule, or nil, message */
 static int l_schedule_named(lua_State *L) {
   const df_named *named = df_named_find(luaL_checkstring(L, 1));
   luaL_argcheck(L, named, 1, "no such schedule");
@@ -446,7 +453,7 @@ void dfl_open_schedule(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   push_methods(L);
   lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "methods"); /* where schedule.lua adds its own */
+  lua_setfield(L, -3, "methods"); /* schedule.lua adds more */
   dfl_push_function(L, &index);
   lua_setfield(L, -2, "__index");
   lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");

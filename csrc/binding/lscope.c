@@ -4,7 +4,7 @@
 
 #define DFL_SCOPE "diffusion.scope"
 
-/* unscope(x) -> x, a tensor that something outside the open scopes goes on holding */
+/* unscope(x) -> x, a tensor that stays alive after the open scopes */
 static int l_unscope(lua_State *L) {
   dfl_unscope(L, 1);
   lua_settop(L, 1);
@@ -30,7 +30,7 @@ static void free_boxes(dfl_state *s, int depth) {
   }
 }
 
-#define ESCAPING (-1) /* the depth of a result while the others are let go of */
+#define ESCAPING (-1) /* depth of a result while other boxes are released */
 
 static void spare(lua_State *L, dfl_state *s, int index, int depth) {
   dfl_box *b = luaL_testudata(L, index, DFL_TENSOR);
@@ -46,12 +46,12 @@ static void take_out(lua_State *L, dfl_state *s, int index) {
   dfl_link_box(s, b);
 }
 
-/* Ends the scope at 1: results, behind it up to `last`, belong to the scope outside; all
-** else that was made in it is let go of. */
+/* Ends the scope at 1. The results, from 2 to `last`, move to the outer scope. All other
+** boxes that were made in it are released. */
 static const char *end(lua_State *L, int last) {
   dfl_extent *e = luaL_checkudata(L, 1, DFL_SCOPE);
   dfl_state *s = dfl_context(L);
-  if (!e->what) return NULL; /* ended already */
+  if (!e->what) return NULL; /* already ended */
   for (int i = 2; i <= last; i++) spare(L, s, i, e->depth);
   free_boxes(s, e->depth);
   const char *left = dfl_extent_close(L, e);
@@ -66,7 +66,7 @@ static int l_keep(lua_State *L) {
   return left ? dfl_extent_left(L, left) : last - 1;
 }
 
-/* An error on its way isn't covered up by another. */
+/* An error that is being raised is not replaced by another. */
 static int l_close(lua_State *L) {
   const char *left = end(L, 1);
   return left && lua_isnoneornil(L, 2) ? dfl_extent_left(L, left) : 0;

@@ -1,5 +1,5 @@
-/* Records as Lua holds them, the walk backwards, and guests: nodes whose backward is a
-** Lua function. lua/diffusion/gradient.lua makes d.record and its kin of these. */
+/* Records, the backward pass, and custom ops (nodes whose backward is a Lua function) for
+** Lua. lua/diffusion/gradient.lua builds d.record, d.grad and others from these. */
 #include <string.h>
 
 #include "binding/binding.h"
@@ -9,7 +9,7 @@
 #define DFL_RECORD "diffusion.record"
 
 typedef struct record_box {
-  df_record *record; /* NULL: none, recording is off while it is open */
+  df_record *record; /* NULL: recording is off while it is open */
   dfl_extent extent;
 } record_box;
 
@@ -23,7 +23,8 @@ static df_record *check_recorded(lua_State *L) {
   return dfl_living(L, 1, check_record(L, 1)->record);
 }
 
-/* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off" nothing */
+/* open([what]): "leaves" follows parameters, "inputs" only wanted tensors, "off"
+** nothing */
 static int l_open(lua_State *L) {
   static const char *const kinds[] = { "leaves", "inputs", "off", NULL };
   static const char *const words[] = { "d.record", "d.grad", "d.no_grad" };
@@ -46,15 +47,15 @@ static int l_open(lua_State *L) {
   return dfl_raise(L);
 }
 
-/* A record of parameters that was walked is of no more use: its memory is free now, not
-** when the collector comes. */
+/* A record of parameters that was walked is not needed any more. Its memory is freed now,
+** not at the next garbage collection. */
 static void let_go(lua_State *L, record_box *b) {
   if (b->extent.what || !b->record || !df_record_is_spent(b->record)) return;
   df_record_free(dfl_tape(L), b->record);
   b->record = NULL;
 }
 
-/* Stops recording; the record stays for a walk. */
+/* Stops recording. The record stays for the backward pass. */
 static const char *stop(lua_State *L, record_box *b) {
   if (!b->extent.what) return NULL;
   const char *left = dfl_extent_close(L, &b->extent);
@@ -64,7 +65,7 @@ static const char *stop(lua_State *L, record_box *b) {
   return left;
 }
 
-/* As <close>: an error on its way isn't covered up by another. */
+/* As <close>: an error that is being raised is not replaced by another. */
 static int l_close(lua_State *L) {
   const char *left = stop(L, check_record(L, 1));
   return left && lua_isnoneornil(L, 2) ? dfl_extent_left(L, left) : 0;
@@ -80,7 +81,7 @@ static int l_free(lua_State *L) {
   return 0;
 }
 
-/* record:want(x) -> a fresh window on x whose gradient is followed */
+/* record:want(x) -> a new window on x whose gradient is followed */
 static int l_want(lua_State *L) {
   df_record *record = check_recorded(L);
   df_tape *tape = dfl_tape(L);
@@ -104,7 +105,7 @@ static int l_want(lua_State *L) {
   return 1;
 }
 
-/* record:gradient(x) -> its gradient after the walk */
+/* record:gradient(x) -> its gradient after the backward pass */
 static int l_gradient(lua_State *L) {
   df_record *record = check_recorded(L);
   df_tensor *g = df_record_gradient(dfl_tape(L), record, dfl_tensor(L, 2));
@@ -113,14 +114,14 @@ static int l_gradient(lua_State *L) {
   return 1;
 }
 
-/* ==== guests ======================================================================== */
+/* ==== custom ops ==================================================================== */
 
 static const df_op guest_op = { "guest", NULL };
 
 #define GUEST_ARGS 32
 
-/* Pushes tensor -> version of what is at `first` and behind: what a guest's backward reads
-** must still be there. */
+/* Pushes a table from tensor to version, for the tensors at `first` to `last`. The
+** backward of a custom op needs their values unchanged. */
 static void push_versions(lua_State *L, int first, int last) {
   lua_newtable(L);
   for (int i = first; i <= last; i++) {
@@ -132,7 +133,8 @@ static void push_versions(lua_State *L, int first, int last) {
   }
 }
 
-/* The list of a guest: {backward, kept, arguments...; n = their number, versions}. */
+/* Pushes the list of a custom op: {backward, kept, arguments...; n = their number,
+** versions}. */
 static void push_guest(lua_State *L, int n) {
   lua_createtable(L, n, 2);
   for (int i = 3; i < 3 + n; i++) {
@@ -146,8 +148,8 @@ static void push_guest(lua_State *L, int n) {
   lua_setfield(L, -2, "versions");
 }
 
-/* note_guest(y, always, backward, kept, ...): y is what a Lua function made of `...`;
-** returns it as a recorded value. */
+/* note_guest(y, always, backward, kept, ...): returns y as a recorded value. A Lua
+** function computed y from `...`. */
 static int l_note_guest(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   df_tensor *y = dfl_tensor(L, 1), *x[GUEST_ARGS];
@@ -173,18 +175,18 @@ static int l_note_guest(lua_State *L) {
   return 1;
 }
 
-/* A gradient that a guest returned, for its argument i. */
+/* Passes on the gradient that a custom op returned for its argument i. */
 static df_code deliver(lua_State *L, df_node *node, int i, int at) {
   df_tape *tape = dfl_tape(L);
   if (!df_wants(node, i) || lua_isnil(L, at)) return DF_OK;
   df_tensor *g = dfl_test(L, at);
   if (!g)
-    return df_fail(DF_MISUSE, "backward of a guest: gradient %d is a %s, not a tensor",
+    return df_fail(DF_MISUSE, "nn.guest: gradient %d of backward is a %s, not a tensor",
                    i + 1, luaL_typename(L, at));
-  return df_sink_pass(node, i, df_dense(tape, df_clone(tape, g))); /* theirs may change */
+  return df_sink_pass(node, i, df_dense(tape, df_clone(tape, g))); /* Lua may write g */
 }
 
-/* The list of the guest is on top. */
+/* The list of the custom op is on top of the stack. */
 static df_code check_versions(lua_State *L) {
   df_code code = DF_OK;
   lua_getfield(L, -1, "versions");
@@ -192,15 +194,15 @@ static df_code check_versions(lua_State *L) {
     const df_tensor *x = dfl_test(L, -2);
     if (x && (lua_Integer)df_tensor_version(x) != lua_tointeger(L, -1))
       code = df_fail(DF_MISUSE,
-                     "backward of a guest: a value %s that it was given or keeps was "
-                     "written to in place after its forward; clone() it there",
+                     "nn.guest: backward needs a value %s that was written to in place "
+                     "after forward; use clone() in forward",
                      df_tensor_text(x));
   }
   lua_pop(L, 1);
   return code;
 }
 
-/* Pushes what backward(dy, kept, ...) of a guest is called with, and calls it. */
+/* Calls backward(dy, kept, ...) of a custom op. */
 static df_code call_guest(lua_State *L, df_node *node, int list, int n) {
   df_tensor *dy = df_walk_gradient(node);
   if (!dy) return df_error_code();
@@ -211,7 +213,8 @@ static df_code call_guest(lua_State *L, df_node *node, int list, int n) {
   return DF_OK;
 }
 
-/* Calls the guest's backward with nothing recorded. The list of the guest is on top. */
+/* Calls the backward of a custom op without recording. Its list is on top of the
+** stack. */
 static df_code undo_guest(lua_State *L, df_node *node) {
   df_tape *tape = dfl_tape(L);
   size_t mark = df_scope_open(tape), depth = df_tape_depth(tape);
@@ -221,7 +224,7 @@ static df_code undo_guest(lua_State *L, df_node *node) {
   lua_getfield(L, list, "n");
   int n = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  luaL_checkstack(L, n + 4, "a guest's arguments");
+  luaL_checkstack(L, n + 4, "arguments of nn.guest");
   code = df_tape_push(tape, NULL);
   if (code == DF_OK) code = call_guest(L, node, list, n);
   for (int i = 0; code == DF_OK && i < node->n; i++)
@@ -231,7 +234,8 @@ static df_code undo_guest(lua_State *L, df_node *node) {
   return code;
 }
 
-/* A walk that is under way. Guests may raise, and so may Lua where its memory is short. */
+/* A backward pass in progress. Custom ops may raise errors, and so may Lua when its
+** memory is short. */
 typedef struct walking {
   df_record *record;
   bool keep;
@@ -258,7 +262,7 @@ static int l_walk(lua_State *L) {
   }
 }
 
-/* The record's userdata is on top. */
+/* The userdata of the record is on top of the stack. */
 static void walk(lua_State *L, df_record *record, bool keep) {
   walking w = { .record = record, .keep = keep };
   size_t depth = df_tape_depth(dfl_tape(L));
@@ -274,11 +278,11 @@ static void walk(lua_State *L, df_record *record, bool keep) {
 }
 
 /*** Tensor:backward
-** Walks back what d.record has recorded and adds to the gradients of what is trainable.
-** Of one element; a second walk, a value that was written over since, and a second
-** derivative are errors. A backward that fails on its way, where memory is short too, drops
-** the gradients of the models that it had reached, as zeroing does.
-** @param opts? {keep: boolean} true: what was recorded stays, for another walk */
+** Runs the backward pass of the recorded ops and adds to the gradients of trainable
+** parameters. The tensor must have one element. A second backward pass, a value that was
+** overwritten, and a second derivative are errors. If it fails, also for lack of memory,
+** the gradients of all models reached so far are dropped.
+** @param opts? {keep: boolean} true keeps the record for another backward pass */
 static int l_backward(lua_State *L) {
   static const char *const names[] = { "keep", NULL };
   df_tape *tape = dfl_tape(L);
@@ -300,14 +304,14 @@ static int l_backward(lua_State *L) {
   return 0;
 }
 
-/* (x, record): does the gradient of x lead into this record? */
+/* (x, record): true if the gradient of x leads into this record */
 static int l_is_recorded_by(lua_State *L) {
   record_box *b = check_record(L, 2);
   lua_pushboolean(L, df_record_of(dfl_tape(L), dfl_tensor(L, 1)) == b->record);
   return 1;
 }
 
-/* followed(x): would a number read out of x lose a gradient? */
+/* followed(x): true if a number read from x would lose a gradient */
 static int l_followed(lua_State *L) {
   lua_pushboolean(L, df_followed(dfl_tape(L), dfl_tensor(L, 1)));
   return 1;
@@ -322,7 +326,8 @@ static int l_value(lua_State *L) {
   return 1;
 }
 
-/* -> "leaves" or "inputs", as the record that is open was opened; false: none is */
+/* -> "leaves" or "inputs", as given when the open record was opened; false if none is
+** open */
 static int l_recording(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   bool leaves = df_tape_wants_leaves(tape);

@@ -6,14 +6,15 @@
 #include "ops/sink.h"
 
 /*** class diffusion.tensor
-** Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
-** {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
-** negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
-** element by element and stretch.
-** Where x[i] is a plain number, it is an error while x is being recorded, since its gradient
-** would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What
-** item(), totable(), bytes() and print give are constants too.
-** @field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
+** An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8.
+** x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count
+** from 1; negative ones count from the end. Ranges include both ends, {} is a whole
+** dimension, and {2} means {2, 2}. + - * / ^ work element by element and broadcast.
+** If x[i] is a plain number, reading it while x is being recorded is an error, since
+** its
+** gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a
+** constant. The results of item(), totable(), bytes() and print are constants too.
+** @field grad diffusion.tensor|nil the gradient of a parameter after loss:backward()
 ** @operator add(diffusion.tensor|number): diffusion.tensor
 ** @operator sub(diffusion.tensor|number): diffusion.tensor
 ** @operator mul(diffusion.tensor|number): diffusion.tensor
@@ -23,8 +24,8 @@
 ** @operator len: integer */
 
 /*** Tensor:free
-** Lets go of the memory now, not when the collector comes. Using the tensor after that is
-** an error; other windows on the same memory stay. */
+** Frees the memory now, not at the next garbage collection. Using the tensor afterwards
+** is an error. Other windows on the same memory stay valid. */
 static int l_free(lua_State *L) {
   dfl_box *b = luaL_checkudata(L, 1, DFL_TENSOR);
   dfl_state *s = dfl_context(L);
@@ -35,7 +36,7 @@ static int l_free(lua_State *L) {
   return 0;
 }
 
-/* ==== facts ========================================================================= */
+/* ==== properties ==================================================================== */
 
 /*** Tensor:shape
 ** The sizes of all dimensions.
@@ -53,7 +54,7 @@ static int l_shape(lua_State *L) {
 
 /*** Tensor:size
 ** The size of one dimension.
-** @param dim integer from 1, or from -1 backwards
+** @param dim integer from 1, or from -1 for the last
 ** @return integer */
 static int l_size(lua_State *L) {
   dfl_at_most(L, 2);
@@ -70,7 +71,7 @@ static int l_length(lua_State *L) {
 }
 
 /*** Tensor:dim
-** How many dimensions there are.
+** The number of dimensions.
 ** @return integer */
 static int l_ndim(lua_State *L) {
   dfl_at_most(L, 1);
@@ -79,7 +80,7 @@ static int l_ndim(lua_State *L) {
 }
 
 /*** Tensor:numel
-** How many elements there are.
+** The number of elements.
 ** @return integer */
 static int l_numel(lua_State *L) {
   dfl_at_most(L, 1);
@@ -97,7 +98,7 @@ static int l_dtype(lua_State *L) {
 }
 
 /*** Tensor:is_contiguous
-** Do the elements lie in order, without gaps?
+** True if the elements are in order without gaps.
 ** @return boolean */
 static int l_is_contiguous(lua_State *L) {
   dfl_at_most(L, 1);
@@ -106,7 +107,7 @@ static int l_is_contiguous(lua_State *L) {
 }
 
 /*** Tensor:version
-** How often the memory under this tensor has been written to.
+** The number of writes to the memory of this tensor.
 ** @return integer */
 static int l_version(lua_State *L) {
   dfl_at_most(L, 1);
@@ -114,7 +115,7 @@ static int l_version(lua_State *L) {
   return 1;
 }
 
-/* What remains of a record when the values are wanted and its gradient isn't. */
+/* A record keeps only this if its values are needed and its gradient is not. */
 static int l_gradient(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->leaf && x->leaf->arrived) dfl_push(L, x->leaf->grad);
@@ -124,7 +125,7 @@ static int l_gradient(lua_State *L) {
 
 /* ==== the metatable ================================================================= */
 
-/* Positions, and what is no method. */
+/* Reads positions and unknown methods. */
 static int l_read(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);
   if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
@@ -132,7 +133,7 @@ static int l_read(lua_State *L) {
   return 1;
 }
 
-/* Methods are found without the door: each op asks for one. */
+/* Methods are looked up without the door, because each op looks one up. */
 static int l_index(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return dfl_door(L);
   lua_pushvalue(L, 2);

@@ -1,17 +1,17 @@
-/* core.printable, and functions run in the C locale. */
+/* core.printable, and calls in the C locale. */
 #include "base/locale.h"
 #include "binding/binding.h"
 
-/* printable(value [, one line]) -> what tostring says of it, and nothing of it steers a
-** terminal; in one line breaks and tabs are \n and \t, too */
+/* printable(value [, one line]) -> tostring of it, made safe for terminals; with `one
+** line`, line breaks and tabs become \n and \t too */
 static int l_printable(lua_State *L) {
   luaL_checkany(L, 1);
   dfl_printable(L, 1, !lua_toboolean(L, 2));
   return 1;
 }
 
-/* in_c_locale(fn, ...) -> what fn returns, or its error: numbers, letters and the order of
-** strings are meanwhile those of the C locale, whatever the host program has set */
+/* in_c_locale(fn, ...) -> the results of fn, or its error. While fn runs, numbers,
+** letters and sort order follow the C locale, not that of the host program. */
 static int l_in_c_locale(lua_State *L) {
   df_locale l;
   luaL_checkany(L, 1);

@@ -1,5 +1,5 @@
-/* Files for Lua to write: whole ones, logs that grow; and what is in folders. What the
-** outside world does wrong is nil and a sentence. */
+/* Writing files from Lua: whole files, logs that grow, and lists of folders. Errors of
+** files are returned as nil and a message. */
 #include "binding/binding.h"
 #include "io/folder.h"
 #include "io/place.h"
@@ -39,7 +39,7 @@ static int l_write_file(lua_State *L) {
   return 1;
 }
 
-/* place(path) -> "new", "file" or "stream": what a writer would find there */
+/* place(path) -> "new", "file" or "stream": the kind of file at the path */
 static int l_place(lua_State *L) {
   static const char *const kinds[] = {
     [DF_PLACE_NEW] = "new", [DF_PLACE_FILE] = "file", [DF_PLACE_STREAM] = "stream"
@@ -57,7 +57,7 @@ typedef struct log_box {
   int file; /* -1: closed */
 } log_box;
 
-/* log(path [, anew: emptied first]) -> log */
+/* log(path [, fresh]) -> log; with fresh = true it is emptied first */
 static int l_log(lua_State *L) {
   const char *path = dfl_path(L, 1);
   log_box *box = lua_newuserdatauv(L, sizeof *box, 1);
@@ -100,8 +100,8 @@ static int push_names(lua_State *L) {
   return 1;
 }
 
-/* list(path) -> sorted names in a folder, those of folders with a '/' behind; and a name
-** of the folder that is the same whatever links lead to it */
+/* list(path) -> sorted names in a folder, with '/' after names of folders, and a name of
+** the folder. That name is the same for all links to the folder. */
 static int l_list(lua_State *L) {
   const char *path = dfl_path(L, 1);
   df_names names;

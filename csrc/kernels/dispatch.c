@@ -1,5 +1,5 @@
-/* Which table is in use: the scalar one is always there, the others where this build has
-** them and the processor and the operating system allow. */
+/* Chooses the kernel table. The scalar table always exists. Each other table needs
+** support from this build, the processor and the operating system. */
 #include "kernels/tables.h"
 #include "base/cpu.h"
 #include "base/error.h"
@@ -12,7 +12,7 @@
 
 static _Atomic(const df_kernels *) chosen;
 
-/* The tables that this machine can run, slowest first; NULL behind the last. */
+/* Lists the tables that this machine can run, slowest first; NULL ends the list. */
 static void list(const df_kernels *table[TABLES_MAX + 1]) {
   int n = 0;
   table[n++] = &df_kernels_scalar;
@@ -68,7 +68,7 @@ static df_code refuse(const char *what, const char *name) {
   return df_fail(DF_MISUSE, "%s%s: this machine has %s", what, name, names);
 }
 
-/* core64 has one table, so what is wished for the other build doesn't concern it. */
+/* core64 has one table, so it ignores DIFFUSION_ISA, which is meant for core. */
 static const char *wish(void) {
 #ifdef DF_DOUBLE
   return NULL;

@@ -1,5 +1,5 @@
-/* What AMX does better than AVX-512: products of pairs, in tiles. An empty unit where the
-** compiler isn't asked for it. */
+/* Products of pairs in AMX tiles; the rest comes from AVX-512. The unit is empty if the
+** compiler does not target AMX. */
 #if !defined(DF_DOUBLE) && defined(__AMX_BF16__)
 #include "kernels/tables.h"
 #include "kernels/tile_amx.h"

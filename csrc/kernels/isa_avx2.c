@@ -1,4 +1,4 @@
-/* The kernels for AVX2; an empty unit where the compiler isn't asked for it. */
+/* The kernels for AVX2. The unit is empty if the compiler does not target AVX2. */
 #if !defined(DF_DOUBLE) && defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include "kernels/tables.h"
 #include "kernels/vec_avx2.h"

@@ -1,4 +1,4 @@
-/* The kernels for AVX-512; an empty unit where the compiler isn't asked for it. */
+/* The kernels for AVX-512. The unit is empty if the compiler does not target AVX-512. */
 #if !defined(DF_DOUBLE) && defined(__AVX512BW__) && defined(__AVX512DQ__)                \
     && defined(__AVX512VL__)
 #include "kernels/tables.h"
@@ -9,7 +9,7 @@
 #define NAME  "avx512"
 #include "kernels/body/table.h"
 
-/* The same, with bf16 from the units that know how. */
+/* Tables that take bf16 kernels from the units with bf16 instructions. */
 #ifdef DF_HAVE_AVX512BF16
 #define PLANES_AVX512BF16
 #define TABLE      df_kernels_avx512bf16

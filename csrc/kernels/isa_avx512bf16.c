@@ -1,5 +1,5 @@
-/* What AVX512-BF16 does better than AVX-512: products of pairs, and rounding to them. An
-** empty unit where the compiler isn't asked for it. */
+/* Products of pairs and rounding to bf16 in AVX512-BF16; the rest comes from AVX-512. The
+** unit is empty if the compiler does not target AVX512-BF16. */
 #if !defined(DF_DOUBLE) && defined(__AVX512BF16__)
 #include "kernels/tables.h"
 #include "kernels/vec_avx512bf16.h"

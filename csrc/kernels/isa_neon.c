@@ -1,4 +1,4 @@
-/* The kernels for NEON; an empty unit where the compiler isn't asked for it. */
+/* The kernels for NEON. The unit is empty if the compiler does not target NEON. */
 #if !defined(DF_DOUBLE) && defined(__aarch64__)
 #include "kernels/tables.h"
 #include "kernels/vec_neon.h"

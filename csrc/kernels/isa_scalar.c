@@ -1,4 +1,4 @@
-/* The kernels for any machine, and in double: the reference of all others. */
+/* The kernels for any machine and for double. They are the reference for the others. */
 #include "kernels/tables.h"
 #include "kernels/vec_scalar.h"
 #include "kernels/body/bodies.h"

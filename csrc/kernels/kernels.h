@@ -1,20 +1,21 @@
-/* The contract page of all kernels: loops over arrays of reals that can't fail, know no
-** shapes beyond their arguments and start no threads. One table per instruction set; the
-** scalar one is complete, the others replace what they do better (dispatch.c).
+/* The contract of all kernels. Kernels are loops over arrays of reals. They cannot fail,
+** start no threads, and know only the shapes in their arguments. Each instruction set has
+** one table. The scalar table is complete; the others replace the entries that they can
+** do faster (dispatch.c).
 **
-** Conventions. Outputs come first. n counts elements, rows x C a matrix of rows.
-** A sink (`dx`, `beta`) means dx = beta * dx + ...; with beta == 0 dx is not read (it may
-** hold anything, NaN included). Arrays of one call don't overlap unless the line says
-** "in place". Any n >= 0 is fine, and no alignment is asked for. Each output element is
-** computed in the same order wherever it lies in the array, on any cut of the array.
+** Outputs come first. n counts elements; rows x C is a matrix, stored by rows. A sink
+** (`dx`, `beta`) means dx = beta * dx + ...; with beta == 0 dx is not read, so it may
+** hold NaN. Arrays of one call do not overlap, unless the line says "in place". Any
+** n >= 0 is valid, with any alignment. Each output element is computed in the same order
+** for any position in the array and any division of the array.
 **
-** Words. Each has one meaning here and in engine/, whose own words are in engine.h.
+** Terms. Each has one meaning here and in engine/; engine.h defines more.
 **   pitch   elements from the start of a row to the start of the next: ldx, ldy
 **   tap     one position of a convolution's kernel; as a number, its offset into x
-**   panel   adjacent columns of packed weights: `panel` of the table in reals, 32 in bf16
+**   panel   adjacent columns of packed weights: `panel` columns in reals, 32 in bf16
 **   pair    two adjacent rows of W, stored element by element next to each other
-**   plane   one of several arrays of one layout, a fixed step apart: the high and the low
-**           bf16 of reals, the 36 points of Winograd's tiles */
+**   plane   one of several arrays of one layout, a fixed step apart: the high and low
+**           bf16 of reals, or the 36 points of Winograd's tiles */
 #ifndef df_kernels_h
 #define df_kernels_h
 
@@ -23,56 +24,55 @@
 
 #define DF_TAPS_MAX 64
 
-/* y[i] = f(x[i]); in place allowed. */
+/* y[i] = f(x[i]); in place */
 typedef void df_unary(df_real *y, const df_real *x, df_int n);
 
-/* dx[i] = beta dx[i] + dy[i] f'(.); k is what the forward kept: x, or y where noted; dx
-** == dy allowed where beta == 0. */
+/* dx[i] = beta dx[i] + dy[i] f'(.); k is the value saved by the forward pass: x, or y as
+** noted; dx == dy is allowed if beta == 0 */
 typedef void df_unary_back(df_real *dx, df_real beta, const df_real *dy, const df_real *k,
                            df_int n);
 
-/* y[i] = f(a[i sa], b[i sb]); a step is 1, or 0 where one value stands for all; in place
-** (y == a or y == b) allowed. */
+/* y[i] = f(a[i sa], b[i sb]); sa and sb are 1, or 0 for a single value; y == a or y == b
+** is allowed */
 typedef void df_binary(df_real *y, const df_real *a, df_int sa, const df_real *b,
                        df_int sb, df_int n);
 
-/* Optimiser constants of one step; see update. */
+/* Optimiser constants of one step; see adamw. */
 typedef struct df_update {
-  df_real lr, beta1, beta2, tiny; /* Adam's, tiny = epsilon */
+  df_real lr, beta1, beta2, tiny; /* tiny is Adam's epsilon */
   df_real correct1, correct2;     /* 1 / (1 - beta1^k), 1 / (1 - beta2^k) */
-  df_real decay;                  /* weight decay, decoupled: w -= lr decay w */
-  df_real scale;                  /* on the gradient: clip's factor and 1/accumulated */
+  df_real decay;                  /* decoupled weight decay: w -= lr decay w */
+  df_real scale;                  /* gradient factor: clipping, 1 / accumulated steps */
   df_real ema;                    /* ema = ema_decay ema + (1 - ema_decay) w */
 } df_update;
 
 /* A product of rows of bf16 with panels of bf16, summed in reals; see pairs. */
 typedef struct df_pairs {
-  df_int m, K, C; /* rows, columns, channels of a tap: a multiple of pairs_step */
+  df_int m, K, C; /* rows, columns, channels per tap; C: multiple of pairs_step */
   df_real *y;
   df_int ldy;
-  const df_int *place; /* m: where row i begins in y and add, -1 for a row nobody wants;
-                       ** NULL: row i at i ldy */
+  const df_int *place; /* m: offset of row i in y and add, -1 for a row that is not
+                       ** stored; NULL: i ldy */
   const uint16_t *x;
-  df_int ldx, x_low; /* from a row's high plane to its low one; 0: there is none */
+  df_int ldx, x_low; /* from a row's high plane to its low plane; 0: no low plane */
   const df_int *tap; /* offsets into x */
   df_int taps;
-  const uint16_t
-      *w; /* a panel: C / 2 pairs of channels x DF_PANEL columns x 2, each tap */
+  const uint16_t *w;   /* a panel: per tap C / 2 pairs x DF_PANEL columns x 2 */
   df_int panel, w_low; /* to the next panel; from a panel's high plane to its low one */
-  const df_int *w_tap; /* panels x taps: where each tap begins in w; NULL: one behind the
-                       ** other, from 0, panel, 2 panel ... on */
-  df_int y_panel;      /* of y and add, from panel to panel; 0: DF_PANEL */
+  const df_int *w_tap; /* panels x taps: offset of each tap in w; NULL: taps are adjacent,
+                       ** and panels start at 0, panel, 2 panel ... */
+  df_int y_panel;      /* from panel to panel in y and add; 0: DF_PANEL */
   const df_real *bias, *add;
   bool accumulate;
 } df_pairs;
 #define DF_PANEL  32
-#define DF_BEHIND 31 /* rows of x behind the last that are read, whatever they hold */
+#define DF_BEHIND 31 /* rows after the last that are read, with any content */
 
 static inline df_int df_pairs_tap(const df_pairs *p, df_int panel, df_int tap) {
   if (p->w_tap) return p->w_tap[panel * p->taps + tap];
   return panel * p->panel + tap * p->C * DF_PANEL;
 }
-/* Column k in y and add. */
+/* Offset of column k in y and add. */
 static inline df_int df_pairs_column(const df_pairs *p, df_int k) {
   return p->y_panel ? k / DF_PANEL * p->y_panel + k % DF_PANEL : k;
 }
@@ -87,7 +87,7 @@ typedef struct df_kernels {
   df_unary *log_erfc;   /* ln erfc(x) */
   df_unary *silu;       /* x / (1 + e^-x) */
   df_unary *relu;       /* max(x, 0) */
-  df_unary *gelu;       /* x Phi(x), the exact one, by erf */
+  df_unary *gelu;       /* x Phi(x) by erf, not an approximation */
   df_unary *gelu_tanh;  /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
   df_unary *quick_gelu; /* x / (1 + e^(-1.702 x)) */
   df_unary *sigmoid;    /* 1 / (1 + e^-x) */
@@ -100,7 +100,7 @@ typedef struct df_kernels {
   /* -- elementwise.h: binary -------------------------------------------------------- */
   df_binary *add, *sub, *mul, *div, *maximum, *minimum;
 
-  /* y[i] = beta y[i] + c a[i sa] b[i sb], the gradient of products */
+  /* y[i] = beta y[i] + c a[i sa] b[i sb]; the gradient of a product */
   void (*product)(df_real *y, df_real beta, df_real c, const df_real *a, df_int sa,
                   const df_real *b, df_int sb, df_int n);
 
@@ -108,8 +108,8 @@ typedef struct df_kernels {
   void (*clamp)(df_real *y, const df_real *x, df_real low, df_real high, df_int n);
 
   /* -- mix.h ------------------------------------------------------------------------ */
-  /* y[i] = beta y[i] + sum_j c[j] x[j][i], j = 0..k-1 in this order; y may be one of x
-  ** when beta == 0 */
+  /* y[i] = beta y[i] + sum_j c[j] x[j][i], for j = 0..k-1 in this order; y may be one of
+  ** x if beta == 0 */
   void (*mix)(df_real *y, df_real beta, const df_real *c, const df_real *const *x,
               df_int k, df_int n);
 
@@ -132,8 +132,8 @@ typedef struct df_kernels {
   /* s1[c] += sum_r dz;  s2[c] += sum_r dz (x - centre[c]) */
   void (*norm_back_moments)(df_real *s1, df_real *s2, const df_real *dz, const df_real *x,
                             const df_real *centre, df_int rows, df_int C);
-  /* dx = beta dx + dz scale[c] + (x - centre[c]) slope[c] + shift[c]; dx == dz allowed
-  ** where beta == 0 */
+  /* dx = beta dx + dz scale[c] + (x - centre[c]) slope[c] + shift[c]; dx == dz is allowed
+  ** if beta == 0 */
   void (*norm_back_rows)(df_real *dx, df_real beta, const df_real *dz, const df_real *x,
                          const df_real *centre, const df_real *scale,
                          const df_real *slope, const df_real *shift, df_int rows,
@@ -141,94 +141,98 @@ typedef struct df_kernels {
 
   /* -- softmax.h: one row of n ------------------------------------------------------ */
   void (*softmax)(df_real *y, const df_real *x, df_real scale, df_int n);
-  /* y = e^(scale x - max) / sum; in place; a row of -inf: 0 */
+  /* y = e^(scale x - max) / sum; in place; 0 for a row of -inf */
   void (*softmax_back)(df_real *dx, df_real beta, const df_real *dy, const df_real *y,
                        df_real scale, df_int n);   /* scale y (dy - sum(dy y)); dx == dy
                                                    ** allowed */
   double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
-  /* Attention's: p is rows x C, dense, a softmax in each column but for its share:
-  ** p = e^(scale (p - top[c])), scale above 0, top the largest of the column, share =
-  ** 1 / sum; top and share 0 where all of it is -inf */
+  /* Softmax in each column of p (rows x C, dense), without the division by the sum: p =
+  ** e^(scale (p - top[c])) with scale > 0. top is the column's maximum and share is 1 /
+  ** sum; both are 0 if the column is all -inf. */
   void (*softmax_columns)(df_real *p, df_real *top, df_real *share, df_real scale,
                           df_int rows, df_int C);
-  /* the same from what it left, and whole: p = e^(scale (p - top[c])) share[c] */
+  /* The complete softmax from top and share: p = e^(scale (p - top[c])) share[c]. */
   void (*softmax_again)(df_real *p, const df_real *top, const df_real *share,
                         df_real scale, df_int rows, df_int C);
-  /* dx = scale p (dx - mean[c]), mean = sum(dy p) of the column */
+  /* dx = scale p (dx - mean[c]), with mean = sum(dy p) of the column */
   void (*softmax_back_columns)(df_real *dx, const df_real *p, const df_real *mean,
                                df_real scale, df_int rows, df_int C);
 
-  /* -- noise.h: element e of a key is the same whatever `first` and n of the call ---- */
+  /* -- noise.h: element e of a key does not depend on `first` and n ------------------ */
   void (*uniform)(df_real *y, df_int first, df_int n, const df_random *key); /* (0, 1) */
-  /* Box-Muller: elements 4k, 4k+1 from words 0, 1 of block k (r cos, r sin with
-  ** r = sqrt(-2 ln u0), angle 2 pi u1), elements 4k+2, 4k+3 from words 2, 3 */
+  /* Box-Muller: elements 4k and 4k+1 come from words 0 and 1 of block k. They are r cos
+  ** and r sin with r = sqrt(-2 ln u0) and angle 2 pi u1. Elements 4k+2 and 4k+3 come from
+  ** words 2 and 3. */
   void (*normal)(df_real *y, df_int first, df_int n, const df_random *key);
-  /* y = x / keep where half a word < keep 2^16, else 0; in place. Elements 2k, 2k+1 have
-  ** the lower and the upper half of word k; keep is met to 2^-17. */
+  /* y = x / keep if half a word is below keep 2^16, else 0; in place. Elements 2k and
+  ** 2k+1 use the lower and the upper half of word k. keep is exact to 2^-17. */
   void (*dropout)(df_real *y, const df_real *x, double keep, df_int first, df_int n,
                   const df_random *key);
 
-  /* -- rows.h: our own product ------------------------------------------------------ */
+  /* -- rows.h: products of reals ----------------------------------------------------- */
   /* y (m x K, row pitch ldy) = bias[k] + add + sum over taps t and channels c of
-  **   x[m ldx + tap[t] + c] * W[t][c][k]                    (tap: offsets in elements)
-  ** with W packed by pack_weights. bias and add (pitch ldadd) may be NULL; with
-  ** `accumulate` y is added to as well. Each y[m][k] is summed over t, then c, in this
-  ** order, wherever it lies. lda etc. in elements. */
+  **   x[m ldx + tap[t] + c] * W[t][c][k]
+  ** W is packed by pack_weights. bias and add (pitch ldadd) may be NULL. With
+  ** `accumulate` the result is added to y. Each y[m][k] is summed over t, then c, in this
+  ** order. All offsets count elements. */
   void (*rows)(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_int *tap,
                df_int taps, const df_real *packed, const df_real *bias,
                const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
                df_int K);
-  /* y (m x K, pitch ldy) = or += sum over c of x[c ldx + m] * W[c][k], packed as above */
+  /* y (m x K, pitch ldy) = sum over c of x[c ldx + m] * W[c][k], W packed as above; with
+  ** `accumulate` the result is added to y */
   void (*rows_turned)(df_real *y, df_int ldy, const df_real *x, df_int ldx,
                       const df_real *packed, bool accumulate, df_int m, df_int C,
                       df_int K);
   df_int panel; /* columns of a panel of packed weights */
-  /* packed: ceil(K/panel) panels of taps x C x panel, zero beyond K; element (t, c, k) of
-  ** the source is w[t st + c sc + k sk] */
+  /* packed: ceil(K/panel) panels of taps x C x panel, with zeros after column K; element
+  ** (t, c, k) of the source is w[t st + c sc + k sk] */
   void (*pack_weights)(df_real *packed, const df_real *w, df_int taps, df_int st,
                        df_int C, df_int sc, df_int K, df_int sk);
 
   /* -- pairs.h, tiles.h, planes.h: products of bf16 ---------------------------------- */
-  /* A real x in planes of bf16: x rounded (half to even), and in a second plane, where
-  ** there is one, what that lost, rounded. */
+  /* A real x is split into planes of bf16: x rounded (half to even), and optionally the
+  ** rounding error of that, also rounded. */
 
-  /* y[m][k] = [y, if accumulate] + sum over taps t, then channels c, of x[m][t][c] W[t][c][k]
-  **   + bias[k] + add; bias and add may be NULL. With low planes x W is high high +
-  ** high low + low high, all else about 2^-16 of it. Subnormal operands and sums may
-  ** count as 0. Up to DF_BEHIND rows of x behind the last are read. */
+  /* y[m][k] = sum over taps t, then channels c, of x[m][t][c] W[t][c][k] + bias[k] +
+  ** add. bias and add may be NULL; with `accumulate` the result is added to y. With
+  ** low planes x W is high high + high low + low high; the rest is about 2^-16 of it.
+  ** Subnormal operands and sums may count as 0. Up to DF_BEHIND rows of x after the
+  ** last are read. */
   void (*pairs)(const df_pairs *p);
   df_int pairs_step; /* 2, or 32 */
-  int pairs_pay; /* with so many planes at most `pairs` is faster than `rows`: 0, 1, 2 */
+  int pairs_pay; /* `pairs` is faster than `rows` with up to this many planes: 0, 1, 2 */
 
-  /* y[r][c] (pitch ldy; low: the low plane, `low` behind, 0 for none) = x[r][c], and zeros
-  ** for C <= c < wide */
+  /* y[r][c] = x[r][c], with pitch ldy, and zeros for C <= c < wide; the low plane begins
+  ** at y + low, and low == 0 means no low plane */
   void (*planes)(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
                  df_int rows, df_int C, df_int wide);
-  /* The same turned: y[c][r] (c < C; r < rows, nothing else is written) */
+  /* As planes, but transposed: y[c][r] for c < C and r < rows; nothing else is written */
   void (*turn_planes)(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
                       df_int rows, df_int C);
-  /* Panels of W[r][c] = x[r][c]: element (r, c) at
-  ** w[c / 32 panel + (r / 2 32 + c % 32) 2 + r % 2], zeros up to `tall` rows (even) and
-  ** full panels */
+  /* Panels of W[r][c] = x[r][c]: element (r, c) is at
+  **   w[c / 32 panel + (r / 2 32 + c % 32) 2 + r % 2]
+  ** with zeros up to `tall` rows (even) and up to full panels. */
   void (*pair_rows)(uint16_t *w, df_int panel, df_int low, const df_real *x, df_int ldx,
                     df_int rows, df_int C, df_int tall);
-  /* The same of W[r][c] = x[c][r]: x is C rows of `rows` reals */
+  /* As pair_rows, for W[r][c] = x[c][r]: x is C rows of `rows` reals */
   void (*pair_columns)(uint16_t *w, df_int panel, df_int low, const df_real *x,
                        df_int ldx, df_int rows, df_int C, df_int tall);
-  /* The same of rows of one plane; C a multiple of 32 */
+  /* As pair_rows, from one plane of bf16; C is a multiple of 32 */
   void (*pair_planes)(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                       df_int rows, df_int C, df_int tall);
 
-  /* -- winograd.h: F(4 x 4, 3 x 3), whose matrices A, B, G are explained there ------- */
-  /* Each of n channels by itself. Values at the 36 points lie a plane apart, so do the 9
-  ** taps of weights; pixels of a tile are where 36 or 16 pointers or offsets say.
-  ** v = B^T x B from 6 x 6 pixels */
+  /* -- winograd.h: F(4 x 4, 3 x 3), with the matrices A, B, G defined there ---------- */
+  /* Each of n channels is independent. The values at the 36 points are `plane` apart, and
+  ** the 9 taps of weights are `tap` apart. A tile's pixels are given by 36 or 16 pointers
+  ** or offsets.
+  **   v = B^T x B from 6 x 6 pixels */
   void (*winograd_inputs)(df_real *v, df_int plane, const df_real *const *x, df_int n);
   /* u = G w G^T; w may be the last 9 planes of u */
   void (*winograd_weights)(df_real *u, df_int plane, const df_real *w, df_int tap,
                            df_int n);
-  /* y[at[q]...] = or += A^T m A + bias + add[at[q]...]; bias and add may be NULL; a pixel
-  ** at -1 isn't written */
+  /* y[at[q]...] = A^T m A + bias + add[at[q]...]; bias and add may be NULL; with
+  ** `accumulate` the result is added to y; a pixel with at[q] == -1 is not written */
   void (*winograd_outputs)(df_real *y, const df_int *at, const df_real *m, df_int plane,
                            const df_real *bias, const df_real *add, bool accumulate,
                            df_int n);
@@ -241,7 +245,7 @@ typedef struct df_kernels {
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,
-                     df_int n); /* to 8 bits; half to even; in place */
+                     df_int n); /* round to 8 bits, half to even; in place */
   /* y (C x rows, pitch ldy) = transpose of x (rows x C, pitch ldx) */
   void (*transpose)(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
                     df_int C);
@@ -257,28 +261,29 @@ typedef struct df_kernels {
   void (*to_bf16)(uint16_t *y, const df_real *x, df_int n); /* half to even */
   void (*to_u8)(uint8_t *y, const df_real *x, df_int n);    /* rounded, clamped 0..255 */
   void (*to_i64)(int64_t *y, const df_real *x, df_int n);   /* truncated */
-  /* y = x / 127.5 - 1: an image's bytes as floats in [-1, 1] */
+  /* y = x / 127.5 - 1: bytes of an image as floats in [-1, 1] */
   void (*image_from_u8)(df_real *y, const uint8_t *x, df_int n);
 
   /* -- update.h --------------------------------------------------------------------- */
-  /* AdamW (Loshchilov & Hutter 2019, alg. 2) and the average, one pass:
+  /* AdamW (Loshchilov & Hutter 2019, alg. 2) and the weight average in one pass:
   **   g' = scale g;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2
   **   w -= lr (m correct1 / (sqrt(v correct2) + tiny) + decay w)
-  **   average = ema average + (1 - ema) w, where average is not NULL */
+  **   average = ema average + (1 - ema) w, unless average is NULL */
   void (*adamw)(df_real *w, const df_real *g, df_real *m, df_real *v, df_real *average,
                 const df_update *u, df_int n);
 } df_kernels;
 
-/* The table in use: the best that the processor and the OS allow, or what DIFFUSION_ISA
-** names (for a name that isn't here the best: df_kernels_choose(NULL) at start has told
-** the user). Complete: every entry is set. */
+/* The table in use, with every entry set: the one named by DIFFUSION_ISA, else the best
+** that the processor and the OS allow. An unknown name gives the best table here, since
+** df_kernels_choose(NULL) reports it at start. */
 const df_kernels *df_kernel(void);
 
-/* Chooses by name, NULL: as DIFFUSION_ISA says, else the best. DF_MISUSE with a sentence
-** that lists what this machine has. core64 has scalar alone and ignores DIFFUSION_ISA. */
+/* Chooses a table by name; NULL means DIFFUSION_ISA, else the best. Returns DF_MISUSE
+** with a sentence that lists the tables of this machine. core64 has only scalar and
+** ignores DIFFUSION_ISA. */
 int df_kernels_choose(const char *name);
 
-/* The names that this machine can run, scalar first; NULL behind the last. */
+/* Names of the tables that this machine can run, scalar first; NULL ends the list. */
 const char *const *df_kernels_names(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* The table of each instruction set, from its unit isa_*.c; dispatch.c chooses. */
+/* The table of each instruction set, defined in its unit isa_*.c; dispatch.c chooses
+** one. */
 #ifndef df_tables_h
 #define df_tables_h
 
@@ -7,7 +8,7 @@
 extern const df_kernels df_kernels_scalar, df_kernels_avx2, df_kernels_avx512,
     df_kernels_avx512bf16, df_kernels_amx, df_kernels_neon;
 
-/* Products of pairs, from units that have nothing else. */
+/* Products of pairs, from units that define nothing else. */
 void df_pairs_avx512bf16(const df_pairs *p);
 void df_pairs_amx(const df_pairs *p);
 

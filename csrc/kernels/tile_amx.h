@@ -1,9 +1,9 @@
-/* The tile vocabulary in AMX: eight registers of 16 rows of 64 bytes. tile_open comes
-** before the first of the other words on a thread, tile_close after the last: as long as a
-** thread has tiles open the processor is slower and the system saves 8 KB more.
+/* Tile operations in AMX: eight registers of 16 rows of 64 bytes. On each thread
+** tile_open precedes the other operations and tile_close follows them. While a thread has
+** tiles open, the processor is slower and the system saves 8 KB more per thread.
 **   tile_zero(t)  tile_load(t, p, pitch)  tile_store(t, p, pitch): pitch in bytes
 **   tile_dot(t, a, b): t[i][j] += sum over k of the pairs a[i][k] . b[k][j], t of floats
-** Numbers of tiles are literals. tile_plain.h says the same in C. */
+** Tile numbers are literals. tile_plain.h implements the same operations in C. */
 #ifndef df_tile_amx_h
 #define df_tile_amx_h
 
@@ -24,7 +24,7 @@ static inline void tile_open(void) {
 }
 static inline void tile_close(void) { _tile_release(); }
 
-/* The compiler doesn't know that a load reads memory. */
+/* Tells the compiler that a load reads memory. */
 #define tile_load(t, p, pitch)                                                           \
   do {                                                                                   \
     __asm__ volatile("" ::: "memory");                                                   \

@@ -1,5 +1,5 @@
-/* The tile vocabulary of tile_amx.h in plain C: what the bodies are tested with where
-** there are no tiles. Sums are those of TDPBF16PS, save that subnormals count. */
+/* The tile operations of tile_amx.h in plain C, to test the bodies on machines without
+** AMX. Sums equal those of TDPBF16PS, except that subnormals are not flushed to 0. */
 #ifndef df_tile_plain_h
 #define df_tile_plain_h
 

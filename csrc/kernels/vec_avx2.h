@@ -1,4 +1,4 @@
-/* The vocabulary (vec.h) in AVX2 with FMA and F16C: eight floats. */
+/* The operations of vec.h in AVX2 with FMA and F16C. Vectors have eight floats. */
 #ifndef df_vec_avx2_h
 #define df_vec_avx2_h
 
@@ -72,11 +72,11 @@ static inline U uxor(U a, U b) { return _mm256_xor_si256(a, b); }
 static inline U ushl(U a, int k) { return _mm256_slli_epi32(a, k); }
 static inline U ushr(U a, int k) { return _mm256_srli_epi32(a, k); }
 static inline U usar(U a, int k) { return _mm256_srai_epi32(a, k); }
-static inline M utest(U a, int k) { /* blendv reads the sign alone, vany too */
+static inline M utest(U a, int k) { /* blendv and vany read only the sign */
   return vbits(ushl(a, 31 - k));
 }
 static inline M ubelow(U a, U b) {
-  U sign = uset1(0x80000000u); /* the comparison that there is, is signed */
+  U sign = uset1(0x80000000u); /* AVX2 compares signed integers only */
   return vbits(_mm256_cmpgt_epi32(uxor(b, sign), uxor(a, sign)));
 }
 static inline U ulanes(void) { return _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0); }
@@ -91,7 +91,7 @@ static inline U umul(U a, uint32_t k, U *high) {
   return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
 }
 
-/* v 2^k in two factors, since one can't hold 2^-150. */
+/* v 2^k by two factors, because one float cannot hold 2^-150. */
 static inline V vscale(V v, V k) {
   U whole = uround(k), half = usar(whole, 1), bias = uset1(127);
   V one = vbits(ushl(uadd(half, bias), 23));
@@ -99,7 +99,7 @@ static inline V vscale(V v, V k) {
   return vmul(vmul(v, one), two);
 }
 
-/* Pairs, then quadruples within 128 bits, then the halves. */
+/* Interleaves pairs, then quadruples within 128 bits, then the 128-bit halves. */
 static inline void ustore4(uint32_t *p, U a, U b, U c, U d) {
   U ab0 = _mm256_unpacklo_epi32(a, b), ab2 = _mm256_unpackhi_epi32(a, b);
   U cd0 = _mm256_unpacklo_epi32(c, d), cd2 = _mm256_unpackhi_epi32(c, d);

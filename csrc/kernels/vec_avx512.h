@@ -1,4 +1,4 @@
-/* The vocabulary (vec.h) in AVX-512 F, BW, DQ, VL: sixteen floats. */
+/* The operations of vec.h in AVX-512 F, BW, DQ and VL. Vectors have 16 floats. */
 #ifndef df_vec_avx512_h
 #define df_vec_avx512_h
 
@@ -82,7 +82,7 @@ static inline U umul(U a, uint32_t k, U *high) {
   return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
 
-/* Pairs, then quadruples within 128 bits, then the 4 x 4 blocks of 128 bits. */
+/* Interleaves pairs, then quadruples within 128 bits, then 4 x 4 blocks of 128 bits. */
 static inline void ustore4(uint32_t *p, U a, U b, U c, U d) {
   U ab0 = _mm512_unpacklo_epi32(a, b), ab2 = _mm512_unpackhi_epi32(a, b);
   U cd0 = _mm512_unpacklo_epi32(c, d), cd2 = _mm512_unpackhi_epi32(c, d);
@@ -117,7 +117,7 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
   _mm256_mask_storeu_epi16(p, vfirst(n), half);
 }
 
-/* Rounding as an instruction; it takes subnormals for 0. */
+/* The rounding instruction treats subnormals as 0. */
 #ifdef __AVX512BF16__
 #define HAVE_UPPER_HALF
 static inline __m256i bf16_of(V a) { return (__m256i)_mm512_cvtneps_pbh(a); }

@@ -1,4 +1,4 @@
-/* The words for pairs of bf16 (vec.h) in AVX512-BF16, on top of AVX-512. */
+/* The operations of vec.h on pairs of bf16, in AVX512-BF16. It extends vec_avx512.h. */
 #ifndef df_vec_avx512bf16_h
 #define df_vec_avx512bf16_h
 

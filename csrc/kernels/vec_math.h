@@ -1,11 +1,12 @@
-/* exp, log, sin, cos, tanh, erf, erfc, erfcx and ln erfc in float, written once for all
-** vectors. The polynomials are minimax fits (Lawson's weights on Chebyshev points) made
-** for these intervals; their error is below 1e-7, relative, before rounding.
+/* exp, log, sin, cos, tanh, erf, erfc, erfcx and ln erfc in float, for all vectors. The
+** polynomials are minimax fits for the given intervals (Lawson's weights on Chebyshev
+** points). Their relative error is below 1e-7 before rounding.
 **
-** Words used here besides those of vec.h: ubits and vbits (the same bits as U, as V),
-** uround (to the nearest integer), uand usub ushl usar (shift with sign), utest(a, k): a
-** has bit k, vany(m), vscale(v, k): v 2^k for integral -160 <= k <= 160, uload16(p, n)
-** ustore16(p, u, n). */
+** This file needs more operations than vec.h lists:
+**   ubits vbits: the same bits as U, as V;  uround: to the nearest integer
+**   uand usub ushl usar (arithmetic shift);  utest(a, k): a has bit k;  vany(m)
+**   vscale(v, k): v 2^k for integer -160 <= k <= 160
+**   uload16(p, n)  ustore16(p, u, n) */
 #ifndef df_vec_math_h
 #define df_vec_math_h
 
@@ -23,12 +24,12 @@ static inline V vexp_near(V x) {
   static const float p[] = { 9.999997020e-01f, 4.999914765e-01f, 1.666763872e-01f,
                              4.189816117e-02f, 8.290272206e-03f };
   V k = vround(vmul(x, vset1(1.44269504f)));
-  V r = vfma(k, vset1(-0.693145752f), x); /* ln 2 in two parts, k times the first exact */
+  V r = vfma(k, vset1(-0.693145752f), x); /* ln 2 in two parts, the first exact */
   r = vfma(k, vset1(-1.42860677e-06f), r);
   return vscale(vfma(r, polynomial(r, p, 5), vset1(1.0f)), k);
 }
 
-static inline V vexp(V x) { /* NaN stays; beyond: inf and 0 */
+static inline V vexp(V x) { /* NaN stays; above and below: inf and 0 */
   return vexp_near(vmin(vset1(89.0f), vmax(vset1(-104.0f), x)));
 }
 
@@ -51,7 +52,7 @@ static inline V vlog(V x) {
   return vselect(vle(zero, x), r, vset1(NAN));
 }
 
-/* sin(r + j pi / 2), |r| <= pi / 4, and the same of j + 1 */
+/* sin(r + j pi / 2) for |r| <= pi / 4; *next is the value for j + 1 */
 static inline V sine_quarter(V r, U j, V *next) {
   static const float p[] = { -1.666665387e-01f, 8.332113280e-03f, -1.950877381e-04f };
   static const float q[] = { 4.166664566e-02f, -1.388730635e-03f, 2.443124112e-05f };
@@ -65,7 +66,7 @@ static inline V sine_quarter(V r, U j, V *next) {
   return vbits(uxor(ubits(vselect(odd, c, s)), minus));
 }
 
-#define FAR 65536.0f /* beyond, pi in two floats is not enough: libm, lane by lane */
+#define FAR 65536.0f /* above this, pi in two floats is not enough: libm per lane */
 
 static inline V far_lanes(V x, V y, float f(float)) {
   if (!vany(vlt(vset1(FAR), vabs(x)))) return y;
@@ -101,7 +102,7 @@ static inline void vturn(V u, V *s, V *c) {
   *s = sine_quarter(r, uround(k), c);
 }
 
-/* x + x^3 P(x^2) near 0, 1 - 2 / (e^2x + 1) beyond */
+/* x + x^3 P(x^2) near 0, else 1 - 2 / (e^2x + 1) */
 static inline V vtanh(V x) {
   static const float p[] = { -3.333328194e-01f, 1.333144220e-01f, -5.373971509e-02f,
                              2.063908727e-02f, -5.704987037e-03f };
@@ -127,9 +128,9 @@ static inline V verfcx(V a) { /* t P(t), t = 1 / (1 + a) */
   return vmul(t, polynomial(t, p, 9));
 }
 
-/* exp magnifies the square's error */
+/* Corrects for the rounding of a^2, which exp magnifies. */
 static inline V vbell(V a) {
-  a = vmin(vset1(10.5f), vabs(a)); /* beyond: 0 */
+  a = vmin(vset1(10.5f), vabs(a)); /* above: 0 */
   V square = vmul(a, a), rest = vfma(a, a, vneg(square)), bell = vexp(vneg(square));
   return vfma(vneg(bell), rest, bell);
 }
@@ -148,7 +149,7 @@ static inline V verfc(V x) {
   return vselect(vlt(a, vset1(1.0f)), vsub(vset1(1.0f), erf_near(x)), far);
 }
 
-/* x P(x) near 0; ln erfc(x) below, -x^2 + ln erfcx(x) above */
+/* x P(x) near 0; ln erfc(x) for x < 0; -x^2 + ln erfcx(x) for x > 0 */
 static inline V vlog_erfc(V x) {
   static const float p[] = { -1.128379226e+00f, -6.366198063e-01f, -1.027724445e-01f,
                              1.912903413e-02f,  2.077521640e-04f,  -1.699676155e-03f,
@@ -162,12 +163,12 @@ static inline V vlog_erfc(V x) {
   return vselect(vlt(a, vset1(1.0f)), small, large);
 }
 
-/* The upper half of a float, rounded half to even; NaN becomes the quiet one. */
+/* The upper half of a float, rounded half to even; a NaN becomes quiet. */
 #ifndef HAVE_UPPER_HALF
 static inline U upper_half(V v) {
   U u = ubits(v), odd = uand(ushr(u, 16), uset1(1));
   U rounded = ushr(uadd(uadd(u, uset1(0x7fff)), odd), 16);
-  U quiet = ushr(ubits(vadd(v, v)), 16); /* an addition quiets it and keeps its sign */
+  U quiet = ushr(ubits(vadd(v, v)), 16); /* adding makes a NaN quiet and keeps its sign */
   return ubits(vselect(visnan(v), vbits(quiet), vbits(rounded)));
 }
 static inline U upair(V a, V b) { return uxor(upper_half(a), ushl(upper_half(b), 16)); }

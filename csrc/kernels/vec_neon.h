@@ -1,4 +1,4 @@
-/* The vocabulary (vec.h) in AArch64's NEON: four floats. */
+/* The operations of vec.h in AArch64's NEON. Vectors have four floats. */
 #ifndef df_vec_neon_h
 #define df_vec_neon_h
 
@@ -57,7 +57,7 @@ static inline M veq(V a, V b) { return vceqq_f32(a, b); }
 static inline M visnan(V a) { return vmvnq_u32(vceqq_f32(a, a)); }
 static inline bool vany(M m) { return vmaxvq_u32(m) != 0; }
 static inline V vselect(M m, V a, V b) { return vbslq_f32(m, a, b); }
-static inline V vmax(V a, V b) { return vselect(vlt(b, a), a, b); } /* fmax has NaN win */
+static inline V vmax(V a, V b) { return vselect(vlt(b, a), a, b); } /* fmax prefers NaN */
 static inline V vmin(V a, V b) { return vselect(vlt(a, b), a, b); }
 
 static inline double vsum(V a) {
@@ -97,7 +97,7 @@ static inline U umul(U a, uint32_t k, U *high) {
   return vuzp1q_u32(one, two);
 }
 
-/* v 2^k in two factors, since one can't hold 2^-150. */
+/* v 2^k by two factors, because one float cannot hold 2^-150. */
 static inline V vscale(V v, V k) {
   U whole = uround(k), half = usar(whole, 1), bias = uset1(127);
   V one = vbits(ushl(uadd(half, bias), 23));

@@ -1,5 +1,6 @@
-/* The vocabulary (vec.h) of the machine that has nothing: one lane, and libm in df_real's
-** own precision. It is the reference of the others and the whole of core64. */
+/* The operations of vec.h without vector instructions. A vector is one real, and
+** functions come from libm in the precision of df_real. This is the reference for the
+** others, and core64 uses nothing else. */
 #ifndef df_vec_scalar_h
 #define df_vec_scalar_h
 
@@ -52,8 +53,9 @@ static inline V vtanh(V a) { return tanh(a); }
 static inline V verf(V a) { return erf(a); }
 static inline V verfc(V a) { return erfc(a); }
 static inline V vbell(V a) { return exp(-a * a); }
-/* In double, since exp magnifies the square's error. From 9 on by the asymptotic series,
-** 1 - q + 3 q^2 - 15 q^3 ... with q = 1 / (2 a^2), whose 11th term is below 1e-14. */
+/* Computed in double, since exp magnifies the error of the square. For x >= 9 it uses the
+** asymptotic series 1 - q + 3 q^2 - 15 q^3 ... with q = 1 / (2 a^2). The 11th term is
+** below 1e-14. */
 static inline V verfcx(V a) {
   double x = (double)a, q = 0.5 / (x * x), s = 1;
   if (x < 9) return (df_real)(exp(x * x) * erfc(x));
@@ -71,8 +73,9 @@ static inline void vturn(V u, V *s, V *c) {
 
 static inline double vsum(V a) { return (double)a; }
 
-/* A real as a small float of `digits` bits behind the point and least exponent `least`
-** (f16: 10, -14; bf16: 7, -126), rounded once, half to even; and back. */
+/* Packs a real into a small float with `digits` fraction bits and smallest exponent
+** `least` (f16: 10, -14; bf16: 7, -126). It is rounded once, half to even. small_unpack
+** is the inverse. */
 static inline uint16_t small_pack(df_real x, int digits, int least) {
   uint32_t sign = signbit(x) ? 0x8000u : 0;
   uint32_t infinity = (uint32_t)(2 - 2 * least + 1) << digits;
@@ -133,7 +136,8 @@ static inline U umul(U a, uint32_t k, U *high) {
 static inline M ubelow(U a, U b) { return a < b; }
 static inline V unumber(U a) { return (df_real)a; }
 
-/* Four vectors by two rows of what any 64-bit machine has: the compiler's own vectors. */
+/* Compiler vectors of 16 bytes, which any 64-bit machine has; four rows by two
+** vectors. */
 #define RL ((df_int)(16 / sizeof(df_real)))
 #define MR 4
 #define NR 2
@@ -157,7 +161,7 @@ static inline void rstore(df_real *p, R r, df_int n) {
   memcpy(p, &r, (size_t)df_min(n, RL) * sizeof(df_real));
 }
 
-/* Pairs of bf16, one real to each. */
+/* Pairs of bf16; each number is widened to a real. */
 typedef struct P {
   R even, odd;
 } P;

@@ -195,7 +195,7 @@ static df_tensor *waves(df_tape *tape, int side, const df_shape *grid, double pe
   return y ? df_expand(tape, df_view(tape, y, &line), grid) : NULL;
 }
 
-/* like: any, h, w, width  ->  1, h, w, width: of row y and column x [sin x w_k, cos x w_k,
+/* like: any, h, w, width  ->  1, h, w, width: at row y, column x [sin x w_k, cos x w_k,
 ** sin y w_k, cos y w_k], w_k = max_period^(-4k/width), k < width/4 */
 static df_tensor *places_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
   const df_int *size = x[0]->shape.size;

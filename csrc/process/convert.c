@@ -1,4 +1,5 @@
-/* Any target from any other: one row a target, one 2x2 system for all pairs. */
+/* Converts any target to any other. Each target is one row, and a 2x2 system covers all
+** pairs. */
 #include "process/convert.h"
 
 #include <math.h>
@@ -24,8 +25,8 @@ static df_line flow_line(double a, double s, double d) {
   (void)a, (void)s, (void)d;
   return (df_line){ -1, 1 };
 }
-/* With sigma = s/a: c_skip = d^2 / (sigma^2 + d^2), c_out = sigma d / sqrt(sigma^2 + d^2);
-** F = (x_0 - c_skip (x_0 + sigma eps)) / c_out, written so that a may be 0. */
+/* With sigma = s/a: c_skip = d^2 / (sigma^2 + d^2), c_out = sigma d / sqrt(sigma^2 +
+** d^2), and F = (x_0 - c_skip (x_0 + sigma eps)) / c_out. This form allows a = 0. */
 static df_line edm_line(double a, double s, double d) {
   double root = sqrt(s * s + d * d * a * a);
   return (df_line){ s / (d * root), -d * a / root };

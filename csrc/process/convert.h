@@ -1,5 +1,6 @@
-/* What a network may predict. Each target is P x_0 + Q eps with P and Q of the level, and
-** x_t = a x_0 + s eps is another such line: any target is a sum of any other and x_t. */
+/* Prediction targets of a network. Each target is P x_0 + Q eps, and P and Q depend on
+** the level. Since x_t = a x_0 + s eps, any target is a linear combination of any other
+** and x_t. */
 #ifndef df_convert_h
 #define df_convert_h
 
@@ -24,13 +25,13 @@ typedef struct df_line {
   double x0, eps; /* x0 * x_0 + eps * eps */
 } df_line;
 
-/* What the target is made of. sigma_data is the data's standard deviation, which only edm
-** asks for. */
+/* The coefficients P and Q. sigma_data is the standard deviation of the data; only edm
+** uses it. */
 df_line df_target_line(df_level t, df_target target, double sigma_data);
 
 bool df_target_find(const char *name, df_target *target);
 
-/* DF_MISUSE where `from` does not determine `to`: eps knows nothing of x_0 when a = 0. */
+/* DF_MISUSE if `from` does not determine `to`: with a = 0, eps says nothing about x_0. */
 df_code df_convert_at(df_level t, df_target from, df_target to, double sigma_data,
                       df_affine *out);
 

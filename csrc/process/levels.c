@@ -1,4 +1,4 @@
-/* Conversions among the ways to state a noise level. */
+/* Conversions between descriptions of a noise level. */
 #include "process/levels.h"
 
 #include <math.h>

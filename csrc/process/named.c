@@ -1,5 +1,5 @@
-/* Named schedules, each by a formula for beta in which nothing cancels: 1 - alpha_bar_t /
-** alpha_bar_{t-1} by subtraction would lose five digits at the first steps. */
+/* Named schedules. The formulas for beta avoid cancellation: computing 1 - alpha_bar_t /
+** alpha_bar_{t-1} by subtraction loses five digits at the first steps. */
 #include "process/named.h"
 
 #include <math.h>
@@ -7,17 +7,17 @@
 
 static const double half_pi = 1.57079632679489662;
 
-/* The place of t among 1..T, 0 to 1. */
+/* Position of t in 1..T, from 0 to 1. */
 static double place(df_int t, df_int T) {
   return T > 1 ? (double)(t - 1) / (double)(T - 1) : 0;
 }
 
-/* first, last. Ho et al. 2020, sec. 4: equal steps. */
+/* Parameters: first, last. Equal steps (Ho et al. 2020, sec. 4). */
 static void linear(double *beta, df_int T, const double *end) {
   for (df_int t = 1; t <= T; t++) beta[t - 1] = end[0] + place(t, T) * (end[1] - end[0]);
 }
 
-/* first, last. Rombach et al. 2022: sqrt(beta) in equal steps. */
+/* Parameters: first, last. Equal steps of sqrt(beta) (Rombach et al. 2022). */
 static void scaled_linear(double *beta, df_int T, const double *end) {
   double first = sqrt(end[0]), last = sqrt(end[1]);
   for (df_int t = 1; t <= T; t++) {
@@ -26,14 +26,15 @@ static void scaled_linear(double *beta, df_int T, const double *end) {
   }
 }
 
-/* first, last. Xu et al. 2022 (GeoDiff): a logistic curve over [-6, 6] between them. */
+/* Parameters: first, last. A logistic curve over [-6, 6] (Xu et al. 2022, GeoDiff). */
 static void sigmoid_beta(double *beta, df_int T, const double *end) {
   for (df_int t = 1; t <= T; t++)
     beta[t - 1] = end[0] + (end[1] - end[0]) / (1 + exp(6 - 12 * place(t, T)));
 }
 
-/* offset. Nichol & Dhariwal 2021, eq. 17: alpha_bar(u) ~ cos^2((u + o)/(1 + o) pi/2), and
-** 1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y. */
+/* Parameter: offset o. alpha_bar(u) ~ cos^2((u + o)/(1 + o) pi/2) (Nichol & Dhariwal
+** 2021, eq. 17). The code uses
+**   1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y. */
 static void cosine(double *beta, df_int T, const double *offset) {
   double step = half_pi / ((1 + *offset) * (double)T);
   for (df_int t = 1; t < T; t++) {
@@ -43,9 +44,10 @@ static void cosine(double *beta, df_int T, const double *offset) {
   beta[T - 1] = 1;
 }
 
-/* start, end, tau. Jabri et al. 2023, alg. 1: alpha_bar is a logistic curve S over
-** [start, end] / tau, stretched to fall from 1 to 0. 1 - (S(end) - S(x)) / (S(end) - S(y))
-** with S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2)). */
+/* Parameters: start, end, tau. alpha_bar is a logistic curve S over [start, end] / tau,
+** scaled to fall from 1 to 0 (Jabri et al. 2023, alg. 1). beta is
+**   1 - (S(end) - S(x)) / (S(end) - S(y)),
+**   S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2)). */
 static void sigmoid(double *beta, df_int T, const double *number) {
   double from = number[0] / number[2], to = number[1] / number[2];
   double step = (to - from) / (double)T, scale = sinh(step / 2) * cosh(to / 2);
@@ -56,13 +58,13 @@ static void sigmoid(double *beta, df_int T, const double *number) {
   beta[T - 1] = 1;
 }
 
-/* beta. Ho et al. 2020, their code: the same at every step. */
+/* Parameter: beta. It is the same at every step (code of Ho et al. 2020). */
 static void constant(double *beta, df_int T, const double *number) {
   for (df_int t = 1; t <= T; t++) beta[t - 1] = *number;
 }
 
-/* first, last, fraction. Ho et al. 2020, their code: equal steps over the first fraction
-** of T, then the last. */
+/* Parameters: first, last, fraction. Equal steps over the first fraction of T, then
+** constant (code of Ho et al. 2020). */
 static void warmup(double *beta, df_int T, const double *number) {
   df_int rising = (df_int)(number[2] * (double)T);
   linear(beta, rising, number);

@@ -1,5 +1,5 @@
-/* The schedules that papers name, by their betas. Whether these lie in (0, 1] is checked
-** when a schedule is made of them. */
+/* Schedules from papers, by their betas. df_schedule_from checks that betas are in (0,
+** 1]. */
 #ifndef df_named_h
 #define df_named_h
 
@@ -9,8 +9,8 @@
 
 typedef struct df_named {
   const char *name;
-  int numbers; /* of its own, in the order of the comment in named.c */
-  /* fills beta[0..T-1], of t = 1..T */
+  int numbers; /* number of parameters, in the order listed in named.c */
+  /* fills beta[0..T-1] for t = 1..T */
   void (*fill)(double *beta, df_int T, const double *number);
 } df_named;
 

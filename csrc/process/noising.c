@@ -1,4 +1,5 @@
-/* The moments of q(x_t | x_s), from the two columns alone; s = 0 is the closed form. */
+/* The moments of q(x_t | x_s), computed from the two levels. s = 0 gives the closed
+** form. */
 #include "process/noising.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
-/* Building, checking and asking a schedule. What users say is checked in their own units,
-** step by step; then the columns are, since numbers may be too near for double. */
+/* Creates, checks and queries schedules. Values are first checked in the units of the
+** source. The levels are then checked again, since values may be too close for
+** doubles. */
 #include "process/schedule.h"
 
 #include <math.h>
@@ -39,10 +40,10 @@ static df_level from_sigma_ve(df_level last, double sigma) {
   return df_level_ve(sigma);
 }
 
-/* Numbers lie between low and high, exclusively, or are `end` at T; they rise (1) or
-** fall (-1) with t. */
+/* Values must lie strictly between low and high, or equal `end` at T. With t they rise
+** (1), fall (-1), or do either (0). */
 typedef struct source {
-  const char *key, *name; /* among sources; as users know the numbers */
+  const char *key, *name; /* key among the sources; name for the user */
   bool vp;
   int direction;
   double low, high, end;
@@ -77,8 +78,8 @@ df_code df_source_level(df_source kind, double value, df_level *out) {
   return DF_OK;
 }
 
-/* `most` is what larger numbers become; below 1 it is the user's own limit, at which a
-** number may be infinite. */
+/* Values above `most` are replaced by it. A `most` below 1 is the user's limit, and then
+** an infinite value is allowed. */
 static df_code check(const source *from, const double *value, df_int t, df_int T,
                      double most) {
   double x = most < 1 && value[t - 1] > most ? most : value[t - 1];
@@ -96,7 +97,7 @@ static df_code check(const source *from, const double *value, df_int t, df_int T
 }
 
 static void limit_beta(df_schedule *s, double max_beta) {
-  double least = 0.5 * log1p(-max_beta), said = 0; /* said: ln a at t - 1, unlimited */
+  double least = 0.5 * log1p(-max_beta), said = 0; /* said: unlimited ln a at t - 1 */
   for (df_int t = 1; t <= s->T; t++) {
     double step = s->level[t].ln_a - said;
     said = s->level[t].ln_a;
@@ -137,7 +138,7 @@ df_schedule *df_schedule_from(df_source kind, const double *value, df_int T,
   return finished(s);
 }
 
-/* Only the last level may be without signal. */
+/* Only the last level may have no signal. */
 static df_code check_level(df_level l, df_int t, df_int T, bool vp) {
   bool a = l.ln_a < INFINITY && (l.ln_a > -INFINITY || (t == T && l.ln_a == -INFINITY));
   if (!a || !isfinite(l.ln_s))
@@ -145,8 +146,7 @@ static df_code check_level(df_level l, df_int t, df_int T, bool vp) {
                    l.ln_s, t, T);
   double circle = df_level_signal_variance(l) + exp(2 * l.ln_s);
   if (vp && !(fabs(circle - 1) < 1e-6))
-    return df_fail(DF_MISUSE, "a^2 + s^2 = %.10g at t = %td, where 1 was announced",
-                   circle, t);
+    return df_fail(DF_MISUSE, "a^2 + s^2 must be 1, got %.10g at t = %td", circle, t);
   return DF_OK;
 }
 
@@ -175,7 +175,7 @@ df_schedule *df_schedule_zero_terminal(const df_schedule *s) {
   return out;
 }
 
-/* -- questions ----------------------------------------------------------------------- */
+/* -- queries ------------------------------------------------------------------------- */
 
 df_code df_schedule_level(const df_schedule *s, double t, df_level *out) {
   double whole = floor(t);
@@ -198,7 +198,8 @@ df_code df_schedule_level(const df_schedule *s, double t, df_level *out) {
   return DF_OK;
 }
 
-/* The last t whose sigma is <= sigma; sigma lies between the first and the last. */
+/* The last t with sigma_t <= sigma. sigma must be between the first and the last
+** level. */
 static df_int bracket(const df_schedule *s, double lambda) {
   df_int low = 1, high = s->T;
   while (high - low > 1) {

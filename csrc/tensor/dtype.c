@@ -1,4 +1,4 @@
-/* Names and sizes of the types of elements, one row each. */
+/* Names and sizes of the element types. */
 #include "tensor/dtype.h"
 
 #include <string.h>

@@ -1,15 +1,14 @@
-/* The types of elements: reals, whole numbers, and the 16 bits in which weights may be
-** kept. */
+/* Element types: reals, integers, and 16-bit formats in which weights may be stored. */
 #ifndef df_dtype_h
 #define df_dtype_h
 
 #include "base/base.h"
 
 typedef enum df_dtype {
-  DF_F32,  /* what core.so computes in */
-  DF_F64,  /* what core64.so computes in */
-  DF_F16,  /* storage of weights, computed as reals */
-  DF_BF16, /* the same */
+  DF_F32,  /* core.so computes in this */
+  DF_F64,  /* core64.so computes in this */
+  DF_F16,  /* storage of weights; computed as reals */
+  DF_BF16, /* as f16 */
   DF_U8,   /* images, masks */
   DF_I64,  /* classes, indices */
   DF_DTYPES

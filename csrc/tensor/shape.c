@@ -1,4 +1,4 @@
-/* Shapes: how many elements, which strides, what two broadcast to, how they print. */
+/* Shapes: element counts, strides, broadcasting and text. */
 #include "tensor/shape.h"
 
 #include <stdio.h>

@@ -11,15 +11,16 @@ typedef struct df_shape {
   df_int size[DF_DIMS];
 } df_shape;
 
-df_int df_shape_count(const df_shape *s); /* elements; -1: sizes too large */
+df_int df_shape_count(const df_shape *s); /* elements; -1: too many */
 bool df_shape_equal(const df_shape *a, const df_shape *b);
-void df_shape_strides(const df_shape *s, df_int *stride); /* dense, last fastest */
+void df_shape_strides(const df_shape *s, df_int *stride); /* dense, row-major */
 
-/* The shape of a and b together, sizes of 1 stretched, aligned at the end. False where
-** they don't fit. */
+/* The broadcast shape of a and b. Shapes are aligned at the last dimension, and sizes of
+** 1 are repeated. Returns false if the sizes do not match. */
 bool df_shape_broadcast(const df_shape *a, const df_shape *b, df_shape *out);
 
-/* "[8,28,28,1]"; the text lives in a ring of buffers, long enough for one sentence. */
+/* The shape as text, "[8,28,28,1]". The text is valid until eight more calls on this
+** thread. */
 const char *df_shape_text(const df_shape *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* Storage and the packed operands that ride on it. */
+/* Storage, with the packed operands that are cached in it. */
 #include "tensor/storage.h"
 
 #include "base/alloc.h"
@@ -43,7 +43,7 @@ void df_storage_release(df_storage *s) {
   if (!s || --s->refs > 0) return;
   drop_packs(s->body);
   s->body->release(s->body->owner);
-  df_free(s); /* the whole */
+  df_free(s); /* frees handle and body */
 }
 
 void df_storage_touch(df_storage *s) {

@@ -1,4 +1,4 @@
-/* Windows on storage: views share bytes and count their holders. */
+/* Tensors are windows on storage. Views share the storage and count references to it. */
 #include "tensor/tensor.h"
 
 #include <string.h>
@@ -107,8 +107,8 @@ df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape) {
   df_shape both;
   df_int stride[DF_DIMS];
   if (!df_shape_broadcast(&x->shape, shape, &both) || !df_shape_equal(&both, shape))
-    return df_fail_null(DF_MISUSE, "expand: %s doesn't stretch to %s", df_tensor_text(x),
-                        df_shape_text(shape));
+    return df_fail_null(DF_MISUSE, "expand: %s cannot be broadcast to %s",
+                        df_tensor_text(x), df_shape_text(shape));
   if (df_shape_count(shape) < 0)
     return df_fail_null(DF_MISUSE, "expand: a tensor of shape %s is too large",
                         df_shape_text(shape));
@@ -120,11 +120,12 @@ df_tensor *df_tensor_expand(const df_tensor *x, const df_shape *shape) {
   return df_tensor_window(x, shape, stride, x->offset);
 }
 
-/* Strides under which x reads as `shape`; false where only a copy would. A run of x's
-** dimensions that one step walks through is cut into dimensions of `shape`. */
+/* Computes strides with which x reads as `shape`; false if that needs a copy. A run is a
+** group of x's dimensions that one stride can step through. It is divided into dimensions
+** of `shape`. */
 static bool restride(const df_tensor *x, const df_shape *shape, df_int *stride) {
   int to = shape->ndim - 1;
-  df_int run = 1, part = 1, step = 1; /* elements of the run, those given out, its step */
+  df_int run = 1, part = 1, step = 1; /* run: elements in it; part: assigned so far */
   for (int from = x->shape.ndim - 1; from >= 0; from--) {
     if (x->shape.size[from] == 1) continue;
     if (part == run) step = x->stride[from], run = part = 1;

@@ -139,35 +139,35 @@ return {
   },
   ["d.arange"] = {
     signature = "d.arange(first, last, [step])",
-    text = "first, first + step, ... up to last, both ends included.",
+    text = "The numbers first, first + step, ... up to last, both ends included.",
     params = {
       { name = "first", type = "number" },
       { name = "last", type = "number" },
-      { name = "step", type = "number", text = "1 if not given; not 0", optional = true },
+      { name = "step", type = "number", text = "default 1; not 0", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "{n}, i64 where all three are integers of Lua (1, not 1.0)" },
+      { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
   },
   ["d.bernoulli"] = {
     signature = "d.bernoulli(p, [shape], [opts])",
-    text = "Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.",
+    text = "1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.",
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of 1 and 0" },
+      { type = "diffusion.tensor", text = "elements 1 and 0" },
     },
     example = "print(d.bernoulli(0.3, 4, { seed = 1 }))",
   },
   ["d.cat"] = {
     signature = "d.cat(list, [dim])",
-    text = "Tensors one behind the other along a dimension.",
+    text = "Concatenates tensors along a dimension.",
     params = {
-      { name = "list", type = "diffusion.tensor[]", text = "of one type, with equal sizes but there" },
-      { name = "dim", type = "integer", text = "1 if not given", optional = true },
+      { name = "list", type = "diffusion.tensor[]", text = "tensors of one type; all other sizes must be equal" },
+      { name = "dim", type = "integer", text = "default 1", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -214,13 +214,25 @@ return {
       { type = "diffusion.checkpoint" },
     },
   },
+  ["d.context_mlp"] = {
+    signature = "d.context_mlp([options])",
+    text = "A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called as model(xt, t, {context = c}); without a context it is unconditional.",
+    family = true,
+    params = {
+      { name = "options", type = "table?", text = "{dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.context_mlp{ context = 3 }\nlocal process = d.process{ schedule = d.schedule.cosine{} }\nlocal c = d.randn(8, 3)\nprint(d.objective{ process = process }(model, d.randn(8, 2), { inputs = { context = c } }))\nprint(d.sample{ model = model, process = process, shape = { 8, 2 }, inputs = { context = c }, steps = 5 })",
+  },
   ["d.cross_entropy"] = {
     signature = "d.cross_entropy(x, class, [over])",
-    text = "The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.",
+    text = "The mean of -ln softmax(x)[class]; inf with gradient 0 if a row is all -inf.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "{B,n}" },
       { name = "class", type = "integer[]|diffusion.tensor", text = "{B} in 1..n" },
-      { name = "over", type = "string", text = "\"sample\" for one value a sample", optional = true },
+      { name = "over", type = "string", text = "\"sample\" for one value per sample", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
@@ -382,9 +394,10 @@ return {
   },
   ["d.dit"] = {
     signature = "d.dit(options)",
-    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be run too, if the patch divides them.",
+    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be used too, if the patch divides them.",
+    family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: as of d.unet}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -503,7 +516,7 @@ return {
   },
   ["d.frombytes"] = {
     signature = "d.frombytes(bytes, shape, [dtype])",
-    text = "A tensor of the bytes of a string, in this machine's order. An error where their number isn't the shape's.",
+    text = "Creates a tensor from the bytes of a string, in the byte order of this machine. It is an error if their number does not match the shape.",
     params = {
       { name = "bytes", type = "string" },
       { name = "shape", type = "integer[]" },
@@ -515,10 +528,10 @@ return {
   },
   ["d.full"] = {
     signature = "d.full(shape, value, [opts])",
-    text = "One number throughout.",
+    text = "A tensor filled with one number.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "a number is a shape of one dimension" },
-      { name = "value", type = "number", text = "a whole one for i64" },
+      { name = "shape", type = "integer|integer[]", text = "a single number is a shape of one dimension" },
+      { name = "value", type = "number", text = "an integer for i64" },
       { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
     },
     returns = {
@@ -527,9 +540,9 @@ return {
   },
   ["d.generator"] = {
     signature = "d.generator([opts])",
-    text = "A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm as the functions of d, g:state() and g:set_state(text). \"torch\" gives what PyTorch's CPU generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm (which counts from 0).",
+    text = "A separate source of random numbers. g:randn, g:rand, g:bernoulli, g:randint and g:randperm are like the functions of d; g:state() and g:set_state(text) save and restore it. Kind \"torch\" gives the numbers of PyTorch's CPU generator for the same seed. These are the float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose high end is exclusive) and torch.randperm (which counts from 0).",
     params = {
-      { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "philox and 0 if not given", optional = true },
+      { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "default: philox and 0", optional = true },
     },
     returns = {
       { type = "diffusion.generator" },
@@ -759,7 +772,7 @@ return {
     text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6).",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -771,7 +784,7 @@ return {
     text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one answer gets cfg's, so it goes around other guidances.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}" },
+      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -814,12 +827,12 @@ return {
   },
   ["d.huber"] = {
     signature = "d.huber(a, b, [over], [opts])",
-    text = "The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber 1964).",
+    text = "The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta (|e| - delta/2).",
     params = {
       { name = "a", type = "diffusion.tensor" },
-      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
-      { name = "over", type = "string", text = "\"sample\" for one mean a sample", optional = true },
-      { name = "opts", type = "{delta: number}", text = "above 0, 1 if not given", optional = true },
+      { name = "b", type = "diffusion.tensor", text = "the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean per sample", optional = true },
+      { name = "opts", type = "{delta: number}", text = "above 0, default 1", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
@@ -955,8 +968,8 @@ return {
     text = "The mean of |a - b|.",
     params = {
       { name = "a", type = "diffusion.tensor" },
-      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
-      { name = "over", type = "string", text = "\"sample\" for one mean a sample", optional = true },
+      { name = "b", type = "diffusion.tensor", text = "the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean per sample", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
@@ -996,13 +1009,13 @@ return {
   },
   ["d.linalg"] = {
     signature = "d.linalg",
-    text = "Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their digits on the way in; results are reals.",
+    text = "Linear algebra for small matrices, by LAPACK in double. Lists and f64 tensors are read exactly. Results are reals.",
   },
   ["d.linalg.cholesky"] = {
     signature = "d.linalg.cholesky(a)",
     text = "The lower factor L of a = L L^T. No gradient.",
     params = {
-      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error unless symmetric and positive definite, which names the first leading minor that isn't positive" },
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; must be symmetric and positive definite; the error names the first leading minor that is not positive" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{n,n}, zeros above the diagonal" },
@@ -1010,9 +1023,9 @@ return {
   },
   ["d.linalg.eigh"] = {
     signature = "d.linalg.eigh(a)",
-    text = "Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.",
+    text = "Eigenvalues and eigenvectors of a symmetric matrix, by LAPACK in double. No gradient.",
     params = {
-      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error unless symmetric and finite" },
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; must be symmetric and finite" },
     },
     returns = {
       { type = "diffusion.tensor", text = "values {n}, ascending" },
@@ -1021,9 +1034,9 @@ return {
   },
   ["d.linalg.solve"] = {
     signature = "d.linalg.solve(a, b)",
-    text = "x with a x = b, by elimination in double. No gradient.",
+    text = "Solves a x = b by elimination in double. No gradient.",
     params = {
-      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; an error where it is singular" },
+      { name = "a", type = "diffusion.tensor|number[][]", text = "{n,n}; a singular matrix is an error" },
       { name = "b", type = "diffusion.tensor|number[]|number[][]", text = "{n} or {n,m}" },
     },
     returns = {
@@ -1032,7 +1045,7 @@ return {
   },
   ["d.linspace"] = {
     signature = "d.linspace(first, last, n)",
-    text = "n numbers in equal steps, both ends included.",
+    text = "n equally spaced numbers, both ends included.",
     params = {
       { name = "first", type = "number" },
       { name = "last", type = "number" },
@@ -1114,7 +1127,7 @@ return {
   },
   ["d.manual_seed"] = {
     signature = "d.manual_seed(seed)",
-    text = "Seeds everything random of this Lua state; all counters start again.",
+    text = "Seeds all random numbers of this Lua state. All counters restart.",
     params = {
       { name = "seed", type = "integer" },
     },
@@ -1129,9 +1142,9 @@ return {
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
-    text = "An upper limit for the memory of tensors; beyond it an op collects garbage, tries again, and then fails with a sentence. A training step that fails so can be taken again: weights are as before it, and no part of its gradient is left.",
+    text = "Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
     params = {
-      { name = "bytes", type = "integer", text = "0: none" },
+      { name = "bytes", type = "integer", text = "0: no limit" },
     },
   },
   ["d.metric"] = {
@@ -1331,11 +1344,11 @@ return {
   },
   ["d.mix"] = {
     signature = "d.mix(c1, x1, ...)",
-    text = "c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.",
+    text = "c1 x1 + c2 x2 + ... in one pass. Noising, posteriors, guidance and sampler updates use it.",
     params = {
-      { name = "c1", type = "number|number[]|diffusion.tensor", text = "one, or one a sample {B}; computed in double" },
+      { name = "c1", type = "number|number[]|diffusion.tensor", text = "one number, or one per sample {B}; computed in double" },
       { name = "x1", type = "diffusion.tensor", text = "{B,...}" },
-      { name = "...", type = "any", text = "more pairs, at most 16 in all, x of the same shape" },
+      { name = "...", type = "any", text = "more pairs, at most 16 in all; each x has the same shape" },
     },
     returns = {
       { type = "diffusion.tensor", text = "like x1" },
@@ -1344,9 +1357,10 @@ return {
   },
   ["d.mlp"] = {
     signature = "d.mlp([options])",
-    text = "A denoiser for points {B, dim}: residual blocks of two products, told the time by an embedding.",
+    text = "A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by an embedding.",
+    family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}", optional = true },
+      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1358,12 +1372,23 @@ return {
     text = "The mean of (a - b)^2.",
     params = {
       { name = "a", type = "diffusion.tensor" },
-      { name = "b", type = "diffusion.tensor", text = "of the same shape" },
-      { name = "over", type = "string", text = "\"sample\" for one mean a sample (the first dimension)", optional = true },
+      { name = "b", type = "diffusion.tensor", text = "the same shape" },
+      { name = "over", type = "string", text = "\"sample\" for one mean per sample (the first dimension)", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
     },
+  },
+  ["d.network"] = {
+    signature = "d.network(options)",
+    text = "A network of one's own, written as a list of layers that the core runs. The model saves, loads and runs like a stock one: the file holds the list.",
+    params = {
+      { name = "options", type = "table", text = "{inputs = {\"x\", \"t\", ...}: names, or tables {\"context\", shape = {\"B\", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = \"network\", options = o}" },
+    },
+    returns = {
+      { type = "diffusion.model", text = "model called as model(x, t, {context=, ...})" },
+    },
+    example = "local model = d.network{ inputs = { { \"x\", shape = { \"B\", 2 } }, \"t\", { \"context\", shape = { \"B\", 3 } } },\n  build = function(net)\n    local e = net:time_embed(\"time\", net.t, { inp = 16, out = 32 })\n    local h = net:add{ net:linear(\"inp\", net.x, { out = 32 }), net:linear(\"context\", net.context, { out = 32 }) }\n    h = net:linear(\"mid\", net:silu(net:add{ h, e }), { out = 32 })\n    return net:linear(\"out\", net:silu(h), { out = 2 })\n  end }\nprint(model(d.randn(4, 2), 500, { context = d.randn(4, 3) }))",
   },
   ["d.nn"] = {
     signature = "d.nn",
@@ -1405,10 +1430,10 @@ return {
     },
   },
   ["d.nn.dropout"] = {
-    signature = "d.nn.dropout([drop])",
+    signature = "d.nn.dropout([probability])",
     text = "Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.",
     params = {
-      { name = "drop", type = "number|nil", text = "the share set to 0, in [0, 1); 0.5 if nil", optional = true },
+      { name = "probability", type = "number|nil", text = "of an element to be set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1434,7 +1459,7 @@ return {
     text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
     params = {
       { name = "channels", type = "integer" },
-      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, tiny = 1e-5}", optional = true },
+      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, epsilon = 1e-5}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {channels}" },
@@ -1456,7 +1481,7 @@ return {
     text = "Layer normalisation (Ba et al. 2016) over the last dimension.",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{tiny = 1e-5}", optional = true },
+      { name = "options", type = "table?", text = "{epsilon = 1e-5}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {width}" },
@@ -1486,11 +1511,12 @@ return {
     },
   },
   ["d.nn.model"] = {
-    signature = "d.nn.model(root, [config])",
+    signature = "d.nn.model(root, [config], [inputs])",
     text = "Packs every parameter under a root into one named vector and gives each its first value, by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "config", type = "table|nil", text = "what config() returns; stock networks give it", optional = true },
+      { name = "config", type = "table|nil", text = "what config() returns; networks made as lists give it", optional = true },
+      { name = "inputs", type = "table|nil", text = "the inputs of such a network", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1514,7 +1540,7 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", drop = 0}", optional = true },
+      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", dropout = 0}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts norm and conv" },
@@ -1546,7 +1572,7 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{embed = width of e or nil for none, drop = 0, groups =}", optional = true },
+      { name = "options", type = "table?", text = "{embed = width of e or nil for none, dropout = 0, groups =}", optional = true },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts one, two, embed, skip" },
@@ -1626,9 +1652,9 @@ return {
   },
   ["d.ones"] = {
     signature = "d.ones(shape, [opts])",
-    text = "Ones of a shape.",
+    text = "A tensor filled with ones.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list of them" },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
       { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
     },
     returns = {
@@ -1857,9 +1883,9 @@ return {
   },
   ["d.precision"] = {
     signature = "d.precision([name])",
-    text = "How products of matrices and convolutions are computed, and sets it.",
+    text = "Returns the precision of matrix products and convolutions, and sets it.",
     params = {
-      { name = "name", type = "string", text = "\"highest\" (float32 throughout), \"high\" (default, 1e-5 relative or better), \"medium\" (operands rounded to bf16, added in float32)", optional = true },
+      { name = "name", type = "string", text = "\"highest\" (float32), \"high\" (relative error at most 1e-5, the default) or \"medium\" (operands rounded to bf16, added in float32)", optional = true },
     },
     returns = {
       { type = "string" },
@@ -1907,8 +1933,8 @@ return {
     signature = "d.rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1916,12 +1942,12 @@ return {
   },
   ["d.randint"] = {
     signature = "d.randint(low, high, [shape], [opts])",
-    text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
+    text = "Draws uniform integers in low..high, exact to 2^-64 of the size of the interval.",
     params = {
       { name = "low", type = "integer" },
-      { name = "high", type = "integer", text = ">= low, itself included" },
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "high", type = "integer", text = ">= low, inclusive" },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -1929,10 +1955,10 @@ return {
   },
   ["d.randn"] = {
     signature = "d.randn([shape], [opts])",
-    text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
+    text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1940,10 +1966,10 @@ return {
   },
   ["d.randperm"] = {
     signature = "d.randperm(n, [opts])",
-    text = "1..n in some order, each order as likely.",
+    text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -2055,7 +2081,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2319,10 +2345,10 @@ return {
   },
   ["d.stack"] = {
     signature = "d.stack(list, [dim])",
-    text = "Tensors of one shape along a new dimension.",
+    text = "Stacks tensors of one shape along a new dimension.",
     params = {
       { name = "list", type = "diffusion.tensor[]" },
-      { name = "dim", type = "integer", text = "its place in the result, 1 if not given", optional = true },
+      { name = "dim", type = "integer", text = "its position in the result, default 1", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2330,7 +2356,7 @@ return {
   },
   ["d.tensor"] = {
     signature = "d.tensor(values, [opts])",
-    text = "A tensor of a number or of a nested table. An error names the row that is ragged or holds no number. i64 takes whole numbers only; to the others they are rounded, as by to.",
+    text = "Creates a tensor from a number or a nested table. If a row is ragged or contains something else than numbers, the error names the row. i64 accepts only integers. Other types round as Tensor:to does.",
     params = {
       { name = "values", type = "number|table" },
       { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
@@ -2342,7 +2368,7 @@ return {
   },
   ["d.threads"] = {
     signature = "d.threads([n])",
-    text = "How many threads work, and sets it. Results don't depend on it, bit for bit. At first: the CPUs that this process may use, or DIFFUSION_THREADS.",
+    text = "Returns the number of threads, and sets it. Results do not depend on it, to the bit. The default is DIFFUSION_THREADS, or the number of CPUs that this process may use.",
     params = {
       { name = "n", type = "integer", text = "1 to 256", optional = true },
     },
@@ -2362,9 +2388,10 @@ return {
   },
   ["d.unet"] = {
     signature = "d.unet(options)",
-    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention where asked for and in the middle, predicting C channels. Other H and W may be run too, if the levels divide them.",
+    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention at the factors asked for and in the middle, predicting C channels. Other H and W may be used too, if the levels divide them.",
+    family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}" },
+      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2373,21 +2400,21 @@ return {
   },
   ["d.where"] = {
     signature = "d.where(mask, a, b)",
-    text = "a where the mask isn't 0, else b.",
+    text = "Elements of a if the mask is not 0, else of b.",
     params = {
       { name = "mask", type = "diffusion.tensor" },
       { name = "a", type = "diffusion.tensor|number" },
       { name = "b", type = "diffusion.tensor|number" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such" },
+      { type = "diffusion.tensor", text = "with the broadcast shape of all three; i64 if a and b are integers and one of them is an integer tensor" },
     },
   },
   ["d.zeros"] = {
     signature = "d.zeros(shape, [opts])",
-    text = "Zeros of a shape.",
+    text = "A tensor filled with zeros.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list of them" },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
       { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
     },
     returns = {
@@ -2457,24 +2484,24 @@ return {
   },
   ["generator"] = {
     signature = "generator",
-    text = "Random numbers with a counter of their own: each call of the same arguments gives the next numbers.",
+    text = "A source of random numbers with its own counter. Each call returns the next numbers.",
   },
   ["generator:bernoulli"] = {
     signature = "generator:bernoulli(p, [shape], [opts])",
-    text = "Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.",
+    text = "1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.",
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of 1 and 0" },
+      { type = "diffusion.tensor", text = "elements 1 and 0" },
     },
     example = "print(d.bernoulli(0.3, 4, { seed = 1 }))",
   },
   ["generator:clone"] = {
     signature = "generator:clone()",
-    text = "Another generator that draws what this one will.",
+    text = "A second generator that draws the same numbers.",
     returns = {
       { type = "diffusion.generator" },
     },
@@ -2483,8 +2510,8 @@ return {
     signature = "generator:rand([shape], [opts])",
     text = "Uniform numbers in (0, 1).",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2492,12 +2519,12 @@ return {
   },
   ["generator:randint"] = {
     signature = "generator:randint(low, high, [shape], [opts])",
-    text = "Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).",
+    text = "Draws uniform integers in low..high, exact to 2^-64 of the size of the interval.",
     params = {
       { name = "low", type = "integer" },
-      { name = "high", type = "integer", text = ">= low, itself included" },
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "high", type = "integer", text = ">= low, inclusive" },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -2505,10 +2532,10 @@ return {
   },
   ["generator:randn"] = {
     signature = "generator:randn([shape], [opts])",
-    text = "Standard normal numbers. With two dimensions or more the first counts samples, and sample k of a seed has the same bits in any batch.",
+    text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers, or one list; none: a number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone", optional = true },
+      { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2516,10 +2543,10 @@ return {
   },
   ["generator:randperm"] = {
     signature = "generator:randperm(n, [opts])",
-    text = "1..n in some order, each order as likely.",
+    text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)", optional = true },
+      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -2527,9 +2554,9 @@ return {
   },
   ["generator:set_state"] = {
     signature = "generator:set_state(text)",
-    text = "Goes on where state() was asked for.",
+    text = "Continues from a state that state() returned.",
     params = {
-      { name = "text", type = "string", text = "an error unless it is the state of a generator of the same kind" },
+      { name = "text", type = "string", text = "must be the state of a generator of the same kind" },
     },
     returns = {
       { type = "diffusion.generator", text = "itself" },
@@ -2537,7 +2564,7 @@ return {
   },
   ["generator:state"] = {
     signature = "generator:state()",
-    text = "Where the generator stands, for set_state on this machine or one of its kind.",
+    text = "The state of the generator, for set_state on this machine or one of the same kind.",
     returns = {
       { type = "string" },
     },
@@ -2598,15 +2625,15 @@ return {
   },
   ["model"] = {
     signature = "model",
-    text = "A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a denoiser; the fields of the network are reachable as its own.",
+    text = "A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a denoiser; the fields of the network are reachable as its own.",
   },
   ["model()"] = {
     signature = "model(xt, t, [options])",
-    text = "What the network says of xt at level t. Networks for other uses are called as their forward wants it.",
+    text = "The network's prediction for xt at level t. Networks for other uses are called as their forward wants it.",
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it said last", optional = true },
+      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
@@ -2724,7 +2751,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}", text = "eps of the pairs of d.reflow, as x0; drawn if not given", optional = true },
+      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps of the pairs of d.reflow, as x0; drawn if not given; inputs: tensors {B, ...} by the names of the network's inputs, as {context = c}", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },
@@ -2904,10 +2931,10 @@ return {
   },
   ["process:convert"] = {
     signature = "process:convert(value, o)",
-    text = "A prediction of one kind as another. Fails where x_t holds no signal and the value says nothing of x_0 (eps or score at zero terminal SNR).",
+    text = "Converts a prediction from one target to another. It is an error if x_t has no signal and the value does not depend on x_0 (eps or score at zero terminal SNR).",
     params = {
       { name = "value", type = "number|diffusion.tensor" },
-      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}", text = "kinds \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
+      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}", text = "targets: \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -2970,7 +2997,7 @@ return {
       { name = "x0", type = "number|diffusion.tensor" },
       { name = "xt", type = "number|diffusion.tensor" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "mean" },
@@ -2979,10 +3006,10 @@ return {
   },
   ["process:posterior_coefficients"] = {
     signature = "process:posterior_coefficients(t, [s])",
-    text = "The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.",
+    text = "The coefficients of the posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance).",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "c0" },
@@ -2992,10 +3019,10 @@ return {
   },
   ["process:posterior_log_variance"] = {
     signature = "process:posterior_log_variance(t, [s])",
-    text = "Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that of t = 2 (as in the code of Ho et al. 2020).",
+    text = "Logarithm of the posterior variance. At t = 1 the variance is 0, and the result is that of t = 2, as in the code of Ho et al. 2020.",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -3016,11 +3043,11 @@ return {
   },
   ["process:q_sample"] = {
     signature = "process:q_sample(x, t, [eps])",
-    text = "x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2) (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch and at any t.",
+    text = "Draws x_t given x_0, in closed form: q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2). With s = 0 this is Ho et al. 2020, eq. 4. With a seed, sample k has the same noise in any batch and at any t.",
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "{B, ...}: x_0, or x_s with from = s" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T, one or B" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer, from: number}", text = "standard normal noise; drawn from the seed, or from the state of d.manual_seed", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|{seed: integer, from: number}", text = "standard normal noise; default: drawn from the seed, or from the state of d.manual_seed", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -3029,11 +3056,11 @@ return {
   },
   ["process:q_step"] = {
     signature = "process:q_step(x, t, [eps])",
-    text = "One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).",
+    text = "Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).",
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "x_{t-1}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer}", text = "as q_sample; each t has its own noise", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|{seed: integer}", text = "as for q_sample; with a seed, each t has different noise", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -3065,7 +3092,7 @@ return {
   },
   ["process:target"] = {
     signature = "process:target(x0, eps, t)",
-    text = "What the network should answer, given all: the target that `predict` names, straight from x_0 and eps, so also at zero terminal SNR.",
+    text = "The training target of the network: the quantity that `predict` names. It is computed from x_0 and eps, so it is also defined at zero terminal SNR.",
     params = {
       { name = "x0", type = "number|diffusion.tensor" },
       { name = "eps", type = "number|diffusion.tensor", text = "the noise in x_t, as q_sample returns it" },
@@ -3164,10 +3191,10 @@ return {
   },
   ["schedule:alpha"] = {
     signature = "schedule:alpha(t, [s])",
-    text = "alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.",
+    text = "alpha_bar_t/alpha_bar_s for the step from s to t; an error unless a^2 + s^2 = 1.",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t; default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -3175,20 +3202,20 @@ return {
   },
   ["schedule:alpha_bar"] = {
     signature = "schedule:alpha_bar(t)",
-    text = "a^2, where a^2 + s^2 = 1; an error elsewhere.",
+    text = "a^2; an error unless a^2 + s^2 = 1.",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["schedule:beta"] = {
     signature = "schedule:beta(t, [s])",
-    text = "1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.",
+    text = "1 - alpha_bar_t/alpha_bar_s for the step from s to t; an error unless a^2 + s^2 = 1.",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t; default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -3196,7 +3223,7 @@ return {
   },
   ["schedule:columns"] = {
     signature = "schedule:columns()",
-    text = "The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.",
+    text = "The two columns of the schedule: ln a_t and ln s_t for t = 1..T.",
     returns = {
       { type = "number[]", text = "ln_a" },
       { type = "number[]", text = "ln_s" },
@@ -3211,14 +3238,14 @@ return {
   },
   ["schedule:is_vp"] = {
     signature = "schedule:is_vp()",
-    text = "Is a^2 + s^2 = 1 at every level?",
+    text = "True if a^2 + s^2 = 1 at every level.",
     returns = {
       { type = "boolean" },
     },
   },
   ["schedule:level_of_sigma"] = {
     signature = "schedule:level_of_sigma(sigma)",
-    text = "The t, real in general, at which s/a = sigma.",
+    text = "The real t at which s/a = sigma.",
     params = {
       { name = "sigma", type = "number|number[]|diffusion.tensor", text = "0, or from sigma(1) to sigma(T)" },
     },
@@ -3230,20 +3257,20 @@ return {
     signature = "schedule:log_snr(t)",
     text = "ln(a^2/s^2).",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["schedule:noise"] = {
     signature = "schedule:noise(t)",
     text = "s_t of x_t = a_t x_0 + s_t eps.",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["schedule:plot"] = {
@@ -3262,7 +3289,7 @@ return {
     text = "The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).",
     params = {
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t, t - 1 if not given", optional = true },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "0 <= s < t; default t - 1", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -3270,9 +3297,9 @@ return {
   },
   ["schedule:prior_kl"] = {
     signature = "schedule:prior_kl([x])",
-    text = "KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.",
+    text = "KL(q(x_T | x_0) || prior) per dimension, in bits: the information about x_0 that remains at T.",
     params = {
-      { name = "x", type = "number", text = "|x_0|, 1 if not given", optional = true },
+      { name = "x", type = "number", text = "|x_0|, default 1", optional = true },
     },
     returns = {
       { type = "number" },
@@ -3280,7 +3307,7 @@ return {
   },
   ["schedule:prior_std"] = {
     signature = "schedule:prior_std()",
-    text = "Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else s_T.",
+    text = "Standard deviation of the noise from which sampling starts: 1 if a^2 + s^2 = 1, else s_T.",
     returns = {
       { type = "number" },
     },
@@ -3296,30 +3323,30 @@ return {
     signature = "schedule:sigma(t)",
     text = "s/a, the noise in units of the data.",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["schedule:signal"] = {
     signature = "schedule:signal(t)",
     text = "a_t of x_t = a_t x_0 + s_t eps.",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["schedule:snr"] = {
     signature = "schedule:snr(t)",
     text = "The signal-to-noise ratio a^2/s^2.",
     params = {
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function" },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "of the tensor t's shape, or {B} of a list" },
+      { type = "number|diffusion.tensor", text = "with the shape of the tensor t, or {B} for a list" },
     },
   },
   ["set"] = {
@@ -3348,32 +3375,32 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work element by element and stretch. Where x[i] is a plain number, it is an error while x is being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants too.",
+    text = "An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1; negative ones count from the end. Ranges include both ends, {} is a whole dimension, and {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading it while x is being recorded is an error, since its gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(), totable(), bytes() and print are constants too.",
     params = {
-      { name = "grad", type = "diffusion.tensor|nil", text = "of a parameter: its gradient after loss:backward()" },
+      { name = "grad", type = "diffusion.tensor|nil", text = "the gradient of a parameter after loss:backward()" },
     },
   },
   ["tensor:abs"] = {
     signature = "tensor:abs()",
     text = "|x| of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:add"] = {
     signature = "tensor:add(y)",
-    text = "x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
+    text = "x + y, also written so. Operands are broadcast; it is an error if their shapes do not match. Integers with integers give exact integers under + - *. It is an error if i64 cannot hold a result, or if a real operand would round an integer (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
     example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
   },
   ["tensor:add_"] = {
     signature = "tensor:add_(y)",
-    text = "x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
+    text = "Writes x + y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers only. If it cannot hold a result, an error is raised and x stays as it was. The backward pass raises an error if a gradient needs the old values.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3383,10 +3410,10 @@ return {
   },
   ["tensor:all"] = {
     signature = "tensor:all([dim], [keep])",
-    text = "Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "True if no element is 0. True if there are no elements. A tensor itself is always true in Lua, so write `if mask:any() then`.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all elements, and the result is a boolean", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "boolean|diffusion.tensor", text = "u8 along a dimension" },
@@ -3394,10 +3421,10 @@ return {
   },
   ["tensor:allclose"] = {
     signature = "tensor:allclose(y, [opts])",
-    text = "Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?",
+    text = "True if y has the same shape and |x - y| <= atol + rtol |y| for each element.",
     params = {
       { name = "y", type = "diffusion.tensor" },
-      { name = "opts", type = "{rtol: number, atol: number}", text = "1e-5 and 1e-8 if not given", optional = true },
+      { name = "opts", type = "{rtol: number, atol: number}", text = "defaults: 1e-5 and 1e-8", optional = true },
     },
     returns = {
       { type = "boolean" },
@@ -3405,10 +3432,10 @@ return {
   },
   ["tensor:any"] = {
     signature = "tensor:any([dim], [keep])",
-    text = "Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write `if mask:any() then`.",
+    text = "True if any element is not 0. False if there are no elements. A tensor itself is always true in Lua, so write `if mask:any() then`.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "nil: over all, as a boolean", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all elements, and the result is a boolean", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "boolean|diffusion.tensor", text = "u8 along a dimension" },
@@ -3416,10 +3443,10 @@ return {
   },
   ["tensor:argmax"] = {
     signature = "tensor:argmax([dim], [keep])",
-    text = "Where the largest element stands: the first of equals.",
+    text = "The position of the largest element; the first one if several are equal.",
     params = {
-      { name = "dim", type = "integer", text = "all elements in one row if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer", text = "default: all elements in one row", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64, from 1" },
@@ -3427,10 +3454,10 @@ return {
   },
   ["tensor:argmin"] = {
     signature = "tensor:argmin([dim], [keep])",
-    text = "Where the smallest element stands: the first of equals.",
+    text = "The position of the smallest element; the first one if several are equal.",
     params = {
-      { name = "dim", type = "integer", text = "all elements in one row if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer", text = "default: all elements in one row", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64, from 1" },
@@ -3438,7 +3465,7 @@ return {
   },
   ["tensor:attention"] = {
     signature = "tensor:attention(k, v, [opts])",
-    text = "softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all. The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a key and anything else keeps it. A query that sees no key, or whose every score is -inf, gets zeros. A mask has no gradient.",
+    text = "softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1); q is x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all. The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}; B, heads and N may be 1. A mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a key and any other value keeps it. A query that sees no key gets zeros. A mask has no gradient.",
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
@@ -3451,7 +3478,7 @@ return {
   },
   ["tensor:avg_pool"] = {
     signature = "tensor:avg_pool([times])",
-    text = "The mean of each times x times pixels. An error unless times divides H and W.",
+    text = "The mean of each times x times block of pixels. H and W must be multiples of times.",
     params = {
       { name = "times", type = "integer", text = "2", optional = true },
     },
@@ -3461,46 +3488,46 @@ return {
   },
   ["tensor:backward"] = {
     signature = "tensor:backward([opts])",
-    text = "Walks back what d.record has recorded and adds to the gradients of what is trainable. Of one element; a second walk, a value that was written over since, and a second derivative are errors. A backward that fails on its way, where memory is short too, drops the gradients of the models that it had reached, as zeroing does.",
+    text = "Runs the backward pass of the recorded ops and adds to the gradients of trainable parameters. The tensor must have one element. A second backward pass, a value that was overwritten, and a second derivative are errors. If it fails, also for lack of memory, the gradients of all models reached so far are dropped.",
     params = {
-      { name = "opts", type = "{keep: boolean}", text = "true: what was recorded stays, for another walk", optional = true },
+      { name = "opts", type = "{keep: boolean}", text = "true keeps the record for another backward pass", optional = true },
     },
   },
   ["tensor:bytes"] = {
     signature = "tensor:bytes()",
-    text = "The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.",
+    text = "The bytes of the elements in order, for d.frombytes. They are constants: no gradient passes through them.",
     returns = {
       { type = "string" },
     },
   },
   ["tensor:clamp"] = {
     signature = "tensor:clamp([low], [high])",
-    text = "Each element brought into [low, high].",
+    text = "Limits each element to [low, high].",
     params = {
-      { name = "low", type = "number", text = "nil: no lower end", optional = true },
-      { name = "high", type = "number", text = "nil: no upper end", optional = true },
+      { name = "low", type = "number", text = "nil: no lower limit", optional = true },
+      { name = "high", type = "number", text = "nil: no upper limit", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:clone"] = {
     signature = "tensor:clone()",
-    text = "A copy in memory of its own.",
+    text = "A copy with its own memory.",
     returns = {
       { type = "diffusion.tensor" },
     },
   },
   ["tensor:contiguous"] = {
     signature = "tensor:contiguous()",
-    text = "x itself where its elements lie in order without gaps, else a copy that does.",
+    text = "Returns x itself if its elements are in order without gaps, else a dense copy.",
     returns = {
       { type = "diffusion.tensor" },
     },
   },
   ["tensor:conv2d"] = {
     signature = "tensor:conv2d(w, [b], [opts])",
-    text = "Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top, w stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is larger than the padded image.",
+    text = "Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top, w stride + s - left, c] w[k,r,s,c]. It is an error if channels differ, or if the kernel is larger than the padded image.",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{K,R,S,C}" },
       { name = "b", type = "diffusion.tensor", text = "{K}", optional = true },
@@ -3512,9 +3539,9 @@ return {
   },
   ["tensor:copy_"] = {
     signature = "tensor:copy_(y)",
-    text = "Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.",
+    text = "Writes the elements of y to x, converted as by Tensor:to. An i64 takes integers only.",
     params = {
-      { name = "y", type = "diffusion.tensor|number|number[]", text = "of any type; it stretches to x's shape" },
+      { name = "y", type = "diffusion.tensor|number|number[]", text = "any type; it is broadcast to the shape of x" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x itself" },
@@ -3524,47 +3551,47 @@ return {
     signature = "tensor:cos()",
     text = "The cosine of each element, in radians.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:cumsum"] = {
     signature = "tensor:cumsum([dim])",
-    text = "y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.",
+    text = "Cumulative sum: y_i = x_1 + ... + x_i along a dimension. Integers give exact i64, or an error.",
     params = {
-      { name = "dim", type = "integer", text = "the last if not given", optional = true },
+      { name = "dim", type = "integer", text = "default: the last", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:detach"] = {
     signature = "tensor:detach()",
-    text = "The same values on the same memory, as a constant: no gradient goes through.",
+    text = "The same values on the same memory, as a constant: no gradient passes through it.",
     returns = {
       { type = "diffusion.tensor" },
     },
   },
   ["tensor:dim"] = {
     signature = "tensor:dim()",
-    text = "How many dimensions there are.",
+    text = "The number of dimensions.",
     returns = {
       { type = "integer" },
     },
   },
   ["tensor:div"] = {
     signature = "tensor:div(y)",
-    text = "x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
+    text = "x / y, also written so; the result is real, also for integers. Operands are broadcast; it is an error if their shapes do not match. Integers with integers give exact integers under + - *. It is an error if i64 cannot hold a result, or if a real operand would round an integer (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
     example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
   },
   ["tensor:div_"] = {
     signature = "tensor:div_(y)",
-    text = "x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
+    text = "Writes x / y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers only. If it cannot hold a result, an error is raised and x stays as it was. The backward pass raises an error if a gradient needs the old values.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3574,12 +3601,12 @@ return {
   },
   ["tensor:dropout"] = {
     signature = "tensor:dropout(p)",
-    text = "x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).",
+    text = "x / (1 - p) for kept elements, 0 for dropped ones (Srivastava et al. 2014).",
     params = {
-      { name = "p", type = "number", text = "the share dropped, in [0, 1)" },
+      { name = "p", type = "number", text = "the fraction that is dropped, in [0, 1)" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:dtype"] = {
@@ -3591,27 +3618,27 @@ return {
   },
   ["tensor:embedding"] = {
     signature = "tensor:embedding(w)",
-    text = "Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).",
+    text = "Rows of a table: y[i] = w[x[i]], and zeros if x[i] is 0 (no class).",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{n,D}" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of x's shape and D; x holds whole numbers in 0..n" },
+      { type = "diffusion.tensor", text = "with the shape of x and D; x holds integers in 0..n" },
     },
   },
   ["tensor:eq"] = {
     signature = "tensor:eq(y)",
-    text = "Where x = y holds (Lua's own == asks whether two values are one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x = y, else 0. (Lua's == compares objects, not elements.) An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:equal"] = {
     signature = "tensor:equal(y)",
-    text = "Is y of the same shape with the same elements? nan equals nothing.",
+    text = "True if y has the same shape and the same elements. nan equals nothing.",
     params = {
       { name = "y", type = "diffusion.tensor" },
     },
@@ -3621,40 +3648,40 @@ return {
   },
   ["tensor:erf"] = {
     signature = "tensor:erf()",
-    text = "2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.",
+    text = "The error function of each element: 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:erfc"] = {
     signature = "tensor:erfc()",
-    text = "1 - erf(x) of each element, without its loss of digits.",
+    text = "1 - erf(x) of each element, computed without cancellation.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:exp"] = {
     signature = "tensor:exp()",
     text = "e^x of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:expand"] = {
     signature = "tensor:expand(shape)",
-    text = "Sizes of 1, and missing leading dimensions, repeated without a copy.",
+    text = "Repeats sizes of 1, and missing leading dimensions, without a copy.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "numbers or one list" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "a window, in which many places are one number in memory" },
+      { type = "diffusion.tensor", text = "a window; several elements share one place in memory" },
     },
   },
   ["tensor:fill_"] = {
     signature = "tensor:fill_(value)",
     text = "Writes one number to every element.",
     params = {
-      { name = "value", type = "number", text = "a whole one where x is i64" },
+      { name = "value", type = "number", text = "an integer if x is i64" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x itself" },
@@ -3662,7 +3689,7 @@ return {
   },
   ["tensor:flatten"] = {
     signature = "tensor:flatten([from], [to])",
-    text = "Dimensions made one, as reshape.",
+    text = "Joins dimensions into one, like reshape.",
     params = {
       { name = "from", type = "integer", text = "the first of them, 1", optional = true },
       { name = "to", type = "integer", text = "the last of them, -1", optional = true },
@@ -3673,7 +3700,7 @@ return {
   },
   ["tensor:flip"] = {
     signature = "tensor:flip(dim)",
-    text = "Dimensions in the opposite order.",
+    text = "Reverses the order of elements along dimensions.",
     params = {
       { name = "dim", type = "integer|integer[]" },
     },
@@ -3683,34 +3710,34 @@ return {
   },
   ["tensor:floor"] = {
     signature = "tensor:floor()",
-    text = "The largest whole number not above x, for each element. No gradient.",
+    text = "The largest integer not above x, for each element. No gradient.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:free"] = {
     signature = "tensor:free()",
-    text = "Lets go of the memory now, not when the collector comes. Using the tensor after that is an error; other windows on the same memory stay.",
+    text = "Frees the memory now, not at the next garbage collection. Using the tensor afterwards is an error. Other windows on the same memory stay valid.",
   },
   ["tensor:gather"] = {
     signature = "tensor:gather(dim, places)",
-    text = "Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].",
+    text = "Selects an element for each position: for dim 2, y[i][j] = x[i][places[i][j]].",
     params = {
       { name = "dim", type = "integer" },
       { name = "places", type = "diffusion.tensor", text = "i64 with as many dimensions as x, from 1" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of places' shape" },
+      { type = "diffusion.tensor", text = "with the shape of places" },
     },
   },
   ["tensor:ge"] = {
     signature = "tensor:ge(y)",
-    text = "Where x >= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x >= y, else 0. An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:geglu"] = {
@@ -3723,22 +3750,22 @@ return {
   },
   ["tensor:gelu"] = {
     signature = "tensor:gelu([by])",
-    text = "x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016). \"tanh\" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2 and T5.",
+    text = "x Phi(x) of each element; Phi is the normal distribution function (Hendrycks & Gimpel 2016). \"tanh\" gives its approximation, as in GPT-2 and T5: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.",
     params = {
       { name = "by", type = "string", text = "\"erf\" (the default) or \"tanh\"", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
     example = "print(d.tensor{-1, 0, 1}:gelu(), d.tensor{-1, 0, 1}:gelu \"tanh\")",
   },
   ["tensor:group_norm"] = {
     signature = "tensor:group_norm([w], [b], opts)",
-    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.",
+    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first" },
+      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -3746,60 +3773,60 @@ return {
   },
   ["tensor:gt"] = {
     signature = "tensor:gt(y)",
-    text = "Where x > y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x > y, else 0. An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:index"] = {
     signature = "tensor:index(dim, places)",
-    text = "Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].",
+    text = "Selects by positions along a dimension: y[..., j, ...] = x[..., places[j], ...].",
     params = {
       { name = "dim", type = "integer" },
       { name = "places", type = "integer[]|diffusion.tensor", text = "{n}, from 1" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of x's type, with n in place of the dimension's size" },
+      { type = "diffusion.tensor", text = "the type of x; the size of the dimension is n" },
     },
   },
   ["tensor:is_contiguous"] = {
     signature = "tensor:is_contiguous()",
-    text = "Do the elements lie in order, without gaps?",
+    text = "True if the elements are in order without gaps.",
     returns = {
       { type = "boolean" },
     },
   },
   ["tensor:isfinite"] = {
     signature = "tensor:isfinite()",
-    text = "Where x is neither infinite nor nan.",
+    text = "1 if x is neither infinite nor nan, else 0.",
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the same shape" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the shape of x" },
     },
   },
   ["tensor:item"] = {
     signature = "tensor:item()",
-    text = "The number of a tensor of one element; an error for others. A number is a constant: no gradient goes through it, inside d.record and d.grad too.",
+    text = "Returns the value of a tensor with one element; other tensors raise an error. The number is a constant: no gradient passes through it, also inside d.record and d.grad.",
     returns = {
       { type = "number" },
     },
   },
   ["tensor:iter"] = {
     signature = "tensor:iter()",
-    text = "Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers, an error while x is being recorded, as x[i]; windows keep their gradients.",
+    text = "Iterates over the first dimension: `for i, xi in x:iter() do`. If x is a vector, each xi is a number. Then it raises an error while x is being recorded, like x[i].",
     returns = {
-      { type = "function", text = "iterator of i and x[i]" },
+      { type = "function", text = "iterator that returns i and x[i]" },
     },
   },
   ["tensor:layer_norm"] = {
     signature = "tensor:layer_norm([w], [b], [opts])",
-    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et al. 2016).",
+    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et al. 2016).",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{eps: number}", text = "1e-5 if not given", optional = true },
+      { name = "opts", type = "{eps: number}", text = "default 1e-5", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "{...,C} as x" },
@@ -3807,12 +3834,12 @@ return {
   },
   ["tensor:le"] = {
     signature = "tensor:le(y)",
-    text = "Where x <= y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x <= y, else 0. An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:linear"] = {
@@ -3828,34 +3855,34 @@ return {
   },
   ["tensor:log"] = {
     signature = "tensor:log()",
-    text = "ln x of each element: -inf for 0, nan for negative numbers.",
+    text = "ln x of each element. ln 0 is -inf; the result is nan for negative numbers.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:log_erfc"] = {
     signature = "tensor:log_erfc()",
-    text = "ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.",
+    text = "ln erfc(x) of each element, accurate even if erfc(x) underflows.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:log_softmax"] = {
     signature = "tensor:log_softmax(dim)",
-    text = "x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.",
+    text = "x_i - ln sum_j e^x_j along a dimension. A row of -inf gives -inf with gradient 0.",
     params = {
-      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+      { name = "dim", type = "integer", text = "from 1, or from -1 for the last" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:logsumexp"] = {
     signature = "tensor:logsumexp([dim], [keep])",
-    text = "ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "ln sum e^x without overflow, along dimensions, or over all elements. It is -inf with gradient 0 if there are no elements, or if all are -inf. The order of additions depends only on the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the result.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 for the last; default: all", optional = true },
+      { name = "keep", type = "boolean", text = "keep reduced dimensions with size 1; default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -3864,19 +3891,19 @@ return {
   },
   ["tensor:lt"] = {
     signature = "tensor:lt(y)",
-    text = "Where x < y holds. An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x < y, else 0. An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:matmul"] = {
     signature = "tensor:matmul(b)",
-    text = "The product of matrices; of two of integers i64 and exact, or an error.",
+    text = "Matrix product. Two integer matrices give exact i64, or an error.",
     params = {
-      { name = "b", type = "diffusion.tensor", text = "{k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}" },
+      { name = "b", type = "diffusion.tensor", text = "{k,n}, or {...,k,n} with the leading sizes of x {...,m,k}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{m,n} or {...,m,n}" },
@@ -3884,10 +3911,10 @@ return {
   },
   ["tensor:max"] = {
     signature = "tensor:max([dim], [keep])",
-    text = "The largest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
+    text = "The largest element; nan if any element is nan. It is an error if there are no elements. Equal extremes share the gradient equally.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "values" },
@@ -3896,20 +3923,20 @@ return {
   },
   ["tensor:maximum"] = {
     signature = "tensor:maximum(y)",
-    text = "The larger of x and y at each place; nan where either is. Integers beside integers stay so.",
+    text = "The larger of x and y for each element; nan if either is nan. Integers with integers give integers.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
   },
   ["tensor:mean"] = {
     signature = "tensor:mean([dim], [keep])",
-    text = "The mean along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "The mean along dimensions, or of all elements. The order of additions depends only on the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the result.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 for the last; default: all", optional = true },
+      { name = "keep", type = "boolean", text = "keep reduced dimensions with size 1; default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -3918,10 +3945,10 @@ return {
   },
   ["tensor:min"] = {
     signature = "tensor:min([dim], [keep])",
-    text = "The smallest element; nan if there is one. An error of nothing. Elements that are the extreme share its gradient equally.",
+    text = "The smallest element; nan if any element is nan. It is an error if there are no elements. Equal extremes share the gradient equally.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "values" },
@@ -3930,28 +3957,28 @@ return {
   },
   ["tensor:minimum"] = {
     signature = "tensor:minimum(y)",
-    text = "The smaller of x and y at each place; nan where either is. Integers beside integers stay so.",
+    text = "The smaller of x and y for each element; nan if either is nan. Integers with integers give integers.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
   },
   ["tensor:mul"] = {
     signature = "tensor:mul(y)",
-    text = "x y element by element, also written x * y. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
+    text = "x y element by element, also written x * y. Operands are broadcast; it is an error if their shapes do not match. Integers with integers give exact integers under + - *. It is an error if i64 cannot hold a result, or if a real operand would round an integer (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
     example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
   },
   ["tensor:mul_"] = {
     signature = "tensor:mul_(y)",
-    text = "x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
+    text = "Writes x y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers only. If it cannot hold a result, an error is raised and x stays as it was. The backward pass raises an error if a gradient needs the old values.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -3964,7 +3991,7 @@ return {
     text = "A range of one dimension.",
     params = {
       { name = "dim", type = "integer" },
-      { name = "start", type = "integer", text = "its first place, from 1" },
+      { name = "start", type = "integer", text = "first position, from 1" },
       { name = "length", type = "integer", text = "0 or more" },
     },
     returns = {
@@ -3973,27 +4000,27 @@ return {
   },
   ["tensor:ne"] = {
     signature = "tensor:ne(y)",
-    text = "Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer and a real are compared as they are: neither is rounded to the other's type.",
+    text = "1 if x ~= y, else 0. (Lua's ~= compares objects, not elements.) An integer and a real are compared exactly: neither is rounded to the other's type.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "u8, 1 or 0, of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "u8, 1 or 0, with the broadcast shape" },
     },
   },
   ["tensor:neg"] = {
     signature = "tensor:neg()",
     text = "-x, also written so.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:norm"] = {
     signature = "tensor:norm([dim], [keep])",
-    text = "The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "The L2 norm, sqrt(sum x^2), along dimensions, or of all elements. Its gradient at 0 is 0. The order of additions depends only on the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the result.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 for the last; default: all", optional = true },
+      { name = "keep", type = "boolean", text = "keep reduced dimensions with size 1; default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4002,28 +4029,28 @@ return {
   },
   ["tensor:numel"] = {
     signature = "tensor:numel()",
-    text = "How many elements there are.",
+    text = "The number of elements.",
     returns = {
       { type = "integer" },
     },
   },
   ["tensor:over"] = {
     signature = "tensor:over(y)",
-    text = "Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list {B} is one value a sample. An error where it doesn't lie over y.",
+    text = "Inserts sizes of 1 before the last dimension of x, so that {B,C} broadcasts over {B,H,W,C}. A vector {B} gives one value per sample. It is an error if the result does not broadcast over y.",
     params = {
       { name = "y", type = "diffusion.tensor" },
     },
     returns = {
       { type = "diffusion.tensor", text = "a window" },
     },
-    example = "print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4, 3))):mean():item())",
+    example = "print((d.zeros(2, 4, 4, 3) + d.ones(2, 3):over(d.zeros(2, 4, 4,\n  3))):mean():item())",
   },
   ["tensor:pad"] = {
     signature = "tensor:pad(margins, [value])",
-    text = "A margin around.",
+    text = "Adds a margin around x.",
     params = {
-      { name = "margins", type = "table", text = "for each dimension in order, as many as are listed: n, {before, after} or {}" },
-      { name = "value", type = "number", text = "what it is filled with, 0; a whole one where x is i64", optional = true },
+      { name = "margins", type = "table", text = "for each dimension in order: n, {before, after} or {}; later dimensions may be left out" },
+      { name = "value", type = "number", text = "fills the margin, default 0; an integer if x is i64", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4031,7 +4058,7 @@ return {
   },
   ["tensor:permute"] = {
     signature = "tensor:permute(order)",
-    text = "Dimensions in another order.",
+    text = "Changes the order of dimensions.",
     params = {
       { name = "order", type = "integer|integer[]", text = "each dimension once: numbers or one list" },
     },
@@ -4041,20 +4068,20 @@ return {
   },
   ["tensor:pow"] = {
     signature = "tensor:pow(y)",
-    text = "x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power of integers stay so unless one exponent is negative; an error beyond i64.",
+    text = "x^y, also written so, as C's pow: nan if x < 0 and y is not an integer. Integers to the power of integers give integers, unless an exponent is negative. A result that i64 cannot hold is an error.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
   },
   ["tensor:prod"] = {
     signature = "tensor:prod([dim], [keep])",
-    text = "The product along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "The product along dimensions, or of all elements. The order of additions depends only on the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the result.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 for the last; default: all", optional = true },
+      { name = "keep", type = "boolean", text = "keep reduced dimensions with size 1; default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4063,11 +4090,11 @@ return {
   },
   ["tensor:quantile"] = {
     signature = "tensor:quantile(q, [dim], [keep])",
-    text = "The value below which a share q lies, linear between the two nearest.",
+    text = "The q-quantile, with linear interpolation between the two nearest elements.",
     params = {
       { name = "q", type = "number", text = "in [0, 1]" },
-      { name = "dim", type = "integer", text = "all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4077,29 +4104,29 @@ return {
     signature = "tensor:quick_gelu()",
     text = "x sigmoid(1.702 x) of each element, as in CLIP's text encoder.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:reciprocal"] = {
     signature = "tensor:reciprocal()",
     text = "1/x of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:relu"] = {
     signature = "tensor:relu()",
     text = "max(x, 0) of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:repeat_each"] = {
     signature = "tensor:repeat_each(times, [dim])",
-    text = "Each entry of a dimension `times` times in a row.",
+    text = "Repeats each entry of a dimension `times` times.",
     params = {
       { name = "times", type = "integer", text = "0 or more" },
-      { name = "dim", type = "integer", text = "1 if not given", optional = true },
+      { name = "dim", type = "integer", text = "default 1", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4108,9 +4135,9 @@ return {
   },
   ["tensor:reshape"] = {
     signature = "tensor:reshape(shape)",
-    text = "The same elements in another shape, copied only where it must be.",
+    text = "The same elements in another shape. They are copied only if necessary.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1: what is left" },
+      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1 and is computed from the others" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4118,9 +4145,9 @@ return {
   },
   ["tensor:roll"] = {
     signature = "tensor:roll(shift, dim)",
-    text = "Moved along a dimension; what leaves at one end comes in at the other.",
+    text = "Shifts the elements along a dimension. Elements that leave at one end enter at the other.",
     params = {
-      { name = "shift", type = "integer", text = "places towards the end; backwards where negative" },
+      { name = "shift", type = "integer", text = "positions towards the end; negative: towards the start" },
       { name = "dim", type = "integer" },
     },
     returns = {
@@ -4129,17 +4156,17 @@ return {
   },
   ["tensor:round"] = {
     signature = "tensor:round()",
-    text = "The nearest whole number, of two the even one, for each element. No gradient.",
+    text = "The nearest integer, for each element; halves go to the even one. No gradient.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:select"] = {
     signature = "tensor:select(dim, place)",
-    text = "One place of a dimension, which is gone in the result.",
+    text = "Selects one position of a dimension. The result does not have that dimension.",
     params = {
       { name = "dim", type = "integer" },
-      { name = "place", type = "integer", text = "from 1, or from -1 backwards" },
+      { name = "place", type = "integer", text = "from 1, or from -1 for the last" },
     },
     returns = {
       { type = "diffusion.tensor", text = "a window" },
@@ -4156,28 +4183,28 @@ return {
     signature = "tensor:sigmoid()",
     text = "1 / (1 + e^-x) of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:sign"] = {
     signature = "tensor:sign()",
     text = "-1, 0 or 1 for each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:silu"] = {
     signature = "tensor:silu()",
     text = "x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:sin"] = {
     signature = "tensor:sin()",
     text = "The sine of each element, in radians.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:sinusoid"] = {
@@ -4194,7 +4221,7 @@ return {
     signature = "tensor:size(dim)",
     text = "The size of one dimension.",
     params = {
-      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+      { name = "dim", type = "integer", text = "from 1, or from -1 for the last" },
     },
     returns = {
       { type = "integer" },
@@ -4202,20 +4229,20 @@ return {
   },
   ["tensor:softmax"] = {
     signature = "tensor:softmax(dim)",
-    text = "e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.",
+    text = "e^x_i / sum_j e^x_j along a dimension. A row of -inf gives zeros with gradient 0.",
     params = {
-      { name = "dim", type = "integer", text = "from 1, or from -1 backwards" },
+      { name = "dim", type = "integer", text = "from 1, or from -1 for the last" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:sort"] = {
     signature = "tensor:sort([dim], [descending])",
-    text = "Sorted along a dimension; equals keep their order, nan comes last.",
+    text = "Sorts along a dimension. Equal elements keep their order, and nan comes last.",
     params = {
-      { name = "dim", type = "integer", text = "the last if not given", optional = true },
-      { name = "descending", type = "boolean", text = "false", optional = true },
+      { name = "dim", type = "integer", text = "default: the last", optional = true },
+      { name = "descending", type = "boolean", text = "default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "values" },
@@ -4224,23 +4251,23 @@ return {
   },
   ["tensor:sqrt"] = {
     signature = "tensor:sqrt()",
-    text = "The square root of each element; nan where x < 0.",
+    text = "The square root of each element; nan if x < 0.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:square"] = {
     signature = "tensor:square()",
-    text = "x^2 of each element; of integers i64 and exact, or an error.",
+    text = "x^2 of each element. For integers it is i64 and exact, or an error.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:squeeze"] = {
     signature = "tensor:squeeze([dim])",
-    text = "Without a dimension of size 1, or without any such; one of another size stays.",
+    text = "Removes a dimension of size 1, or all of them. A dimension of another size stays.",
     params = {
-      { name = "dim", type = "integer", text = "all if not given", optional = true },
+      { name = "dim", type = "integer", text = "default: all", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "a window" },
@@ -4248,11 +4275,11 @@ return {
   },
   ["tensor:std"] = {
     signature = "tensor:std([dim], [keep], [correction])",
-    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
+    text = "The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). The result is nan if n <= correction. The gradient of std is 0 if the variance is 0.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
-      { name = "correction", type = "integer", text = "1, or 0 for the mean square", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
+      { name = "correction", type = "integer", text = "default 1; 0 gives the mean square", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4260,18 +4287,18 @@ return {
   },
   ["tensor:sub"] = {
     signature = "tensor:sub(y)",
-    text = "x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64 doesn't hold a result, or where reals beside them would round them (from 2^24 on).",
+    text = "x - y, also written so. Operands are broadcast; it is an error if their shapes do not match. Integers with integers give exact integers under + - *. It is an error if i64 cannot hold a result, or if a real operand would round an integer (from 2^24 on).",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "of the shape that both stretch to" },
+      { type = "diffusion.tensor", text = "with the broadcast shape" },
     },
     example = "print(d.tensor{{1, 2}, {3, 4}} + d.tensor{10, 20})",
   },
   ["tensor:sub_"] = {
     signature = "tensor:sub_(y)",
-    text = "x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only, and an error where it doesn't hold a result leaves it as it was. An error on the way back if a gradient needs what was there.",
+    text = "Writes x - y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers only. If it cannot hold a result, an error is raised and x stays as it was. The backward pass raises an error if a gradient needs the old values.",
     params = {
       { name = "y", type = "diffusion.tensor|number|number[]" },
     },
@@ -4281,10 +4308,10 @@ return {
   },
   ["tensor:sum"] = {
     signature = "tensor:sum([dim], [keep])",
-    text = "The sum along dimensions or over all. The order in which numbers are added is fixed by the shape. The sum and the product of integers are i64, exact: an error where it doesn't hold them.",
+    text = "The sum along dimensions, or of all elements. The order of additions depends only on the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the result.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 backwards; all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "leave sizes of 1 where a dimension was; false", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "from 1, or from -1 for the last; default: all", optional = true },
+      { name = "keep", type = "boolean", text = "keep reduced dimensions with size 1; default false", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4293,7 +4320,7 @@ return {
   },
   ["tensor:t"] = {
     signature = "tensor:t()",
-    text = "A matrix with rows and columns exchanged.",
+    text = "Transposes a matrix.",
     returns = {
       { type = "diffusion.tensor", text = "{n,m} of x {m,n}, a window" },
     },
@@ -4302,12 +4329,12 @@ return {
     signature = "tensor:tanh()",
     text = "The hyperbolic tangent of each element.",
     returns = {
-      { type = "diffusion.tensor", text = "of the same shape" },
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:to"] = {
     signature = "tensor:to(dtype)",
-    text = "The same numbers in another type: x itself where it has it. To u8 they are rounded and cut to 0..255; to i64 what is behind the point is dropped.",
+    text = "Converts to another type; x itself if it already has it. Conversion to u8 rounds and clamps to 0..255. Conversion to i64 drops the fraction.",
     params = {
       { name = "dtype", type = "string", text = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"" },
     },
@@ -4317,10 +4344,10 @@ return {
   },
   ["tensor:topk"] = {
     signature = "tensor:topk(k, [dim])",
-    text = "The k largest along a dimension, largest first.",
+    text = "The k largest elements along a dimension, in descending order.",
     params = {
-      { name = "k", type = "integer", text = "0 to the dimension's size" },
-      { name = "dim", type = "integer", text = "the last if not given", optional = true },
+      { name = "k", type = "integer", text = "from 0 to the size of the dimension" },
+      { name = "dim", type = "integer", text = "default: the last", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "values" },
@@ -4329,16 +4356,16 @@ return {
   },
   ["tensor:totable"] = {
     signature = "tensor:totable()",
-    text = "The elements as nested tables: constants, no gradient goes through them.",
+    text = "The elements as nested tables. They are constants: no gradient passes through them.",
     returns = {
-      { type = "table|number", text = "a number where there are no dimensions" },
+      { type = "table|number", text = "a number if x has no dimensions" },
     },
   },
   ["tensor:unsqueeze"] = {
     signature = "tensor:unsqueeze(dim)",
-    text = "With a new dimension of size 1.",
+    text = "Adds a dimension of size 1.",
     params = {
-      { name = "dim", type = "integer", text = "its place in the result, from 1 or from -1 backwards" },
+      { name = "dim", type = "integer", text = "its position in the result, from 1, or from -1 for the last" },
     },
     returns = {
       { type = "diffusion.tensor", text = "a window" },
@@ -4346,7 +4373,7 @@ return {
   },
   ["tensor:upsample"] = {
     signature = "tensor:upsample([times])",
-    text = "Each pixel `times` times in both directions: nearest neighbours.",
+    text = "Repeats each pixel `times` times in both directions (nearest neighbours).",
     params = {
       { name = "times", type = "integer", text = "2", optional = true },
     },
@@ -4356,11 +4383,11 @@ return {
   },
   ["tensor:var"] = {
     signature = "tensor:var([dim], [keep], [correction])",
-    text = "The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction. The slope of std is 0 where the variance is 0.",
+    text = "The variance, sum (x - mean)^2 / (n - correction). The result is nan if n <= correction. The gradient of std is 0 if the variance is 0.",
     params = {
-      { name = "dim", type = "integer|integer[]", text = "all if not given", optional = true },
-      { name = "keep", type = "boolean", text = "false", optional = true },
-      { name = "correction", type = "integer", text = "1, or 0 for the mean square", optional = true },
+      { name = "dim", type = "integer|integer[]", text = "default: all", optional = true },
+      { name = "keep", type = "boolean", text = "default false", optional = true },
+      { name = "correction", type = "integer", text = "default 1; 0 gives the mean square", optional = true },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -4368,16 +4395,16 @@ return {
   },
   ["tensor:version"] = {
     signature = "tensor:version()",
-    text = "How often the memory under this tensor has been written to.",
+    text = "The number of writes to the memory of this tensor.",
     returns = {
       { type = "integer" },
     },
   },
   ["tensor:view"] = {
     signature = "tensor:view(shape)",
-    text = "The same elements on the same memory in another shape; an error where strides forbid it.",
+    text = "The same elements on the same memory in another shape. Raises an error if the strides do not allow it.",
     params = {
-      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1: what is left" },
+      { name = "shape", type = "integer|integer[]", text = "numbers or one list; one size may be -1 and is computed from the others" },
     },
     returns = {
       { type = "diffusion.tensor" },

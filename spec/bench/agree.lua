@@ -23,7 +23,8 @@ local function check_facts(ours, peer)
   end
 end
 
--- Of an op that is counted: a convolution's or an attention's forward.
+-- Prints the operations of an op that is counted: the forward of a convolution or
+-- attention.
 local function print_flops(w)
   local flops = w.op == "conv" and 2 * w.n * w.h * w.h * w.c * w.k * w.r * w.r
     or w.op == "attention" and 4 * w.n * w.heads * w.tokens ^ 2 * w.width

@@ -1,11 +1,11 @@
---- What a step costs as the work grows: a table and a plot of the workloads named
--- cost.QUANTITY.NUMBER that were measured.
+--- The cost of a step as the work grows: a table and a plot of the measured workloads named
+-- cost.QUANTITY.NUMBER.
 local settings = require "settings"
 
 local costs = {}
 
 local seen = {} -- quantity -> { {number, ours, peer} ... }, in the order of measuring
-local order = {} -- of quantities
+local order = {} -- quantities in order
 
 --- Notes a measurement, if it is one of these.
 function costs.note(name, ours, peer)

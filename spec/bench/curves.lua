@@ -1,7 +1,8 @@
--- Does the precision of products change what is learnt? 600 steps of the demo's network at
--- each, from the same weights with the same images and noise, and once more with other noise,
--- which says how far apart two runs are by chance.
--- lua5.4 spec/bench/curves.lua [picture] [steps]; fails if a precision differs by more.
+-- Does the precision of products change the result of training? Trains the demo's network
+-- for 600 steps at each precision, with the same weights, images and noise. One more run
+-- with other noise shows how far apart two runs are by chance.
+-- lua5.4 spec/bench/curves.lua [picture] [steps]; fails if a precision differs by
+-- more.
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 

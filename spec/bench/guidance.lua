@@ -1,8 +1,9 @@
--- What guidance by a gradient adds to the model's answer, beside a pass that is recorded and walked
--- back for the parameters: the network of `make demo`, 32 x 28 x 28 x 1, and one four times as wide at 8,
--- each with a classifier of half its width. d.grad computes no gradient of a weight: of the three products
--- of a layer (its own, x's gradient, the weight's) through the denoiser one is added, and two of a network
--- beside it.
+-- Measures the cost of guidance by a gradient, compared with the model alone and with a
+-- recorded pass and its backward pass for the parameters. It uses the network of `make
+-- demo` at 32 x 28 x 28 x 1 and one four times as wide at 8 images, each with a
+-- classifier of half its width. d.grad computes no gradient of a weight. A layer has
+-- three products: its own, the gradient of x, and the gradient of the weight. Guidance
+-- adds one product of each layer of the denoiser, and two of a network next to it.
 -- lua5.4 spec/bench/guidance.lua
 local d = require "diffusion"
 local core = require "diffusion.core"

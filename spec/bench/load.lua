@@ -1,4 +1,4 @@
---- How busy the machine is with other things: a timing beside a compiler is worth little.
+--- The load of the machine. A timing during a compilation is worth little.
 local load = {}
 
 --- Seconds that all CPUs together have worked since the machine started.

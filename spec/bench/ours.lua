@@ -1,5 +1,5 @@
---- Our worker: makes the task that its arguments describe and does what it is told, a line
--- at a time: time N, export FILE, compare FILE, facts, memory.
+--- Our worker makes the task that its arguments describe. It then executes commands, one
+-- per line: time N, export FILE, compare FILE, facts, memory.
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 

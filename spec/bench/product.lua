@@ -1,6 +1,7 @@
--- How fast products run beside OpenBLAS's sgemm on the same matrices, in GF/s of
--- multiplications and additions: lua5.4 spec/bench/product.lua [threads]. The columns are
--- the forward, the gradient of x, and the gradient of w; sgemm is on one thread.
+-- Measures products next to OpenBLAS's sgemm on the same matrices, in GF/s of
+-- multiplications and additions. The columns are the forward, the gradient of x, and the
+-- gradient of w; sgemm uses one thread.
+-- lua5.4 spec/bench/product.lua [threads]
 local d = require "diffusion"
 local core = require "diffusion.core"
 

@@ -1,4 +1,4 @@
--- Where the time of a training step of the 35.7 M UNet goes, op by op: three steps.
+-- Profiles three training steps of the 35.7 M UNet, op by op.
 -- lua5.4 spec/bench/profile.lua [highest|high|medium]
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path

@@ -1,6 +1,6 @@
--- What each sampler costs beside the model: fifty steps on 64 x 28 x 28 x 1, with a model that
--- answers at once, in the target that needs no conversion (x0; eps costs one more pass), and
--- the same in passes over x, of which mix of two tensors is one.
+-- Measures the cost of each sampler without the model: fifty steps on 64 x 28 x 28 x 1
+-- with a model that returns at once. The target x0 needs no conversion; eps costs one
+-- more pass. Costs are also shown in passes over x; a mix of two tensors is one pass.
 -- lua5.4 spec/bench/samplers.lua [quick]
 local d = require "diffusion"
 local core = require "diffusion.core"

@@ -1,5 +1,5 @@
---- The best that PyTorch can do at a workload: variants by the words of peer/setting.py fight
--- one another in turns, and the winner of each fight meets the next.
+--- Searches for the fastest PyTorch settings of a workload. Variants by the words of
+-- peer/setting.py are timed in turns, two at a time, and the winner meets the next.
 local duel = require "duel"
 local versions = require "versions"
 
@@ -12,9 +12,9 @@ local first = {
   pass = { "malloc", "foreach,malloc", "compile,malloc" },
 }
 
--- What may be added to the winner of those. (autotune, and going without malloc, gained nothing
--- where they were tried; bf16 inside of oneDNN instead of autocast is no other arithmetic
--- without AMX.)
+-- Options that may be added to the winner of those. autotune, and running without malloc,
+-- gained nothing when tried. Without AMX, bf16 inside of oneDNN computes the same as
+-- autocast.
 local more = { train = { "foreach" }, sample = { "wrapper" } }
 
 --- Is there anything to choose at such a task?
@@ -53,7 +53,7 @@ end
 --- The best variant of a workload.
 ---@param w table
 ---@param start function (w, name) -> worker
----@param rounds integer of a fight
+---@param rounds integer number of rounds of two variants
 ---@return string variant
 function search.best(w, start, rounds)
   local champion
@@ -77,7 +77,7 @@ local function write_table(f, name, t)
   f:write "  },\n"
 end
 
---- Writes spec/bench/peer.lua anew.
+--- Writes spec/bench/peer.lua.
 ---@param path string
 ---@param recorded table {default = by task, best = by workload}: variants
 function search.write(path, recorded)

@@ -1,4 +1,4 @@
---- What the environment asks of a run of the benchmarks.
+--- Settings of a benchmark run from the environment.
 local function set(name, default)
   local value = os.getenv(name)
   return value and value ~= "" and value or default
@@ -10,7 +10,7 @@ return {
   rounds = math.tointeger(set("ROUNDS", 7)),
   threads = set("DIFFUSION_THREADS", "2"),
   isa = set "DIFFUSION_ISA",
-  variant = set "VARIANT", -- of the peer, instead of the recorded one
+  variant = set "VARIANT", -- variant of PyTorch, instead of the recorded one
   lua = set("LUA", "lua5.4"),
   peers = set("PEERS", "build/peers"),
   folder = set("DIFFUSION_BUILD", "build") .. "/bench", -- for what is passed between workers

@@ -1,5 +1,5 @@
---- A worker of one side: a process that is told what to do a line at a time over a pipe and
--- answers over a fifo. Between two commands it waits in a read, and takes no time.
+--- A worker of one side. This process reads commands from a pipe, one per line, and answers
+-- over a fifo. Between two commands it waits in a read and takes no time.
 local words = require "words"
 
 local side = {}
@@ -14,11 +14,11 @@ local function environment(set)
 end
 
 --- Starts a worker.
----@param name string of its files in `folder`
+---@param name string name of its files in `folder`
 ---@param command string
 ---@param environ table<string, any> variables
----@param workload table what it works on, as words
----@param folder string for the fifo and what it says on stderr
+---@param workload table the workload, as words
+---@param folder string for the fifo and its stderr
 function side.start(name, command, environ, workload, folder)
   local fifo, log = folder .. "/" .. name .. ".fifo", folder .. "/" .. name .. ".log"
   os.remove(fifo)

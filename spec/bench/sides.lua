@@ -20,8 +20,8 @@ function sides.ours(w, name)
   return side.start(name or "ours", settings.lua .. " " .. here .. "/ours.lua", environ, w, settings.folder)
 end
 
--- glibc gives large blocks back to the system at every free unless told otherwise, and what
--- comes again is a page fault for every 4 KiB: a third of a small network's step.
+-- By default glibc returns large blocks to the system at every free. Allocating them
+-- again costs a page fault for every 4 KiB: a third of a small network's step.
 local malloc = { MALLOC_TRIM_THRESHOLD_ = "4000000000", MALLOC_MMAP_THRESHOLD_ = "4000000000",
                  MALLOC_TOP_PAD_ = "67108864" }
 

@@ -1,4 +1,4 @@
---- How long a script takes from nothing: a process that loads the library, or loads a
+--- Measures the start of a script in a new process. It loads the library, or loads a
 -- network from its file and draws an image with ten steps of DDIM.
 local core = require "diffusion.core"
 local duel = require "duel"

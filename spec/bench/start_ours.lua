@@ -1,4 +1,5 @@
--- What spec/bench/start.lua times of ours: start_ours.lua require|sample|prepare FILE.
+-- The parts of spec/bench/start.lua for our side: start_ours.lua require|sample|prepare
+-- FILE.
 local d = require "diffusion"
 
 local what, file = arg[1], arg[2] .. ".safetensors"

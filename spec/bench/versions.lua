@@ -1,4 +1,4 @@
---- What is measured, and where: the two sides and the machine.
+--- Versions of the two sides, and the machine.
 local core = require "diffusion.core"
 local settings = require "settings"
 local sides = require "sides"
@@ -13,7 +13,7 @@ local function line_of(f, pattern)
   return "unknown"
 end
 
---- The peer's, and the machine: what is recorded beside its best settings.
+--- The versions of PyTorch and the machine, which are recorded with the best settings.
 ---@return table {torch, onednn, cpu}
 function versions.peer()
   local show = "import torch; print(torch.__version__); print(torch.__config__.show())"

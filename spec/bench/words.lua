@@ -1,5 +1,5 @@
---- What a workload is, as words `key=value`: so the driver tells both workers, and so they
--- answer. Lists are written 32,32,3.
+--- A workload as words `key=value`, the format of commands and answers. Lists are written
+-- 32,32,3.
 local words = {}
 
 --- "a=1 b=2,3" or { "a=1", "b=2,3" } -> { a = "1", b = "2,3" }
@@ -17,7 +17,7 @@ local function written(value)
   return table.concat(out, ",")
 end
 
---- The other way, in the order of the alphabet; tables with names in them aren't told.
+--- Formats a workload, in alphabetical order. Tables with names are left out.
 function words.format(t)
   local out = {}
   for key, value in pairs(t) do

@@ -1,6 +1,6 @@
---- What is measured. A workload is {name, way, task, ...}: its fields are what both workers
--- are told. One that `asks` for a word runs only where ONLY has it; `quick` ones are those of
--- BENCH=quick; `against` says what differs on the other side where that is ourselves.
+--- The measured workloads. A workload is {name, way, task, ...}, and both workers get its
+-- fields. If it `asks` for a word, it runs only if ONLY has that word. `quick` ones belong
+-- to BENCH=quick. `against` lists the changes of the other side, if that is our own build.
 local networks = {
   cifar = { net = "unet", image = { 32, 32, 3 }, channels = 128, mult = { 1, 2, 2, 2 }, blocks = 2,
             attention = { 2 }, classes = 0, dropout = 0.1, objective = "eps", batch = 16 },

@@ -1,6 +1,9 @@
--- assert.allclose(expected, actual [, {rtol = 1e-5, atol = 1e-8}]) on tensors, nested lists
--- and numbers: the same shape, and |actual - expected| <= atol + rtol |expected| everywhere
--- (NaN equals NaN). A failure shows the shapes or the largest difference and its place.
+-- assert.allclose(expected, actual [, {rtol = 1e-5, atol = 1e-8}]) compares tensors,
+-- nested lists and numbers. They need the same shape, and |actual - expected| <= atol +
+-- rtol
+-- expected| for each element. NaN equals NaN. A failure shows the shapes, or the
+-- largest
+-- difference and its position.
 local assert = require "luassert"
 local say = require "say"
 
@@ -9,7 +12,8 @@ local function plain(x)
   return x
 end
 
--- Lists the numbers of nested lists in order; gives their shape, read along first elements.
+-- Lists the numbers of nested lists in order. Returns their shape, from the first
+-- elements.
 local function flatten(x, out)
   if type(x) ~= "table" then
     out[#out + 1] = x
@@ -35,7 +39,7 @@ local function place(index, shape)
   return shape_text(at)
 end
 
--- How far `b` exceeds its tolerance around `a`; 0 or less where it is close.
+-- How far `b` exceeds its tolerance around `a`; at most 0 if it is close.
 local function excess(a, b, tolerance)
   if a == b or (a ~= a and b ~= b) then return 0 end
   local over = math.abs(b - a) - (tolerance.atol + tolerance.rtol * math.abs(a))

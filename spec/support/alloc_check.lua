@@ -1,7 +1,8 @@
--- Memory that runs out at every request in turn, run by alloc_host: each scenario must raise
--- that memory is short, or come to its end with the same result; then do the same again with
--- the same result; and leave nothing behind.
--- alloc_host spec/support/alloc_check.lua [tries of each kind, 0: all] [scenarios' names, or parts]
+-- Makes each allocation fail in turn; run by alloc_host. Each scenario must raise an
+-- error of memory, or finish with the same result. It must then run again with the same
+-- result, and leak nothing.
+-- alloc_host spec/support/alloc_check.lua [tries of each kind, 0: all] [names of
+-- scenarios, or parts]
 local host = host -- luacheck: ignore 113
 
 local most, wanted = tonumber((...)) or 0, { select(2, ...) }
@@ -24,12 +25,13 @@ local function blocks()
   return core.memory().blocks
 end
 
--- Ours and Lua's words, or the system's of a file that it can't open.
+-- True for the messages of diffusion and Lua, and for that of a file that cannot be
+-- opened.
 local function is_of_memory(message)
   return message:find "not enough memory" or message:find "Cannot allocate memory"
 end
 
--- One try with objects of its own; true where a request failed.
+-- One try with its own objects. Returns true if an allocation failed.
 local function try(s, where, want, kind, n, once)
   local state = s.new()
   local hit, fine, message = host.attempt(kind, n, once, function() s.run(state) end)
@@ -47,7 +49,7 @@ local function try(s, where, want, kind, n, once)
   return hit
 end
 
--- How many requests there are, and the result without failures.
+-- The number of allocations, and the result without failures.
 local function measure(s, kind)
   local state = s.new()
   local _, fine, message = host.attempt(kind, math.maxinteger, true, function() s.run(state) end)
@@ -55,7 +57,7 @@ local function measure(s, kind)
   return host.seen(kind), s.told(state)
 end
 
--- The places among n that are tried: all, or so many, evenly spread.
+-- The positions among n that are tried: all, or a number of them, evenly spread.
 local function places(n)
   if most == 0 or n <= most then return 1, n, 1 end
   local step = n // most

@@ -1,7 +1,7 @@
-/* A host program whose memory runs out where a script says: host.attempt fails the n-th
-** request of one kind, or all from the n-th on. Three kinds are counted: Lua's allocator,
-** the core's (base/alloc.c asks df_alloc_fails), and the C library's malloc, which libpng,
-** zlib, TurboJPEG and parts of the core call. */
+/* A host program whose allocations fail where a script says. host.attempt fails the n-th
+** allocation of one kind, or all from the n-th on. There are three kinds: Lua's
+** allocator, the core's (base/alloc.c calls df_alloc_fails), and the C library's malloc.
+** libpng, zlib, TurboJPEG and parts of the core call malloc. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 enum { LUA, CORE, SYSTEM, KINDS };
 static const char *const kinds[] = { "lua", "core", "system", NULL };
 
-static _Thread_local struct gate { /* of other threads: never closed */
+static _Thread_local struct gate { /* in other threads it is never closed */
   bool armed, once, hit;
   int kind;
   lua_Integer at, seen[KINDS];
@@ -33,8 +33,8 @@ static bool refused(int kind) {
 bool df_alloc_fails(void);
 bool df_alloc_fails(void) { return refused(CORE); }
 
-/* The real ones, looked up at the first call. The lookup asks for a little memory itself,
-** which is never given back. */
+/* The real functions, looked up at the first call. The lookup itself allocates a little
+** memory, which is never freed. */
 static struct real {
   void *(*malloc)(size_t);
   void *(*calloc)(size_t, size_t);
@@ -82,7 +82,7 @@ void *malloc(size_t bytes) {
 }
 
 void *calloc(size_t n, size_t bytes) {
-  if (!ready()) return early_block(n * bytes); /* zero from the start */
+  if (!ready()) return early_block(n * bytes); /* already zero */
   return refused(SYSTEM) ? none() : real.calloc(n, bytes);
 }
 
@@ -100,7 +100,7 @@ void free(void *block) {
   if (block && !is_early(block) && ready()) real.free(block);
 }
 
-/* Lua counts on it that shrinking never fails. */
+/* Lua relies on shrinking never to fail. */
 static void *lua_allocator(void *nothing, void *block, size_t old, size_t bytes) {
   (void)nothing;
   if (bytes == 0) {
@@ -111,16 +111,16 @@ static void *lua_allocator(void *nothing, void *block, size_t old, size_t bytes)
   return refused(LUA) ? NULL : real.realloc(block, bytes);
 }
 
-/* ==== for the script ================================================================ */
+/* ==== functions for the script ====================================================== */
 
-/* attempt(kind, n, once, f) -> did a request fail, did f return, what it returned or
-** raised */
+/* attempt(kind, n, once, f) -> whether an allocation failed, whether f returned, and its
+** results or error */
 static int l_attempt(lua_State *L) {
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   lua_Integer n = luaL_checkinteger(L, 2);
   bool once = lua_toboolean(L, 3);
   lua_settop(L, 4);
-  lua_pushnil(L), lua_pushnil(L); /* where the first two results go */
+  lua_pushnil(L), lua_pushnil(L); /* room for the first two results */
   lua_insert(L, 4), lua_insert(L, 4);
   gate = (struct gate){ .armed = true, .once = once, .kind = kind, .at = n };
   int status = lua_pcall(L, 0, LUA_MULTRET, 0);
@@ -132,7 +132,7 @@ static int l_attempt(lua_State *L) {
   return lua_gettop(L) - 3;
 }
 
-/* seen(kind) -> how many requests the last attempt made */
+/* seen(kind) -> number of allocations in the last attempt */
 static int l_seen(lua_State *L) {
   lua_pushinteger(L, gate.seen[luaL_checkoption(L, 1, NULL, kinds)]);
   return 1;

@@ -1,6 +1,6 @@
--- What is tried while memory runs out (alloc_check.lua): each scenario makes its objects
--- (`new`), does one thing with them that can be done again after it has failed (`run`), and
--- tells as text what came of it (`told`).
+-- The scenarios that run while memory is short (alloc_check.lua). Each scenario makes its
+-- objects (`new`). It does one thing with them that can be repeated after a failure
+-- (`run`). It returns the result as text (`told`).
 local d = require "diffusion"
 local core = require "diffusion.core"
 local forge = require "spec.support.forge"
@@ -26,7 +26,7 @@ local function text_of(value)
   return table.concat(parts, ";")
 end
 
--- ---- training ------------------------------------------------------------------------------
+-- ---- training ----------------------------------------------------------------------
 
 local process = d.process { schedule = d.schedule.cosine { T = 20 }, predict = "v" }
 local objective = d.objective { process = process }
@@ -80,7 +80,7 @@ local function training(kind, recompute, loss)
       return state
     end,
     run = function(state)
-      d.manual_seed(5) -- gradients that were complete count twice, and their mean is the same
+      d.manual_seed(5) -- complete gradients count twice, and their mean is the same
       d.record(loss or objective, state.model, state.x):backward()
       state.opt:step()
     end,
@@ -143,7 +143,7 @@ add("a trainer", {
   told = told_of,
 })
 
--- ---- making ----------------------------------------------------------------------------------
+-- ---- constructors ------------------------------------------------------------------
 
 for kind in pairs(networks) do
   add("make " .. kind, {
@@ -217,7 +217,7 @@ local function write(name, bytes)
   assert(f:write(bytes))
 end
 
--- Good files for the readers; and what was there before a writer comes.
+-- Writes valid files for the readers, and existing files for the writers.
 local function furnish()
   folder = forge.folder()
   local floats = ("<ffff"):pack(1, 2, 3, 4)
@@ -279,10 +279,10 @@ add("read a model", loading(function()
   return model and { tostring(kept), text_of(model:state()) }, kept
 end))
 
--- A file that is whole all the time: as it was before, or as it should be.
+-- A file must be complete at any time, with its old contents or the new ones.
 local function writing(name, new, save)
   return {
-    spares = "system", -- what a kill has left beside the file stays there until the next save
+    spares = "system", -- a killed process leaves a file next to it until the next save
     new = function()
       if not folder then furnish() end
       local state = new()

@@ -1,10 +1,10 @@
-/* A machine with AVX-512 becomes one with AMX, slowly: preloaded, this library answers the
-** SIGILL of each tile instruction by doing what the instruction does, as Intel's manual
-** (SDM volume 2) says, on eight tiles that each thread has of its own, and goes on behind
-** it. It knows what csrc/kernels/tile_amx.h emits: LDTILECFG, TILERELEASE, TILEZERO,
-** TILELOADD, TILESTORED and TDPBF16PS, in their VEX encoding, with any addressing.
-** Whatever the manual has fault (no configuration, other prefixes), and any other
-** instruction, is a SIGILL as before. Only `make check-amx` needs it. */
+/* Emulates AMX on a machine with AVX-512, slowly. Preload this library. It handles the
+** SIGILL of each tile instruction: it executes the instruction as in Intel's manual (SDM
+** volume 2) and continues after it. Each thread has its own eight tiles. It supports the
+** instructions in csrc/kernels/tile_amx.h, in VEX encoding with any addressing:
+** LDTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBF16PS. Cases that fault
+** by the manual, such as no configuration or other prefixes, still raise SIGILL. So do
+** other instructions. Only `make check-amx` needs it. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdbool.h>
@@ -17,7 +17,7 @@
 #define ROWS  16
 #define BYTES 64
 
-/* -- what a thread has --------------------------------------------------------------- */
+/* -- state of a thread --------------------------------------------------------------- */
 
 typedef union tile {
   float real[ROWS][BYTES / 4];
@@ -31,7 +31,7 @@ static _Thread_local struct {
   tile tile[TILES];
 } state;
 
-/* As LDTILECFG reads it; false where it would fault. */
+/* Configures as LDTILECFG does; false if it would fault. */
 static bool configure(const uint8_t *from) {
   memset(&state, 0, sizeof state);
   if (from[0] == 0) return true; /* palette 0: as after TILERELEASE */
@@ -66,8 +66,9 @@ static float wide(uint32_t bits) {
   return f;
 }
 
-/* c += a b. The even products of a row and a column are summed apart from the odd ones,
-** each step a multiplication and addition rounded once; then both, then into c. */
+/* c += a b. The even products of a row and a column are summed apart from the odd ones.
+** Each step is a multiplication and addition, rounded once. Then both sums are added,
+** then added to c. */
 static void dot(int c, int a, int b) {
   tile *to = &state.tile[c];
   const tile *x = &state.tile[a], *w = &state.tile[b];
@@ -86,7 +87,7 @@ static void dot(int c, int a, int b) {
   for (int i = state.rows[c]; i < ROWS; i++) memset(to->byte[i], 0, BYTES);
 }
 
-/* The shapes that TDPBF16PS takes: C is m x n, A m x k, B k x n. */
+/* Checks the shapes of TDPBF16PS: C is m x n, A m x k, B k x n. */
 static bool fit(int c, int a, int b) {
   return usable(c) && usable(a) && usable(b) && c != a && c != b && a != b
          && state.rows[c] == state.rows[a] && state.bytes[c] == state.bytes[b]
@@ -94,14 +95,14 @@ static bool fit(int c, int a, int b) {
          && state.bytes[c] % 4 == 0;
 }
 
-/* -- decoding -------------------------------------------------------------------------- */
+/* -- decoding ------------------------------------------------------------------------ */
 
 typedef struct instruction {
   int prefix, opcode; /* prefix: 0 none, 1 66, 2 F3, 3 F2 */
-  int reg, rm, third; /* of ModRM; and VEX.vvvv */
+  int reg, rm, third; /* reg and rm of ModRM; third is VEX.vvvv */
   bool memory;
-  int64_t base, stride; /* of the operand in memory: its address; index << scale */
-  bool indexed;         /* there is a SIB byte, which tiles ask for */
+  int64_t base, stride; /* memory operand: address; index << scale */
+  bool indexed;         /* has a SIB byte, which tiles need */
   int length;
 } instruction;
 
@@ -118,7 +119,8 @@ static int32_t offset_at(const uint8_t *p) {
   return offset;
 }
 
-/* ModRM at p + 4, with SIB and displacement; rex: VEX's bits R, X, B as they mean. */
+/* Decodes ModRM at p + 4, with SIB and displacement; rex has VEX's bits R, X, B,
+** inverted. */
 static void address(instruction *i, const ucontext_t *at, const uint8_t *p, int x,
                     int b) {
   int mod = p[4] >> 6, base = i->rm;
@@ -132,7 +134,7 @@ static void address(instruction *i, const ucontext_t *at, const uint8_t *p, int 
     i->indexed = true;
   }
   i->stride = index;
-  if (mod == 0 && base == 5) { /* no base: an offset alone, of the next instruction's */
+  if (mod == 0 && base == 5) { /* no base: an offset from the next instruction */
     i->base = offset_at(p + i->length);
     i->length += 4;
     if (!i->indexed) i->base += at->uc_mcontext.gregs[REG_RIP] + i->length;
@@ -143,7 +145,7 @@ static void address(instruction *i, const ucontext_t *at, const uint8_t *p, int 
   if (mod == 2) i->base += offset_at(p + i->length), i->length += 4;
 }
 
-/* Three bytes of VEX with map 0F38, W 0 and 128 bits; false: something else. */
+/* Decodes three bytes of VEX with map 0F38, W 0 and 128 bits; false for other bytes. */
 static bool decode(instruction *i, const ucontext_t *at) {
   const uint8_t *p = (const uint8_t *)at->uc_mcontext.gregs[REG_RIP];
   memset(i, 0, sizeof *i);
@@ -191,17 +193,17 @@ static bool perform(const instruction *i) {
   }
 }
 
-/* -- the signal --------------------------------------------------------------------------- */
+/* -- signal -------------------------------------------------------------------------- */
 
-/* Tiles round to nearest and know no subnormals, whatever MXCSR says; the system restores
-** that on return. */
+/* Tiles round to nearest and flush subnormals, whatever MXCSR says. The system restores
+** MXCSR on return. */
 static void on_illegal(int number, siginfo_t *info, void *context) {
   ucontext_t *at = context;
   instruction i;
   (void)info;
   _mm_setcsr(0x9fc0); /* all exceptions masked, results and operands flushed */
   if (decode(&i, at) && perform(&i)) at->uc_mcontext.gregs[REG_RIP] += i.length;
-  else signal(number, SIG_DFL); /* and again, to be died of */
+  else signal(number, SIG_DFL); /* raised again, with the default action */
 }
 
 __attribute__((constructor)) static void begin(void) {

@@ -1,2 +1,2 @@
--- busted's command line, whatever wrapper this machine has under that name.
+-- The command line of busted, independent of this machine's wrapper.
 require "busted.runner"{ standalone = false }

@@ -1,4 +1,4 @@
--- A sampler as specs call it: its name, or its name with the options beside it, sorted.
+-- A sampler as text for specs: its name, or its name with its sorted options.
 return function(sampler)
   if type(sampler) == "string" then return sampler end
   local words = {}

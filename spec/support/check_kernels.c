@@ -1,7 +1,8 @@
-/* Holds every kernel of every table that this machine has against the scalar table, and
-** that one against libm in double and against known answers. Also: nothing is written
-** past the end, calls in place give the same, a cut of the array doesn't change a bit.
-** One line a table; fails where there is a fault. Needs base and kernels alone. */
+/* Compares every kernel of every table of this machine with the scalar table. The scalar
+** table is compared with libm in double and with known results. It also checks that
+** nothing is written past the end, that calls in place give the same, and that dividing
+** the array changes no bit. It prints one line per table and fails on a fault. It needs
+** only base and kernels. */
 #include "base/error.h"
 #include "kernels/kernels.h"
 #include "check_pairs.h"
@@ -13,17 +14,17 @@
 #include <string.h>
 
 #define MOST  5000 /* elements of the longest array */
-#define GUARD 64   /* elements behind it that nobody may touch */
+#define GUARD 64   /* elements after it that must not change */
 
 static const df_int LENGTH[] = { 0,  1,  3,  4,  5,  7,  8,  9,   11,   15,
                                  16, 17, 19, 31, 32, 33, 35, 300, 1027, MOST };
 #define LENGTHS ((int)(sizeof LENGTH / sizeof *LENGTH))
 
-static const df_kernels *scalar, *table; /* the reference, and what is checked */
+static const df_kernels *scalar, *table; /* the reference; the table that is checked */
 static long checks, faults;
 
 typedef struct close {
-  double relative, absolute; /* errors allowed */
+  double relative, absolute; /* allowed errors */
 } close;
 static const close SAME = { 0, 0 };
 
@@ -57,7 +58,7 @@ static void compare_bytes(const char *kernel, const void *y, const void *ref, df
 
 typedef df_real array[MOST + GUARD];
 
-/* Limits; what is far for sin; halfway between two bf16, and two f16. */
+/* Limits; large arguments for sin; numbers halfway between two bf16, and two f16. */
 static const double SPECIAL[] = {
   0,     -0.0,     1,          -1,         0.5,           -0.5,           2.5,
   -1.5,  INFINITY, -INFINITY,  NAN,        1e30,          -1e30,          1e-30,
@@ -68,7 +69,7 @@ static const double SPECIAL[] = {
 };
 #define SPECIALS ((df_int)(sizeof SPECIAL / sizeof *SPECIAL))
 
-/* Numbers of all sizes, and the special ones among them when asked for. */
+/* Fills with numbers of all magnitudes, and with special ones if requested. */
 static void fill(df_real *x, df_int n, uint32_t sample, bool special) {
   df_random key = { 11, DF_STREAM_USER, sample, 0 };
   for (df_int i = 0; i < n; i++) {
@@ -79,7 +80,8 @@ static void fill(df_real *x, df_int n, uint32_t sample, bool special) {
   }
 }
 
-/* Ordinary numbers: of products and sums, whose error is counted against their terms. */
+/* Fills with ordinary numbers, for products and sums. Their error is relative to their
+** terms. */
 static void fill_plain(df_real *x, df_int n, uint32_t sample) {
   df_random key = { 12, DF_STREAM_USER, sample, 0 };
   scalar->normal(x, 0, n, &key);
@@ -129,7 +131,7 @@ static double log_erfc(double x) {
   return -x * x - log(x) - 0.5 * log(3.14159265358979323846) - 0.5 / x / x;
 }
 
-/* The bounds of 1e-5 are those of a float argument of erfc: x / sqrt 2 rounded. */
+/* The bounds of 1e-5 are due to the float argument of erfc: x / sqrt 2 is rounded. */
 static const unary UNARY[] = {
   { "neg", AT(neg), minus, { 0, 0 } },
   { "abs", AT(abs), fabs, { 0, 0 } },
@@ -180,7 +182,7 @@ static void check_unary(const unary *u, df_int n) {
   compare_bytes(u->name, part, y, n, sizeof *y);
 }
 
-/* Slopes are held against scalar's; the check of the formulas is core64's. */
+/* Slopes are compared with scalar. core64 checks the formulas. */
 static const unary BACK[] = {
   { "abs_back", AT(abs_back), NULL, { 0, 0 } },
   { "log_back", AT(log_back), NULL, { 2e-6, 3e-45 } },
@@ -211,7 +213,7 @@ static void check_back(const unary *u, df_int n, df_real beta) {
   back_of(table, u->at)(dx, beta, dy, k, n);
   back_of(scalar, u->at)(ref, beta, dy, k, n);
   close c = u->close;
-  if (beta != 0) c.absolute += 1e-6; /* of the old dx, which a product may cancel */
+  if (beta != 0) c.absolute += 1e-6; /* error of the old dx, which a product may cancel */
   compare(u->name, dx, ref, n, c);
   guarded(u->name, dx, n);
 }
@@ -301,7 +303,7 @@ static void check_extremes(df_real *x, df_int n) {
           SAME);
   compare("min", (df_real[]){ table->min(x, n) }, (df_real[]){ scalar->min(x, n) }, 1,
           SAME);
-  for (df_int at = 0; at < n; at += df_max(1, n / 7)) { /* NaN is seen wherever it is */
+  for (df_int at = 0; at < n; at += df_max(1, n / 7)) { /* NaN is found at any position */
     df_real old = x[at];
     x[at] = (df_real)NAN;
     judge(isnan(table->max(x, n)) && isnan(table->min(x, n)), "max", n, at, 0,
@@ -310,8 +312,8 @@ static void check_extremes(df_real *x, df_int n) {
   }
 }
 
-/* Every `step`-th of the row is -inf, where step isn't 0; a row of nothing else: 0, and
-** log 0 for its logarithm. */
+/* Every `step`-th element of the row is -inf, unless step is 0. A row of only -inf gives
+** 0, and log 0 for its logarithm. */
 static void check_softmax(df_int n, df_real scale, df_int step) {
   static array x, y, ref, dy, dx, dref;
   fill_plain(x, n, 60), fill_plain(dy, n, 61);
@@ -364,8 +366,8 @@ static void check_norm(df_int rows, df_int C) {
   compare("norm_back_rows in place", y, ref, n, (close){ 4e-6, 1e-5 });
 }
 
-/* The softmax of each column but for its share, that with it, and the way back, against
-** the formulas in double. */
+/* Compares softmax by columns with formulas in double: without the share, with it, and
+** the backward pass. */
 static void check_softmax_columns(df_int rows, df_int C) {
   static array x, dy, p, again, dx, top, share, mean, ref_p, ref_again, ref_dx;
   df_int n = rows * C;
@@ -396,7 +398,7 @@ static void check_softmax_columns(df_int rows, df_int C) {
 
 /* -- noise ------------------------------------------------------------------------- */
 
-/* Random123's answers for zeros, ones and the digits of pi. */
+/* Results of Random123 for zeros, ones and the digits of pi. */
 static void check_philox(void) {
   static const uint32_t kat[3][10] = {
     { 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
@@ -467,8 +469,8 @@ static void plain_rows(const product *p, df_real *y, df_int ldy, const df_real *
     }
 }
 
-/* Nothing in the columns beyond K; and weights whose K columns are far apart make the
-** same panels. */
+/* Columns after K are zero. Weights whose K columns are far apart give the same
+** panels. */
 static void check_packed(const product *p, const df_real *w, const df_real *packed) {
   static df_real turned[ROOM], again[ROOM];
   df_int height = p->taps * p->C, P = table->panel, n = df_ceil_div(p->K, P) * height * P;
@@ -501,7 +503,7 @@ static void check_rows(const product *p) {
     compare("rows", y + m * ldy, ref + m * ldy, ldy, (close){ 2e-6, size });
   judge(isnan(y[p->m * ldy]), "rows", p->m, p->m * ldy, 0, (double)NAN);
 
-  df_real one[200]; /* one row alone: the same bits */
+  df_real one[200]; /* one row alone has the same bits */
   for (df_int k = 0; k < p->K; k++) one[k] = (df_real)0.25;
   df_int m = p->m / 2;
   table->rows(one, ldy, x + m * ldx, ldx, tap, p->taps, packed, b, a ? a + m * ldy : NULL,
@@ -536,7 +538,7 @@ static void check_transpose(df_int rows, df_int C) {
   if (rows > 0 && C > 1) judge(y[rows + 2] == x[1], "transpose", rows, C, 0, 0);
 }
 
-/* All numbers of 16 bits there and back; a NaN need only stay one. */
+/* Converts all 16-bit numbers forth and back; a NaN must only stay NaN. */
 static void check_halves(const char *name, bool bf16) {
   static uint16_t half[65536], again[65536];
   static df_real wide[65536], ref[65536];
@@ -623,7 +625,7 @@ static void check_length(df_int n) {
     check_norm(rows, n), check_softmax_columns(rows, n), check_transpose(n, rows);
 }
 
-/* A long sum: the error may not grow with its length. */
+/* The error of a long sum may not grow with its length. */
 static void check_long_sum(void) {
   enum { N = 10000000 };
   df_real *x = malloc(N * sizeof *x);

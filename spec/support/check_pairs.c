@@ -1,6 +1,7 @@
-/* Holds the products of bf16 of every table, and the body in tiles run in plain C, against
-** the contract: sums in double over the operands as they lie, packing by its formula, the
-** precision that one and two planes promise. Part of check_kernels. */
+/* Compares the products of bf16 of every table, and the tile body in plain C, with the
+** contract. Sums are computed in double from the operands as stored. Packing is compared
+** with its formula, and the precision of one and two planes is checked. It is a part of
+** check_kernels. */
 #include "check_pairs.h"
 #include "kernels/tile_plain.h"
 #include "kernels/vec_scalar.h"
@@ -108,11 +109,10 @@ static void check_panels(df_int rows, df_int C, bool twice) {
 typedef struct job {
   df_int m, K, C, taps;
   bool twice, bias, add, accumulate, holes,
-      apart; /* apart: taps of w, and panels of y, are
-                                                    ** where they needn't be */
+      apart; /* apart: there is space between taps of w, and between panels of y */
 } job;
 
-#define APART 40 /* from a panel's columns to the next one's */
+#define APART 40 /* between the columns of two panels */
 
 static double one_sum(const df_pairs *p, df_int m, df_int k, double *size) {
   const uint16_t *x = p->x + m * p->ldx;
@@ -145,7 +145,7 @@ static void compare(const df_pairs *p, const df_real *before) {
     }
 }
 
-/* What is in y but not among rows [0, rows) of K columns must be as before. */
+/* Elements of y outside of rows [0, rows) and K columns must not change. */
 static void check_rest(const df_pairs *p, df_int rows, const df_real *before) {
   static bool written[ROOM];
   memset(written, 0, sizeof written);
@@ -157,7 +157,7 @@ static void check_rest(const df_pairs *p, df_int rows, const df_real *before) {
             (double)before[i]);
 }
 
-/* A row by itself has the same bits. */
+/* A single row has the same bits. */
 static void check_alone(df_pairs p, void (*product)(const df_pairs *),
                         const df_real *before) {
   static df_real alone[ROOM];
@@ -175,8 +175,8 @@ static void check_alone(df_pairs p, void (*product)(const df_pairs *),
   }
 }
 
-/* Rows are wanted in runs of 5, two apart, or of 16, one apart; y has a column more than
-** is written. */
+/* Rows are stored in runs of 5 with gaps of two, or runs of 16 with gaps of one. y has
+** one column more than is written. */
 static void check_product(const job *j, void (*product)(const df_pairs *)) {
   static df_real x[ROOM], w[ROOM], y[ROOM], before[ROOM], add[ROOM], bias[128];
   static uint16_t rows[ROOM], panels[ROOM];
@@ -192,7 +192,7 @@ static void check_product(const job *j, void (*product)(const df_pairs *)) {
   fill(x, m * j->C, 3), fill(w, tall * j->K, 4), fill(bias, j->K, 5);
   fill(add, (j->m + 1) * ldy, 6), fill(before, (j->m + 1) * ldy, 7);
   memcpy(y, before, sizeof y);
-  memset(rows, 0xff, sizeof rows); /* NaN behind the last */
+  memset(rows, 0xff, sizeof rows); /* NaN after the last */
   df_int run = j->K % 2 ? 5 : 16, step = j->K % 2 ? 7 : 17;
   for (df_int i = 0; i < j->m; i++) place[i] = i % step < run ? kept++ * ldy : -1;
   df_int x_low = j->twice ? j->C : 0, w_low = j->twice ? tall * DF_PANEL : 0;

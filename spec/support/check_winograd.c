@@ -1,14 +1,15 @@
-/* Holds Winograd's transforms of every table against F x F^T in double with the matrices
-** of body/winograd.h, and products down columns against sums. Part of check_kernels. */
+/* Compares Winograd's transforms of every table with F x F^T in double, with the matrices
+** of body/winograd.h. It also compares products down columns with sums. It is a part of
+** check_kernels. */
 #include "check_winograd.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #define MOST  40
-#define PLANE 53 /* from a plane to the next: a little more than MOST */
+#define PLANE 53 /* between planes: a little more than MOST */
 #define ROOM  (36 * PLANE + 64)
-#define RH    0.70710678118654752440 /* the root of a half, and of two */
+#define RH    0.70710678118654752440 /* the root of 1/2; RT: the root of 2 */
 #define RT    1.41421356237309504880
 
 /* B^T (6 x 6), A (6 x 4) and G (6 x 3), row by row. */
@@ -50,12 +51,12 @@ static void poison(df_real *y, df_int n) {
   for (df_int i = 0; i < n; i++) y[i] = (df_real)NAN;
 }
 
-/* F (to x from), element (i, j) of a matrix stored so, or of its transpose. */
+/* Element (i, j) of F (to x from), or of its transpose. */
 static double element(const double *f, int to, int from, bool turned, int i, int j) {
   return turned ? f[j * to + i] : f[i * from + j];
 }
 
-/* Element (i, j) of F x F^T; x: from x from, `step` apart. */
+/* Element (i, j) of F x F^T, with x (from x from) `step` apart. */
 static double both_ways(const double *f, int to, int from, bool turned, int i, int j,
                         const df_real *x, df_int step) {
   double sum = 0;
@@ -99,7 +100,7 @@ static void check_transforms(df_int n) {
             both_ways(G, 6, 3, false, p / 6, p % 6, x + i, PLANE));
 }
 
-/* Every third pixel isn't there. */
+/* Every third pixel is absent. */
 static void check_outputs(df_int n, bool with_bias, bool with_add, bool accumulate) {
   static df_real m[ROOM], y[ROOM], bias[MOST], add[ROOM];
   df_int at[16];

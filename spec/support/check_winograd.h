@@ -1,4 +1,4 @@
-/* What check_winograd.c holds against the contract; returns how many faults it found. */
+/* Checks of check_winograd.c; returns the number of faults. */
 #ifndef df_check_winograd_h
 #define df_check_winograd_h
 

@@ -1,9 +1,9 @@
--- Other processes for specs: a Lua like ours, with the tree's own modules.
+-- Runs other processes for specs: the same Lua, with the modules of the tree.
 local child = {}
 
 function child.quote(word) return "'" .. tostring(word):gsub("'", [['\'']]) .. "'" end
 
---- A folder of its own, taken away by child.remove.
+--- Makes a temporary folder; child.remove removes it.
 function child.folder()
   local path = os.tmpname()
   os.remove(path)
@@ -18,7 +18,7 @@ function child.write(path, bytes)
   f:write(bytes)
 end
 
---- A file's bytes; nil where there is none.
+--- Reads a file; nil if it does not exist.
 function child.read(path)
   local f <close> = io.open(path, "rb")
   return f and f:read "a"
@@ -26,14 +26,14 @@ end
 
 local here = assert(io.popen "pwd"):read "l"
 
--- Search paths that mean the same in another folder.
+-- Makes relative search paths work in another folder.
 local function rooted(path)
   return (path:gsub("[^;]+", function(entry)
     return entry:sub(1, 1) == "/" and entry or here .. "/" .. entry
   end))
 end
 
---- Is this program here? Plots need one that may be missing.
+--- True if a program is installed. Plots need one that may be missing.
 function child.has(program)
   return os.execute(("command -v %s >/dev/null"):format(child.quote(program))) == true
 end
@@ -61,11 +61,11 @@ function child.run(script, options)
   return text, what == "signal" and "signal " .. code or code
 end
 
---- Runs a script's text in a folder after replacing {text, text, ...} in it, each of which
---- must be there; it must succeed. Gives what it wrote.
+--- Runs a script's text in a folder after replacing {old, new, ...} in it. Each old text
+--- must occur, and the script must succeed. Returns its output.
 ---@param path string
 ---@param folder string
----@param replaced string[] what is there, what stands for it, in turn
+---@param replaced string[] old text, new text, in turn
 ---@param env string? as child.command's
 ---@return string
 function child.shortened(path, folder, replaced, env)

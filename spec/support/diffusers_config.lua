@@ -1,6 +1,7 @@
--- What a scheduler's config of diffusers says, in our words: `of(class, config, N)` gives the
--- schedule, the grid of N steps, and shown(t), the time that its network is told at level t;
--- or nil and the reason why there is no such grid here. Their times count from 0.
+-- Translates a scheduler config of diffusers. `of(class, config, N)` returns the
+-- schedule, the grid of N steps, and shown(t), the time that the network gets at level t.
+-- It returns nil and the reason if there is no such grid here. Times of diffusers count
+-- from 0.
 local d = require "diffusion"
 local float32 = dofile "spec/support/float32.lua"
 
@@ -8,7 +9,7 @@ local preset = d.grid.preset
 
 -- ==== classes ==============================================================================
 
--- Which points the class takes, and what it takes where the config is silent.
+-- The options that the class accepts, and their defaults.
 local ddpm = { spacing = "leading" }
 local euler = { spacing = "linspace", linspace = "diffusers-euler-linspace", curve = "diffusers-" }
 local dpm = { spacing = "linspace", family = "dpm-", curve = "diffusers-dpm-", whole = true }
@@ -57,7 +58,7 @@ end
 
 local function from_zero(t) return t - 1 end
 
--- Half to even.
+-- Rounds half to even.
 local function rounded(t)
   local whole = math.floor(t - 1)
   local over = t - 1 - whole
@@ -79,7 +80,7 @@ local function last_of(class, config)
   return (to_one == false or final == "sigma_min") and 1 or 0
 end
 
--- A last step from a level to itself, which diffusers then takes, is no step.
+-- diffusers may end with a step from a level to itself. Here that step is left out.
 local function stopped(make, schedule, N, o, last)
   local all = make(schedule, N, o)
   if last == 0 then return all end
@@ -114,11 +115,11 @@ local function by_levels(class, config, N)
   return schedule, by_times(class, config, schedule, N)
 end
 
--- ==== those with schedules of their own ====================================================
+-- ==== classes with their own schedules ==============================================
 
 local function quarter_log(schedule) return function(t) return math.log(schedule:sigma(t)) / 4 end end
 
--- Noise levels of their own range, the network told ln(sigma)/4.
+-- The class has its own range of noise levels, and the network gets ln(sigma)/4.
 local function continuous(config, N, sigma_max)
   local s = d.schedule.edm { sigma_min = config.sigma_min or 0.002, sigma_max = config.sigma_max or sigma_max }
   local curve = config.sigma_schedule == "exponential" and d.grid.exponential or d.grid.karras
@@ -144,7 +145,7 @@ local function dpm_flow(class, config, N)
   return s, preset(name)(s, N), function(t) return math.floor(s.T * math.min(s:noise(t), 1 - 1e-6)) end
 end
 
--- s = sin^2(u pi/2) with u = t/N; the network is told the angle of (a, s).
+-- s = sin^2(u pi/2) with u = t/N. The network gets the angle of (a, s).
 local function ipndm(_, N)
   local s = d.schedule.from_alpha_bar(function(u) return u == 1 and 0 or 1 - math.sin(u * math.pi / 2) ^ 4 end,
     { T = N })

@@ -1,10 +1,10 @@
--- busted's output in `make test`: a line a file with a dot a test, each failure as it
--- happens, and a last line `N passed, N failed` that run.lua adds up.
+-- Output of busted in `make test`: one line per file with one dot per test, and each
+-- failure as it happens. The last line is `N passed, N failed`, which run.lua adds up.
 local busted = require "busted"
 local pretty = require "pl.pretty"
 
 local passed, failed, pending = 0, 0, 0
-local started, open   -- seconds when the file began; its line is not ended yet
+local started, open   -- time when the file began; true while its line is open
 
 local function put(...) io.write(...) io.flush() end
 

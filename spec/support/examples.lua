@@ -1,7 +1,7 @@
 -- The examples of ops: core.op_examples[name] is argument lists in Lua, separated by ";".
--- In them x{2,3} is a tensor of normal numbers, pos{..} of positive ones, away{..} of
--- numbers away from 0, unit{..} of numbers in (0, 1), and int{low,high,{..}} of whole ones.
--- All are the same in both builds: floats of 32 bits from Lua's own generator.
+-- x{2,3} is a tensor of normal numbers, pos{..} of positive ones, away{..} of numbers
+-- away from 0, unit{..} of numbers in (0, 1), and int{low,high,{..}} of integers. Both
+-- builds get the same numbers: 32-bit floats from Lua's own generator.
 local d = require "diffusion"
 local core = require "diffusion.core"
 
@@ -36,8 +36,8 @@ local function real(shape, draw)
   return d.tensor(filled(shape, function() return single(draw()) end), { dtype = core.real })
 end
 
--- What an example reads: makers that note each float tensor in `leaves`, or give back the
--- one that stands there already.
+-- The environment of an example. Its functions add float tensors to `leaves`, or return
+-- those that are already there.
 local function vocabulary(leaves)
   local env, k = { d = d, math = math }, 0
   for name, draw in pairs(draws) do
@@ -55,19 +55,19 @@ local function vocabulary(leaves)
   return env
 end
 
--- The arguments of an example, with these tensors in their places (none: new ones).
+-- Returns the arguments of an example, with the tensors of `leaves` or new ones.
 local function arguments(text, leaves)
   return table.pack(assert(load("return " .. text, text, "t", vocabulary(leaves)))())
 end
 
--- A tensor of weights as a result has them: a sum alone would hide most of a gradient.
+-- Random weights for a result. A plain sum would hide most of a gradient.
 local function weights(y)
   math.randomseed(7)
   return real(y:shape(), normal)
 end
 
---- The examples of one op: a list of { text, leaves, value(leaves), loss(leaves) }; value
---- is the op's result, loss the sum of the result times fixed weights.
+--- The examples of one op: a list of { text, leaves, value(leaves), loss(leaves) }. value
+--- is the op's result, and loss is its sum with fixed weights.
 function M.of(name)
   local list = {}
   for text in core.op_examples[name]:gmatch "[^;]+" do
@@ -97,7 +97,7 @@ function M.names()
   return names
 end
 
---- The gradients of an example's loss by its leaves, as tensors.
+--- The gradients of an example's loss for its leaves, as tensors.
 function M.gradients(example, loss)
   loss = loss or example.loss
   local n = #example.leaves

@@ -1,5 +1,5 @@
--- fails(sentence, fn, ...): calling fn raises, and the message has the sentence in it, as it
--- stands.
+-- fails(sentence, fn, ...) checks that fn raises a message that contains the sentence
+-- literally.
 return function(sentence, fn, ...)
   local ok, message = pcall(fn, ...)
   assert(not ok, ("nothing failed with %q"):format(sentence))

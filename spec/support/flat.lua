@@ -1,4 +1,4 @@
--- flat(x): the elements of a tensor of floats or of whole numbers as a list, in order.
+-- flat(x): the elements of a tensor of floats or integers as a list, in order.
 local code = { f32 = "<f", f64 = "<d", i64 = "<i8", u8 = "B" }
 
 return function(x)

@@ -1,6 +1,5 @@
--- What diffusers computes in float32, as it does: its tables of alpha_bar, and the coefficients of
--- DDPM and IPNDM. That a row is missed by the rounding alone shows when one of these stands in the
--- place of our own doubles.
+-- This file has the float32 computations of diffusers: its tables of alpha_bar, and the coefficients of
+-- DDPM and IPNDM. They replace our doubles, to show that a row differs only by rounding.
 local multistep = require "diffusion.sampler.multistep"
 
 local float32 = {}
@@ -8,7 +7,7 @@ local float32 = {}
 local function f(x) return (string.unpack("f", string.pack("f", x))) end
 float32.round = f
 
--- torch.linspace: from both ends to the middle, each product and sum rounded once.
+-- torch.linspace: from both ends to the middle, with each product and sum rounded once.
 local function linspace(first, last, n)
   first, last = f(first), f(last)
   local step, out = f(f(last - first) / f(n - 1)), {}
@@ -31,7 +30,7 @@ local betas = {
   end,
 }
 
---- alpha_bar of a config, its product kept in double as torch does; nil for other kinds.
+--- alpha_bar of a config, with the product in double as in torch; nil for other kinds.
 function float32.alpha_bar(kind, first, last, T)
   if not betas[kind] then return nil end
   local out, product = {}, 1.0
@@ -42,8 +41,9 @@ function float32.alpha_bar(kind, first, last, T)
   return out
 end
 
--- The coefficients of a step of DDPM from t to s, each operation rounded: 1 - alpha_bar and 1 -
--- alpha lose what is left of their digits near the data and near pure noise.
+-- The coefficients of a step of DDPM from t to s, with each operation rounded. 1 -
+-- alpha_bar and
+-- 1 - alpha lose their last digits near the data and near pure noise.
 local function coefficients(schedule, betas_too, t, s)
   local function alpha_bar(u) return u > 0 and f(schedule:alpha_bar(u)) or 1 end
   local at, as = alpha_bar(t), alpha_bar(s)
@@ -56,8 +56,8 @@ local function coefficients(schedule, betas_too, t, s)
   }
 end
 
---- diffusers' DDPM and UnCLIP in float32 throughout, as a sampler: clips x0 to 1, for processes that
---- predict eps or v and don't. UnCLIP takes beta from its table where s = t - 1.
+--- diffusers' DDPM and UnCLIP in float32, as a sampler. It clips x0 to 1, for processes
+--- that predict eps or v and do not clip. UnCLIP takes beta from its table if s = t - 1.
 function float32.ddpm(kind, first, last, T)
   local table_of = kind == "squaredcos_cap_v2" and betas[kind](first, last, T)
   return function(denoise, process, opts)
@@ -77,8 +77,8 @@ function float32.ddpm(kind, first, last, T)
   end
 end
 
---- diffusers' IPNDM of T levels in float32: a sampler whose denoise gives the network's answer, v, as
---- it is, and the time that the network is told at a level.
+--- diffusers' IPNDM of T levels in float32. This sampler's denoise returns the network's
+--- output v, and the time that the network gets at a level.
 function float32.ipndm(T)
   local u, levels = linspace(1, 0, T + 1), { [0] = { a = 1, s = 0 } }
   for t = 1, T do

@@ -1,5 +1,5 @@
--- Files of the usual formats made byte by byte, good and bad ones: what the specs of io
--- feed to the readers, independent of the library's own writers.
+-- Valid and invalid files of common formats, made byte by byte. Specs of io give them to
+-- the readers. They do not use the library's own writers.
 local forge = {}
 
 local made = {}
@@ -37,7 +37,7 @@ function forge.bytes_of(path)
   return f:read "a"
 end
 
--- ---- checksums, from their definitions ----------------------------------------------------
+-- ---- checksums, by their definitions -----------------------------------------------
 
 function forge.crc32(text)
   local crc = 0xFFFFFFFF
@@ -57,7 +57,7 @@ local function adler32(text)
   return b << 16 | a
 end
 
--- ---- deflate, stored blocks only -----------------------------------------------------------
+-- ---- deflate with stored blocks ----------------------------------------------------
 
 function forge.deflate(text)
   local parts, at = {}, 1
@@ -75,7 +75,8 @@ end
 
 -- ---- formats ---------------------------------------------------------------------------------
 
---- sizes {60000, 28, 28}, elements as a string; `type` 8 is unsigned bytes.
+--- An IDX file of sizes {60000, 28, 28} and elements as a string; `type` 8 is unsigned
+--- bytes.
 function forge.idx(sizes, elements, type)
   local head = ("BBBB"):pack(0, 0, type or 8, #sizes)
   for _, size in ipairs(sizes) do head = head .. (">I4"):pack(size) end
@@ -86,7 +87,7 @@ function forge.chunk(type, data)
   return (">I4"):pack(#data) .. type .. data .. (">I4"):pack(forge.crc32(type .. data))
 end
 
---- A PNG of rows that stand behind their filters' bytes, interlaced or not (1 or 0).
+--- A PNG of rows with their filter bytes, interlaced or not (1 or 0).
 function forge.png_of(width, height, depth, colour, interlaced, raw, extra)
   local packed = "\x78\x01" .. forge.deflate(raw) .. (">I4"):pack(adler32(raw))
   local head = (">I4I4BBBBB"):pack(width, height, depth, colour, 0, 0, interlaced)
@@ -94,15 +95,16 @@ function forge.png_of(width, height, depth, colour, interlaced, raw, extra)
     .. forge.chunk("IEND", "")
 end
 
---- A PNG of rows given as strings of packed samples. `colour` is PNG's type: 0 grey, 2 RGB,
---- 3 palette, 4 grey and alpha, 6 RGB and alpha; `extra` are chunks before the pixels.
+--- A PNG of rows given as strings of packed samples. `colour` is PNG's type: 0 grey, 2
+--- RGB,
+--- 3 palette, 4 grey and alpha, 6 RGB and alpha. `extra` has chunks before the pixels.
 function forge.png(width, depth, colour, rows, extra)
   local lines = {}
   for i, row in ipairs(rows) do lines[i] = "\0" .. row end
   return forge.png_of(width, #rows, depth, colour, 0, table.concat(lines), extra)
 end
 
---- A .npy file: descr "<f4", shape "(2, 3)", elements as a string.
+--- A .npy file with descr "<f4", shape "(2, 3)" and elements as a string.
 function forge.npy(descr, shape, elements, options)
   local o = options or {}
   local text = ("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }"):format(descr,
@@ -128,7 +130,7 @@ function forge.zip(entries)
     .. ("<I2I2I2I2I4I4I2"):pack(0, 0, #entries, #entries, #directory, #body, 0)
 end
 
---- A safetensors file of a header's text and the data.
+--- A safetensors file with the text of a header and data.
 function forge.safetensors(header, data)
   return ("<I8"):pack(#header) .. header .. (data or "")
 end

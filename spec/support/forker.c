@@ -1,7 +1,7 @@
-/* forker(text, children, seconds, work): a second Lua state works through `text`, a loop, on
-** a thread of its own, while this one forks `children` times. Each child calls work() and
-** ends; returns how many did so within the seconds. The thread's loop ends when the global
-** function stop() of its state is true. */
+/* forker(text, children, seconds, work): a second Lua state runs `text`, a loop, in its
+** own thread, while this state forks `children` times. Each child calls work() and ends.
+** Returns how many ended within the seconds. The thread's loop ends when the global
+** function stop() of its state returns true. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
@@ -30,7 +30,7 @@ static void *second(void *text) {
   return fine ? text : NULL;
 }
 
-/* Zero where the child has ended well before the alarm. */
+/* Returns 0 if the child ended before the alarm. */
 static int child(lua_State *L, unsigned seconds) {
   int how = 1;
   pid_t pid = fork();

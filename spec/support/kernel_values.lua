@@ -1,7 +1,7 @@
--- Every kernel reached through an op: kernel_values[name](n) gives tensors whose elements
--- that kernel has made, of n numbers where a kernel takes n. The numbers that go in are the
--- same in both builds: multiples of 1/512, exact in single.
--- lua5.4 spec/support/kernel_values.lua n ...  writes them all, packed, in its build.
+-- Every kernel that an op can reach. kernel_values[name](n) returns tensors that the
+-- kernel has computed from n numbers. The inputs are the same in both builds: multiples
+-- of 1/512, which are exact in float.
+--   lua5.4 spec/support/kernel_values.lua n ...  writes all of them, packed, in its build.
 local d = require "diffusion"
 local core = require "diffusion.core"
 
@@ -26,7 +26,7 @@ end
 
 local function product(first, ...) return first and first * product(...) or 1 end
 
--- Numbers in [-3, 3] in this shape; positive ones; away from zero.
+-- Numbers in [-3, 3] in this shape; positive ones; ones away from zero.
 local function draw(salt, ...) return shaped(list(product(...), salt, -3, 3), ...) end
 local function positive(n) return shaped(list(n, 5, 0.25, 4), n) end
 local function away(n)
@@ -36,7 +36,7 @@ local function away(n)
 end
 local function x_of(n) return draw(1, n) end
 
--- f's gradient at x, with slopes of all kinds
+-- the gradient of f at x, with slopes of all kinds
 local function slope(f, x)
   return { (d.grad(function(v)
     local y = f(v)
@@ -50,7 +50,7 @@ local function whole(n, dtype)
   return #values == 0 and d.zeros({ 0 }, { dtype = dtype }) or d.tensor(values, { dtype = dtype })
 end
 
--- ---- one entry a kernel ------------------------------------------------------------------
+-- ---- one entry per kernel ----------------------------------------------------------
 
 local M = {}
 
@@ -137,11 +137,11 @@ end)
 M.rows = function(n)
   return { ops.linear(draw(1, 5, 11), draw(2, n, 11), draw(3, n)), ops.linear(draw(1, 3, n), draw(2, 5, n)) }
 end
-M.pack_weights = function(n) -- on the way back
+M.pack_weights = function(n) -- in the backward pass
   local w = draw(2, n + 1, 3, 3, 4)
   return slope(function(x) return ops.conv2d(x, w, nil, { pad = 1 }) end, draw(1, 1, 3, 3, 4))
 end
--- A convolution by tiles, with its gradients: of n + 1 channels, and to as many.
+-- A convolution by tiles, with its gradients. It has n + 1 input and output channels.
 local function by_tiles(C, K)
   core.algorithm "winograd"
   local x, w, g = draw(1, 1, 5, 3, C), draw(2, K, 3, 3, C), draw(3, 1, 5, 3, K)
@@ -212,13 +212,13 @@ M.adamw = function(n)
   return { model.p:detach(), ema:state().p }
 end
 
--- ---- all of them -------------------------------------------------------------------------
+-- ---- all kernels -------------------------------------------------------------------
 
 local values = {}
 
 values.kernels = M
 
---- The elements of each kernel's tensors as one list of doubles.
+--- The elements of a kernel's tensors as one list of doubles.
 function values.of(name, n)
   local out = {}
   for _, x in ipairs(M[name](n)) do

@@ -1,13 +1,13 @@
--- How long functions of C are, found by counting braces; and which are too long. A function
--- is counted from the line on which its head begins to that of its last brace.
+-- Measures the length of functions in C by counting braces, and finds those that are too
+-- long. A function begins at the line of its head and ends at its last brace.
 local lengths = {}
 
 local longest_function, longest_file = 60, 600
 
 local function blank(text) return (text:gsub("[^\n]", " ")) end
 
--- Comments, strings, letters and the preprocessor's lines become spaces: lines stay, and
--- every brace left is one of code.
+-- Replaces comments, strings, characters and preprocessor lines by spaces. Lines stay,
+-- and every remaining brace belongs to code.
 local function bare(text)
   text = text:gsub("/%*.-%*/", blank):gsub("//[^\n]*", blank)
   text = text:gsub("\\\\", "  "):gsub("\\[\"']", "  "):gsub("'[^'\n]*'", blank):gsub('"[^"\n]*"', blank)
@@ -42,7 +42,7 @@ function lengths.functions(text)
   return out
 end
 
---- What is too long in one file.
+--- Reports functions and files that are too long.
 ---@param path string
 ---@param text string C
 ---@param fault fun(format: string, ...)
@@ -56,7 +56,7 @@ function lengths.check(path, text, fault)
   if lines > longest_file then fault("%s is %d lines long", path, lines) end
 end
 
---- The shares of functions, outside of kernels/, that are short.
+--- The shares of short functions, outside of kernels/.
 ---@param files table<string, string> text of each file, by path
 ---@return number under12, number under30, integer count
 function lengths.shares(files)

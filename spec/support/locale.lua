@@ -1,6 +1,6 @@
--- A locale like nobody's, made by localedef from what stands here alone: a decimal comma,
--- z before b before a, G and P whose small letters are h and q, control characters that
--- UTF-8 is made of.
+-- An unusual locale, made by localedef from the definition here. It has a decimal comma,
+-- and sorts z before b before a. G and P have the lower-case letters h and q. Bytes of
+-- UTF-8 are control characters.
 local child = require "spec.support.child"
 
 local source = [[
@@ -36,7 +36,7 @@ end
 
 local locale = { name = "own" }
 
---- Makes it in a folder, whose path as LOCPATH lets os.setlocale(locale.name) find it.
+--- Makes it in a folder. With the folder as LOCPATH, os.setlocale(locale.name) finds it.
 ---@param folder string
 ---@return boolean made false where there is no localedef
 function locale.make(folder)

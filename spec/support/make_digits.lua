@@ -1,9 +1,9 @@
 -- Makes lua/diffusion/assets/digits.safetensors, the small trained network that
--- d.load_model "digits" finds: a class-conditional UNet for the library's own 8x8 digits.
--- Run by hand at the top of the tree, about four minutes on two cores:
+-- d.load_model "digits" loads: a class-conditional UNet for the library's own 8x8 digits.
+-- Run it by hand at the top of the tree; it takes about four minutes on two cores:
 --   make && LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/?.so;;' \
 --     lua5.4 spec/support/make_digits.lua [steps] [file.png]
--- It draws ten samples of each class into the file; look at it before committing.
+-- It draws ten samples of each class into the file. Look at it before you commit.
 local d = require "diffusion"
 
 local steps = tonumber(arg[1] or 5000)
@@ -23,7 +23,7 @@ local trainer = d.trainer {
 }
 print(model:count(), assert(trainer:run()))
 
--- Half the bytes: loading widens them again, and a sample moves by less than a grey level.
+-- Half precision. Loading widens it again, and samples change by less than a grey level.
 local halves = { state = function()
   local out = {}
   for name, x in pairs(ema:state()) do out[name] = x:to "f16" end

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes spec/fixtures/jpegs.bin: small JPEGs and the pixels that Pillow finds in them, with
+"""Writes spec/fixtures/jpegs.bin: small JPEGs and their pixels as decoded by Pillow, with
 ImageOps.exif_transpose and convert("RGB"). Needs Pillow:
 
   python3 -m venv venv && venv/bin/pip install pillow && venv/bin/python spec/support/make_jpegs.py
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 
 def gradient(width, height, mode):
-    """No two corners alike."""
+    """All corners differ."""
     bands = len(Image.new(mode, (1, 1)).getbands())
     weights = ((11, 3, 0), (0, 17, 20), (-5, 6, 200), (4, 2, 10))
     flat = bytes(max(0, min(255, a * x + b * y + c)) for y in range(height) for x in range(width)
@@ -38,7 +38,7 @@ def saved(picture, **how):
 
 
 def with_transform(jpeg, transform):
-    """An Adobe segment that names another transform: 2, the inks are YCCK; None, no segment."""
+    """Changes the transform in the Adobe segment: 2 means YCCK; None removes the segment."""
     at = jpeg.index(b"\xff\xee")
     end = at + 2 + struct.unpack_from(">H", jpeg, at + 2)[0]
     if transform is None:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes spec/fixtures/pngs.bin: PNGs of every colour type, depth and interlacing, and a
-checksum of the pixels that each stands for. Encoder and decoder here share nothing with
-libpng; the decoder must give back what the encoder was given. Python's library alone.
+checksum of the pixels of each. Encoder and decoder here share no code with libpng. The
+decoder must return the input of the encoder. It needs only Python's own library.
 
-The file: <I4> bytes, then so many as a raw deflate stream, of records <I4I4I2I2I2>:
+The file: <I4> bytes, then that many bytes of a raw deflate stream, of records <I4I4I2I2I2>:
 length of the PNG, CRC-32 of "pxls" and the pixels H x W x C in 8 bits, H, W, C; the PNG.
 """
 import os
@@ -59,7 +59,7 @@ def guess(kind, a, b, c):
 
 
 def filtered(rows, reach, first):
-    """Each row behind its filter, which are taken in turn."""
+    """Each row after its filter; the filters are used in turn."""
     out, before = b"", None
     for i, row in enumerate(rows):
         kind = (first + i) % 5
@@ -130,7 +130,7 @@ def to_8(value, depth):
 
 
 def shown(pixel, colour, depth, palette, clear):
-    """A pixel as 8 bits a channel: PLTE is RGB, tRNS is alpha."""
+    """A pixel with 8 bits per channel: PLTE is RGB, tRNS is alpha."""
     if colour == 3:
         rgb = palette[3 * pixel[0]:3 * pixel[0] + 3]
         if clear is None:
@@ -168,7 +168,7 @@ def transparency(pixels, colour, depth, palette):
     if colour == 3:
         return bytes((k * 37 + 5) & 0xFF for k in range(max(1, palette - 1)))
     middle = pixels[len(pixels) // 2][len(pixels[0]) // 2]
-    if depth == 16 and len(pixels[0]) > 1:  # a neighbour that differs in the last bit alone
+    if depth == 16 and len(pixels[0]) > 1:  # a neighbour that differs only in the last bit
         pixels[0][-1] = tuple(v ^ 1 for v in middle[:-1]) + (middle[-1] ^ 1,)
     return struct.pack(">%dH" % len(middle), *middle)
 
@@ -191,7 +191,7 @@ def one(width, height, colour, depth, interlaced, clear, seed, before=b"", **mor
 
 
 def beside():
-    """Chunks that don't change a pixel: values are those stored."""
+    """Chunks that do not change pixels: the stored values count."""
     yield chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"cHRM", struct.pack(">8I", *[31270, 32900] * 4))
     yield chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"sRGB", b"\0") + chunk(b"sBIT", b"\5" * 3)
     yield chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile")) + chunk(b"bKGD", b"\0\1" * 3)
@@ -200,7 +200,7 @@ def beside():
 
 
 def height_of(width):
-    """Squares, and of the larger ones, so that the file stays small, flat pictures and tall."""
+    """Small images are square. Larger ones are flat or tall, to keep the file small."""
     if width < 10 or width == 33:
         return width
     return 1 + width * 5 % 11

@@ -1,5 +1,5 @@
-# Writes spec/fixtures/reductions.lua: what NumPy gives for every reduction of shapes with
-# little or nothing in them. `python3 spec/support/numpy_reductions.py`, NumPy 2.
+# Writes spec/fixtures/reductions.lua: NumPy's results for every reduction of shapes with
+# few or no elements. `python3 spec/support/numpy_reductions.py`, NumPy 2.
 import warnings
 import numpy as np
 

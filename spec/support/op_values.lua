@@ -1,5 +1,5 @@
--- Writes what every example of every op gives, in the build that DIFFUSION_PRECISION
--- names: a line `key number number ...` for the value and for each gradient.
+-- Writes the results of every example of every op, in the build named by
+-- DIFFUSION_PRECISION. A line `key number number ...` has the value or one gradient.
 -- lua5.4 spec/support/op_values.lua
 local examples = require "spec.support.examples"
 
@@ -9,7 +9,7 @@ local function numbers(x)
   return x:flatten():totable()
 end
 
---- calls visit(key, list of numbers) for each result and gradient
+--- Calls visit(key, list of numbers) for each result and gradient.
 function M.each(visit)
   local core = require "diffusion.core"
   for _, name in ipairs(examples.names()) do

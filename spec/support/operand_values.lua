@@ -1,12 +1,14 @@
--- A convolution fed by a norm in two ways, as the layer norm_conv does it (through a form of its own)
--- and op by op (through rows), with all gradients. Run as a script it writes the second at
--- the highest precision, in the build that DIFFUSION_PRECISION names.
+-- A convolution that is fed by a norm in two ways, with all gradients. The layer
+-- norm_conv does it through its own memory layout, and op by op it goes through rows. Run
+-- as a script, it writes the second result at the highest precision, in the build named
+-- by DIFFUSION_PRECISION.
 local d = require "diffusion"
 local core = require "diffusion.core"
 
 local M = {}
 
--- B, H, W, C, K, groups: odd sizes, one pixel, one line, one image, a channel a group.
+-- B, H, W, C, K, groups: odd sizes, one pixel, one line, one image, one channel per
+-- group.
 M.cases = {
   { 1, 7, 5, 8, 6, 4 }, { 3, 21, 17, 12, 5, 3 }, { 1, 1, 1, 12, 3, 1 }, { 2, 1, 19, 6, 6, 6 },
   { 1, 33, 1, 20, 16, 5 }, { 17, 3, 3, 16, 16, 2 }, { 2, 9, 7, 40, 33, 5 }, { 1, 4, 6, 96, 31, 12 },
@@ -34,7 +36,7 @@ local function draw(case)
   }
 end
 
---- The value and the gradients by inputs, op by op; lists of numbers by name.
+--- The value and the gradients for the inputs, op by op; lists of numbers by name.
 function M.by_ops(case)
   local v, out = draw(case), {}
   local function run(x, norm_w, norm_b, w, b)

@@ -1,6 +1,7 @@
--- diffusers' schedulers as its own tests run them: their inputs, their dummy network, and what
--- a scheduler's class and config are here. `plan(class, config, N)` gives the process, the
--- grid, the preset and the scale of x; `run` walks it. Schedulers of sigma hold y = x/a.
+-- diffusers' schedulers as its own tests run them: their inputs, their dummy network, and
+-- the translation of a scheduler's class and config. `plan(class, config, N)` gives the
+-- process, the grid, the preset and the scale of x; `run` runs it. Schedulers of sigma
+-- hold y = x/a.
 local d = require "diffusion"
 local configs = dofile "spec/support/diffusers_config.lua"
 local float32 = dofile "spec/support/float32.lua"
@@ -9,7 +10,7 @@ local peer = {}
 
 -- ==== their inputs ===========================================================================
 
--- Filled as theirs: the batch's index runs fastest.
+-- Filled as in diffusers: the batch index varies fastest.
 local function filled(shape, f)
   local count, values = 1, {}
   for _, n in ipairs(shape) do count = count * n end
@@ -24,7 +25,7 @@ local square = { 4, 3, 8, 8 }
 function peer.sample(shape) return filled(shape or square, function(i, n) return i / n end) end
 function peer.noise(shape) return filled(shape or square, function(i, n) return (n - 1 - i) / n end) end
 
--- Their network: x t/(t + 1), t as they count it.
+-- Their network, x t/(t + 1), with their count of t.
 function peer.network(x, t) return x * (t / (t + 1)) end
 
 -- ==== a class and a config, as presets =======================================================
@@ -40,7 +41,8 @@ local function capped(c, name, o)
   return d.sampler.preset(name .. "-threshold-capped", o)
 end
 
--- A last step from a level to itself is the one whose order is lowered: ours goes without both.
+-- diffusers lowers the order of a last step from a level to itself. Here both are left
+-- out.
 local function lowered(c, idle) return default(c.lower_order_final, true) and not idle and 15 or 0 end
 
 local function multistep(c, _, _, idle)
@@ -62,7 +64,7 @@ local function inverse(c, _, _, idle)
   return d.sampler.preset("diffusers-dpmpp-2m-inverse", o)
 end
 
--- The order of each of N evaluations, of those from number `first` on.
+-- The order of each of N evaluations, starting at number `first`.
 local function orders_of(N, order, lower, first)
   local out = {}
   for i = first, N do
@@ -108,8 +110,8 @@ end
 
 local function named(name) return function() return d.sampler.preset(name) end end
 
--- By class: its preset, whether its samples are y = x/a (sigma), whether the process clips, how many of its
--- steps one of ours is (calls).
+-- By class: the preset, whether samples are y = x/a (sigma), whether the process clips,
+-- and how many of its steps make one of ours (calls).
 local classes = {
   DDPMScheduler = { named "diffusers-ddpm", clip = clip_of },
   UnCLIPScheduler = { named "diffusers-unclip", clip = clip_of },
@@ -132,19 +134,19 @@ local classes = {
 }
 -- ==== networks ===============================================================================
 
--- Told time, as the network is asked: x and a level, or a level a sample.
+-- Calls the network with the shown time: x and a level, or one level per sample.
 local function asks(shown)
   return function(x, t) return peer.network(x, shown(t)) end
 end
 
--- EDM's: c_in x, and for its v the other sign of c_out.
+-- EDM: c_in x, and c_out with the opposite sign for v.
 local function edm_network(schedule, shown, sign)
   return function(x, t)
     return peer.network(x * (1 / math.sqrt(schedule:sigma(t) ^ 2 + 0.25)), shown(t)) * sign
   end
 end
 
--- Consistency models' f of their network: c_skip x + c_out F.
+-- Consistency models: c_skip x + c_out F.
 local function consistency_network(schedule, shown)
   local least = schedule:sigma(1)
   return function(x, t)
@@ -154,7 +156,7 @@ local function consistency_network(schedule, shown)
   end
 end
 
--- Euler's v on levels without a = 1/sqrt(sigma^2 + 1): as x0.
+-- Euler's v, as x0, on levels without a = 1/sqrt(sigma^2 + 1).
 local function euler_v_network(schedule, shown)
   return function(x, t)
     local sigma = schedule:sigma(t)
@@ -176,8 +178,8 @@ end
 
 -- ==== plans ==================================================================================
 
--- Euler with sigmas in equal steps of their logarithm, whose network is told times in equal
--- steps: not those of the sigmas.
+-- Euler with sigmas in equal steps of their logarithm. The network gets times in equal
+-- steps, which do not match the sigmas.
 local function log_linear(config, N)
   local plain = {}
   for key, value in pairs(config) do plain[key] = key ~= "interpolation_type" and value or nil end
@@ -192,7 +194,7 @@ end
 
 local function with_last(schedule, grid, last) return d.grid.list(schedule, grid:times(), { last = last }) end
 
--- Upward: the network is told where x is; their last level is the noisiest.
+-- Upward: the network gets the level of x. Their last level is the noisiest.
 local function upward(class, config, N)
   if class == "DPMSolverMultistepInverseScheduler" then
     local c = { final_sigmas_type = "sigma_min" }
@@ -211,15 +213,15 @@ local function before_noise(schedule, grid)
   return d.grid.list(schedule, times)
 end
 
--- KDPM2's times are whole on a curve of sigmas, and real in between.
+-- KDPM2's times are integers on a curve of sigmas, and real in between.
 local function whole_on_grid(grid, shown)
   local on = {}
   for _, t in ipairs(grid:times()) do on[t] = true end
   return function(t) return on[t] and shown(t) or t - 1 end
 end
 
--- On a line of times the network is told those, not the ones of the sigmas there, which are on a
--- line between whole times. In between, where KDPM2 asks too, our own time.
+-- On a line of times the network gets those times. The sigmas there are on a line between
+-- integer times. At the midpoints of KDPM2 it gets our own time.
 local function told_on_line(schedule, grid, in_float32)
   local times, told, line = grid:times(), {}, d.grid.linspace(schedule, #grid, { round = false }):times()
   for i, t in ipairs(line) do
@@ -249,8 +251,8 @@ local function levels_of(class, config, N)
   return schedule, grid, class:find "^KDPM2" and whole_on_grid(grid, shown) or shown
 end
 
---- What is needed to run a scheduler as theirs: from step number `first` on if given. nil and
---- why where there is none.
+--- The plan to run a scheduler as in diffusers, starting at step number `first`. Returns
+--- nil and the reason if there is none.
 function peer.plan(class, config, N, first)
   class, first = class:gsub("Parallel", ""), first or 1
   local kind = classes[class]
@@ -284,16 +286,16 @@ function peer.plan(class, config, N, first)
   return setmetatable(plan, { __index = peer })
 end
 
--- By what their samples are ours: y = x/a, or x itself.
+-- Their samples in our units: y = x/a, or x itself.
 function peer:scale(t) return self.sigma and self.schedule:signal(t) or 1 end
 
---- Their tests of EDM's DPM-Solver hand the network x as it is.
+--- Their tests of EDM's DPM-Solver pass x to the network without scaling.
 function peer:without_scaling()
   local sign = self.predicts == "v" and -1 or 1
   function self.network(x, t) return peer.network(x, self.shown(t)) * sign end
 end
 
---- Their normals. A scheduler may draw some at every step, asked for or not.
+--- Their normal numbers. A scheduler may draw some at every step, needed or not.
 function peer:normals()
   local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
   if not self.every_step then return g end
@@ -304,7 +306,8 @@ function peer:normals()
   end
 end
 
---- Walks from y, in their units; calls each(step number, y) after each step; returns y.
+--- Runs from y, in their units. Calls each(step number, y) after each step, and returns
+--- y.
 function peer:run(y, each)
   local run = d.sampler.steps { model = self.network, process = self.process, grid = self.grid,
     init = y * self:scale(self.first), sampler = self.sampler, noise = self:normals() }
@@ -315,7 +318,7 @@ function peer:run(y, each)
   return y
 end
 
--- Torch's normals as a sampler asks for noise.
+-- Torch's normal numbers, as a noise source of a sampler.
 local function arithmetic(normals)
   local function mix_noise(sigma, ...)
     local x = select(2, ...)
@@ -332,8 +335,8 @@ function peer:pairs()
   return out
 end
 
---- Walks any steps from x, in our units: those that make no grid, with another denoise, or with
---- x changed before each.
+--- Runs given steps from x, in our units: steps that are not a grid, with another
+--- denoise, or with a change of x before each.
 function peer:walk(x, pairs, denoise, before, each)
   denoise = denoise or function(y, t) return self.process:estimate(self.network(y, t), y, t) end
   local step, history = d.sampler.step(self.sampler, denoise, self.process, arithmetic(self:normals())), {}

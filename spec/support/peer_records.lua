@@ -1,21 +1,21 @@
--- Recorded runs of diffusers' schedulers, scheduler_trajectories.json: compare(record) runs one
--- here and gives how far it is from the record at worst, or nil and the reason.
+-- Recorded runs of diffusers' schedulers, in scheduler_trajectories.json. compare(record)
+-- runs one here and returns its largest error, or nil and the reason.
 local peer = dofile "spec/support/peer.lua"
 
 local records = {}
 
--- How far, in units of what is allowed.
+-- The error in units of the tolerance.
 local function off(got, want, allowed) return math.abs(got - want) / allowed end
 
--- Step i of ours is their step number: solvers that ask twice take two, and PNDM's second
--- repeats its first.
+-- Maps our step i to their step number. Solvers with two evaluations take two, and PNDM's
+-- second repeats its first.
 local function numbering(plan, record)
   local n = #record.traj_sum_abs
   if plan.calls == 2 then return function(i) return math.min(2 * i, n) end end
   return function(i) return n == record.n + 1 and i + 1 or i end
 end
 
--- The network's answers, and the times that it is told.
+-- Records the network's outputs and the times that it gets.
 local function listening(plan)
   local shown, told = plan.shown, {}
   function plan.shown(t)
@@ -44,22 +44,23 @@ local function worst_of_end(y, record)
   return worst
 end
 
--- UnCLIP's record leaves out each step's end, which is then one level down, wherever the next
--- step begins: no grid.
+-- UnCLIP's record has no ends of steps. Each step ends one level down, wherever the next
+-- step begins, so they are not a grid.
 local function one_level_down(plan, y, each)
   local pairs = plan:pairs()
   for _, pair in ipairs(pairs) do pair.s = pair.t - 1 end
   return plan:walk(y, pairs, nil, nil, each)
 end
 
--- Records that are not ours, and why.
+-- Records that cannot be reproduced, and why.
 records.without = {
   [78] = "invert_sigmas: it walks upwards from a level without noise, where ours ask no network",
 }
 
---- The largest error of sums after the steps (1e-5 of them), of times told (1e-4) and of the end's
---- first and last values (1e-5 of the largest, and 1e-6), in units of what is allowed; the number of
---- steps that the peer has a number for.
+--- Returns the largest error in units of the tolerance, and the number of steps with a
+--- number in diffusers. It compares sums after the steps (1e-5 of them), times of the
+--- network (1e-4), and the first and last values of the end (1e-5 of the largest, and
+--- 1e-6).
 function records.compare(record)
   local plan, why = peer.plan(record.scheduler, record.config, record.n)
   if not plan then return nil, why end

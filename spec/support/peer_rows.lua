@@ -1,5 +1,6 @@
--- The expectations that diffusers' tests publish, one a line of scheduler_expected.tsv, run
--- here: rows() reads them; run(row) gives our value, or nil and the reason why there is none.
+-- The expected values that diffusers' tests publish, one per line of
+-- scheduler_expected.tsv. rows() reads them. run(row) returns our value, or nil and the
+-- reason.
 local d = require "diffusion"
 local json = require "diffusion.json"
 local float32 = dofile "spec/support/float32.lua"
@@ -29,7 +30,7 @@ local function read(line)
   return row
 end
 
---- All rows, in the file's order.
+--- All rows, in the order of the file.
 function rows.read(path)
   local out = {}
   for line in io.lines(path) do
@@ -40,7 +41,7 @@ end
 
 -- ==== numbers ================================================================================
 
--- (s_s^2)(1 - SNR_t/SNR_s) of levels they count from 0.
+-- (s_s^2)(1 - SNR_t/SNR_s), with levels counted from 0.
 local function variance(schedule, t, s)
   return schedule:noise(s + 1) ^ 2 * (1 - schedule:snr(t + 1) / schedule:snr(s + 1))
 end
@@ -54,10 +55,10 @@ local function scalar(row)
   return row.class == "UnCLIPScheduler" and math.sqrt(own) or own
 end
 
--- ==== one step of each sample, at times of their own =========================================
+-- ==== one step for each sample, at different times ==================================
 
--- Samples 1 to 4 at their time 0, 5 to 8 at 1, 9 to 12 at 2: of DDPM to the time before, of DDIM
--- in 10 steps to the data.
+-- Samples 1 to 4 are at their time 0, 5 to 8 at 1, and 9 to 12 at 2. A step of DDPM goes
+-- to the time before, and one of DDIM in 10 steps goes to the data.
 local function batch_step(row)
   local plan = peer.plan(row.class, row.config, 10)
   local x, t = peer.sample(), { 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3 }
@@ -73,9 +74,9 @@ end
 
 -- ==== loops ==================================================================================
 
--- Their tests of Euler, Heun, LMS and DPM2 hand the scaled sample, a y, to the network and then
--- to the step as well, in the place of y: our x is multiplied by a before each step, and what
--- the network is asked is the sample itself, on a step's second call scaled too.
+-- Their tests of Euler, Heun, LMS and DPM2 pass the scaled sample, a y, to the network,
+-- and then also to the step instead of y. So x is multiplied by a before each step here.
+-- The network gets the sample itself, also scaled in the second call of a step.
 local function scaled_twice(plan, y)
   local schedule, first = plan.schedule, true
   local function denoise(x, t)
@@ -93,7 +94,7 @@ local function scaled_twice(plan, y)
   end)
 end
 
--- Their IPNDM test walks the times twice, with the history of the first walk in the second.
+-- Their IPNDM test runs the times twice, with the history of the first run in the second.
 local function twice(plan, y, in_float32)
   local all, denoise = plan:pairs(), nil
   table.move(all, 1, #all, #all + 1)
@@ -105,7 +106,7 @@ local function twice(plan, y, in_float32)
   return plan:walk(y, all, denoise)
 end
 
--- A last step from a level to itself moves nothing, but UniPC corrects x before it.
+-- A last step from a level to itself changes nothing, but UniPC corrects x before it.
 local function with_idle_step(plan, y)
   local all = plan:pairs()
   local last, n = plan.grid.last, #all + 1
@@ -120,7 +121,7 @@ local function start_scale(row, schedule, t)
   return row.class:find "^SA" and 1 or schedule:sigma(t)
 end
 
--- Samples as a test starts with them, noised where it says so.
+-- The initial samples of a test, noised if the row says so.
 local function start(row, plan, whole)
   local shape = row.test:find "1DTest" and { 4, 3, 8 } or nil
   local y = peer.sample(shape)
@@ -131,7 +132,7 @@ local function start(row, plan, whole)
   return d.mix(plan.schedule:signal(t), y, plan.schedule:noise(t), noise)
 end
 
--- The coefficients rounded as theirs; it clips x0 itself.
+-- The coefficients are rounded as in diffusers; it clips x0 itself.
 local function ddpm_in_float32(plan, config)
   local process = plan.process
   plan.process = d.process { schedule = process.schedule, predict = process.predict }
@@ -161,8 +162,8 @@ local function loop(row, in_float32)
   return plan:run(y)
 end
 
---- Our value of a row: a number, or a tensor; nil and a reason. With the peer's own tables of
---- alpha_bar, if in_float32 says so.
+--- Returns our value of a row: a number, a tensor, or nil and a reason. With in_float32,
+--- diffusers' own tables of alpha_bar are used.
 function rows.run(row, in_float32)
   row.config.in_float32 = in_float32
   if row.loop:find "^scalar" then return scalar(row) end
@@ -170,8 +171,9 @@ function rows.run(row, in_float32)
   return loop(row, in_float32)
 end
 
--- Rows whose published figure is far from what float64 makes of it: what the peer's own code
--- (0.29.2) gives with float64 in the place of float32, torch's normals the same.
+-- The published values of these rows differ much from a computation in float64. These are
+-- the values of diffusers' code (0.29.2) with float64 instead of float32, and torch's
+-- normal numbers.
 rows.in_double = {
   ["DDPMScheduler test_full_loop_with_noise"] = 387.9672510039638,
   ["DDPMParallelScheduler test_full_loop_with_noise"] = 387.9672510039638,
@@ -185,7 +187,7 @@ rows.in_double = {
   ["UnCLIPScheduler test_full_loop_skip_timesteps"] = 258.34106760806253,
 }
 
--- Rows that are not ours, and why.
+-- Rows that cannot be reproduced, and why.
 rows.without = {
   DPMSolverSDEScheduler = "its noise is torchsde's Brownian tree, and its figure depends on the device",
   ScoreSdeVeScheduler = "its corrector's step is the batch's mean, where ours is of each sample",
@@ -203,7 +205,8 @@ end
 
 local function within(got, want, tolerance) return not tolerance or math.abs(got - want) <= tolerance end
 
--- Within the row's own tolerances, and near what was reproduced, which some are too wide to tell.
+-- True within the tolerance of the row and near the reproduced value; some tolerances are
+-- too wide.
 local function agrees(row, value)
   local sum, mean = totals(value)
   if not (within(sum, row.sum, row.tol_sum) and within(mean, row.mean, row.tol_mean)) then return false end
@@ -211,8 +214,8 @@ local function agrees(row, value)
   return not row.reproduced_mean or within(mean, row.reproduced_mean, 5e-5 * row.reproduced_mean)
 end
 
---- How a row comes out: "float64" as our schedules are, "float32" rounded as the peer's, "not
---- covered", or "failed"; then what was computed.
+--- The result of a row, and the computed value. The result is "float64", "float32"
+--- (rounded as in diffusers), "not covered", or "failed".
 function rows.judge(row)
   if rows.reason(row) then return "not covered", rows.reason(row) end
   local value = assert(rows.run(row))
@@ -221,13 +224,14 @@ function rows.judge(row)
   return agrees(row, value) and "float32" or "failed", totals(value)
 end
 
---- What the peer gives in double, and we; nil where that isn't known.
+--- The values of diffusers and of ours in double; nil if unknown.
 function rows.compare_in_double(row)
   local double = rows.in_double[name_of(row)]
   if double then return double, (totals(rows.run(row))) end
 end
 
---- How many rows come out how, and a line for each that isn't plainly right.
+--- The number of rows for each result, and a line for each row that does not simply
+--- agree.
 function rows.summary(path)
   local count, lines = {}, {}
   for i, row in ipairs(rows.read(path)) do

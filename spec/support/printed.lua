@@ -1,4 +1,4 @@
---- What print and io.stdout get while fn runs, as one text.
+--- Captures the output of print and io.stdout while fn runs, as one text.
 ---@param fn function
 ---@param ... any its arguments
 ---@return string

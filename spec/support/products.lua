@@ -1,13 +1,13 @@
--- What the specs of products share: lists of numbers, their distance, bits on threads.
+-- Helpers for specs of products: lists of numbers, their distance, and bits with threads.
 local d = require "diffusion"
 local shared = require "spec.support.shared"
 
 local products = {}
 
 local double = os.getenv "DIFFUSION_PRECISION" == "double"
-products.tiny = double and 1e-13 or 2e-6 -- relative L2, one product in this build
+products.tiny = double and 1e-13 or 2e-6 -- relative L2 error of one product in this build
 
-products.near = double and 1e-13 or 1e-5 -- at the default precision, which bf16 may keep
+products.near = double and 1e-13 or 1e-5 -- at the default precision, which may use bf16
 
 --- Standard normal numbers of this shape.
 function products.draw(...) return d.randn(...) end
@@ -21,7 +21,7 @@ end
 --- The elements in order.
 function products.flat(x) return pour(x:totable(), {}) end
 
---- |actual - expected| / |expected|; a list, and a tensor or a list.
+--- actual - expected| / |expected|, for a list, and a tensor or a list.
 function products.distance(expected, actual)
   actual = type(actual) == "table" and actual or products.flat(actual)
   assert(#expected == #actual, ("%d numbers, not %d"):format(#actual, #expected))
@@ -32,8 +32,8 @@ function products.distance(expected, actual)
   return math.sqrt(off / math.max(size, 1e-300))
 end
 
---- `make` gives tensors; they have the same bits on 1, 2 and 3 threads, and with 2 the
---- work was shared.
+--- Checks that the tensors of `make` have the same bits on 1, 2 and 3 threads, and that
+--- two threads shared the work.
 function products.same_on_threads(make)
   local before = d.threads()
   d.threads(1)
@@ -47,15 +47,15 @@ function products.same_on_threads(make)
   d.threads(before)
 end
 
---- What each precision promises of a product, relative L2, and more than which it is off
---- (medium must round).
+--- Bounds of the relative L2 error of a product at each precision. The lower bound shows
+--- that medium rounds.
 products.promised = {
   { name = "highest", most = products.tiny, least = 0 },
   { name = "high", most = double and 1e-13 or 1e-5, least = 0 },
   { name = "medium", most = 1e-2, least = 1e-4 },
 }
 
---- Runs f(row) at each of them.
+--- Runs f(row) at each precision.
 function products.at_each_precision(f)
   local before = d.precision()
   for _, row in ipairs(products.promised) do
@@ -66,7 +66,7 @@ function products.at_each_precision(f)
   end
 end
 
---- Raises unless `actual` is as near to `expected` as promised, and not nearer.
+--- Raises unless the error of `actual` is within the bounds.
 function products.check(row, expected, actual)
   local off = products.distance(expected, actual)
   if not (off < row.most and off >= row.least) then

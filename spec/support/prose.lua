@@ -3,15 +3,11 @@
 -- cell, a description behind @param, or one message.
 --   kind "text"     a paragraph
 --   kind "label"    a comment behind code, or one that starts in lower case
+--   kind "cell"     an indented line: a formula, code, or a row of a table
 --   kind "message"  a string of at least four words
 local M = {}
 
 -- ==== lines of a comment or a page to passages ===============================================
-
-local function is_formula(line)
-  local prose = line:gsub("`[^`]*`", ""):find "%l%l+ %l%l+ %l%l+"
-  return line:find "[=+^]" and not prose or not line:find "%a%a"
-end
 
 -- Removes the type from the rest of a tag line: "table<string, number>|nil the text".
 local function without_type(rest)
@@ -28,21 +24,27 @@ local function tag_text(line)
 end
 
 local function collector(out, kind)
-  local open
+  local open, after_cell
   local self = {}
   function self.close()
     if open and open.text:find "%a%a" then out[#out + 1] = open end
     open = nil
   end
-  function self.start(line, text, its)
+  function self.start(line, text, its, is_item)
     self.close()
-    open = { line = line, text = text, kind = its or kind }
+    open = { line = line, text = text, kind = its or kind, is_item = is_item }
+  end
+  function self.cell(line, text)
+    out[#out + 1] = { line = line, text = text, kind = "cell" }
+    after_cell = true
   end
   function self.add(line, text)
+    if after_cell and text:find "^%u" then self.close() end
+    after_cell = false
     if open then open.text = open.text .. " " .. text
     else self.start(line, text, kind == "text" and text:find "^%l" and "label" or kind) end
   end
-  function self.is_open() return open ~= nil end
+  function self.in_item() return open and open.is_item end
   return self
 end
 
@@ -55,14 +57,14 @@ local function cell_of(text) return text:match "%S.-[^.?!:]   +(%S.*)" end
 
 local function add_line(passages, number, text, indent, base)
   local item, tag = item_of(text) or cell_of(text), tag_text(text)
-  local fence = text:match "^[=-][=-][=-]+%s*(.-)%s*[=-]*$"
+  local fence = text:match "^[=-][=-]+%s*(.-)%s*[=-]*$"
   if text == "" then passages.close()
   elseif fence then
     passages.start(number, fence, "label")
     passages.close()
   elseif tag then passages.start(number, tag, "label")
-  elseif item then passages.start(number, item, "label")
-  elseif indent > base and is_formula(text) then return
+  elseif item then passages.start(number, item, "label", true)
+  elseif indent > base and not passages.in_item() then passages.cell(number, text)
   else passages.add(number, text) end
 end
 

@@ -1,4 +1,5 @@
---- Holds what a function gave where the outside world failed: nil, and a message with these parts.
+--- Checks the results of a function for an outside failure: nil, and a message with these
+--- parts.
 ---@param parts string[]
 ---@param nothing any
 ---@param message any

@@ -1,5 +1,5 @@
--- Runs the specs, spec/*_spec.lua in core.so and spec/theory/*_spec.lua in core64.so, and
--- the kernels' check where there is one. The last line is `N passed, N failed`.
+-- Runs the specs: spec/*_spec.lua in core.so, spec/theory/*_spec.lua in core64.so, and
+-- the check of kernels if it is built. The last line is `N passed, N failed`.
 -- lua5.4 spec/support/run.lua [spec files] [busted's options]
 
 local function quote(word) return "'" .. word:gsub("'", [['\'']]) .. "'" end
@@ -24,7 +24,7 @@ if #chosen == 0 then double = find "spec/theory" end
 
 local passed, failed = 0, 0
 
--- Runs a command and shows what it writes, as it comes; gives the text, and success.
+-- Runs a command and shows its output as it comes. Returns the text, and success.
 local function run(command)
   local out, text = assert(io.popen(command)), {}
   for c in out:lines(1) do
@@ -36,7 +36,7 @@ end
 
 local function count(yes, no) passed, failed = passed + yes, failed + no end
 
-local preload = os.getenv "DIFFUSION_PRELOAD"   -- a sanitizer's library
+local preload = os.getenv "DIFFUSION_PRELOAD"   -- the library of a sanitizer
 
 local function busted(title, environment, paths)
   if #paths == 0 then return end

@@ -1,10 +1,11 @@
--- Whether threads really shared the work: on a busy machine the caller may take all chunks
--- before another thread wakes, so what should be shared is done again until it was.
+-- Checks that threads shared work. On a busy machine the caller may take all chunks
+-- before another thread wakes. So the work is repeated until a second thread has taken
+-- part.
 local core = require "diffusion.core"
 
 local shared = {}
 
---- Runs `work` until a second thread has taken part, and fails if none ever does.
+--- Runs `work` until a second thread has taken part. Fails if none ever does.
 ---@param work function
 function shared.surely(work)
   local before, tries = core.pool().split, 0

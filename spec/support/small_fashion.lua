@@ -1,5 +1,5 @@
--- small_fashion(folder): Fashion-MNIST in small, 40 pictures of 28 x 28 to train and 40 to test,
--- in IDX files.
+-- small_fashion(folder) writes a small Fashion-MNIST in IDX files: 40 images of 28 x 28
+-- to train and 40 to test.
 local child = dofile "spec/support/child.lua"
 
 return function(folder)

@@ -1,5 +1,5 @@
--- check(g, N, T, whole, what): a grid has N falling times in (0, T], each step ends where the
--- next starts and the last at g.last; whole: they are integers.
+-- check(g, N, T, whole, what) checks that a grid has N falling times in (0, T]. Each step
+-- must end where the next begins, and the last at g.last. With `whole` all are integers.
 return function(g, N, T, whole, what)
   if #g ~= N then error(("%s %d has %d steps"):format(what, N, #g)) end
   local before

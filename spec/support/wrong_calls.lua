@@ -1,14 +1,14 @@
--- Calls everything public with arguments that don't suit, and tells the messages that name an
--- inner line or nothing at all. Run in a folder of its own: some calls may write.
+-- Calls everything public with unsuitable arguments. Reports messages that name an inner
+-- line or no place. Run it in its own folder, since some calls may write.
 --   lua5.4 wrong_calls.lua [pattern of names]
 local d = require "diffusion"
 local reference = require "diffusion.reference"
 
 local out, done = io.stdout, 0
 d.manual_seed(1)
-_ENV.print = function() end -- what is shown isn't looked at
+_ENV.print = function() end -- output is not checked
 
--- ---- one of everything -------------------------------------------------------------------------
+-- ---- one value of each kind --------------------------------------------------------
 
 local process = d.process { schedule = d.schedule.cosine { T = 10 }, predict = "x0" }
 local model = d.mlp { dim = 2, hidden = 4, depth = 1 }
@@ -35,7 +35,7 @@ local objects = {
   end,
 }
 
--- ---- what doesn't suit -------------------------------------------------------------------------
+-- ---- unsuitable values -------------------------------------------------------------
 
 local lists = {
   {}, { nil, nil, n = 2 }, { "a" }, { 5 }, { -1 }, { 1.5 }, { 0 / 0 }, { true }, { print }, { {} }, { { {} } },
@@ -82,7 +82,7 @@ local function told(list, n)
   return table.concat(words, ", ")
 end
 
--- At a line of this file, so that messages have the place of a user's call.
+-- Calls from a line of this file, so that messages have the place of a user's call.
 local function called(f, list, n, first)
   if first ~= nil then f(first, table.unpack(list, 1, n)) else f(table.unpack(list, 1, n)) end
   return nil
@@ -103,7 +103,7 @@ local function try(name, f, make)
   end
 end
 
--- Not these: they change the process itself, or read much.
+-- These are left out: they change the process itself, or read much.
 local LEFT = { ["d.threads"] = true, ["d.memory_limit"] = true, ["d.precision"] = true,
                ["d.data.fashion_mnist"] = true }
 
@@ -116,7 +116,7 @@ for _, name in ipairs(names) do
   if not LEFT[name] and (not arg[1] or name:find(arg[1])) then
     if make and name:find ":" then
       try(name, make()[key], make)
-      if place ~= "tensor" then try(name, make()[key]) end -- with a dot where a colon belongs
+      if place ~= "tensor" then try(name, make()[key]) end -- with a dot instead of a colon
     elseif name:find "%(%)$" and objects[name:match "^%w+"] then
       local again = objects[name:match "^%w+"]
       try(name, function(x, ...) return x(...) end, again)

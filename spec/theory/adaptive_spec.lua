@@ -1,4 +1,4 @@
--- Steps that find their own length: what is accepted and how long the next one is, by results that a script
+-- Samplers with adaptive steps: acceptance and the next length, for results that a script
 -- gives, and the orders of dpm_adaptive's pairs.
 local d = require "diffusion"
 local adaptive = require "diffusion.sampler.adaptive"

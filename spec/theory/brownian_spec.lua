@@ -1,5 +1,6 @@
--- The Brownian path of a stochastic sampler: increments as sums over nodes, held to the law of
--- Brownian motion in exact arithmetic of their coefficients, and as they are drawn.
+-- The Brownian path of a stochastic sampler. Increments are sums over nodes. They are
+-- compared with the law of Brownian motion, exactly for their coefficients, and for drawn
+-- numbers.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local brownian = require "diffusion.sampler.brownian"
@@ -164,7 +165,7 @@ describe("a Brownian path as it is drawn", function()
       assert.near(1, (z[i] * z[i]):mean():item(), 4 * math.sqrt(2 / n))
       for j = 1, i - 1 do assert.near(0, (z[i] * z[j]):mean():item(), 4 / math.sqrt(n)) end
     end
-    -- of overlapping intervals: what they share
+    -- the shared part of overlapping intervals
     local a, b = draw(-1, 1, { 1, n }), draw(0, 2, { 1, n })
     local time = variance_exploding
     local shared = (time(1) - time(0)) / math.sqrt((time(1) - time(-1)) * (time(2) - time(0)))

@@ -31,8 +31,9 @@ describe("third order in several steps", function()
     end
   end)
 
-  -- The mean of one step of an SDE solver where x0 = 1 + lambda + lambda^2/2, after two steps
-  -- that taught it so, less what it should be: a_s times the integral of e^-(2h - v) x0(v/2).
+  -- The error of the mean of one step of an SDE solver, for x0 = 1 + lambda + lambda^2/2
+  -- and a history of two steps. The exact mean is a_s times the integral of e^-(2h - v)
+  -- x0(v/2).
   local function error_of_mean(sampler, h)
     local p = d.process { schedule = d.schedule.vp { T = 1000 }, predict = "x0" }
     local s = p.schedule

@@ -1,5 +1,6 @@
--- Edits in double on distributions whose answers are known: moments of img2img and of RePaint's walk
--- worked out apart, the conditional Gaussian that it is to reach, great circles, exact inverses.
+-- Edits in double on distributions with known results. Moments of img2img and of RePaint
+-- are computed independently. Also tested are the conditional Gaussian that RePaint
+-- approaches, great circles, and exact inverses.
 local d = require "diffusion"
 local gaussian = d.oracle.gaussian
 
@@ -117,8 +118,8 @@ describe("RePaint of a Gaussian, its first coordinate kept", function()
     return math.abs(m - conditional.mean) + math.abs(v - conditional.variance)
   end
 
-  -- A reverse step takes the kept part from its noisy copy, not from x0, so something is left at
-  -- the end of all resampling; finer steps make it small.
+  -- A reverse step takes the kept part from its noisy copy, not from x0. So an error
+  -- remains even with any number of repetitions; finer steps make it small.
   it("nears the conditional distribution as it resamples, and in finer steps", function()
     local last = math.huge
     for _, case in ipairs { { 250, 1 }, { 250, 2 }, { 250, 5 }, { 250, 20 }, { 250, 80 }, { 1000, 80 } } do
@@ -220,7 +221,7 @@ describe("interpolation", function()
     local x, p = d.edit.interpolate { model = model, process = process, a = a, b = b, u = u, by = "inversion",
       steps = 8, tolerance = 1e-13 }
     assert.equal(8, p.steps)
-    for k, v in ipairs(u) do -- x_T is a multiple of x0 there, so the way back of the mixture is one as well
+    for k, v in ipairs(u) do -- x_T is a multiple of x0 there, so the reverse of the mixture is one too
       assert((d.edit.slerp(a, b, v) - x:narrow(1, k, 1)):abs():max():item() < 1e-10)
     end
   end)

@@ -1,5 +1,5 @@
--- Grids of noise levels against published values and definitions, to 1e-10; quantiles of the
--- Beta distribution against 40-digit arithmetic.
+-- Grids of noise levels are compared with published values and definitions, to 1e-10.
+-- Quantiles of the Beta distribution are compared with 40-digit arithmetic.
 local d = require "diffusion"
 local quantile = require "diffusion.grid.beta_quantile"
 local grid = d.grid

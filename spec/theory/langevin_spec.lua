@@ -1,5 +1,6 @@
--- The corrector of Song et al. 2021 (score SDE), algorithms 4 and 5: its step as the paper states it, what it
--- makes of a level's own law, and what a step that depends on x costs in few dimensions.
+-- The corrector of Song et al. 2021 (score SDE), algorithms 4 and 5. Its step is compared
+-- with the paper. Its effect on the distribution of a level is tested, and the error of a
+-- step that depends on x in few dimensions.
 local d = require "diffusion"
 
 -- Adjacent levels of few have alpha = 1 - beta far from 1.

@@ -1,5 +1,6 @@
--- Likelihoods in double against what is known exactly: the bound of Gaussian data term by term,
--- the decoder's bits, and densities of the flow at points, for every distribution of the oracles.
+-- Likelihoods in double against exact values. The bound of Gaussian data is compared term
+-- by term, and so are the decoder's bits. Densities of the ODE at points are compared for
+-- every distribution of the oracles.
 local d = require "diffusion"
 local given = require "diffusion.likelihood.given"
 
@@ -45,8 +46,8 @@ local function optimal(schedule, std)
   end
 end
 
--- Two means and two noises whose second moments are those of x0 and eps: terms are quadratic, so
--- their mean over these four is the expectation itself.
+-- Two means and two noises with the second moments of x0 and eps. Terms are quadratic, so
+-- their mean over these four equals the expectation.
 local function expected_bound(schedule, std, variance, options)
   local process = d.process { schedule = schedule, predict = "x0", variance = variance }
   local x0 = d.tensor { { std }, { std }, { -std }, { -std } }
@@ -183,7 +184,7 @@ end)
 describe("the decoder", function()
   local process = d.process { schedule = linear, predict = "x0" }
 
-  -- Bits of level k where the model believes in another, `off` levels away.
+  -- Bits of level k if the model predicts another level, `off` levels away.
   local function bits(kind, k, off, variance)
     local p = variance and d.process { schedule = linear, predict = "x0", variance = function() return variance end }
       or process

@@ -1,13 +1,13 @@
--- Metrics in double against closed forms of the distributions that the samples are from, and
--- their intervals against what repetitions of the same experiment do.
+-- Metrics in double against closed forms for known distributions. Their intervals are
+-- compared with repetitions of the same experiment.
 local d = require "diffusion"
 local interval = require "diffusion.metric.interval"
 local M = d.metric
 
 local function normal(n, D, seed) return d.randn({ n, D }, { seed = seed }) end
 
--- The mean of a metric over repetitions with fresh samples, the deviation of it, the mean of its standard
--- errors, and how often its interval holds the truth.
+-- Repeats a metric with fresh samples. Returns its mean, its deviation, the mean of its
+-- standard errors, and how often its interval contains the true value.
 local function repeated(times, truth, metric)
   local sum, squares, errors, held = 0, 0, 0, 0
   for r = 1, times do
@@ -20,8 +20,10 @@ local function repeated(times, truth, metric)
   return { mean = mean, deviation = deviation, se = math.sqrt(errors / times), held = held / times }
 end
 
--- Without bias, with as large an error as it says, and the truth within 95 times in 100: each as near as so many
--- repetitions can tell. Where distributions are equal it may say up to one and a half of the error.
+-- Checks that a metric has no bias, that its standard error is right, and that its
+-- interval contains the true value 95 times in 100. The tolerances depend on the number
+-- of repetitions. If distributions are equal, the standard error may be up to one and a
+-- half times too large.
 local function is_honest(times, truth, metric, equal)
   local r = repeated(times, truth, metric)
   local off, ratio = 3.5 * math.sqrt(0.05 * 0.95 / times), r.se / r.deviation
@@ -96,13 +98,13 @@ describe("permutations", function()
       local function part(first, size) return z:index(1, order:narrow(1, first, size):contiguous()) end
       if M.energy(part(1, n), part(n + 1, m)) >= value then more = more + 1 end
     end
-    assert(about.p > 0.1 and about.p < 0.5, about.p) -- where a wrong sum would show
+    assert(about.p > 0.1 and about.p < 0.5, about.p) -- a wrong sum would show here
     assert.near(more / 500, about.p, 4 * math.sqrt(about.p * (1 - about.p) * (1 / 500 + 1 / 1000)))
   end)
 end)
 
 describe("mmd", function()
-  -- E exp(-|X-Y|^2 / 2 h^2), X - Y normal with this variance around a shift in D dimensions
+  -- E exp(-|X-Y|^2 / 2 h^2) in D dimensions, with X - Y normal with this variance around a shift
   local function gaussian(h, variance, shift, D)
     local v = h * h + variance
     return (h * h / v) ^ (D / 2) * math.exp(-shift ^ 2 * D / (2 * v))
@@ -128,7 +130,7 @@ describe("mmd", function()
 
   it("takes the median distance for bandwidth", function()
     local _, about = M.mmd(d.tensor { 0, 1, 3 }, d.tensor { 7, 15 }, { interval = true })
-    assert.near(6.5, about.bandwidth[1], 1e-12) -- of 1 2 3 4 6 7 8 12 14 15
+    assert.near(6.5, about.bandwidth[1], 1e-12) -- for 1 2 3 4 6 7 8 12 14 15
     local x = normal(1100, 2, 3)
     _, about = M.mmd(x:narrow(1, 1, 700), x:narrow(1, 701, 400), { interval = true, permutations = 0 })
     assert.near(math.sqrt(2 * math.log(4)), about.bandwidth[1], 0.05) -- half of exp(-r^2/4) is left
@@ -136,7 +138,7 @@ describe("mmd", function()
 end)
 
 describe("kid", function()
-  -- of N(0, 1) and N(m, 1) in D dimensions, from the moments of x.y
+  -- N(0, 1) and N(m, 1) in D dimensions, from the moments of x.y
   local function truth(D, m)
     local q = m * m * D
     local function k(one, two, three) return 1 + 3 * one / D + 3 * two / D ^ 2 + three / D ^ 3 end
@@ -208,7 +210,7 @@ describe("frechet", function()
 
   it("has the standard error of a sum of squares where there is no slope", function()
     local x = normal(40, 2, 1) * d.tensor { 1, 0.5 }
-    local _, about = M.frechet(x, x:flip(1), { interval = true }) -- whose halves differ
+    local _, about = M.frechet(x, x:flip(1), { interval = true }) -- its halves differ
     local c = x - x:mean(1)
     c = c:t():matmul(c)
     local D = (c[1][1] + c[2][2]) ^ 2 / c:square():sum():item()
@@ -343,7 +345,7 @@ describe("wasserstein", function()
     local line = require "diffusion.metric.line"
     for _, case in ipairs { { 5, 7, 1 }, { 4, 7, 3 }, { 3, 3, 2 }, { 6, 4, 2 } } do
       local n, m, p = table.unpack(case)
-      local copies = 420 -- of each, so that n copies +- 1 are weights that differ a little
+      local copies = 420 -- copies of each sample; n copies +- 1 are slightly different weights
       local a, b = normal(n, 1, 1):flatten():sort(), (normal(m, 1, 2):flatten() * 2):sort()
       local function cost(i, more)
         local list = {}
@@ -457,7 +459,7 @@ describe("mode_coverage", function()
       local v, about = M.mode_coverage(o:sample(200, { seed = r }), o, { interval = true })
       sum, bias = sum + v.kl / 100, about.kl.bias
     end
-    assert.near(2 / 400, bias, 1e-4) -- of those near, some fewer than 200
+    assert.near(2 / 400, bias, 1e-4) -- near samples, some with fewer than 200
     assert.near(1, sum / bias, 0.4) -- 2n KL is chi-square with 2 degrees: 100 of them err by a tenth
   end)
 
@@ -524,7 +526,7 @@ end)
 describe("two_sample", function()
   it("comes near the best classifier, and to a half where there is none", function()
     local x = normal(1000, 2, 1)
-    local best = 1 - interval.tail(math.sqrt(2) / 2) -- of a shift by 1 in both
+    local best = 1 - interval.tail(math.sqrt(2) / 2) -- for a shift by 1 in both
     local v, about = M.two_sample(x, normal(1200, 2, 2) + 1, { interval = true })
     assert.near(best, v, 0.04)
     assert(about.p < 1e-6 and about.low < best)

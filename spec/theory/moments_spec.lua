@@ -1,5 +1,6 @@
--- Samplers on Gaussian data, where the best denoiser is linear: the moments of the result
--- without drawing a single number, against values of 50-digit arithmetic printed to ten.
+-- Samplers on Gaussian data, for which the best denoiser is linear. The moments of the
+-- result are computed without random numbers. They are compared with 50-digit arithmetic,
+-- printed to ten digits.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 
@@ -17,7 +18,8 @@ local function variance_of(sampler, process, std, steps)
   return variance
 end
 
--- Of the step p(x_s | x_t): the posterior's, and what x0 is still uncertain by (Bao et al. 2022).
+-- Returns the variance of p(x_s | x_t): that of the posterior, and the remaining uncertainty of
+-- x0 (Bao et al. 2022).
 local function optimal(schedule, std)
   local process = process_of(schedule)
   return function(t, s)
@@ -123,8 +125,8 @@ describe("d.check.moments", function()
       assert.near(variance, x:var():item(), 4 * variance * math.sqrt(2 / 20000))
     end
   end)
-  -- Song et al. 2021 (DDIM), table 1, on its grid: of data as narrow as a picture's finest details, with
-  -- a network that is exact, so that nothing but the steps counts.
+  -- Song et al. 2021 (DDIM), table 1, on its grid. The data is as narrow as the finest
+  -- details of an image. The network is exact, so only the steps cause errors.
   it("order samplers as published: eta = 0 first, fixed_large far off in few steps and best in a thousand", function()
     local std, grid = 0.05, d.grid.leading
     local function off(sampler, variance, steps)

@@ -1,5 +1,6 @@
--- Solvers by earlier values and by the grid's own levels, lower orders at the end, and the two
--- that serve distilled networks: orders and identities, in double.
+-- Multistep solvers that use earlier values and the grid's own levels, lower orders at the
+-- end, and the two samplers for distilled networks. Orders and identities are tested in
+-- double.
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 
@@ -201,7 +202,7 @@ describe("for distilled networks", function()
         local a, eps, z = step({ "tcd", gamma = gamma }, p, 900, s)
         assert.is_true(math.abs(a - schedule:signal(s)) < 1e-12)
         assert.is_true(math.abs(eps ^ 2 + z ^ 2 - schedule:noise(s) ^ 2) < 1e-12)
-        local m = math.floor((1 - gamma) * (s - 1)) + 1 -- where it turns
+        local m = math.floor((1 - gamma) * (s - 1)) + 1 -- the turning point
         assert.is_true(math.abs(eps - schedule:noise(m) * schedule:signal(s) / schedule:signal(m)) < 1e-12)
         if gamma == 0 then assert.equal(0, z) end
       end

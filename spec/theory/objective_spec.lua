@@ -1,7 +1,8 @@
--- Objectives in double: weights against the papers' columns, losses of Gaussian data against
--- their closed forms, the bound of a learned variance, laws of t, reflow. Data of +-std and
--- noise of +-1, all four pairs alike, has a Gaussian's exact second moments: the mean loss of
--- a linear denoiser over these is its expectation.
+-- Objectives in double: weights against the papers' columns, losses of Gaussian data
+-- against their closed forms, the bound of a learned variance, distributions of t,
+-- reflow. Data of +-std and noise of +-1, with all four pairs equally likely, has the
+-- exact second moments of a Gaussian. So the mean loss of a linear denoiser over these
+-- pairs is its expectation.
 local d = require "diffusion"
 local decoder = require "diffusion.objective.decoder"
 
@@ -93,7 +94,7 @@ describe("a weighting", function()
     for t = 1, 4 do close(soft:weights(t).x0, sigmoid:weights(t).x0) end
   end)
 
-  -- What a formula of explain's says, products written out.
+  -- The value of a formula that explain returns, with products written out.
   local function value(formula, names)
     formula = formula:gsub("(%a[%w_]*) (%a)", "%1 * %2"):gsub("(%a[%w_]*) %(", "%1 * ("):gsub("ln %* SNR", "ln(SNR)")
     return assert(load("return " .. formula, formula, "t", names))()
@@ -622,7 +623,8 @@ describe("a straight path", function()
     assert.is_true((made.x - exact):abs():max():item() < 0.02)
     -- before: all of the noise to the mean
     assert.is_true((one_step(model, made.eps) - d.tensor { { 1, -1 } }):abs():max():item() < 1e-9)
-    -- of pairs x0 = m + S z each x_t has one z only: z = (x_t - a m)/(a S + s), eps - x0 = z - m - S z
+    -- for pairs x0 = m + S z each x_t has one z only: z = (x_t - a m)/(a S + s), eps -
+    -- x0 = z - m - S z
     local function straight(xt, t)
       local a, s = flow.schedule:signal(t), flow.schedule:noise(t)
       if type(a) ~= "number" then a, s = a:unsqueeze(2), s:unsqueeze(2) end
@@ -633,7 +635,7 @@ describe("a straight path", function()
     local loss = d.objective { process = flow, weighting = "uniform" }
     local paired = loss(straight, exact, { eps = made.eps }):item()
     assert.is_true(paired < 1e-20)
-    assert.is_true(loss(model, exact):item() > 0.5) -- drawn anew, there is no such answer
+    assert.is_true(loss(model, exact):item() > 0.5) -- with new noise there is no such prediction
     assert.is_true((one_step(straight, made.eps) - exact):abs():max():item() < 1e-12)
   end)
 
@@ -652,6 +654,6 @@ describe("a straight path", function()
       opt:step()
     end
     local gap = (one_step(net, made.eps) - made.x):square():mean():item()
-    assert(gap < 1e-3, gap) -- of 0.25, where one step of the first model ends at the mean
+    assert(gap < 1e-3, gap) -- 0.25 is the gap if one step of the first model ends at the mean
   end)
 end)

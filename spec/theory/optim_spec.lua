@@ -136,8 +136,8 @@ describe("adamw", function()
   end)
 end)
 
--- What an average makes of a parameter that is 1 at one update and 0 at all others: the weight of
--- that update after n. All n profiles at once, as columns of one parameter.
+-- The weight of one update in an average after n updates. The parameter is 1 at that
+-- update and 0 at all others. All n profiles are columns of one parameter.
 local function profile(n, options)
   local model = nn.model(nn.linear(1, n, { bias = false }))
   local ema = d.ema(model, options)
@@ -219,7 +219,7 @@ describe("averages put together afterwards", function()
   setup(function() folder = child.folder() end)
   teardown(function() child.remove(folder) end)
 
-  -- A parameter on a known road for n updates; snapshots of two widths on the way.
+  -- A parameter with known values for n updates; snapshots of two widths are taken.
   local function trained(n, every)
     local model = nn.model(nn.linear(1, 1, { bias = false }))
     local _, w = model:parameters()()

@@ -405,7 +405,7 @@ end)
 describe("a box under noise", function()
   it("keeps its digits at any noise and far outside", function()
     local o = d.oracle.box { low = -0.7, high = 1.1 }
-    -- of erfc to 80 digits: s, x, a, mean, ln p
+    -- values with erfc to 80 digits: s, x, a, mean, ln p
     local known = {
       { 0.001, -1000, 1, -0.69999999899929947, -499300245015.32151 },
       { 0.001, -0.71, 1, -0.69990190676603744, -53.819071815414677 },

@@ -1,5 +1,5 @@
--- The process in double: conversions of tensors round-trip to 1e-12 at every t of every
--- schedule, and the posterior of tensors is the posterior of numbers to rounding.
+-- The process in double. Conversions of tensors round-trip to 1e-12 at every t of every
+-- schedule. The posterior of tensors equals the posterior of numbers up to rounding.
 local d = require "diffusion"
 
 local schedules = {

@@ -1,6 +1,6 @@
--- Samplers in double. Their orders, measured on a mixture with an exact score: weights 0.3,
--- 0.5, 0.2 at -1, 0.4, 1.2 with widths 0.3, 0.2, 0.4, from sigma 20 to 0.02 in steps of
--- equal ln sigma, 8 samples of N(0, 20^2) to start from.
+-- Samplers in double. Their orders are measured on a mixture with an exact score: weights
+-- 0.3, 0.5, 0.2 at -1, 0.4, 1.2 with widths 0.3, 0.2, 0.4. Steps of equal ln sigma go
+-- from sigma 20 to 0.02, and start from 8 samples of N(0, 20^2).
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 

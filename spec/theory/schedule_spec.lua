@@ -63,7 +63,7 @@ describe("schedules by formula", function()
     local vp, sub = S.vp(), S.sub_vp()
     for _, t in ipairs { 0.25, 1, 1.5, 10, 258.9602624, 500, 999.75, 1000 } do
       local u = t / 1000
-      local integral = 19.9 / 2 * u * u + 0.1 * u -- of beta over [0, u]
+      local integral = 19.9 / 2 * u * u + 0.1 * u -- the integral of beta over [0, u]
       local gone = 0 -- 1 - e^-integral by its series, where it would cancel
       local term = integral
       for k = 2, 60 do gone, term = gone + term, -term * integral / k end

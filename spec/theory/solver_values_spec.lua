@@ -1,12 +1,13 @@
--- Every sampler that is linear in x, on Gaussian data N(0.3, 0.5^2) with the best denoiser: the
--- mean and variance of its result against 50-digit arithmetic of the papers' formulas, written
--- apart from the solvers here (integrals by quadrature, unipc's systems as its paper states
--- them), printed to 14 digits. Four walks down to x0, from noise of the level's whole scale
--- sqrt(a^2 + s^2):
+-- Every sampler that is linear in x, on Gaussian data N(0.3, 0.5^2) with the exact
+-- denoiser. The mean and variance of its result are compared with the papers' formulas in
+-- 50-digit arithmetic, printed to 14 digits. That code is independent of the solvers
+-- here: integrals by quadrature, and unipc's systems as in its paper. There are four runs
+-- down to x0, from noise of the level's whole scale sqrt(a^2 + s^2):
 --   the linear schedule of 1000 steps, trailing grids of 10 and of 20,
 --   18 levels of edm from sigma 80 to 0.002, all of them,
---   the straight path of 100 steps, 100, 90 .. 10; 99, 90 .. 10 for what divides by a.
--- Between levels of the linear schedule a solver finds the level by its sigma, a^2 + s^2 = 1.
+--   the straight path of 100 steps, 100, 90 .. 10; 99, 90 .. 10 for solvers that divide by a.
+-- Between levels of the linear schedule a solver finds the level by its sigma, with a^2 +
+-- s^2 = 1.
 local d = require "diffusion"
 local called = require "spec.support.called"
 local families = require "diffusion.sampler.families"
@@ -229,7 +230,7 @@ local function down(t, by)
   return list
 end
 
--- Where it has to start on the straight path.
+-- The first level of a solver on the straight path.
 local function first_of(sampler)
   local _, solver = families.resolve(sampler)
   return (solver.signal or solver.upward) and 99 or 100
@@ -254,9 +255,10 @@ describe("mean and variance in 50 digits:", function()
   end
 end)
 
--- N(0, 1) on 20 levels of Karras et al.'s grid over the sigmas of Stable Diffusion's schedule,
--- 0.0292 to 14.6146; noise that is added after the model was asked, not before, would leave
--- 1.27 and 1.41 of euler's.
+-- N(0, 1) on 20 levels of Karras et al.'s grid over the sigmas of Stable Diffusion's
+-- schedule, 0.0292 to
+-- 14.6146. If noise were added after the model is evaluated, not before, euler would
+-- give 1.27 and 1.41.
 describe("churn", function()
   local wide = d.process { schedule = d.schedule.edm { T = 1000 } }
   local grid = d.grid.karras(wide, 20, { sigma_min = 0.0292, sigma_max = 14.6146 })

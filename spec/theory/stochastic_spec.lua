@@ -1,5 +1,6 @@
--- Samplers that add noise: how fast they come to the reverse SDE's paths and to its law, which of
--- them are one another, and that noise = "brownian" is one path for any number of steps.
+-- Samplers that add noise. Tested are their convergence to the paths and the distribution
+-- of the reverse SDE, and identities among them. With noise = "brownian" one path serves
+-- any number of steps.
 local d = require "diffusion"
 local called = require "spec.support.called"
 local fails = require "spec.support.fails"

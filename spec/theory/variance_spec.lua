@@ -97,7 +97,7 @@ describe("the optimal variance", function()
     for i, row in ipairs(rows) do ln[i] = fine.schedule:log_snr(row[1]) end
     assert.equal(8, n)
     -- whole levels are as near as they come but at the steep end
-    for i = 2, 5 do assert.near((ln[n] - ln[1]) / (n - 1), ln[i] - ln[i - 1], 0.05) end -- of 4.28
+    for i = 2, 5 do assert.near((ln[n] - ln[1]) / (n - 1), ln[i] - ln[i - 1], 0.05) end -- the total is 4.28
   end)
 
   it("reaches further with rounds than there are samples", function()

@@ -1,19 +1,19 @@
-/* Activations, each beside what undoes it. Arguments are held within +-1000 where the
-** formula would meet 0 inf: all limits are reached long before. */
+/* Activations and their derivatives. Arguments are clamped to +-1000 if the formula would
+** otherwise give 0 * inf. All functions reach their limits long before that. */
 #include "kernels/vec.h"
 
 static inline V within(V x, df_real bound) { /* NaN stays */
   return vmin(vset1(bound), vmax(vset1(-bound), x));
 }
 
-/* Without cancellation on either side. */
+/* This form has no cancellation for either sign of x. */
 static inline V sigmoid_of(V x) {
   V e = vexp_near(vmax(vset1(-104), vneg(vabs(x))));
   V large = vdiv(vset1(1), vadd(vset1(1), e));
   return vselect(vlt(x, vset1(0)), vmul(e, large), large);
 }
-/* The plain formula, a third faster than x sigmoid(x): below -88 float's e^-x is infinite,
-** and -1e-36 becomes 0. */
+/* The plain formula is a third faster than x sigmoid(x). Below x = -88 e^-x overflows in
+** float, so results of magnitude 1e-36 become 0. */
 static inline V silu_of(V x) {
   x = vmax(vset1(-104), x);
   V e = vexp_near(vneg(vmin(vset1(104), x)));

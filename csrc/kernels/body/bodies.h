@@ -1,4 +1,4 @@
-/* All bodies that a table is made of. */
+/* All bodies that a table needs. */
 #include "kernels/body/elementwise.h"
 #include "kernels/body/activation.h"
 #include "kernels/body/reduce.h"

@@ -1,9 +1,9 @@
-/* Functions of one and of two numbers, and the ways to run them over arrays: a body is
-** a function of vectors, inlined into the one loop of its kind. */
+/* Functions of one and of two numbers, and loops that apply them to arrays. A body is a
+** function of vectors, which is inlined into the loop of its kind. */
 #include "kernels/vec.h"
 
-/* All but the last vector are full, known so where they are compiled: a cheap f takes half
-** the time of one loop with a test at each load and store. */
+/* All vectors but the last are full, with VL as a compile-time constant. For a cheap f
+** this takes half the time of a loop that tests at each load and store. */
 INLINE void map(df_real *y, const df_real *x, df_int n, V f(V)) {
   df_int i = 0;
   for (; i + VL <= n; i += VL) vstore(y + i, f(vload(x + i, VL)), VL);
@@ -21,7 +21,7 @@ INLINE void map_back(df_real *dx, df_real beta, const df_real *dy, const df_real
 INLINE void map2(df_real *y, const df_real *a, df_int sa, const df_real *b, df_int sb,
                  df_int n, V f(V, V)) {
   if (n <= 0) return;
-  V all_a = vset1(*a), all_b = vset1(*b); /* read before y, which may be one of them */
+  V all_a = vset1(*a), all_b = vset1(*b); /* read first, as y may alias them */
   for (df_int i = 0; i < n; i += VL) {
     V u = sa ? vload(a + i, n - i) : all_a, v = sb ? vload(b + i, n - i) : all_b;
     vstore(y + i, f(u, v), n - i);
@@ -72,7 +72,7 @@ static inline V erf_slope(V dy, V x) { /* 2 / sqrt(pi) e^(-x^2) */
 static inline V erfc_slope(V dy, V x) { return vneg(erf_slope(dy, x)); }
 static inline V log_erfc_slope(V dy, V x) { /* -2 / sqrt(pi) e^(-x^2) / erfc(x) */
   V one = vset1(1), c = vmul(dy, vset1((df_real)-1.1283791670955125739));
-  M far = vlt(one, x); /* each quotient where it loses nothing */
+  M far = vlt(one, x); /* each quotient where it is accurate */
   return vselect(far, vdiv(c, verfcx(x)), vdiv(vmul(c, vbell(x)), verfc(x)));
 }
 

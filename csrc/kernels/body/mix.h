@@ -1,4 +1,4 @@
-/* Sums with coefficients: noising, posteriors, guidance and every sampler's update. */
+/* Linear combinations, for noising, posteriors, guidance and sampler updates. */
 #include "kernels/vec.h"
 
 static void mix(df_real *y, df_real beta, const df_real *c, const df_real *const *x,

@@ -1,17 +1,19 @@
 /* Normalisation in two passes over rows x C: sums per channel, then one scale and one
-** shift per channel. Groups, means and variances are the caller's. */
+** shift per channel. The caller computes groups, means and variances. */
 #include "kernels/vec.h"
 
-/* What the strips of one call share: rows x C, and C coefficients each. */
+/* Arguments that the strips of one call share: rows x C arrays, and C coefficients
+** each. */
 typedef struct columns {
   df_real *y, *s1, *s2, beta;
   const df_real *dz, *x, *centre, *scale, *slope, *shift;
   df_int rows, C;
 } columns;
 
-/* Columns in strips of `wide` vectors from c on, n columns in the last; rows inside: a
-** channel's coefficients stay in registers, and sums of several vectors don't wait for
-** each other's additions (twice as fast as vector by vector, in cache). */
+/* Processes columns in strips of `wide` vectors; c is the first column and n the number
+** of columns in the last vector. The loop over rows is inside, so coefficients stay in
+** registers. Sums of several vectors also do not wait for each other. In cache, strips
+** are twice as fast as single vectors. */
 typedef void strip(const int wide, const columns *t, df_int c, df_int n);
 
 INLINE void in_strips(const columns *t, strip work) {
@@ -29,8 +31,8 @@ INLINE void add_strip(const int wide, df_real *p, const V *v, df_int n) {
   for (int k = 0; k < wide; k++) vstore(p + k * VL, vadd(vload(p + k * VL, n), v[k]), n);
 }
 
-/* s1 += sum a, s2 += sum a (x - centre) with a = dz, or x - centre where dz is NULL. The
-** two sums of STRETCH_ROWS rows stay in registers before they join s1 and s2. */
+/* s1 += sum a, s2 += sum a (x - centre) with a = dz, or a = x - centre if dz is NULL.
+** Both sums of STRETCH_ROWS rows stay in registers before they are added to s1 and s2. */
 INLINE void sum_strip(const int wide, const columns *t, df_int c, df_int n) {
   V centre[4], one[4], two[4];
   load_strip(wide, centre, t->centre + c, n);

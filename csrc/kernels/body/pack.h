@@ -1,14 +1,15 @@
-/* Other number formats, and transposition: what moves numbers without computing. */
+/* Conversion between number formats, and transposition. */
 #include "kernels/vec.h"
 
 static void round_bf16(df_real *y, const df_real *x, df_int n) {
   map(y, x, n, vround_bf16);
 }
 
-#define BLOCK_ROWS 16 /* of x that are transposed at a time: a line of y */
+#define BLOCK_ROWS 16 /* rows of x transposed at a time: a cache line of y */
 
-/* Up to BLOCK_ROWS by VL: rows are interleaved by fours, so that four numbers of a column
-** lie side by side, and then a line of y is written from four such pieces. */
+/* Transposes up to BLOCK_ROWS by VL. Rows are interleaved in groups of four, so four
+** numbers of a column become adjacent. A line of y is then written from four such
+** groups. */
 INLINE void transpose_block(df_real *y, df_int ldy, const df_real *x, df_int ldx,
                             df_int rows, df_int C) {
   df_real part[BLOCK_ROWS / 4][4 * VL];
@@ -24,7 +25,7 @@ INLINE void transpose_block(df_real *y, df_int ldy, const df_real *x, df_int ldx
   }
 }
 
-/* By 16 rows, all their columns: what comes from memory is read as it lies. */
+/* Handles 16 rows at a time, with all their columns, so x is read in memory order. */
 static void transpose(df_real *y, df_int ldy, const df_real *x, df_int ldx, df_int rows,
                       df_int C) {
   for (df_int r = 0; r < rows; r += BLOCK_ROWS)
@@ -78,7 +79,7 @@ static void to_u8(uint8_t *y, const df_real *x, df_int n) {
 static void from_i64(df_real *y, const int64_t *x, df_int n) {
   for (df_int i = 0; i < n; i++) y[i] = (df_real)x[i];
 }
-/* NaN is 0, and what doesn't fit the nearest that does. */
+/* NaN becomes 0. Values out of range become INT64_MIN or INT64_MAX. */
 static void to_i64(int64_t *y, const df_real *x, df_int n) {
   const df_real end = (df_real)9223372036854775808.0;
   for (df_int i = 0; i < n; i++)

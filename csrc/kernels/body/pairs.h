@@ -1,10 +1,10 @@
-/* The product of planes of bf16 in vectors: a pair of channels of a row meets the same
-** pair of all columns of a panel. Where the machine has no dot product of pairs this is
-** the contract's reference, not a fast path. */
+/* Products of planes of bf16 in vectors. A pair of channels of a row is multiplied with
+** the same pair in all columns of a panel. On machines without a dot product of pairs,
+** this is the reference for the contract and not a fast path. */
 #include "kernels/vec.h"
 
-/* y of mr rows from `row` on x NR vectors from column k on, mr and `twice` constants where
-** this is inlined; n columns are left. */
+/* Computes mr rows from `row` x NR vectors from column k; n columns are left. mr and
+** `twice` (there are low planes) are compile-time constants. */
 INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int row,
                        df_int k, df_int n) {
   R s[PAIR_ROWS][NR];
@@ -43,7 +43,7 @@ INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int
     }
 }
 
-/* A height known only when running becomes a constant. */
+/* Turns a run-time height into a compile-time constant. */
 #define PAIRS_OF(h)                                                                      \
   case h:                                                                                \
     if (h <= PAIR_ROWS) pair_block(h < PAIR_ROWS ? h : PAIR_ROWS, twice, p, row, k, n);  \
@@ -74,7 +74,7 @@ static void pair_rows_of(int mr, const df_pairs *p, df_int row, df_int k, df_int
   else pair_block_of(mr, false, p, row, k, n);
 }
 
-/* A row from `row` on that is wanted, and then one that isn't. */
+/* The first row at or after `row` that is stored, and the first that is not. */
 static df_int wanted_row(const df_pairs *p, df_int row) {
   while (p->place && row < p->m && p->place[row] < 0) row++;
   return row;
@@ -85,7 +85,7 @@ static df_int unwanted_row(const df_pairs *p, df_int row) {
   return row;
 }
 
-/* Runs of wanted rows in blocks of equal height, a panel at a time. */
+/* Processes runs of stored rows in blocks of equal height, one panel at a time. */
 static void pairs(const df_pairs *p) {
   for (df_int k = 0; k < p->K; k += NR * RL) {
     df_int row = wanted_row(p, 0);

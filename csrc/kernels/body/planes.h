@@ -1,8 +1,8 @@
-/* Reals as planes of bf16, as the products of pairs.h read them: rows, turned rows, and
-** panels of pairs. */
+/* Conversion of reals to planes of bf16, in the layouts that pairs.h reads: rows,
+** transposed rows, and panels of pairs. */
 #include "kernels/vec.h"
 
-/* What rounding to bf16 loses. */
+/* The rounding error of bf16. */
 INLINE V rest_of(V v) { return vsub(v, vround_bf16(v)); }
 
 INLINE void two_planes(uint16_t *y, df_int low, V v, V w) {
@@ -28,9 +28,10 @@ static void planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int
   for (df_int r = 0; r < rows; r++) row_planes(y + r * ldy, low, x + r * ldx, C, wide);
 }
 
-/* -- turned -------------------------------------------------------------------------- */
+/* -- transposed ---------------------------------------------------------------------- */
 
-/* n words of four rows: y[i ldy ...] gets word i of each, the rows' first `count` halves. */
+/* Writes n words of each of four rows: y[i ldy ...] gets word i of the four. `count` is
+** the number of 16-bit halves to write, at most 8. */
 INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_int count) {
   uint32_t part[4 * VL];
   ustore4(part, w[0], w[1], w[2], w[3]);
@@ -43,7 +44,7 @@ INLINE void scatter_words(uint16_t *y, df_int ldy, const U w[4], df_int n, df_in
       y[i * ldy + j] = (uint16_t)(part[4 * i + j / 2] >> j % 2 * 16);
 }
 
-/* Eight rows: pairs of them are words, and words are what is turned. */
+/* Transposes eight rows. Two rows form words of pairs, and the words are transposed. */
 INLINE void turn_eight(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
                        df_int rows, df_int n) {
   U high[4], rest[4];
@@ -58,7 +59,7 @@ INLINE void turn_eight(uint16_t *y, df_int ldy, df_int low, const df_real *x, df
   if (low) scatter_words(y + low, ldy, rest, n, rows);
 }
 
-#define TURN 32 /* rows turned at a time: whole lines of y */
+#define TURN 32 /* rows transposed at a time, for whole cache lines of y */
 
 static void turn_planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, df_int ldx,
                         df_int rows, df_int C) {
@@ -71,7 +72,7 @@ static void turn_planes(uint16_t *y, df_int ldy, df_int low, const df_real *x, d
 
 /* -- panels -------------------------------------------------------------------------- */
 
-/* One pair of rows, `n` columns of it, as words of a panel; b NULL: zeros. */
+/* Packs n columns of one pair of rows as words of a panel; a or b NULL means zeros. */
 INLINE void pair_words(uint16_t *w, df_int low, const df_real *a, const df_real *b,
                        df_int n) {
   for (df_int k = 0; k < DF_PANEL; k += VL) {
@@ -92,9 +93,9 @@ static void pair_rows(uint16_t *w, df_int panel, df_int low, const df_real *x, d
     }
 }
 
-#define COLUMN 64 /* reals of a column worked at a time, a multiple of two vectors */
+#define COLUMN 64 /* reals of a column per pass, a multiple of two vectors */
 
-/* Four columns' stretches of bf16, as words, turned into a panel. */
+/* Transposes a stretch of four columns of bf16, as words, into a panel. */
 INLINE void turn_stretch(uint16_t *w, uint16_t half[4][COLUMN], df_int tall) {
   for (df_int r = 0; r < tall; r += 2 * VL) {
     U word[4];
@@ -119,7 +120,7 @@ static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x
     }
 }
 
-/* Rows outside: they are read once, as they lie. */
+/* The loop over rows is outside, so each row is read once, in memory order. */
 static void pair_planes(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                         df_int rows, df_int C, df_int tall) {
   for (df_int r = 0; r < tall; r += 2)

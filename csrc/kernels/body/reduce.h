@@ -1,8 +1,8 @@
-/* Many numbers to one. Sums run in four vectors over a stretch, which is folded into a
-** double: the order is fixed by n alone, and the error doesn't grow with n. */
+/* Reductions to one number. Sums use four vectors over a stretch, and each stretch is
+** added to a double. The order depends on n alone, and the error does not grow with n. */
 #include "kernels/vec.h"
 
-#define STRETCH (256 * VL) /* 64 additions in a lane: half a digit lost at worst */
+#define STRETCH (256 * VL) /* 64 additions per lane lose half a digit at most */
 
 INLINE double fold(const df_real *a, const df_real *b, df_int n,
                    V step(V sum, V a, V b)) {
@@ -36,7 +36,7 @@ static double dot(const df_real *a, const df_real *b, df_int n) {
   return fold_all(a, b, n, plus_product);
 }
 
-/* The largest of x, or of -x. */
+/* The maximum of f(x), with f the identity or the negation. */
 INLINE df_real extreme(const df_real *x, df_int n, V f(V)) {
   V first = f(vset1(*x)), best[2] = { first, first };
   df_int i = 0;
@@ -49,7 +49,7 @@ INLINE df_real extreme(const df_real *x, df_int n, V f(V)) {
   df_real lane[VL];
   vstore(lane, vmax_nan(best[0], best[1]), VL);
   df_real most = lane[0];
-  for (int k = 1; k < VL; k++) /* nothing exceeds NaN, so it stays */
+  for (int k = 1; k < VL; k++) /* no comparison is true for NaN, so NaN stays */
     if (lane[k] > most || lane[k] != lane[k]) most = lane[k];
   return most;
 }

@@ -1,18 +1,18 @@
-/* Our own product: rows of x with a constant offset for each tap, against packed panels
-** of weights. All linear layers and 3x3 convolutions in flat padded form run on it. */
+/* Products of reals: rows of x times packed panels of weights. Each tap adds a constant
+** offset to x. Linear layers use it, and so do 3x3 convolutions in flat padded form. */
 #include "kernels/vec.h"
 
 #define PANEL (NR * RL)
 
-/* What a register block needs besides its own place. */
+/* Arguments that all register blocks of a call share. */
 typedef struct job {
   df_int ldy, ldx, step, ldadd, taps, C;
   const df_int *tap;
   bool accumulate;
 } job;
 
-/* y of `mr` rows x `nr` vectors, both constants where this is inlined; the last vector
-** has n - (nr - 1) RL columns. bias and add may be NULL. */
+/* Computes y of `mr` rows x `nr` vectors; both are compile-time constants. The last
+** vector has n - (nr - 1) RL columns. bias and add may be NULL. */
 INLINE void block(const int mr, const int nr, const job *j, df_real *y, const df_real *x,
                   const df_real *w, const df_real *bias, const df_real *add, df_int n) {
   R s[MR][NR];
@@ -42,7 +42,7 @@ INLINE void block(const int mr, const int nr, const job *j, df_real *y, const df
   }
 }
 
-/* A height known only when running becomes a constant. */
+/* Turns a run-time height into a compile-time constant. */
 #define HEIGHT(h)                                                                        \
   case h:                                                                                \
     if (h <= MR) block(h < MR ? h : MR, nr, j, y, x, w, bias, add, n);                   \
@@ -75,13 +75,14 @@ static void block_of(int mr, const job *j, df_real *y, const df_real *x, const d
   else block_of_height(mr, NR, j, y, x, w, bias, add, n);
 }
 
-/* Panels outside, rows inside: a panel (9 x 256 x 32 floats are 295 KB) stays in the
-** second cache while all rows pass. A block reads 64 (AVX2) or 128 (AVX-512) bytes of it
-** for its 12 or 28 vector products, a fraction of what that cache delivers, so cutting
-** taps or channels gains nothing: a Zen 5 core does 245 GF/s in AVX-512 and 120 in AVX2,
-** nine tenths of its peak or more, for C and K of 32 to 256 with 9 taps and C = 576 with
-** one; 200 and 110 where a panel (C = 1280) no longer fits. Blocks are of equal height:
-** 8 + 8 rows take less time than 14 + 2. */
+/* The loop over panels is outside. A panel of 9 x 256 x 32 floats is 295 KB, so it
+** stays in the second-level cache while all rows pass. For its 12 (AVX2) or 28
+** (AVX-512) vector products a block reads 64 or 128 bytes of the panel. The cache
+** delivers much more, so blocking over taps or channels gains nothing. A Zen 5 core
+** does 245 GF/s in AVX-512 and 120 in AVX2, at least nine tenths of its peak. This
+** holds for C and K of 32 to 256 with 9 taps, and for C = 576 with one tap. With C =
+** 1280 a panel does not fit the cache, and the rates are 200 and 110. Blocks have
+** equal height: 8 + 8 rows are faster than 14 + 2. */
 static void rows(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_int *tap,
                  df_int taps, const df_real *packed, const df_real *bias,
                  const df_real *add, df_int ldadd, bool accumulate, df_int m, df_int C,
@@ -97,7 +98,7 @@ static void rows(df_real *y, df_int ldy, const df_real *x, df_int ldx, const df_
     }
 }
 
-/* The same blocks, down the columns of x. */
+/* As rows, with x transposed. */
 static void rows_turned(df_real *y, df_int ldy, const df_real *x, df_int ldx,
                         const df_real *packed, bool accumulate, df_int m, df_int C,
                         df_int K) {

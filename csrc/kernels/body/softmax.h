@@ -1,5 +1,5 @@
-/* Softmax of one row, what undoes it, and the logarithm of its sum; and attention's, whose
-** rows lie in columns: many at once, with no sum across a vector. */
+/* Softmax of one row, its gradient, and logsumexp. Attention has its rows in columns. It
+** handles many columns at once and never sums across a vector. */
 #include "kernels/vec.h"
 
 /* y = e^(scale x - top); in place allowed. */
@@ -19,7 +19,7 @@ static void scale_by(df_real *y, df_real c, df_int n) {
 static void softmax(df_real *y, const df_real *x, df_real scale, df_int n) {
   if (n <= 0) return;
   df_real top = scale * (scale < 0 ? smallest(x, n) : largest(x, n));
-  if (top == -(df_real)INFINITY) { /* everything masked */
+  if (top == -(df_real)INFINITY) { /* all masked */
     memset(y, 0, (size_t)n * sizeof *y);
     return;
   }
@@ -45,15 +45,15 @@ static double logsumexp(const df_real *x, df_int n) {
     exp_below(part, x + i, 1, top, count);
     total += sum(part, count);
   }
-  /* cppcheck-suppress invalidFunctionArg; a finite top is a term, of 1 */
+  /* cppcheck-suppress invalidFunctionArg; total >= 1, as top is finite */
   return (double)top + log(total);
 }
 
-/* ---- a softmax in each column of rows x C ---------------------------------------------- */
+/* ---- softmax in each column of rows x C -------------------------------------------- */
 
-#define TO_ZERO (sizeof(df_real) == sizeof(double) ? -800 : -104) /* e^ that is 0 */
+#define TO_ZERO (sizeof(df_real) == sizeof(double) ? -800 : -104) /* e^TO_ZERO is 0 */
 
-/* e^(scale (x - top)), x at most top: 1 at the top, however large that is. */
+/* e^(scale (x - top)) for x <= top; it is exactly 1 at x == top. */
 static inline V below_top(V factor, V x, V top) {
   return vexp_near(vmax(vset1(TO_ZERO), vmul(factor, vsub(x, top))));
 }
@@ -76,7 +76,7 @@ static void softmax_columns(df_real *p, df_real *top, df_real *share, df_real sc
       total = vadd(total, part);
     }
     vstore(top + c, most, n);
-    /* the largest makes it 1 at least, unless all is -inf: then nothing has a share */
+    /* The largest term is 1. A total of 0 means that all is -inf, and then share is 0. */
     vstore(share + c, vselect(vlt(total, half), vset1(0), vdiv(vset1(1), total)), n);
   }
 }

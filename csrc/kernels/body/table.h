@@ -1,5 +1,5 @@
-/* The table that the bodies make: TABLE and NAME are the unit's own, and PAIRS where it
-** has something better than the body. */
+/* The kernel table built from the bodies. The unit defines TABLE and NAME, and PAIRS if
+** it has a faster implementation. */
 #ifndef PAIRS
 #define PAIRS      pairs
 #define PAIRS_STEP 2

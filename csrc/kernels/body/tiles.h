@@ -1,19 +1,20 @@
-/* The product of planes of bf16 in tiles: 32 rows by a panel of 32 columns, four tiles of
-** sums, for 32 channels a step. Written in the tile vocabulary (tile_amx.h). */
+/* Products of planes of bf16 in tiles. A block is 32 rows by a panel of 32 columns. It
+** has four tiles of sums and takes 32 channels per step. See tile_amx.h for the tile
+** operations. */
 #include "kernels/vec.h"
 
-/* Tiles 0..3 hold sums (rows 0..15 and 16..31 by columns 0..15 and 16..31), 4 and 5 rows
-** of x, 6 and 7 weights. */
+/* Tiles 0..3 hold sums: rows 0..15 and 16..31 by columns 0..15 and 16..31. Tiles 4 and 5
+** hold rows of x, and tiles 6 and 7 hold weights. */
 typedef struct tile_panel {
   const df_pairs *p;
-  df_int k, n;                /* first column, columns: DF_PANEL at most */
-  df_int at;                  /* the first column in y and add */
-  bool plain;                 /* full, and a sum, or it and add, is what is written */
-  df_real bias[16][DF_PANEL]; /* of these columns, a tile for each half of them */
+  df_int k, n;                /* first column; number of columns, at most DF_PANEL */
+  df_int at;                  /* offset of the first column in y and add */
+  bool plain;                 /* full panel; stores the sum, or the sum and add */
+  df_real bias[16][DF_PANEL]; /* the bias in each of 16 rows, as two tiles */
 } tile_panel;
 
-/* Sixteen rows of a block. Their sums begin with what `first` has (NULL: 0) and end in y,
-** or in `room`, whence they are scattered. */
+/* Sixteen rows of a block. Their sums start from `first` (NULL: 0). They are stored
+** directly in y, or in `room` and then scattered to y. */
 typedef struct tile_half {
   df_int row;
   const df_real *first;
@@ -24,7 +25,7 @@ typedef struct tile_half {
 
 typedef struct tile_block {
   tile_half half[2];
-  bool both; /* else the first alone */
+  bool both; /* false: the first half only */
 } tile_block;
 
 #define ROOM_PITCH (DF_PANEL * (df_int)sizeof(df_real))
@@ -33,7 +34,8 @@ static df_int place_of(const df_pairs *p, df_int row) {
   return p->place ? p->place[row] : row * p->ldy;
 }
 
-/* From the place of a row to the next one's, for sixteen; 0: they differ, or are fewer. */
+/* The pitch from the place of each row to the next, for 16 rows; 0: it varies, or fewer
+** rows are left. */
 static df_int pitch_of(const df_pairs *p, df_int row) {
   if (row + 16 > p->m) return 0;
   if (!p->place) return p->ldy;
@@ -48,14 +50,14 @@ static df_int wanted_from(const df_pairs *p, df_int row) {
   return row;
 }
 
-/* Which rows a block has: the same for all panels, so that places are looked through once.
-** Each half begins at a row that is wanted, so rows between lines often cost nothing. */
+/* The rows of a block. They are the same for all panels, so places are searched once.
+** Each half starts at a row that is stored, so rows between lines often cost nothing. */
 typedef struct tile_pick {
   df_int row[2], pitch[2];
   bool both;
 } tile_pick;
 
-/* From `row` on; returns where the next begins. */
+/* Picks rows from `row` on. Returns the first row of the next block. */
 static df_int pick_rows(const df_pairs *p, tile_pick *b, df_int row) {
   df_int second = wanted_from(p, row + 16);
   *b = (tile_pick){ { row, row }, { pitch_of(p, row) }, second < p->m };
@@ -64,7 +66,7 @@ static df_int pick_rows(const df_pairs *p, tile_pick *b, df_int row) {
   return wanted_from(p, second + 16);
 }
 
-/* y of the rows, into room. */
+/* Copies y of the rows to room. */
 static void fetch_half(const tile_panel *t, tile_half *h) {
   const df_pairs *p = t->p;
   for (df_int i = 0; i < df_min(16, p->m - h->row); i++) {
@@ -73,7 +75,7 @@ static void fetch_half(const tile_panel *t, tile_half *h) {
   }
 }
 
-/* With bias or without, a row is summed in the same order wherever it lies. */
+/* The order of the sum is the same for all rows, with and without bias. */
 static void open_half(const tile_panel *t, tile_half *h, df_int row, df_int pitch) {
   const df_pairs *p = t->p;
   pitch *= t->n < DF_PANEL ? 0 : (df_int)sizeof(df_real);
@@ -86,7 +88,7 @@ static void open_half(const tile_panel *t, tile_half *h, df_int row, df_int pitc
   if (p->accumulate && h->last != there) fetch_half(t, h);
 }
 
-/* A row of sums from room to its place, with what is still to be added. */
+/* Moves a row of sums from room to its place in y and adds bias and add. */
 static void finish_row(const tile_panel *t, const df_real *sums, df_int to) {
   const df_pairs *p = t->p;
   for (df_int j = 0; j < t->n; j += RL) {
@@ -97,7 +99,7 @@ static void finish_row(const tile_panel *t, const df_real *sums, df_int to) {
   }
 }
 
-/* Rows [from, from + n) of a block's 32, all in one half. */
+/* Scatters rows [from, from + n) of a block's 32; they are in one half. */
 INLINE void scatter(const tile_panel *t, const tile_block *b, df_int from, df_int n) {
   const df_pairs *p = t->p;
   const tile_half *h = &b->half[from / 16];
@@ -160,9 +162,9 @@ INLINE void add_products(const bool both) {
 
 #define SCATTERED 4 /* rows at a time */
 
-/* With two planes the order low weights, high weights, low rows loads each tile once. The
-** block before (or NULL) is scattered a few rows a step, while tiles are busy: they would
-** wait for it, a quarter of the time with few channels. */
+/* With two planes, the order low weights, high weights, low rows loads each tile once.
+** The block `before` (or NULL) is scattered in small steps while the tiles are busy.
+** Otherwise tiles would wait for it: a quarter of the time with few channels. */
 INLINE void sum_tiles(const tile_panel *panel, const tile_block *b,
                       const tile_block *before, const bool both, const bool twice) {
   const df_pairs *p = panel->p;
@@ -221,9 +223,10 @@ static void sum_blocks(const tile_panel *t, const tile_pick *pick, int count) {
   for (df_int i = 0; i < 32; i += 16) scatter(t, &block[(count - 1) % 2], i, 16);
 }
 
-#define PICKS 64 /* 2048 rows: only an attention gives more, and that to one panel */
+#define PICKS 64 /* 2048 rows; only attention gives more, and to one panel */
 
-/* The configuration is this call's own: it costs some 100 ns, a call works for 10 us. */
+/* Each call configures the tiles. That costs about 100 ns, and a call takes about 10
+** us. */
 static void tiles(const df_pairs *p) {
   tile_panel t = { .p = p };
   tile_pick pick[PICKS];

@@ -1,7 +1,8 @@
-/* The optimiser's step: parameters, moments and average in one pass. */
+/* The optimiser step updates parameters, moments and average in one pass. */
 #include "kernels/vec.h"
 
-/* A larger gradient counts as this: its square is a real, and its step the same. */
+/* Larger gradients are clamped to this. Their squares stay finite; the step is the
+** same. */
 #ifdef DF_DOUBLE
 #define MOST 1e150
 #else

@@ -1,32 +1,38 @@
-/* Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2016): 16 outputs of a 3 x 3
-** kernel from 36 products of transformed inputs and weights instead of 144.
+/* Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2016). It computes 16
+** outputs of a 3 x 3 kernel from 36 products of transformed inputs and weights, instead
+** of 144.
 **
-** In one dimension. Two polynomials, u of 4 coefficients and g of 3, have a product s of 6;
-** it is known by its values at 6 points, where it is u's value times g's. With V(n) the
-** matrix that takes n coefficients to values at the points (rows 1, p, p^2 ...; of infinity
-** the leading coefficient), s = V(6)^-1 [V(4) u . V(3) g]. Convolving with g is linear in
-** u, and its transpose is what a layer does, 4 outputs y from 6 inputs d:
+** In one dimension, two polynomials u and g with 4 and 3 coefficients have a product s
+** with 6 coefficients. s is determined by its values at 6 points, and each value is u's
+** times g's. Let V(n) be the matrix that maps n coefficients to values at the points. Its
+** rows are 1, p, p^2 ...; for the point infinity the row selects the leading coefficient.
+** Then
+**   s = V(6)^-1 [V(4) u . V(3) g]
+** Convolution with g is linear in u. Its transpose is the operation of a layer, which
+** takes 6 inputs d to 4 outputs y:
 **   y = V(4)^T [V(3) g . V(6)^-T d] = A^T [G g . B^T d]
-** The points are 0, +-a, +-b, infinity with a = 1/sqrt 2, b = sqrt 2: errors are half of
-** those of 0, +-1, +-2, since the powers stay near 1, and a b = 1 keeps constants few.
-** Row i of V(6)^-T holds the coefficients of M(x) / (x - p_i) over their sum at p_i, with
-** M(x) = x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x, and M itself for infinity. That sum
-** M'(p_i) is 1, -3/2, -3/2, 6, 6, 1; it divides G's row instead of B^T's:
+** The points are 0, +-a, +-b and infinity, with a = 1/sqrt 2 and b = sqrt 2. Errors are
+** half of those with 0, +-1, +-2, since the powers stay near 1. With a b = 1, there are
+** few constants. Row i of V(6)^-T holds the coefficients of M(x) / (x - p_i), divided by
+** M'(p_i), with M(x) = x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x. The row for infinity
+** is M itself. M'(p_i) is 1, -3/2, -3/2, 6, 6, 1. These divide the rows of G instead of
+** those of B^T:
 **
-**   B^T =  1   0  -5/2   0   1   0    G =  1          0           0     A =  1   0   0   0
-**          0  -b  -2     a   1   0        -2/3 times  (1   a  1/2)          1   a  1/2 a/2
-**          0   b  -2    -a   1   0        -2/3 times  (1  -a  1/2)          1  -a  1/2-a/2
-**          0  -a  -1/2   b   1   0         1/6 times  (1   b   2 )          1   b   2  2b
-**          0   a  -1/2  -b   1   0         1/6 times  (1  -b   2 )          1  -b   2 -2b
-**          0   1   0  -5/2   0   1         0          0           1         0   0   0   1
+**   B^T = 1   0  -5/2   0   1   0    G =  1          0          0     A = 1   0   0   0
+**         0  -b  -2     a   1   0        -2/3 times (1   a  1/2)          1   a  1/2 a/2
+**         0   b  -2    -a   1   0        -2/3 times (1  -a  1/2)          1  -a  1/2-a/2
+**         0  -a  -1/2   b   1   0         1/6 times (1   b   2 )          1   b   2  2b
+**         0   a  -1/2  -b   1   0         1/6 times (1  -b   2 )          1  -b   2 -2b
+**         0   1   0  -5/2   0   1         0          0          1         0   0   0   1
 **
-** In two dimensions each is applied to columns, then to rows. Gradients are the transposes:
-** to x another convolution, to the weights G^T [A dy . B^T x] with A and G^T below. */
+** In two dimensions each matrix is applied to columns, then to rows. Gradients use the
+** transposes. The gradient of x is another convolution. The gradient of the weights is
+** G^T [A dy . B^T x], with A and G^T below. */
 #include "kernels/vec.h"
 
 #define HALF_ROOT ((df_real)0.70710678118654752440) /* a; b = 2 a */
 
-/* A vector of numbers to another, `sy` and `sx` apart. */
+/* Maps a vector x to a vector y; their elements are sx and sy apart. */
 typedef void line(V *y, const int sy, const V *x, const int sx);
 
 /* c[0] a[0] + c[1] a[1] */
@@ -92,7 +98,7 @@ INLINE void to_weights(V *y, const int sy, const V *x, const int sx) {
   y[2 * sy] = vadd(x[5 * sx], two(-third, even1, third, even2));
 }
 
-/* y (to x to) = F x F^T, x: from x from */
+/* y (to x to) = F x F^T, with x (from x from) */
 INLINE void both_ways(V *y, line *f, const int to, const int from, const V *x) {
   V half[36]; /* to x from */
 #pragma GCC unroll 6
@@ -117,8 +123,8 @@ INLINE void store_planes(df_real *y, df_int plane, const V *v, const int count,
   for (int p = 0; p < count; p++) vstore(y + p * plane, v[p], n);
 }
 
-/* Each of the five for n channels from i on, n <= VL, and then for any number: whole
-** vectors apart from the rest, or the compiler asks at every load. */
+/* Each of the five functions has a form for n <= VL channels from i on and a loop for any
+** n. Full vectors are separate, or the compiler would test n at every load. */
 INLINE void inputs_at(df_real *v, df_int plane, const df_real *const *x, df_int i,
                       df_int n) {
   V pixel[36], value[36];

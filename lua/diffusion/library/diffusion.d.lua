@@ -48,8 +48,7 @@ local checkpoint = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local ema = {}
 
---- Random numbers with a counter of their own: each call of the same arguments gives the next
---- numbers.
+--- A source of random numbers with its own counter. Each call returns the next numbers.
 ---@class diffusion.generator
 local generator = {}
 
@@ -92,8 +91,8 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It
+--- is a denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
 local model = {}
@@ -103,7 +102,7 @@ local model = {}
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
 ---@field vlb number weight of the variational bound, where the variance is learned
----@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}): diffusion.tensor, table
+---@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}): diffusion.tensor, table
 local objective = {}
 
 --- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
@@ -175,15 +174,15 @@ local schedule = {}
 ---@field name string
 local set = {}
 
---- Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
---- {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
---- negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
---- element by element and stretch. Where x[i] is a plain number, it is an error while x is
---- being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or
---- x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants
---- too.
+--- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
+--- x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1;
+--- negative ones count from the end. Ranges include both ends, {} is a whole dimension, and
+--- {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain
+--- number, reading it while x is being recorded is an error, since its gradient would be lost.
+--- Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of
+--- item(), totable(), bytes() and print are constants too.
 ---@class diffusion.tensor
----@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
+---@field grad diffusion.tensor|nil the gradient of a parameter after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
 ---@operator sub(diffusion.tensor|number): diffusion.tensor
 ---@operator mul(diffusion.tensor|number): diffusion.tensor
@@ -250,23 +249,23 @@ function checkpoint:save(extra) end
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
---- first, first + step, ... up to last, both ends included.
+--- The numbers first, first + step, ... up to last, both ends included.
 ---@param first number
 ---@param last number
----@param step? number 1 if not given; not 0
----@return diffusion.tensor {n}, i64 where all three are integers of Lua (1, not 1.0)
+---@param step? number default 1; not 0
+---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
 
---- Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+--- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
----@return diffusion.tensor of 1 and 0
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@return diffusion.tensor elements 1 and 0
 function d.bernoulli(p, shape, opts) end
 
---- Tensors one behind the other along a dimension.
----@param list diffusion.tensor[] of one type, with equal sizes but there
----@param dim? integer 1 if not given
+--- Concatenates tensors along a dimension.
+---@param list diffusion.tensor[] tensors of one type; all other sizes must be equal
+---@param dim? integer default 1
 ---@return diffusion.tensor
 function d.cat(list, dim) end
 
@@ -298,10 +297,16 @@ function d.check.order(sampler, oracle, options) end
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
---- The mean of -ln softmax(x)[class]; inf, without slope, where a row is all -inf.
+--- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
+--- as model(xt, t, {context = c}); without a context it is unconditional.
+---@param options? table? {dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}
+---@return diffusion.model
+function d.context_mlp(options) end
+
+--- The mean of -ln softmax(x)[class]; inf with gradient 0 if a row is all -inf.
 ---@param x diffusion.tensor {B,n}
 ---@param class integer[]|diffusion.tensor {B} in 1..n
----@param over? string "sample" for one value a sample
+---@param over? string "sample" for one value per sample
 ---@return diffusion.tensor a number, or {B}
 function d.cross_entropy(x, class, over) end
 
@@ -411,8 +416,8 @@ function d.data.toy.swiss_roll(n, options) end
 --- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens
 --- with fixed sines and cosines of their places, and blocks of attention and two products
 --- whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at
---- 0, each block as the identity. Other H and W may be run too, if the patch divides them.
----@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: as of d.unet}
+--- 0, each block as the identity. Other H and W may be used too, if the patch divides them.
+---@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}
 ---@return diffusion.model
 function d.dit(options) end
 
@@ -494,27 +499,27 @@ function d.ema(of, options) end
 ---@return diffusion.tensor {n,n}
 function d.eye(n, opts) end
 
---- A tensor of the bytes of a string, in this machine's order. An error where their number
---- isn't the shape's.
+--- Creates a tensor from the bytes of a string, in the byte order of this machine. It is an
+--- error if their number does not match the shape.
 ---@param bytes string
 ---@param shape integer[]
 ---@param dtype? string as d.tensor
 ---@return diffusion.tensor
 function d.frombytes(bytes, shape, dtype) end
 
---- One number throughout.
----@param shape integer|integer[] a number is a shape of one dimension
----@param value number a whole one for i64
+--- A tensor filled with one number.
+---@param shape integer|integer[] a single number is a shape of one dimension
+---@param value number an integer for i64
 ---@param opts? {dtype: string} as d.tensor
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
 
---- A source of random numbers of its own: g:randn g:rand g:bernoulli g:randint g:randperm as
---- the functions of d, g:state() and g:set_state(text). "torch" gives what PyTorch's CPU
---- generator gives for a seed: torch.randn and torch.rand of float32, whatever is computed
---- here, tensor.bernoulli_(p), torch.randint (its high end is one more) and torch.randperm
---- (which counts from 0).
----@param opts? {kind: "philox"|"torch", seed: integer} philox and 0 if not given
+--- A separate source of random numbers. g:randn, g:rand, g:bernoulli, g:randint and g:randperm
+--- are like the functions of d; g:state() and g:set_state(text) save and restore it. Kind
+--- "torch" gives the numbers of PyTorch's CPU generator for the same seed. These are the
+--- float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose
+--- high end is exclusive) and torch.randperm (which counts from 0).
+---@param opts? {kind: "philox"|"torch", seed: integer} default: philox and 0
 ---@return diffusion.generator
 function d.generator(opts) end
 
@@ -678,7 +683,7 @@ function d.guidance.auto(model, weak, options) end
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
 --- eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high}
+---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
@@ -687,7 +692,7 @@ function d.guidance.cfg(model, options) end
 --- ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it
 --- for one answer gets cfg's, so it goes around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside}
+---@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}
 ---@return function denoiser
 function d.guidance.cfg_pp(model, options) end
 
@@ -717,12 +722,12 @@ function d.guidance.gradient(model, energy, options) end
 ---@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
---- The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber
---- 1964).
+--- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
+--- (|e| - delta/2).
 ---@param a diffusion.tensor
----@param b diffusion.tensor of the same shape
----@param over? string "sample" for one mean a sample
----@param opts? {delta: number} above 0, 1 if not given
+---@param b diffusion.tensor the same shape
+---@param over? string "sample" for one mean per sample
+---@param opts? {delta: number} above 0, default 1
 ---@return diffusion.tensor a number, or {B}
 function d.huber(a, b, over, opts) end
 
@@ -809,8 +814,8 @@ function d.info() end
 
 --- The mean of |a - b|.
 ---@param a diffusion.tensor
----@param b diffusion.tensor of the same shape
----@param over? string "sample" for one mean a sample
+---@param b diffusion.tensor the same shape
+---@param over? string "sample" for one mean per sample
 ---@return diffusion.tensor a number, or {B}
 function d.l1(a, b, over) end
 
@@ -857,28 +862,28 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
---- Linear algebra of small matrices, by LAPACK in double. Lists and f64 tensors keep their
---- digits on the way in; results are reals.
+--- Linear algebra for small matrices, by LAPACK in double. Lists and f64 tensors are read
+--- exactly. Results are reals.
 d.linalg = {}
 
 --- The lower factor L of a = L L^T. No gradient.
----@param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and positive definite, which names the first leading minor that isn't positive
+---@param a diffusion.tensor|number[][] {n,n}; must be symmetric and positive definite; the error names the first leading minor that is not positive
 ---@return diffusion.tensor {n,n}, zeros above the diagonal
 function d.linalg.cholesky(a) end
 
---- Values and vectors of a symmetric matrix, by LAPACK in double. No gradient.
----@param a diffusion.tensor|number[][] {n,n}; an error unless symmetric and finite
+--- Eigenvalues and eigenvectors of a symmetric matrix, by LAPACK in double. No gradient.
+---@param a diffusion.tensor|number[][] {n,n}; must be symmetric and finite
 ---@return diffusion.tensor values {n}, ascending
 ---@return diffusion.tensor vectors {n,n}, of unit length, in columns
 function d.linalg.eigh(a) end
 
---- x with a x = b, by elimination in double. No gradient.
----@param a diffusion.tensor|number[][] {n,n}; an error where it is singular
+--- Solves a x = b by elimination in double. No gradient.
+---@param a diffusion.tensor|number[][] {n,n}; a singular matrix is an error
 ---@param b diffusion.tensor|number[]|number[][] {n} or {n,m}
 ---@return diffusion.tensor as b
 function d.linalg.solve(a, b) end
 
---- n numbers in equal steps, both ends included.
+--- n equally spaced numbers, both ends included.
 ---@param first number
 ---@param last number
 ---@param n integer 1 or more
@@ -932,7 +937,7 @@ function d.lr.linear(options) end
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
---- Seeds everything random of this Lua state; all counters start again.
+--- Seeds all random numbers of this Lua state. All counters restart.
 ---@param seed integer
 function d.manual_seed(seed) end
 
@@ -941,10 +946,10 @@ function d.manual_seed(seed) end
 ---@return table memory {live, peak, pooled, limit, blocks, fresh}
 function d.memory() end
 
---- An upper limit for the memory of tensors; beyond it an op collects garbage, tries again,
---- and then fails with a sentence. A training step that fails so can be taken again: weights
---- are as before it, and no part of its gradient is left.
----@param bytes integer 0: none
+--- Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries
+--- once, then raises an error. A training step that fails this way can be repeated. Weights
+--- are as before the step, and gradients are dropped.
+---@param bytes integer 0: no limit
 function d.memory_limit(bytes) end
 
 --- Distances between two sets of samples, and what else can be told of samples; nothing is
@@ -1104,25 +1109,31 @@ function d.metric.two_sample(x, y, options) end
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end
 
---- c1 x1 + c2 x2 + ... in one pass: noising, posteriors, guidance and sampler updates.
----@param c1 number|number[]|diffusion.tensor one, or one a sample {B}; computed in double
+--- c1 x1 + c2 x2 + ... in one pass. Noising, posteriors, guidance and sampler updates use it.
+---@param c1 number|number[]|diffusion.tensor one number, or one per sample {B}; computed in double
 ---@param x1 diffusion.tensor {B,...}
----@param ... any more pairs, at most 16 in all, x of the same shape
+---@param ... any more pairs, at most 16 in all; each x has the same shape
 ---@return diffusion.tensor like x1
 function d.mix(c1, x1, ...) end
 
---- A denoiser for points {B, dim}: residual blocks of two products, told the time by an
---- embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be told its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back}
+--- A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by
+--- an embedding.
+---@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}
 ---@return diffusion.model
 function d.mlp(options) end
 
 --- The mean of (a - b)^2.
 ---@param a diffusion.tensor
----@param b diffusion.tensor of the same shape
----@param over? string "sample" for one mean a sample (the first dimension)
+---@param b diffusion.tensor the same shape
+---@param over? string "sample" for one mean per sample (the first dimension)
 ---@return diffusion.tensor a number, or {B}
 function d.mse(a, b, over) end
+
+--- A network of one's own, written as a list of layers that the core runs. The model saves,
+--- loads and runs like a stock one: the file holds the list.
+---@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@return diffusion.model model called as model(x, t, {context=, ...})
+function d.network(options) end
 
 --- nn: layers, modules of one's own, and models that pack them.
 d.nn = {}
@@ -1149,9 +1160,9 @@ function d.nn.conv(inp, out, options) end
 function d.nn.downsample(inp, out, options) end
 
 --- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
----@param drop? number|nil the share set to 0, in [0, 1); 0.5 if nil
+---@param probability? number|nil of an element to be set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
-function d.nn.dropout(drop) end
+function d.nn.dropout(probability) end
 
 --- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
 ---@param n integer rows
@@ -1165,7 +1176,7 @@ d.nn.gelu = {}
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
----@param options? table? {groups = as in nn.norm_conv, tiny = 1e-5}
+---@param options? table? {groups = as in nn.norm_conv, epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
@@ -1180,7 +1191,7 @@ function d.nn.guest(forward, backward) end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
----@param options? table? {tiny = 1e-5}
+---@param options? table? {epsilon = 1e-5}
 ---@return diffusion.layer layer, fields weight, bias {width}
 function d.nn.layer_norm(width, options) end
 
@@ -1200,9 +1211,10 @@ function d.nn.list(n, make) end
 --- Packs every parameter under a root into one named vector and gives each its first value, by
 --- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
 ---@param root any a layer or a module
----@param config? table|nil what config() returns; stock networks give it
+---@param config? table|nil what config() returns; networks made as lists give it
+---@param inputs? table|nil the inputs of such a network
 ---@return diffusion.model
-function d.nn.model(root, config) end
+function d.nn.model(root, config, inputs) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
 --- are layers or modules are its parts.
@@ -1216,7 +1228,7 @@ function d.nn.module(name, builder) end
 --- of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", drop = 0}
+---@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", dropout = 0}
 ---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
@@ -1237,7 +1249,7 @@ function d.nn.recompute(part) end
 --- differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {embed = width of e or nil for none, drop = 0, groups =}
+---@param options? table? {embed = width of e or nil for none, dropout = 0, groups =}
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
@@ -1286,8 +1298,8 @@ function d.no_grad(fn, ...) end
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
---- Ones of a shape.
----@param shape integer|integer[] numbers, or one list of them
+--- A tensor filled with ones.
+---@param shape integer|integer[] sizes, or one list of them
 ---@param opts? {dtype: string} as d.tensor
 ---@return diffusion.tensor
 function d.ones(shape, opts) end
@@ -1426,8 +1438,8 @@ function d.posthoc_ema(paths, options) end
 ---@param t any
 function d.pp(t) end
 
---- How products of matrices and convolutions are computed, and sets it.
----@param name? string "highest" (float32 throughout), "high" (default, 1e-5 relative or better), "medium" (operands rounded to bf16, added in float32)
+--- Returns the precision of matrix products and convolutions, and sets it.
+---@param name? string "highest" (float32), "high" (relative error at most 1e-5, the default) or "medium" (operands rounded to bf16, added in float32)
 ---@return string
 function d.precision(name) end
 
@@ -1462,29 +1474,29 @@ function d.profile(fn, ...) end
 function d.prompt() end
 
 --- Uniform numbers in (0, 1).
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
 ---@return diffusion.tensor
 function d.rand(shape, opts) end
 
---- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+--- Draws uniform integers in low..high, exact to 2^-64 of the size of the interval.
 ---@param low integer
----@param high integer >= low, itself included
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param high integer >= low, inclusive
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
 ---@return diffusion.tensor i64
 function d.randint(low, high, shape, opts) end
 
---- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
---- of a seed has the same bits in any batch.
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
+--- Standard normal numbers. With two or more dimensions, the first counts samples. With a
+--- seed, sample k has the same bits in any batch.
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
 ---@return diffusion.tensor
 function d.randn(shape, opts) end
 
---- 1..n in some order, each order as likely.
+--- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
 ---@return diffusion.tensor i64 {n}
 function d.randperm(n, opts) end
 
@@ -1569,7 +1581,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1727,21 +1739,22 @@ function d.schedule.warmup(o) end
 ---@return any ... what fn returns
 function d.scope(fn, ...) end
 
---- Tensors of one shape along a new dimension.
+--- Stacks tensors of one shape along a new dimension.
 ---@param list diffusion.tensor[]
----@param dim? integer its place in the result, 1 if not given
+---@param dim? integer its position in the result, default 1
 ---@return diffusion.tensor
 function d.stack(list, dim) end
 
---- A tensor of a number or of a nested table. An error names the row that is ragged or holds
---- no number. i64 takes whole numbers only; to the others they are rounded, as by to.
+--- Creates a tensor from a number or a nested table. If a row is ragged or contains something
+--- else than numbers, the error names the row. i64 accepts only integers. Other types round as
+--- Tensor:to does.
 ---@param values number|table
 ---@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
 ---@return diffusion.tensor
 function d.tensor(values, opts) end
 
---- How many threads work, and sets it. Results don't depend on it, bit for bit. At first: the
---- CPUs that this process may use, or DIFFUSION_THREADS.
+--- Returns the number of threads, and sets it. Results do not depend on it, to the bit. The
+--- default is DIFFUSION_THREADS, or the number of CPUs that this process may use.
 ---@param n? integer 1 to 256
 ---@return integer
 function d.threads(n) end
@@ -1752,21 +1765,21 @@ function d.threads(n) end
 function d.trainer(options) end
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
---- attention where asked for and in the middle, predicting C channels. Other H and W may be
---- run too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (factors of down-sampling, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be told its own x0, as d.mlp is; recompute = false: true keeps of each block its inputs alone and computes the rest again on the way back, the same bits in less memory and a third more time}
+--- attention at the factors asked for and in the middle, predicting C channels. Other H and W
+--- may be used too, if the levels divide them.
+---@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}
 ---@return diffusion.model
 function d.unet(options) end
 
---- a where the mask isn't 0, else b.
+--- Elements of a if the mask is not 0, else of b.
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
 ---@param b diffusion.tensor|number
----@return diffusion.tensor of the shape that all three stretch to, i64 where a and b are whole numbers and one of them a tensor of such
+---@return diffusion.tensor with the broadcast shape of all three; i64 if a and b are integers and one of them is an integer tensor
 function d.where(mask, a, b) end
 
---- Zeros of a shape.
----@param shape integer|integer[] numbers, or one list of them
+--- A tensor filled with zeros.
+---@param shape integer|integer[] sizes, or one list of them
 ---@param opts? {dtype: string} as d.tensor
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
@@ -1796,50 +1809,50 @@ function ema:state() end
 ---@return diffusion.ema self
 function ema:update() end
 
---- Ones with probability p (to 2^-24), else zeros: a dropout's mask for p = the share kept.
+--- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
----@return diffusion.tensor of 1 and 0
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@return diffusion.tensor elements 1 and 0
 function generator:bernoulli(p, shape, opts) end
 
---- Another generator that draws what this one will.
+--- A second generator that draws the same numbers.
 ---@return diffusion.generator
 function generator:clone() end
 
 --- Uniform numbers in (0, 1).
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
 ---@return diffusion.tensor
 function generator:rand(shape, opts) end
 
---- Whole numbers, each of low..high as likely (to 2^-64 of the interval's size).
+--- Draws uniform integers in low..high, exact to 2^-64 of the size of the interval.
 ---@param low integer
----@param high integer >= low, itself included
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param high integer >= low, inclusive
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
 ---@return diffusion.tensor i64
 function generator:randint(low, high, shape, opts) end
 
---- Standard normal numbers. With two dimensions or more the first counts samples, and sample k
---- of a seed has the same bits in any batch.
----@param shape? integer|integer[] numbers, or one list; none: a number
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed). A list of generators, one for each sample, draws each sample with its own, as it would alone
+--- Standard normal numbers. With two or more dimensions, the first counts samples. With a
+--- seed, sample k has the same bits in any batch.
+---@param shape? integer|integer[] sizes, or one list; default: one number
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
 ---@return diffusion.tensor
 function generator:randn(shape, opts) end
 
---- 1..n in some order, each order as likely.
+--- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; else the state's own counter goes on (d.manual_seed)
+---@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
 ---@return diffusion.tensor i64 {n}
 function generator:randperm(n, opts) end
 
---- Goes on where state() was asked for.
----@param text string an error unless it is the state of a generator of the same kind
+--- Continues from a state that state() returned.
+---@param text string must be the state of a generator of the same kind
 ---@return diffusion.generator itself
 function generator:set_state(text) end
 
---- Where the generator stands, for set_state on this machine or one of its kind.
+--- The state of the generator, for set_state on this machine or one of the same kind.
 ---@return string
 function generator:state() end
 
@@ -1990,10 +2003,10 @@ function process:clipped(x0) end
 ---@return table
 function process:config() end
 
---- A prediction of one kind as another. Fails where x_t holds no signal and the value says
---- nothing of x_0 (eps or score at zero terminal SNR).
+--- Converts a prediction from one target to another. It is an error if x_t has no signal and
+--- the value does not depend on x_0 (eps or score at zero terminal SNR).
 ---@param value number|diffusion.tensor
----@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor} kinds "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
+---@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor} targets: "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
@@ -2041,23 +2054,23 @@ function process:learned_log_variance(v, t, s) end
 ---@param x0 number|diffusion.tensor
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@param s? number|number[]|diffusion.tensor default t - 1
 ---@return number|diffusion.tensor mean
 ---@return number|diffusion.tensor variance a number where t is, else {B}, or of the shape of the tensor t
 function process:posterior(x0, xt, t, s) end
 
---- The posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance) by its coefficients.
+--- The coefficients of the posterior q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, variance).
 ---@param t number|number[]|diffusion.tensor
----@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@param s? number|number[]|diffusion.tensor default t - 1
 ---@return number|diffusion.tensor c0
 ---@return number|diffusion.tensor ct
 ---@return number|diffusion.tensor variance
 function process:posterior_coefficients(t, s) end
 
---- Logarithm of the posterior's variance. At t = 1 the variance is 0, and the answer is that
---- of t = 2 (as in the code of Ho et al. 2020).
+--- Logarithm of the posterior variance. At t = 1 the variance is 0, and the result is that of
+--- t = 2, as in the code of Ho et al. 2020.
 ---@param t number|number[]|diffusion.tensor
----@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@param s? number|number[]|diffusion.tensor default t - 1
 ---@return number|diffusion.tensor
 function process:posterior_log_variance(t, s) end
 
@@ -2069,20 +2082,20 @@ function process:posterior_log_variance(t, s) end
 ---@return number|diffusion.tensor variance a number where t is, else {B}, or of the shape of the tensor t
 function process:q_moments(x, t, s) end
 
---- x_t of x_0 by the closed form q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2 s_s^2)
---- (Ho et al. 2020, eq. 4, where s = 0). Sample k of a seed has the same noise in any batch
---- and at any t.
+--- Draws x_t given x_0, in closed form: q(x_t | x_s) = N((a_t/a_s) x_s, s_t^2 - (a_t/a_s)^2
+--- s_s^2). With s = 0 this is Ho et al. 2020, eq. 4. With a seed, sample k has the same noise
+--- in any batch and at any t.
 ---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
 ---@param t number|number[]|diffusion.tensor in 1..T, one or B
----@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; drawn from the seed, or from the state of d.manual_seed
+---@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; default: drawn from the seed, or from the state of d.manual_seed
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_sample(x, t, eps) end
 
---- One step of the chain, x_t of x_{t-1} (Ho et al. 2020, eq. 2).
+--- Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).
 ---@param x number|diffusion.tensor x_{t-1}
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param eps? number|diffusion.tensor|{seed: integer} as q_sample; each t has its own noise
+---@param eps? number|diffusion.tensor|{seed: integer} as for q_sample; with a seed, each t has different noise
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
@@ -2101,8 +2114,8 @@ function process:split(output) end
 ---@return number|diffusion.tensor a tensor as v where the variance is learned
 function process:step_variance(t, s, v) end
 
---- What the network should answer, given all: the target that `predict` names, straight from
---- x_0 and eps, so also at zero terminal SNR.
+--- The training target of the network: the quantity that `predict` names. It is computed from
+--- x_0 and eps, so it is also defined at zero terminal SNR.
 ---@param x0 number|diffusion.tensor
 ---@param eps number|diffusion.tensor the noise in x_t, as q_sample returns it
 ---@param t number|number[]|diffusion.tensor in 1..T, one or B
@@ -2137,24 +2150,24 @@ function run:load(path) end
 ---@return string|nil message
 function run:save(path) end
 
---- alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+--- alpha_bar_t/alpha_bar_s for the step from s to t; an error unless a^2 + s^2 = 1.
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@param s? number|number[]|diffusion.tensor 0 <= s < t; default t - 1
 ---@return number|diffusion.tensor
 function schedule:alpha(t, s) end
 
---- a^2, where a^2 + s^2 = 1; an error elsewhere.
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+--- a^2; an error unless a^2 + s^2 = 1.
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:alpha_bar(t) end
 
---- 1 - alpha_bar_t/alpha_bar_s of the step from s to t; an error unless a^2 + s^2 = 1.
+--- 1 - alpha_bar_t/alpha_bar_s for the step from s to t; an error unless a^2 + s^2 = 1.
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@param s? number|number[]|diffusion.tensor 0 <= s < t; default t - 1
 ---@return number|diffusion.tensor
 function schedule:beta(t, s) end
 
---- The two columns that a schedule is, ln a_t and ln s_t for t = 1..T.
+--- The two columns of the schedule: ln a_t and ln s_t for t = 1..T.
 ---@return number[] ln_a
 ---@return number[] ln_s
 function schedule:columns() end
@@ -2164,23 +2177,23 @@ function schedule:columns() end
 ---@return table
 function schedule:config() end
 
---- Is a^2 + s^2 = 1 at every level?
+--- True if a^2 + s^2 = 1 at every level.
 ---@return boolean
 function schedule:is_vp() end
 
---- The t, real in general, at which s/a = sigma.
+--- The real t at which s/a = sigma.
 ---@param sigma number|number[]|diffusion.tensor 0, or from sigma(1) to sigma(T)
 ---@return number|diffusion.tensor
 function schedule:level_of_sigma(sigma) end
 
 --- ln(a^2/s^2).
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:log_snr(t) end
 
 --- s_t of x_t = a_t x_0 + s_t eps.
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:noise(t) end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
@@ -2191,16 +2204,17 @@ function schedule:plot(o) end
 
 --- The variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 7).
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param s? number|number[]|diffusion.tensor 0 <= s < t, t - 1 if not given
+---@param s? number|number[]|diffusion.tensor 0 <= s < t; default t - 1
 ---@return number|diffusion.tensor
 function schedule:posterior_variance(t, s) end
 
---- KL(q(x_T | x_0) || prior) of one dimension, in bits: what the chain still knows of x_0.
----@param x? number |x_0|, 1 if not given
+--- KL(q(x_T | x_0) || prior) per dimension, in bits: the information about x_0 that remains at
+--- T.
+---@param x? number |x_0|, default 1
 ---@return number
 function schedule:prior_kl(x) end
 
---- Standard deviation of the noise that sampling starts from: 1 where a^2 + s^2 = 1, else s_T.
+--- Standard deviation of the noise from which sampling starts: 1 if a^2 + s^2 = 1, else s_T.
 ---@return number
 function schedule:prior_std() end
 
@@ -2210,18 +2224,18 @@ function schedule:prior_std() end
 function schedule:rescale_zero_terminal_snr() end
 
 --- s/a, the noise in units of the data.
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:sigma(t) end
 
 --- a_t of x_t = a_t x_0 + s_t eps.
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:signal(t) end
 
 --- The signal-to-noise ratio a^2/s^2.
----@param t number|number[]|diffusion.tensor in 0..T; real levels lie between integers >= 1 with ln SNR linear, or where the schedule's own function puts them
----@return number|diffusion.tensor of the tensor t's shape, or {B} of a list
+---@param t number|number[]|diffusion.tensor in 0..T; at real t >= 1 ln SNR is interpolated linearly, or given by the schedule's own function
+---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:snr(t) end
 
 --- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
@@ -2234,219 +2248,220 @@ function schedule:snr(t) end
 function set:batches(options) end
 
 --- |x| of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:abs() end
 
---- x + y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
---- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
+--- x + y, also written so. Operands are broadcast; it is an error if their shapes do not
+--- match. Integers with integers give exact integers under + - *. It is an error if i64 cannot
+--- hold a result, or if a real operand would round an integer (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:add(y) end
 
---- x + y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
---- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
---- back if a gradient needs what was there.
+--- Writes x + y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers
+--- only. If it cannot hold a result, an error is raised and x stays as it was. The backward
+--- pass raises an error if a gradient needs the old values.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:add_(y) end
 
---- Is every element other than 0? Of nothing: yes. A tensor itself is always true in Lua:
---- write `if mask:any() then`.
----@param dim? integer|integer[] nil: over all, as a boolean
----@param keep? boolean false
+--- True if no element is 0. True if there are no elements. A tensor itself is always true in
+--- Lua, so write `if mask:any() then`.
+---@param dim? integer|integer[] default: all elements, and the result is a boolean
+---@param keep? boolean default false
 ---@return boolean|diffusion.tensor u8 along a dimension
 function tensor:all(dim, keep) end
 
---- Is y of the same shape, and |x - y| <= atol + rtol |y| at each place?
+--- True if y has the same shape and |x - y| <= atol + rtol |y| for each element.
 ---@param y diffusion.tensor
----@param opts? {rtol: number, atol: number} 1e-5 and 1e-8 if not given
+---@param opts? {rtol: number, atol: number} defaults: 1e-5 and 1e-8
 ---@return boolean
 function tensor:allclose(y, opts) end
 
---- Is one element other than 0? Of nothing: no. A tensor itself is always true in Lua: write
---- `if mask:any() then`.
----@param dim? integer|integer[] nil: over all, as a boolean
----@param keep? boolean false
+--- True if any element is not 0. False if there are no elements. A tensor itself is always
+--- true in Lua, so write `if mask:any() then`.
+---@param dim? integer|integer[] default: all elements, and the result is a boolean
+---@param keep? boolean default false
 ---@return boolean|diffusion.tensor u8 along a dimension
 function tensor:any(dim, keep) end
 
---- Where the largest element stands: the first of equals.
----@param dim? integer all elements in one row if not given
----@param keep? boolean false
+--- The position of the largest element; the first one if several are equal.
+---@param dim? integer default: all elements in one row
+---@param keep? boolean default false
 ---@return diffusion.tensor i64, from 1
 function tensor:argmax(dim, keep) end
 
---- Where the smallest element stands: the first of equals.
----@param dim? integer all elements in one row if not given
----@param keep? boolean false
+--- The position of the smallest element; the first one if several are equal.
+---@param dim? integer default: all elements in one row
+---@param keep? boolean default false
 ---@return diffusion.tensor i64, from 1
 function tensor:argmin(dim, keep) end
 
---- softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1), q
---- being x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
---- The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}, where B, heads and N may be 1. A
---- mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0
---- hides a key and anything else keeps it. A query that sees no key, or whose every score is
---- -inf, gets zeros. A mask has no gradient.
+--- softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1); q
+--- is x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all. The
+--- mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}; B, heads and N may be 1. A mask of
+--- floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a key
+--- and any other value keeps it. A query that sees no key gets zeros. A mask has no gradient.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
 ---@param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal false
 ---@return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
 function tensor:attention(k, v, opts) end
 
---- The mean of each times x times pixels. An error unless times divides H and W.
+--- The mean of each times x times block of pixels. H and W must be multiples of times.
 ---@param times? integer 2
 ---@return diffusion.tensor {B,H/times,W/times,C} of x {B,H,W,C}
 function tensor:avg_pool(times) end
 
---- Walks back what d.record has recorded and adds to the gradients of what is trainable. Of
---- one element; a second walk, a value that was written over since, and a second derivative
---- are errors. A backward that fails on its way, where memory is short too, drops the
---- gradients of the models that it had reached, as zeroing does.
----@param opts? {keep: boolean} true: what was recorded stays, for another walk
+--- Runs the backward pass of the recorded ops and adds to the gradients of trainable
+--- parameters. The tensor must have one element. A second backward pass, a value that was
+--- overwritten, and a second derivative are errors. If it fails, also for lack of memory, the
+--- gradients of all models reached so far are dropped.
+---@param opts? {keep: boolean} true keeps the record for another backward pass
 function tensor:backward(opts) end
 
---- The elements' bytes in order, for d.frombytes: constants, no gradient goes through them.
+--- The bytes of the elements in order, for d.frombytes. They are constants: no gradient passes
+--- through them.
 ---@return string
 function tensor:bytes() end
 
---- Each element brought into [low, high].
----@param low? number nil: no lower end
----@param high? number nil: no upper end
----@return diffusion.tensor of the same shape
+--- Limits each element to [low, high].
+---@param low? number nil: no lower limit
+---@param high? number nil: no upper limit
+---@return diffusion.tensor with the shape of x
 function tensor:clamp(low, high) end
 
---- A copy in memory of its own.
+--- A copy with its own memory.
 ---@return diffusion.tensor
 function tensor:clone() end
 
---- x itself where its elements lie in order without gaps, else a copy that does.
+--- Returns x itself if its elements are in order without gaps, else a dense copy.
 ---@return diffusion.tensor
 function tensor:contiguous() end
 
 --- Cross-correlation: y[n,h,w,k] = b[k] + the sum over r, s, c of x[n, h stride + r - top, w
---- stride + s - left, c] w[k,r,s,c]. An error where channels differ or the kernel is larger
---- than the padded image.
+--- stride + s - left, c] w[k,r,s,c]. It is an error if channels differ, or if the kernel is
+--- larger than the padded image.
 ---@param w diffusion.tensor {K,R,S,C}
 ---@param b? diffusion.tensor {K}
 ---@param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
 ---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
 function tensor:conv2d(w, b, opts) end
 
---- Writes y's elements over x's, converted as by to; but an i64 takes whole numbers only.
----@param y diffusion.tensor|number|number[] of any type; it stretches to x's shape
+--- Writes the elements of y to x, converted as by Tensor:to. An i64 takes integers only.
+---@param y diffusion.tensor|number|number[] any type; it is broadcast to the shape of x
 ---@return diffusion.tensor x itself
 function tensor:copy_(y) end
 
 --- The cosine of each element, in radians.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:cos() end
 
---- y_i = x_1 + ... + x_i along a dimension; of integers i64 and exact, or an error.
----@param dim? integer the last if not given
----@return diffusion.tensor of the same shape
+--- Cumulative sum: y_i = x_1 + ... + x_i along a dimension. Integers give exact i64, or an
+--- error.
+---@param dim? integer default: the last
+---@return diffusion.tensor with the shape of x
 function tensor:cumsum(dim) end
 
---- The same values on the same memory, as a constant: no gradient goes through.
+--- The same values on the same memory, as a constant: no gradient passes through it.
 ---@return diffusion.tensor
 function tensor:detach() end
 
---- How many dimensions there are.
+--- The number of dimensions.
 ---@return integer
 function tensor:dim() end
 
---- x / y, also written so; reals, of integers too. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
---- exact: an error where i64 doesn't hold a result, or where reals beside them would round
---- them (from 2^24 on).
+--- x / y, also written so; the result is real, also for integers. Operands are broadcast; it
+--- is an error if their shapes do not match. Integers with integers give exact integers under
+--- + - *. It is an error if i64 cannot hold a result, or if a real operand would round an
+--- integer (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:div(y) end
 
---- x / y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
---- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
---- back if a gradient needs what was there.
+--- Writes x / y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers
+--- only. If it cannot hold a result, an error is raised and x stays as it was. The backward
+--- pass raises an error if a gradient needs the old values.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:div_(y) end
 
---- x / (1 - p) where kept, 0 where dropped (Srivastava et al. 2014).
----@param p number the share dropped, in [0, 1)
----@return diffusion.tensor of the same shape
+--- x / (1 - p) for kept elements, 0 for dropped ones (Srivastava et al. 2014).
+---@param p number the fraction that is dropped, in [0, 1)
+---@return diffusion.tensor with the shape of x
 function tensor:dropout(p) end
 
 --- The type of the elements.
 ---@return string "f32", "f64", "f16", "bf16", "i64" or "u8"
 function tensor:dtype() end
 
---- Rows of a table: y[i] = w[x[i]], zeros where x is 0 (no class).
+--- Rows of a table: y[i] = w[x[i]], and zeros if x[i] is 0 (no class).
 ---@param w diffusion.tensor {n,D}
----@return diffusion.tensor of x's shape and D; x holds whole numbers in 0..n
+---@return diffusion.tensor with the shape of x and D; x holds integers in 0..n
 function tensor:embedding(w) end
 
---- Where x = y holds (Lua's own == asks whether two values are one object). An integer and a
---- real are compared as they are: neither is rounded to the other's type.
+--- 1 if x = y, else 0. (Lua's == compares objects, not elements.) An integer and a real are
+--- compared exactly: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:eq(y) end
 
---- Is y of the same shape with the same elements? nan equals nothing.
+--- True if y has the same shape and the same elements. nan equals nothing.
 ---@param y diffusion.tensor
 ---@return boolean
 function tensor:equal(y) end
 
---- 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x, of each element.
----@return diffusion.tensor of the same shape
+--- The error function of each element: 2/sqrt(pi) times the integral of e^(-u^2) from 0 to x.
+---@return diffusion.tensor with the shape of x
 function tensor:erf() end
 
---- 1 - erf(x) of each element, without its loss of digits.
----@return diffusion.tensor of the same shape
+--- 1 - erf(x) of each element, computed without cancellation.
+---@return diffusion.tensor with the shape of x
 function tensor:erfc() end
 
 --- e^x of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:exp() end
 
---- Sizes of 1, and missing leading dimensions, repeated without a copy.
+--- Repeats sizes of 1, and missing leading dimensions, without a copy.
 ---@param shape integer|integer[] numbers or one list
----@return diffusion.tensor a window, in which many places are one number in memory
+---@return diffusion.tensor a window; several elements share one place in memory
 function tensor:expand(shape) end
 
 --- Writes one number to every element.
----@param value number a whole one where x is i64
+---@param value number an integer if x is i64
 ---@return diffusion.tensor x itself
 function tensor:fill_(value) end
 
---- Dimensions made one, as reshape.
+--- Joins dimensions into one, like reshape.
 ---@param from? integer the first of them, 1
 ---@param to? integer the last of them, -1
 ---@return diffusion.tensor
 function tensor:flatten(from, to) end
 
---- Dimensions in the opposite order.
+--- Reverses the order of elements along dimensions.
 ---@param dim integer|integer[]
 ---@return diffusion.tensor
 function tensor:flip(dim) end
 
---- The largest whole number not above x, for each element. No gradient.
----@return diffusion.tensor of the same shape
+--- The largest integer not above x, for each element. No gradient.
+---@return diffusion.tensor with the shape of x
 function tensor:floor() end
 
---- Lets go of the memory now, not when the collector comes. Using the tensor after that is an
---- error; other windows on the same memory stay.
+--- Frees the memory now, not at the next garbage collection. Using the tensor afterwards is an
+--- error. Other windows on the same memory stay valid.
 function tensor:free() end
 
---- Elements by their places along a dimension: for dim 2, y[i][j] = x[i][places[i][j]].
+--- Selects an element for each position: for dim 2, y[i][j] = x[i][places[i][j]].
 ---@param dim integer
 ---@param places diffusion.tensor i64 with as many dimensions as x, from 1
----@return diffusion.tensor of places' shape
+---@return diffusion.tensor with the shape of places
 function tensor:gather(dim, places) end
 
---- Where x >= y holds. An integer and a real are compared as they are: neither is rounded to
---- the other's type.
+--- 1 if x >= y, else 0. An integer and a real are compared exactly: neither is rounded to the
+--- other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:ge(y) end
 
 --- a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second
@@ -2454,63 +2469,63 @@ function tensor:ge(y) end
 ---@return diffusion.tensor {...,C} of x {...,2 C}
 function tensor:geglu() end
 
---- x Phi(x) of each element, Phi the normal distribution function (Hendrycks & Gimpel 2016).
---- "tanh" gives its approximation x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, as in GPT-2
---- and T5.
+--- x Phi(x) of each element; Phi is the normal distribution function (Hendrycks & Gimpel
+--- 2016). "tanh" gives its approximation, as in GPT-2 and T5: x (1 + tanh(sqrt(2/pi) (x +
+--- 0.044715 x^3))) / 2.
 ---@param by? string "erf" (the default) or "tanh"
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:gelu(by) end
 
---- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an
---- image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
+--- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of
+--- an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first
+---@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
---- Where x > y holds. An integer and a real are compared as they are: neither is rounded to
---- the other's type.
+--- 1 if x > y, else 0. An integer and a real are compared exactly: neither is rounded to the
+--- other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:gt(y) end
 
---- Rows by their places along a dimension: y[..., j, ...] = x[..., places[j], ...].
+--- Selects by positions along a dimension: y[..., j, ...] = x[..., places[j], ...].
 ---@param dim integer
 ---@param places integer[]|diffusion.tensor {n}, from 1
----@return diffusion.tensor of x's type, with n in place of the dimension's size
+---@return diffusion.tensor the type of x; the size of the dimension is n
 function tensor:index(dim, places) end
 
---- Do the elements lie in order, without gaps?
+--- True if the elements are in order without gaps.
 ---@return boolean
 function tensor:is_contiguous() end
 
---- Where x is neither infinite nor nan.
----@return diffusion.tensor u8, 1 or 0, of the same shape
+--- 1 if x is neither infinite nor nan, else 0.
+---@return diffusion.tensor u8, 1 or 0, with the shape of x
 function tensor:isfinite() end
 
---- The number of a tensor of one element; an error for others. A number is a constant: no
---- gradient goes through it, inside d.record and d.grad too.
+--- Returns the value of a tensor with one element; other tensors raise an error. The number is
+--- a constant: no gradient passes through it, also inside d.record and d.grad.
 ---@return number
 function tensor:item() end
 
---- Goes through the first dimension: `for i, xi in x:iter() do`. Where xi are plain numbers,
---- an error while x is being recorded, as x[i]; windows keep their gradients.
----@return function iterator of i and x[i]
+--- Iterates over the first dimension: `for i, xi in x:iter() do`. If x is a vector, each xi is
+--- a number. Then it raises an error while x is being recorded, like x[i].
+---@return function iterator that returns i and x[i]
 function tensor:iter() end
 
---- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et
+--- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et
 --- al. 2016).
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts? {eps: number} 1e-5 if not given
+---@param opts? {eps: number} default 1e-5
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 
---- Where x <= y holds. An integer and a real are compared as they are: neither is rounded to
---- the other's type.
+--- 1 if x <= y, else 0. An integer and a real are compared exactly: neither is rounded to the
+--- other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:le(y) end
 
 --- y = x w^T + b over the last dimension.
@@ -2519,191 +2534,194 @@ function tensor:le(y) end
 ---@return diffusion.tensor {...,K} of x {...,C}
 function tensor:linear(w, b) end
 
---- ln x of each element: -inf for 0, nan for negative numbers.
----@return diffusion.tensor of the same shape
+--- ln x of each element. ln 0 is -inf; the result is nan for negative numbers.
+---@return diffusion.tensor with the shape of x
 function tensor:log() end
 
---- ln erfc(x) of each element, all its digits where erfc(x) itself is 0 too.
----@return diffusion.tensor of the same shape
+--- ln erfc(x) of each element, accurate even if erfc(x) underflows.
+---@return diffusion.tensor with the shape of x
 function tensor:log_erfc() end
 
---- x_i - ln sum_j e^x_j along a dimension; -inf, without slope, where all of it is -inf.
----@param dim integer from 1, or from -1 backwards
----@return diffusion.tensor of the same shape
+--- x_i - ln sum_j e^x_j along a dimension. A row of -inf gives -inf with gradient 0.
+---@param dim integer from 1, or from -1 for the last
+---@return diffusion.tensor with the shape of x
 function tensor:log_softmax(dim) end
 
---- ln sum e^x, without overflow, along dimensions or over all; -inf of nothing and where all
---- is -inf, and its slope 0. The order in which numbers are added is fixed by the shape. The
---- sum and the product of integers are i64, exact: an error where it doesn't hold them.
----@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
----@param keep? boolean leave sizes of 1 where a dimension was; false
+--- ln sum e^x without overflow, along dimensions, or over all elements. It is -inf with
+--- gradient 0 if there are no elements, or if all are -inf. The order of additions depends
+--- only on the shape. Sums and products of integers are exact i64; it is an error if i64
+--- cannot hold the result.
+---@param dim? integer|integer[] from 1, or from -1 for the last; default: all
+---@param keep? boolean keep reduced dimensions with size 1; default false
 ---@return diffusion.tensor
 function tensor:logsumexp(dim, keep) end
 
---- Where x < y holds. An integer and a real are compared as they are: neither is rounded to
---- the other's type.
+--- 1 if x < y, else 0. An integer and a real are compared exactly: neither is rounded to the
+--- other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:lt(y) end
 
---- The product of matrices; of two of integers i64 and exact, or an error.
----@param b diffusion.tensor {k,n}, or {...,k,n} with the same leading sizes as x {...,m,k}
+--- Matrix product. Two integer matrices give exact i64, or an error.
+---@param b diffusion.tensor {k,n}, or {...,k,n} with the leading sizes of x {...,m,k}
 ---@return diffusion.tensor {m,n} or {...,m,n}
 function tensor:matmul(b) end
 
---- The largest element; nan if there is one. An error of nothing. Elements that are the
---- extreme share its gradient equally.
----@param dim? integer|integer[] all if not given
----@param keep? boolean false
+--- The largest element; nan if any element is nan. It is an error if there are no elements.
+--- Equal extremes share the gradient equally.
+---@param dim? integer|integer[] default: all
+---@param keep? boolean default false
 ---@return diffusion.tensor values
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:max(dim, keep) end
 
---- The larger of x and y at each place; nan where either is. Integers beside integers stay so.
+--- The larger of x and y for each element; nan if either is nan. Integers with integers give
+--- integers.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:maximum(y) end
 
---- The mean along dimensions or over all. The order in which numbers are added is fixed by the
---- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
---- them.
----@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
----@param keep? boolean leave sizes of 1 where a dimension was; false
+--- The mean along dimensions, or of all elements. The order of additions depends only on the
+--- shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the
+--- result.
+---@param dim? integer|integer[] from 1, or from -1 for the last; default: all
+---@param keep? boolean keep reduced dimensions with size 1; default false
 ---@return diffusion.tensor
 function tensor:mean(dim, keep) end
 
---- The smallest element; nan if there is one. An error of nothing. Elements that are the
---- extreme share its gradient equally.
----@param dim? integer|integer[] all if not given
----@param keep? boolean false
+--- The smallest element; nan if any element is nan. It is an error if there are no elements.
+--- Equal extremes share the gradient equally.
+---@param dim? integer|integer[] default: all
+---@param keep? boolean default false
 ---@return diffusion.tensor values
 ---@return diffusion.tensor|nil places i64 from 1, the first of equals; with a dimension only
 function tensor:min(dim, keep) end
 
---- The smaller of x and y at each place; nan where either is. Integers beside integers stay
---- so.
+--- The smaller of x and y for each element; nan if either is nan. Integers with integers give
+--- integers.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:minimum(y) end
 
---- x y element by element, also written x * y. Sizes of 1, and missing leading dimensions,
---- stretch; an error where shapes don't fit. Integers beside integers stay so under + - *,
---- exact: an error where i64 doesn't hold a result, or where reals beside them would round
---- them (from 2^24 on).
+--- x y element by element, also written x * y. Operands are broadcast; it is an error if their
+--- shapes do not match. Integers with integers give exact integers under + - *. It is an error
+--- if i64 cannot hold a result, or if a real operand would round an integer (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:mul(y) end
 
---- x y written over x. Its type and shape stay, y stretches to it. An i64 takes integers only,
---- and an error where it doesn't hold a result leaves it as it was. An error on the way back
---- if a gradient needs what was there.
+--- Writes x y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers
+--- only. If it cannot hold a result, an error is raised and x stays as it was. The backward
+--- pass raises an error if a gradient needs the old values.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:mul_(y) end
 
 --- A range of one dimension.
 ---@param dim integer
----@param start integer its first place, from 1
+---@param start integer first position, from 1
 ---@param length integer 0 or more
 ---@return diffusion.tensor a window
 function tensor:narrow(dim, start, length) end
 
---- Where x ~= y holds (Lua's own ~= asks whether two values are not one object). An integer
---- and a real are compared as they are: neither is rounded to the other's type.
+--- 1 if x ~= y, else 0. (Lua's ~= compares objects, not elements.) An integer and a real are
+--- compared exactly: neither is rounded to the other's type.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor u8, 1 or 0, of the shape that both stretch to
+---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:ne(y) end
 
 --- -x, also written so.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:neg() end
 
---- The L2 norm, sqrt(sum x^2), along dimensions or over all; its slope at 0 is 0. The order in
---- which numbers are added is fixed by the shape. The sum and the product of integers are i64,
---- exact: an error where it doesn't hold them.
----@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
----@param keep? boolean leave sizes of 1 where a dimension was; false
+--- The L2 norm, sqrt(sum x^2), along dimensions, or of all elements. Its gradient at 0 is 0.
+--- The order of additions depends only on the shape. Sums and products of integers are exact
+--- i64; it is an error if i64 cannot hold the result.
+---@param dim? integer|integer[] from 1, or from -1 for the last; default: all
+---@param keep? boolean keep reduced dimensions with size 1; default false
 ---@return diffusion.tensor
 function tensor:norm(dim, keep) end
 
---- How many elements there are.
+--- The number of elements.
 ---@return integer
 function tensor:numel() end
 
---- Sizes of 1 put in before x's last dimension, so that {B,C} stretches over {B,H,W,C}; a list
---- {B} is one value a sample. An error where it doesn't lie over y.
+--- Inserts sizes of 1 before the last dimension of x, so that {B,C} broadcasts over {B,H,W,C}.
+--- A vector {B} gives one value per sample. It is an error if the result does not broadcast
+--- over y.
 ---@param y diffusion.tensor
 ---@return diffusion.tensor a window
 function tensor:over(y) end
 
---- A margin around.
----@param margins table for each dimension in order, as many as are listed: n, {before, after} or {}
----@param value? number what it is filled with, 0; a whole one where x is i64
+--- Adds a margin around x.
+---@param margins table for each dimension in order: n, {before, after} or {}; later dimensions may be left out
+---@param value? number fills the margin, default 0; an integer if x is i64
 ---@return diffusion.tensor
 function tensor:pad(margins, value) end
 
---- Dimensions in another order.
+--- Changes the order of dimensions.
 ---@param order integer|integer[] each dimension once: numbers or one list
 ---@return diffusion.tensor a window
 function tensor:permute(order) end
 
---- x^y, also written so, as C's pow: nan where x < 0 and y isn't whole. Integers to the power
---- of integers stay so unless one exponent is negative; an error beyond i64.
+--- x^y, also written so, as C's pow: nan if x < 0 and y is not an integer. Integers to the
+--- power of integers give integers, unless an exponent is negative. A result that i64 cannot
+--- hold is an error.
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:pow(y) end
 
---- The product along dimensions or over all. The order in which numbers are added is fixed by
---- the shape. The sum and the product of integers are i64, exact: an error where it doesn't
---- hold them.
----@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
----@param keep? boolean leave sizes of 1 where a dimension was; false
+--- The product along dimensions, or of all elements. The order of additions depends only on
+--- the shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold
+--- the result.
+---@param dim? integer|integer[] from 1, or from -1 for the last; default: all
+---@param keep? boolean keep reduced dimensions with size 1; default false
 ---@return diffusion.tensor
 function tensor:prod(dim, keep) end
 
---- The value below which a share q lies, linear between the two nearest.
+--- The q-quantile, with linear interpolation between the two nearest elements.
 ---@param q number in [0, 1]
----@param dim? integer all if not given
----@param keep? boolean false
+---@param dim? integer|integer[] default: all
+---@param keep? boolean default false
 ---@return diffusion.tensor
 function tensor:quantile(q, dim, keep) end
 
 --- x sigmoid(1.702 x) of each element, as in CLIP's text encoder.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:quick_gelu() end
 
 --- 1/x of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:reciprocal() end
 
 --- max(x, 0) of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:relu() end
 
---- Each entry of a dimension `times` times in a row.
+--- Repeats each entry of a dimension `times` times.
 ---@param times integer 0 or more
----@param dim? integer 1 if not given
+---@param dim? integer default 1
 ---@return diffusion.tensor
 function tensor:repeat_each(times, dim) end
 
---- The same elements in another shape, copied only where it must be.
----@param shape integer|integer[] numbers or one list; one size may be -1: what is left
+--- The same elements in another shape. They are copied only if necessary.
+---@param shape integer|integer[] numbers or one list; one size may be -1 and is computed from the others
 ---@return diffusion.tensor
 function tensor:reshape(shape) end
 
---- Moved along a dimension; what leaves at one end comes in at the other.
----@param shift integer places towards the end; backwards where negative
+--- Shifts the elements along a dimension. Elements that leave at one end enter at the other.
+---@param shift integer positions towards the end; negative: towards the start
 ---@param dim integer
 ---@return diffusion.tensor
 function tensor:roll(shift, dim) end
 
---- The nearest whole number, of two the even one, for each element. No gradient.
----@return diffusion.tensor of the same shape
+--- The nearest integer, for each element; halves go to the even one. No gradient.
+---@return diffusion.tensor with the shape of x
 function tensor:round() end
 
---- One place of a dimension, which is gone in the result.
+--- Selects one position of a dimension. The result does not have that dimension.
 ---@param dim integer
----@param place integer from 1, or from -1 backwards
+---@param place integer from 1, or from -1 for the last
 ---@return diffusion.tensor a window
 function tensor:select(dim, place) end
 
@@ -2712,19 +2730,19 @@ function tensor:select(dim, place) end
 function tensor:shape() end
 
 --- 1 / (1 + e^-x) of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:sigmoid() end
 
 --- -1, 0 or 1 for each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:sign() end
 
 --- x / (1 + e^-x) of each element (Hendrycks & Gimpel 2016).
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:silu() end
 
 --- The sine of each element, in radians.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:sin() end
 
 --- cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
@@ -2734,114 +2752,115 @@ function tensor:sin() end
 function tensor:sinusoid(opts) end
 
 --- The size of one dimension.
----@param dim integer from 1, or from -1 backwards
+---@param dim integer from 1, or from -1 for the last
 ---@return integer
 function tensor:size(dim) end
 
---- e^x_i / sum_j e^x_j along a dimension; zeros, without slope, where all of it is -inf.
----@param dim integer from 1, or from -1 backwards
----@return diffusion.tensor of the same shape
+--- e^x_i / sum_j e^x_j along a dimension. A row of -inf gives zeros with gradient 0.
+---@param dim integer from 1, or from -1 for the last
+---@return diffusion.tensor with the shape of x
 function tensor:softmax(dim) end
 
---- Sorted along a dimension; equals keep their order, nan comes last.
----@param dim? integer the last if not given
----@param descending? boolean false
+--- Sorts along a dimension. Equal elements keep their order, and nan comes last.
+---@param dim? integer default: the last
+---@param descending? boolean default false
 ---@return diffusion.tensor values
 ---@return diffusion.tensor places i64, where each stood, from 1
 function tensor:sort(dim, descending) end
 
---- The square root of each element; nan where x < 0.
----@return diffusion.tensor of the same shape
+--- The square root of each element; nan if x < 0.
+---@return diffusion.tensor with the shape of x
 function tensor:sqrt() end
 
---- x^2 of each element; of integers i64 and exact, or an error.
----@return diffusion.tensor of the same shape
+--- x^2 of each element. For integers it is i64 and exact, or an error.
+---@return diffusion.tensor with the shape of x
 function tensor:square() end
 
---- Without a dimension of size 1, or without any such; one of another size stays.
----@param dim? integer all if not given
+--- Removes a dimension of size 1, or all of them. A dimension of another size stays.
+---@param dim? integer default: all
 ---@return diffusion.tensor a window
 function tensor:squeeze(dim) end
 
---- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). nan where n isn't above
---- the correction. The slope of std is 0 where the variance is 0.
----@param dim? integer|integer[] all if not given
----@param keep? boolean false
----@param correction? integer 1, or 0 for the mean square
+--- The standard deviation, sqrt(sum (x - mean)^2 / (n - correction)). The result is nan if n
+--- <= correction. The gradient of std is 0 if the variance is 0.
+---@param dim? integer|integer[] default: all
+---@param keep? boolean default false
+---@param correction? integer default 1; 0 gives the mean square
 ---@return diffusion.tensor
 function tensor:std(dim, keep, correction) end
 
---- x - y, also written so. Sizes of 1, and missing leading dimensions, stretch; an error where
---- shapes don't fit. Integers beside integers stay so under + - *, exact: an error where i64
---- doesn't hold a result, or where reals beside them would round them (from 2^24 on).
+--- x - y, also written so. Operands are broadcast; it is an error if their shapes do not
+--- match. Integers with integers give exact integers under + - *. It is an error if i64 cannot
+--- hold a result, or if a real operand would round an integer (from 2^24 on).
 ---@param y diffusion.tensor|number|number[]
----@return diffusion.tensor of the shape that both stretch to
+---@return diffusion.tensor with the broadcast shape
 function tensor:sub(y) end
 
---- x - y written over x. Its type and shape stay, y stretches to it. An i64 takes integers
---- only, and an error where it doesn't hold a result leaves it as it was. An error on the way
---- back if a gradient needs what was there.
+--- Writes x - y to x. Type and shape of x stay, and y is broadcast to x. An i64 takes integers
+--- only. If it cannot hold a result, an error is raised and x stays as it was. The backward
+--- pass raises an error if a gradient needs the old values.
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor x itself
 function tensor:sub_(y) end
 
---- The sum along dimensions or over all. The order in which numbers are added is fixed by the
---- shape. The sum and the product of integers are i64, exact: an error where it doesn't hold
---- them.
----@param dim? integer|integer[] from 1, or from -1 backwards; all if not given
----@param keep? boolean leave sizes of 1 where a dimension was; false
+--- The sum along dimensions, or of all elements. The order of additions depends only on the
+--- shape. Sums and products of integers are exact i64; it is an error if i64 cannot hold the
+--- result.
+---@param dim? integer|integer[] from 1, or from -1 for the last; default: all
+---@param keep? boolean keep reduced dimensions with size 1; default false
 ---@return diffusion.tensor
 function tensor:sum(dim, keep) end
 
---- A matrix with rows and columns exchanged.
+--- Transposes a matrix.
 ---@return diffusion.tensor {n,m} of x {m,n}, a window
 function tensor:t() end
 
 --- The hyperbolic tangent of each element.
----@return diffusion.tensor of the same shape
+---@return diffusion.tensor with the shape of x
 function tensor:tanh() end
 
---- The same numbers in another type: x itself where it has it. To u8 they are rounded and cut
---- to 0..255; to i64 what is behind the point is dropped.
+--- Converts to another type; x itself if it already has it. Conversion to u8 rounds and clamps
+--- to 0..255. Conversion to i64 drops the fraction.
 ---@param dtype string "f32", "f64", "f16", "bf16", "i64" or "u8"
 ---@return diffusion.tensor
 function tensor:to(dtype) end
 
---- The k largest along a dimension, largest first.
----@param k integer 0 to the dimension's size
----@param dim? integer the last if not given
+--- The k largest elements along a dimension, in descending order.
+---@param k integer from 0 to the size of the dimension
+---@param dim? integer default: the last
 ---@return diffusion.tensor values
 ---@return diffusion.tensor places i64, from 1
 function tensor:topk(k, dim) end
 
---- The elements as nested tables: constants, no gradient goes through them.
----@return table|number a number where there are no dimensions
+--- The elements as nested tables. They are constants: no gradient passes through them.
+---@return table|number a number if x has no dimensions
 function tensor:totable() end
 
---- With a new dimension of size 1.
----@param dim integer its place in the result, from 1 or from -1 backwards
+--- Adds a dimension of size 1.
+---@param dim integer its position in the result, from 1, or from -1 for the last
 ---@return diffusion.tensor a window
 function tensor:unsqueeze(dim) end
 
---- Each pixel `times` times in both directions: nearest neighbours.
+--- Repeats each pixel `times` times in both directions (nearest neighbours).
 ---@param times? integer 2
 ---@return diffusion.tensor {B,times H,times W,C} of x {B,H,W,C}
 function tensor:upsample(times) end
 
---- The variance, sum (x - mean)^2 / (n - correction). nan where n isn't above the correction.
---- The slope of std is 0 where the variance is 0.
----@param dim? integer|integer[] all if not given
----@param keep? boolean false
----@param correction? integer 1, or 0 for the mean square
+--- The variance, sum (x - mean)^2 / (n - correction). The result is nan if n <= correction.
+--- The gradient of std is 0 if the variance is 0.
+---@param dim? integer|integer[] default: all
+---@param keep? boolean default false
+---@param correction? integer default 1; 0 gives the mean square
 ---@return diffusion.tensor
 function tensor:var(dim, keep, correction) end
 
---- How often the memory under this tensor has been written to.
+--- The number of writes to the memory of this tensor.
 ---@return integer
 function tensor:version() end
 
---- The same elements on the same memory in another shape; an error where strides forbid it.
----@param shape integer|integer[] numbers or one list; one size may be -1: what is left
+--- The same elements on the same memory in another shape. Raises an error if the strides do
+--- not allow it.
+---@param shape integer|integer[] numbers or one list; one size may be -1 and is computed from the others
 ---@return diffusion.tensor
 function tensor:view(shape) end
 

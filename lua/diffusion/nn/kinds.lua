@@ -36,6 +36,7 @@ local converted = {
   init = function(value, to) to.zero = value == "zero" end,
   act = function(value, to) to.silu = value == "silu" end,
   order = function(value, to) to.sin_first = value == "sin_cos" end,
+  by = function(value, to) to.tanh = value == "tanh" end,
   at = function(value, to) to.at = value - 1 end,
 }
 
@@ -84,7 +85,8 @@ local function sum(_, widths)
 end
 
 kind("silu", { 1 }, "first")
-kind("gelu", { 1 }, "first", nil, { tanh = flag(false, "its approximation by tanh") })
+kind("gelu", { 1 }, "first", nil, 
+  { by = { one_of = { "erf", "tanh" }, default = "erf", text = '"tanh": the approximation of GPT-2' } })
 kind("quick_gelu", { 1 }, "first")
 kind("geglu", { 1 }, function(_, widths) return widths[1] and widths[1] // 2 end)
 kind("add", { 1, 2 }, "first")

@@ -1,5 +1,5 @@
---- d.unet again, composed in Lua of the same layers under the same names, to see what that
--- costs beside the wiring in C.
+--- d.unet composed in Lua from the same layers under the same names, to measure its cost
+-- compared with the wiring in C.
 local d = require "diffusion"
 local nn = d.nn
 

@@ -1,5 +1,5 @@
---- The networks of the workloads, with values under which no layer is silent, and what they
--- say and how their gradients are on given inputs: what the peer is held against.
+--- The networks of the workloads, with values under which every layer matters. It computes
+-- their outputs and gradients on given inputs, to compare them with PyTorch's.
 local d = require "diffusion"
 local words = require "words"
 local composed = require "ours.composed"
@@ -66,8 +66,8 @@ function network.facts(w, model)
   return { parameters = model:count(), flops = w.batch * flops.forward(model, w) }
 end
 
---- Weights, inputs, outputs and, where asked for, the gradients of mean(out * probe), all
---- with dropout off; on the inputs `given` by another's answers, or on new ones.
+--- Weights, inputs, outputs and, if requested, the gradients of mean(out * probe), without
+--- dropout. The inputs are those of the answers `given`, or new ones.
 function network.answers(w, model, with_gradients, given)
   local batch = math.min(w.batch, 4)
   given = given or { xt = d.randn(network.shape(w, batch)), probe = d.randn(network.shape(w, batch)),

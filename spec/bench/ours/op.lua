@@ -1,7 +1,7 @@
---- One op of the core, forward, or forward and backward to all of its inputs.
+--- One op of the core. It runs forward, or forward and backward to all of its inputs.
 local d = require "diffusion"
 
--- What each op takes, and how it is called: makers of {inputs}, function.
+-- The inputs of each op, and its call: makers of {inputs}, function.
 local ops = {}
 
 function ops.conv(w)

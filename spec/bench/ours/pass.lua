@@ -1,4 +1,5 @@
---- What goes once over memory: random numbers, noising, a batch of a set, the optimiser.
+--- Work that passes over memory once: random numbers, noising, a batch of a set, the
+-- optimiser.
 local d = require "diffusion"
 local network = require "ours.network"
 

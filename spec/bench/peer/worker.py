@@ -6,7 +6,7 @@ import sys
 import time
 
 answers = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # what libraries print is no answer
+os.dup2(2, 1)  # libraries may print to stdout
 
 import torch
 
