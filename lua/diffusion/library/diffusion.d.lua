@@ -712,9 +712,9 @@ function d.guidance.classifier(model, log_prob, options) end
 ---@return function denoiser
 function d.guidance.gradient(model, energy, options) end
 
---- Prints what there is (no argument), or what is written of a name, a function, or the
---- methods of a thing.
----@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...
+--- Prints what there is (no argument), a guide, or what is written about a name, a function,
+--- or the methods of a thing.
+---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
 --- The mean of e^2/2 where |e| <= delta, of delta (|e| - delta/2) beyond, e = a - b (Huber
@@ -742,7 +742,7 @@ function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
+---@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
 ---@return string
 function d.image.draw(x, options) end
 
