@@ -12,9 +12,10 @@
 #                   TRIES=n: so many places each, ONLY=words: the scenarios named so
 #   make lint       no warnings; clang-format, cppcheck, luacheck, NEON kernels cross-compiled
 #   make bench      every workload beside PyTorch, by turns; BENCH=quick: a minute of them,
-#                   ONLY=pattern: those whose names match; README.md says what more
+#                   ONLY=pattern: those whose names match; lua/diffusion/guide/performance.md says more
 #   make peers      PyTorch for it, in a virtual environment: build/peers
-#   make doc        d.help's texts, LuaLS definitions and build/doc/index.html, from comments
+#   make doc        d.help's texts and LuaLS definitions from comments; with the guides as HTML
+#                   pages with a search box: build/doc/index.html
 #   make deps       what demo, test and lint install by themselves when it is missing
 #   make install    under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   the specs under ASan and UBSan; make stress: and a full collection at

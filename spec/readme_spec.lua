@@ -186,7 +186,7 @@ describe("the README", function()
     local lines = {}
     for _, block in ipairs(markdown.blocks(readme)) do
       if block.kind == "heading" then lines.title = block.text end
-      if block.kind == "code" and block.language == "lua" then lines[lines.title] = select(2, block.text:gsub("\n", "")) + 1 end
+      if block.language == "lua" then lines[lines.title] = select(2, block.text:gsub("\n", "")) + 1 end
     end
     assert.equal(3, lines["Three lines"])
     assert.equal(6, lines["Your own pictures"])

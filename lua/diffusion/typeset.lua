@@ -30,8 +30,9 @@ end
 
 -- The words of a span with the blanks before each; "" before a first one that touches what comes before.
 local function pieces(span, o)
-  local text = span.kind == "code" and "`" .. span.text .. "`" or span.kind == "link" and link_text(span, o) or span.text
-  local out = {}
+  local out, text = {}, span.text
+  if span.kind == "code" then text = "`" .. text .. "`" end
+  if span.kind == "link" then text = link_text(span, o) end
   local whole = span.kind == "code" or span.kind == "link"
   if whole and columns(text) <= math.min(UNBROKEN, o.width // 2) then return { { "", text } }, false end
   for blank, word in text:gmatch "(%s*)(%S+)" do out[#out + 1] = { blank, word } end
@@ -139,7 +140,8 @@ local setters = {}
 
 function setters.heading(out, block, o)
   local text = markdown.plain(block.text)
-  for _, line in ipairs(fill(words_of(text, { call = o.call, width = o.width }), o.width, "", "")) do out[#out + 1] = bold(line, o.bold) end
+  local lines = fill(words_of(text, { call = o.call, width = o.width }), o.width, "", "")
+  for _, line in ipairs(lines) do out[#out + 1] = bold(line, o.bold) end
   if not o.bold then out[#out + 1] = (block.level == 1 and "=" or "-"):rep(math.min(columns(text), o.width)) end
 end
 

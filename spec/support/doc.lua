@@ -2,9 +2,10 @@
 -- in lua/diffusion, and blocks /*** name ... */ with the same tags in csrc/binding. Writes
 --   lua/diffusion/reference.lua              what d.help shows
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
---   build/doc/index.html                     the same to read
+--   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local opts = require "diffusion.opts"
+local site = dofile "spec/support/site.lua"
 
 local doc = {}
 
@@ -459,39 +460,6 @@ function doc.definitions(entries)
   return table.concat(out, "\n")
 end
 
--- ==== HTML =================================================================================
-
-local function escaped(text)
-  return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
-end
-
-local function html_items(out, items)
-  if #items == 0 then return end
-  out[#out + 1] = "<dl>"
-  for _, p in ipairs(items) do
-    out[#out + 1] = ("<dt>%s <i>%s</i></dt><dd>%s</dd>"):format(p.name and escaped(p.name) or "&rarr;",
-      escaped(p.type), escaped(p.text))
-  end
-  out[#out + 1] = "</dl>"
-end
-
---- All of it as one page.
----@param entries table[] of doc.collect
----@return string
-function doc.html(entries)
-  local out = { "<!doctype html><meta charset=utf-8><title>diffusion</title>",
-    "<style>body{max-width:50em;margin:2em auto;font:16px/1.5 sans-serif}h2{font:bold 16px monospace;",
-    "margin-top:2em}dt{font-family:monospace}pre{background:#f4f4f4;padding:.5em}</style>",
-    "<h1>diffusion: reference</h1>" }
-  for _, e in ipairs(entries) do
-    out[#out + 1] = ("<h2 id='%s'>%s</h2><p>%s</p>"):format(e.name, escaped(e.signature), escaped(e.text))
-    html_items(out, e.params)
-    html_items(out, e.returns)
-    if e.usage then out[#out + 1] = "<pre>" .. escaped(e.usage) .. "</pre>" end
-  end
-  return table.concat(out, "\n") .. "\n"
-end
-
 -- ==== writing ==============================================================================
 
 --- Where the texts that are committed lie.
@@ -506,11 +474,27 @@ local function write(path, text)
   assert(f:close())
 end
 
+-- The project's root, seen from a folder in it.
+local function root_from(folder)
+  return folder:find "^/" and os.getenv "PWD" .. "/" or folder:gsub("[^/]+/?", "../")
+end
+
+local function write_site(entries)
+  local folder = (os.getenv "DIFFUSION_BUILD" or "build") .. "/doc"
+  local made, pictures = site.build(entries, root_from(folder))
+  for name, text in pairs(made) do write(folder .. "/" .. name, text) end
+  for path, name in pairs(pictures) do
+    local f <close> = assert(io.open(path, "rb"))
+    write(folder .. "/" .. name, f:read "a")
+  end
+  print("pages: " .. folder .. "/index.html")
+end
+
 --- Writes everything.
 function doc.write()
   local entries, missing = doc.collect()
   for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
-  write((os.getenv "DIFFUSION_BUILD" or "build") .. "/doc/index.html", doc.html(entries))
+  write_site(entries)
   print(("%d names; without documentation: %s"):format(#entries,
     #missing > 0 and table.concat(missing, ", ") or "none"))
 end

@@ -6,13 +6,18 @@ local function read(path)
   return f:read "a"
 end
 
---- All of them, the README first.
+--- All of them: the README, and the guides in the order in which it lists them.
 ---@return table[]
 function pages.all()
-  local out = { { path = "README.md", name = "README", text = read "README.md" } }
+  local readme = read "README.md"
+  local out, listed = { { path = "README.md", name = "README", text = readme } }, readme:match "## Contents.*"
   for path in io.popen "ls lua/diffusion/guide/*.md":lines() do
     out[#out + 1] = { path = path, name = path:match "([%w_]+)%.md$", text = read(path) }
   end
+  local function place(page)
+    return page.name == "README" and 0 or listed:find("(" .. page.path .. ")", 1, true) or #listed + 1
+  end
+  table.sort(out, function(a, b) return place(a) < place(b) end)
   return out
 end
 
