@@ -16,7 +16,8 @@ describe("Markdown", function()
 # One *two*
 
 A line
-and another.
+of
+1000. And another.
 
 - an item
   of two lines
@@ -39,7 +40,7 @@ x = 1
 after]]
     assert.same({
       { kind = "heading", level = 1, text = "One *two*" },
-      { kind = "paragraph", text = "A line and another." },
+      { kind = "paragraph", text = "A line of 1000. And another." },
       { kind = "list", ordered = false, items = { "an item of two lines", "a second" } },
       { kind = "list", ordered = true, items = { "first", "second" } },
       { kind = "table", head = { "a", "b" }, rows = { { "x | y", "`z`" } } },

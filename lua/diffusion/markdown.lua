@@ -62,10 +62,10 @@ readers[4] = function(lines, i)
   return block, at
 end
 
--- Lines that begin with blanks go on with the item before them.
+-- Lines that begin with blanks go on with the item before them. A numbered list begins with 1.
 readers[5] = function(lines, i)
   local mark = item_of(lines[i])
-  if not mark then return end
+  if mark ~= "-" and mark ~= "1" then return end
   local items, at = {}, i
   while lines[at] do
     local own, rest = item_of(lines[at])
