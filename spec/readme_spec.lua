@@ -1,5 +1,5 @@
--- What the README and the guides show runs: every block of Lua in them, in a folder of its own,
--- with fewer steps of training. What they name is there, and the README stays a front page.
+-- Every block of Lua in the README and the guides runs, in a folder of its own and with fewer
+-- steps of training. The names in them exist, and the README stays a front page.
 local child = dofile "spec/support/child.lua"
 local markdown = require "diffusion.markdown"
 local pages = dofile "spec/support/pages.lua"
@@ -8,7 +8,7 @@ local d = require "diffusion"
 local all = pages.all()
 local readme = all[1].text
 
--- What takes long is cut short, each of these somewhere.
+-- Long runs are cut short. Each of these occurs somewhere.
 local shortened = {
   { "batches{ size = 256, steps = 4000 }", "batches{ size = 256, steps = 40 }" },
   { "batches{ size = 32, steps = 4000 }", "batches{ size = 2, steps = 2 }" },

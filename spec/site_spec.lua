@@ -11,7 +11,7 @@ local files, pictures = site.build(entries, "../../")
 
 local EMPTY = { meta = true, link = true, img = true, input = true, ["!doctype"] = true }
 
--- What is wrong with the nesting of tags, or nil.
+-- The first tag that is not nested as it should be, or nil.
 local function fault(html)
   local open = {}
   for slash, tag in html:gmatch "<(/?)([!%a][%w]*)[^>]*>" do

@@ -1,4 +1,4 @@
---- The guides: the pages of guide/*.md, beside this file, for d.help and for the web.
+--- Finds the guides, which are the pages guide/*.md, for d.help and for `make doc`.
 local core = require "diffusion.core"
 local markdown = require "diffusion.markdown"
 local reference = require "diffusion.reference"
@@ -26,7 +26,7 @@ function guide.page(name)
   return f and f:read "a"
 end
 
---- What a guide is about: its first paragraph.
+--- The first paragraph of a guide, which says what it is about.
 ---@param name string
 ---@return string
 function guide.about(name)

@@ -1,9 +1,13 @@
---- Markdown, as much of it as the guides use, read into blocks and spans. A block is
+--- Reads Markdown, as much of it as the guides use, into blocks and spans.
+--
+-- A block is one of these:
 --   {kind = "heading", level, text}        {kind = "paragraph", text}
 --   {kind = "code", language, text}        {kind = "list", ordered, items = {text, ...}}
 --   {kind = "table", head = {text, ...}, rows = {{text, ...}, ...}}
 --   {kind = "picture", text, target}
--- and a span of a text {kind = "plain" | "code" | "strong" | "emphasis" | "link", text, target}.
+--
+-- A span of a text is one of these:
+--   {kind = "plain" | "code" | "strong" | "emphasis" | "link", text, target}
 local markdown = {}
 
 -- ==== blocks ===============================================================================

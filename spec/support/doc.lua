@@ -1,6 +1,6 @@
 -- Documentation from its one source, the comments above what is public: LuaCATS (---@param)
 -- in lua/diffusion, and blocks /*** name ... */ with the same tags in csrc/binding. Writes
---   lua/diffusion/reference.lua              what d.help shows
+--   lua/diffusion/reference.lua              the texts of d.help
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
@@ -11,7 +11,7 @@ local doc = {}
 
 -- ==== comments =============================================================================
 
--- The type at the start of a tag's rest: up to the first space outside brackets which
+-- The type at the start of a tag's rest. It ends at the first space outside brackets that
 -- doesn't follow a colon, a comma or a bar.
 local function split_type(rest)
   local depth, last = 0, ""
@@ -47,7 +47,7 @@ end
 
 function readers.usage(entry, rest) entry.usage = rest end
 
--- What is an error, said in the text.
+-- An error is described in the text.
 local function read_error(entry, rest)
   entry.text = ("%s An error %s."):format(entry.text, rest:gsub("%.$", "")):gsub("^ ", "")
 end
@@ -104,7 +104,7 @@ local function files(pattern)
   return out
 end
 
--- What a line of Lua that stands below a comment defines.
+-- The name that the line below a comment defines.
 local function defined(line)
   return line:match "^%s*local function ([%w_]+)" or line:match "^%s*function ([%w_.:]+)"
     or line:match "^%s*([%w_.]+) = "
@@ -126,7 +126,7 @@ local function read_lua(path, found)
       block = {}
     end
   end
-  -- what a file says of itself: its opening comment, of two or of three dashes
+  -- the opening comment of a file, with two or three dashes
   local head, i = {}, 1
   while lines[i] and lines[i]:find "^%-%-" and not lines[i]:find "^%-%-%-@" do
     head[i] = lines[i]:gsub("^%-+ ?", "")
@@ -135,8 +135,8 @@ local function read_lua(path, found)
   found.head[path] = table.concat(head, " ")
 end
 
--- Of a block for several names what is meant for one: lines that begin with another's name
--- and a colon, and those indented below them, are left out.
+-- The part of a block for several names that is meant for one. Lines that begin with another
+-- name and a colon are left out, and so are the lines indented below them.
 local function lines_for(name, names, block)
   local out, left_out = {}, false
   for _, line in ipairs(block) do
@@ -187,7 +187,7 @@ local function read_all()
   return found
 end
 
--- ==== what is public =======================================================================
+-- ==== public names =========================================================================
 
 local function sorted(t)
   local keys = {}
@@ -276,7 +276,7 @@ local function value_entry(item, found)
   end
 end
 
--- What a table of names is: the opening comment of its file.
+-- A table of names is described by the opening comment of its file.
 local function table_entry(item, found)
   local path = "lua/diffusion/" .. item.name:gsub("^d%.", ""):gsub("%.", "/")
   local text = found.head[path .. ".lua"] or found.head[path .. "/init.lua"]
@@ -365,7 +365,7 @@ local function add_list(out, key, items)
 end
 
 --- The text of lua/diffusion/reference.lua.
----@param entries table[] of doc.collect
+---@param entries table[] as doc.collect returns them
 ---@return string
 function doc.reference(entries)
   local out = { "-- What d.help shows. Made by `make doc` from the comments above what is public;",
@@ -444,7 +444,7 @@ local function define(out, e)
 end
 
 --- The text of lua/diffusion/library/diffusion.d.lua.
----@param entries table[] of doc.collect
+---@param entries table[] as doc.collect returns them
 ---@return string
 function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
@@ -462,7 +462,7 @@ end
 
 -- ==== writing ==============================================================================
 
---- Where the texts that are committed lie.
+--- The paths of the texts that are committed.
 doc.paths = {
   reference = "lua/diffusion/reference.lua", definitions = "lua/diffusion/library/diffusion.d.lua",
 }

@@ -17,7 +17,7 @@ local function escaped(text)
   return (text:gsub('[&<>"]', { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
---- What a heading is called in an address.
+--- The name of a heading in an address.
 local function slug(text)
   return (markdown.plain(text):lower():gsub("[^%w]+", "-"):gsub("^%-+", ""):gsub("%-+$", ""))
 end
@@ -220,7 +220,7 @@ end
 local function url_of(page) return page.name == "README" and "index.html" or page.name .. ".html" end
 
 --- All files of the site.
----@param entries table[] of doc.collect
+---@param entries table[] as doc.collect returns them
 ---@param root string the project's root, seen from the pages' folder: "../../"
 ---@return table<string, string> files by name
 ---@return table<string, string> pictures to copy: path from the root -> name
