@@ -12,9 +12,9 @@
 #                   scenario, ONLY=words: scenarios whose names match
 #   make lint       compiler warnings, clang-format, cppcheck, luacheck, NEON cross-compiled
 #   make bench      compare all workloads with PyTorch; BENCH=quick takes a minute,
-#                   ONLY=pattern selects by name; README.md has the other variables
+#                   ONLY=pattern selects by name; the guide on performance has more
 #   make peers      install PyTorch for it in a virtual environment: build/peers
-#   make doc        make d.help, LuaLS definitions and build/doc/index.html from comments
+#   make doc        write d.help and LuaLS definitions from comments, and build/doc/*.html
 #   make deps       install packages that demo, test and lint need
 #   make install    install under DESTDIR and PREFIX (/usr/local)
 #   make sanitize   run the specs under ASan and UBSan

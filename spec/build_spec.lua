@@ -31,7 +31,12 @@ describe("the build", function()
     assert.is_true(select(2, output("env -u MAKEFLAGS -u LD_PRELOAD make" .. words .. " PREFIX=" .. place)))
     local elsewhere = "cd / && env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
     local text = output(elsewhere .. place .. "/bin/diffusion --version")
+    local f <close> = assert(io.open(place .. "/help.lua", "w"))
+    f:write 'require "diffusion".help "samplers"'
+    f:close()
+    local help = output(elsewhere .. place .. "/bin/diffusion " .. place .. "/help.lua")
     output("rm -r " .. place)
     assert.equal(require "diffusion"._VERSION .. "\n", text)
+    assert.match("^Samplers\n=", help)
   end)
 end)

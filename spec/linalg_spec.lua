@@ -149,7 +149,7 @@ describe("a recorded operand", function()
     fails("no gradient flows through these numbers, but the tensor [2] is being recorded", d.grad,
       function(t) return s:snr(t):sum() end, d.ones(2))
     fails("sinusoid has no gradient", d.grad, function(t)
-      return require("diffusion.core").layer.sinusoid { width = 4 }(t):sum()
+      return d.nn.sinusoid(4)(t):sum()
     end, d.ones(2))
   end)
 

@@ -1,6 +1,6 @@
--- Convolutions with four different paddings against zeros that were put around x before: every
--- algorithm by every instruction set, forward and backward, and behind a norm, which writes x
--- in the algorithm's own form.
+-- Convolutions with four different paddings, compared with zeros put around x beforehand. Every
+-- algorithm runs on every instruction set, forward and backward, also behind a norm, which writes
+-- x in the algorithm's own form.
 local d = require "diffusion"
 local core = require "diffusion.core"
 

@@ -63,8 +63,8 @@ static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:geglu
-** a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second
-** half is the gate, as in diffusers' GEGLU.
+** a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The gate
+** is the second half, as in diffusers' GEGLU.
 ** @return diffusion.tensor {...,C} of x {...,2 C}
 ** @usage print(d.tensor{{1, 2, 0, 1}}:geglu()) */
 static df_tensor *run_geglu(lua_State *L, df_tape *tape) {

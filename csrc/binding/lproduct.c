@@ -68,11 +68,11 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 
 /*** Tensor:attention
 ** softmax(q k^T / sqrt(D) + mask) v in each head of width D (Vaswani et al. 2017, eq. 1);
-** q is x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees all.
-** The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}; B, heads and N may be 1. A mask
-** of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64, 0 hides a
-** key and any other value keeps it. A query that sees no key gets zeros. A mask has no
-** gradient.
+** q is x. With `causal`, query i sees the keys 1 to i + M - N, so the last query sees
+** all. The mask is {B,M} (of keys), {B,N,M} or {B,heads,N,M}; B, heads and N may be 1.
+** A mask of floats is added to the scores, and -inf hides a key. In a mask of u8 or i64,
+** 0 hides a key and any other value keeps it. A query that sees no key gets zeros. A mask
+** has no gradient.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
 ** @param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal

@@ -1,6 +1,7 @@
 /* The process: threads, kernels, precision, memory, clock and profile. */
 #define _POSIX_C_SOURCE 200809L
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +136,21 @@ static int l_isatty(lua_State *L) {
   return 1;
 }
 
+/* columns(fd) -> the width of the terminal on a descriptor, or nil. */
+static int l_columns(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+#ifdef TIOCGWINSZ
+  struct winsize size;
+  if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    lua_pushinteger(L, size.ws_col);
+    return 1;
+  }
+#endif
+  (void)fd;
+  lua_pushnil(L);
+  return 1;
+}
+
 /* ==== random counters, for checkpoints ============================================== */
 
 /* A seed for other streams, drawn from the state's own stream; each call gives
@@ -248,6 +264,7 @@ static const luaL_Reg functions[] = {
   { "pool", l_pool },
   { "clock", l_clock },
   { "isatty", l_isatty },
+  { "columns", l_columns },
   { "random_seed", l_random_seed },
   { "random_state", l_random_state },
   { "set_random_state", l_set_random_state },

@@ -1,7 +1,8 @@
---- d.help: what is written above each public function, at the prompt. The texts are in
---- reference.lua, made from those comments, and are loaded at the first question.
+--- d.help: the guides, and what is written above each public function, at the prompt. The
+--- latter is in reference.lua, made from those comments and loaded at the first question.
 local core = require "diffusion.core"
 local kind = require "diffusion.kind"
+local guide = require "diffusion.guide"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local reference = require "diffusion.reference"
@@ -103,11 +104,14 @@ local function entry_text(name)
   if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
   if is_class then methods(name, lines)
   else list_below(name .. ".", lines) end
+  local page = guide.of(name)
+  if page then lines[#lines + 1] = "guide\n  " .. guide.call(page) end
   return table.concat(lines, "\n")
 end
 
 local function overview()
-  local lines = { 'd.help "q_sample", d.help(d.schedule.cosine) or d.help(tensor) say more.' }
+  local lines = { 'd.help "q_sample", d.help(d.schedule.cosine) or d.help(tensor) say more.',
+    'd.help "samplers" shows a guide, d.help "guides" what each is about.' }
   for _, area in ipairs(areas) do
     lines[#lines + 1] = wrapped(area[2], (" "):rep(18), ("  %-16s"):format(area[1]))
   end
@@ -116,6 +120,15 @@ local function overview()
     if not name:find "[.:(]" then kinds[#kinds + 1] = name end
   end
   lines[#lines + 1] = wrapped(table.concat(kinds, " "), (" "):rep(18), ("  %-16s"):format "things")
+  lines[#lines + 1] = wrapped(table.concat(guide.names(), " "), (" "):rep(18), ("  %-16s"):format "guides")
+  return table.concat(lines, "\n")
+end
+
+local function list_of_guides()
+  local lines = { 'd.help "samplers" shows a guide; d.help "guide data" does where data names something else too.' }
+  for _, name in ipairs(guide.names()) do
+    lines[#lines + 1] = wrapped(guide.about(name), (" "):rep(18), ("  %-16s"):format(name))
+  end
   return table.concat(lines, "\n")
 end
 
@@ -155,10 +168,26 @@ local function last_parts()
   return out
 end
 
+-- Names that d.help takes, for a suggestion.
+local function topics()
+  local out, guides = last_parts(), guide.names()
+  return table.move(guides, 1, #guides, #out + 1, out)
+end
+
+-- A guide, unless a name of the library is spelled so in full: d.data has one, and so has data.
+local function guide_of_word(word)
+  local asked = word:match "^guide%s+(.-)%s*$"
+  if asked then return guide.text(asked) end
+  if not (reference[word] or reference["d." .. word]) then return guide.text(word) end
+end
+
 local function text_of_word(word)
-  local names = meant(word)
+  if word == "guides" or word == "guide" then return list_of_guides() end
+  local page = guide_of_word(word)
+  if page then return page end
+  local names = word:find "^guide%s" and {} or meant(word)
   if #names == 0 then
-    local near = opts.nearest(word, last_parts())
+    local near = opts.nearest(word:gsub("^guide%s+", ""), topics())
     return ("nothing is called '%s'%s"):format(legible.line(word), near and ("; did you mean '%s'?"):format(near)
       or "; d.help() lists what there is")
   end
@@ -181,10 +210,10 @@ function help.text(what)
   return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(known_as))
 end
 
---- Prints what there is (no argument), or what is written of a name, a function, or the
---- methods of a thing.
----@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or
---- a tensor, model, schedule, process, ...
+--- Prints what there is (no argument), a guide, or what is written about a name, a function, or
+--- the methods of a thing.
+---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides"
+--- lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 ---@usage d.help "q_sample"
 function help.help(what) print(help.text(what)) end
 

@@ -290,7 +290,7 @@ end
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options table|nil columns; label = a line above; style = "truecolor", "256" or "ascii"
----(what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
+---(what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
 ---@return string
 function image.draw(x, options)
   local o = opts.check("show", options, {

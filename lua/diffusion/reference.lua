@@ -819,9 +819,9 @@ return {
   },
   ["d.help"] = {
     signature = "d.help([what])",
-    text = "Prints what there is (no argument), or what is written of a name, a function, or the methods of a thing.",
+    text = "Prints what there is (no argument), a guide, or what is written about a name, a function, or the methods of a thing.",
     params = {
-      { name = "what", type = "any", text = "a name (\"q_sample\", \"d.lr.cosine\"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...", optional = true },
+      { name = "what", type = "any", text = "a name (\"q_sample\", \"d.lr.cosine\"), a guide (\"samplers\", \"guide data\"; \"guides\" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...", optional = true },
     },
     example = "d.help \"q_sample\"",
   },
@@ -860,7 +860,7 @@ return {
     text = "The text that image.show writes.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)", optional = true },
+      { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)", optional = true },
     },
     returns = {
       { type = "string" },
@@ -3742,7 +3742,7 @@ return {
   },
   ["tensor:geglu"] = {
     signature = "tensor:geglu()",
-    text = "a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second half is the gate, as in diffusers' GEGLU.",
+    text = "a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The gate is the second half, as in diffusers' GEGLU.",
     returns = {
       { type = "diffusion.tensor", text = "{...,C} of x {...,2 C}" },
     },

@@ -14,11 +14,20 @@ function terminal.style()
   return term:find "256color" and "256" or "ascii"
 end
 
---- Letters to a line.
+--- Can standard output show bold type? It can at a terminal, unless NO_COLOR is set or TERM is "dumb".
+---@return boolean
+function terminal.bold()
+  local none, term = os.getenv "NO_COLOR" or "", os.getenv "TERM" or ""
+  return core.isatty(1) and none == "" and term ~= "" and term ~= "dumb"
+end
+
+local function wide_enough(columns) return columns and columns >= 2 and columns <= 10000 and columns or nil end
+
+--- Letters to a line: COLUMNS, or as many as the terminal on standard output has, or 80.
 ---@return integer
 function terminal.width()
-  local columns = math.tointeger(tonumber(os.getenv "COLUMNS" or ""))
-  return columns and columns >= 2 and columns <= 10000 and columns or 80
+  local asked = math.tointeger(tonumber(os.getenv "COLUMNS" or ""))
+  return wide_enough(asked) or wide_enough(core.columns(1)) or 80
 end
 
 -- The nearest of 256 colours: a cube of 6 x 6 x 6 from 16, 24 greys from 232.

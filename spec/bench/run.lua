@@ -1,5 +1,5 @@
 --- make bench: every workload by us and by PyTorch in turns, and who was faster. Settings
--- come from the environment; README.md says which.
+-- come from the environment; lua/diffusion/guide/performance.md lists them.
 local here = arg[0]:match "^(.*)/" or "."
 package.path = here .. "/?.lua;" .. package.path
 

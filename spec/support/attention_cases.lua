@@ -104,8 +104,8 @@ function M.each(visit)
   end
 end
 
---- Raises unless the op's result and gradients are near those of the composition: |x - y| at most
---- bound times |y|, or times `least` where y is smaller (a gradient may be 0 but for rounding).
+--- Raises unless the op's result and gradients are near those of the composition. |x - y| is at
+--- most bound times |y|, or times `least` if |y| is smaller: a gradient may be 0 but for rounding.
 function M.hold(bound, least)
   M.each(function(what, size, name, causal)
     d.manual_seed(3)

@@ -1,16 +1,17 @@
 -- Documentation from its one source, the comments above what is public: LuaCATS (---@param)
 -- in lua/diffusion, and blocks /*** name ... */ with the same tags in csrc/binding. Writes
---   lua/diffusion/reference.lua              what d.help shows
+--   lua/diffusion/reference.lua              the texts of d.help
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
---   build/doc/index.html                     the same to read
+--   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local object = require "diffusion.object"
+local site = dofile "spec/support/site.lua"
 
 local doc = {}
 
 -- ==== comments =============================================================================
 
--- The type at the start of a tag's rest: up to the first space outside brackets which
+-- The type at the start of a tag's rest. It ends at the first space outside brackets that
 -- doesn't follow a colon, a comma or a bar.
 local function split_type(rest)
   local depth, last = 0, ""
@@ -46,7 +47,7 @@ end
 
 function readers.usage(entry, rest) entry.usage = rest end
 
--- What is an error, said in the text.
+-- An error is described in the text.
 local function read_error(entry, rest)
   entry.text = ("%s An error %s."):format(entry.text, rest:gsub("%.$", "")):gsub("^ ", "")
 end
@@ -103,7 +104,7 @@ local function files(pattern)
   return out
 end
 
--- What a line of Lua that stands below a comment defines.
+-- The name that the line below a comment defines.
 local function defined(line)
   return line:match "^%s*local function ([%w_]+)" or line:match "^%s*function ([%w_.:]+)"
     or line:match "^%s*([%w_.]+) = "
@@ -125,7 +126,7 @@ local function read_lua(path, found)
       block = {}
     end
   end
-  -- what a file says of itself: its opening comment, of two or of three dashes
+  -- the opening comment of a file, with two or three dashes
   local head, i = {}, 1
   while lines[i] and lines[i]:find "^%-%-" and not lines[i]:find "^%-%-%-@" do
     head[i] = lines[i]:gsub("^%-+ ?", "")
@@ -134,8 +135,8 @@ local function read_lua(path, found)
   found.head[path] = table.concat(head, " ")
 end
 
--- Of a block for several names what is meant for one: lines that begin with another's name
--- and a colon, and those indented below them, are left out.
+-- The part of a block for several names that is meant for one. Lines that begin with another
+-- name and a colon are left out, and so are the lines indented below them.
 local function lines_for(name, names, block)
   local out, left_out = {}, false
   for _, line in ipairs(block) do
@@ -186,7 +187,7 @@ local function read_all()
   return found
 end
 
--- ==== what is public =======================================================================
+-- ==== public names =========================================================================
 
 local function sorted(t)
   local keys = {}
@@ -275,7 +276,7 @@ local function value_entry(item, found)
   end
 end
 
--- What a table of names is: the opening comment of its file.
+-- A table of names is described by the opening comment of its file.
 local function table_entry(item, found)
   local path = "lua/diffusion/" .. item.name:gsub("^d%.", ""):gsub("%.", "/")
   local text = found.head[path .. ".lua"] or found.head[path .. "/init.lua"]
@@ -371,7 +372,7 @@ local function add_list(out, key, items)
 end
 
 --- The text of lua/diffusion/reference.lua.
----@param entries table[] of doc.collect
+---@param entries table[] as doc.collect returns them
 ---@return string
 function doc.reference(entries)
   local out = { "-- What d.help shows. Made by `make doc` from the comments above what is public;",
@@ -451,7 +452,7 @@ local function define(out, e)
 end
 
 --- The text of lua/diffusion/library/diffusion.d.lua.
----@param entries table[] of doc.collect
+---@param entries table[] as doc.collect returns them
 ---@return string
 function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
@@ -467,42 +468,9 @@ function doc.definitions(entries)
   return table.concat(out, "\n")
 end
 
--- ==== HTML =================================================================================
-
-local function escaped(text)
-  return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
-end
-
-local function html_items(out, items)
-  if #items == 0 then return end
-  out[#out + 1] = "<dl>"
-  for _, p in ipairs(items) do
-    out[#out + 1] = ("<dt>%s <i>%s</i></dt><dd>%s</dd>"):format(p.name and escaped(p.name) or "&rarr;",
-      escaped(p.type), escaped(p.text))
-  end
-  out[#out + 1] = "</dl>"
-end
-
---- All of it as one page.
----@param entries table[] of doc.collect
----@return string
-function doc.html(entries)
-  local out = { "<!doctype html><meta charset=utf-8><title>diffusion</title>",
-    "<style>body{max-width:50em;margin:2em auto;font:16px/1.5 sans-serif}h2{font:bold 16px monospace;",
-    "margin-top:2em}dt{font-family:monospace}pre{background:#f4f4f4;padding:.5em}</style>",
-    "<h1>diffusion: reference</h1>" }
-  for _, e in ipairs(entries) do
-    out[#out + 1] = ("<h2 id='%s'>%s</h2><p>%s</p>"):format(e.name, escaped(e.signature), escaped(e.text))
-    html_items(out, e.params)
-    html_items(out, e.returns)
-    if e.usage then out[#out + 1] = "<pre>" .. escaped(e.usage) .. "</pre>" end
-  end
-  return table.concat(out, "\n") .. "\n"
-end
-
 -- ==== writing ==============================================================================
 
---- Where the texts that are committed lie.
+--- The paths of the texts that are committed.
 doc.paths = {
   reference = "lua/diffusion/reference.lua", definitions = "lua/diffusion/library/diffusion.d.lua",
 }
@@ -514,11 +482,27 @@ local function write(path, text)
   assert(f:close())
 end
 
+-- The project's root, seen from a folder in it.
+local function root_from(folder)
+  return folder:find "^/" and os.getenv "PWD" .. "/" or folder:gsub("[^/]+/?", "../")
+end
+
+local function write_site(entries)
+  local folder = (os.getenv "DIFFUSION_BUILD" or "build") .. "/doc"
+  local made, pictures = site.build(entries, root_from(folder))
+  for name, text in pairs(made) do write(folder .. "/" .. name, text) end
+  for path, name in pairs(pictures) do
+    local f <close> = assert(io.open(path, "rb"))
+    write(folder .. "/" .. name, f:read "a")
+  end
+  print("pages: " .. folder .. "/index.html")
+end
+
 --- Writes everything.
 function doc.write()
   local entries, missing = doc.collect()
   for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
-  write((os.getenv "DIFFUSION_BUILD" or "build") .. "/doc/index.html", doc.html(entries))
+  write_site(entries)
   print(("%d names; without documentation: %s"):format(#entries,
     #missing > 0 and table.concat(missing, ", ") or "none"))
 end

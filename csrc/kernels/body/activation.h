@@ -28,8 +28,8 @@ static inline V gelu_of(V x) { /* x Phi(x) = x erfc(-x / sqrt 2) / 2 */
 
 #define TANH_RATE 1.59576912160573071176 /* 2 sqrt(2 / pi) */
 #define TANH_CUBE 0.044715
-/* x (1 + tanh(u)) / 2 = x / (1 + e^-2u), 2 u = TANH_RATE (x + TANH_CUBE x^3). Below -10.6 it
-** is 0 in float. */
+/* x (1 + tanh(u)) / 2 = x / (1 + e^-2u), 2 u = TANH_RATE (x + TANH_CUBE x^3). In float it
+** is 0 below -10.6. */
 static inline V gelu_tanh_of(V x) {
   x = vmax(vset1((df_real)-10.6), x);
   V cube = vfma(vmul(x, x), vset1((df_real)(TANH_RATE * TANH_CUBE)),

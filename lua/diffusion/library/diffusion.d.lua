@@ -717,9 +717,9 @@ function d.guidance.classifier(model, log_prob, options) end
 ---@return function denoiser
 function d.guidance.gradient(model, energy, options) end
 
---- Prints what there is (no argument), or what is written of a name, a function, or the
---- methods of a thing.
----@param what? any a name ("q_sample", "d.lr.cosine"), a function, a table as d.schedule, or a tensor, model, schedule, process, ...
+--- Prints what there is (no argument), a guide, or what is written about a name, a function,
+--- or the methods of a thing.
+---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
@@ -747,7 +747,7 @@ function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS or 80)
+---@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
 ---@return string
 function d.image.draw(x, options) end
 
@@ -2464,8 +2464,8 @@ function tensor:gather(dim, places) end
 ---@return diffusion.tensor u8, 1 or 0, with the broadcast shape
 function tensor:ge(y) end
 
---- a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The second
---- half is the gate, as in diffusers' GEGLU.
+--- a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The gate is
+--- the second half, as in diffusers' GEGLU.
 ---@return diffusion.tensor {...,C} of x {...,2 C}
 function tensor:geglu() end
 

@@ -103,6 +103,7 @@ local function further_inputs(own, options, x, first)
 end
 
 local function call_network(own, x, t, options)
+  if not own.inputs[1].whole then opts.floats("model", own.inputs[1][1], x) end
   if not own.timed then
     local list, n = further_inputs(own, t, x, 2)
     return fail.call(own.root, x, table.unpack(list, 1, n))

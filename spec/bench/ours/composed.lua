@@ -12,7 +12,7 @@ end)
 -- Residual blocks of one size, attention behind each where the level has it.
 local Level = nn.module("level", function(m, o, inputs, out, attends)
   m.block = nn.list(#inputs, function(i)
-    return nn.res_block(inputs[i], out, { embed = 4 * o.channels, drop = o.dropout })
+    return nn.res_block(inputs[i], out, { embed = 4 * o.channels, dropout = o.dropout })
   end)
   if attends then m.attention = nn.list(#inputs, function() return AttentionBlock(out) end) end
   function m:step(i, h, e)
@@ -67,7 +67,7 @@ local UNet = nn.module("unet", function(m, o)
     if i < #o.mult then l.shrink = nn.downsample(o.channels * o.mult[i]) end
     return l
   end)
-  m.mid = Middle(o.channels * o.mult[#o.mult], { embed = 4 * o.channels, drop = o.dropout })
+  m.mid = Middle(o.channels * o.mult[#o.mult], { embed = 4 * o.channels, dropout = o.dropout })
   m.up = nn.list(#o.mult, function(i)
     local l = level(up, i)
     if i > 1 then l.grow = nn.upsample(o.channels * o.mult[i]) end

@@ -1,0 +1,82 @@
+--- Finds the guides, which are the pages guide/*.md, for d.help and for `make doc`.
+local core = require "diffusion.core"
+local markdown = require "diffusion.markdown"
+local reference = require "diffusion.reference"
+local terminal = require "diffusion.terminal"
+local typeset = require "diffusion.typeset"
+
+local guide = {}
+
+local home = (debug.getinfo(1, "S").source:match "^@(.*[/\\])" or "") .. "guide/"
+
+--- The names of all guides, sorted.
+---@return string[]
+function guide.names()
+  local out = {}
+  for _, name in ipairs(core.list(home) or {}) do out[#out + 1] = name:match "^(.*)%.md$" end
+  return out
+end
+
+--- The page of a guide as it stands in its file; nil where there is none.
+---@param name string
+---@return string|nil
+function guide.page(name)
+  if not name:find "^[%w_]+$" then return nil end
+  local f <close> = io.open(home .. name .. ".md")
+  return f and f:read "a"
+end
+
+--- The first paragraph of a guide, which says what it is about.
+---@param name string
+---@return string
+function guide.about(name)
+  for _, block in ipairs(markdown.blocks(guide.page(name) or "")) do
+    if block.kind == "paragraph" then return markdown.plain(block.text) end
+  end
+  return ""
+end
+
+--- The call that shows a guide, at the prompt: some are called as something of d is.
+---@param name string
+---@return string
+function guide.call(name)
+  return ('d.help "%s%s"'):format((reference[name] or reference["d." .. name]) and "guide " or "", name)
+end
+
+--- A guide as the terminal on standard output shows it; nil where there is none.
+---@param name string
+---@return string|nil
+function guide.text(name)
+  local page = guide.page(name)
+  return page and typeset.set(page, terminal.width(), terminal.bold(), guide.call)
+end
+
+-- The guide that explains a name of d, or a kind of thing, where the two are called differently.
+local explains = {
+  sampler = "samplers", sample = "samplers", run = "samplers",
+  grid = "schedules", schedule = "schedules", process = "schedules",
+  objective = "objectives", precondition = "objectives", reflow = "objectives",
+  edit = "editing", plan = "editing", repaint_plan = "editing", inversion = "editing",
+  metric = "metrics", oracle = "metrics", interval = "metrics", check = "metrics",
+  mlp = "networks", unet = "networks", dit = "networks", nn = "networks", model = "networks",
+  adamw = "training", ema = "training", posthoc_ema = "training", lr = "training",
+  trainer = "training", checkpoint = "training",
+  set = "data", batches = "data", bound = "likelihood",
+  save = "files", load = "files", load_model = "files",
+  image = "pictures", plot = "pictures",
+  tensor = "tensors", record = "tensors", grad = "tensors", no_grad = "tensors", scope = "tensors",
+  generator = "compatibility", precision = "performance", threads = "performance",
+  profile = "performance", memory = "performance", memory_limit = "performance",
+}
+
+--- The guide that explains what the reference calls so ("d.sampler", "d.sampler.steps", "run"); nil
+--- where there is none, and for methods.
+---@param name string
+---@return string|nil
+function guide.of(name)
+  if name:find "[:(]" then return nil end
+  local word = name:gsub("^d%.", ""):match "^[%w_]+"
+  return explains[word] or (guide.page(word) and word)
+end
+
+return guide
