@@ -10,6 +10,8 @@
 #include "binding/binding.h"
 #include "engine/conv.h"
 #include "kernels/kernels.h"
+#include "ops/profile.h"
+#include "ops/watch.h"
 
 /*** d.threads
 ** How many threads work, and sets it. Results don't depend on it, bit for bit. At first:
@@ -259,10 +261,4 @@ static const luaL_Reg functions[] = {
   { NULL, NULL },
 };
 
-void dfl_open_runtime(lua_State *L) {
-  dfl_functions(L, functions);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  lua_pushstring(L, df_dtype_name(DF_REAL));
-  lua_setfield(L, -2, "real"); /* what this build computes in */
-  lua_pop(L, 1);
-}
+void dfl_open_runtime(lua_State *L) { dfl_functions(L, functions); }

@@ -5,6 +5,7 @@
 #include "ops/op.h"
 #include "ops/record.h"
 #include "ops/sink.h"
+#include "ops/walk.h"
 
 typedef struct again {
   df_stretch of;

@@ -1,5 +1,5 @@
 /* One record: nodes in the order they were computed, and a slot for each value whose
-** gradient may be wanted. Known to tape.c and sink.c alone. */
+** gradient may be wanted. Known to the files of the tape (inside.h), sink and recompute. */
 #ifndef df_record_h
 #define df_record_h
 
