@@ -50,14 +50,6 @@ void df_stage_each(const df_stages *s, void *op, const df_stage_part *part,
 
 /* ==== sums ========================================================================== */
 
-double *df_stage_sums(const df_stages *s, df_int image, df_int part) {
-  return s->sum + (image * s->parts + part) * 2 * s->C;
-}
-
-df_real *df_stage_run_sums(const df_stages *s, df_int image, df_int part) {
-  return s->run + (image * s->parts + part) * 2 * s->C;
-}
-
 void df_stage_clear(const df_stages *s, const df_stage_part *part) {
   size_t n = (size_t)s->C * 2;
   memset(df_stage_sums(s, part->image, part->part), 0, n * sizeof(double));

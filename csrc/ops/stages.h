@@ -55,8 +55,12 @@ void df_stage_each(const df_stages *s, void *op, const df_stage_part *part,
                    void (*work)(void *op, const df_stage_part *, const df_stage_block *));
 
 /* The sums of a part: two rows of C. */
-double *df_stage_sums(const df_stages *s, df_int image, df_int part);
-df_real *df_stage_run_sums(const df_stages *s, df_int image, df_int part);
+static inline double *df_stage_sums(const df_stages *s, df_int image, df_int part) {
+  return s->sum + (image * s->parts + part) * 2 * s->C;
+}
+static inline df_real *df_stage_run_sums(const df_stages *s, df_int image, df_int part) {
+  return s->run + (image * s->parts + part) * 2 * s->C;
+}
 void df_stage_clear(const df_stages *s, const df_stage_part *part);
 /* Adds the run to the part's sums, and clears it. */
 void df_stage_flush(const df_stages *s, const df_stage_part *part);
