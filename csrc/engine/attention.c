@@ -328,9 +328,9 @@ df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real
   if (size == 0) return DF_OK;
   t.dq = dq, t.dk = dk, t.dv = dv;
   t.parts = df_max(1, df_min(PARTS, a->M / PART));
-  if (t.dq && t.parts > 1
-      && !(t.partial = df_alloc((size_t)(t.parts * size) * sizeof(df_real))))
-    return DF_MEMORY;
+  bool apart = t.dq && t.parts > 1; /* each part of the keys sums its own dq */
+  if (apart) t.partial = df_alloc((size_t)(t.parts * size) * sizeof(df_real));
+  if (apart && !t.partial) return DF_MEMORY;
   df_int items = a->B * a->heads * t.parts;
   df_code code = df_workspace_open(&t.room, backward_room(&t), items);
   if (code == DF_OK) df_parallel(items, 1, backward_items, &t);

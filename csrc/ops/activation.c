@@ -35,8 +35,8 @@ static df_tensor *along_rows(df_tape *tape, const df_op *op, df_task *task,
   if (!y) return NULL;
   rows r = { df_tensor_reals(y), 0, df_tensor_reals(x), NULL, row_length(x) };
   run(&r, df_tensor_count(x), task);
-  return df_tape_note(tape, y,
-                      (df_note){ .op = op, .n = 1, .x = &x, .kept = 1, .keep = &y });
+  df_note note = { .op = op, .n = 1, .x = &x, .kept = 1, .keep = &y };
+  return df_tape_note(tape, y, note);
 }
 
 static df_code undo_rows(df_node *node, df_tensor *dy, df_task *task) {

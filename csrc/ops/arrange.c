@@ -158,9 +158,12 @@ static df_tensor *widen(df_tape *tape, df_tensor *x, int dim) {
 df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim) {
   df_tensor **wide = df_alloc((size_t)n * sizeof *wide);
   if (!wide) return NULL;
-  bool fine = true;
-  for (int i = 0; i < n && fine; i++) fine = (wide[i] = widen(tape, x[i], dim)) != NULL;
-  df_tensor *y = fine ? df_cat(tape, wide, n, dim) : NULL;
+  int done = 0;
+  for (; done < n; done++) {
+    wide[done] = widen(tape, x[done], dim);
+    if (!wide[done]) break;
+  }
+  df_tensor *y = done == n ? df_cat(tape, wide, n, dim) : NULL;
   df_free(wide);
   return y;
 }

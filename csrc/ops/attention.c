@@ -5,23 +5,21 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-static bool check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
-                  df_int heads) {
+static df_code check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
+                     df_int heads) {
   const df_int *qs = q->shape.size, *ks = k->shape.size;
   if (q->shape.ndim != 3 || k->shape.ndim != 3 || !df_shape_equal(&k->shape, &v->shape)
       || qs[0] != ks[0] || qs[2] != ks[2])
     return df_fail(DF_MISUSE,
                    "attention: q is B, N, width and k and v are B, M, width, not %s, %s "
                    "and %s",
-                   df_tensor_text(q), df_tensor_text(k), df_tensor_text(v)),
-           false;
+                   df_tensor_text(q), df_tensor_text(k), df_tensor_text(v));
   if (heads < 1 || qs[2] % heads != 0)
     return df_fail(DF_MISUSE, "attention: %td heads don't divide the width of q %s",
-                   heads, df_tensor_text(q)),
-           false;
+                   heads, df_tensor_text(q));
   if (ks[1] == 0)
-    return df_fail(DF_MISUSE, "attention: k %s has no tokens", df_tensor_text(k)), false;
-  return true;
+    return df_fail(DF_MISUSE, "attention: k %s has no tokens", df_tensor_text(k));
+  return DF_OK;
 }
 
 /* What is read where it lies: thirds of one projection are three windows on it. */
@@ -51,7 +49,7 @@ static const df_op op = { .name = "attention", .backward = backward };
 
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads) {
-  if (!q || !k || !v || !check(q, k, v, heads)) return NULL;
+  if (!q || !k || !v || check(q, k, v, heads) != DF_OK) return NULL;
   q = readable(tape, q), k = readable(tape, k), v = readable(tape, v);
   df_tensor *y = q && k && v ? df_result(tape, &q->shape) : NULL;
   if (!y) return NULL;

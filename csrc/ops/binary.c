@@ -418,7 +418,8 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
   if (!x || !p || df_computable("pow", p) != DF_OK) return NULL;
   if (df_both_whole(x, p)) {
     if (!has_negative(p)) return power_of(tape, x, p);
-    if (!(x = df_dense(tape, x))) return NULL;
+    x = df_dense(tape, x);
+    if (!x) return NULL;
   }
   if (p->shape.ndim > 0 || df_tracked(tape, 1, &p)) return power_of(tape, x, p);
   df_dtype_convert(DF_F64, &value, p->dtype, df_tensor_data(p), 1);

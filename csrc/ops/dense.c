@@ -33,6 +33,15 @@ df_tensor *df_dense(df_tape *tape, df_tensor *x) {
   return df_whole_fits(x, DF_REAL) == DF_OK ? copy(tape, x, DF_REAL) : NULL;
 }
 
+bool df_all_dense(df_tape *tape, df_tensor **x, int n) {
+  for (int i = 0; i < n; i++) {
+    if (!x[i]) continue;
+    x[i] = df_dense(tape, x[i]);
+    if (!x[i]) return false;
+  }
+  return true;
+}
+
 df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype) {
   if (!x || x->dtype == dtype) return x;
   return copy(tape, x, dtype);

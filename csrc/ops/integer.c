@@ -25,18 +25,19 @@ typedef struct job {
 
 #define GRAIN 4096 /* elements of a chunk */
 
-static df_code misfit(const char *name, const df_tensor *x) {
-  return df_fail(DF_MISUSE,
-                 "%s: of %s a result is beyond 9223372036854775807, which i64 doesn't "
-                 "hold; x:to \"%s\" first rounds it",
-                 name, df_tensor_text(x), df_dtype_name(DF_REAL));
+static df_tensor *misfit(const char *name, const df_tensor *x) {
+  return df_fail_null(
+      DF_MISUSE,
+      "%s: of %s a result is beyond 9223372036854775807, which i64 doesn't "
+      "hold; x:to \"%s\" first rounds it",
+      name, df_tensor_text(x), df_dtype_name(DF_REAL));
 }
 
 static df_tensor *run(const char *name, job *j, df_tensor *x, df_tensor *y, df_int items,
                       df_int work, df_task *task) {
   j->y = df_tensor_data(y);
   df_parallel(items, GRAIN / df_max(1, work) + 1, task, j);
-  return atomic_load(&j->misfit) ? (misfit(name, x), NULL) : y;
+  return atomic_load(&j->misfit) ? misfit(name, x) : y;
 }
 
 #define HALF 4294967296 /* 2^32 */

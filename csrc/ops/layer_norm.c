@@ -24,6 +24,13 @@ typedef struct layer {
   df_real *scratch; /* parts, 4, C: a run of db, dw; h; dz w */
 } layer;
 
+static layer layer_of(const df_tensor *x) {
+  layer l = { .x = df_tensor_reals(x), .C = x->shape.size[x->shape.ndim - 1] };
+  l.rows = df_tensor_count(x) / l.C;
+  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
+  return l;
+}
+
 static void run(layer *l, df_task *task) {
   df_parallel(l->parts, df_max(PART / (l->span * l->C), 1), task, l);
 }
@@ -129,10 +136,9 @@ static df_code sum_parts(const layer *l, df_node *node, int operand, int which) 
 
 static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  layer l = *(const layer *)node->data;
+  layer l = layer_of(node->keep[0]);
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
-  l.x = df_tensor_reals(node->keep[0]);
   l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.rows;
   l.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   l.dy = df_tensor_reals(dy), l.dx = s.to, l.beta = s.beta;
@@ -162,22 +168,19 @@ static df_code check(const char *what, const df_tensor *w, const df_tensor *x) {
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny) {
   static const df_op op = { "layer_norm", layer_norm_backward };
-  df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
-                       b ? df_dense(tape, b) : NULL };
-  if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
+  df_tensor *of[3] = { x, w, b };
+  if (!x || !df_all_dense(tape, of, 3)) return NULL;
   if (check("w", of[1], of[0]) != DF_OK || check("b", of[2], of[0]) != DF_OK) return NULL;
-  layer l = { .C = of[0]->shape.size[of[0]->shape.ndim - 1], .tiny = tiny };
-  l.rows = df_tensor_count(of[0]) / l.C;
-  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
+  layer l = layer_of(of[0]);
+  l.tiny = tiny;
   df_shape kept = { 2, { 2, l.rows } };
   df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
   if (!y || !statistics) return NULL;
-  l.x = df_tensor_reals(of[0]), l.y = df_tensor_reals(y);
+  l.y = df_tensor_reals(y);
   l.w = w ? df_tensor_reals(of[1]) : NULL, l.b = b ? df_tensor_reals(of[2]) : NULL;
   l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.rows;
   run(&l, forward_parts);
   df_tensor *keep[3] = { of[0], statistics, of[1] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
-  note.data = &l, note.size = sizeof l;
   return df_tape_note(tape, y, note);
 }

@@ -62,10 +62,17 @@ typedef struct loss { /* B samples of n elements, each in `parts` sums */
   df_real *to, beta, sign;
 } loss;
 
-static loss describe(const measure *how, const df_tensor *a, double delta,
-                     bool per_sample) {
-  df_int count = df_tensor_count(a), B = per_sample ? a->shape.size[0] : 1;
-  loss l = { .how = how, .delta = (df_real)delta, .B = B };
+/* A node's own numbers. */
+typedef struct kept {
+  const measure *how;
+  double delta;
+  bool per_sample;
+} kept;
+
+static loss loss_of(const kept *k, const df_tensor *a, const df_tensor *b) {
+  df_int count = df_tensor_count(a), B = k->per_sample ? a->shape.size[0] : 1;
+  loss l = { .how = k->how, .delta = (df_real)k->delta, .B = B };
+  l.a = df_tensor_reals(a), l.b = df_tensor_reals(b);
   l.n = B ? count / B : 0;
   l.parts = df_max(df_ceil_div(l.n, PART), 1);
   return l;
@@ -136,8 +143,7 @@ static df_code check_pair(const char *name, const df_tensor *a, const df_tensor 
 
 static df_code difference_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  loss l = *(const loss *)node->data;
-  l.a = df_tensor_reals(node->keep[0]), l.b = df_tensor_reals(node->keep[1]);
+  loss l = loss_of(node->data, node->keep[0], node->keep[1]);
   l.dy = df_tensor_reals(dy);
   for (int i = 0; i < 2; i++) {
     df_sink s;
@@ -149,31 +155,30 @@ static df_code difference_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   return DF_OK;
 }
 
-static df_tensor *difference(df_tape *tape, const df_op *op, const measure *how,
-                             df_tensor *a, df_tensor *b, double delta, bool per_sample) {
+static df_tensor *difference(df_tape *tape, const df_op *op, df_tensor *a, df_tensor *b,
+                             kept k) {
   df_tensor *x[2] = { df_dense(tape, a), df_dense(tape, b) };
-  if (!x[0] || !x[1] || check_pair(op->name, x[0], x[1], per_sample) != DF_OK)
+  if (!x[0] || !x[1] || check_pair(op->name, x[0], x[1], k.per_sample) != DF_OK)
     return NULL;
-  loss l = describe(how, x[0], delta, per_sample);
-  df_shape shape = { per_sample ? 1 : 0, { l.B } };
+  loss l = loss_of(&k, x[0], x[1]);
+  df_shape shape = { k.per_sample ? 1 : 0, { l.B } };
   df_tensor *y = df_result(tape, &shape);
-  l.a = df_tensor_reals(x[0]), l.b = df_tensor_reals(x[1]);
   if (!y || !means(&l, df_tensor_reals(y))) return NULL;
   df_note note = { .op = op, .n = 2, .x = x, .kept = 2, .keep = x };
-  note.data = &l, note.size = sizeof l;
+  note.data = &k, note.size = sizeof k;
   return df_tape_note(tape, y, note);
 }
 
 df_tensor *df_mse(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample) {
   static const df_op op = { "mse", difference_backward };
   static const measure square = { square_sum, square_slope, 2 };
-  return difference(tape, &op, &square, a, b, 0, per_sample);
+  return difference(tape, &op, a, b, (kept){ &square, 0, per_sample });
 }
 
 df_tensor *df_l1(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample) {
   static const df_op op = { "l1", difference_backward };
   static const measure absolute = { abs_sum, abs_slope, 1 };
-  return difference(tape, &op, &absolute, a, b, 0, per_sample);
+  return difference(tape, &op, a, b, (kept){ &absolute, 0, per_sample });
 }
 
 df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
@@ -182,7 +187,7 @@ df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
   static const measure huber = { huber_sum, huber_slope, 1 };
   if (!(delta > 0))
     return df_fail_null(DF_MISUSE, "huber: delta must be above 0, got %g", delta);
-  return difference(tape, &op, &huber, a, b, delta, per_sample);
+  return difference(tape, &op, a, b, (kept){ &huber, delta, per_sample });
 }
 
 /* ==== cross entropy ================================================================= */
@@ -196,6 +201,12 @@ typedef struct entropy { /* B rows of n logits */
   const df_real *dy; /* B, or one */
   df_real *to, beta;
 } entropy;
+
+static entropy entropy_of(const df_tensor *x, const df_tensor *class, bool per_sample) {
+  entropy e = { .B = x->shape.size[0], .n = x->shape.size[1], .per_sample = per_sample };
+  e.x = df_tensor_reals(x), e.class = df_tensor_data(class);
+  return e;
+}
 
 static void entropy_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
@@ -233,11 +244,11 @@ static void entropy_run(entropy *e, df_task *task) {
 
 static df_code entropy_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  entropy e = *(const entropy *)node->data;
+  const bool *per_sample = node->data;
+  entropy e = entropy_of(node->keep[0], node->keep[1], *per_sample);
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
-  e.x = df_tensor_reals(node->keep[0]), e.class = df_tensor_data(node->keep[1]);
   e.dy = df_tensor_reals(dy), e.to = s.to, e.beta = s.beta;
   entropy_run(&e, entropy_back_rows);
   return DF_OK;
@@ -277,13 +288,11 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
   df_tensor *keep[2] = { df_dense(tape, x),
                          df_indices(tape, "cross_entropy: class", class) };
   if (!keep[0] || !keep[1] || check_classes(keep[0], keep[1]) != DF_OK) return NULL;
-  entropy e = { .B = keep[0]->shape.size[0], .n = keep[0]->shape.size[1] };
-  e.per_sample = per_sample;
-  e.x = df_tensor_reals(keep[0]), e.class = df_tensor_data(keep[1]);
+  entropy e = entropy_of(keep[0], keep[1], per_sample);
   df_shape shape = { per_sample ? 1 : 0, { e.B } };
   df_tensor *y = df_result(tape, &shape);
   if (!y || !entropy_values(&e, df_tensor_reals(y))) return NULL;
   df_note note = { .op = &op, .n = 1, .x = keep, .kept = 2, .keep = keep };
-  note.data = &e, note.size = sizeof e;
+  note.data = &per_sample, note.size = sizeof per_sample;
   return df_tape_note(tape, y, note);
 }

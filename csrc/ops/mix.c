@@ -148,8 +148,8 @@ static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int ter
     k->n[i] = term[i].n;
     memcpy(c, term[i].c, (size_t)term[i].n * sizeof *c);
   }
-  return df_tape_note(
-      tape, y, (df_note){ .op = &op, .n = terms, .x = x, .data = k, .size = size });
+  df_note noted = { .op = &op, .n = terms, .x = x, .data = k, .size = size };
+  return df_tape_note(tape, y, noted);
 }
 
 static df_tensor *mixed(df_tape *tape, const df_term *term, int terms,

@@ -434,16 +434,6 @@ static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
   return code == DF_OK ? check_channels("b", of[BIAS], x, C) : code;
 }
 
-/* The operands, dense; false: no memory. */
-static bool all_dense(df_tape *tape, df_tensor **of) {
-  for (int i = X; i <= ADDED; i++) {
-    if (!of[i]) continue;
-    of[i] = df_dense(tape, of[i]);
-    if (!of[i]) return false;
-  }
-  return true;
-}
-
 static df_tensor *statistics_of(df_tape *tape, df_tensor *const *of, df_int groups) {
   const df_shape *x = &of[X]->shape;
   df_int size = 3 * x->size[0] * groups;
@@ -457,7 +447,7 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w
   static const df_stage_work forward = { guess_centres, gather_moments, settle_moments,
                                          apply_part };
   df_tensor *of[KEPT] = { [X] = x, [WEIGHT] = w, [BIAS] = b, [ADDED] = e };
-  if (!x || !all_dense(tape, of) || check(of, opts) != DF_OK) return NULL;
+  if (!x || !df_all_dense(tape, of, STATISTICS) || check(of, opts) != DF_OK) return NULL;
   df_tensor *y = of_form(tape, &of[X]->shape, opts->form);
   of[STATISTICS] = statistics_of(tape, of, opts->groups);
   if (!y || !of[STATISTICS]) return NULL;

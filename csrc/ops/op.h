@@ -32,6 +32,8 @@
 
 /* x itself if it is dense reals, else a copy that is: what most ops begin with. */
 df_tensor *df_dense(df_tape *tape, df_tensor *x);
+/* Replaces each of n operands that isn't NULL by its dense form; false: failed. */
+bool df_all_dense(df_tape *tape, df_tensor **x, int n);
 df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype); /* x itself if it is so */
 df_tensor *df_view(df_tape *tape, df_tensor *x, const df_shape *shape); /* no copy */
 df_tensor *df_reshape(df_tape *tape, df_tensor *x, const df_shape *shape);

@@ -108,7 +108,8 @@ df_tensor *df_pair_squares(df_tape *tape, df_tensor *x, df_tensor *y) {
   double *all = df_metric_doubles(tape, y), *centre = df_metric_room(tape, D);
   if (!out || !all || !centre) return NULL;
   df_metric_mean(centre, all, m, D);
-  if (D >= FEW && !(t.product = df_metric_room(tape, n * m))) return NULL;
+  if (D >= FEW) t.product = df_metric_room(tape, n * m);
+  if (D >= FEW && !t.product) return NULL;
   if (!fill_rows(tape, &t.a, x, centre, D) || !fill_rows(tape, &t.b, y, centre, D))
     return NULL;
   t.y = df_tensor_reals(out);

@@ -186,13 +186,19 @@ static void drop_back_part(const fill *f, df_int at, df_int first, df_int n,
   }
 }
 
+/* A node's own numbers. */
+typedef struct dropped {
+  double keep;
+  df_random key;
+} dropped;
+
 static df_code dropout_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  fill f = *(const fill *)node->data;
+  const dropped *d = node->data;
+  fill f = { .part = drop_back_part, .keep = d->keep, .key = d->key };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
-  f.part = drop_back_part;
   f.x = df_tensor_reals(dy), f.y = s.to, f.beta = s.beta;
   run(&f, &dy->shape);
   return DF_OK;
@@ -207,10 +213,10 @@ df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep) {
   if (!x || keep == 1) return x;
   df_tensor *y = df_result(tape, &x->shape);
   if (!y) return NULL;
-  fill f = { .part = drop_part, .keep = keep };
+  dropped d = { keep, df_tape_draw(tape, DF_STREAM_DROPOUT) };
+  fill f = { .part = drop_part, .keep = keep, .key = d.key };
   f.x = df_tensor_reals(x), f.y = df_tensor_data(y);
-  f.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   run(&f, &x->shape);
-  df_note note = { .op = &op, .n = 1, .x = &x, .data = &f, .size = sizeof f };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &d, .size = sizeof d };
   return df_tape_note(tape, y, note);
 }

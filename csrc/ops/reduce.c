@@ -31,8 +31,8 @@ static df_tensor *reduce(df_tape *tape, const reduction *row, df_tensor *x, unsi
   reduced d = { .x = x->shape, .dims = all_if_none(x, dims), .scale = scale };
   df_reduced_shape(&x->shape, d.dims, true, &d.kept);
   df_reduced_shape(&x->shape, d.dims, keep, &shape);
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &shape) : NULL;
   if (!y) return NULL;
   if (df_reduce_dims(row->r, df_tensor_reals(y), 0, scale, df_tensor_reals(x), &x->shape,
                      d.dims)

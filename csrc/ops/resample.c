@@ -106,7 +106,8 @@ df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times) {
                         df_tensor_text(x), times);
   pair p = { .c = 1, .H = n[1], .W = n[2], .C = n[3], .times = times };
   df_shape shape = larger(&p, n[0]);
-  if (!(x = df_dense(tape, x))) return NULL;
+  x = df_dense(tape, x);
+  if (!x) return NULL;
   df_tensor *y = resized(tape, spread_rows, x, &shape, p);
   df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &x };
   note.data = &p, note.size = sizeof p, note.remake = upsample_remake;
@@ -120,7 +121,9 @@ static df_code avg_pool_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times) {
   static const df_op op = { "avg_pool", avg_pool_backward };
-  if (!x || check("avg_pool", x, times) != DF_OK || !(x = df_dense(tape, x))) return NULL;
+  if (!x || check("avg_pool", x, times) != DF_OK) return NULL;
+  x = df_dense(tape, x);
+  if (!x) return NULL;
   const df_int *n = x->shape.size;
   if (n[1] % times || n[2] % times)
     return df_fail_null(DF_MISUSE,

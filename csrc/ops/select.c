@@ -85,12 +85,14 @@ static df_code index_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const df_op index_op = { "index", index_backward };
 
 df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, "index: index", index))) return NULL;
+  index = x ? df_indices(tape, "index: index", index) : NULL;
+  if (!index) return NULL;
   if (index->shape.ndim > 1)
     return df_fail_null(DF_MISUSE, "index: a list of places expected, got %s",
                         df_tensor_text(index));
   if (check_places("index", index, x->shape.size[dim], dim) != DF_OK) return NULL;
-  if (!df_tensor_is_dense(x) && !(x = df_clone(tape, x))) return NULL;
+  if (!df_tensor_is_dense(x)) x = df_clone(tape, x);
+  if (!x) return NULL;
   df_shape shape = x->shape;
   shape.size[dim] = df_tensor_count(index);
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &shape));
@@ -163,7 +165,8 @@ static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim)
 }
 
 df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, "gather: index", index))) return NULL;
+  index = x ? df_indices(tape, "gather: index", index) : NULL;
+  if (!index) return NULL;
   if (check_gather(x, index, dim) != DF_OK) return NULL;
   if (check_places("gather", index, x->shape.size[dim], dim) != DF_OK) return NULL;
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));

@@ -131,8 +131,9 @@ df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
   if (!y || !at || sort_all(lines, y, at, descending ? -1 : 1) != DF_OK) return NULL;
   df_note note = { .op = &sort_op, .n = 1, .x = &lines, .kept = 1, .keep = &at };
   y = df_from_last(tape, df_tape_note(tape, y, note), dim);
-  if (index && !(*index = df_from_last(tape, at, dim))) return NULL;
-  return y;
+  if (!index) return y;
+  *index = df_from_last(tape, at, dim);
+  return *index ? y : NULL;
 }
 
 df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **index) {
@@ -143,9 +144,9 @@ df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **i
                         x->shape.size[dim], dim + 1, df_tensor_text(x));
   df_tensor *y = df_sort(tape, x, dim, true, &at);
   y = df_dense(tape, df_narrow(tape, y, dim, 0, k));
-  if (y && index && !(*index = df_clone(tape, df_narrow(tape, at, dim, 0, k))))
-    return NULL;
-  return y;
+  if (!y || !index) return y;
+  *index = df_clone(tape, df_narrow(tape, at, dim, 0, k));
+  return *index ? y : NULL;
 }
 
 df_tensor *df_quantile(df_tape *tape, df_tensor *x, double q, int dim, bool keep) {

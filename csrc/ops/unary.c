@@ -85,8 +85,8 @@ const df_unary_op *df_unary_find(const char *name) {
 
 df_tensor *df_unary_of(df_tape *tape, const df_unary_op *row, df_tensor *x) {
   if (!x || df_computable(row->op.name, x) != DF_OK) return NULL;
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &x->shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &x->shape) : NULL;
   if (!y) return NULL;
   job j = { .y = df_tensor_reals(y), .x = df_tensor_reals(x) };
   memcpy(&j.f, (const char *)df_kernel() + row->forward, sizeof j.f);
@@ -177,8 +177,8 @@ df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
   if (low > high)
     return df_fail_null(DF_MISUSE, "clamp: the lower bound %g is above the upper %g", low,
                         high);
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &x->shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &x->shape) : NULL;
   if (!y) return NULL;
   bounds b = { low, high };
   clamping j = { .y = df_tensor_reals(y), .low = (df_real)low, .high = (df_real)high };

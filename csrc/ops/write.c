@@ -81,7 +81,8 @@ df_code df_binary_into(df_tape *tape, const df_binary_op *row, df_tensor *y,
     return df_fail(DF_MISUSE, "%s: the result is real, %s of %s holds whole numbers",
                    name, df_tensor_text(y), df_dtype_name(y->dtype));
   if (!whole && df_whole_fits(x, DF_REAL) != DF_OK) return DF_MISUSE;
-  if (!(x = apart(tape, y, x))) return df_error_code();
+  x = apart(tape, y, x);
+  if (!x) return df_error_code();
   job j = { .f = df_binary_kernel(row), .whole = df_binary_whole(row) };
   j.y = df_array_of(y, &y->shape), j.x = df_array_of(x, &y->shape);
   df_int count = df_tensor_count(y);
@@ -95,7 +96,8 @@ df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x) {
   if (!y || !x) return df_error_code();
   if (check(tape, "copy", y, x) != DF_OK) return DF_MISUSE;
   if (y->dtype == DF_I64 && df_only_whole("copy", x) != DF_OK) return DF_MISUSE;
-  if (!(x = apart(tape, y, x))) return df_error_code();
+  x = apart(tape, y, x);
+  if (!x) return df_error_code();
   df_tensor *from = df_scope_own(tape, df_tensor_expand(x, &y->shape));
   if (!from) return df_error_code();
   df_tensor_copy(y, from);
