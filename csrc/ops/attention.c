@@ -1,5 +1,5 @@
-/* Attention with heads. The probabilities aren't kept; the engine computes them again on
-** the way back, from the largest score and the sum of each query. */
+/* Attention with heads. The probabilities aren't saved. In the backward pass the engine
+** recomputes them from each query's largest score and sum. */
 #include "engine/engine.h"
 
 #include "ops/op.h"
@@ -22,7 +22,8 @@ static df_code check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
   return DF_OK;
 }
 
-/* What is read where it lies: thirds of one projection are three windows on it. */
+/* x itself if the engine can read it in place: q, k and v may be three windows on one
+** projection. */
 static df_tensor *readable(df_tape *tape, df_tensor *x) {
   return x->dtype == DF_REAL && x->form == DF_ROWS && x->stride[2] == 1
              ? x

@@ -1,4 +1,5 @@
-/* Two-dimensional convolution. Shapes are checked here; ops/product calls the engine. */
+/* Two-dimensional convolution. Shapes are checked here, and ops/product calls the
+** engine. */
 #include "engine/conv.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"

@@ -1,4 +1,4 @@
-/* What most ops begin with: dense reals, whatever the operand's strides and type. */
+/* Dense reals from operands of any strides and type. Most ops begin with them. */
 #include "ops/op.h"
 #include "ops/sink.h"
 #include "ops/whole.h"
@@ -10,14 +10,14 @@ static df_code pass_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 
 static const df_op op = { "to", pass_backward };
 
-/* Doubles in the float build would silently lose their digits. */
+/* In the float build, doubles would silently lose their digits. */
 static bool computable(df_dtype dtype) { return dtype != DF_F64 || DF_REAL == DF_F64; }
 
 static df_tensor *copy(df_tape *tape, df_tensor *x, df_dtype dtype) {
   df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &x->shape));
   if (!y) return NULL;
   df_tensor_copy(y, x);
-  if (!df_dtype_is_float(dtype)) return y; /* steps: no slope */
+  if (!df_dtype_is_float(dtype)) return y; /* a step function has no slope */
   return df_tape_note(tape, y, (df_note){ .op = &op, .n = 1, .x = (df_tensor *[]){ x } });
 }
 

@@ -16,7 +16,7 @@ struct df_tape {
   size_t depth, stack_room;
   df_record *records; /* all that exist */
   df_reached reached; /* by the walk that is under way */
-  uint64_t serial;    /* of the last record or walk */
+  uint64_t serial;    /* the last number given to a record or walk */
   df_watch watch;
   df_profile profile;
 };

@@ -1,5 +1,5 @@
-/* Layer normalisation (Ba et al. 2016): each row of the last dimension by itself, the
-** mean taken off before anything is squared. */
+/* Layer normalisation (Ba et al. 2016) of each row of the last dimension. The mean is
+** subtracted before anything is squared. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "ops/sink.h"
 
 #define PART 16384 /* elements of a part, about */
-#define RUN  64    /* rows summed in reals before doubles take over */
+#define RUN  64    /* rows that are summed in reals before doubles take over */
 
 typedef struct layer {
   df_int rows, C, span, parts; /* parts of `span` rows */
@@ -39,8 +39,8 @@ static df_int part_end(const layer *l, df_int part) {
   return df_min((part + 1) * l->span, l->rows);
 }
 
-/* y = x - mean, and less its own mean: what a mean far above the deviation lost when it was
-** rounded. */
+/* y = x - mean, then minus its own mean. That is the rounding error of a mean far above
+** the deviation. */
 static void centre(df_real *y, const df_real *x, df_real mean, df_int C) {
   const df_kernels *k = df_kernel();
   df_real low = -mean;
@@ -77,9 +77,11 @@ static void forward_parts(void *context, df_int begin, df_int end) {
     forward_row(l, row);
 }
 
-/* ==== backward ====================================================================== */
+/* ==== backward ======================================================================
+** With h = (x - mean) rstd, y = h w + b and g = dy w:
+**   dw = sum(dy h), db = sum(dy)                over rows
+**   dx = rstd (g - mean(g) - h mean(g h))       means over the row */
 
-/* dx = rstd (g - mean(g) - h mean(g h)) with g = dy w */
 static void backward_row(const layer *l, df_int row, const df_real *h, df_real *g) {
   const df_kernels *k = df_kernel();
   df_int C = l->C;
@@ -120,7 +122,7 @@ static void backward_parts(void *context, df_int begin, df_int end) {
   for (df_int part = begin; part < end; part++) backward_part(context, part);
 }
 
-/* dw (which 1) or db (which 0): the parts in order */
+/* dw (which 1) or db (which 0): the sums of all parts, in order. */
 static df_code sum_parts(const layer *l, df_node *node, int operand, int which) {
   df_sink s;
   if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();

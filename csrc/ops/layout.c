@@ -1,5 +1,5 @@
-/* Windows on a tensor, and plain copies of it. The gradient of a window is a window on
-** the gradient. */
+/* Windows on a tensor, and plain copies. The gradient of a window is a window on the
+** gradient. */
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/block.h"
@@ -113,7 +113,8 @@ static void add_block(void *context, df_int begin, df_int end) {
   if (to == mine) df_put(&job->to, DF_REAL, begin, n, to);
 }
 
-/* The window `start`.. of dimension dim of dx += dy; dy may lack that dimension. */
+/* dy is added to a window on dx: from `start` on in dimension dim. dy of select has no
+** such dimension. */
 static df_code part_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const part *p = node->data;
   df_int stride[DF_DIMS];

@@ -1,5 +1,5 @@
-/* Products: a layer's (rows times weights, a convolution with one pixel to each row), and
-** of any two matrices. */
+/* Products. A linear layer is a convolution whose rows have one pixel each; matmul takes
+** any two matrices. */
 #include "engine/engine.h"
 #include "ops/integer.h"
 #include "ops/op.h"
@@ -56,7 +56,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
 
 /* ==== matmul ======================================================================== */
 
-/* The matrices of a tensor; a transposed one is read where it is. */
+/* The matrices of a tensor. A transposed one is read in place. */
 static df_matrix matrix_of(const df_tensor *x) {
   int n = x->shape.ndim;
   df_int rows = x->shape.size[n - 2], columns = x->shape.size[n - 1];
@@ -65,7 +65,7 @@ static df_matrix matrix_of(const df_tensor *x) {
                       rows * columns };
 }
 
-/* x itself where matrix_of can read it, else a dense copy */
+/* x itself if matrix_of can read it, else a dense copy */
 static df_tensor *readable(df_tape *tape, df_tensor *x) {
   bool turned = x->shape.ndim == 2 && x->dtype == DF_REAL && x->stride[0] == 1
                 && x->stride[1] >= df_max(1, x->shape.size[0]);
@@ -120,7 +120,7 @@ static df_code to_operand(const matmul *f, const df_sink *to, df_int rows, df_in
                                 .precision = f->precision });
 }
 
-/* ==== backward: y = a b ============================================================
+/* ==== backward: y = a b =============================================================
 ** da = dy b^T
 ** db = a^T dy */
 static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {

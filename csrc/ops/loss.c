@@ -1,5 +1,5 @@
-/* Losses: a mean over everything, or over each sample. Those of a difference d = a - b
-** share one walk and differ by two functions of a block; cross entropy is its own. */
+/* Losses: means over all elements, or over each sample. Those of a difference a - b share
+** their loops and differ in two functions of a block. Cross entropy has its own. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -14,7 +14,15 @@
 
 /* ==== losses of a difference ======================================================== */
 
-/* A loss summed over a block, and (in place of d) its slope but for `factor`. */
+/* With d = a - b, and means over n elements:
+**   mse     y = mean(d^2)                                    da = dy 2 d / n
+**   l1      y = mean(|d|)                                    da = dy sign(d) / n
+**   huber   y = mean(d^2/2 if |d| <= delta, else             da = dy c / n
+**                    delta (|d| - delta/2))                  c = clamp(d, -delta, delta)
+** and db = -da. */
+
+/* A loss of a difference. `slope` replaces d by the loss's derivative, which still lacks
+** `factor`. */
 typedef struct measure {
   double (*sum)(df_real *d, df_int n, df_real delta); /* may overwrite d */
   void (*slope)(df_real *d, df_int n, df_real delta);
@@ -45,7 +53,7 @@ static void huber_slope(df_real *d, df_int n, df_real delta) {
   df_kernel()->clamp(d, d, -delta, delta, n);
 }
 
-/* With c = clamp(d, -delta, delta) both branches are c d - c^2/2. */
+/* With c = clamp(d, -delta, delta), both branches of the loss are c d - c^2/2. */
 static double huber_sum(df_real *d, df_int n, df_real delta) {
   df_real c[BLOCK];
   df_kernel()->clamp(c, d, -delta, delta, n);
@@ -114,7 +122,7 @@ static void slope_parts(void *context, df_int begin, df_int end) {
   }
 }
 
-/* y[sample] = the mean of its n elements; false: memory */
+/* y[sample] = the mean of its n elements; false: no memory */
 static bool means(loss *l, df_real *y) {
   l->sum = df_alloc((size_t)(l->B * l->parts + 1) * sizeof *l->sum);
   if (!l->sum) return false;
@@ -217,7 +225,8 @@ static void entropy_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-/* dx = (softmax(x) - one at the class) dy; 0 where all of x is -inf */
+/* With y = -ln softmax(x)[class]: dx = dy (softmax(x) - 1 at the class). It is 0 if all
+** of x is -inf. */
 static void entropy_back_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   const df_kernels *k = df_kernel();

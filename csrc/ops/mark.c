@@ -1,4 +1,5 @@
-/* Going back to a mark drops the tensors and nodes made since, and restores the counters. */
+/* Going back to a mark drops the tensors and nodes made since, and restores the
+** counters. */
 #include "ops/mark.h"
 
 #include "ops/inside.h"

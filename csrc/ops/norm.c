@@ -1,6 +1,6 @@
 /* Group normalisation with the silu and the dropout that follow it. An image goes through
-** the stages of stages.h: moments of its channels, coefficients of its channels, the result.
-** The backward pass has the same stages; the last one writes dx. */
+** the stages of stages.h: moments of its channels, coefficients of its channels, the
+** result. The backward pass has the same stages; the last one writes dx. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -16,7 +16,7 @@ typedef enum row { CENTRE, SCALE, SHIFT, SLOPE, CONSTANT } row;
 
 typedef struct norm {
   df_norm_opts opts;
-  df_random key; /* of the dropout */
+  df_random key; /* keys the dropout */
   df_stages s;
   const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
   const df_real *e;         /* B, C, added to each pixel of x; or NULL */
@@ -24,7 +24,7 @@ typedef struct norm {
   df_real *rstd;            /* B, G */
   df_real *off;             /* with e: B, C, of a channel's mean from its group's */
   df_real *y;               /* dense; or NULL, and the result is: */
-  df_operand operand;       /* what the next convolution reads */
+  df_operand operand;       /* the next convolution reads it */
   const df_real *dy;
   df_real *dx, beta, *de, de_beta;
 } norm;
@@ -38,12 +38,13 @@ static df_real *table(const norm *n, df_int image, row which, df_int c) {
 }
 
 /* ==== forward =======================================================================
-** z = x + e          e is added to all pixels of a channel, and moves only its mean
-** h = (z - m) rstd   m, s2: mean and variance of z over a group;  rstd = 1/sqrt(s2 + tiny)
-** y = dropout(silu(h w + b)) */
+**   z = x + e           e is added to all pixels of a channel, and moves only its mean
+**   h = (z - m) rstd    m and s2: mean, variance of z over a group
+**                       rstd = 1 / sqrt(s2 + tiny)
+**   y = dropout(silu(h w + b)) */
 
-/* The centre of a channel, about which its sums are taken, is a guess of its mean: the middle
-** one of three pixels. One outlier among them doesn't move it. */
+/* The centre of a channel, about which its sums are taken, is a guess of its mean: the
+** middle one of three pixels. One outlier among them doesn't move it. */
 static void guess_centres(void *op, df_int image) {
   const norm *n = op;
   df_int P = n->s.P, C = n->s.C;
@@ -75,8 +76,8 @@ static double added(const norm *n, df_int image, df_int c) {
   return n->e ? (double)n->e[image * n->s.C + c] : 0;
 }
 
-/* Mean and variance of channels [c, end): the spread within each channel, and between their
-** means. */
+/* Mean and variance of channels [c, end): the spread within each channel, and between
+** their means. */
 static double group_variance(const norm *n, df_int image, const double *s, df_int c,
                              df_int end, double *mean) {
   const df_real *centre = table(n, image, CENTRE, 0);
@@ -98,8 +99,8 @@ static double mean_in_x(const norm *n, df_int image, df_int g, df_int c) {
   return (double)n->mean[at] + (double)n->rest[at] - added(n, image, c);
 }
 
-/* h w + b = (x - centre) scale + shift. `centre` is the mean rounded to a real; `shift` holds
-** only the rounding error, so little is lost by cancellation. */
+/* h w + b = (x - centre) scale + shift. `centre` is the mean rounded to a real; `shift`
+** holds only the rounding error, so little is lost by cancellation. */
 static void fill_group(const norm *n, df_int image, df_int g) {
   df_int D = n->s.C / n->opts.groups, first = g * D;
   df_real *centre = table(n, image, CENTRE, first),
@@ -122,8 +123,8 @@ static void fill_table(void *op, df_int image) {
 
 #define FAR 4 /* standard deviations: a centre further off costs two digits of the sums */
 
-/* Moves centres that are far from the mean of their channel to that mean. True if one moved:
-** the sums must be taken again. */
+/* Moves centres that are far from the mean of their channel to that mean. True if one
+** moved: the sums must be taken again. */
 static bool recentre(const norm *n, df_int image, const double *s) {
   df_real *centre = table(n, image, CENTRE, 0);
   double P = (double)n->s.P;
@@ -203,8 +204,8 @@ static void apply_part(void *op, const df_stage_part *part) {
 ** with  scale    = rstd w
 **       slope    = -rstd^2 mean(dz w h)
 **       constant = -rstd mean(dz w) - rest slope
-** The sum of h over pixels is P rstd off, off being how far the channel's mean of x + e is
-** from m. Hence de = rstd w sum(dz) + P (slope off - rstd mean(dz w)). */
+** The sum of h over pixels is P rstd off, off being how far the channel's mean of x + e
+** is from m. Hence de = rstd w sum(dz) + P (slope off - rstd mean(dz w)). */
 
 /* dz in `to`, or dy itself where neither silu nor dropout follows. */
 static const df_real *undo_block(const norm *n, const df_stage_part *part,
@@ -223,9 +224,9 @@ static const df_real *undo_block(const norm *n, const df_stage_part *part,
 
 static bool makes_dz(const norm *n) { return n->opts.silu || n->opts.keep < 1; }
 
-/* Where dz stays between the two passes, or NULL: it is then computed twice, which is most of
-** the work (three quarters with silu, more with dropout). If dx is written rather than added
-** to, dz stays in dx. */
+/* The place where dz stays between the two passes. NULL: it is computed twice, which is
+** most of the work (three quarters with silu, more with dropout). If dx is written rather
+** than added to, dz stays in dx. */
 static df_real *dz_held(const norm *n, const df_stage_part *part,
                         const df_stage_block *k) {
   if (!n->dx || !makes_dz(n)) return NULL;
@@ -255,7 +256,7 @@ static void gather_back(void *op, const df_stage_part *part) {
   df_stage_flush(&n->s, part);
 }
 
-/* What `centre` has lost of a channel's mean. */
+/* The rounding error of `centre`. */
 static double rest_of(const norm *n, df_int image, df_int g, df_int c) {
   return mean_in_x(n, image, g, c) - (double)*table(n, image, CENTRE, c);
 }
@@ -326,7 +327,7 @@ static df_code sum_images(const norm *n, df_node *node, int operand, int which) 
   return DF_OK;
 }
 
-/* ==== what a node keeps ============================================================= */
+/* ==== the node ====================================================================== */
 
 /* Tensors; the first four are the operands. */
 enum { X, WEIGHT, BIAS, ADDED, STATISTICS, KEPT };

@@ -1,4 +1,4 @@
-/* Ops as they are noted, and what may not be noted. */
+/* Noting ops, and refusing those whose gradient would be lost. */
 #include "ops/inside.h"
 #include "ops/sink.h"
 
@@ -15,8 +15,8 @@ static df_code refuse_stale(const df_tape *tape, const df_note *note) {
     if (x && x->record && !x->leaf && !serial_is_open(tape, x->record))
       return df_fail(
           DF_MISUSE,
-          "%s: argument %d %s was computed in an earlier record, or is a gradient, and "
-          "no gradient flows through it (there are no second derivatives); detach() it, "
+          "%s: argument %d %s was computed in an earlier record, or is a gradient. No "
+          "gradient flows through it, as there are no second derivatives; detach() it, "
           "or compute it in this record",
           note->op->name, i + 1, df_tensor_text(x));
   }
@@ -31,7 +31,8 @@ static int followed_outside(const df_tape *tape, const df_note *note) {
   return 0;
 }
 
-/* Ops are noted in the innermost record only. Fails if a record around it loses a gradient. */
+/* Ops are noted in the innermost record only. Fails if a record around it loses a
+** gradient. */
 static df_code check_outside(const df_tape *tape, df_record *r, const df_note *note) {
   int i = r->leaves || !r->depends ? followed_outside(tape, note) : 0;
   if (!i) return DF_OK;

@@ -22,12 +22,14 @@ typedef struct df_profile {
 } df_profile;
 
 void df_profile_start(df_tape *tape);
-/* Counts the time since the last op ended for work that is not an op. name is a literal. */
+/* Counts the time since the last op ended for work that is not an op. name is a
+** literal. */
 void df_profile_spent(df_tape *tape, const char *name);
 /* Stops and returns the number of rows, which stay valid until the next start. */
 int df_profile_stop(df_tape *tape, const df_profile_row **rows);
 
-/* For the tape: an op ended, and all time since the last one was its. name is a literal. */
+/* For the tape: an op ended, and all time since the last one was its. name is a
+** literal. */
 void df_profile_op(df_profile *p, const char *name, bool backward);
 /* For the tape: a walk over r begins. */
 void df_profile_kept(df_tape *tape, const df_record *r);

@@ -1,4 +1,4 @@
-/* Elements by their places, given as tensors of whole numbers counting from 1. */
+/* Elements by their places, which are tensors of integers from 1. */
 #include <string.h>
 
 #include "base/pool.h"
@@ -31,7 +31,7 @@ typedef struct picking {
   const df_real *dy;
   const int64_t *at;
   df_int n, J, C, blocks;
-  df_int width; /* bytes of an element */
+  df_int width; /* size of an element in bytes */
 } picking;
 
 static void pick_rows(void *context, df_int begin, df_int end) {
@@ -43,7 +43,7 @@ static void pick_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-#define COLUMNS 256 /* of a block that one thread adds up, rows in order */
+#define COLUMNS 256 /* columns that one thread adds up, row by row */
 
 static void return_rows(void *context, df_int begin, df_int end) {
   const picking *p = context;
@@ -111,7 +111,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
 
 /* Lines along the last dimension: y[.., j] = x[.., at[.., j]] */
 typedef struct gathering {
-  df_runs runs; /* of y's lines */
+  df_runs runs; /* the lines of y */
   df_int stride[DF_DIMS];
   const int64_t *at;
   const df_real *x, *dy;

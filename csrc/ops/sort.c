@@ -1,4 +1,5 @@
-/* Order along a dimension: a stable merge sort of (value, place), a line at a time. */
+/* Sorting along a dimension: a stable merge sort of (value, place), one line at a
+** time. */
 #include <math.h>
 #include <string.h>
 
@@ -19,14 +20,14 @@ typedef struct job {
   const df_real *x;
   pairs to, spare;
   df_int length;
-  df_real sign; /* -1: descending */
+  df_real sign; /* -1 for descending */
 } job;
 
 static bool before(df_real a, df_real b, df_real sign) {
   return sign * a < sign * b || (isnan(b) && !isnan(a));
 }
 
-#define RUN 16 /* sorted by insertion */
+#define RUN 16 /* elements sorted by insertion */
 
 static void insertion(pairs p, df_int n, df_real sign) {
   for (df_int i = 1; i < n; i++) {
@@ -108,7 +109,7 @@ static void scatter_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* Each element came from one place. */
+/* With y_k = x[at_k]: dx[at_k] = dy_k. Each place occurs once. */
 static df_code sort_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   df_sink s;
   (void)tape;

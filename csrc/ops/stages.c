@@ -124,8 +124,8 @@ static void whole_images(void *context, df_int begin, df_int end) {
   df_free(room);
 }
 
-/* Both ways give the same bits. The stages of a whole image are too short to start threads
-** for a few images. */
+/* Both ways give the same bits. The stages of a whole image are too short to start
+** threads for a few images. */
 void df_stages_run(const df_stages *s, const df_stage_work *work, void *op, df_int room) {
   job j = { s, work, op, room };
   df_int size = s->P * s->C;

@@ -14,9 +14,8 @@
 /* The cut of a batch, by an image's own shape alone: an image has the same bits in any
 ** batch. Two sums are kept for each channel. */
 typedef struct df_stages {
-  df_int B, P, C; /* images, pixels of one, channels */
-  df_int rows,
-      cols; /* of a block: some pixels of all channels, or some channels of one */
+  df_int B, P, C;     /* images, pixels of one, channels */
+  df_int rows, cols;  /* size of a block: pixels of all channels, or channels of one */
   df_int span, parts; /* pixels of a part, parts of an image */
   double *sum;        /* B, parts, 2, C; the sums of part 0 become the image's */
   df_real *run;       /* B, parts, 2, C: sums of one run */
@@ -46,8 +45,8 @@ df_stages df_stages_of(df_int B, df_int P, df_int C);
 bool df_stages_open(df_stages *s, df_int n);
 void df_stages_close(df_stages *s);
 
-/* Runs all stages over the pool. `room` is how many reals of scratch an image could use: a
-** part has them only if one thread works its whole image and memory suffices. */
+/* Runs all stages over the pool. `room` is the number of reals of scratch that an image
+** can use. A part has them if one thread works its whole image and memory suffices. */
 void df_stages_run(const df_stages *s, const df_stage_work *work, void *op, df_int room);
 
 df_stage_part df_stage_part_of(const df_stages *s, df_int image, df_int part);

@@ -1,9 +1,9 @@
 /* The tape: a context (context.h), and the records of what was computed.
 **
-** A record is a list of nodes {op, operands, kept values}. It is opened with the leaves whose
-** gradients are wanted: all trainable parameters, or some tensors. Records nest. Ops are noted
-** in the innermost record only, and outside of records nothing is noted. walk.h is the
-** backward pass. There are no second derivatives. */
+** A record is a list of nodes {op, operands, kept values}. It is opened with the leaves
+** whose gradients are wanted: all trainable parameters, or some tensors. Records nest.
+** Ops are noted in the innermost record only, and outside of records nothing is noted.
+** walk.h is the backward pass. There are no second derivatives. */
 #ifndef df_tape_h
 #define df_tape_h
 
@@ -18,8 +18,8 @@ void df_tape_free(df_tape *tape);
 
 /* ==== nodes ========================================================================= */
 
-/* An op as the tape knows it. backward is NULL in a custom op, which the binding undoes. dy
-** is dense reals in ROWS form. Nodes whose result got no gradient are skipped. */
+/* An op as the tape knows it. backward is NULL in a custom op, which the binding undoes.
+** dy is dense reals in ROWS form. Nodes whose result got no gradient are skipped. */
 typedef struct df_op {
   const char *name;
   df_code (*backward)(df_tape *tape, df_node *node, df_tensor *dy);
@@ -42,7 +42,8 @@ struct df_node {
   void (*release)(void *data);
 };
 
-/* For a backward that won't read kept value i again. A recomputed value is freed at once. */
+/* For a backward that won't read kept value i again. A recomputed value is freed at
+** once. */
 void df_node_let_go(df_node *node, int i);
 
 /* ==== note.c: noting ops ============================================================ */
@@ -62,12 +63,12 @@ typedef struct df_note {
   bool always;                 /* noted while recording even if no operand is tracked */
 } df_note;
 
-/* Notes that y was made from operands. Every op calls it as its last act; it also counts time
-** for the profile. Returns y, or NULL where memory is short. */
+/* Notes that y was made from operands. Every op calls it as its last act; it also counts
+** time for the profile. Returns y, or NULL where memory is short. */
 df_tensor *df_tape_note(df_tape *tape, df_tensor *y, df_note note);
 
-/* In-place ops ask first. Fails if y is part of what is being recorded, or if an operand is
-** and would lose its gradient. */
+/* In-place ops ask first. Fails if y is part of what is being recorded, or if an operand
+** is and would lose its gradient. */
 df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, int n,
                      df_tensor *const *x);
 
@@ -85,16 +86,16 @@ void df_tape_cut(df_tape *tape, size_t depth); /* pops all beyond */
 
 bool df_tape_recording(const df_tape *tape);
 bool df_tape_wants_leaves(const df_tape *tape); /* recording, and parameters are wanted */
-/* True in d.record, also in a no_grad within it: there dropout drops, and a recomputed value
-** drops what it dropped before. */
+/* True in d.record, also in a no_grad within it: there dropout drops, and a recomputed
+** value drops what it dropped before. */
 bool df_tape_training(const df_tape *tape);
 /* True if these weights are being trained, and so change before their next use. */
 bool df_is_learnt(const df_tape *tape, df_tensor *w);
 
 /* True if a result of these operands will be noted: keep what backward needs. */
 bool df_tracked(const df_tape *tape, int n, df_tensor *const *x);
-/* True if an open record, up to where recording was stopped, tracks x. A number read out of x
-** would silently lose its gradient. */
+/* True if an open record, up to where recording was stopped, tracks x. A number read out
+** of x would silently lose its gradient. */
 bool df_followed(const df_tape *tape, const df_tensor *x);
 
 /* The record that knows x and still exists, or NULL. */
@@ -105,16 +106,16 @@ bool df_record_is_spent(const df_record *record);
 
 /* ==== tape.c: what enters and leaves a record ======================================= */
 
-/* The gradient of x is wanted. x is a fresh window, so that other windows on its storage stay
-** constants. */
+/* The gradient of x is wanted. x is a fresh window, so that other windows on its storage
+** stay constants. */
 df_code df_record_want(df_tape *tape, df_record *record, df_tensor *x);
 
 /* A window on x that leaves the record as a constant. If a record around this one tracks
 ** something that was used here, ops there refuse the window. */
 df_tensor *df_record_value(df_tape *tape, const df_record *record, const df_tensor *x);
 
-/* The gradient of a wanted tensor after the walk, in memory of its own, owned by the scope.
-** Zeros if nothing arrived; NULL where memory is short. */
+/* The gradient of a wanted tensor after the walk, in memory of its own, owned by the
+** scope. Zeros if nothing arrived; NULL where memory is short. */
 df_tensor *df_record_gradient(df_tape *tape, df_record *record, const df_tensor *x);
 
 #endif

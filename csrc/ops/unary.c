@@ -1,5 +1,5 @@
-/* Functions of one number: each is a row that names its kernels and what its gradient
-** reads. */
+/* Functions of one number. Each is a row that names its kernels, and whether its gradient
+** reads x or y. */
 #include <math.h>
 #include <string.h>
 
@@ -11,8 +11,8 @@
 #include "ops/whole.h"
 
 struct df_unary_op {
-  df_op op; /* without backward: steps, whose slope is 0 wherever they have one */
-  size_t forward, slope; /* where the kernels stand in df_kernels; 0: none */
+  df_op op;              /* without backward: steps, whose slope is 0 */
+  size_t forward, slope; /* offsets of the kernels in df_kernels; 0: none */
   bool keeps_y;          /* the slope reads y, else x */
 };
 
@@ -32,6 +32,17 @@ static void slope_block(void *context, df_int begin, df_int end) {
   const job *j = context;
   j->slope(j->y + begin, j->beta, j->dy + begin, j->x + begin, end - begin);
 }
+
+/* ==== backward: dx = dy f'(x) =======================================================
+**   abs           sign x                    cos         -sin x
+**   exp           y                         tanh        1 - y^2
+**   log           1 / x                     erf         2/sqrt(pi) e^(-x^2)
+**   sqrt          1 / (2 y)                 erfc        -2/sqrt(pi) e^(-x^2)
+**   reciprocal    -1 / x^2                  log_erfc    -2/sqrt(pi) e^(-x^2) / erfc(x)
+**   square        2 x                       sigmoid     y (1 - y)
+**   sin           cos x                     silu        s + x s (1 - s), s = sigmoid(x)
+**   relu          1 if y > 0, else 0        gelu        Phi(x) + x phi(x)
+** Phi and phi are the standard normal's distribution function and density. */
 
 static df_code unary_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_unary_op *row = (const df_unary_op *)(const void *)node->op;
@@ -142,7 +153,7 @@ static void clamp_block(void *context, df_int begin, df_int end) {
   df_kernel()->clamp(j->y + begin, j->x + begin, j->low, j->high, end - begin);
 }
 
-/* Within the bounds and on them the slope is 1. */
+/* The slope is 1 within the bounds and on them, else 0. */
 static void clamp_slope(void *context, df_int begin, df_int end) {
   const clamping *j = context;
   for (df_int i = begin; i < end; i++) {

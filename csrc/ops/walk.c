@@ -3,7 +3,7 @@
 
 #include "ops/inside.h"
 
-/* Undoes one node; what its backward computes is not recorded. */
+/* Undoes one node. Its backward is not recorded. */
 static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
   df_code code = df_tape_push(tape, NULL);
   if (code != DF_OK) return code;
@@ -17,13 +17,13 @@ static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
   return code;
 }
 
-/* DF_GUEST at the first visit of a guest, DF_OK at the second. */
+/* DF_GUEST at the first visit of a custom op, DF_OK at the second. */
 static df_code visit(df_tape *tape, df_record *record, df_node *node) {
   if (node->op->backward) return undo(tape, node, record->slots[node->y].grad);
   record->at_guest = !record->at_guest;
   if (record->at_guest) return DF_GUEST;
   if (!record->reached->dropped) return DF_OK;
-  return df_fail(DF_MISUSE, "backward: a backward within that of a guest failed, and "
+  return df_fail(DF_MISUSE, "backward: a backward within that of a custom op failed, and "
                             "dropped the gradients so far; let its error through");
 }
 
@@ -57,15 +57,15 @@ df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest)
   return DF_OK;
 }
 
-/* The record whose guest is being undone, or NULL. */
+/* The record whose custom op is being undone, or NULL. */
 static const df_record *at_guest(const df_tape *tape) {
   const df_record *r = tape->records;
   while (r && !r->at_guest) r = r->next;
   return r;
 }
 
-/* A walk within another (of something recomputed) belongs to it: what it gathers isn't
-** another micro-batch. */
+/* A walk within another, over something recomputed, belongs to it: it is no further
+** micro-batch. */
 static df_code start(df_tape *tape, df_tensor *loss, df_tensor *g, const df_record *of) {
   df_record *r = df_record_of(tape, loss);
   uint64_t walk = of ? of->walk : ++tape->serial;
@@ -85,7 +85,7 @@ static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tens
                    "backward: an earlier backward of this record failed on its "
                    "way; compute the loss again");
   if (!r || r->walked)
-    return df_fail(DF_MISUSE, "backward: this record has been walked and let go of; give "
+    return df_fail(DF_MISUSE, "backward: this record was walked and freed; give "
                               "{keep=true} to all but the last backward of one record");
   if (!g && df_tensor_count(loss) != 1)
     return df_fail(DF_MISUSE,
@@ -113,7 +113,8 @@ df_code df_walk_within(df_tape *tape, const df_node *node, df_tensor *y, df_tens
   df_code code = start(tape, y, g, node->record);
   if (code == DF_OK) code = df_walk_on(tape, inner, false, &guest);
   if (code == DF_GUEST)
-    code = df_fail(DF_MISUSE, "backward: a function in Lua within what is recomputed");
+    code = df_fail(DF_MISUSE,
+                   "backward: a custom op in Lua inside a part that is recomputed");
   return code;
 }
 

@@ -11,8 +11,8 @@ typedef struct df_watch {
 } df_watch;
 
 void df_watch_start(df_tape *tape);
-/* Returns the first op whose result was not finite, or NULL. *parameter is the last parameter
-** that was used until then, retained, or NULL. */
+/* Returns the first op whose result was not finite, or NULL. *parameter is the last
+** parameter that was used until then, retained, or NULL. */
 const char *df_watch_stop(df_tape *tape, df_tensor **parameter);
 
 /* For the tape: an op made y. */

@@ -1,5 +1,5 @@
-/* Writing in place, into windows of any strides and type. All that is needed is allocated
-** before the first write. */
+/* Writes in place, into windows of any strides and type. All memory is allocated before
+** the first write. */
 #include <string.h>
 
 #include "base/pool.h"
@@ -14,13 +14,13 @@ static bool same_window(const df_tensor *y, const df_tensor *x) {
          && memcmp(y->stride, x->stride, (size_t)y->shape.ndim * sizeof *y->stride) == 0;
 }
 
-/* x as it was before y, which may share its memory, is written to. */
+/* x as it is before y is written to; they may share memory. */
 static df_tensor *apart(df_tape *tape, const df_tensor *y, df_tensor *x) {
   if (x->storage->body != y->storage->body || same_window(y, x)) return x;
   return df_clone(tape, x);
 }
 
-/* True where several places of y are one number in memory, as expand makes them. */
+/* True if several places of y are one number in memory, as after expand. */
 static bool repeats(const df_tensor *y) {
   for (int i = 0; i < y->shape.ndim; i++)
     if (y->shape.size[i] > 1 && y->stride[i] == 0) return true;
