@@ -1,7 +1,7 @@
-/* The Frechet distance of Gaussians (Dowson & Landau 1982). With C1 = F1^T F1 and
-** C2 = F2^T F2, the singular values of F1 F2^T sum to the trace of (C1 C2)^(1/2). So no root
-** of an eigenvalue is taken: a root of one that is 0 up to rounding has half its digits. If
-** there are fewer samples than dimensions, F is these samples. */
+/* The Frechet distance of Gaussians (Dowson & Landau 1982). With C1 = F1^T F1 and C2 =
+** F2^T F2, the singular values of F1 F2^T sum to the trace of (C1 C2)^(1/2). So no root
+** of an eigenvalue is taken: a root of one that is 0 up to rounding has half its digits.
+** If there are fewer samples than dimensions, F is these samples. */
 #include <math.h>
 #include <string.h>
 
