@@ -130,8 +130,8 @@ static void point_to(const df_real **at, const df_image *x, df_int n, df_int h, 
     }
 }
 
-/* If the products can't read the pixels as they are, they are copied to `copy` as reals
-** rounded to bf16: those of the size pixels that lie in the image. */
+/* Replaces `size` pixels by copies in `copy`, which are reals rounded to bf16. Pixels
+** outside the image stay `zero`. */
 static void round_pixels(const df_real **at, df_form form, int size, df_int C,
                          const df_real *zero, df_real *copy) {
   const df_kernels *kernel = df_kernel();

@@ -132,11 +132,10 @@ static df_code prod_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return unfold(node, dy, prod_slopes);
 }
 
-static const df_op prod_op = { "prod", prod_backward };
-
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  static const df_op op = { "prod", prod_backward };
   if (x && !df_dtype_is_float(x->dtype)) return df_whole_prod(tape, x, dims, keep);
-  return fold(tape, &prod_op, x, dims, keep, prod_lines);
+  return fold(tape, &op, x, dims, keep, prod_lines);
 }
 
 /* ==== logsumexp ===================================================================== */
@@ -171,10 +170,9 @@ static df_code logsumexp_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return unfold(node, dy, logsumexp_slopes);
 }
 
-static const df_op logsumexp_op = { "logsumexp", logsumexp_backward };
-
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
-  return fold(tape, &logsumexp_op, x, dims, keep, logsumexp_lines);
+  static const df_op op = { "logsumexp", logsumexp_backward };
+  return fold(tape, &op, x, dims, keep, logsumexp_lines);
 }
 
 /* ==== argmax ======================================================================== */
@@ -240,9 +238,8 @@ static df_code cumsum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op cumsum_op = { "cumsum", cumsum_backward };
-
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
+  static const df_op op = { "cumsum", cumsum_backward };
   if (x && !df_dtype_is_float(x->dtype)) return df_whole_cumsum(tape, x, dim);
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
@@ -251,6 +248,6 @@ df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
   job j = { .x = df_tensor_reals(lines), .to = df_tensor_reals(y) };
   j.length = x->shape.size[dim];
   over_lines(&j, df_tensor_count(y) / df_max(1, j.length), running_sums);
-  df_note note = { .op = &cumsum_op, .n = 1, .x = &lines };
+  df_note note = { .op = &op, .n = 1, .x = &lines };
   return df_from_last(tape, df_tape_note(tape, y, note), dim);
 }

@@ -104,16 +104,15 @@ static df_tensor *cat_remake(df_tape *tape, df_node *node) {
   return join(tape, node->keep, node->kept, c->dim);
 }
 
-static const df_op cat_op = { "cat", cat_backward };
-
 static df_tensor *note_cat(df_tape *tape, df_tensor *y, df_tensor *const *x, int n,
                            int dim) {
+  static const df_op op = { "cat", cat_backward };
   size_t size = sizeof(cut) + (size_t)n * sizeof(df_int);
   cut *c = df_alloc(size);
   if (!c) return NULL;
   c->dim = dim;
   for (int i = 0; i < n; i++) c->size[i] = x[i]->shape.size[dim];
-  df_note note = { .op = &cat_op, .n = n, .x = x, .kept = n, .keep = x };
+  df_note note = { .op = &op, .n = n, .x = x, .kept = n, .keep = x };
   note.data = c, note.size = size, note.remake = cat_remake;
   y = df_tape_note(tape, y, note);
   df_free(c);
@@ -186,15 +185,14 @@ static df_code flip_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
 }
 
-static const df_op flip_op = { "flip", flip_backward };
-
 df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim) {
+  static const df_op op = { "flip", flip_backward };
   if (!x) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &x->shape));
   df_tensor *from = backwards(tape, x, dim);
   if (!y || !from) return NULL;
   df_tensor_copy(y, from);
-  df_note note = { .op = &flip_op, .n = 1, .x = &x, .data = &dim, .size = sizeof dim };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &dim, .size = sizeof dim };
   return df_tape_note(tape, y, note);
 }
 
@@ -238,10 +236,9 @@ static df_code pad_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
 }
 
-static const df_op pad_op = { "pad", pad_backward };
-
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
                   df_tensor *value) {
+  static const df_op op = { "pad", pad_backward };
   if (!x) return NULL;
   df_shape shape = x->shape;
   margin m = { .shape = x->shape };
@@ -258,6 +255,6 @@ df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_in
   df_tensor *to = inner(tape, y, &x->shape, before);
   if (!to) return NULL;
   df_tensor_copy(to, x);
-  df_note note = { .op = &pad_op, .n = 1, .x = &x, .data = &m, .size = sizeof m };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &m, .size = sizeof m };
   return df_tape_note(tape, y, note);
 }

@@ -46,10 +46,9 @@ static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_attend_backward(node->data, to[0].to, to[1].to, to[2].to, &kept);
 }
 
-static const df_op op = { .name = "attention", .backward = backward };
-
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads) {
+  static const df_op op = { .name = "attention", .backward = backward };
   if (!q || !k || !v || check(q, k, v, heads) != DF_OK) return NULL;
   q = readable(tape, q), k = readable(tape, k), v = readable(tape, v);
   df_tensor *y = q && k && v ? df_result(tape, &q->shape) : NULL;

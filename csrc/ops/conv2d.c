@@ -90,8 +90,6 @@ static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return code == DF_OK ? df_product_backward(tape, node, dy) : code;
 }
 
-static const df_op op = { "conv2d", backward };
-
 static df_tensor *compute(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                           df_tensor *add, const df_conv *c) {
   df_shape shape = { .ndim = 4, .size = { c->B, c->P, c->Q, c->K } };
@@ -104,6 +102,7 @@ static df_tensor *compute(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *
 
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                      df_tensor *add, const df_conv_opts *opts) {
+  static const df_op op = { "conv2d", backward };
   if (!x || !w || check_operands(x, w, b) != DF_OK) return NULL;
   if (check_opts(x, w, opts) != DF_OK) return NULL;
   df_conv c = conv_of(tape, x, w, opts);

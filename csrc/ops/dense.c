@@ -8,12 +8,11 @@ static df_code pass_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_sink_pass(node, 0, dy);
 }
 
-static const df_op op = { "to", pass_backward };
-
 /* In the float build, doubles would silently lose their digits. */
 static bool computable(df_dtype dtype) { return dtype != DF_F64 || DF_REAL == DF_F64; }
 
 static df_tensor *copy(df_tape *tape, df_tensor *x, df_dtype dtype) {
+  static const df_op op = { "to", pass_backward };
   df_tensor *y = df_scope_own(tape, df_tensor_new(dtype, &x->shape));
   if (!y) return NULL;
   df_tensor_copy(y, x);

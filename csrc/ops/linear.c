@@ -23,9 +23,8 @@ static df_code check_linear(const df_tensor *x, const df_tensor *w, const df_ten
   return DF_OK;
 }
 
-static const df_op linear_op = { "linear", df_product_backward };
-
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
+  static const df_op op = { "linear", df_product_backward };
   if (!x || !w || check_linear(x, w, b) != DF_OK) return NULL;
   x = df_dense(tape, x);
   if (!x || !df_all_dense(tape, &b, 1)) return NULL;
@@ -49,7 +48,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   shape.size[shape.ndim - 1] = c.K;
   df_tensor *y = df_result(tape, &shape);
   if (!y || !df_product_forward(tape, y, x, w, b, NULL, &c)) return NULL;
-  df_note note = { .op = &linear_op, .n = 3, .x = operand, .kept = 2, .keep = keep };
+  df_note note = { .op = &op, .n = 3, .x = operand, .kept = 2, .keep = keep };
   note.data = &c, note.size = sizeof c;
   return df_tape_note(tape, y, note);
 }
@@ -137,8 +136,6 @@ static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return to_operand(f, &db, f->k, f->n, f->m, at, g);
 }
 
-static const df_op matmul_op = { "matmul", matmul_backward };
-
 static df_product product_of(const df_tape *tape, const df_tensor *a,
                              const df_tensor *b) {
   int n = a->shape.ndim;
@@ -156,6 +153,7 @@ static df_product product_of(const df_tape *tape, const df_tensor *a,
 }
 
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
+  static const df_op op = { "matmul", matmul_backward };
   if (!a || !b || aligned(a, b) != DF_OK) return NULL;
   if (!df_dtype_is_float(a->dtype) && !df_dtype_is_float(b->dtype))
     return df_whole_matmul(tape, a, b);
@@ -173,7 +171,7 @@ df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
   df_tensor *keep[] = { df_tracked(tape, 1, &b) ? a : NULL,
                         df_tracked(tape, 1, &a) ? b : NULL };
   matmul f = { p.m, p.n, p.k, p.batch, p.precision };
-  df_note note = { .op = &matmul_op, .n = 2, .x = operand, .kept = 2, .keep = keep };
+  df_note note = { .op = &op, .n = 2, .x = operand, .kept = 2, .keep = keep };
   note.data = &f, note.size = sizeof f;
   return df_tape_note(tape, y, note);
 }

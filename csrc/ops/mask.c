@@ -191,9 +191,8 @@ static df_code where_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op where_op = { "where", where_backward };
-
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) {
+  static const df_op op = { "where", where_backward };
   where_shapes s;
   df_shape both;
   if (!mask || !a || !b || df_fit("where", a, b, &both) != DF_OK) return NULL;
@@ -210,7 +209,7 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
                df_array_of(b, &s.full), df_tensor_data(y) };
   df_parallel(df_tensor_count(y), DF_BLOCK, whole ? choose_wholes : choose_reals, &c);
   s.of[0] = a->shape, s.of[1] = b->shape;
-  df_note note = { .op = &where_op, .n = 2, .x = x, .kept = 1, .keep = &mask };
+  df_note note = { .op = &op, .n = 2, .x = x, .kept = 1, .keep = &mask };
   note.data = &s, note.size = sizeof s;
   return df_tape_note(tape, y, note);
 }

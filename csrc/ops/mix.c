@@ -131,10 +131,9 @@ static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op op = { "mix", mix_backward };
-
 static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int terms,
                        df_tensor **x) {
+  static const df_op op = { "mix", mix_backward };
   df_int numbers = 0;
   for (int i = 0; i < terms; i++) numbers += term[i].n;
   if (!df_tracked(tape, terms, x)) numbers = 0;

@@ -82,9 +82,8 @@ static df_code index_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op index_op = { "index", index_backward };
-
 df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
+  static const df_op op = { "index", index_backward };
   index = x ? df_indices(tape, "index: index", index) : NULL;
   if (!index) return NULL;
   if (index->shape.ndim > 1)
@@ -102,7 +101,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   p.at = df_tensor_data(index), p.width = df_dtype_size(x->dtype);
   p.n = s.n, p.J = shape.size[dim], p.C = s.C;
   if (s.C > 0) df_parallel(s.P * p.J, GRAIN / s.C + 1, pick_rows, &p);
-  df_note note = { .op = &index_op, .n = 1, .x = &x, .kept = 1, .keep = &index };
+  df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &index };
   note.data = &s, note.size = sizeof s;
   return df_tape_note(tape, y, note);
 }
@@ -153,8 +152,6 @@ static df_code gather_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op gather_op = { "gather", gather_backward };
-
 static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim) {
   bool fits = index->shape.ndim == x->shape.ndim;
   for (int i = 0; i < x->shape.ndim && fits; i++)
@@ -165,6 +162,7 @@ static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim)
 }
 
 df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
+  static const df_op op = { "gather", gather_backward };
   index = x ? df_indices(tape, "gather: index", index) : NULL;
   if (!index) return NULL;
   if (check_gather(x, index, dim) != DF_OK) return NULL;
@@ -178,7 +176,7 @@ df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   g.x = df_tensor_reals(lines), g.y = df_tensor_reals(y);
   if (df_tensor_count(y) > 0)
     df_parallel(g.runs.runs, GRAIN / g.runs.length + 1, gather_lines, &g);
-  df_note note = { .op = &gather_op, .n = 1, .x = &lines, .kept = 1, .keep = &index };
+  df_note note = { .op = &op, .n = 1, .x = &lines, .kept = 1, .keep = &index };
   note.data = &lines->shape, note.size = sizeof lines->shape;
   return df_from_last(tape, df_tape_note(tape, y, note), dim);
 }

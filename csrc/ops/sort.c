@@ -121,16 +121,15 @@ static df_code sort_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op sort_op = { "sort", sort_backward };
-
 df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
                    df_tensor **index) {
+  static const df_op op = { "sort", sort_backward };
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
   df_tensor *y = df_result(tape, &lines->shape);
   df_tensor *at = df_scope_own(tape, df_tensor_new(DF_I64, &lines->shape));
   if (!y || !at || sort_all(lines, y, at, descending ? -1 : 1) != DF_OK) return NULL;
-  df_note note = { .op = &sort_op, .n = 1, .x = &lines, .kept = 1, .keep = &at };
+  df_note note = { .op = &op, .n = 1, .x = &lines, .kept = 1, .keep = &at };
   y = df_from_last(tape, df_tape_note(tape, y, note), dim);
   if (!index) return y;
   *index = df_from_last(tape, at, dim);

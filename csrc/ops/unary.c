@@ -125,15 +125,14 @@ static df_code scale_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_sink_take(node, 0, *c, dy, &dy->shape);
 }
 
-static const df_op scale_op = { "scale", scale_backward };
-
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c) {
+  static const df_op op = { "scale", scale_backward };
   if (!x || df_computable("scale", x) != DF_OK) return NULL;
   if (df_whole_fits(x, DF_REAL) != DF_OK) return NULL;
   df_tensor *y = df_result(tape, &x->shape);
   if (!y) return NULL;
   df_accumulate(df_tensor_reals(y), 0, c, x, &x->shape);
-  df_note note = { .op = &scale_op, .n = 1, .x = &x, .data = &c, .size = sizeof c };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &c, .size = sizeof c };
   return df_tape_note(tape, y, note);
 }
 
@@ -178,9 +177,8 @@ static df_code clamp_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op clamp_op = { "clamp", clamp_backward };
-
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
+  static const df_op op = { "clamp", clamp_backward };
   if (!x || df_computable("clamp", x) != DF_OK) return NULL;
   if (isnan(low) || isnan(high))
     return df_fail_null(DF_MISUSE, "clamp: the %s bound is nan",
@@ -195,7 +193,7 @@ df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
   clamping j = { .y = df_tensor_reals(y), .low = (df_real)low, .high = (df_real)high };
   j.x = df_tensor_reals(x);
   df_parallel(df_tensor_count(x), DF_BLOCK, clamp_block, &j);
-  df_note note = { .op = &clamp_op, .n = 1, .x = &x, .kept = 1, .keep = &x };
+  df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &x };
   note.data = &b, note.size = sizeof b;
   return df_tape_note(tape, y, note);
 }
