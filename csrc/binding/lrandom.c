@@ -296,7 +296,7 @@ static int with_generator(lua_State *L, const char *draw) {
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "generator");
-  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
+  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
   lua_getfield(L, -1, draw); /* called as a function: its arguments count from 1 */
   lua_replace(L, 1);
   lua_pop(L, 1);

@@ -1,4 +1,4 @@
-/* core.printable and core.nearest, and functions run in the C locale. */
+/* core.printable, and functions run in the C locale. */
 #include "base/locale.h"
 #include "binding/binding.h"
 

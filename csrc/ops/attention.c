@@ -1,29 +1,30 @@
-/* Attention with heads. The probabilities aren't saved. In the backward pass the engine
-** recomputes them from each query's largest score and sum. */
+/* Attention with heads. The probabilities aren't kept; the engine computes them again on
+** the way back, from the largest score and the sum of each query. */
 #include "engine/engine.h"
 
 #include "ops/op.h"
 #include "ops/sink.h"
 
-static df_code check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
-                     df_int heads) {
+static bool check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
+                  df_int heads) {
   const df_int *qs = q->shape.size, *ks = k->shape.size;
   if (q->shape.ndim != 3 || k->shape.ndim != 3 || !df_shape_equal(&k->shape, &v->shape)
       || qs[0] != ks[0] || qs[2] != ks[2])
     return df_fail(DF_MISUSE,
                    "attention: q is B, N, width and k and v are B, M, width, not %s, %s "
                    "and %s",
-                   df_tensor_text(q), df_tensor_text(k), df_tensor_text(v));
+                   df_tensor_text(q), df_tensor_text(k), df_tensor_text(v)),
+           false;
   if (heads < 1 || qs[2] % heads != 0)
     return df_fail(DF_MISUSE, "attention: %td heads don't divide the width of q %s",
-                   heads, df_tensor_text(q));
+                   heads, df_tensor_text(q)),
+           false;
   if (ks[1] == 0)
-    return df_fail(DF_MISUSE, "attention: k %s has no tokens", df_tensor_text(k));
-  return DF_OK;
+    return df_fail(DF_MISUSE, "attention: k %s has no tokens", df_tensor_text(k)), false;
+  return true;
 }
 
-/* x itself if the engine can read it in place: q, k and v may be three windows on one
-** projection. */
+/* What is read where it lies: thirds of one projection are three windows on it. */
 static df_tensor *readable(df_tape *tape, df_tensor *x) {
   return x->dtype == DF_REAL && x->form == DF_ROWS && x->stride[2] == 1
              ? x
@@ -46,10 +47,11 @@ static df_code backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_attend_backward(node->data, to[0].to, to[1].to, to[2].to, &kept);
 }
 
+static const df_op op = { .name = "attention", .backward = backward };
+
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         df_int heads) {
-  static const df_op op = { .name = "attention", .backward = backward };
-  if (!q || !k || !v || check(q, k, v, heads) != DF_OK) return NULL;
+  if (!q || !k || !v || !check(q, k, v, heads)) return NULL;
   q = readable(tape, q), k = readable(tape, k), v = readable(tape, v);
   df_tensor *y = q && k && v ? df_result(tape, &q->shape) : NULL;
   if (!y) return NULL;
