@@ -5,9 +5,9 @@
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Row i of the optimal string alignment of a and b: the insertions, deletions, changes and
-** swaps of neighbours that lead from a's first i letters to b's first j. `row` holds rows
-** i, i - 1 and i - 2. */
+/* Row i of the optimal string alignment: the changes that lead from a's first i letters
+** to b's first j. A change inserts, deletes or replaces a letter, or swaps two
+** neighbours. `row` holds rows i, i - 1 and i - 2. */
 static void align(size_t *const row[3], size_t i, const char *a, const char *b,
                   size_t n) {
   row[0][0] = i;
