@@ -1,65 +1,15 @@
---- Model files as networks, and checkpoints: all that a run needs to go on bit for bit. A
---- model file carries its process, so that loading can't mismatch the two.
-local container = require "diffusion.container"
+-- Checkpoints: all that a training needs to go on bit for bit.
+local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
-local stock = require "diffusion.nn.stock"
 local optim = require "diffusion.optim"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
-local process_from_config = require("diffusion.process").process_from_config
 
 local checkpoint = {}
-
--- ==== models ================================================================================
-
--- The network that a file describes, with the file's values.
-local function build(path, config, tensors)
-  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = fail.try(stock.from_config, config, tensors)
-  if not m then return legible.refused("%s: %s", path, message) end
-  return m:load_state(tensors)
-end
-
--- Is there a file? Nothing is opened, as a pipe would wait for who writes into it.
-local function is_file(path) return core.place(path) == "file" end
-
-local home = debug.getinfo(1, "S").source:match "^@(.*[/\\])" or ""
-
--- The file of a name: a path, or a network that comes with the library.
-local function found(name)
-  local own = ("%sassets/%s.safetensors"):format(home, name)
-  return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
-end
-
---- A model file (model:save) as a network with its values, and its process (nil if it has
---- none). The file is mapped while it is read: a program that cuts it short meanwhile ends this
---- one (SIGBUS), unless copy = true has it read into memory first.
----@param path string a file; where there is none of that name, a network that comes with
----  the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options table|nil copy = false
----@return diffusion.model|nil model nil with a message where it isn't a good model file
----@return diffusion.process|string|nil process or the message
----@usage local model, process = d.load_model "digits"
-function checkpoint.load_model(path, options)
-  local o = opts.check("load_model", options, { copy = { "boolean", default = false } }, 2)
-  path = found(opts.path("load_model", path))
-  local tensors, facts = container.read(path, "model", o)
-  if not tensors then return nil, facts end
-  local p, why
-  if facts.process then
-    p, why = process_from_config(facts.process)
-    if not p then return legible.refused("%s: its process: %s", path, why) end
-  end
-  local m, message = build(path, facts.model, tensors)
-  if not m then return nil, message end
-  return m, p
-end
-
--- ==== checkpoints ===========================================================================
 
 -- {a = x} under "prefix.a"
 local function put(tensors, prefix, state)

@@ -46,7 +46,7 @@ return {
   },
   ["array"] = {
     signature = "array",
-    text = "An array in a file whose numbers can't be computed with: pairs lists it, with what it is.",
+    text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
   ["batches"] = {
     signature = "batches",
@@ -1044,25 +1044,25 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. A program that cuts the file short while they are in use ends this one (SIGBUS); one that saves as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
+    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
-      { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message where it isn't a good file" },
+      { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
       { type = "table<string, string>|string", text = "metadata or the message" },
     },
   },
   ["d.load_model"] = {
     signature = "d.load_model(path, [options])",
-    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read: a program that cuts it short meanwhile ends this one (SIGBUS), unless copy = true has it read into memory first.",
+    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
-      { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
+      { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
       { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
-      { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
+      { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
       { type = "diffusion.process|string|nil", text = "process or the message" },
     },
     example = "local model, process = d.load_model \"digits\"",
@@ -2064,14 +2064,14 @@ return {
   },
   ["d.save"] = {
     signature = "d.save(path, tensors, [metadata])",
-    text = "Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed over the old file.",
+    text = "Writes tensors as a safetensors file. It is written beside the old file, flushed to the disk, then renamed over it, so the file is always whole.",
     params = {
       { name = "path", type = "string" },
       { name = "tensors", type = "table<string, diffusion.tensor>", text = "of any shape and type" },
-      { name = "metadata", type = "table<string, string>|nil", text = "what else to remember", optional = true },
+      { name = "metadata", type = "table<string, string>|nil", text = "saved with them", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },

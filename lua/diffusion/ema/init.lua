@@ -1,5 +1,5 @@
 --- Running averages of a model's values: the network that samples.
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"

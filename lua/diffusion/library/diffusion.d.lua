@@ -13,7 +13,7 @@ local d = {}
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
 
---- An array in a file whose numbers can't be computed with: pairs lists it, with what it is.
+--- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
 
@@ -885,26 +885,25 @@ function d.linalg.solve(a, b) end
 ---@return diffusion.tensor {n}
 function d.linspace(first, last, n) end
 
---- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
---- so a large one costs nothing until it is used; writing to them doesn't change it. A program
---- that cuts the file short while they are in use ends this one (SIGBUS); one that saves as
---- d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
---- tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8,
---- F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6,
---- U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name
---- is an error.
+--- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
+--- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
+--- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
+--- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
+--- memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32.
+--- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
+--- and shape(). Reading one by its name is an error.
 ---@param path string
 ---@param options? table|nil copy = false
----@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
+---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
 
 --- A model file (model:save) as a network with its values, and its process (nil if it has
---- none). The file is mapped while it is read: a program that cuts it short meanwhile ends
---- this one (SIGBUS), unless copy = true has it read into memory first.
----@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+--- none). The file is mapped while it is read. If another program truncates the file
+--- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
+---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
 ---@param options? table|nil copy = false
----@return diffusion.model|nil model nil with a message where it isn't a good model file
+---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
 
@@ -1573,12 +1572,12 @@ function d.sampler.step(which, denoise, process, o) end
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
---- Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed
---- over the old file.
+--- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- disk, then renamed over it, so the file is always whole.
 ---@param path string
 ---@param tensors table<string, diffusion.tensor> of any shape and type
----@param metadata? table<string, string>|nil what else to remember
----@return true|nil done nil with a message where the file can't be written
+---@param metadata? table<string, string>|nil saved with them
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.save(path, tensors, metadata) end
 

@@ -2,7 +2,7 @@
 --- called as model(xt, t, {class=}); networks for other uses are called as they like.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"

@@ -1,6 +1,6 @@
 --- Runs in files: x, the solver's history and the place, so that another process goes on.
 local core = require "diffusion.core"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"

@@ -1,12 +1,12 @@
---- The arrays of a file by name: tensors, and beside them those of types that no tensor has, which are
---- listed and refused only when they are asked for.
+-- The arrays of a file by name. Arrays of types that no tensor has are listed too; reading one
+-- raises.
 local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 
 local arrays = {}
 
---- An array in a file whose numbers can't be computed with: pairs lists it, with what it is.
+--- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local Unread = { __name = "diffusion.array" }
 Unread.__methods = Unread
@@ -19,11 +19,11 @@ local function sentence(own)
     own.why or "which no tensor has")
 end
 
---- Its type, as the file's format calls it.
+--- The type, as the file's format names it.
 ---@return string
 function Unread:dtype() return facts[self].dtype end
 
---- Its sizes.
+--- The sizes of its dimensions.
 ---@return integer[]
 function Unread:shape() return table.move(facts[self].shape, 1, #facts[self].shape, 1, {}) end
 
@@ -33,11 +33,11 @@ function Unread:__index(key) return Unread[key] or fail.raise("%s", sentence(fac
 
 Unread.__newindex = object.refuse_write
 
---- An array that is there and can't be read.
+--- An array that can't be read.
 ---@param name string
 ---@param dtype string
 ---@param shape integer[]
----@param why string|nil where it isn't for its type alone
+---@param why string|nil the reason, if it isn't the type
 ---@return diffusion.array
 function arrays.unread(name, dtype, shape, why)
   local x = setmetatable({}, Unread)
@@ -45,13 +45,14 @@ function arrays.unread(name, dtype, shape, why)
   return x
 end
 
---- Is the value an array that can't be read?
+--- Whether a value is an array that can't be read.
 ---@param value any
 ---@return boolean
 function arrays.is_unread(value) return facts[value] ~= nil end
 
---- Tensors by name, and the arrays that can't be read: for one of those asking by name raises, pairs lists it.
----@param path string of the file
+--- A table of tensors by name. pairs lists the arrays that can't be read too; indexing by the
+--- name of one raises.
+---@param path string the file's
 ---@param all table<string, any>
 ---@return table<string, diffusion.tensor>
 function arrays.named(path, all)
@@ -71,7 +72,7 @@ function arrays.named(path, all)
   })
 end
 
---- The first array, by name, that can't be read, as a sentence; nil where all are tensors.
+--- A sentence about the first array, by name, that can't be read. nil if all are tensors.
 ---@param named table<string, any> of arrays.named
 ---@return string|nil
 function arrays.trouble(named)
