@@ -228,7 +228,7 @@ local rules = {
   x0_error = { "table" },
 }
 
-local meta = { __name = "diffusion.process", __tostring = tostring_process }
+local class -- made when its methods are complete
 
 --- A process: a schedule, and how the reverse step is parametrised.
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
@@ -248,7 +248,7 @@ local function new(o)
   optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
-  return object.sealed(p, Process, meta)
+  return object.new(class, nil, p)
 end
 
 --- The same process with the variance that is best for a network as it is: the posterior's, and c0^2
@@ -300,6 +300,6 @@ local function from_config(config)
   })
 end
 
-object.methods("process", Process)
+class = object.class("process", Process, { __tostring = tostring_process })
 
 return { process = new, process_from_config = from_config }

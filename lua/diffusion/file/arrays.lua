@@ -8,30 +8,31 @@ local arrays = {}
 
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
-local Unread = { __name = "diffusion.array" }
-Unread.__methods = Unread
+local Unread = {}
 
--- What an array doesn't show among its fields: {name, dtype, shape, why}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {name, dtype, shape, why}
 
-local function sentence(own)
+local function sentence(x)
+  local own = x[private]
   return legible.said("'%s' is of type %s [%s], %s", own.name, own.dtype, table.concat(own.shape, ","),
     own.why or "which no tensor has")
 end
 
 --- The type, as the file's format names it.
 ---@return string
-function Unread:dtype() return facts[self].dtype end
+function Unread:dtype() return self[private].dtype end
 
 --- The sizes of its dimensions.
 ---@return integer[]
-function Unread:shape() return table.move(facts[self].shape, 1, #facts[self].shape, 1, {}) end
+function Unread:shape()
+  local shape = self[private].shape
+  return table.move(shape, 1, #shape, 1, {})
+end
 
-function Unread:__tostring() return sentence(facts[self]) end
-
-function Unread:__index(key) return Unread[key] or fail.raise("%s", sentence(facts[self])) end
-
-Unread.__newindex = object.refuse_write
+local class = object.class("array", Unread, {
+  __tostring = sentence,
+  __index = function(self, key) return Unread[key] or fail.raise("%s", sentence(self)) end,
+})
 
 --- An array that can't be read.
 ---@param name string
@@ -40,15 +41,13 @@ Unread.__newindex = object.refuse_write
 ---@param why string|nil the reason, if it isn't the type
 ---@return diffusion.array
 function arrays.unread(name, dtype, shape, why)
-  local x = setmetatable({}, Unread)
-  facts[x] = { name = name, dtype = dtype, shape = shape, why = why }
-  return x
+  return object.new(class, { name = name, dtype = dtype, shape = shape, why = why })
 end
 
 --- Whether a value is an array that can't be read.
 ---@param value any
 ---@return boolean
-function arrays.is_unread(value) return facts[value] ~= nil end
+function arrays.is_unread(value) return object.is(value, class) end
 
 --- A table of tensors by name. pairs lists the arrays that can't be read too; indexing by the
 --- name of one raises.
@@ -57,11 +56,11 @@ function arrays.is_unread(value) return facts[value] ~= nil end
 ---@return table<string, diffusion.tensor>
 function arrays.named(path, all)
   local tensors, unread = {}, {}
-  for name, x in pairs(all) do (facts[x] and unread or tensors)[name] = x end
+  for name, x in pairs(all) do (arrays.is_unread(x) and unread or tensors)[name] = x end
   if not next(unread) then return tensors end
   return setmetatable(tensors, {
     __index = function(_, name)
-      if unread[name] then fail.raise("%s: %s", path, sentence(facts[unread[name]])) end
+      if unread[name] then fail.raise("%s: %s", path, sentence(unread[name])) end
     end,
     __pairs = function()
       local both = {}
@@ -78,10 +77,10 @@ end
 function arrays.trouble(named)
   local first
   for name, x in pairs(named) do
-    if facts[x] and (not first or name < first) then first = name end
+    if arrays.is_unread(x) and (not first or name < first) then first = name end
   end
   for name, x in pairs(named) do
-    if name == first then return sentence(facts[x]) end
+    if name == first then return sentence(x) end
   end
 end
 
