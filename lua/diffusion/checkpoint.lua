@@ -26,6 +26,7 @@ end
 
 --- A training and the file that it is saved in.
 ---@class diffusion.checkpoint
+---@field path string can be written
 ---@field extra table|nil after load: what was given to save
 local Checkpoint = {}
 
@@ -160,6 +161,7 @@ local rules = {
 
 local class = object.class("checkpoint", Checkpoint, {
   get = { "path", "model", "opt", "ema", "batches", "extra" },
+  set = { path = function(own, path) own.path = opts.held("checkpoint: path", path, rules.path) end },
   __tostring = tostring_checkpoint,
 })
 

@@ -3,16 +3,16 @@
 return {
   ["adamw"] = {
     signature = "adamw",
-    text = "AdamW over what was trainable when it was made.",
+    text = "AdamW over the parameters that were trainable when it was made.",
     params = {
-      { name = "lr", type = "number", text = "of the next step; can be set, to a number or a function of the step" },
+      { name = "lr", type = "number", text = "of the next step; can be set to a number or a function of the step" },
       { name = "steps", type = "integer", text = "steps taken" },
       { name = "skipped", type = "integer", text = "steps not taken, since the gradient wasn't finite" },
     },
   },
   ["adamw:load_state"] = {
     signature = "adamw:load_state(state)",
-    text = "Copies a state in: the moments of every parameter it moves, and nothing else. Rates that are numbers go on as they were; functions stay those that this optimiser was given.",
+    text = "Copies a state in. It must hold the moments of every parameter that this optimiser moves, and nothing else. Rates that are numbers are restored; functions stay this optimiser's.",
     params = {
       { name = "state", type = "table", text = "as of state()" },
     },
@@ -22,16 +22,16 @@ return {
   },
   ["adamw:state"] = {
     signature = "adamw:state()",
-    text = "What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by name as windows on the optimiser's own; lr a list of the groups', false where it is a function or the first group's.",
+    text = "The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a function, or the first group's rate.",
     returns = {
       { type = "table" },
     },
   },
   ["adamw:step"] = {
     signature = "adamw:step([options])",
-    text = "One step: the gradient's mean over the backward calls since the last (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped` counts one more: look at the result. The first such step is told on stderr; 30 in a row are an error.",
+    text = "One step: mean of the gradients of the backward calls since the last step (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The first such step prints a warning to stderr; 30 in a row are an error.",
     params = {
-      { name = "options", type = "table?", text = "{zero = true: let go of the gradient after it}", optional = true },
+      { name = "options", type = "table?", text = "{zero = true: drop the gradient after the step}", optional = true },
     },
     returns = {
       { type = "number", text = "norm L2, of the whole gradient before clipping" },
@@ -39,7 +39,7 @@ return {
   },
   ["adamw:zero"] = {
     signature = "adamw:zero()",
-    text = "Drops the gradients that have gathered.",
+    text = "Drops the accumulated gradients.",
     returns = {
       { type = "diffusion.adamw", text = "self" },
     },
@@ -101,8 +101,9 @@ return {
   },
   ["checkpoint"] = {
     signature = "checkpoint",
-    text = "What a run is made of and the file that it is kept in.",
+    text = "A training and the file that it is saved in.",
     params = {
+      { name = "path", type = "string", text = "can be written" },
       { name = "extra", type = "table|nil", text = "after load: what was given to save" },
     },
   },
@@ -110,27 +111,27 @@ return {
     signature = "checkpoint:load()",
     text = "Goes on from the file, if there is one.",
     returns = {
-      { type = "boolean|nil", text = "loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run" },
+      { type = "boolean|nil", text = "loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training" },
       { type = "string|nil", text = "message" },
     },
   },
   ["checkpoint:save"] = {
     signature = "checkpoint:save([extra])",
-    text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
+    text = "Saves a training: values, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all.",
     params = {
-      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written", optional = true },
+      { name = "extra", type = "table?", text = "found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where it fails" },
+      { type = "true|nil", text = "done nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
-    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.",
+    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
+      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -206,7 +207,7 @@ return {
   },
   ["d.checkpoint"] = {
     signature = "d.checkpoint(options)",
-    text = "What a run is made of, and the file that it is kept in.",
+    text = "A training and the file that it is saved in.",
     params = {
       { name = "options", type = "table", text = "{path, model, opt, ema = an average or a list of them, batches}" },
     },
@@ -480,7 +481,7 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values: a denoiser like the model. Give it, or a list of several, to d.adamw, which updates it at each step: average = r average + (1 - r) values. The first update copies the values; after k updates r is of these: a number, with warmup = true (as it is if not given) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
+    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates r is given by decay: a number, with warmup = true (the default) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
     params = {
       { name = "of", type = "diffusion.model" },
       { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), or as above, warmup = true}", optional = true },
@@ -2354,7 +2355,7 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}" },
+      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -2396,14 +2397,14 @@ return {
   },
   ["ema"] = {
     signature = "ema",
-    text = "A running average of a model's values, and a denoiser as the model is.",
+    text = "A running average of a model's values. It is a denoiser like the model.",
     params = {
-      { name = "updates", type = "integer", text = "how often it has moved; can be set" },
+      { name = "updates", type = "integer", text = "number of updates; can be set" },
     },
   },
   ["ema()"] = {
     signature = "ema(xt, t, [options])",
-    text = "The model as it is on the average: the values are exchanged around the call.",
+    text = "The model's output with the average's values. They are exchanged around the call.",
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -2415,14 +2416,14 @@ return {
   },
   ["ema:config"] = {
     signature = "ema:config()",
-    text = "The config of the model whose average it is.",
+    text = "The config of its model.",
     returns = {
       { type = "table" },
     },
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`; after 0 of them the next copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -2432,25 +2433,25 @@ return {
   },
   ["ema:snapshot"] = {
     signature = "ema:snapshot(path)",
-    text = "Writes a power average as it stands, for d.posthoc_ema.",
+    text = "Writes a power average to a file for d.posthoc_ema.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
   ["ema:state"] = {
     signature = "ema:state()",
-    text = "The averages by name, as windows on them: what load_state takes, the model's too.",
+    text = "The averages by name, as windows on them. load_state takes them, and so does the model's.",
     returns = {
       { type = "table<string, any>" },
     },
   },
   ["ema:update"] = {
     signature = "ema:update()",
-    text = "Moves the average towards the model's values now, for those who don't give it to an optimiser.",
+    text = "Updates the average from the model's values. An average given to an optimiser does this by itself.",
     returns = {
       { type = "diffusion.ema", text = "self" },
     },
@@ -2722,18 +2723,18 @@ return {
     signature = "objective(model, x0, [given])",
     text = "The loss of a batch.",
     params = {
-      { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone" },
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}", text = "eps of the pairs of d.reflow, as x0; drawn if not given", optional = true },
+      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor}", text = "eps is the noise of d.reflow's pairs, as x0; drawn if not given", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },
-      { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the loss is; vlb {B}, nats a dimension, where the variance is learned" },
+      { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is the loss; vlb {B}, nats a dimension, if the variance is learned" },
     },
   },
   ["objective:explain"] = {
     signature = "objective:explain(t)",
-    text = "The weights at t in words and numbers, with their equations.",
+    text = "The weights at t as text, with their equations.",
     params = {
       { name = "t", type = "number", text = "in 1..T" },
     },
@@ -2744,13 +2745,13 @@ return {
   },
   ["objective:floor"] = {
     signature = "objective:floor(given)",
-    text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
+    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
     },
     returns = {
       { type = "number" },
-      { type = "number|nil", text = "error its standard error, of an oracle" },
+      { type = "number|nil", text = "error its standard error, for an oracle" },
     },
     example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })\nprint(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })",
   },
@@ -2761,25 +2762,25 @@ return {
       { name = "state", type = "table|nil", text = "of `state()`", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, where it is of another objective" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if it is of another objective" },
       { type = "string|nil", text = "message" },
     },
   },
   ["objective:state"] = {
     signature = "objective:state()",
-    text = "What a checkpoint keeps, plain values: the losses from which times = \"importance\" learns.",
+    text = "Plain values for a checkpoint: the losses from which times = \"importance\" learns.",
     returns = {
-      { type = "table|nil", text = "state {losses = a list for each t}; nil of other times" },
+      { type = "table|nil", text = "state {losses = a list for each t}; nil for other times" },
     },
   },
   ["objective:weights"] = {
     signature = "objective:weights(t)",
-    text = "The weight of a squared error at t, of each thing that might be predicted: of one error they all say the same.",
+    text = "The loss weight at t for each prediction target. All describe the same loss.",
     params = {
       { name = "t", type = "number", text = "in 1..T" },
     },
     returns = {
-      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing" },
+      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite or nan if x_t has no signal and eps determines nothing" },
     },
   },
   ["oracle"] = {
@@ -2787,6 +2788,10 @@ return {
     text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
     params = {
       { name = "D", type = "integer", text = "its dimension" },
+      { name = "mean", type = "diffusion.tensor|nil", text = "of a Gaussian" },
+      { name = "cov", type = "diffusion.tensor|nil", text = "of a Gaussian" },
+      { name = "means", type = "diffusion.tensor|nil", text = "of a mixture" },
+      { name = "weights", type = "number[]|nil", text = "of a mixture or boxes" },
     },
   },
   ["oracle:denoiser"] = {
@@ -3090,26 +3095,29 @@ return {
   },
   ["run"] = {
     signature = "run",
-    text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
+    text = "A sampler under way. run() takes a step; `for step in run do` takes all that are left.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "where it stands; written to, it goes on from there, history forgotten" },
+      { name = "x", type = "diffusion.tensor", text = "the current samples; written to, the run goes on from there without history" },
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
       { name = "seed", type = "integer" },
-      { name = "history", type = "table", text = "what the solver remembers: tensors, numbers, and tables of these" },
+      { name = "history", type = "table", text = "the solver's: tensors, numbers, and tables of these" },
       { name = "evaluations", type = "integer", text = "of the model so far" },
+      { name = "draws", type = "integer", text = "of noise so far" },
+      { name = "upward", type = "boolean|nil", text = "true if it goes from data to noise" },
+      { name = "on_step", type = "function|nil", text = "called after each step; can be written" },
     },
   },
   ["run()"] = {
     signature = "run()",
-    text = "One step; nil when there is none left. An error where x is being recorded: its gradient would be lost (d.sampler.step keeps it).",
+    text = "One step, or nil if none is left. It raises if x is being recorded, since its gradient would be lost (d.sampler.step keeps it).",
     returns = {
-      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are predicted from xt, or from xt raised by churn" },
     },
   },
   ["run:back"] = {
     signature = "run:back([n])",
-    text = "Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run stood n steps ago, with the run's own noise, and the solver's history is forgotten. So RePaint resamples (Lugmayr et al. 2022).",
+    text = "Goes back n steps. x is noised by q(x_t | x_s) from its level to the level of n steps ago, with the run's own noise, and the solver's history is cleared. RePaint resamples this way (Lugmayr et al. 2022).",
     params = {
       { name = "n", type = "integer", text = "1 if not given; at most the steps taken", optional = true },
     },
@@ -3120,14 +3128,14 @@ return {
   },
   ["run:clone"] = {
     signature = "run:clone()",
-    text = "An independent copy: x, the solver's history, its place and its noise counter, or generators of its own where these make the noise; a function that does is shared.",
+    text = "An independent copy: x, the solver's history, its place and its count of draws. Generators are copied; a function given as noise is shared.",
     returns = {
       { type = "diffusion.run" },
     },
   },
   ["run:finish"] = {
     signature = "run:finish()",
-    text = "Takes the steps that are left; returns x.",
+    text = "Takes the steps that are left and returns x.",
     returns = {
       { type = "diffusion.tensor" },
     },
@@ -3139,18 +3147,18 @@ return {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, where the file isn't such a run" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if the file isn't of such a run" },
       { type = "string|nil", text = "message" },
     },
   },
   ["run:save"] = {
     signature = "run:save(path)",
-    text = "Writes the run as it stands: x, history, place and counters.",
+    text = "Writes the run to a file: x, history, place and counters.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -4376,9 +4384,9 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's prompt a third breaks off the step, of which nothing is kept.",
+    text = "Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step. The second one has its usual effect on the program. At the library's prompt a third one breaks off the step, and nothing of that step is kept.",
     returns = {
-      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
+      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },
     },
   },

@@ -6,9 +6,9 @@
 ---@field _VERSION string
 local d = {}
 
---- AdamW over what was trainable when it was made.
+--- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
----@field lr number of the next step; can be set, to a number or a function of the step
+---@field lr number of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
@@ -37,14 +37,15 @@ local bound = {}
 ---@field depth integer
 local brownian = {}
 
---- What a run is made of and the file that it is kept in.
+--- A training and the file that it is saved in.
 ---@class diffusion.checkpoint
+---@field path string can be written
 ---@field extra table|nil after load: what was given to save
 local checkpoint = {}
 
---- A running average of a model's values, and a denoiser as the model is.
+--- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
----@field updates integer how often it has moved; can be set
+---@field updates integer number of updates; can be set
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local ema = {}
 
@@ -110,6 +111,10 @@ local objective = {}
 --- with respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
+---@field mean diffusion.tensor|nil of a Gaussian
+---@field cov diffusion.tensor|nil of a Gaussian
+---@field means diffusion.tensor|nil of a mixture
+---@field weights number[]|nil of a mixture or boxes
 local oracle = {}
 
 --- Where an edit starts, and its steps; prints as a table.
@@ -147,14 +152,17 @@ local process = {}
 ---@field evaluations integer|nil of the model, once it is done
 local repaint_plan = {}
 
---- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+--- A sampler under way. run() takes a step; `for step in run do` takes all that are left.
 ---@class diffusion.run
----@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field x diffusion.tensor the current samples; written to, the run goes on from there without history
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
----@field history table what the solver remembers: tensors, numbers, and tables of these
+---@field history table the solver's: tensors, numbers, and tables of these
 ---@field evaluations integer of the model so far
+---@field draws integer of noise so far
+---@field upward boolean|nil true if it goes from data to noise
+---@field on_step function|nil called after each step; can be written
 ---@overload fun(): table|nil
 local run = {}
 
@@ -197,28 +205,27 @@ local tensor = {}
 ---@class diffusion.trainer
 local trainer = {}
 
---- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
---- are numbers go on as they were; functions stay those that this optimiser was given.
+--- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
+--- and nothing else. Rates that are numbers are restored; functions stay this optimiser's.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function adamw:load_state(state) end
 
---- What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by
---- name as windows on the optimiser's own; lr a list of the groups', false where it is a
---- function or the first group's.
+--- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
+--- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
+--- function, or the first group's rate.
 ---@return table
 function adamw:state() end
 
---- One step: the gradient's mean over the backward calls since the last (accumulate = "mean"),
---- global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0.
---- Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped`
---- counts one more: look at the result. The first such step is told on stderr; 30 in a row are
---- an error.
----@param options? table? {zero = true: let go of the gradient after it}
+--- One step: mean of the gradients of the backward calls since the last step (accumulate =
+--- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If
+--- the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by
+--- one. The first such step prints a warning to stderr; 30 in a row are an error.
+---@param options? table? {zero = true: drop the gradient after the step}
 ---@return number norm L2, of the whole gradient before clipping
 function adamw:step(options) end
 
---- Drops the gradients that have gathered.
+--- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function adamw:zero() end
 
@@ -233,20 +240,20 @@ function batches:load_state(state) end
 function batches:state() end
 
 --- Goes on from the file, if there is one.
----@return boolean|nil loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run
+---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training
 ---@return string|nil message
 function checkpoint:load() end
 
---- Writes everything, whole or not at all: values, moments, averages, random counters, the
---- place in the data, and what the caller adds.
----@param extra? table? what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written
----@return true|nil done nil with a message where it fails
+--- Saves a training: values, moments, averages, random counters, the place in the data, and
+--- `extra`. The file is written whole or not at all.
+---@param extra? table? found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written
+---@return true|nil done nil with a message if it fails
 ---@return string|nil message
 function checkpoint:save(extra) end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
+---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -293,7 +300,7 @@ function d.check.moments(sampler, options) end
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
---- What a run is made of, and the file that it is kept in.
+--- A training and the file that it is saved in.
 ---@param options table {path, model, opt, ema = an average or a list of them, batches}
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
@@ -473,16 +480,15 @@ function d.edit.repaint_plan(options) end
 ---@return diffusion.tensor as a
 function d.edit.slerp(a, b, u) end
 
---- A running average of a model's values: a denoiser like the model. Give it, or a list of
---- several, to d.adamw, which updates it at each step: average = r average + (1 - r) values.
---- The first update copies the values; after k updates r is of these: a number, with warmup =
---- true (as it is if not given) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1,
---- power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =,
---- ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is
---- that by the batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}:
---- (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time,
---- sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's
---- number, k + 1.
+--- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
+--- or a list and updates them at each step: average = r average + (1 - r) values. The first
+--- update copies the values. After k updates r is given by decay: a number, with warmup = true
+--- (the default) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1, power = 2/3, max =
+--- 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =, ramp = 0.05}:
+--- 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the
+--- batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}: (k / (k +
+--- 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide
+--- (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.
 ---@param of diffusion.model
 ---@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
 ---@return diffusion.ema
@@ -1746,7 +1752,7 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}
 ---@return diffusion.trainer
 function d.trainer(options) end
 
@@ -1770,28 +1776,28 @@ function d.where(mask, a, b) end
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
 
---- The config of the model whose average it is.
+--- The config of its model.
 ---@return table
 function ema:config() end
 
---- Copies averages in, by name. The number of updates is the field `updates`; after 0 of them
---- the next copies the model.
+--- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
+--- next update copies the model.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
 
---- Writes a power average as it stands, for d.posthoc_ema.
+--- Writes a power average to a file for d.posthoc_ema.
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function ema:snapshot(path) end
 
---- The averages by name, as windows on them: what load_state takes, the model's too.
+--- The averages by name, as windows on them. load_state takes them, and so does the model's.
 ---@return table<string, any>
 function ema:state() end
 
---- Moves the average towards the model's values now, for those who don't give it to an
---- optimiser.
+--- Updates the average from the model's values. An average given to an optimiser does this by
+--- itself.
 ---@return diffusion.ema self
 function ema:update() end
 
@@ -1906,35 +1912,34 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
---- The weights at t in words and numbers, with their equations.
+--- The weights at t as text, with their equations.
 ---@param t number in 1..T
 ---@return string
 function objective:explain(t) end
 
---- The least that the expected loss can be. For Gaussian data exactly: no network does better,
---- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
---- best affine network does, so that one which has learned more is below. Of an oracle it is
---- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
---- error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
+--- The least possible expected loss. For Gaussian data it is exact: no network is better, and
+--- the best affine one for each t reaches it. For other data it is the loss of the best affine
+--- network, from their covariance; a network that learns more gets below it. For an oracle it
+--- is a mean over samples. It covers the weighted error only, not a learned variance's bound.
+--- It is known for error = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}
 ---@return number
----@return number|nil error its standard error, of an oracle
+---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
 
 --- Goes on from a state.
 ---@param state? table|nil of `state()`
----@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return true|nil done nil with a message, and nothing changed, if it is of another objective
 ---@return string|nil message
 function objective:load_state(state) end
 
---- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
----@return table|nil state {losses = a list for each t}; nil of other times
+--- Plain values for a checkpoint: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil for other times
 function objective:state() end
 
---- The weight of a squared error at t, of each thing that might be predicted: of one error
---- they all say the same.
+--- The loss weight at t for each prediction target. All describe the same loss.
 ---@param t number in 1..T
----@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite or nan if x_t has no signal and eps determines nothing
 function objective:weights(t) end
 
 --- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
@@ -2108,31 +2113,31 @@ function process:step_variance(t, s, v) end
 ---@return number|diffusion.tensor target
 function process:target(x0, eps, t) end
 
---- Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run
---- stood n steps ago, with the run's own noise, and the solver's history is forgotten. So
---- RePaint resamples (Lugmayr et al. 2022).
+--- Goes back n steps. x is noised by q(x_t | x_s) from its level to the level of n steps ago,
+--- with the run's own noise, and the solver's history is cleared. RePaint resamples this way
+--- (Lugmayr et al. 2022).
 ---@param n? integer 1 if not given; at most the steps taken
 ---@return diffusion.tensor x
 function run:back(n) end
 
---- An independent copy: x, the solver's history, its place and its noise counter, or
---- generators of its own where these make the noise; a function that does is shared.
+--- An independent copy: x, the solver's history, its place and its count of draws. Generators
+--- are copied; a function given as noise is shared.
 ---@return diffusion.run
 function run:clone() end
 
---- Takes the steps that are left; returns x.
+--- Takes the steps that are left and returns x.
 ---@return diffusion.tensor
 function run:finish() end
 
 --- Goes on from a file of run:save, in a run made with the same options.
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
 ---@return string|nil message
 function run:load(path) end
 
---- Writes the run as it stands: x, history, place and counters.
+--- Writes the run to a file: x, history, place and counters.
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function run:save(path) end
 
@@ -2832,10 +2837,10 @@ function tensor:view(shape) end
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
 
---- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the
---- library's prompt a third breaks off the step, of which nothing is kept.
----@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
+--- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
+--- step. The second one has its usual effect on the program. At the library's prompt a third
+--- one breaks off the step, and nothing of that step is kept.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
 

@@ -131,10 +131,10 @@ function noise.undo(source)
   return states
 end
 
--- mix_noise and mix_path by normals that are drawn as they are asked for.
-local function by_source(run)
+-- mix_noise and mix_path from a source of the user's own.
+local function by_source(source, step)
   local mix = core.ops.mix
-  local function draw() return noise.drawn(run.noise, run.x) end
+  local function draw() return noise.drawn(source, step.x) end
   local function add(c, z, ...)
     local terms = {}
     for i = 1, #z do terms[2 * i - 1], terms[2 * i] = c[i], z[i] end
@@ -144,22 +144,24 @@ local function by_source(run)
 end
 
 --- mix_noise and mix_path of a run.
----@param run diffusion.run
+---@param of table {noise, seed, process}: the source of the noise, the seed, and the levels of a path
+---@param step table {x, draws}: a source's noise has x's shape, and each draw of the seed's noise
+---  adds 1 to draws
 ---@return function mix_noise
 ---@return function mix_path
 ---@return function begin as of noise.independent
-function noise.of(run)
-  if noise.given(run.noise) then return by_source(run) end
+function noise.of(of, step)
+  if noise.given(of.noise) then return by_source(of.noise, step) end
   local function draws()
-    rawset(run, "draws", run.draws + 1)
-    return run.draws - 1
+    step.draws = step.draws + 1
+    return step.draws - 1
   end
-  local function mix_noise(sigma, ...) return core.mix_noise(sigma, run.seed, streams.step, draws(), ...) end
-  if run.noise == "brownian" then
-    return mix_noise, noise.brownian(run.process.schedule, run.seed), function() end
+  local function mix_noise(sigma, ...) return core.mix_noise(sigma, of.seed, streams.step, draws(), ...) end
+  if of.noise == "brownian" then
+    return mix_noise, noise.brownian(of.process.schedule, of.seed), function() end
   end
   return mix_noise, noise.independent(draws, function(c, which, ...)
-    return core.mix_normals(c, run.seed, streams.step, which, ...)
+    return core.mix_normals(c, of.seed, streams.step, which, ...)
   end)
 end
 
