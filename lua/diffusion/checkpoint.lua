@@ -33,7 +33,7 @@ local Checkpoint = {}
 local private = object.private -- {averages, extra}, and the options
 
 local function tostring_checkpoint(self)
-  local own, parts = self[private], {}
+  local own, parts = private[self], {}
   for _, name in ipairs { "model", "opt", "ema", "batches" } do
     if own[name] then parts[#parts + 1] = name end
   end
@@ -51,7 +51,7 @@ function Checkpoint:save(extra)
   if extra ~= nil and type(extra) ~= "table" then
     fail.raise("bad argument #1 to 'save' (a table of what to remember expected, got %s)", kind.shown(extra))
   end
-  local own, tensors = self[private], {}
+  local own, tensors = private[self], {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", own.model:state())
   facts.ema = {}
@@ -128,7 +128,7 @@ end
 ---  changed, if the file can't be read or is of another training
 ---@return string|nil message
 function Checkpoint:load()
-  local own = self[private]
+  local own = private[self]
   if core.place(own.path) == "new" then return false end -- a file that can't be read is an error
   local tensors, facts = container.read(own.path, "checkpoint")
   if not tensors then return nil, facts end

@@ -1,5 +1,5 @@
 -- The library's objects. An object looks like an empty table. Behind it stand
---   its private state, which only the library's files reach: self[object.private]
+--   its private state, which only the library's files reach: object.private[self]
 --   its fields, which a user reads, and writes where the class allows it
 --   its methods, which say what they expect if they are called on something else
 -- A class has fields of one of two kinds. Most stand in a table of their own, the object's
@@ -11,8 +11,9 @@ local opts = require "diffusion.opts"
 
 local object = {}
 
-local private = {}
-object.private = private ---the key of every object's private state
+-- Weak keys: the private state lives as long as its object.
+local private = setmetatable({}, { __mode = "k" })
+object.private = private ---the private state of each object that has one
 
 -- ==== methods ============================================================================
 
@@ -75,10 +76,7 @@ local function write_public(self, key, value)
   class.__index[key] = value
 end
 
-local function pairs_public(self)
-  local public = debug.getmetatable(self).__index
-  return next, type(public) == "table" and public or {}
-end
+local function pairs_public(self) return next, debug.getmetatable(self).__index end
 
 local function public_length(self) return #debug.getmetatable(self).__index end
 
@@ -97,15 +95,15 @@ local function compute_fields(class, methods, get, set)
     local method = methods[key]
     if method ~= nil then return method end
     local read = get[key]
-    return read and read(self[private])
+    return read and read(private[self])
   end
   function class.__newindex(self, key, value)
     check_writable(self, key, set)
-    set[key](self[private], value)
+    set[key](private[self], value)
   end
   function class.__pairs(self)
     local values = {}
-    for key, read in pairs(get) do values[key] = read(self[private]) end
+    for key, read in pairs(get) do values[key] = read(private[self]) end
     return next, values
   end
 end
@@ -121,7 +119,7 @@ end
 ---  of the private state and the new value by name
 ---@return table class
 function object.class(name, methods, more)
-  local class = { __name = "diffusion." .. name, __methods = methods, __index = methods, __pairs = pairs_public,
+  local class = { __name = "diffusion." .. name, __methods = methods, __index = methods,
                   __newindex = write_public, writable = {} }
   more = more or {}
   if more.get then compute_fields(class, methods, readers(more.get), more.set or {}) end
@@ -140,11 +138,13 @@ end
 function object.new(class, own, public)
   local meta = class
   if public then
-    meta = { __len = public_length }
+    meta = { __len = public_length, __pairs = pairs_public }
     for key, value in pairs(class) do meta[key] = value end
     meta.__index = setmetatable(public, class.shown)
   end
-  return setmetatable({ [private] = own }, meta)
+  local self = setmetatable({}, meta)
+  private[self] = own
+  return self
 end
 
 --- Whether a value is an object of a class.

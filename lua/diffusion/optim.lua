@@ -89,7 +89,7 @@ local step_rules = { zero = { "boolean", default = true } }
 ---@param options table? {zero = true: drop the gradient after the step}
 ---@return number norm L2, of the whole gradient before clipping
 function Adamw:step(options)
-  local own = self[private]
+  local own = private[self]
   local zero = options == nil or opts.check("step", options, step_rules).zero
   local rates, decays = {}, {}
   for i, group in ipairs(own.groups) do
@@ -110,7 +110,7 @@ end
 --- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function Adamw:zero()
-  self[private].core:zero()
+  private[self].core:zero()
   return self
 end
 
@@ -119,7 +119,7 @@ end
 --- function, or the first group's rate.
 ---@return table
 function Adamw:state()
-  local own = self[private]
+  local own = private[self]
   local out = { steps = own.core:steps(), skipped = own.skipped, lr = {}, first = {}, second = {} }
   for i, group in ipairs(own.groups) do out.lr[i] = type(group.lr) == "number" and group.lr end
   for i = 1, own.core:slices() do
@@ -175,7 +175,7 @@ function optim.mismatch(opt, state)
   local counted = opts.allows(state.steps, count) and opts.allows(state.skipped or 0, count)
   if not counted then return "the optimiser's steps aren't in it" end
   if not rates_are_fine(state.lr) then return "its learning rates must be finite numbers of 0 or more" end
-  return trouble_of_moments(opt[private], opt:state(), state)
+  return trouble_of_moments(private[opt], opt:state(), state)
 end
 
 --- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
@@ -184,7 +184,7 @@ end
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
-  local own, mine = self[private], self:state()
+  local own, mine = private[self], self:state()
   local trouble = optim.mismatch(self, state)
   if trouble then fail.raise("load_state: %s", trouble) end
   for _, which in ipairs { "first", "second" } do
@@ -201,7 +201,7 @@ function Adamw:load_state(state)
 end
 
 local function tostring_adamw(opt)
-  local own = opt[private]
+  local own = private[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
 end
 

@@ -50,38 +50,41 @@ return {
   },
   ["batches"] = {
     signature = "batches",
-    text = "A walk over a set; the state of it is its step.",
+    text = "A walk over a set. Its state is its step.",
     params = {
       { name = "step", type = "integer", text = "batches given so far; can be set" },
-      { name = "steps", type = "integer", text = "how many there will be" },
+      { name = "steps", type = "integer", text = "number of batches" },
       { name = "size", type = "integer", text = "examples in a batch" },
+      { name = "n", type = "integer", text = "examples in the set" },
       { name = "seed", type = "integer", text = "of the order and the flips" },
+      { name = "shuffle", type = "boolean" },
+      { name = "flip", type = "boolean" },
     },
   },
   ["batches()"] = {
     signature = "batches()",
-    text = "The next batch; nil when there is none left.",
+    text = "The next batch, or nil if none is left.",
     returns = {
       { type = "integer|nil", text = "step counting from 1" },
       { type = "diffusion.tensor|nil", text = "x0 [B,...] floats" },
-      { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil where the set has none" },
+      { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil if the set has none" },
       { type = "diffusion.tensor|nil", text = "eps as x0: the noise of each example, in a set of pairs (d.reflow)" },
     },
   },
   ["batches:load_state"] = {
     signature = "batches:load_state(state)",
-    text = "Goes on from a state: the batches that follow are those that would have followed.",
+    text = "Goes on from a state. The next batches are those that would have followed it.",
     params = {
       { name = "state", type = "table", text = "of `state()`" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the state is of another set or other sizes" },
+      { type = "true|nil", text = "done nil with a message if the state is of another set or other sizes" },
       { type = "string|nil", text = "message" },
     },
   },
   ["batches:state"] = {
     signature = "batches:state()",
-    text = "What a checkpoint keeps.",
+    text = "The state for a checkpoint.",
     returns = {
       { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
     },
@@ -3337,7 +3340,7 @@ return {
       { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
       { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
       { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
-      { name = "n", type = "integer", text = "how many" },
+      { name = "n", type = "integer", text = "number of examples" },
       { name = "classes", type = "integer|nil" },
       { name = "names", type = "string[]|nil", text = "of the classes" },
       { name = "name", type = "string" },
@@ -3345,7 +3348,7 @@ return {
   },
   ["set:batches"] = {
     signature = "set:batches(options)",
-    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the seams between epochs, so that all are full (also where size > n) and nothing is left out. With `epochs`, every example comes exactly that often and the last batch is short if it must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).",
+    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. `.step` can be set to start elsewhere: the next batch is step + 1.",
     params = {
       { name = "options", type = "table", text = "size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds" },
     },

@@ -129,7 +129,7 @@ local function one_step(self, state, step, x0, class, eps)
 end
 
 local function save(self, step, loss)
-  local keep = self[private].keep
+  local keep = private[self].keep
   if not keep then return end
   local learns = kind.of(self.objective) == "objective"
   local ok, message = keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
@@ -188,7 +188,7 @@ local function interrupted(self, state)
 end
 
 local function resume(self)
-  local keep = self[private].keep
+  local keep = private[self].keep
   if not keep then return false end
   local loaded, message = keep:load()
   if loaded and kind.of(self.objective) == "objective" then
@@ -209,7 +209,7 @@ function Trainer:run()
   local resumed, why = resume(self)
   if resumed == nil then return nil, why end
   local from = self.batches.step
-  local before = resumed and tonumber(self[private].keep.extra.loss) or nil
+  local before = resumed and tonumber(private[self].keep.extra.loss) or nil
   local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
   local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil

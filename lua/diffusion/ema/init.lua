@@ -36,7 +36,7 @@ local lending = {
 ---@param options? {class: integer|integer[]|diffusion.tensor}
 ---@return diffusion.tensor
 local function call(ema, ...)
-  local own = ema[private]
+  local own = private[ema]
   if own.lent then return own.model(...) end
   own.core:swap()
   own.lent = true
@@ -47,7 +47,7 @@ end
 --- The averages by name, as windows on them. load_state takes them, and so does the model's.
 ---@return table<string, any>
 function Ema:state()
-  local own, out, i = self[private], {}, 0
+  local own, out, i = private[self], {}, 0
   for name in own.model:parameters() do
     i = i + 1
     out[name] = own.core:value(i)
@@ -61,7 +61,7 @@ end
 ---@return diffusion.ema self
 function Ema:load_state(state)
   opts.table("load_state", 1, "a table of tensors by name", state)
-  local own, mine = self[private], self:state()
+  local own, mine = private[self], self:state()
   local trouble = model.mismatch(own.model:parameters(), state)
   if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, x in pairs(mine) do x:copy_(state[name]) end
@@ -70,7 +70,7 @@ end
 
 -- The core's average with the rate of the coming update. The first update copies the values.
 local function ready(ema)
-  local own = ema[private]
+  local own = private[ema]
   local k = own.core:updates()
   own.core:rate(k == 0 and 0 or own.rate(k))
   return own.core
@@ -86,14 +86,14 @@ end
 
 --- The config of its model.
 ---@return table
-function Ema:config() return self[private].model:config() end
+function Ema:config() return private[self].model:config() end
 
 --- Writes a power average to a file for d.posthoc_ema.
 ---@param path string
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Ema:snapshot(path)
-  local own = self[private]
+  local own = private[self]
   opts.path("snapshot", path)
   if own.decay ~= "power" then
     fail.raise("snapshot: averages are put together of those with decay = {\"power\"}; this one's is %s", own.decay)
@@ -104,7 +104,7 @@ function Ema:snapshot(path)
 end
 
 local function tostring_ema(ema)
-  local own = ema[private]
+  local own = private[ema]
   return ("ema of %s, decay %s, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,
     own.core:updates())
 end
@@ -159,5 +159,5 @@ end
 
 return {
   ema = new, is_ema = is_ema, ready = all_ready,
-  model = function(ema) return ema[private].model end,
+  model = function(ema) return private[ema].model end,
 }

@@ -13,19 +13,19 @@ local Unread = {}
 local private = object.private -- {name, dtype, shape, why}
 
 local function sentence(x)
-  local own = x[private]
+  local own = private[x]
   return legible.said("'%s' is of type %s [%s], %s", own.name, own.dtype, table.concat(own.shape, ","),
     own.why or "which no tensor has")
 end
 
 --- The type, as the file's format names it.
 ---@return string
-function Unread:dtype() return self[private].dtype end
+function Unread:dtype() return private[self].dtype end
 
 --- The sizes of its dimensions.
 ---@return integer[]
 function Unread:shape()
-  local shape = self[private].shape
+  local shape = private[self].shape
   return table.move(shape, 1, #shape, 1, {})
 end
 

@@ -17,12 +17,15 @@ local adamw = {}
 ---@class diffusion.array
 local array = {}
 
---- A walk over a set; the state of it is its step.
+--- A walk over a set. Its state is its step.
 ---@class diffusion.batches
 ---@field step integer batches given so far; can be set
----@field steps integer how many there will be
+---@field steps integer number of batches
 ---@field size integer examples in a batch
+---@field n integer examples in the set
 ---@field seed integer of the order and the flips
+---@field shuffle boolean
+---@field flip boolean
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
@@ -177,7 +180,7 @@ local schedule = {}
 ---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
----@field n integer how many
+---@field n integer number of examples
 ---@field classes integer|nil
 ---@field names string[]|nil of the classes
 ---@field name string
@@ -229,13 +232,13 @@ function adamw:step(options) end
 ---@return diffusion.adamw self
 function adamw:zero() end
 
---- Goes on from a state: the batches that follow are those that would have followed.
+--- Goes on from a state. The next batches are those that would have followed it.
 ---@param state table of `state()`
----@return true|nil done nil with a message where the state is of another set or other sizes
+---@return true|nil done nil with a message if the state is of another set or other sizes
 ---@return string|nil message
 function batches:load_state(state) end
 
---- What a checkpoint keeps.
+--- The state for a checkpoint.
 ---@return table state { step, seed, size, n, shuffle, flip }
 function batches:state() end
 
@@ -2229,10 +2232,10 @@ function schedule:signal(t) end
 function schedule:snr(t) end
 
 --- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
---- Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the
---- seams between epochs, so that all are full (also where size > n) and nothing is left out.
---- With `epochs`, every example comes exactly that often and the last batch is short if it
---- must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).
+--- Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may
+--- span two epochs, so all batches are full, even if size > n, and no example is left out.
+--- With `epochs`, every example occurs exactly that often, and the last batch may be short.
+--- `.step` can be set to start elsewhere: the next batch is step + 1.
 ---@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
 ---@return diffusion.batches
 function set:batches(options) end

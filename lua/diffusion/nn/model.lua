@@ -12,27 +12,24 @@ local opts = require "diffusion.opts"
 
 local model = {}
 
--- What a model doesn't show among its fields: {root, home, layers, config}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {root, home, layers, config}
 
 --- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 local Model = {}
-local meta = { __name = "diffusion.model", __methods = Model }
 
--- Methods first, then the fields of the network.
-function meta.__index(m, key) return Model[key] or facts[m].root[key] end
+local models -- the class, made when its methods are complete
 
 --- Is the value a model?
 ---@param value any
 ---@return boolean
-function model.is_model(value) return getmetatable(value) == meta end
+function model.is_model(value) return object.is(value, models) end
 
 --- The home (core) in which a model's parameters live.
 ---@param m table
 ---@return any
-function model.home(m) return facts[m].home end
+function model.home(m) return private[m].home end
 
 --- Can a network, or an average of one, be told classes? Of those composed in Lua only they know.
 ---@param m any
@@ -94,8 +91,8 @@ end
 ---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
 ---  none; x0, as xt, of a network with self_condition: what it said last
 ---@return diffusion.tensor as xt: what its process's `predict` names
-function meta.__call(m, x, t, options, ...)
-  local own = facts[m]
+local function call(m, x, t, options, ...)
+  local own = private[m]
   if not core.is_tensor(x) then
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
@@ -125,7 +122,7 @@ end
 --- A parameter is a tensor; its gradient is p.grad.
 ---@return function iterator
 function Model:parameters()
-  local home, i = facts[self].home, 0
+  local home, i = private[self].home, 0
   return function()
     i = i + 1
     if i > home:count() then return nil end
@@ -136,7 +133,7 @@ end
 --- How many numbers the model consists of.
 ---@return integer total
 ---@return integer trainable
-function Model:count() return facts[self].home:elements() end
+function Model:count() return private[self].home:elements() end
 
 --- The parameters by name, as windows on the model's own values.
 ---@return table<string, any>
@@ -231,7 +228,7 @@ end
 -- ---- freezing --------------------------------------------------------------------------
 
 local function set_trainable(m, method, pattern, on)
-  local home, found = facts[m].home, false
+  local home, found = private[m].home, false
   if pattern ~= nil and not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
     fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
   end
@@ -261,7 +258,7 @@ function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern,
 -- ---- dropout ---------------------------------------------------------------------------
 
 local function set_eval(m, on)
-  for _, named in ipairs(facts[m].layers) do core.layer_set_eval(named[2], on) end
+  for _, named in ipairs(private[m].layers) do core.layer_set_eval(named[2], on) end
   return m
 end
 
@@ -286,19 +283,25 @@ end
 --- A network composed in Lua is known by its name only: {kind = "module", name = "net"};
 --- its constructor builds it.
 ---@return table
-function Model:config() return copied(facts[self].config) end
+function Model:config() return copied(private[self].config) end
 
-object.methods("model", Model)
-
-function meta.__tostring(m)
-  local own = facts[m]
+local function tostring_model(m)
+  local own = private[m]
   local total, trainable = own.home:elements()
   local count = module.grouped(total) .. " parameters"
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
-legible.speaks(meta)
+
+models = object.class("model", Model, {
+  -- methods first, then the fields of the network
+  __index = function(m, key) return Model[key] or private[m].root[key] end,
+  __newindex = function(_, key)
+    fail.raise("model: '%s' can't be written; options are given when a model is made, values by load_state", key)
+  end,
+  __call = call, __tostring = tostring_model,
+})
 
 --- Raises unless a state has just the parameters of a network under a root, of the same shapes.
 --- Nothing is allocated for their values.
@@ -323,12 +326,10 @@ function model.model(root, config)
     fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
   local layers = module.layers(root)
-  local m = setmetatable({}, meta)
-  facts[m] = {
+  return object.new(models, {
     root = root, layers = layers, home = fail.call(core.home, layers),
     config = config or { kind = "module", name = module.title(root) },
-  }
-  return m
+  })
 end
 
 return model

@@ -1,53 +1,52 @@
---- Modules: layers of one's own, composed in Lua. A module remembers the order in which its
---- fields were assigned, so names and parameters come in the same order at every start.
+-- Modules: networks composed in Lua. A module remembers the order in which its fields were
+-- assigned, so names and parameters have the same order at every start.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
-local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
 
 local module = {}
 
--- What a module doesn't show among its fields: {name, order = list of keys, parameters =
--- key -> bare parameter}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {name, order = list of keys, parameters = key -> bare parameter}
 
-local Module = { __name = "diffusion.module" }
+local class
 
---- Is the value a module?
+--- Whether a value is a module.
 ---@param value any
 ---@return boolean
-function module.is_module(value) return getmetatable(value) == Module end
+function module.is_module(value) return object.is(value, class) end
 
 local function is_bare(value)
   return core.is_layer(value) and core.layer_kind(value) == "parameter"
 end
 
--- New keys come here; a bare parameter stays hidden, so that reading it gives its tensor.
-function Module.__newindex(m, key, value)
-  local own = facts[m]
+-- Keeps the order of new keys. A bare parameter is hidden, so reading it gives its tensor.
+local function assign(m, key, value)
+  local own = private[m]
   own.order[#own.order + 1] = key
   if is_bare(value) then own.parameters[key] = value else rawset(m, key, value) end
 end
 
-function Module.__index(m, key)
-  local parameter = facts[m].parameters[key]
+local function read(m, key)
+  local parameter = private[m].parameters[key]
   return parameter and parameter.weight
 end
 
-function Module.__call(m, ...)
+local function call(m, ...)
   if type(m.forward) ~= "function" then
-    fail.raise("%s: the module has no function m:forward(...)", facts[m].name)
+    fail.raise("%s: the module has no function m:forward(...)", private[m].name)
   end
   return m:forward(...)
 end
 
-local function new(name)
-  local m = {}
-  facts[m] = { name = name, order = {}, parameters = {} }
-  return setmetatable(m, Module)
-end
+class = object.class("module", {}, {
+  __index = read, __newindex = assign, __call = call,
+  __tostring = function(m) return table.concat({ module.title(m), table.unpack(module.tree(m)) }, "\n") end,
+})
+
+local function new(name) return object.new(class, { name = name, order = {}, parameters = {} }) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
 --- are layers or modules are its parts.
@@ -163,7 +162,7 @@ end
 
 -- {key, path, part} of a module's parts, in order of assignment.
 local function parts_of(m, path)
-  local out, own = {}, facts[m]
+  local out, own = {}, private[m]
   for _, key in ipairs(own.order) do
     local part = own.parameters[key] or rawget(m, key)
     local at = join(path, key)
@@ -221,7 +220,7 @@ end
 ---@param part any
 ---@return string
 function module.title(part)
-  return module.is_module(part) and facts[part].name or tostring(part)
+  return module.is_module(part) and private[part].name or tostring(part)
 end
 
 local function tree(part, depth, lines)
@@ -238,11 +237,5 @@ end
 ---@param root any
 ---@return string[]
 function module.tree(root) return tree(root, 1, {}) end
-
-function Module.__tostring(m)
-  local lines = module.tree(m)
-  return table.concat({ module.title(m), table.unpack(lines) }, "\n")
-end
-legible.speaks(Module)
 
 return module

@@ -27,7 +27,7 @@ local Objective = {}
 local private = object.private -- {weighting, times, measure = the error's function}
 
 local function tostring_objective(self)
-  local own, also = self[private], self.process.outputs == 2 and (" + %g vlb"):format(self.vlb) or ""
+  local own, also = private[self], self.process.outputs == 2 and (" + %g vlb"):format(self.vlb) or ""
   return ("objective: %s of %s, weighting %s%s, times %s"):format(self.error, self.process.predict,
     own.weighting.text, also, own.times.text)
 end
@@ -61,7 +61,7 @@ end
 
 -- The weighted error of the prediction, and the variational term of a learned variance.
 local function weighted_error(self, model, x0, xt, eps, t, told)
-  local own, process = self[private], self.process
+  local own, process = private[self], self.process
   local target = process:target(x0, eps, t)
   local out = answer.of_denoiser("objective", model(xt, t, told), xt, process.outputs)
   local value, v = process:split(out)
@@ -106,7 +106,7 @@ local function call(self, model, x0, given)
   opts.denoiser("objective", model)
   if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
-  local law = self[private].times
+  local law = private[self].times
   local guard <close> = gradient.guard()
   local t, share = law.draw(B)
   local xt, eps = fail.call(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
@@ -134,7 +134,7 @@ end
 ---  no signal and eps determines nothing
 function Objective:weights(t)
   local level, out = at(self, t, "weights"), {}
-  local w = self[private].weighting.of(level)
+  local w = private[self].weighting.of(level)
   for _, target in ipairs(weightings.targets) do
     out[target] = (w * weightings.factor(self.process, target, level)):item()
   end
@@ -147,7 +147,7 @@ local function explained(self, t)
   local lines = {
     tostring(self),
     ("  t = %g of %d, SNR = %.6g"):format(t, process.T, process.schedule:snr(t)),
-    ("  w = %s"):format(self[private].weighting.from),
+    ("  w = %s"):format(private[self].weighting.from),
   }
   for _, target in ipairs(weightings.targets) do
     lines[#lines + 1] = ("  %s%-5s  %-12.6g  %s"):format(target == process.predict and "*" or " ", target,
@@ -183,7 +183,7 @@ function Objective:floor(given)
   if self.offset_noise > 0 then
     fail.raise("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
   end
-  local own = self[private]
+  local own = private[self]
   if o.oracle then return floors.sampled(self.process, own.weighting.of, own.times, o) end
   if not own.times.points then fail.raise "floor: the law of a function of times isn't known" end
   return floors.exact(self.process.schedule, own.weighting.of, own.times, o)
@@ -194,7 +194,7 @@ end
 --- Plain values for a checkpoint: the losses from which times = "importance" learns.
 ---@return table|nil state {losses = a list for each t}; nil for other times
 function Objective:state()
-  local law = self[private].times
+  local law = private[self].times
   return law.state and { losses = law.state() }
 end
 
@@ -203,7 +203,7 @@ end
 ---@return true|nil done nil with a message, and nothing changed, if it is of another objective
 ---@return string|nil message
 function Objective:load_state(state)
-  local law = self[private].times
+  local law = private[self].times
   if not law.load_state then return true end
   if type(state) == "table" and law.load_state(state.losses) then return true end
   return legible.refused("objective: the state has no losses of %d levels", self.process.T)

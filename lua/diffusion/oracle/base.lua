@@ -104,7 +104,7 @@ end
 ---@return diffusion.tensor x {n,D}
 function Oracle:sample(n, options)
   opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
-  local own = self[private]
+  local own = private[self]
   return own.family.draw(own, check_count(n), options)
 end
 
@@ -146,7 +146,7 @@ end
 ---@usage local moons = d.oracle.moons{}
 --- print(moons:log_prob(d.zeros(1, 2)), moons:log_prob(d.zeros(1, 2), { a = 1, s = 0.5 }))
 function Oracle:log_prob(x, level, t)
-  local own = self[private]
+  local own = private[self]
   local rows = rows_of(x, own.D)
   local a, s = level_of(level, t)
   local B = rows:size(1)
@@ -160,7 +160,7 @@ end
 ---  without width (empirical, boxes)
 ---@return diffusion.tensor as x
 function Oracle:posterior_mean(x, a, s)
-  local own = self[private]
+  local own = private[self]
   local rows = rows_of(x, own.D)
   local B = rows:size(1)
   a, s = coefficient("a", a, B), coefficient("s", s, B)
@@ -186,7 +186,7 @@ end
 function Oracle:entropy(options)
   local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
     seed = { "integer", default = 1 } })
-  local own = self[private]
+  local own = private[self]
   local exact, deviation = own.family.entropy(own, o)
   if exact then return exact, deviation end
   return sampled_entropy(self, o)
@@ -213,7 +213,7 @@ end
 
 local class = object.class("oracle", Oracle, {
   get = { "D", "mean", "cov", "means", "weights" },
-  __tostring = function(self) return self[private].family.text(self[private]) end,
+  __tostring = function(self) return private[self].family.text(private[self]) end,
 })
 
 --- An oracle of a family.
@@ -228,7 +228,7 @@ end
 --- The private state of an oracle, for families made of other oracles.
 ---@param oracle diffusion.oracle
 ---@return table
-function base.own(oracle) return oracle[private] end
+function base.own(oracle) return private[oracle] end
 
 -- ==== products ===========================================================================
 

@@ -148,7 +148,7 @@ end
 ---@return table|nil step {i, n, t, s, xt, x, x0, eps}: x0 and eps are predicted from xt, or from
 ---  xt raised by churn
 local function call(run)
-  local own = run[private]
+  local own = private[run]
   local now = own.now
   if now.i >= #own.grid then return nil end
   check_x("run.x", now.x, own.shape)
@@ -169,7 +169,7 @@ end
 
 -- Sums with the run's next noise, which counts as drawn: (sigma, c1, x1, ...) as opts.mix_noise.
 local function add_noise(run, ...)
-  local own = run[private]
+  local own = private[run]
   local now = own.now
   local scratch = { x = now.x, draws = now.draws }
   local x = noise.of(own, scratch)(...)
@@ -194,7 +194,7 @@ end
 --- run:back(10)
 --- d.image.show(d.cat({ run.x, run:finish() }, 1))
 function Run.back(run, n)
-  local own = run[private]
+  local own = private[run]
   local i = own.now.i
   if n == nil then n = 1 end
   if own.solver.upward then fail.raise("run:back: %s goes from data to noise, so there is none to add", own.name) end
@@ -212,14 +212,14 @@ end
 ---@param path string
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
-function Run.save(run, path) return saved.save(run[private], path) end
+function Run.save(run, path) return saved.save(private[run], path) end
 
 --- Goes on from a file of run:save, in a run made with the same options.
 ---@param path string
 ---@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
 ---@return string|nil message
 function Run.load(run, path)
-  local own = run[private]
+  local own = private[run]
   local ok, message = saved.load(own, path)
   if ok then own.take = make_step(own) end -- a Brownian path is made from the seed, which is now the file's
   return ok, message
@@ -232,7 +232,7 @@ local new
 ---@return diffusion.run
 function Run.clone(run)
   local own = {}
-  for k, v in pairs(run[private]) do own[k] = v end
+  for k, v in pairs(private[run]) do own[k] = v end
   local now = own.now
   own.now = { x = now.x:clone(), i = now.i, history = copied(now.history), draws = now.draws }
   own.noise = noise.cloned(own.noise)
@@ -240,7 +240,7 @@ function Run.clone(run)
 end
 
 local function tostring_run(run)
-  local own = run[private]
+  local own = private[run]
   return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(own.name, #own.grid, own.now.i,
     kind.shown(own.now.x), own.grid)
 end
