@@ -161,7 +161,7 @@ describe("img2img", function()
     fails("edit.img2img: x0 must be a tensor, got 3", img2img, { x0 = 3, start = 1 })
     fails("edit.img2img: x0 must be " .. core.real .. ", got u8; d.image.to_float", img2img,
       { x0 = d.data.digits().x, start = 1 })
-    fails("edit.img2img: x0 must be {B, ...} with a sample or more, got [3]", img2img, { x0 = d.zeros(3), start = 1 })
+    fails("edit.img2img: x0 must be [B,...] with a sample or more, got [3]", img2img, { x0 = d.zeros(3), start = 1 })
     fails("edit.img2img: x0 holds nan or infinity", img2img, { x0 = digits / 0, start = 1 })
     fails("edit.img2img: ddim_inversion goes from data to noise", img2img, { start = 1, sampler = "ddim_inversion" })
     fails("edit.img2img: model must be a denoiser", img2img, { model = 5, start = 1 })

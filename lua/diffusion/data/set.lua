@@ -1,5 +1,6 @@
 -- A set of examples, and the walk over its batches. The examples of a step are a function of
 -- (seed, step) alone, so a walk can go on exactly where it stopped.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -188,67 +189,43 @@ function Set:batches(options)
 end
 
 local function tostring_set(self)
-  local classes = self.classes and (", %d classes"):format(self.classes) or ""
+  local known = self.classes and (", %d classes"):format(self.classes) or ""
   return ("%s: %d of [%s] %s%s"):format(self.name, self.n,
-    table.concat(self.x:shape(), ",", 2), self.x:dtype(), classes)
+    table.concat(self.x:shape(), ",", 2), self.x:dtype(), known)
 end
 
 local sets = object.class("set", Set, { __tostring = tostring_set })
 
 local set = {}
 
--- The least and the largest of whole numbers. A tensor's min and max refuse numbers that a real
--- rounds.
-local function extremes(class)
-  local low, high = math.maxinteger, math.mininteger
-  for _, c in ipairs(class:totable()) do low, high = math.min(low, c), math.max(high, c) end
-  return low, high
-end
-
-local function check_class(class, n, classes)
-  if class:dim() ~= 1 or class:size(1) ~= n then
-    fail.raise("set: class is %s for %d examples", kind.shape_text(class), n)
-  end
-  if n == 0 then return classes or 0 end
-  local low, high = extremes(class)
-  if low < 1 then fail.raise("set: classes count from 1, got some from %d to %d", low, high) end
-  if classes and high > classes then
-    fail.raise("set: classes from %d to %d, but there are %d classes", low, high, classes)
-  end
-  return classes or high
-end
-
 -- Arithmetic on bytes makes i64, so [n,H,W,C] of i64 are pictures too.
 local function is_pictures(x) return x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
 ---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor
----or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes
----(the largest there is if not given); names of the classes; name
+---or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow);
+---classes (the largest class if not given); names of the classes; name
 ---@return diffusion.set
 ---@usage local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }
 --- print(set)
 function set.new(options)
   local o = opts.check("set", options, {
-    x = { "tensor", required = true }, class = { "tensor|table" }, eps = { "tensor" },
+    x = { "tensor", required = true }, class = classes.rule, eps = { "tensor" },
     classes = { "integer", min = 1 }, names = { "table" }, name = { "string", default = "set" },
   })
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
     fail.raise("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
       kind.shape_text(o.x))
   end
-  local class, classes = o.class, nil
-  if class then
-    class = fail.call(core.whole, "set: class", class)
-    classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
-  end
+  local class, count = o.class, nil
+  if class then class, count = classes.labels("set", class, o.x:size(1), o.classes or (o.names and #o.names)) end
   -- NumPy's files are mostly f64, which this build may only store
   local x = is_pictures(o.x) and picture.bytes("set", o.x) or picture.reals(o.x)
   if o.eps and kind.shape_text(o.eps) ~= kind.shape_text(x) then
     fail.raise("set: eps is %s, but x is %s", kind.shape_text(o.eps), kind.shape_text(x))
   end
   return object.new(sets, nil, { x = x:contiguous(), class = class, eps = o.eps and o.eps:contiguous(),
-    n = o.x:size(1), classes = classes, names = o.names, name = o.name })
+    n = o.x:size(1), classes = count, names = o.names, name = o.name })
 end
 
 return set

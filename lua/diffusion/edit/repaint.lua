@@ -11,6 +11,7 @@ local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
 local runs = require "diffusion.sampler.run"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 
 local repaint = {}
@@ -151,7 +152,7 @@ function repaint.repaint(options)
   local where = "edit.repaint"
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
-  local x0 = given.data(where, "x0", o.x0)
+  local x0 = samples.constant(where, "x0", o.x0)
   local kept = mask_of(where, o.keep, x0)
   local walk, moves = walk_of(where, o)
   local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = walk.grid, shape = x0:shape(),

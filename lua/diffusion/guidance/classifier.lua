@@ -2,11 +2,11 @@
 -- The score of p(x_t | y) is that of p(x_t) and the gradient of ln p(y | x_t): eps moves by -s scale
 -- times that, and x0 is told from eps afterwards. The classifier must know of noise: p(y | x_t) is the
 -- mean of p(y | x0) over what x0 may be.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local answer = require "diffusion.answer"
-local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
@@ -17,17 +17,15 @@ local rules = {
   interval = { "table" },
 }
 
--- A class of 0 is none: false where there is no other; else the classes with a 1 in each such place,
--- which log_prob can be asked about, and where they stand, or nil.
-local function asked(class)
-  if class == nil or class == 0 then return false end
-  local listed, each = type(class) == "table", fail.call(core.whole, "classifier: class", class)
-  if type(class) == "number" then return class end
-  local none = each:eq(0)
-  if none:all() then return false end
+-- The classes to ask log_prob for, and a mask of the samples without one (class 0), or nil. Those
+-- samples get class 1, since log_prob may not take 0. nil if no sample has a class.
+local function asked(class, B)
+  local each = classes.of("classifier", class, B)
+  local none = each and each:eq(0)
+  if not each or none:all() then return nil end
   if not none:any() then return class end
-  local filled = core.ops.where(none, core.ones(each:shape(), { dtype = each:dtype() }), each)
-  return listed and filled:totable() or filled, none
+  local filled = core.ops.where(none, core.ones({ B }, { dtype = each:dtype() }), each)
+  return type(class) == "table" and filled:totable() or filled, none
 end
 
 -- What the model itself is told: no class where it was made without any, as for algorithm 2 it may be.
@@ -66,7 +64,7 @@ return function(model, log_prob, options)
   return function(xt, t, given)
     local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
     local scale = strength.at(o, t, 0)
-    local class, none = asked(given and given.class)
+    local class, none = asked(given and given.class, xt:size(1))
     if not class or scale == 0 then return out end
     local g = gradient.grad(function(x)
       return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()

@@ -379,7 +379,7 @@ function d.data.idx(images, labels, options) end
 function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
+---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name
 ---@return diffusion.set
 function d.data.set(options) end
 

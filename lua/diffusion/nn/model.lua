@@ -75,7 +75,7 @@ local function own_x0(own, x0, x)
   return x0
 end
 
-local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
+local call_rules = { class = classes.rule, x0 = { "tensor" } }
 
 local function call_layer(layer, x, t, class, x0)
   if x0 ~= nil then return fail.call(layer, x, t, class, x0) end
@@ -104,13 +104,13 @@ local function call(m, x, t, options, ...)
   if t ~= nil then t = levels(t, B) end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
-    local class = told(own, classes("model", o.class, B))
+    local class = told(own, classes.of("model", o.class, B))
     return call_layer(own.root, x, t, class, own_x0(own, o.x0, x))
   end
   if type(options) == "table" and options.class ~= nil then
     local copy = {}
     for k, v in pairs(options) do copy[k] = v end
-    copy.class = classes("model", options.class, B)
+    copy.class = classes.of("model", options.class, B)
     options = copy
   end
   return own.root(x, t, options, ...)

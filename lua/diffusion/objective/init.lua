@@ -13,6 +13,7 @@ local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local samples = require "diffusion.samples"
 local precondition = require("diffusion.precondition").precondition
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
@@ -37,7 +38,7 @@ end
 -- Each class becomes 0 (none) with probability p.
 local function dropped(class, B, p)
   if class == nil or p == 0 then return class end
-  return classes("objective", class, B) * core.rand(B):ge(p):to "i64"
+  return classes.of("objective", class, B) * core.rand(B):ge(p):to "i64"
 end
 
 -- Noise with an offset that each channel of a sample shares. Its variance is 1 + c^2.
@@ -73,16 +74,6 @@ local function weighted_error(self, model, x0, xt, eps, t, told)
   return loss + term * (self.vlb * process.T), term
 end
 
-local function batch_of(x0)
-  if not core.is_tensor(x0) then
-    fail.raise("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", kind.shown(x0))
-  end
-  local B = x0:dim() > 0 and x0:size(1) or 0
-  if B == 0 then fail.raise("objective: x0 %s holds no samples; [B,...] expected", kind.shape_text(x0)) end
-  opts.floats("objective", "x0", x0)
-  return B
-end
-
 -- The noise added to x0: given, or with an offset, or nil if the process is to draw it.
 local function noise_of(self, x0, eps)
   local c = self.offset_noise
@@ -91,7 +82,7 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
-local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
+local call_rules = { class = classes.rule, eps = { "tensor" } }
 
 --- The loss of a batch.
 ---@param model any a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only
@@ -102,7 +93,7 @@ local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
 ---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is
 ---  the loss; vlb {B}, nats a dimension, if the variance is learned
 local function call(self, model, x0, given)
-  local B = batch_of(x0)
+  local B = samples.batch("objective", "x0", x0, 1):size(1)
   opts.denoiser("objective", model)
   if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)

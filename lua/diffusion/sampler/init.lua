@@ -111,7 +111,7 @@ local rules = {
   steps = { "integer", min = 1 },
   grid = { "any" },
   seed = { "integer" },
-  class = { "integer|table|tensor" },
+  class = classes.rule,
   guidance = { "number|function" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
@@ -159,7 +159,7 @@ function sampler.steps(options)
   local x = place.start(o, seed, grid, name, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
+    model_opts = { class = classes.of("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
