@@ -3,6 +3,7 @@
 -- levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
+local csv = require "diffusion.file.csv"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local fail = require "diffusion.fail"
@@ -91,28 +92,10 @@ end
 
 -- ==== the loop ================================================================================
 
-local LOG_HEAD = "step,loss,lr,norm\n"
-
--- The log's rows up to a step. After a kill the log is ahead of the checkpoint.
-local function rows_until(path, step)
-  local f <close> = io.open(path, "rb")
-  local rows = { LOG_HEAD }
-  for line in f and f:lines "L" or function() end do
-    local at = line:match "^(%d+),.*\n$"
-    if at and tonumber(at) <= step then rows[#rows + 1] = line end
-  end
-  return table.concat(rows)
-end
-
 local function open_log(self)
   if not self.log then return nil end
-  local step, log = self.batches.step, nil
-  local done, message = core.place(self.log)
-  local goes_on = done == "file" and step > 0 -- a pipe or a terminal keeps its rows
-  if goes_on then done, message = core.write_file(self.log, { rows_until(self.log, step) }) end
-  if done then log, message = core.log(self.log, not goes_on) end
-  if log and not goes_on then done, message = log:write(LOG_HEAD) end
-  if not (log and done) then error(legible.said("trainer: the log %s", message), 0) end
+  local log, message = csv.log(self.log, "step,loss,lr,norm\n", self.batches.step)
+  if not log then error(legible.said("trainer: the log %s", message), 0) end
   return log
 end
 

@@ -47,10 +47,8 @@ end
 --- local guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = "x0" })
 --- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })
 return function(model, energy, options)
-  local o = opts.check("gradient", options, rules, 3)
-  opts.denoiser("gradient", model)
+  local o = strength.options("gradient", model, options, rules, 3)
   opts.callable("gradient", "energy", energy)
-  o.interval = strength.interval("gradient", o.interval)
   local both = o.of == "x0" and of_x0 or of_xt
   return function(xt, t, given)
     local scale = strength.at(o, t, 0)

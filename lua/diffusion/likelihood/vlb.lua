@@ -63,12 +63,12 @@ local function strata_of(t, schedule)
   return divided(math.min(t or T, T - 1), schedule), true
 end
 
--- One t of a stratum for each sample; a number where there is but one.
+-- One t of a stratum for each sample; a number if the stratum has one t.
 local function times_in(stratum, seed, k, B)
   local n = stratum.to - stratum.from + 1
   if n == 1 then return stratum.from end
   local u, times = given.uniform(seed, k, { B }):totable(), {}
-  for b = 1, B do times[b] = stratum.from + math.min(n - 1, u[b] * n // 1 | 0) end
+  for b = 1, B do times[b] = stratum.from + math.min(n - 1, math.floor(u[b] * n)) end -- u may be 1
   return times
 end
 

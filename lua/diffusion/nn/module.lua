@@ -119,17 +119,12 @@ function module.sequence(...)
   return m
 end
 
-local function is_callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
-end
-
 --- A layer or module whose inner values aren't kept for the way back but computed again;
 --- the same of a model or a function of tensors.
 ---@param part any
 ---@return any module with the one part, or a function
 function module.recompute(part)
-  if not is_callable(part) then
+  if not kind.callable(part) then
     fail.raise("bad argument #1 to 'recompute' (a layer, a module, a model or a function expected, "
       .. "got %s)", kind.of(part))
   end

@@ -14,6 +14,7 @@
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local flow = require "diffusion.sampler.flow"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
 
@@ -42,7 +43,7 @@ local files = {
   require "diffusion.sampler.lcm",
   require "diffusion.sampler.tcd",
   require "diffusion.sampler.consistency",
-  (require "diffusion.sampler.flow"), -- whose second result would be one more
+  flow,
 }
 
 local solvers, names = {}, {}
