@@ -784,7 +784,7 @@ return {
   },
   ["d.guidance.classifier"] = {
     signature = "d.guidance.classifier(model, log_prob, options)",
-    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others. A network made without classes isn't told any; other models are.",
+    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is with respect to x alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided. An unconditional network is called without the class.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
@@ -797,7 +797,7 @@ return {
   },
   ["d.guidance.gradient"] = {
     signature = "d.guidance.gradient(model, energy, options)",
-    text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. Of \"x0\" it is the energy of the model's x0, unclipped, through the denoiser (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't touched.",
+    text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. With of = \"x0\" it is the energy of the predicted x0, unclipped, and the gradient goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not changed.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
@@ -1480,7 +1480,7 @@ return {
   },
   ["d.nn.list"] = {
     signature = "d.nn.list(n, make)",
-    text = "n parts made by `make(i)`, read as list[i]; their names are numbers.",
+    text = "A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.",
     params = {
       { name = "n", type = "integer" },
       { name = "make", type = "function", text = "(i) -> layer or module" },
@@ -1491,10 +1491,10 @@ return {
   },
   ["d.nn.model"] = {
     signature = "d.nn.model(root, [config])",
-    text = "Packs every parameter under a root into one named vector and gives each its first value, by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
+    text = "Puts every parameter under a root into one buffer and draws its first value from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "config", type = "table|nil", text = "what config() returns; stock networks give it", optional = true },
+      { name = "config", type = "table|nil", text = "the result of config(); stock networks give it", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1536,7 +1536,7 @@ return {
   },
   ["d.nn.recompute"] = {
     signature = "d.nn.recompute(part)",
-    text = "A layer or module whose inner values aren't kept for the way back but computed again; the same of a model or a function of tensors.",
+    text = "A layer or module whose intermediate values are recomputed in the backward pass instead of being saved. A model or a function of tensors can be given too.",
     params = {
       { name = "part", type = "any" },
     },
@@ -1558,7 +1558,7 @@ return {
   },
   ["d.nn.sequence"] = {
     signature = "d.nn.sequence(...)",
-    text = "Parts called one after the other; plain functions may stand among them. What is between two of them is let go of as soon as the end is reached.",
+    text = "A module that calls its parts in order. Parts may be plain functions. Intermediate results are freed at the end of the call.",
     params = {
       { name = "...", type = "any", text = "layers, modules or functions of one tensor" },
     },
@@ -2602,30 +2602,30 @@ return {
   },
   ["model"] = {
     signature = "model",
-    text = "A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a denoiser; the fields of the network are reachable as its own.",
+    text = "A network with values, made by d.mlp, d.unet, d.dit, nn.model and d.load_model. It is a denoiser. The network's fields are read as its own.",
   },
   ["model()"] = {
     signature = "model(xt, t, [options])",
-    text = "What the network says of xt at level t. Networks for other uses are called as their forward wants it.",
+    text = "The network's output for xt at level t. A network for another use is called as its forward wants it.",
     params = {
-      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it said last", optional = true },
+      { name = "xt", type = "diffusion.tensor", text = "[B,...]" },
+      { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one per sample [B]" },
+      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes count from 1, 0 or nil is none; x0, as xt, for a network with self_condition: its last prediction", optional = true },
     },
     returns = {
-      { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
+      { type = "diffusion.tensor", text = "prediction as xt, of the kind that its process's `predict` names" },
     },
   },
   ["model:config"] = {
     signature = "model:config()",
-    text = "A plain table from which the same network can be built: {kind = \"unet\", channels = ...}. A network composed in Lua is known by its name only: {kind = \"module\", name = \"net\"}; its constructor builds it.",
+    text = "A plain table from which the same network can be built: {kind = \"unet\", channels = ...}. A network composed in Lua has only its name: {kind = \"module\", name = \"net\"}. Its constructor builds it.",
     returns = {
       { type = "table" },
     },
   },
   ["model:count"] = {
     signature = "model:count()",
-    text = "How many numbers the model consists of.",
+    text = "The number of elements of the parameters.",
     returns = {
       { type = "integer", text = "total" },
       { type = "integer", text = "trainable" },
@@ -2633,14 +2633,14 @@ return {
   },
   ["model:eval"] = {
     signature = "model:eval()",
-    text = "No dropout from here on, in d.record too. (Outside of d.record there never is.)",
+    text = "Turns dropout off. It only ever acts inside d.record.",
     returns = {
       { type = "diffusion.model", text = "self" },
     },
   },
   ["model:freeze"] = {
     signature = "model:freeze([pattern])",
-    text = "Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that have gathered in the model are let go of.",
+    text = "Freezes the parameters whose names match: no gradient, no moments, no step. The model's accumulated gradients are dropped.",
     params = {
       { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
     },
@@ -2650,19 +2650,19 @@ return {
   },
   ["model:load"] = {
     signature = "model:load(path, [options])",
-    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be cut short meanwhile, unless copy = true.",
+    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be truncated meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{copy = false}", optional = true },
     },
     returns = {
-      { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, where they don't fit" },
+      { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
       { type = "string|nil", text = "message" },
     },
   },
   ["model:load_state"] = {
     signature = "model:load_state(state)",
-    text = "Copies values in, by name: every parameter, of the same shape, and nothing else.",
+    text = "Copies values in, by name. The state must have every parameter, of the same shape, and nothing else.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -2679,26 +2679,26 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), what it is, and the process it was trained for.",
+    text = "Writes the model as one file: its values (or an average's), its config, and the process it was trained for.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
   ["model:state"] = {
     signature = "model:state()",
-    text = "The parameters by name, as windows on the model's own values.",
+    text = "The parameters by name, as windows on the model's values.",
     returns = {
       { type = "table<string, any>" },
     },
   },
   ["model:train"] = {
     signature = "model:train()",
-    text = "Dropout again, in d.record.",
+    text = "Turns dropout on again, inside d.record.",
     returns = {
       { type = "diffusion.model", text = "self" },
     },

@@ -1,7 +1,7 @@
---- Classifier guidance: Dhariwal & Nichol 2021, algorithm 2, in any target.
--- The score of p(x_t | y) is that of p(x_t) and the gradient of ln p(y | x_t): eps moves by -s scale
--- times that, and x0 is told from eps afterwards. The classifier must know of noise: p(y | x_t) is the
--- mean of p(y | x0) over what x0 may be.
+-- Classifier guidance: Dhariwal & Nichol 2021, algorithm 2, for any prediction target.
+-- The score of p(x_t | y) is the score of p(x_t) plus the gradient of ln p(y | x_t). So eps moves by
+-- -s scale times that gradient, and x0 follows from eps. The classifier must be trained on noisy
+-- samples: p(y | x_t) is the mean of p(y | x0) over the x0 that x_t may come from.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
@@ -28,23 +28,22 @@ local function asked(class, B)
   return type(class) == "table" and filled:totable() or filled, none
 end
 
--- What the model itself is told: no class where it was made without any, as for algorithm 2 it may be.
+-- The options for the model itself: without the class if it is unconditional.
 local function told(model, given)
   if not given or networks.takes_class(model) then return given end
   return strength.without_class(given)
 end
 
--- The gradient with nothing for samples without a class.
+-- The gradient, 0 for samples without a class.
 local function masked(g, none)
   if not none then return g end
   return g * none:eq(0):to(g:dtype()):over(g)
 end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times
---- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
---- count as constants, and their .grad isn't touched. A call without a class, or with 0
---- for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.
---- A network made without classes isn't told any; other models are.
+--- the gradient of log_prob is added to the score. The gradient is with respect to x alone, and
+--- parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided.
+--- An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=

@@ -96,8 +96,8 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp, d.unet, d.dit, nn.model and d.load_model. It is a
+--- denoiser. The network's fields are read as its own.
 ---@class diffusion.model
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
 local model = {}
@@ -701,10 +701,9 @@ function d.guidance.cfg(model, options) end
 function d.guidance.cfg_pp(model, options) end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale
---- times the gradient of log_prob is added to the score. The gradient is that of x alone;
---- parameters count as constants, and their .grad isn't touched. A call without a class, or
---- with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0
---- among others. A network made without classes isn't told any; other models are.
+--- times the gradient of log_prob is added to the score. The gradient is with respect to x
+--- alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class,
+--- are not guided. An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
@@ -712,9 +711,9 @@ function d.guidance.cfg_pp(model, options) end
 function d.guidance.classifier(model, log_prob, options) end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
---- the score. Of "x0" it is the energy of the model's x0, unclipped, through the denoiser
---- (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't
---- touched.
+--- the score. With of = "x0" it is the energy of the predicted x0, unclipped, and the gradient
+--- goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not
+--- changed.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
 ---@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
@@ -1199,16 +1198,16 @@ function d.nn.layer_norm(width, options) end
 ---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function d.nn.linear(inp, out, options) end
 
---- n parts made by `make(i)`, read as list[i]; their names are numbers.
+--- A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.
 ---@param n integer
 ---@param make function (i) -> layer or module
 ---@return table module
 function d.nn.list(n, make) end
 
---- Packs every parameter under a root into one named vector and gives each its first value, by
---- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- Puts every parameter under a root into one buffer and draws its first value from the seed
+--- (d.manual_seed) and its name. A shared layer appears once, under its first path.
 ---@param root any a layer or a module
----@param config? table|nil what config() returns; stock networks give it
+---@param config? table|nil the result of config(); stock networks give it
 ---@return diffusion.model
 function d.nn.model(root, config) end
 
@@ -1234,8 +1233,8 @@ function d.nn.norm_conv(inp, out, options) end
 ---@return diffusion.layer
 function d.nn.parameter(tensor) end
 
---- A layer or module whose inner values aren't kept for the way back but computed again; the
---- same of a model or a function of tensors.
+--- A layer or module whose intermediate values are recomputed in the backward pass instead of
+--- being saved. A model or a function of tensors can be given too.
 ---@param part any
 ---@return any module with the one part, or a function
 function d.nn.recompute(part) end
@@ -1249,8 +1248,8 @@ function d.nn.recompute(part) end
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
---- Parts called one after the other; plain functions may stand among them. What is between two
---- of them is let go of as soon as the end is reached.
+--- A module that calls its parts in order. Parts may be plain functions. Intermediate results
+--- are freed at the end of the call.
 ---@param ... any layers, modules or functions of one tensor
 ---@return table module
 function d.nn.sequence(...) end
@@ -1856,35 +1855,36 @@ function generator:state() end
 function grid:times() end
 
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
---- network composed in Lua is known by its name only: {kind = "module", name = "net"}; its
---- constructor builds it.
+--- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
+--- builds it.
 ---@return table
 function model:config() end
 
---- How many numbers the model consists of.
+--- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
 function model:count() end
 
---- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+--- Turns dropout off. It only ever acts inside d.record.
 ---@return diffusion.model self
 function model:eval() end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that
---- have gathered in the model are let go of.
+--- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- accumulated gradients are dropped.
 ---@param pattern? string|nil Lua's; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
---- cut short meanwhile, unless copy = true.
+--- truncated meanwhile, unless copy = true.
 ---@param path string
 ---@param options? table? {copy = false}
----@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function model:load(path, options) end
 
---- Copies values in, by name: every parameter, of the same shape, and nothing else.
+--- Copies values in, by name. The state must have every parameter, of the same shape, and
+--- nothing else.
 ---@param state table<string, any>
 ---@return diffusion.model self
 function model:load_state(state) end
@@ -1894,19 +1894,19 @@ function model:load_state(state) end
 ---@return function iterator
 function model:parameters() end
 
---- Writes the model as one file: its values (or an average's), what it is, and the process it
+--- Writes the model as one file: its values (or an average's), its config, and the process it
 --- was trained for.
 ---@param path string
 ---@param options? table? {process =, weights = an ema}
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function model:save(path, options) end
 
---- The parameters by name, as windows on the model's own values.
+--- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
 function model:state() end
 
---- Dropout again, in d.record.
+--- Turns dropout on again, inside d.record.
 ---@return diffusion.model self
 function model:train() end
 

@@ -1,5 +1,5 @@
---- Models: a network whose parameters live in one named vector. A model is a denoiser,
---- called as model(xt, t, {class=}); networks for other uses are called as they like.
+-- Models: networks whose parameters stand in one parameter buffer, by name. A model is a denoiser,
+-- called as model(xt, t, {class=}). A network for another use is called as its forward wants it.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
@@ -14,24 +14,25 @@ local model = {}
 
 local private = object.private -- {root, home, layers, config}
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp, d.unet, d.dit, nn.model and d.load_model. It is a
+--- denoiser. The network's fields are read as its own.
 ---@class diffusion.model
 local Model = {}
 
 local models -- the class, made when its methods are complete
 
---- Is the value a model?
+--- Whether a value is a model.
 ---@param value any
 ---@return boolean
 function model.is_model(value) return object.is(value, models) end
 
---- The home (core) in which a model's parameters live.
+--- A model's parameter buffer, an object of the core.
 ---@param m table
 ---@return any
 function model.home(m) return private[m].home end
 
---- Can a network, or an average of one, be told classes? Of those composed in Lua only they know.
+--- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
+--- is assumed to be.
 ---@param m any
 ---@return boolean
 function model.takes_class(m)
@@ -39,9 +40,9 @@ function model.takes_class(m)
   return not (config and config.classes == 0)
 end
 
--- ---- the call --------------------------------------------------------------------------
+-- ==== the call ==========================================================================
 
--- Levels, given as a number, a list or a tensor, as a tensor {B}.
+-- Levels given as a number, a list or a tensor, as a tensor [B].
 local function levels(t, B)
   if type(t) == "number" and t - t ~= 0 then fail.raise("model: t is %g", t) end
   if type(t) == "number" then return core.full({ B }, t) end
@@ -55,13 +56,13 @@ local function levels(t, B)
   return t
 end
 
--- What a network is told of classes: nothing where 0 means none to one that knows none.
+-- The classes for a network, nil if it has none and all are 0 (none).
 local function told(own, class)
   if class and own.config.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
--- The x0 that a network said before, of xt's shape, where it was made to be told.
+-- The x0 for self-conditioning. The network must be made for it, and x0 must have xt's shape.
 local function own_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
@@ -84,13 +85,13 @@ local function call_layer(layer, x, t, class, x0)
   return fail.call(layer, x)
 end
 
---- What the network says of xt at level t. Networks for other uses are called as their
---- forward wants it.
----@param xt diffusion.tensor {B, ...}
----@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
----  none; x0, as xt, of a network with self_condition: what it said last
----@return diffusion.tensor as xt: what its process's `predict` names
+--- The network's output for xt at level t. A network for another use is called as its forward wants
+--- it.
+---@param xt diffusion.tensor [B,...]
+---@param t number|number[]|diffusion.tensor one level, or one per sample [B]
+---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes count from 1,
+---  0 or nil is none; x0, as xt, for a network with self_condition: its last prediction
+---@return diffusion.tensor prediction as xt, of the kind that its process's `predict` names
 local function call(m, x, t, options, ...)
   local own = private[m]
   if not core.is_tensor(x) then
@@ -116,7 +117,7 @@ local function call(m, x, t, options, ...)
   return own.root(x, t, options, ...)
 end
 
--- ---- parameters ------------------------------------------------------------------------
+-- ==== parameters ========================================================================
 
 --- Iterates over names and parameters in order: `for name, p in model:parameters() do`.
 --- A parameter is a tensor; its gradient is p.grad.
@@ -130,12 +131,12 @@ function Model:parameters()
   end
 end
 
---- How many numbers the model consists of.
+--- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
 function Model:count() return private[self].home:elements() end
 
---- The parameters by name, as windows on the model's own values.
+--- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
 function Model:state()
   local out = {}
@@ -159,7 +160,7 @@ local function shape_text(p)
   return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
---- What keeps a state from being that of a set of parameters, as a sentence, or nil.
+--- Why a state doesn't fit a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
@@ -182,7 +183,8 @@ function model.mismatch(parameters, state)
   end
 end
 
---- Copies values in, by name: every parameter, of the same shape, and nothing else.
+--- Copies values in, by name. The state must have every parameter, of the same shape, and nothing
+--- else.
 ---@param state table<string, any>
 ---@return diffusion.model self
 function Model:load_state(state)
@@ -193,15 +195,15 @@ function Model:load_state(state)
   return self
 end
 
--- ---- files -----------------------------------------------------------------------------
+-- ==== files =============================================================================
 
 local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
---- Writes the model as one file: its values (or an average's), what it is, and the process
---- it was trained for.
+--- Writes the model as one file: its values (or an average's), its config, and the process it was
+--- trained for.
 ---@param path string
 ---@param options table? {process =, weights = an ema}
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
@@ -211,10 +213,10 @@ function Model:save(path, options)
 end
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
---- cut short meanwhile, unless copy = true.
+--- truncated meanwhile, unless copy = true.
 ---@param path string
 ---@param options table? {copy = false}
----@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function Model:load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
@@ -225,7 +227,7 @@ function Model:load(path, options)
   return self:load_state(tensors)
 end
 
--- ---- freezing --------------------------------------------------------------------------
+-- ==== freezing ==========================================================================
 
 local function set_trainable(m, method, pattern, on)
   local home, found = private[m].home, false
@@ -244,8 +246,8 @@ local function set_trainable(m, method, pattern, on)
   return m
 end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients
---- that have gathered in the model are let go of.
+--- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- accumulated gradients are dropped.
 ---@param pattern string|nil Lua's; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
@@ -255,22 +257,22 @@ function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, fal
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
--- ---- dropout ---------------------------------------------------------------------------
+-- ==== dropout ===========================================================================
 
 local function set_eval(m, on)
   for _, named in ipairs(private[m].layers) do core.layer_set_eval(named[2], on) end
   return m
 end
 
---- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+--- Turns dropout off. It only ever acts inside d.record.
 ---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
---- Dropout again, in d.record.
+--- Turns dropout on again, inside d.record.
 ---@return diffusion.model self
 function Model:train() return set_eval(self, false) end
 
--- ---- what it is ------------------------------------------------------------------------
+-- ==== its description ===================================================================
 
 local function copied(value)
   if type(value) ~= "table" then return value end
@@ -280,8 +282,8 @@ local function copied(value)
 end
 
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}.
---- A network composed in Lua is known by its name only: {kind = "module", name = "net"};
---- its constructor builds it.
+--- A network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
+--- builds it.
 ---@return table
 function Model:config() return copied(private[self].config) end
 
@@ -303,8 +305,8 @@ models = object.class("model", Model, {
   __call = call, __tostring = tostring_model,
 })
 
---- Raises unless a state has just the parameters of a network under a root, of the same shapes.
---- Nothing is allocated for their values.
+--- Raises unless a state has exactly the parameters of the network under a root, of the same
+--- shapes. Nothing is allocated for their values.
 ---@param root any a layer or a module
 ---@param state table<string, any>
 function model.check_state(root, state)
@@ -316,10 +318,10 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
---- Packs every parameter under a root into one named vector and gives each its first value,
---- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- Puts every parameter under a root into one buffer and draws its first value from the seed
+--- (d.manual_seed) and its name. A shared layer appears once, under its first path.
 ---@param root any a layer or a module
----@param config table|nil what config() returns; stock networks give it
+---@param config table|nil the result of config(); stock networks give it
 ---@return diffusion.model
 function model.model(root, config)
   if not core.is_layer(root) and not module.is_module(root) then

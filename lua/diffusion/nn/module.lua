@@ -72,7 +72,7 @@ end
 
 local function is_part(value) return core.is_layer(value) or module.is_module(value) end
 
---- n parts made by `make(i)`, read as list[i]; their names are numbers.
+--- A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.
 ---@param n integer
 ---@param make function (i) -> layer or module
 ---@return table module
@@ -99,8 +99,8 @@ end
 
 local function sequence_forward(m, x) return gradient.scope(run_in_order, m, x) end
 
---- Parts called one after the other; plain functions may stand among them. What is between
---- two of them is let go of as soon as the end is reached.
+--- A module that calls its parts in order. Parts may be plain functions. Intermediate results are
+--- freed at the end of the call.
 ---@param ... any layers, modules or functions of one tensor
 ---@return table module
 ---@usage local nn = d.nn
@@ -119,8 +119,8 @@ function module.sequence(...)
   return m
 end
 
---- A layer or module whose inner values aren't kept for the way back but computed again;
---- the same of a model or a function of tensors.
+--- A layer or module whose intermediate values are recomputed in the backward pass instead of
+--- being saved. A model or a function of tensors can be given too.
 ---@param part any
 ---@return any module with the one part, or a function
 function module.recompute(part)
@@ -136,7 +136,7 @@ function module.recompute(part)
   return m
 end
 
--- A plain table of layers, or a model, would be overlooked: PyTorch's users know the silence.
+-- Raises for a plain table of layers, or a model, since its parameters would be missed in silence.
 local function refuse_overlooked(path, value)
   if kind.of(value) == "model" then
     fail.raise("model: '%s' is a model, with values of its own; modules are made of layers and modules",
@@ -177,12 +177,12 @@ local function gather(part, path, out, seen)
   return out
 end
 
---- Every layer under a root with its path, in order; a shared one once for each place.
+--- Every layer under a root with its path, in order. A shared layer is listed at each of its places.
 ---@param root any layer or module
 ---@return table[] list of {path, layer}
 function module.layers(root) return gather(root, "", {}, {}) end
 
--- Layers whose parts are worth a line each when a model is printed.
+-- Kinds of layers whose parts are printed on lines of their own.
 local open_kinds = { unet = true, mlp = true, dit = true, group = true }
 
 local function inner_parts(part)
@@ -194,7 +194,7 @@ local function inner_parts(part)
   return out
 end
 
---- Elements of all parameters under a part.
+--- The number of elements of all parameters under a part.
 ---@param part any
 ---@return integer
 function module.elements(part)
@@ -228,7 +228,7 @@ local function tree(part, depth, lines)
   return lines
 end
 
---- The parts under a root as lines: names, layers, numbers of parameters.
+--- The parts under a root as lines: name, layer, number of parameters.
 ---@param root any
 ---@return string[]
 function module.tree(root) return tree(root, 1, {}) end

@@ -1,4 +1,4 @@
---- Runs in files: x, the solver's history and the place, so that another process goes on.
+-- Runs in files: x, the solver's history and the place, so that another process can go on.
 local core = require "diffusion.core"
 local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
@@ -16,8 +16,8 @@ local function check_told(fine, what, name)
   if not fine then fail.raise("its %s %s is damaged", what, name) end
 end
 
--- The history of files of form 1, which tell it as lists of {key, value}; form 2 has it as it is. An error
--- where a file tells something else. Tensors are the file's.
+-- The history of a file of form 1, written as lists of {key, value}. Form 2 has it as it is. Raises
+-- if the file has anything else. Tensors are the file's.
 local function unpacked(told, tensors, name)
   check_told(type(told) == "table", "value", name)
   if told.tensor ~= nil then
@@ -37,8 +37,8 @@ local function unpacked(told, tensors, name)
   return out
 end
 
--- The same with tensors of the run's own, which outlive the scope that load is called in. One that
--- stands at several places stays one.
+-- A copy with tensors of the run's own, which outlive the scope in which load is called. A tensor
+-- at several places stays one.
 local function owned(value, made)
   if made[value] then return made[value] end
   if core.is_tensor(value) then
@@ -71,7 +71,7 @@ local function options_text(options)
   return #list > 0 and table.concat(list, ", ") or "none"
 end
 
--- What a run must share with the file that it goes on from.
+-- The properties that a run and its file must share.
 local function traits(own)
   local process, levels = own.process, {}
   for i, step in ipairs(own.grid) do
@@ -81,10 +81,10 @@ local function traits(own)
            schedule = process.schedule.name, levels = table.concat(levels, ", "), predict = process.predict }
 end
 
---- Writes a run, whole or not at all.
+--- Writes a run. The file is whole or not written at all.
 ---@param own table a run's private state
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function saved.save(own, path)
   opts.path("run:save", path)
@@ -114,7 +114,7 @@ local function same_grid(own, told)
   end
 end
 
--- The counters: how far it is, how much noise it has drawn (numbered in 32 bits), how often it has asked.
+-- Checks the counters: steps, draws of noise (numbered in 32 bits), evaluations.
 local function trouble_of_counts(own, facts)
   local most = { i = #own.grid, draws = 2 ^ 32 - 1, evaluations = 2 ^ 53 }
   for _, name in ipairs { "i", "draws", "evaluations" } do
@@ -127,7 +127,7 @@ local function trouble_of_counts(own, facts)
   return ("its seed is %s, no whole number"):format(kind.shown(facts.seed))
 end
 
--- The history as values, their tensors the file's, or nil and what is wrong with it.
+-- The history, with the file's tensors, or nil and a message.
 local function history_of(own, facts, tensors)
   local history, message = facts.history, nil
   if facts.form ~= 2 then history, message = fail.try(unpacked, history, tensors, "history") end
@@ -137,7 +137,7 @@ local function history_of(own, facts, tensors)
   return history
 end
 
--- What of the file isn't as this run has it; nil: nothing.
+-- Why the file doesn't fit this run, or nil.
 local function trouble_of(own, facts, x)
   local mine = core.in_c_locale(traits, own)
   for _, what in ipairs { "sampler", "options", "schedule", "predict", "noise", "shape" } do
@@ -155,11 +155,11 @@ local function trouble_of(own, facts, x)
   return trouble
 end
 
---- Goes on from a file that `save` wrote, in a run made with the same options: its next step
---- is what the saved run's would have been.
+--- Goes on from a file that `save` wrote, in a run made with the same options. The next step is
+--- the one that the saved run would have taken.
 ---@param own table a run's private state
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
 ---@return string|nil message
 function saved.load(own, path)
   local tensors, facts = container.read(opts.path("run:load", path), "run")
