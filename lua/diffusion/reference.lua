@@ -2553,7 +2553,7 @@ return {
       { name = "name", type = "string" },
       { name = "T", type = "integer" },
       { name = "schedule", type = "diffusion.schedule|nil" },
-      { name = "last", type = "number", text = "the level at which the last step ends: 0, the data, unless told otherwise" },
+      { name = "last", type = "number", text = "the level at which the last step ends: 0 is the data" },
     },
   },
   ["grid:times"] = {
@@ -2870,16 +2870,16 @@ return {
   },
   ["process"] = {
     signature = "process",
-    text = "A schedule, and how the reverse step is parametrised; it never changes.",
+    text = "A schedule, and the parametrisation of the reverse step. It never changes.",
     params = {
       { name = "schedule", type = "diffusion.schedule" },
       { name = "T", type = "integer" },
-      { name = "predict", type = "string", text = "what the network's output is: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
+      { name = "predict", type = "string", text = "the target that the network predicts: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
-      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 where the variance is learned" },
+      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 if the variance is learned" },
       { name = "clip", type = "number|string|nil" },
-      { name = "x0_error", type = "table|nil", text = "what \"optimal\" was estimated as: rows {t, E|x0 - x0'|^2/D}" },
+      { name = "x0_error", type = "table|nil", text = "of variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },
   ["process:chain"] = {
@@ -2895,7 +2895,7 @@ return {
   },
   ["process:clipped"] = {
     signature = "process:clipped(x0)",
-    text = "x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.",
+    text = "x0 clipped as the process says: to [-clip, clip], by the dynamic threshold, or not at all.",
     params = {
       { name = "x0", type = "number|diffusion.tensor" },
     },
@@ -2905,7 +2905,7 @@ return {
   },
   ["process:config"] = {
     signature = "process:config()",
-    text = "Plain values from which process_from_config makes the same process again, for files. A variance that is a function can't be written: an error.",
+    text = "Plain values for files, from which process_from_config makes the same process. Raises if the variance is a function.",
     returns = {
       { type = "table" },
     },
@@ -2923,9 +2923,9 @@ return {
   },
   ["process:estimate"] = {
     signature = "process:estimate(output, xt, t)",
-    text = "What a network's output says: x0, clipped as the process asks, the eps that goes with this x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned variance.",
+    text = "The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t. The two are consistent even if x0 was clipped. v is that of a learned variance.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, and v beside it where the variance is learned" },
+      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, next to v if the variance is learned" },
       { name = "xt", type = "number|diffusion.tensor" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
     },
@@ -2937,7 +2937,7 @@ return {
   },
   ["process:estimate_variance"] = {
     signature = "process:estimate_variance(model, x0, [options])",
-    text = "The same process with the variance that is best for a network as it is: the posterior's, and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples: each is noised to one level, level after level, and ln of the error is a straight line between levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.",
+    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
@@ -2950,7 +2950,7 @@ return {
   },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",
-    text = "The formulas of a step with their numbers.",
+    text = "The formulas of a step, with numbers.",
     params = {
       { name = "t", type = "integer", text = "in 1..T" },
       { name = "s", type = "integer", text = "t - 1 if not given", optional = true },
@@ -2961,7 +2961,7 @@ return {
   },
   ["process:learned_log_variance"] = {
     signature = "process:learned_log_variance(v, t, [s])",
-    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where variance is \"learned\"; between the posterior's and q's, (1 - f) ln small + f ln large with f = (v + 1)/2, where it is \"learned_range\" (Nichol & Dhariwal 2021, eq. 15), both ends those of this t and s. At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
     params = {
       { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -3050,9 +3050,9 @@ return {
   },
   ["process:split"] = {
     signature = "process:split(output)",
-    text = "A network's output as the prediction and, where the variance is learned, the v beside it: the halves of the last dimension. Elsewhere the output itself.",
+    text = "Splits a network's output. If the variance is learned, the first half of the last dimension is the prediction and the second half is v. Otherwise the output is the prediction.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "{B, ..., C}, or {B, ..., 2C} where the variance is learned" },
+      { name = "output", type = "number|diffusion.tensor", text = "[B,...,C], or [B,...,2C] if the variance is learned" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "prediction of the kind process.predict" },
@@ -3061,14 +3061,14 @@ return {
   },
   ["process:step_variance"] = {
     signature = "process:step_variance(t, s, [v])",
-    text = "Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.",
+    text = "Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every kind.",
     params = {
       { name = "t", type = "number" },
       { name = "s", type = "number" },
-      { name = "v", type = "diffusion.tensor", text = "of process:split, where the variance is learned", optional = true },
+      { name = "v", type = "diffusion.tensor", text = "of process:split, if the variance is learned", optional = true },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "a tensor as v where the variance is learned" },
+      { type = "number|diffusion.tensor", text = "variance a tensor as v if the variance is learned" },
     },
   },
   ["process:target"] = {

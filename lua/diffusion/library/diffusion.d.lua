@@ -62,7 +62,7 @@ local generator = {}
 ---@field name string
 ---@field T integer
 ---@field schedule diffusion.schedule|nil
----@field last number the level at which the last step ends: 0, the data, unless told otherwise
+---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
 ---@class diffusion.interval
@@ -132,16 +132,16 @@ local oracle = {}
 ---@field evaluations integer|nil of the model, once it is done
 local plan = {}
 
---- A schedule, and how the reverse step is parametrised; it never changes.
+--- A schedule, and the parametrisation of the reverse step. It never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer
----@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
+---@field predict string the target that the network predicts: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
----@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
+---@field outputs integer of the network, side by side in its last dimension: 2 if the variance is learned
 ---@field clip number|string|nil
----@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
+---@field x0_error table|nil of variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
 --- Where RePaint goes: down its grid, with jumps back; prints as a table.
@@ -1987,13 +1987,13 @@ function oracle:sample(n, options) end
 ---@return function iterator of t, xt, eps
 function process:chain(x0, o) end
 
---- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
+--- x0 clipped as the process says: to [-clip, clip], by the dynamic threshold, or not at all.
 ---@param x0 number|diffusion.tensor
 ---@return number|diffusion.tensor
 function process:clipped(x0) end
 
---- Plain values from which process_from_config makes the same process again, for files. A
---- variance that is a function can't be written: an error.
+--- Plain values for files, from which process_from_config makes the same process. Raises if
+--- the variance is a function.
 ---@return table
 function process:config() end
 
@@ -2004,10 +2004,9 @@ function process:config() end
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
---- What a network's output says: x0, clipped as the process asks, the eps that goes with this
---- x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned
---- variance.
----@param output number|diffusion.tensor of the kind process.predict, and v beside it where the variance is learned
+--- The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t.
+--- The two are consistent even if x0 was clipped. v is that of a learned variance.
+---@param output number|diffusion.tensor of the kind process.predict, next to v if the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
@@ -2015,29 +2014,27 @@ function process:convert(value, o) end
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
 
---- The same process with the variance that is best for a network as it is: the posterior's,
---- and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass
---- over samples: each is noised to one level, level after level, and ln of the error is a
---- straight line between levels in ln SNR. The estimate is of the x0 that samplers see,
---- clipped as the process says, and goes into model files. It is bounded by the posterior's
---- variance and (a_s/a_t)^2 times q's.
+--- The same process with the best variance for a given network: the posterior's plus c0^2
+--- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
+--- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
+--- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
+--- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
 ---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
 ---@return diffusion.process
 function process:estimate_variance(model, x0, options) end
 
---- The formulas of a step with their numbers.
+--- The formulas of a step, with numbers.
 ---@param t integer in 1..T
 ---@param s? integer t - 1 if not given
 ---@return string
 function process:explain(t, s) end
 
---- Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where
---- variance is "learned"; between the posterior's and q's, (1 - f) ln small + f ln large with
---- f = (v + 1)/2, where it is "learned_range" (Nichol & Dhariwal 2021, eq. 15), both ends
---- those of this t and s. At t = 1 the posterior's is that of t = 2, as in
---- posterior_log_variance.
+--- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance
+--- = "learned" it is v. With "learned_range" it lies between the posterior's and q's variance
+--- of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021,
+--- eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
@@ -2094,18 +2091,19 @@ function process:q_sample(x, t, eps) end
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
 
---- A network's output as the prediction and, where the variance is learned, the v beside it:
---- the halves of the last dimension. Elsewhere the output itself.
----@param output number|diffusion.tensor {B, ..., C}, or {B, ..., 2C} where the variance is learned
+--- Splits a network's output. If the variance is learned, the first half of the last dimension
+--- is the prediction and the second half is v. Otherwise the output is the prediction.
+---@param output number|diffusion.tensor [B,...,C], or [B,...,2C] if the variance is learned
 ---@return number|diffusion.tensor prediction of the kind process.predict
 ---@return diffusion.tensor|nil v as the prediction
 function process:split(output) end
 
---- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
+--- Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every
+--- kind.
 ---@param t number
 ---@param s number
----@param v? diffusion.tensor of process:split, where the variance is learned
----@return number|diffusion.tensor a tensor as v where the variance is learned
+---@param v? diffusion.tensor of process:split, if the variance is learned
+---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function process:step_variance(t, s, v) end
 
 --- What the network should answer, given all: the target that `predict` names, straight from

@@ -1,4 +1,4 @@
---- Sets of samples as rows, and squared distances between them in blocks of rows.
+-- Sets of samples as rows, and squared distances between them in blocks of rows.
 local base = require "diffusion.oracle.base"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
@@ -7,7 +7,7 @@ local samples = require "diffusion.samples"
 
 local pairs_of = {}
 
---- Sets as rows {n, D}, of equal D and of at least so many samples each.
+--- Sets as rows [n,D], of equal D, with at least `least` samples each.
 ---@param name string the metric
 ---@param least integer
 ---@param ... diffusion.tensor {n, ...}
@@ -26,13 +26,13 @@ function pairs_of.rows(name, least, ...)
   return table.unpack(sets)
 end
 
---- A seed for a metric's own numbers, which samples drawn from the user's seed don't share.
+--- A seed for a metric's own numbers, different from that of samples drawn with the user's seed.
 ---@param seed integer
 ---@return integer
 function pairs_of.own_seed(seed) return seed + 0x6d657472 end
 
---- The product of matrices in float32 throughout, whatever d.precision says: what is sought
---- are small differences of large sums.
+--- The product of matrices in float32 throughout, whatever d.precision says: metrics are small
+--- differences of large sums.
 function pairs_of.product(x, y) return base.at_highest(x.matmul, x, y) end
 
 --- Squared distances from a block of the rows of x to all of y, computed in double, as a function
@@ -44,8 +44,8 @@ function pairs_of.squares(x, y)
   return function(first, b) return core.pair_squares(x:narrow(1, first, b), y) end
 end
 
---- Calls fn(first, b) for blocks of n rows beside m columns; what it returns is joined along
---- the first dimension.
+--- Calls fn(first, b) for blocks of n rows by m columns. The results are joined along the first
+--- dimension.
 ---@param n integer
 ---@param m integer
 ---@param fn function -> tensors {b, ...}
@@ -63,12 +63,12 @@ function pairs_of.by_blocks(n, m, fn)
   return table.unpack(parts)
 end
 
---- The share of a mask that is 1.
+--- The fraction of a mask that is 1.
 ---@param mask diffusion.tensor u8
 ---@return number
 function pairs_of.share(mask) return mask:to "i64":sum():item() / mask:numel() end
 
---- Where a block of rows meets itself: 1, and 0 on the diagonal.
+--- The mask of pairs of different samples: 0 where a row of a block is compared with itself.
 ---@param first integer the block's first row
 ---@param b integer rows
 ---@param m integer columns
