@@ -85,7 +85,7 @@ local function sum(_, widths)
 end
 
 kind("silu", { 1 }, "first")
-kind("gelu", { 1 }, "first", nil, 
+kind("gelu", { 1 }, "first", nil,
   { by = { one_of = { "erf", "tanh" }, default = "erf", text = '"tanh": the approximation of GPT-2' } })
 kind("quick_gelu", { 1 }, "first")
 kind("geglu", { 1 }, function(_, widths) return widths[1] and widths[1] // 2 end)
