@@ -56,8 +56,10 @@ df_tensor *dfl_hold(lua_State *L, df_tensor *x);
 
 /* ==== lcore.c: tables =============================================================== */
 
-/* Adds rows (NULL-ended) to core.ops, which is also where tensors find their methods. */
+/* Adds rows (NULL-ended) to core.ops and to the methods of tensors. */
 void dfl_ops(lua_State *L, const dfl_op *rows);
+/* Adds rows to core.ops alone: their first argument is no tensor. */
+void dfl_plain_ops(lua_State *L, const dfl_op *rows);
 /* Adds plain functions to the table of tensor methods, or to core itself. */
 void dfl_methods(lua_State *L, const luaL_Reg *rows);
 void dfl_functions(lua_State *L, const luaL_Reg *rows);

@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
 local optim = require "diffusion.optim"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local process_from_config = require("diffusion.process").process_from_config
@@ -224,5 +225,6 @@ function Checkpoint:load()
 end
 
 opts.methods("checkpoint", Checkpoint)
+lookup.strict("checkpoint", Checkpoint, { "path", "model", "opt", "ema", "emas", "batches", "extra" })
 
 return checkpoint

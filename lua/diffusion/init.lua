@@ -9,6 +9,7 @@ end
 local function part(name) return require(("diffusion.%s"):format(name)) end
 if double then package.loaded["diffusion.core"] = part "core64" end
 local core = require "diffusion.core"
+local lookup = part "lookup"
 
 local d = { _VERSION = "diffusion 0.1.0" }
 
@@ -19,6 +20,9 @@ local from_core = {
   "randperm", "generator", "linalg",
 }
 for _, name in ipairs(from_core) do d[name] = core[name] end
+lookup.functions("d.linalg", core.linalg)
+lookup.strict("tensor", core.methods, { "grad" }, part "torch_names")
+lookup.strict("generator", debug.getmetatable(core.generator { seed = 0 }).__index)
 for _, name in ipairs { "cat", "stack", "where", "mix", "mse", "l1", "huber", "cross_entropy" } do
   d[name] = core.ops[name]
 end
@@ -44,8 +48,17 @@ local whole = {
 }
 
 local function load(name)
-  if whole[name] then return part(name) end
-  return home[name] and part(home[name])[name]
+  return lookup.functions("d." .. name, whole[name] and part(name) or part(home[name])[name])
+end
+
+-- Every name there is, those too that nothing has asked for yet.
+local function names_of(t)
+  local names = {}
+  for _, list in ipairs { t, home, whole } do
+    for name in next, list do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
 end
 
 -- Lua itself reads 0.5 by the locale's decimal point.
@@ -54,6 +67,10 @@ local function loaded(name) return core.in_c_locale(load, name) end
 setmetatable(d, {
   __tostring = function() return d._VERSION .. "; d.help() lists what there is" end,
   __index = function(t, name)
+    if type(name) ~= "string" or name:sub(1, 2) == "__" then return nil end
+    if not (home[name] or whole[name]) then
+      part("opts").fail("%s", lookup.sentence("diffusion has", name, names_of(t)))
+    end
     local value = loaded(name)
     rawset(t, name, value)
     return value

@@ -1,5 +1,6 @@
 --- Optimising: AdamW with clip, and the averages that move along, in one pass.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
@@ -209,6 +210,7 @@ function Adamw:load_state(state)
 end
 
 opts.methods("adamw", Adamw)
+lookup.strict("adamw", Adamw, { "lr", "steps", "skipped" })
 
 function adamw_meta.__tostring(opt)
   local own = optimisers[opt]

@@ -2,6 +2,7 @@
 -- numbers its functions answer in double; given tensors, in tensors, with one coefficient
 -- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local optimal = require "diffusion.optimal"
@@ -298,5 +299,7 @@ local function from_config(config)
 end
 
 opts.methods("process", Process)
+lookup.strict("process", Process,
+  { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" })
 
 return { process = new, process_from_config = from_config }

@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local progress = require "diffusion.progress"
@@ -257,5 +258,7 @@ function Trainer:run()
 end
 
 opts.methods("trainer", Trainer)
+lookup.strict("trainer", Trainer,
+  { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor", "quiet", "keep" })
 
 return trainer

@@ -1,6 +1,7 @@
 -- A set of examples, and the walk over its batches: which example comes when is a pure
 -- function of (seed, step), so a walk goes on exactly where it was left.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local picture = require "diffusion.picture"
@@ -234,6 +235,8 @@ function set.new(options)
 end
 
 opts.methods("batches", Batches)
+lookup.strict("batches", Batches, { "step", "steps", "size", "seed", "n", "shuffle", "flip" })
 opts.methods("set", Set)
+lookup.strict("set", Set, { "x", "class", "eps", "n", "classes", "names", "name" })
 
 return set

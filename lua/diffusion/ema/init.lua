@@ -3,6 +3,7 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -110,6 +111,7 @@ function Ema:snapshot(path)
 end
 
 opts.methods("ema", Ema)
+lookup.strict("ema", Ema, { "updates" })
 
 function ema_meta.__tostring(ema)
   local own = averages[ema]

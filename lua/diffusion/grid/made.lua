@@ -1,5 +1,6 @@
 -- What a grid is: a list of steps {t, s}, later time first, that hangs together (each s is
 -- the next t) and ends at s = 0, or at the level where it is told to stop; and how it prints.
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 
 local made = {}
@@ -156,5 +157,6 @@ function Grid:times()
 end
 
 opts.methods("grid", Grid)
+lookup.strict("grid", Grid, { "name", "T", "schedule", "last", "told" })
 
 return made

@@ -177,11 +177,12 @@ local set = {}
 
 --- Numbers in a shape of up to 8 dimensions: f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3},
 --- {}, 2}] and #x read; both sides of = write. Positions count from 1, from the end where
---- negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. + - * / ^ work
---- element by element and stretch. Where x[i] is a plain number, it is an error while x is
---- being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }], or
---- x:detach()[i] for a constant. What item(), totable(), bytes() and print give are constants
---- too.
+--- negative; ranges include both ends, {} is all of a dimension, {2} is {2, 2}. x[#x + 1]
+--- reads as nil, so that ipairs(x) ends; other positions out of range are errors. + - * / ^
+--- work element by element and stretch. Where x[i] is a plain number, it is an error while x
+--- is being recorded, since its gradient would be lost: take x:select(dim, i), x[{ {i, i} }],
+--- or x:detach()[i] for a constant. What item(), totable(), bytes() and print give are
+--- constants too.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil of a parameter: its gradient after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
@@ -276,7 +277,7 @@ d.check = {}
 --- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
 --- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
 ---@param sampler string|function|table as of d.sample
----@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
+---@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
 ---@return number mean
 ---@return number variance
 function d.check.moments(sampler, options) end
@@ -422,7 +423,7 @@ d.edit = {}
 
 --- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
 --- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
+---@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm, annealed_langevin and predictor_corrector) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 function d.edit.img2img(options) end
@@ -431,7 +432,7 @@ function d.edit.img2img(options) end
 --- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion:
 --- both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u =
 --- 0 and 1 give a and b again.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back
 function d.edit.interpolate(options) end
@@ -439,14 +440,14 @@ function d.edit.interpolate(options) end
 --- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021,
 --- "Denoising diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance
 --- above 1, and a model that changes fast with x, can keep the residual above it: it says so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
+---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50, or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
 ---@return diffusion.inversion report
 function d.edit.invert(options) end
 
 --- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
 --- for, from exactly that level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}
+---@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the start are walked}
 ---@return diffusion.plan
 function d.edit.plan(options) end
 
@@ -454,13 +455,13 @@ function d.edit.plan(options) end
 --- 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw
 --- of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each
 --- stretch `resample` times; every step then starts without the solver's history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 function d.edit.repaint(options) end
 
 --- RePaint's walk before it is begun: how many steps, and which levels.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options table {process, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
 ---@return diffusion.repaint_plan
 function d.edit.repaint_plan(options) end
 
@@ -1501,7 +1502,7 @@ function d.record(fn, ...) end
 --- itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
@@ -1569,7 +1570,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50, or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows those that stay. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 

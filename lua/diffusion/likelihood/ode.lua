@@ -2,6 +2,7 @@
 -- D.2), by the change of variables along its way to noise.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
@@ -115,6 +116,8 @@ function Likelihood.__tostring(r)
     given.shown(r.bits, r.bits_error), r.constant ~= 0 and (", %.5f of them for dequantising"):format(r.constant) or "")
 end
 legible.speaks(Likelihood)
+lookup.strict("likelihood", Likelihood,
+  { "nats", "mean", "error", "bits", "bits_error", "constant", "D", "divergence", "evaluations", "from", "to" })
 
 local function likelihood(o)
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)

@@ -1,6 +1,7 @@
 -- The variational bound on -ln p(x0), term by term: Ho et al. 2020, eq. 5.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
@@ -166,6 +167,8 @@ function Bound.__tostring(r)
   return table.concat(lines, "\n")
 end
 legible.speaks(Bound)
+lookup.strict("bound", Bound,
+  { "samples", "D", "unit", "errors", "prior", "steps", "decoder", "total", "error", "terms", "per_sample" })
 
 local function scaled(list, c)
   local out = {}

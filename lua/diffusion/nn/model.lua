@@ -3,6 +3,7 @@
 local classes = require "diffusion.classes"
 local container = require "diffusion.container"
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
@@ -18,8 +19,45 @@ local facts = setmetatable({}, { __mode = "k" })
 local Model = {}
 local meta = { __name = "diffusion.model", __methods = Model }
 
+-- The names of a network's fields.
+local function fields_of(root)
+  if not core.is_layer(root) then return module.fields(root) end
+  local names = {}
+  for i, part in ipairs(core.layer_parts(root)) do names[i] = part[1] end
+  return names
+end
+
+-- "unet has no 'chanels'; did you mean 'channels'?", for methods, fields and options.
+local function absence(m, key)
+  local own = facts[m]
+  local names = fields_of(own.root)
+  for _, more in ipairs { Model, own.config } do
+    for name in next, more do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return lookup.sentence(("model %s has"):format(own.config.name or own.config.kind), key, names, "model")
+end
+
 -- Methods first, then the fields of the network.
-function meta.__index(m, key) return Model[key] or facts[m].root[key] end
+function meta.__index(m, key)
+  local value = Model[key]
+  if value == nil then value = facts[m].root[key] end
+  if value ~= nil or not lookup.is_public(key) then return value end
+  if facts[m].config[key] ~= nil then
+    opts.fail("'%s' is an option of this model; model:config().%s has its value", key, key)
+  end
+  opts.fail("%s", absence(m, key))
+end
+
+function meta.__newindex(m, key)
+  local own = facts[m]
+  if own.config[key] ~= nil then
+    opts.fail("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
+  end
+  local is_field = Model[key] ~= nil or own.root[key] ~= nil
+  opts.fail("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
+    legible.line(key)) or absence(m, tostring(key)))
+end
 
 --- Is the value a model?
 ---@param value any

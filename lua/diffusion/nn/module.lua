@@ -207,6 +207,15 @@ function module.elements(part)
   return n
 end
 
+--- The names of a module's fields, in order of assignment.
+---@param m any
+---@return string[]
+function module.fields(m)
+  local names = {}
+  for _, key in ipairs(facts[m].order) do names[#names + 1] = type(key) == "string" and key or nil end
+  return names
+end
+
 --- 1234567 -> "1,234,567"
 ---@param n integer
 ---@return string

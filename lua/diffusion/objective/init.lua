@@ -7,6 +7,7 @@ local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
 local hybrid = require "diffusion.objective.hybrid"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local precondition = require("diffusion.precondition").precondition
@@ -282,5 +283,7 @@ local function objective(options)
 end
 
 opts.methods("objective", Objective)
+lookup.strict("objective", Objective,
+  { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class", "self_condition", "offset_noise" })
 
 return { objective = objective }

@@ -12,6 +12,7 @@
 -- Here arguments are checked, and long batches cut so that o.work numbers a row stay small.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -211,6 +212,7 @@ function Oracle:denoiser(process)
 end
 
 opts.methods("oracle", Oracle)
+lookup.strict("oracle", Oracle, { "D", "work" })
 
 -- ==== products ===========================================================================
 

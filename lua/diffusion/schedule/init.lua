@@ -4,6 +4,7 @@
 -- list or a tensor (and answer with a tensor).
 local core = require "diffusion.core"
 local made = require "diffusion.schedule.made"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -91,6 +92,7 @@ local function sparkline(s, width)
 end
 
 opts.methods("schedule", Schedule)
+lookup.strict("schedule", Schedule, { "T", "name" })
 
 function core.schedule_meta.__tostring(s)
   local what = s:is_vp() and "alpha_bar" or "signal"
