@@ -55,7 +55,7 @@ end
 --- eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid,
 ---  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n},
 ---  of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class

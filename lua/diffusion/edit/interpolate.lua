@@ -114,7 +114,6 @@ local function settled(o)
   if not (o.start > 0 and o.start <= o.process.T) then
     opts.fail("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
   end
-  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
 end
 
 local rules = plan.rules()
@@ -130,7 +129,7 @@ given.rules(rules)
 --- are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1
 --- give a and b again.
 ---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
---- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
+--- inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid
 --- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
 --- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
@@ -149,7 +148,7 @@ function interpolate.interpolate(options)
   local u = type(o.u) == "number" and { o.u } or o.u
   if #u == 0 then opts.fail("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
   shares(where, u, #u)
-  local p, seed = plan.of(where, o), o.seed or core.random_seed()
+  local p, seed = plan.of(where, o, (given.downward(where, o.sampler))), o.seed or core.random_seed()
   local between = o.by == "noise" and by_noise(o, seed, p.start) or by_inversion(o, p.grid)
   local mixed, shape = {}, a:shape()
   for k, v in ipairs(u) do mixed[k] = between(v) end

@@ -4,6 +4,7 @@
 -- parts come to agree.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
@@ -32,6 +33,7 @@ function Walk.__tostring(w)
     w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
 end
 legible.speaks(Walk)
+lookup.strict("repaint_plan", Walk, { "grid", "jump", "resample", "jumps", "steps", "times", "evaluations" })
 
 -- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
 -- and there is room for one; from the data there is none.
@@ -62,7 +64,7 @@ end
 -- The plan, and its moves.
 local function walk_of(where, o)
   local solver, name = given.downward(where, o.sampler)
-  if not o.grid and not solver.whole then o.steps = o.steps or math.min(250, o.process.T) end
+  if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
   local grid = place.grid(o, name, solver)
   if grid.last > 0 then
     opts.fail("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
@@ -85,8 +87,8 @@ local function plan_rules()
 end
 
 --- RePaint's walk before it is begun: how many steps, and which levels.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10,
----  resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options table {process, steps = 250, or T where T is less (of other samplers than
+---  ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
 ---@return diffusion.repaint_plan
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
 function repaint.plan(options)
@@ -133,8 +135,9 @@ given.rules(rules)
 --- own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch
 --- `resample` times; every step then starts without the solver's history.
 ---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
---- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less,
---- grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed,
+--- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less
+--- (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10,
+--- resample = 10 (1: no jumps), sampler = "ddpm", seed,
 --- class, guidance, self_condition, nan, on_step: called with each step and its merged x}
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations

@@ -11,6 +11,7 @@
 --   pair         it goes on from x0 and eps alone, so these may be of two answers
 --   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
 --   whole        it chooses its own steps within a pair: one pair by default
+--   every        it takes all T levels by default, as published; the others take 50 steps
 local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"

@@ -128,8 +128,9 @@ end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
----  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
+---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50,
+---  or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive
+---  find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
 ---  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
 ---  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
 ---  of no path, and stays independent) | generator | list of them | function(x), self_condition =
@@ -137,8 +138,8 @@ end
 ---  after which a sample isn't finite is an error with its number, its levels and how many samples are
 ---  so; "keep" goes on}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
----  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
----  print(run) shows them. A generator, a list of one for each sample, or a function that returns
+---  first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows
+---  those that stay. A generator, a list of one for each sample, or a function that returns
 ---  normals of x's shape is asked for the start, unless there is init, and then at each step that
 ---  adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run
 ---  can't be saved

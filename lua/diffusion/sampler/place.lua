@@ -79,10 +79,19 @@ function place.check_solver(process, t, name, solver)
   end
 end
 
+--- How many steps a solver takes where the user names no number.
+---@param solver table
+---@param most integer T, or the whole levels up to where it starts
+---@return integer
+function place.steps(solver, most)
+  if solver.whole then return 1 end
+  return solver.every and most or math.min(50, most)
+end
+
 local function named_grid(o, solver)
   local make, message = grids.find(o.grid or "trailing")
   if not make then opts.fail("sampler: %s", message) end
-  local grid = make(o.process.schedule, o.steps or solver.whole and 1 or o.process.T)
+  local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
   check_target(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end

@@ -1,5 +1,6 @@
 --- A run of a sampler: where it stands, its solver's history, and the steps that are left.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local finite = require "diffusion.sampler.finite"
 local legible = require "diffusion.legible"
@@ -242,5 +243,6 @@ end
 legible.speaks(Run)
 
 opts.methods("run", Run)
+lookup.strict("run", Run, { "x", "i", "grid", "seed", "history", "evaluations", "on_step" })
 
 return { new = new, check_x = check_x }
