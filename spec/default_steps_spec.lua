@@ -30,7 +30,8 @@ describe("steps, not given,", function()
 
   it("count the evaluations of d.sample", function()
     local n = 0
-    d.sample { model = function(xt) n = n + 1 return xt end, process = process(1000), shape = { 1, 2 }, sampler = "ddim" }
+    local function counted(xt) n = n + 1 return xt end
+    d.sample { model = counted, process = process(1000), shape = { 1, 2 }, sampler = "ddim" }
     assert.equal(50, n)
   end)
 

@@ -55,7 +55,7 @@ describe("ipairs of a tensor", function()
 
   it("is what pairs leads to", function()
     at_line("pairs(x) of a tensor [2,3]: ipairs(x) goes through its first dimension",
-      function() for _ in pairs(x) do return end end)
+      function() return pairs(x) end)
   end)
 end)
 
@@ -68,8 +68,8 @@ describe("an unknown name", function()
     at_line("d.metric has no 'frechett'; did you mean 'frechet'?", function() return d.metric.frechett end)
     at_line("d.data.toy has no 'moon'; did you mean 'moons'?", function() return d.data.toy.moon(5) end)
     at_line("d.linalg has no 'eig'; did you mean 'eigh'?", function() return d.linalg.eig(x) end)
-    for _, name in ipairs { "lr", "sampler", "guidance", "oracle", "plot", "data", "image", "check", "likelihood", "edit",
-                            "grid" } do
+    for _, name in ipairs { "lr", "sampler", "guidance", "oracle", "plot", "data", "image", "check", "likelihood",
+                            "edit", "grid" } do
       at_line(("d.%s has no 'nosuchthing'"):format(name), function() return d[name].nosuchthing end)
     end
     assert.is_nil(rawget(d, "smaple"))

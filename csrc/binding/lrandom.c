@@ -256,7 +256,9 @@ static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
 static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
 
 /*** d.manual_seed
-** Seeds everything random of this Lua state; all counters start again.
+** Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an
+** objective's t and eps. All counters start again. Metrics, likelihoods, estimate_variance and
+** other measures have an option seed = 1 instead, so that two of them agree.
 ** @param seed integer */
 static int l_manual_seed(lua_State *L) {
   df_tape_seed(dfl_tape(L), (uint64_t)luaL_checkinteger(L, 1));

@@ -7,6 +7,7 @@
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local gradient = require "diffusion.gradient"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 
@@ -87,7 +88,7 @@ local rules = {
   t = { "table" },
   batch = { "integer", default = 256, min = 1 },
   rounds = { "integer", default = 1, min = 1 },
-  seed = { "integer", default = 0 },
+  seed = measure.seed,
   class = { "integer|table|tensor" },
 }
 
@@ -152,7 +153,7 @@ end
 local function measured(process, model, x0, times, o)
   local sum, count, n = {}, {}, x0:size(1)
   for i = 1, #times do sum[i], count[i] = 0, 0 end
-  local draw = core.generator { seed = o.seed }
+  local draw = core.generator { seed = measure.own(o.seed) }
   for round = 1, o.rounds do
     for from = 1, n, o.batch do
       local size = math.min(o.batch, n - from + 1)

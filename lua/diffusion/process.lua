@@ -257,7 +257,8 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
 ---@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
----  batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all
+---  batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed
+---  says), class = one for all
 ---  or {n}}
 ---@return diffusion.process
 ---@usage local oracle = d.oracle.moons{}

@@ -196,7 +196,7 @@ return {
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
     },
     returns = {
       { type = "number|nil", text = "order nil where all was rounding" },
@@ -973,7 +973,7 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it" },
       { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
+      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
     },
     returns = {
       { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}" },
@@ -987,7 +987,7 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
+      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
     },
     returns = {
       { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },
@@ -1114,7 +1114,7 @@ return {
   },
   ["d.manual_seed"] = {
     signature = "d.manual_seed(seed)",
-    text = "Seeds everything random of this Lua state; all counters start again.",
+    text = "Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an objective's t and eps. All counters start again. Metrics, likelihoods, estimate_variance and other measures have an option seed = 1 instead, so that two of them agree.",
     params = {
       { name = "seed", type = "integer" },
     },
@@ -1144,7 +1144,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1222,7 +1222,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1251,7 +1251,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth", optional = true },
+      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1293,7 +1293,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
-      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
+      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1307,7 +1307,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
-      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}", optional = true },
     },
     returns = {
       { type = "number", text = "accuracy" },
@@ -1321,7 +1321,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -2746,7 +2746,7 @@ return {
     signature = "objective:floor(given)",
     text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}" },
     },
     returns = {
       { type = "number" },
@@ -2803,7 +2803,7 @@ return {
     signature = "oracle:entropy([options])",
     text = "The differential entropy in nats, -E ln p (of the empirical distribution: of its points as symbols). By its formula; in one or two dimensions by quadrature; else the mean over samples.",
     params = {
-      { name = "options", type = "table?", text = "{samples = 20000, seed = 1}, for that mean", optional = true },
+      { name = "options", type = "table?", text = "{samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean", optional = true },
     },
     returns = {
       { type = "number" },
@@ -2933,7 +2933,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
-      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}", optional = true },
+      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}", optional = true },
     },
     returns = {
       { type = "diffusion.process" },

@@ -259,6 +259,7 @@ end
 
 opts.methods("trainer", Trainer)
 lookup.strict("trainer", Trainer,
-  { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor", "quiet", "keep" })
+  { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor", "quiet",
+    "keep" })
 
 return trainer

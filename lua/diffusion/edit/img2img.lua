@@ -12,7 +12,8 @@ local img2img = {}
 --- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
 --- for, from exactly that level.
 ---@param options table {process, start = t | strength = 0..1: the level nearest to strength T
---- (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the
+--- (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which
+--- those below the
 --- start are walked}
 ---@return diffusion.plan
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }

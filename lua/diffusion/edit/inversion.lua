@@ -55,7 +55,8 @@ end
 --- that changes fast with x, can keep the residual above it: it says so.
 ---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
 --- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50,
---- or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
+--- or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step,
+--- whose error falls as
 --- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
 --- and reports the error, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }

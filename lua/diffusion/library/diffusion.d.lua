@@ -289,7 +289,7 @@ function d.check.moments(sampler, options) end
 --- along it.
 ---@param sampler string|function|table as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
 ---@return number|nil order nil where all was rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
@@ -836,7 +836,7 @@ d.likelihood = {}
 ---@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
+---@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}
 function d.likelihood.ode(model, process, x0, options) end
 
@@ -854,7 +854,7 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
+---@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
@@ -933,7 +933,9 @@ function d.lr.linear(options) end
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
---- Seeds everything random of this Lua state; all counters start again.
+--- Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an
+--- objective's t and eps. All counters start again. Metrics, likelihoods, estimate_variance
+--- and other measures have an option seed = 1 instead, so that two of them agree.
 ---@param seed integer
 function d.manual_seed(seed) end
 
@@ -958,7 +960,7 @@ d.metric = {}
 --- is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.energy(x, y, options) end
@@ -1017,7 +1019,7 @@ function d.metric.frechet(x, y, options) end
 --- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
----@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about
 function d.metric.kid(x, y, options) end
@@ -1041,7 +1043,7 @@ function d.metric.memorisation(x, train, held, options) end
 --- may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were taken
 function d.metric.mmd(x, y, options) end
@@ -1077,7 +1079,7 @@ function d.metric.precision_recall(x, y, options) end
 --- cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
+---@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
@@ -1089,7 +1091,7 @@ function d.metric.sliced_wasserstein(x, y, options) end
 --- the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}
+---@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, exact, that even odds would give as much
 function d.metric.two_sample(x, y, options) end
@@ -1100,7 +1102,7 @@ function d.metric.two_sample(x, y, options) end
 --- Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end
@@ -1918,7 +1920,7 @@ function objective:explain(t) end
 --- best affine network does, so that one which has learned more is below. Of an oracle it is
 --- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
 --- error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return number|nil error its standard error, of an oracle
 function objective:floor(given) end
@@ -1948,7 +1950,7 @@ function oracle:denoiser(process) end
 --- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
 --- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
 --- samples.
----@param options? table? {samples = 20000, seed = 1}, for that mean
+---@param options? table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
 ---@return number
 ---@return number|nil error its standard error where it is a mean over samples
 function oracle:entropy(options) end
@@ -2017,7 +2019,7 @@ function process:estimate(output, xt, t) end
 --- variance and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
+---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}
 ---@return diffusion.process
 function process:estimate_variance(model, x0, options) end
 

@@ -50,8 +50,8 @@ local function check_signal(where, process)
   end
 end
 
---- The options of a likelihood, with what it is of: model, process, x0 of B samples of D numbers, and a
---- seed. Or a sentence.
+--- The options of a likelihood, with what it is of: model, process, x0 of B samples of D numbers.
+--- Or a sentence.
 ---@param where string
 ---@param rules table of opts.check
 ---@param model any
@@ -66,7 +66,7 @@ function given.options(where, rules, model, process, x0, options)
   check_signal(where, process)
   o.B, o.D = check_data(where, x0)
   check_class(where, o.class, o.B)
-  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
+  o.model, o.process, o.x0 = model, process, x0
   return o
 end
 

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local lookup = require "diffusion.lookup"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
@@ -12,7 +13,7 @@ local where = "likelihood.vlb"
 
 local rules = {
   t = { "integer|table", min = 1 },
-  seed = { "integer" },
+  seed = measure.seed,
   decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
   bins = { "integer", default = 256, min = 2 },
   class = { "number|table|tensor" },
@@ -243,7 +244,8 @@ end
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
 ---  ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1
----  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder =
+---  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever
+---  d.manual_seed says), decoder =
 ---  "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels,
 ---  class, clip = false (true: as the process clips)}
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,

@@ -3,6 +3,7 @@
 -- d. Of an oracle: the mean over samples of the error of its E[x0 | xt].
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 
@@ -52,7 +53,7 @@ end
 ---@return table checked
 function floor.options(given)
   local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" },
-    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = { "integer", default = 1 } })
+    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = measure.seed })
   if count(o.std, o.data, o.oracle) ~= 1 then opts.fail "floor: give one of 'std', 'data' and 'oracle'" end
   return o
 end

@@ -168,7 +168,7 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- = "mse" and noise without offset.
 ---@param given table {std = number or list of the standard deviations along the data's axes}, or
 ---  {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle,
----  samples = 20000, seed = 1}
+---  samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return number|nil error its standard error, of an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
@@ -284,6 +284,7 @@ end
 
 opts.methods("objective", Objective)
 lookup.strict("objective", Objective,
-  { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class", "self_condition", "offset_noise" })
+  { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class", "self_condition",
+    "offset_noise" })
 
 return { objective = objective }

@@ -13,6 +13,7 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local lookup = require "diffusion.lookup"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -183,12 +184,12 @@ end
 --- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
 --- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
 --- samples.
----@param options table? {samples = 20000, seed = 1}, for that mean
+---@param options table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
 ---@return number
 ---@return number|nil error its standard error where it is a mean over samples
 function Oracle:entropy(options)
   local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
-    seed = { "integer", default = 1 } })
+    seed = measure.seed })
   local exact, deviation = self._family.entropy(self, o)
   if exact then return exact, deviation end
   return sampled_entropy(self, o)
