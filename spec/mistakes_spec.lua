@@ -55,7 +55,7 @@ local mistakes = {
   { "x0 must be a tensor, got model", function() d.objective { process = p }(x, mlp) end },
   { "number or function in [0, inf) expected, got -1", function() d.adamw(mlp, { lr = -1 }) end },
   { "option 'size' is missing", function() moons:batches {} end },
-  { "model expected, got tensor", function() d.checkpoint { path = "a", model = x } end },
+  { "model expected, got a tensor [4,2]", function() d.checkpoint { path = "a", model = x } end },
   { "1 to 256 threads, got 0", function() d.threads(0) end },
   { "no 'low'; there are highest, high, medium", function() d.precision "low" end },
   { "class 2 is 4, outside 1..3", function() d.cross_entropy(d.randn(2, 3), d.tensor { 1, 4 }) end },

@@ -1,7 +1,8 @@
 --- The arrays of a file by name: tensors, and beside them those of types that no tensor has, which are
 --- listed and refused only when they are asked for.
+local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
-local opts = require "diffusion.opts"
+local object = require "diffusion.object"
 
 local arrays = {}
 
@@ -28,9 +29,9 @@ function Unread:shape() return table.move(facts[self].shape, 1, #facts[self].sha
 
 function Unread:__tostring() return sentence(facts[self]) end
 
-function Unread:__index(key) return Unread[key] or opts.fail("%s", sentence(facts[self])) end
+function Unread:__index(key) return Unread[key] or fail.raise("%s", sentence(facts[self])) end
 
-Unread.__newindex = opts.refuse_write
+Unread.__newindex = object.refuse_write
 
 --- An array that is there and can't be read.
 ---@param name string
@@ -59,7 +60,7 @@ function arrays.named(path, all)
   if not next(unread) then return tensors end
   return setmetatable(tensors, {
     __index = function(_, name)
-      if unread[name] then opts.fail("%s: %s", path, sentence(facts[unread[name]])) end
+      if unread[name] then fail.raise("%s: %s", path, sentence(facts[unread[name]])) end
     end,
     __pairs = function()
       local both = {}

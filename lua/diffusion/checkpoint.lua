@@ -5,7 +5,10 @@ local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
 local optim = require "diffusion.optim"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local process_from_config = require("diffusion.process").process_from_config
@@ -17,7 +20,7 @@ local checkpoint = {}
 -- The network that a file describes, with the file's values.
 local function build(path, config, tensors)
   if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = opts.try(stock.from_config, config, tensors)
+  local m, message = fail.try(stock.from_config, config, tensors)
   if not m then return legible.refused("%s: %s", path, message) end
   return m:load_state(tensors)
 end
@@ -107,9 +110,9 @@ local rules = {
 ---@return diffusion.checkpoint
 function checkpoint.checkpoint(options)
   local o = opts.check("checkpoint", options, rules)
-  o.emas = opts.kind(o.ema) == "ema" and { o.ema } or o.ema or {}
+  o.emas = kind.of(o.ema) == "ema" and { o.ema } or o.ema or {}
   for i, ema in ipairs(o.emas) do
-    if opts.kind(ema) ~= "ema" then opts.fail("checkpoint: ema: entry %d is %s, not an ema", i, opts.shown(ema)) end
+    if kind.of(ema) ~= "ema" then fail.raise("checkpoint: ema: entry %d is %s, not an ema", i, kind.shown(ema)) end
   end
   return setmetatable(o, Checkpoint)
 end
@@ -123,7 +126,7 @@ end
 ---@return string|nil message
 function Checkpoint:save(extra)
   if extra ~= nil and type(extra) ~= "table" then
-    opts.fail("bad argument #1 to 'save' (a table of what to remember expected, got %s)", opts.shown(extra))
+    fail.raise("bad argument #1 to 'save' (a table of what to remember expected, got %s)", kind.shown(extra))
   end
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }
@@ -224,7 +227,7 @@ function Checkpoint:load()
   return true
 end
 
-opts.methods("checkpoint", Checkpoint)
+object.methods("checkpoint", Checkpoint)
 lookup.strict("checkpoint", Checkpoint, { "path", "model", "opt", "ema", "emas", "batches", "extra" })
 
 return checkpoint

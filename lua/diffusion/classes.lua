@@ -1,6 +1,7 @@
 --- Classes as they are given: one for all samples, or one for each.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 
 --- A tensor of one class for each of n samples, or a sentence; nil stays nil.
 ---@param where string "sampler"
@@ -9,10 +10,10 @@ local opts = require "diffusion.opts"
 ---@return diffusion.tensor|nil {n} i64
 return function(where, class, n)
   if class == nil then return nil end
-  class = opts.relay(core.whole, where .. ": class", class)
+  class = fail.call(core.whole, where .. ": class", class)
   if class:dim() == 0 then class = class:expand(n):contiguous() end
-  if opts.shape_text(class) ~= ("[%d]"):format(n) then
-    opts.fail("%s: class is %s for %d samples", where, opts.shape_text(class), n)
+  if kind.shape_text(class) ~= ("[%d]"):format(n) then
+    fail.raise("%s: class is %s for %d samples", where, kind.shape_text(class), n)
   end
   return class
 end

@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
 local npy = require "diffusion.data.npy"
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
@@ -224,12 +225,12 @@ function data.npy(path, options)
   local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, COPY, 2))
   if not found then return nil, message end
   if core.is_tensor(found) then found = { x = found } end
-  local parts, trouble = opts.try(parts_of, found) -- one that no tensor holds is an error
+  local parts, trouble = fail.try(parts_of, found) -- one that no tensor holds is an error
   if not parts then return nil, trouble end
   local x, class, labels = parts.x, parts.class, parts.labels
   if not x then return legible.refused("%s", unnamed(path, found)) end
   if x:dtype() == "u8" and x:dim() == 3 then x = x:unsqueeze(4) end
-  local made, why = opts.try(function()
+  local made, why = fail.try(function()
     return set.new { x = x, class = class or labels and core.whole("label", labels) + 1, name = path }
   end)
   if not made then return legible.refused("%s: %s", path, why) end

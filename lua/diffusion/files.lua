@@ -1,9 +1,11 @@
 -- Bare tensors as safetensors files: d.save and d.load.
-local arrays = require "diffusion.arrays"
 local core = require "diffusion.core"
+local arrays = require "diffusion.arrays"
+local fail = require "diffusion.fail"
 local header = require "diffusion.hub.header"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 
 local files = {}
 
@@ -19,32 +21,32 @@ local READ = {
 }
 
 local function check_tensors(tensors)
-  if opts.kind(tensors) ~= "table" then -- a model is a table too, in which nothing would be found
-    opts.fail("bad argument #2 to 'save' (a table of tensors by name expected, got %s%s)", opts.shown(tensors),
-      opts.kind(tensors) == "model" and "; model:state() is one" or "")
+  if kind.of(tensors) ~= "table" then -- a model is a table too, in which nothing would be found
+    fail.raise("bad argument #2 to 'save' (a table of tensors by name expected, got %s%s)", kind.shown(tensors),
+      kind.of(tensors) == "model" and "; model:state() is one" or "")
   end
   for name, x in pairs(tensors) do
     if type(name) ~= "string" or name == "__metadata__" or not utf8.len(name) then
-      opts.fail("save: %s can't be a tensor's name in a file, which is a string in UTF-8", opts.shown(name))
+      fail.raise("save: %s can't be a tensor's name in a file, which is a string in UTF-8", kind.shown(name))
     end
-    if opts.kind(x) ~= "tensor" then opts.fail("save: a tensor expected as %s, got %s", name, opts.shown(x)) end
+    if kind.of(x) ~= "tensor" then fail.raise("save: a tensor expected as %s, got %s", name, kind.shown(x)) end
   end
 end
 
 local function text_fault(value)
-  if type(value) ~= "string" then return "is " .. opts.shown(value) end
+  if type(value) ~= "string" then return "is " .. kind.shown(value) end
   return not utf8.len(value) and "isn't UTF-8" or nil
 end
 
 local function check_metadata(metadata)
-  if metadata ~= nil and opts.kind(metadata) ~= "table" then
-    opts.fail("bad argument #3 to 'save' (a table of strings expected, got %s)", opts.shown(metadata))
+  if metadata ~= nil and kind.of(metadata) ~= "table" then
+    fail.raise("bad argument #3 to 'save' (a table of strings expected, got %s)", kind.shown(metadata))
   end
   for key, value in pairs(metadata or {}) do
     local fault = text_fault(key)
-    if fault then opts.fail("save: metadata's name %s %s; strings in UTF-8 can be saved", opts.shown(key), fault) end
+    if fault then fail.raise("save: metadata's name %s %s; strings in UTF-8 can be saved", kind.shown(key), fault) end
     fault = text_fault(value)
-    if fault then opts.fail("save: metadata %s %s; strings in UTF-8 can be saved", key, fault) end
+    if fault then fail.raise("save: metadata %s %s; strings in UTF-8 can be saved", key, fault) end
   end
 end
 
@@ -70,9 +72,9 @@ end
 
 -- The header has been held against the file: what still fails is no tensor's shape, or its value.
 local function read_tensor(file, t)
-  local kind, why = READ[t.dtype], nil
-  if kind then
-    local x, message = file:tensor(kind, t.shape, t.offset)
+  local number, why = READ[t.dtype], nil
+  if number then
+    local x, message = file:tensor(number, t.shape, t.offset)
     if x then return x end
     why = message
   end

@@ -2,6 +2,8 @@
 -- The tape itself is C (csrc/ops/tape.h); this file gives it its Lua words. Each opens a
 -- record with <close>, so an error inside leaves nothing open.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local gradient = {}
@@ -9,7 +11,7 @@ local gradient = {}
 local function check_callable(name, fn)
   local meta = debug.getmetatable(fn)
   if type(fn) == "function" or type(meta) == "table" and rawget(meta, "__call") then return end
-  opts.fail("%s: a function expected, got %s", name, opts.kind(fn))
+  fail.raise("%s: a function expected, got %s", name, kind.of(fn))
 end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
@@ -35,8 +37,8 @@ end
 ---@param x any anything but a tensor passes
 function gradient.constant(where, what, x)
   if core.is_tensor(x) and core.followed(x) then
-    opts.fail("%s: %s %s is being recorded, and plain numbers are read out of it, which lose its gradient; "
-      .. "detach() it", where, what, opts.shape_text(x))
+    fail.raise("%s: %s %s is being recorded, and plain numbers are read out of it, which lose its gradient; "
+      .. "detach() it", where, what, kind.shape_text(x))
   end
 end
 
@@ -83,7 +85,7 @@ function gradient.grad(fn, ...)
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
-      wanted[i] = opts.relay(record.want, record, args[i])
+      wanted[i] = fail.call(record.want, record, args[i])
       args[i] = wanted[i]
     end
   end
@@ -91,9 +93,9 @@ function gradient.grad(fn, ...)
   record:close()
   local loss = results[1]
   if not core.is_tensor(loss) then
-    opts.fail("grad: the function returned a %s, not a tensor", opts.kind(loss))
+    fail.raise("grad: the function returned a %s, not a tensor", kind.of(loss))
   end
-  if core.is_recorded_by(loss, record) then opts.relay(loss.backward, loss) end
+  if core.is_recorded_by(loss, record) then fail.call(loss.backward, loss) end
   local out, k = gradients_of(record, wanted, args.n)
   for i = 1, results.n do
     local value = results[i]
@@ -135,9 +137,9 @@ function gradient.guest(forward, backward)
   return function(...)
     local y, kept = gradient.no_grad(forward, ...)
     if not core.is_tensor(y) then
-      opts.fail("guest: forward returned a %s, not a tensor", opts.kind(y))
+      fail.raise("guest: forward returned a %s, not a tensor", kind.of(y))
     end
-    return opts.relay(core.note_guest, y, false, backward, kept, ...)
+    return fail.call(core.note_guest, y, false, backward, kept, ...)
   end
 end
 
@@ -155,7 +157,7 @@ gradient.counters = Counters.kept
 local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
-  local record <close> = core.record_open(kept.kind)
+  local record <close> = core.record_open(kept.recording)
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
@@ -178,9 +180,9 @@ end
 function gradient.recompute(fn)
   check_callable("nn.recompute", fn)
   return function(...)
-    local kind = core.recording()
-    if not kind then return fn(...) end
-    local kept = { fn = fn, kind = kind, random = core.random_state() }
+    local recording = core.recording()
+    if not recording then return fn(...) end
+    local kept = { fn = fn, recording = recording, random = core.random_state() }
     local y = gradient.no_grad(fn, ...)
     return core.note_guest(y, true, walk_again, kept, ...)
   end
@@ -214,14 +216,16 @@ end
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function gradient.gradcheck(fn, inputs, options)
   opts.callable("gradcheck", "argument #1", fn)
-  opts.a_table("gradcheck", 2, "a list of inputs", inputs)
+  opts.table("gradcheck", 2, "a list of inputs", inputs)
   local o = opts.check("gradcheck", options, { step = { "number", above = 0 }, tolerance = { "number", min = 0 } }, 3)
   local double = core.real == "f64"
   local step = o.step or (double and 1e-5 or 1e-2)
   local tolerance = o.tolerance or (double and 1e-6 or 1e-2)
   local function total(...)
     local y = fn(...)
-    if not core.is_tensor(y) then opts.fail("gradcheck: the function returned %s; a tensor expected", opts.shown(y)) end
+    if not core.is_tensor(y) then
+      fail.raise("gradcheck: the function returned %s; a tensor expected", kind.shown(y))
+    end
     return y:sum()
   end
   local found = table.pack(gradient.grad(total, table.unpack(inputs)))

@@ -1,8 +1,9 @@
 --- d.help: what is written above each public function, at the prompt. The texts are in
 --- reference.lua, made from those comments, and are loaded at the first question.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local reference = require "diffusion.reference"
 
 local help = {}
@@ -77,11 +78,11 @@ local function items(lines, heading, list)
 end
 
 -- How a thing is called, and its methods.
-local function methods(kind, lines)
-  local call = reference[kind .. "()"]
+local function methods(name, lines)
+  local call = reference[name .. "()"]
   if call then lines[#lines + 1] = wrapped(call.text, "      ", ("called as %s: "):format(call.signature)) end
   lines[#lines + 1] = "methods"
-  list_below(kind .. ":", lines)
+  list_below(name .. ":", lines)
 end
 
 -- The full text of an entry.
@@ -166,10 +167,10 @@ function help.text(what)
   if type(what) == "string" then return text_of_word(what) end
   local name = name_of(what)
   if name then return entry_text(name) end
-  local kind = opts.kind(what)
+  local known_as = kind.of(what)
   if rawequal(what, package.loaded["diffusion"]) then return overview() end
-  if reference[kind] then return entry_text(kind) end
-  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(kind))
+  if reference[known_as] then return entry_text(known_as) end
+  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(known_as))
 end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the

@@ -3,6 +3,8 @@
 local apng = require "diffusion.apng"
 local core = require "diffusion.core"
 local json = require "diffusion.json"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local legible = require "diffusion.legible"
@@ -35,7 +37,7 @@ end
 
 local function check_channels(name, channels)
   if channels ~= nil and channels ~= 1 and channels ~= 3 then
-    opts.fail("%s: channels are 1 (grey) or 3 (RGB), got %s", name, opts.shown(channels))
+    fail.raise("%s: channels are 1 (grey) or 3 (RGB), got %s", name, kind.shown(channels))
   end
 end
 
@@ -137,14 +139,14 @@ local function text_parts(text)
   for i, key in ipairs(sorted(text)) do
     local value = text[key]
     if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      opts.fail("save: a text's name is a string of 1 to 79 bytes without a 0, got %s", opts.shown(key))
+      fail.raise("save: a text's name is a string of 1 to 79 bytes without a 0, got %s", kind.shown(key))
     end
     if type(value) ~= "string" and type(value) ~= "number" then
-      opts.fail("save: a string expected as the text %s, got %s", key, opts.shown(value))
+      fail.raise("save: a string expected as the text %s, got %s", key, kind.shown(value))
     end
     value = value_text(value)
     local at = value:find("\0", 1, true)
-    if at then opts.fail("save: byte %d of the text %s is 0, which PNG's text can't hold", at, key) end
+    if at then fail.raise("save: byte %d of the text %s is 0, which PNG's text can't hold", at, key) end
     parts[i] = core.png_chunk("tEXt", key .. "\0" .. value)
   end
   return parts
@@ -155,7 +157,7 @@ local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, ti
 local function check_path(name, path)
   opts.path(name, path)
   if OTHER[legible.lower(path:match "%.([^./]+)$" or "")] then
-    opts.fail("%s: pictures are written as PNG; %s names another format", name, path)
+    fail.raise("%s: pictures are written as PNG; %s names another format", name, path)
   end
 end
 
@@ -173,11 +175,11 @@ function image.save(path, x, options)
   picture.check("save", x, 3, 4)
   check_path("save", path)
   if x:dim() == 4 and x:size(1) ~= 1 then
-    opts.fail("save: one picture expected, got %s; d.image.grid makes one of many",
-      opts.shape_text(x))
+    fail.raise("save: one picture expected, got %s; d.image.grid makes one of many",
+      kind.shape_text(x))
   end
   if x:dim() == 4 then x = x:select(1, 1) end
-  if x:numel() == 0 then opts.fail("save: no pixels in %s", opts.shape_text(x)) end
+  if x:numel() == 0 then fail.raise("save: no pixels in %s", kind.shape_text(x)) end
   local png = core.png_write(picture.bytes("save", x))
   local parts = { png:sub(1, HEAD), table.unpack(core.in_c_locale(text_parts, o.text or {})) }
   parts[#parts + 1] = png:sub(HEAD + 1)
@@ -201,7 +203,7 @@ function image.grid(x, options)
   if x:dtype() == "i64" then x = picture.bytes("grid", x) end
   if o.scale > 1 then x = x:repeat_each(o.scale, 2):repeat_each(o.scale, 3) end
   local B, H, W, C = table.unpack(x:shape())
-  if B == 0 then opts.fail("grid: no pictures in %s", opts.shape_text(x)) end
+  if B == 0 then fail.raise("grid: no pictures in %s", kind.shape_text(x)) end
   local columns = o.columns or math.ceil(math.sqrt(B))
   local rows, pad = (B - 1) // columns + 1, o.pad
   local black = x:dtype() == "u8" and 0 or -1
@@ -224,22 +226,22 @@ end
 
 -- The frames of image.animate as dense bytes, all of one shape.
 local function frames_of(given, columns)
-  local tensor = opts.kind(given) == "tensor"
+  local tensor = kind.of(given) == "tensor"
   if not tensor and type(given) ~= "table" then
-    opts.fail("animate: a list of pictures or a tensor [F,H,W,C] expected, got %s", opts.kind(given))
+    fail.raise("animate: a list of pictures or a tensor [F,H,W,C] expected, got %s", kind.of(given))
   end
   if tensor and given:dim() ~= 4 and given:dim() ~= 5 then
-    opts.fail("animate: [F,H,W,C] or [F,B,H,W,C] expected, got %s", opts.shape_text(given))
+    fail.raise("animate: [F,H,W,C] or [F,B,H,W,C] expected, got %s", kind.shape_text(given))
   end
   local count, frames = tensor and given:size(1) or #given, {}
-  if count == 0 then opts.fail "animate: no frames" end
+  if count == 0 then fail.raise "animate: no frames" end
   for i = 1, count do
     local x = given[i]
     picture.check("animate", x, 3, 4)
-    if x:numel() == 0 then opts.fail("animate: no pixels in frame %d, %s", i, opts.shape_text(x)) end
+    if x:numel() == 0 then fail.raise("animate: no pixels in frame %d, %s", i, kind.shape_text(x)) end
     frames[i] = one_of("animate", x, { columns = columns })
-    local shape, first = opts.shape_text(frames[i]), opts.shape_text(frames[1])
-    if shape ~= first then opts.fail("animate: frame %d is %s, the first is %s", i, shape, first) end
+    local shape, first = kind.shape_text(frames[i]), kind.shape_text(frames[1])
+    if shape ~= first then fail.raise("animate: frame %d is %s, the first is %s", i, shape, first) end
   end
   return frames
 end
@@ -247,11 +249,11 @@ end
 -- Thousandths of a second that each of n frames is shown.
 local function thousandths(delay, n)
   local out, listed = {}, type(delay) == "table"
-  if listed and #delay ~= n then opts.fail("animate: %d delays for %d frames", #delay, n) end
+  if listed and #delay ~= n then fail.raise("animate: %d delays for %d frames", #delay, n) end
   for i = 1, n do
     local seconds = listed and delay[i] or delay
     if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 65) then
-      opts.fail("animate: a delay is 0 to 65 seconds, got %s", opts.shown(seconds))
+      fail.raise("animate: a delay is 0 to 65 seconds, got %s", kind.shown(seconds))
     end
     out[i] = math.floor(1000 * seconds + 0.5)
   end
@@ -297,7 +299,7 @@ function image.draw(x, options)
     width = { "integer", min = 2, max = 10000, default = terminal.width() },
   }, 2)
   picture.check("show", x, 3, 4)
-  if x:numel() == 0 then opts.fail("show: no pixels in %s", opts.shape_text(x)) end
+  if x:numel() == 0 then fail.raise("show: no pixels in %s", kind.shape_text(x)) end
   local sheet = sheet_of(x, o.columns, o.width)
   local H, W = sheet:size(1), sheet:size(2)
   local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)

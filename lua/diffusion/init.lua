@@ -69,7 +69,7 @@ setmetatable(d, {
   __index = function(t, name)
     if type(name) ~= "string" or name:sub(1, 2) == "__" then return nil end
     if not (home[name] or whole[name]) then
-      part("opts").fail("%s", lookup.sentence("diffusion has", name, names_of(t)))
+      part("fail").raise("%s", lookup.sentence("diffusion has", name, names_of(t)))
     end
     local value = loaded(name)
     rawset(t, name, value)

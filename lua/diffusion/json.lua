@@ -2,7 +2,7 @@
 -- and NaN are taken and written; nesting is capped; doubles keep every bit.
 local core = require "diffusion.core"
 local dkjson = require "dkjson"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 
 local json = {
   null = dkjson.null, ---what null reads as, and is written from
@@ -59,7 +59,7 @@ local function decode(text)
   local nan = nan_mark(text)
   local ready, why = prepare(text, nan)
   if not ready then return nil, "json: " .. why end
-  local fine, value, stop, message = opts.caught(dkjson.decode, ready, 1, json.null)
+  local fine, value, stop, message = fail.pcall(dkjson.decode, ready, 1, json.null)
   if not fine then return nil, "json: " .. tostring(value) end
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)

@@ -1,5 +1,6 @@
 --- What becomes of a name that isn't there: reading or writing it is an error that names the
 --- nearest. Without this `d.smaple` would be nil and `model.chanels = 3` would do nothing.
+local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
@@ -43,23 +44,23 @@ local function set_of(names)
 end
 
 --- Has unknown names fail in the objects of a kind whose __index ends at `methods`.
----@param kind string as opts.kind says
+---@param kind string as kind.of says
 ---@param methods table<string, any> all of them; where it is the metatable, unknown fields can't be written
 ---@param fields string[]|nil the other public fields, each of which may be nil
 ---@param peers table<string, string>|nil what other libraries' names are here: { cat = "d.cat({x, y}, dim)" }
 function lookup.strict(kind, methods, fields, peers)
   fields = fields or {}
   local known, whose = set_of(fields), article(kind) .. " has"
-  local function fail(key)
-    if peers and peers[key] then opts.fail("%s no '%s'; here it is %s", whose, key, peers[key]) end
-    opts.fail("%s", lookup.sentence(whose, key, names_of(methods, fields), kind))
+  local function refuse(key)
+    if peers and peers[key] then fail.raise("%s no '%s'; here it is %s", whose, key, peers[key]) end
+    fail.raise("%s", lookup.sentence(whose, key, names_of(methods, fields), kind))
   end
   setmetatable(methods, { __index = function(_, key)
-    if is_public(key) and not known[key] then fail(key) end
+    if is_public(key) and not known[key] then refuse(key) end
   end })
   if rawget(methods, "__index") ~= methods or rawget(methods, "__newindex") then return end
   function methods.__newindex(object, key, value)
-    if is_public(key) and not known[key] then fail(key) end
+    if is_public(key) and not known[key] then refuse(key) end
     rawset(object, key, value)
   end
 end
@@ -76,7 +77,7 @@ function lookup.functions(path, functions)
     if type(name) == "string" then lookup.functions(path .. "." .. name, value) end
   end
   return setmetatable(functions, { __index = function(t, key)
-    if is_public(key) then opts.fail("%s", lookup.sentence(path .. " has", key, names_of(t, {}), path)) end
+    if is_public(key) then fail.raise("%s", lookup.sentence(path .. " has", key, names_of(t, {}), path)) end
   end })
 end
 

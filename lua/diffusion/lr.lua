@@ -1,4 +1,5 @@
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 
 local lr = {}
@@ -14,7 +15,7 @@ local function progress(step, o)
 end
 
 local function within_total(name, o)
-  if o.warmup > o.total then opts.fail("%s: warmup = %d is more than total = %d steps", name, o.warmup, o.total) end
+  if o.warmup > o.total then fail.raise("%s: warmup = %d is more than total = %d steps", name, o.warmup, o.total) end
   return o
 end
 

@@ -1,6 +1,9 @@
 --- Optimising: AdamW with clip, and the averages that move along, in one pass.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
@@ -35,7 +38,7 @@ local function rate_at(lr, step)
   if type(lr) == "number" then return lr end
   local now = lr(step)
   if type(now) ~= "number" then
-    opts.fail("adamw: the learning rate of step %d is a %s, not a number", step, opts.kind(now))
+    fail.raise("adamw: the learning rate of step %d is a %s, not a number", step, kind.of(now))
   end
   return opts.held(("adamw: the learning rate of step %d"):format(step), now, rate)
 end
@@ -49,7 +52,7 @@ function adamw_meta.__index(opt, key)
 end
 
 function adamw_meta.__newindex(opt, key, value)
-  if key ~= "lr" then opts.fail("adamw: only lr can be set, to a number or a function of the step") end
+  if key ~= "lr" then fail.raise("adamw: only lr can be set, to a number or a function of the step") end
   optimisers[opt].groups[1].lr = opts.held("adamw: lr", value, rate_or_function)
 end
 
@@ -79,7 +82,7 @@ local function refused(own, norm)
   local first = gradient.no_grad(culprit, own.models)
   own.core:zero()
   if last then
-    opts.fail("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't "
+    fail.raise("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't "
       .. "finite: %s", own.refused, after, norm, first)
   end
   own.warned = true
@@ -106,7 +109,7 @@ function Adamw:step(options)
     decays[i] = group.weight_decay or own.groups[1].weight_decay
   end
   local moving = averages.ready(own.averages)
-  local norm = opts.relay(own.core.step, own.core, own.options, rates, decays, moving)
+  local norm = fail.call(own.core.step, own.core, own.options, rates, decays, moving)
   if norm - norm ~= 0 then
     refused(own, norm)
     return norm
@@ -192,10 +195,10 @@ end
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
-  opts.a_table("load_state", 1, "what state() gives", state)
+  opts.table("load_state", 1, "what state() gives", state)
   local own, mine = optimisers[self], self:state()
   local trouble = optim.mismatch(self, state)
-  if trouble then opts.fail("load_state: %s", trouble) end
+  if trouble then fail.raise("load_state: %s", trouble) end
   for _, which in ipairs { "first", "second" } do
     for name, x in pairs(mine[which]) do x:copy_(state[which][name]) end
   end
@@ -209,7 +212,7 @@ function Adamw:load_state(state)
   return self
 end
 
-opts.methods("adamw", Adamw)
+object.methods("adamw", Adamw)
 lookup.strict("adamw", Adamw, { "lr", "steps", "skipped" })
 
 function adamw_meta.__tostring(opt)
@@ -229,7 +232,7 @@ local group_rules = {
 local function group_of(name, groups, matched)
   local first = 0
   for i = 2, #groups do
-    if opts.relay(string.find, name, groups[i].pattern) then
+    if fail.call(string.find, name, groups[i].pattern) then
       matched[i] = true
       if first == 0 then first = i - 1 end
     end
@@ -241,7 +244,7 @@ end
 local function check_matched(groups, matched, example)
   for i = 2, #groups do
     if not matched[i] then
-      opts.fail("bad argument #2 to 'adamw' (option 'groups': the pattern '%s' of group %d matches no parameter; the "
+      fail.raise("bad argument #2 to 'adamw' (option 'groups': the pattern '%s' of group %d matches no parameter; the "
         .. "first is '%s')", groups[i].pattern, i - 1, example)
     end
   end
@@ -255,13 +258,15 @@ end
 -- The averages to move; each must be of one of the models.
 local function averages_of(given, models)
   local out, seen = list_of(given, averages.is_ema), {}
-  if type(out) ~= "table" then opts.fail("adamw: ema must be an average or a list of them, got %s", opts.shown(out)) end
+  if type(out) ~= "table" then
+    fail.raise("adamw: ema must be an average or a list of them, got %s", kind.shown(out))
+  end
   for i, ema in ipairs(out) do
-    if not averages.is_ema(ema) then opts.fail("adamw: ema: entry %d is %s, not an ema", i, opts.shown(ema)) end
+    if not averages.is_ema(ema) then fail.raise("adamw: ema: entry %d is %s, not an ema", i, kind.shown(ema)) end
     local found = false
     for _, m in ipairs(models) do found = found or m == averages.model(ema) end
-    if not found then opts.fail("adamw: the ema is of a model that this optimiser doesn't move") end
-    if seen[ema] then opts.fail("adamw: ema: entry %d is there twice", i) end
+    if not found then fail.raise("adamw: the ema is of a model that this optimiser doesn't move") end
+    if seen[ema] then fail.raise("adamw: ema: entry %d is there twice", i) end
     seen[ema] = true
   end
   return table.move(out, 1, #out, 1, {})
@@ -283,7 +288,7 @@ local function survey(models, groups)
   local homes, group, names, matched, first = {}, {}, {}, {}, nil
   for i, m in ipairs(models) do
     if not model.is_model(m) then
-      opts.fail("bad argument #1 to 'adamw' (model or list of models expected, got %s)", opts.kind(m))
+      fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(m))
     end
     local home = model.home(m)
     homes[i] = home
@@ -301,8 +306,8 @@ local function core_options(o)
   local beta1, beta2 = o.betas[1], o.betas[2]
   local fine = #o.betas == 2 and opts.allows(beta1, beta) and opts.allows(beta2, beta)
   if not fine then
-    opts.fail("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
-      opts.shown(beta1), opts.shown(beta2))
+    fail.raise("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
+      kind.shown(beta1), kind.shown(beta2))
   end
   return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
 end
@@ -323,14 +328,14 @@ function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
   models = list_of(models, model.is_model)
   if type(models) ~= "table" then
-    opts.fail("bad argument #1 to 'adamw' (model or list of models expected, got %s)", opts.kind(models))
+    fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(models))
   end
   local groups = { { lr = o.lr, weight_decay = o.weight_decay } }
   for i, group in ipairs(o.groups) do groups[i + 1] = opts.check("adamw", group, group_rules, 2) end
   local homes, group, names = survey(models, groups)
   local opt = setmetatable({}, adamw_meta)
   optimisers[opt] = {
-    core = opts.relay(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
+    core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
   return opt

@@ -5,8 +5,11 @@
 -- ln of it taken as a straight line between them in ln SNR. (For a network that is E[x0 | x_t] the error
 -- is s^2/a^2 (1 - E|eps'|^2/D), the paper's form; measured against x0 it holds for any network.)
 local core = require "diffusion.core"
+local answer = require "diffusion.answer"
 local classes = require "diffusion.classes"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
@@ -26,12 +29,12 @@ local function check_rows(rows, T)
   local after, own = 0, {}
   for i, row in ipairs(rows) do
     if not is_row(row, after, T) then
-      opts.fail("process: x0_error: entry %d must be {t, mean square error of x0}, t rising in 1..%d, the error finite "
-        .. "and not negative", i, T)
+      fail.raise("process: x0_error: entry %d must be {t, mean square error of x0}, t rising in 1..%d, the error "
+        .. "finite and not negative", i, T)
     end
     after, own[i] = row[1], { row[1], row[2] }
   end
-  if #rows == 0 then opts.fail "process: x0_error is empty; process:estimate_variance(model, x0) measures it" end
+  if #rows == 0 then fail.raise "process: x0_error is empty; process:estimate_variance(model, x0) measures it" end
   return own
 end
 
@@ -40,11 +43,11 @@ end
 ---@param o table options of d.process
 function optimal.check(o)
   if o.variance ~= "optimal" then
-    if o.x0_error then opts.fail "process: x0_error goes with variance = \"optimal\"" end
+    if o.x0_error then fail.raise "process: x0_error goes with variance = \"optimal\"" end
     return
   end
   if not o.x0_error then
-    opts.fail "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
+    fail.raise "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
   end
   o.x0_error = check_rows(o.x0_error, o.schedule.T)
 end
@@ -76,7 +79,7 @@ end
 ---@param s number
 ---@return number
 function optimal.variance(p, t, s)
-  local c0, _, variance = opts.relay(p.posterior_coefficients, p, t, s)
+  local c0, _, variance = fail.call(p.posterior_coefficients, p, t, s)
   local error_of_x0 = math.min(interpolated(p.schedule, p.x0_error, t), 1 / p.schedule:snr(t))
   return variance + c0 ^ 2 * error_of_x0
 end
@@ -111,7 +114,7 @@ end
 local function given_levels(list, T)
   for i, t in ipairs(list) do
     if type(t) ~= "number" or not (t >= 1 and t <= T) or i > 1 and t <= list[i - 1] then
-      opts.fail("estimate_variance: t: levels must rise in 1..%d, but number %d is %s", T, i, opts.shown(t))
+      fail.raise("estimate_variance: t: levels must rise in 1..%d, but number %d is %s", T, i, kind.shown(t))
     end
   end
   return list
@@ -119,14 +122,14 @@ end
 
 -- Rounds go one level further each.
 local function check_data(x0, levels, rounds)
-  if opts.kind(x0) == "set" then x0 = x0.x end
+  if kind.of(x0) == "set" then x0 = x0.x end
   if not core.is_tensor(x0) or x0:dim() < 2 then
-    opts.fail("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", opts.shown(x0))
+    fail.raise("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", kind.shown(x0))
   end
   local n = x0:size(1)
   local reached = n > 0 and n + rounds - 1 or 0
   if reached < levels then
-    opts.fail("estimate_variance: %d samples in %d round%s reach %d levels of %d; give more of either", n, rounds,
+    fail.raise("estimate_variance: %d samples in %d round%s reach %d levels of %d; give more of either", n, rounds,
       rounds == 1 and "" or "s", reached, levels)
   end
   return x0
@@ -135,7 +138,7 @@ end
 -- The network's mean square errors of x0 for some samples at levels of their own.
 local function errors_of(process, model, x0, t, eps, class)
   local xt = process:q_sample(x0, t, eps)
-  local out = opts.answer("estimate_variance", (model(xt, t, { class = class })), xt)
+  local out = answer.of_denoiser("estimate_variance", (model(xt, t, { class = class })), xt)
   return core.ops.mse((process:estimate(out, xt, t)), x0, "sample"):totable()
 end
 
@@ -171,7 +174,7 @@ local function measured(process, model, x0, times, o)
   for i, t in ipairs(times) do
     local mse = sum[i] / count[i]
     if not (mse < math.huge) then
-      opts.fail("estimate_variance: the error of x0 at t = %g is %g: the model's answers or the samples aren't finite",
+      fail.raise("estimate_variance: the error of x0 at t = %g is %g: the model's answers or the samples aren't finite",
         t, mse)
     end
     sum[i] = { t, mse }
@@ -189,11 +192,11 @@ function optimal.estimate(process, model, x0, options)
   local o = opts.check("estimate_variance", options, rules, 3)
   opts.denoiser("estimate_variance", model)
   if process.outputs == 2 then
-    opts.fail("estimate_variance: the process takes v of a %s variance beside the prediction; the best variance is for "
-      .. "a network that predicts alone", process.variance)
+    fail.raise("estimate_variance: the process takes v of a %s variance beside the prediction; the best variance is "
+      .. "for a network that predicts alone", process.variance)
   end
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
-  if #times == 0 then opts.fail "estimate_variance: t is empty; levels in 1..T expected" end
+  if #times == 0 then fail.raise "estimate_variance: t is empty; levels in 1..T expected" end
   x0 = check_data(x0, #times, o.rounds)
   o.class = classes("estimate_variance", o.class, x0:size(1))
   return measured(process, model, x0, times, o)

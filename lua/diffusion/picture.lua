@@ -1,7 +1,8 @@
 -- What the numbers of a picture are: u8 bytes, floats in [-1, 1], or i64 whole numbers in 0..255,
 -- which arithmetic makes of bytes. Whatever takes pictures asks here; all else is a sentence.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 
 local picture = {}
 
@@ -14,18 +15,18 @@ local REMEDY = 'x:to "u8" makes bytes of numbers in 0..255'
 local function check_whole(name, x)
   local least, most = core.picture_range(x)
   if least < 0 or most > 255 then
-    opts.fail("%s: whole numbers from %.0f to %.0f; those of a picture lie in 0..255", name, least, most)
+    fail.raise("%s: whole numbers from %.0f to %.0f; those of a picture lie in 0..255", name, least, most)
   end
 end
 
 local function check_floats(name, x)
   local least, most, nans, infinite = core.picture_range(x)
   if nans + infinite > 0 then
-    opts.fail("%s: of %d numbers %d are nan and %d infinite; those of a picture are finite", name, x:numel(), nans,
+    fail.raise("%s: of %d numbers %d are nan and %d infinite; those of a picture are finite", name, x:numel(), nans,
       infinite)
   end
   if least >= 0 and most > UNSCALED then
-    opts.fail("%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1] (%s)", name, least, most, REMEDY)
+    fail.raise("%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1] (%s)", name, least, most, REMEDY)
   end
 end
 
@@ -34,7 +35,7 @@ end
 ---@param x diffusion.tensor of any shape
 ---@return diffusion.tensor u8
 function picture.bytes(name, x)
-  if opts.kind(x) ~= "tensor" then opts.fail("%s: a tensor expected, got %s", name, opts.kind(x)) end
+  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
   local dtype = x:dtype()
   if dtype == "u8" then return x:contiguous() end
   if dtype == "i64" then
@@ -52,7 +53,7 @@ end
 ---@param x diffusion.tensor of any shape
 ---@return diffusion.tensor
 function picture.floats(name, x)
-  if opts.kind(x) ~= "tensor" then opts.fail("%s: a tensor expected, got %s", name, opts.kind(x)) end
+  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
   if x:dtype() == "u8" or x:dtype() == "i64" then return core.picture_to_float(picture.bytes(name, x)) end
   return x
 end
@@ -61,7 +62,7 @@ end
 ---@param x diffusion.tensor
 ---@return diffusion.tensor of core.real
 function picture.reals(x)
-  if x:dtype() == "i64" then return opts.relay(core.ops.div, x, 1) end
+  if x:dtype() == "i64" then return fail.call(core.ops.div, x, 1) end
   return x:to(core.real)
 end
 
@@ -81,13 +82,13 @@ end
 ---@param least integer dimensions
 ---@param most integer
 function picture.check(name, x, least, most)
-  if opts.kind(x) ~= "tensor" then opts.fail("%s: a tensor expected, got %s", name, opts.kind(x)) end
+  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
   if x:dim() < least or x:dim() > most then
-    opts.fail("%s: %s expected, got %s", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
-      or "[H,W,C] or [B,H,W,C]", opts.shape_text(x))
+    fail.raise("%s: %s expected, got %s", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
+      or "[H,W,C] or [B,H,W,C]", kind.shape_text(x))
   end
   local C = x:size(-1)
-  if C < 1 or C > 4 then opts.fail("%s: %d channels; a picture has 1 to 4", name, C) end
+  if C < 1 or C > 4 then fail.raise("%s: %d channels; a picture has 1 to 4", name, C) end
 end
 
 return picture

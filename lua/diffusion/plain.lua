@@ -1,8 +1,9 @@
 --- Tables of plain values as JSON can tell them, so that what is written comes back equal: numbers
 --- to the bit, integers as integers, strings of any bytes, lists with holes. What JSON has no form
 --- for stands as a list that begins with a mark. What can't come back is a sentence with its path.
+local fail = require "diffusion.fail"
 local json = require "diffusion.json"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 
 local plain = {}
 
@@ -17,7 +18,7 @@ local DEPTH = 60 -- tables in one another under a name; a little below what json
 -- ---- paths, for messages -------------------------------------------------------------------
 
 local function key_text(key, first)
-  if type(key) ~= "string" then return ("[%s]"):format(opts.shown(key)) end
+  if type(key) ~= "string" then return ("[%s]"):format(kind.shown(key)) end
   if key:find "^[%a_][%w_]*$" then return first and key or "." .. key end
   return ('["%s"]'):format((key:gsub("[^\32-\126]", function(c) return ("\\%03d"):format(c:byte()) end)))
 end
@@ -30,12 +31,12 @@ local function path_of(trail)
 end
 
 local function refuse(c, format, ...)
-  opts.fail("%s: %s %s", c.what, path_of(c.trail), format:format(...))
+  fail.raise("%s: %s %s", c.what, path_of(c.trail), format:format(...))
 end
 
-local function refuse_kind(c, kind)
-  refuse(c, "is a %s; %snumbers, strings, booleans and tables of these can be saved%s", kind,
-    c.tensors and "tensors, " or "", kind == "tensor" and ", tensors by d.save" or "")
+local function refuse_kind(c, name)
+  refuse(c, "is a %s; %snumbers, strings, booleans and tables of these can be saved%s", name,
+    c.tensors and "tensors, " or "", name == "tensor" and ", tensors by d.save" or "")
 end
 
 -- ---- out -----------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ local function survey(c, value)
   local keys, texts = {}, 0
   for key in next, value do
     if not scalar[type(key)] then
-      refuse(c, "has a %s as a key; strings, numbers and booleans can be saved", opts.kind(key))
+      refuse(c, "has a %s as a key; strings, numbers and booleans can be saved", kind.of(key))
     end
     keys[#keys + 1] = key
     if type(key) == "string" and utf8.len(key) then texts = texts + 1 end
@@ -90,15 +91,15 @@ end
 local function check_table(c, value)
   local meta = debug.getmetatable(value)
   if meta and not meta.__jsontype then
-    refuse_kind(c, meta.__name and opts.kind(value) or "table with a metatable")
+    refuse_kind(c, meta.__name and kind.of(value) or "table with a metatable")
   end
   if c.open[value] then refuse(c, "is %s again, and a circle can't be saved", c.open[value]) end
   if #c.trail > DEPTH then refuse(c, "is nested deeper than %d tables", DEPTH) end
 end
 
 -- What a table's list begins with, if it needs a mark.
-local function marks_of(c, value, kind)
-  if not c.shared[value] then return { kind == "pairs" and PAIRS or nil }, kind end
+local function marks_of(c, value, form)
+  if not c.shared[value] then return { form == "pairs" and PAIRS or nil }, form end
   c.numbers = c.numbers + 1
   c.number[value] = c.numbers
   return { SHARED, c.numbers }, "pairs"
@@ -107,8 +108,8 @@ end
 local function packed_table(c, value)
   check_table(c, value)
   if c.number[value] then return { AGAIN, c.number[value] } end
-  local keys, kind = survey(c, value)
-  local out, form = marks_of(c, value, kind)
+  local keys, surveyed = survey(c, value)
+  local out, form = marks_of(c, value, surveyed)
   c.open[value] = path_of(c.trail)
   for _, key in ipairs(keys) do
     if form == "pairs" then
@@ -135,12 +136,12 @@ end
 
 function packed(c, value)
   if value == json.null then return value end
-  local kind = opts.kind(value)
-  if kind == "tensor" and c.tensors then return packed_tensor(c, value) end
+  local name = kind.of(value)
+  if name == "tensor" and c.tensors then return packed_tensor(c, value) end
   local of = scalar[type(value)]
   if of then return of(value) end
   if type(value) == "table" then return packed_table(c, value) end
-  refuse_kind(c, kind)
+  refuse_kind(c, name)
 end
 
 -- Finds the tables that stand at several places.
@@ -236,7 +237,7 @@ end
 ---@return table|nil value nil with a message where no pack made it
 ---@return string|nil message
 function plain.unpack(value, tensors)
-  return opts.try(unpack_all, value, tensors)
+  return fail.try(unpack_all, value, tensors)
 end
 
 return plain

@@ -4,6 +4,8 @@
 -- (c_out = -sigma), that of "ve" is -eps. So nothing is divided by a = 0, and the network's
 -- answer becomes whatever the process predicts.
 local core = require "diffusion.core"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local named = require "diffusion.schedule.named"
@@ -50,7 +52,7 @@ local kinds = {
 
 local function finite_noise(kind, sigma, t)
   if sigma < math.huge then return kind.noise(sigma) end
-  opts.fail("precondition: x_t holds no signal at t = %g, and c_noise is of ln(s/a); take a schedule that keeps some",
+  fail.raise("precondition: x_t holds no signal at t = %g, and c_noise is of ln(s/a); take a schedule that keeps some",
     t)
 end
 
@@ -102,7 +104,7 @@ local function precondition(net, options)
   return function(xt, t, given)
     local noise = noise_of(kind, schedule, t)
     local scale = kind.scale(schedule:signal(t), schedule:noise(t), process.sigma_data)
-    local out = opts.answer("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
+    local out = answer.of_denoiser("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
     return converted(process, kind, out, xt, t)
   end
 end

@@ -1,7 +1,7 @@
 --- How tensors and tables look at a prompt: a header with shape and moments, then a corner
 -- of the numbers, never more than a screen.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 
 local countable = 2 ^ 26 -- elements; beyond, an expanded tensor's moments may not fit memory
@@ -76,11 +76,11 @@ local function plane(x)
 end
 
 local function tensor_text(x)
-  if opts.shown(x) == "a freed tensor" then return "tensor (freed)" end
+  if kind.shown(x) == "a freed tensor" then return "tensor (freed)" end
   local whole = x:dtype() == "i64" or x:dtype() == "u8"
   if x:dim() == 0 then return number_text(x:item(), whole) end
   x = x:detach() -- numbers are read out of it, and it may be recorded
-  local head = ("tensor %s %s"):format(x:dtype(), opts.shape_text(x))
+  local head = ("tensor %s %s"):format(x:dtype(), kind.shape_text(x))
   if x:numel() == 0 then return head .. "  empty" end
   if x:numel() > width and x:numel() <= countable then head = head .. moments(x) end
   local lines = corner(plane(x), whole)
@@ -100,7 +100,7 @@ local function sorted(t)
 end
 
 local function value_text(v)
-  if core.is_tensor(v) then return ("tensor %s %s"):format(v:dtype(), opts.shape_text(v)) end
+  if core.is_tensor(v) then return ("tensor %s %s"):format(v:dtype(), kind.shape_text(v)) end
   if type(v) == "function" then return "function" end
   if type(v) == "string" then return '"' .. legible.line(v:gsub('["\\]', "\\%0")) .. '"' end
   return legible.line(legible.text(v):match "[^\n]*")

@@ -2,10 +2,13 @@
 -- numbers its functions answer in double; given tensors, in tensors, with one coefficient
 -- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local object = require "diffusion.object"
 local optimal = require "diffusion.optimal"
+local opts = require "diffusion.opts"
 
 --- A schedule, and how the reverse step is parametrised; it never changes.
 ---@class diffusion.process
@@ -52,8 +55,8 @@ function Process:split(output)
   if self.outputs == 1 then return output end
   local width = core.is_tensor(output) and output:dim() > 0 and output:size(-1)
   if not width or width % 2 ~= 0 then
-    opts.fail("split: the variance is learned, so an output of even width expected, the prediction and v "
-      .. "side by side in its last dimension, got %s", opts.shown(output))
+    fail.raise("split: the variance is learned, so an output of even width expected, the prediction and v "
+      .. "side by side in its last dimension, got %s", kind.shown(output))
   end
   return output:narrow(-1, 1, width // 2), output:narrow(-1, width // 2 + 1, width // 2)
 end
@@ -70,19 +73,19 @@ end
 ---@return diffusion.tensor|nil v for process:step_variance
 function Process:estimate(output, xt, t)
   local value, v = self:split(output)
-  local x0 = opts.relay(self.convert, self, value, { from = self.predict, to = "x0", xt = xt, t = t })
+  local x0 = fail.call(self.convert, self, value, { from = self.predict, to = "x0", xt = xt, t = t })
   if not self.clip then
-    return x0, opts.relay(self.convert, self, value, { from = self.predict, to = "eps", xt = xt, t = t }), v
+    return x0, fail.call(self.convert, self, value, { from = self.predict, to = "eps", xt = xt, t = t }), v
   end
   x0 = self:clipped(x0)
-  return x0, opts.relay(self.convert, self, x0, { from = "x0", to = "eps", xt = xt, t = t }), v
+  return x0, fail.call(self.convert, self, x0, { from = "x0", to = "eps", xt = xt, t = t }), v
 end
 
 local variances = {
   -- the posterior's own: exact for data that is one point
-  fixed_small = function(p, t, s) return opts.relay(p.schedule.posterior_variance, p.schedule, t, s) end,
+  fixed_small = function(p, t, s) return fail.call(p.schedule.posterior_variance, p.schedule, t, s) end,
   -- q's: exact for data that is standard normal
-  fixed_large = function(p, t, s) return select(2, opts.relay(p.q_moments, p, 0, t, s)) end,
+  fixed_large = function(p, t, s) return select(2, fail.call(p.q_moments, p, 0, t, s)) end,
   -- the posterior's, and what the network's x0 is off by
   optimal = optimal.variance,
 }
@@ -91,8 +94,8 @@ local variances = {
 local function variance_of(f, t, s)
   local v = f(t, s)
   if type(v) ~= "number" or not (v >= 0 and v < math.huge) then
-    opts.fail("process: the variance function gave %s at t = %g, s = %g; a finite number of 0 or more expected",
-      opts.shown(v), t, s)
+    fail.raise("process: the variance function gave %s at t = %g, s = %g; a finite number of 0 or more expected",
+      kind.shown(v), t, s)
   end
   return v
 end
@@ -121,17 +124,17 @@ local function beside(value, v) return core.is_tensor(value) and value:over(v) o
 ---@return diffusion.tensor as v
 function Process:learned_log_variance(v, t, s)
   if self.outputs == 1 then
-    opts.fail("learned_log_variance: the variance is %s; 'learned' or 'learned_range' expected",
-      opts.shown(self.variance))
+    fail.raise("learned_log_variance: the variance is %s; 'learned' or 'learned_range' expected",
+      kind.shown(self.variance))
   end
   if not core.is_tensor(v) then
-    opts.fail("bad argument #1 to 'learned_log_variance' (v of process:split expected, got %s)", opts.shown(v))
+    fail.raise("bad argument #1 to 'learned_log_variance' (v of process:split expected, got %s)", kind.shown(v))
   end
   opts.floats("learned_log_variance", "v", v)
   if self.variance == "learned" then return v end
   t, s = flat(t), flat(s)
-  local small = opts.relay(self.posterior_log_variance, self, t, s)
-  local _, large = opts.relay(self.q_moments, self, 0, t, s or before(t))
+  local small = fail.call(self.posterior_log_variance, self, t, s)
+  local _, large = fail.call(self.q_moments, self, 0, t, s or before(t))
   large = core.is_tensor(large) and large:log() or math.log(large)
   local middle, reach = (large + small) / 2, (large - small) / 2
   return v * beside(reach, v) + beside(middle, v)
@@ -158,29 +161,29 @@ end
 function Process:chain(x0, o)
   o = opts.check("chain", o, { seed = { "integer" } }, 2)
   if type(x0) ~= "number" and not core.is_tensor(x0) then
-    opts.fail("bad argument #1 to 'chain' (a number or a tensor expected, got %s)", opts.shown(x0))
+    fail.raise("bad argument #1 to 'chain' (a number or a tensor expected, got %s)", kind.shown(x0))
   end
   local t, x = 0, x0
   return function()
     if t == self.T then return nil end
     t = t + 1
     local eps
-    x, eps = opts.relay(self.q_step, self, x, t, o.seed and { seed = o.seed } or nil)
+    x, eps = fail.call(self.q_step, self, x, t, o.seed and { seed = o.seed } or nil)
     return t, x, eps
   end
 end
 
 local function explained(self, t, s)
   if type(t) ~= "number" or not (t >= 1 and t <= self.T) then
-    opts.fail("bad argument #1 to 'explain' (t must be in 1..%d, got %s)", self.T, opts.shown(t))
+    fail.raise("bad argument #1 to 'explain' (t must be in 1..%d, got %s)", self.T, kind.shown(t))
   end
   s = s or t - 1
   if type(s) ~= "number" or not (s >= 0 and s < t) then
-    opts.fail("bad argument #2 to 'explain' (s must be in 0..t and below t = %g (later time first), got %s)",
-      t, opts.shown(s))
+    fail.raise("bad argument #2 to 'explain' (s must be in 0..t and below t = %g (later time first), got %s)",
+      t, kind.shown(s))
   end
   local levels = self.schedule
-  local c0, ct, variance = opts.relay(self.posterior_coefficients, self, t, s)
+  local c0, ct, variance = fail.call(self.posterior_coefficients, self, t, s)
   local factor, fresh = self:q_moments(1, t, s)
   local a, n = levels:signal(t), levels:noise(t)
   local lines = {
@@ -246,7 +249,7 @@ local function new(o)
   optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
-  return opts.sealed(p, Process, meta)
+  return object.sealed(p, Process, meta)
 end
 
 --- The same process with the variance that is best for a network as it is: the posterior's, and c0^2
@@ -277,7 +280,7 @@ end
 ---@return table
 function Process:config()
   if type(self.variance) == "function" then
-    opts.fail("process: a variance that is a function can't be saved")
+    fail.raise("process: a variance that is a function can't be saved")
   end
   return {
     schedule = self.schedule:config(), predict = self.predict, variance = self.variance, clip = self.clip,
@@ -293,13 +296,13 @@ local function from_config(config)
   if type(config) ~= "table" then return nil, "the process's description is no table" end
   local s, message = require("diffusion.schedule").schedule.from_config(config.schedule)
   if not s then return nil, message end
-  return opts.try(new, {
+  return fail.try(new, {
     schedule = s, predict = config.predict, variance = config.variance, clip = config.clip,
     sigma_data = config.sigma_data, x0_error = config.x0_error,
   })
 end
 
-opts.methods("process", Process)
+object.methods("process", Process)
 lookup.strict("process", Process,
   { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" })
 

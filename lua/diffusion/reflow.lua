@@ -4,6 +4,8 @@ local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
 local set = require "diffusion.data.set"
@@ -26,7 +28,7 @@ local function check_end(process)
   local schedule = process.schedule
   local a, s = schedule:signal(process.T), schedule:noise(process.T)
   if a == 0 and math.abs(s - 1) < 1e-12 then return end
-  opts.fail("reflow: x_T must be pure noise, but %s has x_T = %.6g x_0 + %.6g eps; d.schedule.flow ends there",
+  fail.raise("reflow: x_T must be pure noise, but %s has x_T = %.6g x_0 + %.6g eps; d.schedule.flow ends there",
     schedule.name, a, s)
 end
 
@@ -34,7 +36,7 @@ end
 local function check_sampler(which)
   local name, solver, own = families.resolve(which)
   if solver.stochastic or (own.eta or 0) > 0 then
-    opts.fail("reflow: %s adds noise of its own, so its end says nothing of its start; take unipc, ddim or heun", name)
+    fail.raise("reflow: %s adds noise of its own, so its end says nothing of its start; take unipc, ddim or heun", name)
   end
 end
 
@@ -45,7 +47,7 @@ local function check_class(class, n)
   class = classes("reflow", class, n)
   local none = class and class:lt(1)
   if none and none:any() then
-    opts.fail("reflow: class %d is among them, but a set's classes count from 1; for none leave class out",
+    fail.raise("reflow: class %d is among them, but a set's classes count from 1; for none leave class out",
       class[none:argmax():item()])
   end
   return class
@@ -68,15 +70,15 @@ end
 --- end
 local function reflow(model, process, options)
   opts.denoiser("reflow", model)
-  if opts.kind(process) ~= "process" then
-    opts.fail("bad argument #2 to 'reflow' (a process expected, got %s)", opts.shown(process))
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #2 to 'reflow' (a process expected, got %s)", kind.shown(process))
   end
   local o = opts.check("reflow", options, rules, 3)
   check_end(process)
   check_sampler(o.sampler)
-  local eps = opts.relay(core.randn, o.shape, { seed = o.seed or core.random_seed() })
+  local eps = fail.call(core.randn, o.shape, { seed = o.seed or core.random_seed() })
   local n = eps:dim() > 0 and eps:size(1) or 0
-  if n == 0 then opts.fail("reflow: shape %s holds no samples", opts.shape_text(eps)) end
+  if n == 0 then fail.raise("reflow: shape %s holds no samples", kind.shape_text(eps)) end
   local class, out = check_class(o.class, n), {}
   for from = 1, n, o.size do
     local count = math.min(o.size, n - from + 1)

@@ -5,7 +5,10 @@ local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local progress = require "diffusion.progress"
@@ -53,7 +56,7 @@ function trainer.trainer(options)
     o.keep = checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
                                      ema = o.ema, batches = o.batches }
   end
-  return opts.governed("trainer", o, writable, Trainer)
+  return object.governed("trainer", o, writable, Trainer)
 end
 
 -- ==== when the loss is no number ============================================================
@@ -164,7 +167,7 @@ end
 
 local function save(self, step, loss)
   if not self.keep then return end
-  local learns = opts.kind(self.objective) == "objective"
+  local learns = kind.of(self.objective) == "objective"
   local ok, message = self.keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
   if not ok then error(legible.said("trainer: %s", message), 0) end
 end
@@ -223,7 +226,7 @@ end
 local function resume(self)
   if not self.keep then return false end
   local loaded, message = self.keep:load()
-  if loaded and opts.kind(self.objective) == "objective" then
+  if loaded and kind.of(self.objective) == "objective" then
     local fits, why = self.objective:load_state(self.keep.extra.objective)
     if not fits then return legible.refused("%s: %s", self.checkpoint, why) end
   end
@@ -250,14 +253,14 @@ function Trainer:run()
   if not fine or stopped() then
     if bar then bar:close() end
     if type(fault) == "table" then error(fault.message, 0) end
-    if opts.is_memory(fault) then error(fault, 0) end
+    if fail.out_of_memory(fault) then error(fault, 0) end
     return interrupted(self, state)
   end
   return { step = state.done, loss = state.loss, seconds = core.clock() - began,
            rate = bar and bar:rate(), resumed = resumed and from or 0 }
 end
 
-opts.methods("trainer", Trainer)
+object.methods("trainer", Trainer)
 lookup.strict("trainer", Trainer,
   { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor", "quiet",
     "keep" })

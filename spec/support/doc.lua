@@ -4,7 +4,8 @@
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/index.html                     the same to read
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
-local opts = require "diffusion.opts"
+local kind_of = require("diffusion.kind").of
+local object = require "diffusion.object"
 
 local doc = {}
 
@@ -198,7 +199,7 @@ local function sorted(t)
 end
 
 -- A table of names, and no object.
-local function is_plain(value) return opts.kind(value) == "table" end
+local function is_plain(value) return kind_of(value) == "table" end
 
 -- Tables of names below d; their functions are public, and so are theirs.
 local function walk(prefix, t, out)
@@ -250,13 +251,13 @@ end
 -- ==== the entry of a name ==================================================================
 
 local function place_of(fn)
-  local info = debug.getinfo(opts.behind(fn), "S")
+  local info = debug.getinfo(object.unguarded(fn), "S")
   local path = info.source:match "(lua/diffusion/.*)$"
   return path and ("%s:%d"):format(path, info.linedefined), info.what == "C"
 end
 
 local function named_params(fn, method)
-  fn = opts.behind(fn)
+  fn = object.unguarded(fn)
   local out, info = {}, debug.getinfo(fn, "u")
   for i = method and 2 or 1, info.nparams do out[#out + 1] = { name = debug.getlocal(fn, i) } end
   if info.isvararg then out[#out + 1] = { name = "..." } end

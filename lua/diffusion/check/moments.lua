@@ -5,6 +5,8 @@ local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
 local grids = require "diffusion.grid"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local rules = {
@@ -18,7 +20,7 @@ local rules = {
 
 local refusal = "moments: this sampler's steps depend on x itself, so it isn't linear; sample, and measure"
 
-local function refuse() opts.fail(refusal) end
+local function refuse() fail.raise(refusal) end
 
 local Coefficients = { __index = refuse, __add = refuse, __sub = refuse, __mul = refuse, __div = refuse,
                        __unm = refuse, __pow = refuse }
@@ -31,7 +33,7 @@ local function mix(...)
   local out = {}
   for i = 1, select("#", ...), 2 do
     local c, x = select(i, ...)
-    if type(c) ~= "number" then opts.fail(refusal) end
+    if type(c) ~= "number" then fail.raise(refusal) end
     for k = 1, #x do out[k] = (out[k] or 0) + c * x[k] end
   end
   return coefficients(out)
@@ -53,7 +55,7 @@ local function arithmetic(own)
   end
   own.mix = mix
   function own.mix_noise(sigma, ...)
-    if type(sigma) ~= "number" then opts.fail(refusal) end
+    if type(sigma) ~= "number" then fail.raise(refusal) end
     return add({ sigma }, { draws() }, ...)
   end
   local begin
@@ -80,7 +82,7 @@ local function start(schedule, t, o, exact)
 end
 
 local function grid_of(o, solver)
-  if opts.kind(o.grid) == "grid" then return o.grid end
+  if kind.of(o.grid) == "grid" then return o.grid end
   if o.grid then return grids.grid.list(o.process, o.grid) end
   return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
 end

@@ -4,6 +4,8 @@ local core = require "diffusion.core"
 local families = require "diffusion.sampler.families"
 local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
@@ -68,7 +70,7 @@ local function arithmetic(own, name, schedule, seed, seen)
   end
   function own.mix_noise(sigma, ...)
     if sigma == 0 then return core.ops.mix(...) end
-    opts.fail("order: the noise that %s adds is not of a path that runs of other steps could share, so it comes to "
+    fail.raise("order: the noise that %s adds is not of a path that runs of other steps could share, so it comes to "
       .. "nothing along one; its moments can be checked (d.check.moments), or its samples", name)
   end
   return own
@@ -117,14 +119,14 @@ end
 -- many more steps along it.
 local function truth_of(sampler, oracle, process, y, o, path)
   if not path then
-    if o.reference then opts.fail("order: a reference is for samplers that add noise; the truth here is the ODE") end
+    if o.reference then fail.raise("order: a reference is for samplers that add noise; the truth here is the ODE") end
     return exact(oracle, y, o.from, o.to, o.exact), ("the ODE's solution, by %d steps of order 4"):format(o.exact)
   end
-  if o.start > 0 then opts.fail("order: start = %d exact steps are known of the ODE only, not of a path", o.start) end
+  if o.start > 0 then fail.raise("order: start = %d exact steps are known of the ODE only, not of a path", o.start) end
   local which, N = o.reference or sampler, o.fine * o.steps[#o.steps]
   local end_of, _, noisy = sampled_end(which, oracle, process, y, o, N)
   local name = families.resolve(which)
-  if not noisy then opts.fail("order: the reference %s adds no noise, so it isn't on the path", name) end
+  if not noisy then fail.raise("order: the reference %s adds no noise, so it isn't on the path", name) end
   return end_of, ("%s in %d steps along the same Brownian path"):format(name, N)
 end
 
@@ -148,21 +150,21 @@ end
 
 local function check_sampler(sampler)
   local name, solver = families.resolve(sampler)
-  if solver.upward then opts.fail("order: %s walks from the data to noise; its ends aren't measured here", name) end
+  if solver.upward then fail.raise("order: %s walks from the data to noise; its ends aren't measured here", name) end
 end
 
 local function check_steps(steps)
-  if #steps < 2 then opts.fail("order: at least two numbers of steps expected, got %d", #steps) end
+  if #steps < 2 then fail.raise("order: at least two numbers of steps expected, got %d", #steps) end
   for i, N in ipairs(steps) do
     if not math.tointeger(N) or N < 1 or i > 1 and N <= steps[i - 1] then
-      opts.fail("order: numbers of steps must be whole and rise, but number %d is %s", i, opts.shown(N))
+      fail.raise("order: numbers of steps must be whole and rise, but number %d is %s", i, kind.shown(N))
     end
   end
 end
 
 local function check_oracle(oracle)
-  if opts.kind(oracle) ~= "oracle" then
-    opts.fail("bad argument #2 to 'order' (a distribution of d.oracle expected, got %s)", opts.shown(oracle))
+  if kind.of(oracle) ~= "oracle" then
+    fail.raise("bad argument #2 to 'order' (a distribution of d.oracle expected, got %s)", kind.shown(oracle))
   end
 end
 
@@ -170,7 +172,7 @@ end
 local function check_ends(o, schedule)
   local least, most = schedule:sigma(1), schedule:sigma(schedule.T)
   if not (o.to < o.from and o.to >= least and o.from <= most) then
-    opts.fail("order: sigma goes from %g to %g, but it must fall within the process's %.6g to %.6g; give from and to",
+    fail.raise("order: sigma goes from %g to %g, but it must fall within the process's %.6g to %.6g; give from and to",
       o.from, o.to, most, least)
   end
 end

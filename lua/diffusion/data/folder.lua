@@ -1,6 +1,8 @@
 -- A folder of pictures as a set: the class of a picture is the sub-folder it lies in.
 local core = require "diffusion.core"
 local image = require "diffusion.image"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
@@ -160,8 +162,8 @@ local function sides_of(size)
   for i = 1, math.max(2, #size) do
     local n = math.tointeger(size[i])
     if i > 2 or not n or n < 1 or n > 65535 then
-      opts.fail("folder: size is n or {height, width}, whole numbers in 1..65535, got %s at %d of %d",
-        opts.shown(size[i]), i, #size)
+      fail.raise("folder: size is n or {height, width}, whole numbers in 1..65535, got %s at %d of %d",
+        kind.shown(size[i]), i, #size)
     end
   end
   return math.tointeger(size[1]), math.tointeger(size[2])
@@ -187,7 +189,7 @@ return function(dir, options)
     skip = { "boolean", default = false }, upright = { "boolean", default = true },
   }, 2)
   opts.path("folder", dir)
-  if o.channels == 2 then opts.fail("folder: channels are 1 (grey) or 3 (RGB), got 2") end
+  if o.channels == 2 then fail.raise("folder: channels are 1 (grey) or 3 (RGB), got 2") end
   o.height, o.width = sides_of(o.size)
   local list, names = find_pictures(dir, o)
   if not list then return nil, names end

@@ -1,9 +1,12 @@
 -- A set of examples, and the walk over its batches: which example comes when is a pure
 -- function of (seed, step), so a walk goes on exactly where it was left.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local object = require "diffusion.object"
+local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 
 -- ---- the walk --------------------------------------------------------------------------
@@ -33,12 +36,12 @@ end
 
 -- Of an epoch the whole order is made at once and kept for the next step, which may be in
 -- another d.scope.
-local function epoch_table(b, kind, epoch)
-  local kept = b._kept[kind]
+local function epoch_table(b, which, epoch)
+  local kept = b._kept[which]
   if not kept or kept.epoch ~= epoch then
-    local make = kind == "order" and core.data_order or core.data_flips
+    local make = which == "order" and core.data_order or core.data_flips
     kept = { epoch = epoch, values = core.unscope(make(b.n, b.seed, epoch)) }
-    b._kept[kind] = kept
+    b._kept[which] = kept
   end
   return kept.values
 end
@@ -78,7 +81,7 @@ end
 ---@return diffusion.tensor|nil eps as x0: the noise of each example, in a set of pairs (d.reflow)
 function Batches:__call()
   if not (math.type(self.step) and math.tointeger(self.step) and self.step >= 0) then
-    opts.fail("batches: step must be a whole number of 0 or more, got %s", opts.shown(self.step))
+    fail.raise("batches: step must be a whole number of 0 or more, got %s", kind.shown(self.step))
   end
   if self.step >= self.steps then return nil end
   self.step = self.step + 1
@@ -109,7 +112,7 @@ end
 ---@return true|nil done nil with a message where the state is of another set or other sizes
 ---@return string|nil message
 function Batches:load_state(state)
-  opts.a_table("load_state", 1, "what state() gives", state)
+  opts.table("load_state", 1, "what state() gives", state)
   for _, name in ipairs { "size", "n", "shuffle", "flip" } do
     if state[name] ~= self[name] then
       return legible.refused("batches: the state has %s = %s, these batches %s", name, tostring(state[name]),
@@ -158,12 +161,12 @@ local RULES = {
 ---@usage for step, x0, class in d.data.digits():batches{ size = 64, steps = 3 } do print(step, x0:std():item()) end
 function Set:batches(options)
   local o = opts.check("batches", options, RULES)
-  if o.steps and o.epochs then opts.fail("batches: steps and epochs both given; name one") end
-  if self.n == 0 and o.steps ~= 0 then opts.fail("batches: the set is empty") end
+  if o.steps and o.epochs then fail.raise("batches: steps and epochs both given; name one") end
+  if self.n == 0 and o.steps ~= 0 then fail.raise("batches: the set is empty") end
   if o.flip and self.x:dim() ~= 4 then
-    opts.fail("batches: flip is for images [n,H,W,C], x is %s", opts.shape_text(self.x))
+    fail.raise("batches: flip is for images [n,H,W,C], x is %s", kind.shape_text(self.x))
   end
-  if o.flip and self.eps then opts.fail "batches: flip is for pictures alone, this set pairs each with its noise" end
+  if o.flip and self.eps then fail.raise "batches: flip is for pictures alone, this set pairs each with its noise" end
   local total = o.steps and o.steps * o.size or math.floor((o.epochs or 1) * self.n)
   return setmetatable({
     step = 0, steps = o.steps or -(-total // o.size), size = o.size, n = self.n,
@@ -173,9 +176,9 @@ function Set:batches(options)
 end
 
 function Set:__tostring()
-  local kind = self.classes and (", %d classes"):format(self.classes) or ""
+  local classes = self.classes and (", %d classes"):format(self.classes) or ""
   return ("%s: %d of [%s] %s%s"):format(self.name, self.n,
-    table.concat(self.x:shape(), ",", 2), self.x:dtype(), kind)
+    table.concat(self.x:shape(), ",", 2), self.x:dtype(), classes)
 end
 legible.speaks(Set)
 
@@ -190,13 +193,13 @@ end
 
 local function check_class(class, n, classes)
   if class:dim() ~= 1 or class:size(1) ~= n then
-    opts.fail("set: class is %s for %d examples", opts.shape_text(class), n)
+    fail.raise("set: class is %s for %d examples", kind.shape_text(class), n)
   end
   if n == 0 then return classes or 0 end
   local low, high = extremes(class)
-  if low < 1 then opts.fail("set: classes count from 1, got some from %d to %d", low, high) end
+  if low < 1 then fail.raise("set: classes count from 1, got some from %d to %d", low, high) end
   if classes and high > classes then
-    opts.fail("set: classes from %d to %d, but there are %d classes", low, high, classes)
+    fail.raise("set: classes from %d to %d, but there are %d classes", low, high, classes)
   end
   return classes or high
 end
@@ -217,26 +220,26 @@ function set.new(options)
     classes = { "integer", min = 1 }, names = { "table" }, name = { "string", default = "set" },
   })
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
-    opts.fail("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
-      opts.shape_text(o.x))
+    fail.raise("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
+      kind.shape_text(o.x))
   end
   local class, classes = o.class, nil
   if class then
-    class = opts.relay(core.whole, "set: class", class)
+    class = fail.call(core.whole, "set: class", class)
     classes = check_class(class, o.x:size(1), o.classes or (o.names and #o.names))
   end
   -- NumPy's files are mostly f64, which this build may only store
   local x = is_pictures(o.x) and picture.bytes("set", o.x) or picture.reals(o.x)
-  if o.eps and opts.shape_text(o.eps) ~= opts.shape_text(x) then
-    opts.fail("set: eps is %s, but x is %s", opts.shape_text(o.eps), opts.shape_text(x))
+  if o.eps and kind.shape_text(o.eps) ~= kind.shape_text(x) then
+    fail.raise("set: eps is %s, but x is %s", kind.shape_text(o.eps), kind.shape_text(x))
   end
   return setmetatable({ x = x:contiguous(), class = class, eps = o.eps and o.eps:contiguous(), n = o.x:size(1),
     classes = classes, names = o.names, name = o.name }, Set)
 end
 
-opts.methods("batches", Batches)
+object.methods("batches", Batches)
 lookup.strict("batches", Batches, { "step", "steps", "size", "seed", "n", "shuffle", "flip" })
-opts.methods("set", Set)
+object.methods("set", Set)
 lookup.strict("set", Set, { "x", "class", "eps", "n", "classes", "names", "name" })
 
 return set

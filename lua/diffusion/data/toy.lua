@@ -3,8 +3,10 @@
 -- are the first of more.
 local core = require "diffusion.core"
 local curves = require "diffusion.data.curves"
-local opts = require "diffusion.opts"
 local set = require "diffusion.data.set"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local toy = {}
 
@@ -13,7 +15,7 @@ local toy = {}
 local function points(name, n, options, noise, classes, curve)
   local count = math.tointeger(n)
   if not count or count < 0 or count >= 2 ^ 31 - 1 then
-    opts.fail("bad argument #1 to '%s' (a number of points expected, got %s)", name, opts.shown(n))
+    fail.raise("bad argument #1 to '%s' (a number of points expected, got %s)", name, kind.shown(n))
   end
   local o = opts.check(name, options,
     { seed = { "integer" }, noise = { "number", default = noise, min = 0, below = 1 } }, 2)

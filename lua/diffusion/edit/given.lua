@@ -1,7 +1,8 @@
 -- What every edit takes: data, and the options that go on to the sampler.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
 
@@ -27,14 +28,14 @@ end
 ---@param x any
 ---@return diffusion.tensor x
 function given.data(where, name, x)
-  if not core.is_tensor(x) then opts.fail("%s: %s must be a tensor, got %s", where, name, opts.shown(x)) end
+  if not core.is_tensor(x) then fail.raise("%s: %s must be a tensor, got %s", where, name, kind.shown(x)) end
   if x:dtype() ~= core.real then
-    opts.fail("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), opts.remedy(x))
+    fail.raise("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), kind.float_advice(x))
   end
   if x:dim() < 2 or x:numel() == 0 then
-    opts.fail("%s: %s must be {B, ...} with a sample or more, got %s", where, name, opts.shape_text(x))
+    fail.raise("%s: %s must be {B, ...} with a sample or more, got %s", where, name, kind.shape_text(x))
   end
-  if not x:isfinite():all() then opts.fail("%s: %s holds nan or infinity", where, name) end
+  if not x:isfinite():all() then fail.raise("%s: %s holds nan or infinity", where, name) end
   gradient.constant(where, name, x)
   return x
 end
@@ -47,7 +48,7 @@ end
 function given.downward(where, which)
   local name, solver = families.resolve(which)
   if solver.upward then
-    opts.fail("%s: %s goes from data to noise; take a sampler that comes back, as ddim or unipc", where, name)
+    fail.raise("%s: %s goes from data to noise; take a sampler that comes back, as ddim or unipc", where, name)
   end
   return solver, name
 end

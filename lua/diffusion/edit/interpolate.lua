@@ -2,6 +2,8 @@
 -- great circle between the noises from which ddim draws them.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
 local given = require "diffusion.edit.given"
@@ -13,8 +15,8 @@ local interpolate = {}
 -- ==== slerp ==================================================================================
 
 local function same_shape(where, a, b)
-  if opts.shape_text(a) ~= opts.shape_text(b) then
-    opts.fail("%s: a is %s, but b is %s", where, opts.shape_text(a), opts.shape_text(b))
+  if kind.shape_text(a) ~= kind.shape_text(b) then
+    fail.raise("%s: a is %s, but b is %s", where, kind.shape_text(a), kind.shape_text(b))
   end
 end
 
@@ -26,12 +28,12 @@ local function shares(where, u, B)
     u = list
   end
   if type(u) ~= "table" or #u ~= B then
-    opts.fail("%s: u must be a number or a list of %d, one a sample, got %s", where, B,
-      type(u) == "table" and ("%d numbers"):format(#u) or opts.shown(u))
+    fail.raise("%s: u must be a number or a list of %d, one a sample, got %s", where, B,
+      type(u) == "table" and ("%d numbers"):format(#u) or kind.shown(u))
   end
   for k, v in ipairs(u) do
     if type(v) ~= "number" or v ~= v or math.abs(v) == math.huge then
-      opts.fail("%s: u must hold finite numbers, but number %d is %s", where, k, opts.shown(v))
+      fail.raise("%s: u must hold finite numbers, but number %d is %s", where, k, kind.shown(v))
     end
   end
   return u
@@ -107,12 +109,12 @@ end
 local function settled(o)
   local inverted = o.by == "inversion"
   if inverted and o.sampler ~= nil and o.sampler ~= "ddim" then
-    opts.fail("%s: by inversion the sampler is ddim, whose steps are inverted; got %s", where, opts.shown(o.sampler))
+    fail.raise("%s: by inversion the sampler is ddim, whose steps are inverted; got %s", where, kind.shown(o.sampler))
   end
   o.sampler = o.sampler or inverted and "ddim" or "unipc"
   o.start = o.at or inverted and inversion.start(o.process) or math.max(1, o.process.T // 2)
   if not (o.start > 0 and o.start <= o.process.T) then
-    opts.fail("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
+    fail.raise("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
   end
 end
 
@@ -146,7 +148,7 @@ function interpolate.interpolate(options)
   same_shape(where, a, b)
   settled(o)
   local u = type(o.u) == "number" and { o.u } or o.u
-  if #u == 0 then opts.fail("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
+  if #u == 0 then fail.raise("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
   shares(where, u, #u)
   local p, seed = plan.of(where, o, (given.downward(where, o.sampler))), o.seed or core.random_seed()
   local between = o.by == "noise" and by_noise(o, seed, p.start) or by_inversion(o, p.grid)

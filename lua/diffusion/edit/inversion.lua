@@ -1,4 +1,5 @@
 -- From data to the noise that ddim turns into it, with what tells how well that went.
+local fail = require "diffusion.fail"
 local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
@@ -72,7 +73,7 @@ function inversion.invert(options)
   opts.denoiser(where, o.model)
   given.data(where, "x0", o.x0)
   o.start = o.start or inversion.start(o.process)
-  if o.start == 0 then opts.fail("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
+  if o.start == 0 then fail.raise("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
   local grid = plan.of(where, o, {}).grid
   local run = sampler.steps(given.sampling(o, { init = o.x0, grid = grid, on_step = o.on_step,
     sampler = { "ddim_inversion", exact = o.exact, tolerance = o.tolerance, iterations = o.iterations } }))

@@ -1,6 +1,7 @@
 -- From which level, and in which steps: a plan never takes a step more or fewer than it says.
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
@@ -51,7 +52,7 @@ local function by_strength(where, process, strength)
   local T = process.T
   local t = math.floor(strength * T + 0.5)
   if t == 0 and strength > 0 then
-    opts.fail("%s: strength = %g of T = %d is t = %g, below the first level; take %g or more, or start = %g", where,
+    fail.raise("%s: strength = %g of T = %d is t = %g, below the first level; take %g or more, or start = %g", where,
       strength, T, strength * T, 1 / T, strength * T)
   end
   return math.min(t, place.last_seen(process))
@@ -60,12 +61,12 @@ end
 local function start_of(where, o)
   local T = o.process.T
   if (o.start == nil) == (o.strength == nil) then
-    opts.fail("%s: exactly one of start (a level t in 0..%d) and strength (in 0..1) expected, got %s", where, T,
+    fail.raise("%s: exactly one of start (a level t in 0..%d) and strength (in 0..1) expected, got %s", where, T,
       o.start and "both" or "neither")
   end
   if o.strength then return by_strength(where, o.process, o.strength) end
   if not (o.start >= 0 and o.start <= T) then
-    opts.fail("%s: start must be a level in 0..T = %d, got %g", where, T, o.start)
+    fail.raise("%s: start must be a level in 0..T = %d, got %g", where, T, o.start)
   end
   return math.tointeger(o.start) or o.start
 end
@@ -75,7 +76,7 @@ local function trailing(where, start, N, solver)
   local most = math.max(1, math.floor(start))
   N = N or place.steps(solver, most)
   if N > most then
-    opts.fail("%s: %d steps from t = %g, but only %d start at a whole level of their own; take fewer, a higher start, "
+    fail.raise("%s: %d steps from t = %g, but only %d start at a whole level of their own; take fewer, a higher start, "
       .. "or a grid of real levels as d.grid.karras", where, N, start, most)
   end
   local times = { start }
@@ -85,9 +86,9 @@ end
 
 -- The start, and what of a grid lies below it.
 local function below(where, start, grid, process)
-  if opts.kind(grid) ~= "grid" then grid = grids.grid.list(process, grid) end
+  if kind.of(grid) ~= "grid" then grid = grids.grid.list(process, grid) end
   if grid.T ~= process.T then
-    opts.fail("%s: grid has T = %d, but the process has T = %d", where, grid.T, process.T)
+    fail.raise("%s: grid has T = %d, but the process has T = %d", where, grid.T, process.T)
   end
   local times = { start }
   for _, t in ipairs(grid:times()) do
@@ -102,7 +103,7 @@ end
 ---@param solver table of the steps
 ---@return diffusion.plan
 function plan.of(where, o, solver)
-  if o.steps and o.grid then opts.fail("%s: steps = %d and a grid; one of the two expected", where, o.steps) end
+  if o.steps and o.grid then fail.raise("%s: steps = %d and a grid; one of the two expected", where, o.steps) end
   local schedule, T = o.process.schedule, o.process.T
   local start = start_of(where, o)
   local p = { start = start, strength = o.strength, T = T, steps = 0, snr = math.huge, signal = 1, noise = 0 }

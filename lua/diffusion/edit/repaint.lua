@@ -4,6 +4,8 @@
 -- parts come to agree.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
@@ -67,11 +69,11 @@ local function walk_of(where, o)
   if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
   local grid = place.grid(o, name, solver)
   if grid.last > 0 then
-    opts.fail("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
+    fail.raise("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
   end
   local n = #grid
   if o.resample > 1 and o.jump >= n then
-    opts.fail("%s: a jump of %d steps has no room in %d; take a shorter one, more steps, or resample = 1", where,
+    fail.raise("%s: a jump of %d steps has no room in %d; take a shorter one, more steps, or resample = 1", where,
       o.jump, n)
   end
   local moves = moves_of(n, o.jump, o.resample)
@@ -100,16 +102,16 @@ end
 
 -- keep as true and false that lie over x0, or a sentence.
 local function mask_of(where, keep, x0)
-  if not core.is_tensor(keep) then opts.fail("%s: keep must be a tensor, got %s", where, opts.shown(keep)) end
+  if not core.is_tensor(keep) then fail.raise("%s: keep must be a tensor, got %s", where, kind.shown(keep)) end
   local kept = keep:ne(0)
   if not keep:eq(1):eq(kept):all() then
-    opts.fail("%s: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from %g to %g with other "
+    fail.raise("%s: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from %g to %g with other "
       .. "values between; threshold it, as keep:gt(0.5)", where, keep:min():item(), keep:max():item())
   end
-  local fine, over = opts.caught(core.ops.where, kept, x0, x0)
-  if not fine or opts.shape_text(over) ~= opts.shape_text(x0) then
-    opts.fail("%s: keep is %s, which doesn't lie over x0 %s; the same shape expected, or one that broadcasts to it",
-      where, opts.shape_text(keep), opts.shape_text(x0))
+  local fine, over = fail.pcall(core.ops.where, kept, x0, x0)
+  if not fine or kind.shape_text(over) ~= kind.shape_text(x0) then
+    fail.raise("%s: keep is %s, which doesn't lie over x0 %s; the same shape expected, or one that broadcasts to it",
+      where, kind.shape_text(keep), kind.shape_text(x0))
   end
   return kept
 end

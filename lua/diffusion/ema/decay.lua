@@ -1,5 +1,7 @@
 --- How much of itself a running average keeps at each update: a number for update k + 1, after
 --- k of them. The first is not asked for: it copies.
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
@@ -62,7 +64,7 @@ local function own(fn)
   return function(k)
     local r = fn(k + 1)
     if type(r) ~= "number" or not (r >= 0 and r <= 1) then
-      opts.fail("ema: the decay of update %d is %s; a number in [0, 1] expected", k + 1, opts.shown(r))
+      fail.raise("ema: the decay of update %d is %s; a number in [0, 1] expected", k + 1, kind.shown(r))
     end
     return r
   end
@@ -72,10 +74,10 @@ end
 local function named(given)
   local which, options = given[1], {}
   for k, v in pairs(given) do if k ~= 1 then options[k] = v end end
-  local kind = kinds[which]
-  if not kind then opts.fail("ema: %s", opts.unknown("decay", which, names)) end
-  local o = opts.check(which, options, kind.rules)
-  return kind.make(o), which, o
+  local law = kinds[which]
+  if not law then fail.raise("ema: %s", opts.unknown("decay", which, names)) end
+  local o = opts.check(which, options, law.rules)
+  return law.make(o), which, o
 end
 
 --- What the options `decay` and `warmup` of d.ema say.
@@ -87,7 +89,7 @@ end
 function decay.resolve(given, ramp)
   if type(given) == "number" then return constant(given, ramp ~= false), legible.format("%g", given), {} end
   if ramp ~= nil then
-    opts.fail("ema: option 'warmup' goes with a decay that is a number, not %s", opts.shown(given))
+    fail.raise("ema: option 'warmup' goes with a decay that is a number, not %s", kind.shown(given))
   end
   if type(given) == "function" then return own(given), "a function", {} end
   return named(given)

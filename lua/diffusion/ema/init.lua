@@ -3,7 +3,10 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -22,9 +25,9 @@ function ema_meta.__index(ema, key)
 end
 
 function ema_meta.__newindex(ema, key, value)
-  if key ~= "updates" then opts.fail("ema: no field '%s' to set", tostring(key)) end
+  if key ~= "updates" then fail.raise("ema: no field '%s' to set", tostring(key)) end
   if not (math.type(value) == "integer" and value >= 0) then
-    opts.fail("ema: updates must be a whole number of 0 or more, got %s", opts.shown(value))
+    fail.raise("ema: updates must be a whole number of 0 or more, got %s", kind.shown(value))
   end
   averages[ema].core:updates(value)
 end
@@ -67,10 +70,10 @@ end
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function Ema:load_state(state)
-  opts.a_table("load_state", 1, "a table of tensors by name", state)
+  opts.table("load_state", 1, "a table of tensors by name", state)
   local own, mine = averages[self], self:state()
   local trouble = model.mismatch(own.model:parameters(), state)
-  if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, x in pairs(mine) do x:copy_(state[name]) end
   return self
 end
@@ -103,14 +106,14 @@ function Ema:snapshot(path)
   local own = averages[self]
   opts.path("snapshot", path)
   if own.decay ~= "power" then
-    opts.fail("snapshot: averages are put together of those with decay = {\"power\"}; this one's is %s", own.decay)
+    fail.raise("snapshot: averages are put together of those with decay = {\"power\"}; this one's is %s", own.decay)
   end
-  if self.updates == 0 then opts.fail("snapshot: the average has not moved yet") end
+  if self.updates == 0 then fail.raise("snapshot: the average has not moved yet") end
   return container.write(path, "snapshot", self:state(),
     { updates = self.updates, sigma_rel = own.options.sigma_rel })
 end
 
-opts.methods("ema", Ema)
+object.methods("ema", Ema)
 lookup.strict("ema", Ema, { "updates" })
 
 function ema_meta.__tostring(ema)
@@ -143,7 +146,7 @@ local rules = { decay = { "number|table|function", default = 0.9995, min = 0, be
 --- print(short, long)
 local function new(of, options)
   if not model.is_model(of) then
-    opts.fail("bad argument #1 to 'ema' (model expected, got %s)", opts.kind(of))
+    fail.raise("bad argument #1 to 'ema' (model expected, got %s)", kind.of(of))
   end
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)

@@ -7,6 +7,7 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -111,7 +112,7 @@ local function last_of(snapshots, updates)
   local last = 0
   for _, s in ipairs(snapshots) do last = math.max(last, s.t) end
   if updates and updates > last then
-    opts.fail("posthoc_ema: updates = %d, but the last snapshot is of %d", updates, last)
+    fail.raise("posthoc_ema: updates = %d, but the last snapshot is of %d", updates, last)
   end
   return updates or last
 end
@@ -135,14 +136,14 @@ end
 --- print(fit.weights[1], fit.error)
 --- os.remove(path)
 local function posthoc_ema(paths, options)
-  if #opts.a_table("posthoc_ema", 1, "a list of paths", paths) == 0 then
-    opts.fail("bad argument #1 to 'posthoc_ema' (at least one path expected, got an empty list)")
+  if #opts.table("posthoc_ema", 1, "a list of paths", paths) == 0 then
+    fail.raise("bad argument #1 to 'posthoc_ema' (at least one path expected, got an empty list)")
   end
   local o = opts.check("posthoc_ema", options, rules, 2)
   local snapshots, message = read_all(paths)
   if not snapshots then return nil, message end
   local target = { t = last_of(snapshots, o.updates), gamma = decays.exponent(o.sigma_rel) }
-  local w, left = opts.try(weights, snapshots, target)
+  local w, left = fail.try(weights, snapshots, target)
   if not w then return nil, "posthoc_ema: profiles too much alike: " .. left end
   return mixed(snapshots, w), { weights = w, error = left }
 end

@@ -1,8 +1,10 @@
 -- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first;
 -- one definition for every sampler. Here: all of them by name, and lists of one's own.
+local fail = require "diffusion.fail"
 local made = require "diffusion.grid.made"
-local opts = require "diffusion.opts"
 local presets = require "diffusion.grid.preset"
+local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local grid, by_name = {}, {}
 
@@ -24,20 +26,20 @@ grid.preset, grid.presets = presets.preset, presets.names
 function grid.list(source, times, o)
   local schedule, T = made.source("grid.list", source)
   if type(times) ~= "table" then
-    opts.fail("bad argument #2 to 'grid.list' (a list of times expected, got %s)", opts.kind(times))
+    fail.raise("bad argument #2 to 'grid.list' (a list of times expected, got %s)", kind.of(times))
   end
   o = opts.check("grid.list", o, { last = made.last }, 3)
   local list = table.move(times, 1, #times, 1, {})
   if list[#list] == 0 then list[#list] = nil end
-  if #list == 0 then opts.fail("grid.list: at least one time in 1..T = %d expected", T) end
+  if #list == 0 then fail.raise("grid.list: at least one time in 1..T = %d expected", T) end
   for i, t in ipairs(list) do
     if type(t) ~= "number" or not (t > 0 and t <= T) then
-      opts.fail("grid.list: times must be in 1..T = %d, but number %d is %s", T, i, opts.shown(t))
+      fail.raise("grid.list: times must be in 1..T = %d, but number %d is %s", T, i, kind.shown(t))
     end
     if i > 1 and t >= list[i - 1] then
-      opts.fail("grid.list: times must fall, but number %d, %g, is followed by %g", i - 1, list[i - 1], t)
+      fail.raise("grid.list: times must fall, but number %d, %g, is followed by %g", i - 1, list[i - 1], t)
     end
-    if schedule then opts.relay(schedule.sigma, schedule, t) end
+    if schedule then fail.call(schedule.sigma, schedule, t) end
   end
   return made.checked("list", list, T, schedule, o.last)
 end

@@ -1,7 +1,9 @@
 -- What a grid is: a list of steps {t, s}, later time first, that hangs together (each s is
 -- the next t) and ends at s = 0, or at the level where it is told to stop; and how it prints.
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
+local object = require "diffusion.object"
 
 local made = {}
 
@@ -19,11 +21,11 @@ local Grid = {}
 ---@return any schedule nil where T alone is known
 ---@return integer T
 function made.source(what, source)
-  local kind = opts.kind(source)
-  if kind == "process" then return source.schedule, source.T end
-  if kind == "schedule" then return source, source.T end
-  if kind == "integer" and source >= 1 then return nil, math.tointeger(source) end
-  opts.fail("bad argument #1 to '%s' (a process, a schedule or T expected, got %s)", what, kind)
+  local given = kind.of(source)
+  if given == "process" then return source.schedule, source.T end
+  if given == "schedule" then return source, source.T end
+  if given == "integer" and source >= 1 then return nil, math.tointeger(source) end
+  fail.raise("bad argument #1 to '%s' (a process, a schedule or T expected, got %s)", what, given)
 end
 
 --- Takes a number of steps, at most `most` of them.
@@ -35,10 +37,10 @@ end
 function made.count(what, N, most, why)
   local whole = type(N) == "number" and math.tointeger(N)
   if not whole then
-    opts.fail("bad argument #2 to '%s' (a number of steps expected, got %s)", what, opts.shown(N))
+    fail.raise("bad argument #2 to '%s' (a number of steps expected, got %s)", what, kind.shown(N))
   end
   if whole < 1 or most and whole > most then
-    opts.fail("bad argument #2 to '%s' (the number of steps must be %s, got %d%s)", what,
+    fail.raise("bad argument #2 to '%s' (the number of steps must be %s, got %d%s)", what,
       most and ("in 1..%s%d"):format(why and "" or "T = ", most) or "1 or more", whole,
       whole > 0 and (why or ": every step starts at a whole level of its own; take fewer, or a grid of real levels "
         .. "such as karras") or "")
@@ -91,16 +93,16 @@ local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
 function made.grid(name, times, T, schedule, last, told)
   local g = { name = name, T = T, schedule = schedule, last = last or 0, told = told }
   for i, t in ipairs(times) do g[i] = { t, times[i + 1] or g.last } end
-  return opts.sealed(g, Grid, meta)
+  return object.sealed(g, Grid, meta)
 end
 
 --- The option that every grid has: the level at which it stops.
 made.last = { "number", default = 0, min = 0 }
 
 local function check_level(what, schedule, t)
-  local sigma, why = opts.try(schedule.sigma, schedule, t)
+  local sigma, why = fail.try(schedule.sigma, schedule, t)
   if not sigma then
-    opts.fail("%s: %s; whole levels are always there", what, why:match "%((t = .*)%)$" or why)
+    fail.raise("%s: %s; whole levels are always there", what, why:match "%((t = .*)%)$" or why)
   end
 end
 
@@ -108,7 +110,7 @@ end
 local function check_last(what, times, last)
   local t = times[#times]
   if last >= t then
-    opts.fail("%s: the last step starts at t = %g, so it can't end at last = %g; take a lower 'last', or leave "
+    fail.raise("%s: the last step starts at t = %g, so it can't end at last = %g; take a lower 'last', or leave "
       .. "that step out with d.grid.list", what, t, last)
   end
 end
@@ -125,7 +127,7 @@ function made.checked(name, times, T, schedule, last)
   for i = 1, #times do times[i] = math.tointeger(times[i]) or times[i] end
   for i = 2, #times do
     if not (times[i] < times[i - 1]) then
-      opts.fail("%s: steps %d and %d of %d coincide at t = %.15g; take fewer steps", what, i - 1, i, #times, times[i])
+      fail.raise("%s: steps %d and %d of %d coincide at t = %.15g; take fewer steps", what, i - 1, i, #times, times[i])
     end
   end
   check_last(what, times, last)
@@ -156,7 +158,7 @@ function Grid:times()
   return times
 end
 
-opts.methods("grid", Grid)
+object.methods("grid", Grid)
 lookup.strict("grid", Grid, { "name", "T", "schedule", "last", "told" })
 
 return made

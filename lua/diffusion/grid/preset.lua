@@ -4,6 +4,8 @@
 -- repeated level, a whole number missed in float32) there is the grid that was meant, or an
 -- error. A defect that is always there is in the name.
 local made = require "diffusion.grid.made"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local in_times = require("diffusion.grid.preset_times").presets
 local in_sigma = require "diffusion.grid.preset_sigma"
@@ -18,11 +20,11 @@ local function by_times(name, form, source, N, o)
   local most = form.most and form.most(T, o) or T
   N = made.count(what, N, most ~= math.maxinteger and most or nil, form.why)
   if form.path and not (schedule and schedule:snr(T) == 0 and not schedule:is_vp()) then
-    opts.fail("%s: it is for the path x_t = (1 - w) x_0 + w eps; d.schedule.flow is one", what)
+    fail.raise("%s: it is for the path x_t = (1 - w) x_0 + w eps; d.schedule.flow is one", what)
   end
   local times = form.times(N, T, o, schedule)
   if times[1] > T then
-    opts.fail("%s: with offset = %d the first of %d steps would start at t = %d, beyond T = %d; take fewer steps or a "
+    fail.raise("%s: with offset = %d the first of %d steps would start at t = %d, beyond T = %d; take fewer steps or a "
       .. "smaller offset", what, o.offset or 1, N, times[1], T)
   end
   return made.checked(name, times, T, schedule, o.last)
@@ -61,7 +63,7 @@ local function find(name)
   if not (form or make) then return nil, opts.unknown("preset", name, names) end
   return function(source, N, o)
     if o ~= nil and type(o) ~= "table" then
-      opts.fail("bad argument #3 to 'grid.preset %s' (a table of options expected, got %s)", name, opts.shown(o))
+      fail.raise("bad argument #3 to 'grid.preset %s' (a table of options expected, got %s)", name, kind.shown(o))
     end
     if form then return by_times(name, form, source, N, o) end
     return renamed(name, make(source, N, o))
@@ -91,7 +93,7 @@ local preset = { find = find }
 ---@usage print(d.grid.preset "diffusers-leading"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))
 function preset.preset(name)
   local make, message = find(name)
-  if not make then opts.fail("grid.preset: %s", message) end
+  if not make then fail.raise("grid.preset: %s", message) end
   return make
 end
 

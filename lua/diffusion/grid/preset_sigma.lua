@@ -1,6 +1,7 @@
 -- Other libraries' grids that are curves of sigma, or one of our own under another name. A
 -- preset here is make(source, N, o) -> grid.
 local made = require "diffusion.grid.made"
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local formula = require "diffusion.grid.formula"
 local section = require "diffusion.grid.section"
@@ -27,7 +28,7 @@ local function within_spacing(name, make, fixed)
   presets[name] = function(source, N, o)
     local what = "grid.preset " .. name
     local schedule, T = made.source(what, source)
-    if not schedule then opts.fail("%s: a schedule or a process is needed, for its sigmas", what) end
+    if not schedule then fail.raise("%s: a schedule or a process is needed, for its sigmas", what) end
     N = made.count(what, N, T)
     local own = { last = made.last, round = { "boolean" } }
     for key, rule in pairs(spacing_rules) do own[key] = rule end
@@ -79,7 +80,7 @@ end
 -- EDM's sampler keeps its ends within what the network was trained on.
 presets.edm = function(source, N, o)
   local schedule, T = made.source("grid.preset edm", source)
-  if not schedule then opts.fail "grid.preset edm: a schedule or a process is needed, for its sigmas" end
+  if not schedule then fail.raise "grid.preset edm: a schedule or a process is needed, for its sigmas" end
   local all = { sigma_min = math.max(0.002, schedule:sigma(1)), sigma_max = math.min(80, schedule:sigma(T)) }
   for key, value in pairs(o or {}) do all[key] = value end
   return sigma.karras(schedule, N, all)

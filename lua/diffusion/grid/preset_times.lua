@@ -3,7 +3,7 @@
 --   rules                      of its options
 --   most(T, o), why            the largest N that the library can do, and why; T without it
 --   path                       only for x_t = (1 - w) x_0 + w eps
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 
 local presets = {}
 
@@ -91,7 +91,7 @@ in_t("sd.cpp-sgm-uniform", uniform)
 
 -- ==== paths x_t = (1 - w) x_0 + w eps ======================================================
 
-local function level_of_noise(schedule, w) return opts.relay(schedule.level_of_sigma, schedule, w / (1 - w)) end
+local function level_of_noise(schedule, w) return fail.call(schedule.level_of_sigma, schedule, w / (1 - w)) end
 
 -- w from 1 (level T) to `low` as the schedule's shift moves it, in N equal steps before that.
 local function flow_times(N, T, low)

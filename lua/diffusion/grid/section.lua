@@ -1,6 +1,8 @@
 -- Grids in guided-diffusion's notation: T is cut into sections, each with its own number of
 -- steps; or "ddimN", a whole stride.
+local fail = require "diffusion.fail"
 local made = require "diffusion.grid.made"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local what = "grid.section"
@@ -22,7 +24,7 @@ local function stride(N, T)
   end
   local near = below == 0 and tostring(above) or above > T and tostring(below)
     or ("%d and %d"):format(below, above)
-  opts.fail("%s: no whole stride gives %d of %d steps; the nearest that one gives: %s. 'section' with the number "
+  fail.raise("%s: no whole stride gives %d of %d steps; the nearest that one gives: %s. 'section' with the number "
     .. "alone gives any", what, N, T, near)
 end
 
@@ -46,14 +48,14 @@ local function by_sections(counts, T)
   for i, count in ipairs(counts) do
     local size = T // #counts + (i <= T % #counts and 1 or 0)
     if count > size then
-      opts.fail("%s: section %d of %d has %d levels, so it can't have %d steps; take %d or fewer there", what, i,
+      fail.raise("%s: section %d of %d has %d levels, so it can't have %d steps; take %d or fewer there", what, i,
         #counts, size, count, size)
     end
     add_section(rising, before, size, count)
     before = before + size
   end
   local times, n = {}, #rising
-  if n == 0 then opts.fail("%s: at least one step expected, got none in all of %d sections", what, #counts) end
+  if n == 0 then fail.raise("%s: at least one step expected, got none in all of %d sections", what, #counts) end
   for i, t in ipairs(rising) do times[n + 1 - i] = math.tointeger(t) end
   return times
 end
@@ -68,12 +70,12 @@ local function counts_of(sections)
   end
   for i, count in ipairs(list) do
     if not (type(count) == "number" and math.tointeger(count) and count >= 0) then
-      opts.fail("bad argument #2 to '%s' (numbers of steps expected, as in \"10,15,20\" or \"ddim50\", but number %d "
-        .. "is %s)", what, i, opts.shown(count))
+      fail.raise("bad argument #2 to '%s' (numbers of steps expected, as in \"10,15,20\" or \"ddim50\", but number %d "
+        .. "is %s)", what, i, kind.shown(count))
     end
   end
-  if #list == 0 then opts.fail("bad argument #2 to '%s' (a string, a list or a number expected, got %s)", what,
-    opts.shown(sections)) end
+  if #list == 0 then fail.raise("bad argument #2 to '%s' (a string, a list or a number expected, got %s)", what,
+    kind.shown(sections)) end
   return list
 end
 

@@ -1,6 +1,8 @@
 -- Grids of noise levels: sigma = s/a by a curve from sigma_max to sigma_min, and each sigma's
 -- time, real in general, by the schedule.
 local made = require "diffusion.grid.made"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local beta_quantile = require "diffusion.grid.beta_quantile"
 
@@ -8,7 +10,7 @@ local sigma = {}
 
 local function schedule_of(what, source)
   local schedule, T = made.source(what, source)
-  if not schedule then opts.fail("%s: a schedule or a process is needed, for its sigmas", what) end
+  if not schedule then fail.raise("%s: a schedule or a process is needed, for its sigmas", what) end
   return schedule, T
 end
 
@@ -23,11 +25,11 @@ end
 
 local function check_ends(what, o, N, T)
   if o.sigma_max == math.huge then
-    opts.fail("%s: sigma is infinite at T = %d, where x_T holds no signal; %s, or take a grid of times "
+    fail.raise("%s: sigma is infinite at T = %d, where x_T holds no signal; %s, or take a grid of times "
       .. "such as trailing", what, T, o.from and "start 'from' below T" or "give a finite sigma_max")
   end
   if N > 1 and o.sigma_min >= o.sigma_max then
-    opts.fail("%s: sigma_min = %g must be below sigma_max = %g", what, o.sigma_min, o.sigma_max)
+    fail.raise("%s: sigma_min = %g must be below sigma_max = %g", what, o.sigma_min, o.sigma_max)
   end
 end
 
@@ -38,7 +40,7 @@ local function time_of(schedule, T)
   return function(value)
     if math.abs(value / low - 1) < 1e-9 then return 1 end
     if math.abs(value / high - 1) < 1e-9 then return T end
-    local t = opts.relay(schedule.level_of_sigma, schedule, value)
+    local t = fail.call(schedule.level_of_sigma, schedule, value)
     local whole = math.floor(t + 0.5)
     return math.abs(t - whole) < 1e-9 * T and whole or t
   end
@@ -136,10 +138,10 @@ function sigma.log_snr(source, N, o)
   }, 3)
   if o.round then made.count("grid.log_snr", N, T) end
   if N > 1 and o.to >= o.from then
-    opts.fail("grid.log_snr: 'to' = %g must be an earlier level than 'from' = %g", o.to, o.from)
+    fail.raise("grid.log_snr: 'to' = %g must be an earlier level than 'from' = %g", o.to, o.from)
   end
-  o.sigma_max = opts.relay(schedule.sigma, schedule, o.from)
-  o.sigma_min = opts.relay(schedule.sigma, schedule, o.to)
+  o.sigma_max = fail.call(schedule.sigma, schedule, o.from)
+  o.sigma_min = fail.call(schedule.sigma, schedule, o.to)
   return by_logarithm("log_snr", schedule, N, o)
 end
 
@@ -201,18 +203,18 @@ function sigma.sigmas(source, values, o)
   local schedule, T = schedule_of(what, source)
   o = opts.check(what, o, { round = { "boolean", default = false }, last = made.last }, 3)
   if type(values) ~= "table" then
-    opts.fail("bad argument #2 to '%s' (a list of sigmas expected, got %s)", what, opts.kind(values))
+    fail.raise("bad argument #2 to '%s' (a list of sigmas expected, got %s)", what, kind.of(values))
   end
   local times, time = {}, time_of(schedule, T)
   for i, value in ipairs(values) do
     local before = values[i - 1] or math.huge
     if type(value) ~= "number" or not (value < before or i == 1 and value == before) then
-      opts.fail("%s: sigmas must be numbers that fall, but number %d is %s%s", what, i, opts.shown(value),
+      fail.raise("%s: sigmas must be numbers that fall, but number %d is %s%s", what, i, kind.shown(value),
         i > 1 and (" after %g"):format(before) or "")
     end
     if not (value == 0 and i == #values) then times[i] = time(value) end
   end
-  if #times == 0 then opts.fail("%s: at least one sigma above 0 expected", what) end
+  if #times == 0 then fail.raise("%s: at least one sigma above 0 expected", what) end
   if o.round and #times > T then made.count(what, #times, T) end
   return finished("sigmas", times, T, schedule, o)
 end

@@ -1,8 +1,8 @@
 --- Autoguidance: Karras et al. 2024, "Guiding a diffusion model with a bad version of itself", eq. 5.
 -- out = w + scale (m - w), w of a weaker model of the same data: a smaller one, or one trained
 -- for less long. What both get wrong alike, and the weak one more so, is taken back.
-local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
+local opts = require "diffusion.opts"
 
 local rules = { scale = { "number", required = true }, interval = { "table" } }
 

@@ -4,8 +4,9 @@
 -- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
 -- stays c's: it is no such target.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
+local opts = require "diffusion.opts"
 
 local rules = {
   scale = { "number", required = true },
@@ -33,7 +34,7 @@ end
 ---@return function u
 ---@return function c
 local function answers(name, o, model, xt, t, given)
-  if not (given and given.class) then opts.fail("%s: guidance %g needs a class", name, o.scale) end
+  if not (given and given.class) then fail.raise("%s: guidance %g needs a class", name, o.scale) end
   local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
   return function() return ask(strength.without_class(given)) end, function() return ask(given) end
 end

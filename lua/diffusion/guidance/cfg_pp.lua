@@ -3,9 +3,9 @@
 -- x0 is that of the guided answer, u + scale (c - u), and the noise that a step goes on with is
 -- that of u, the answer without a class. So the denoiser returns both, and a sampler that goes
 -- on from x0 and eps alone (ddim, euler) is the paper's as it stands.
-local opts = require "diffusion.opts"
 local answers = require("diffusion.guidance.cfg").answers
 local strength = require "diffusion.guidance.strength"
+local opts = require "diffusion.opts"
 
 local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" } }
 

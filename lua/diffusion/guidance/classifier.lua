@@ -5,6 +5,8 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
@@ -19,7 +21,7 @@ local rules = {
 -- which log_prob can be asked about, and where they stand, or nil.
 local function asked(class)
   if class == nil or class == 0 then return false end
-  local listed, each = type(class) == "table", opts.relay(core.whole, "classifier: class", class)
+  local listed, each = type(class) == "table", fail.call(core.whole, "classifier: class", class)
   if type(class) == "number" then return class end
   local none = each:eq(0)
   if none:all() then return false end
@@ -67,7 +69,7 @@ return function(model, log_prob, options)
     local class, none = asked(given and given.class)
     if not class or scale == 0 then return out end
     local g = gradient.grad(function(x)
-      return opts.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
+      return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
     end, xt)
     return shift("classifier", o.process, out, masked(g, none), t, scale)
   end

@@ -2,10 +2,11 @@
 -- The score moves by -scale times the gradient of E: of an energy of x_t, or of the model's x0, whose
 -- gradient goes back through the denoiser (Chung et al. 2023, "Diffusion posterior sampling for general
 -- noisy inverse problems", algorithm 1: E = |y - A x0|^2).
+local answer = require "diffusion.answer"
 local tape = require "diffusion.gradient"
-local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
+local opts = require "diffusion.opts"
 
 local rules = {
   process = { "process", required = true },
@@ -14,7 +15,7 @@ local rules = {
   interval = { "table" },
 }
 
-local function checked(value, x) return opts.per_sample("gradient: energy", value, x):sum() end
+local function checked(value, x) return answer.per_sample("gradient: energy", value, x):sum() end
 
 -- The model's answer, and the gradient of an energy of x_t.
 local function of_xt(_, model, energy, xt, t, given)
@@ -26,7 +27,7 @@ end
 -- has no gradient.
 local function of_x0(process, model, energy, xt, t, given)
   local g, _, out = tape.grad(function(x)
-    local said = opts.answer("gradient", (model(x, t, given)), x, process.outputs)
+    local said = answer.of_denoiser("gradient", (model(x, t, given)), x, process.outputs)
     local x0 = process:convert((process:split(said)), { from = process.predict, to = "x0", xt = x, t = t })
     return checked(energy(x0, t, given), x0), said
   end, xt)

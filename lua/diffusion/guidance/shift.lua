@@ -2,7 +2,7 @@
 -- By Tweedie's formula x0 = (x_t + s^2 score)/a, so x0 moves by s^2/a g, and every target by its own
 -- share of that, since at one x_t it is affine in x0.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
 
 -- What 1 of x0 is in the process's target, x_t held.
@@ -14,7 +14,7 @@ end
 local function factor(name, process, t)
   local a = process.schedule:signal(t)
   if a == 0 then
-    opts.fail("%s: x_t holds no signal at t = %g, so a gradient moves no x0 there; start lower, or give an interval",
+    fail.raise("%s: x_t holds no signal at t = %g, so a gradient moves no x0 there; start lower, or give an interval",
       name, t)
   end
   return process.schedule:noise(t) ^ 2 / a * share(process, t)

@@ -1,8 +1,10 @@
 --- What guidances share: how strongly one acts at a level, and what lies beyond one answer as
 --- seen from another.
 local core = require "diffusion.core"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 
 local strength = {}
 
@@ -36,8 +38,8 @@ function strength.interval(name, interval)
   if interval == nil then return nil end
   local low, high = interval[1], interval[2]
   if #interval ~= 2 or type(low) ~= "number" or type(high) ~= "number" or not (low <= high) then
-    opts.fail("%s: interval must be {low, high} in t, low <= high, got {%s, %s}", name, opts.shown(low),
-      opts.shown(high))
+    fail.raise("%s: interval must be {low, high} in t, low <= high, got {%s, %s}", name, kind.shown(low),
+      kind.shown(high))
   end
   return { low, high }
 end
@@ -91,7 +93,7 @@ end
 ---@return diffusion.tensor
 function strength.answer(name, out, xt)
   local twice = core.is_tensor(out) and out:dim() == xt:dim() and out:size(-1) == 2 * xt:size(-1)
-  return opts.answer(name, out, xt, twice and 2 or 1)
+  return answer.of_denoiser(name, out, xt, twice and 2 or 1)
 end
 
 --- Changes the prediction that an answer holds; v of a learned variance stays as it is.

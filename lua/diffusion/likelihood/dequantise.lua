@@ -1,7 +1,8 @@
 -- Images as a density knows them: levels made continuous by a uniform number for each, and the
 -- constant that this leaves in bits per dimension (Theis et al. 2016).
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 local given = require "diffusion.likelihood.given"
+local opts = require "diffusion.opts"
 
 local where = "likelihood.ode"
 
@@ -17,7 +18,7 @@ local function levels_of(x0, levels)
   local whole = k:round()
   local off = (k - whole):abs():max():item()
   if off > 0.02 then
-    opts.fail("%s: dequantise makes %d levels continuous, but x0 holds numbers between them, off by %.2g of a level",
+    fail.raise("%s: dequantise makes %d levels continuous, but x0 holds numbers between them, off by %.2g of a level",
       where, levels, off)
   end
   return whole

@@ -1,6 +1,8 @@
 -- What both likelihoods take, and what both do with it.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local stream = require("diffusion.sampler.streams").likelihood
 
@@ -8,14 +10,14 @@ local given = {}
 
 -- The samples and the numbers of each, which must be finite reals.
 local function check_data(where, x0)
-  if not core.is_tensor(x0) then opts.fail("%s: x0 must be a tensor, got %s", where, opts.shown(x0)) end
-  local remedy = opts.remedy(x0)
-  if remedy ~= "" then opts.fail("%s: x0 is %s%s", where, x0:dtype(), remedy) end
-  if x0:dtype() ~= core.real then opts.fail("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
+  if not core.is_tensor(x0) then fail.raise("%s: x0 must be a tensor, got %s", where, kind.shown(x0)) end
+  local remedy = kind.float_advice(x0)
+  if remedy ~= "" then fail.raise("%s: x0 is %s%s", where, x0:dtype(), remedy) end
+  if x0:dtype() ~= core.real then fail.raise("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
   if x0:dim() < 2 or x0:numel() == 0 then
-    opts.fail("%s: x0 must be {B, ...} with a sample or more, got %s", where, opts.shape_text(x0))
+    fail.raise("%s: x0 must be {B, ...} with a sample or more, got %s", where, kind.shape_text(x0))
   end
-  if not x0:isfinite():all() then opts.fail("%s: x0 holds nan or infinity", where) end
+  if not x0:isfinite():all() then fail.raise("%s: x0 holds nan or infinity", where) end
   gradient.constant(where, "x0", x0)
   return x0:size(1), x0:numel() // x0:size(1)
 end
@@ -27,26 +29,26 @@ end
 function given.within(where, x0, instead)
   local least, most = x0:min():item(), x0:max():item()
   if least >= -1.000001 and most <= 1.000001 then return end
-  opts.fail("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
+  fail.raise("%s: x0 goes from %g to %g; levels lie in [-1, 1], and %s", where, least, most, instead)
 end
 
 -- Classes are one number, or one for each sample.
 local function check_class(where, class, B)
   if class == nil then return end
-  opts.relay(core.whole, where .. ": class", class)
+  fail.call(core.whole, where .. ": class", class)
   if type(class) == "number" then return end
   local fine = type(class) == "table" and #class == B
     or core.is_tensor(class) and class:dim() == 1 and class:size(1) == B
   if fine then return end
-  opts.fail("%s: class must be a number or one for each of %d samples, got %s", where, B,
-    type(class) == "table" and ("%d of them"):format(#class) or opts.shown(class))
+  fail.raise("%s: class must be a number or one for each of %d samples, got %s", where, B,
+    type(class) == "table" and ("%d of them"):format(#class) or kind.shown(class))
 end
 
 -- A process that predicts eps has signal at its last level.
 local function check_signal(where, process)
   local predict, T = process.predict, process.T
   if (predict == "eps" or predict == "score") and process.schedule:snr(T) == 0 then
-    opts.fail("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
+    fail.raise("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
   end
 end
 
@@ -62,7 +64,7 @@ end
 function given.options(where, rules, model, process, x0, options)
   local o = opts.check(where, options, rules, 4)
   opts.denoiser(where, model)
-  if opts.kind(process) ~= "process" then opts.fail("%s: a process expected, got %s", where, opts.shown(process)) end
+  if kind.of(process) ~= "process" then fail.raise("%s: a process expected, got %s", where, kind.shown(process)) end
   check_signal(where, process)
   o.B, o.D = check_data(where, x0)
   check_class(where, o.class, o.B)

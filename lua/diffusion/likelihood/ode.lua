@@ -2,8 +2,9 @@
 -- D.2), by the change of variables along its way to noise.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
@@ -44,7 +45,7 @@ local function field(o, at, n)
   shape[1] = rows
   return function(z)
     local xt = mix(r, z:reshape(shape))
-    local out = o.process:split(opts.answer(where, o.model(xt, t, model_opts), xt, o.process.outputs))
+    local out = o.process:split(answer.of_denoiser(where, o.model(xt, t, model_opts), xt, o.process.outputs))
     local v = predict == "v" and out or o.process:convert(out, { from = predict, to = "v", xt = xt, t = t })
     return mix(inverse, v):reshape(rows, o.D)
   end
@@ -76,7 +77,7 @@ end
 -- Where x_T holds no signal and no level lies just below T, the last that holds some.
 local function last_level(process)
   local schedule, T = process.schedule, place.last_seen(process)
-  if schedule:snr(T) > 0 or T == 1 or opts.caught(schedule.signal, schedule, T - 0.5) then return T end
+  if schedule:snr(T) > 0 or T == 1 or fail.pcall(schedule.signal, schedule, T - 0.5) then return T end
   return T - 1
 end
 
@@ -84,10 +85,10 @@ local function check_levels(o)
   local T = o.process.T
   o.to = o.to or last_level(o.process)
   if not (o.to <= T and o.from < o.to) then
-    opts.fail("%s: levels rise within 1..%d, got from = %g and to = %g", where, T, o.from, o.to)
+    fail.raise("%s: levels rise within 1..%d, got from = %g and to = %g", where, T, o.from, o.to)
   end
   local level = adaptive.circle(o.process)
-  return opts.relay(level, o.to), opts.relay(level, o.from), level
+  return fail.call(level, o.to), fail.call(level, o.from), level
 end
 
 -- -ln p of each sample of x0 + sigma eps, sigma that of the first level.

@@ -1,5 +1,5 @@
 -- The divergence of a reverse step whose variance is a number's own, as networks learn it.
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 
 --- KL(q(x_{t-1} | x_t, x_0) || p_theta) of each number: Ho et al. 2020, eq. 5, in nats. The
 --- means are c0 x0 + ct xt of the truth and of what is believed.
@@ -11,7 +11,7 @@ local opts = require "diffusion.opts"
 ---@return diffusion.tensor as x0
 return function(process, x0, believed, t, log_variance)
   local c0 = process:posterior_coefficients(t)
-  local own = opts.relay(process.posterior_log_variance, process, t):over(x0)
+  local own = fail.call(process.posterior_log_variance, process, t):over(x0)
   local gap = ((x0 - believed) * c0:over(x0)):square()
   return ((log_variance - own) - 1 + (own - log_variance):exp() + gap * (-log_variance):exp()) / 2
 end

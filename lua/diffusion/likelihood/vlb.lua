@@ -1,9 +1,11 @@
 -- The variational bound on -ln p(x0), term by term: Ho et al. 2020, eq. 5.
 local core = require "diffusion.core"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local measure = require "diffusion.measure"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
@@ -28,13 +30,13 @@ local function listed(list, T)
   for i, t in ipairs(list) do
     local whole = math.tointeger(t)
     if not whole or whole < 1 or whole > T then
-      opts.fail("%s: t must hold whole numbers in 1..%d, but number %d is %s", where, T, i, opts.shown(t))
+      fail.raise("%s: t must hold whole numbers in 1..%d, but number %d is %s", where, T, i, kind.shown(t))
     end
-    if seen[whole] then opts.fail("%s: t holds %d twice", where, whole) end
+    if seen[whole] then fail.raise("%s: t holds %d twice", where, whole) end
     seen[whole] = true
     if whole == 1 then first = true else strata[#strata + 1] = { from = whole, to = whole } end
   end
-  if next(seen) == nil then opts.fail("%s: t is an empty list", where) end
+  if next(seen) == nil then fail.raise("%s: t is an empty list", where) end
   table.sort(strata, function(a, b) return a.from < b.from end)
   return strata, first
 end
@@ -79,7 +81,7 @@ local function log_variance(process, t)
   local v = t > 1 and process:step_variance(t, t - 1) or type(own) == "function" and own(t, 0) or 0
   if v == 0 and t == 1 and process.T > 1 then return process:posterior_log_variance(1) end
   if not (v > 0) then
-    opts.fail("%s: the variance of p(x_%d | x_%d) is 0, so the bound is infinite; take %s", where, t - 1, t,
+    fail.raise("%s: the variance of p(x_%d | x_%d) is 0, so the bound is infinite; take %s", where, t - 1, t,
       t > 1 and "fixed_large" or "a function that is above 0 at (1, 0)")
   end
   return math.log(v)
@@ -88,7 +90,7 @@ end
 -- What the model believes x0 to be, and ln of the variance where it has learned that.
 local function believed(o, xt, t)
   local process = o.process
-  local out, v = process:split(opts.answer(where, o.model(xt, t, o.model_opts), xt, process.outputs))
+  local out, v = process:split(answer.of_denoiser(where, o.model(xt, t, o.model_opts), xt, process.outputs))
   local x0 = process:convert(out, { from = process.predict, to = "x0", xt = xt, t = t })
   return o.clip and process:clipped(x0) or x0, v and process:learned_log_variance(v, t)
 end

@@ -1,8 +1,8 @@
 -- The energy distance, from mean distances of pairs. It needs no features and no training,
 -- and sees every difference between distributions.
 local contrast = require "diffusion.metric.contrast"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 --- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
 --- only for equal distributions. Pairs of a sample with itself are left out, so the

@@ -5,6 +5,8 @@ local frechet = require "diffusion.metric.frechet"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local network = require "diffusion.metric.fashion_network"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local fashion = {}
@@ -17,15 +19,15 @@ end
 
 local function check_images(name, x)
   if not core.is_tensor(x) or x:dim() ~= 4 or x:dtype() ~= core.real
-    or opts.shape_text(x):match ",.*" ~= ",28,28,1]" then
-    opts.fail("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s%s", name, core.real, opts.shown(x),
-      core.is_tensor(x) and opts.remedy(x) or "")
+    or kind.shape_text(x):match ",.*" ~= ",28,28,1]" then
+    fail.raise("%s: images {n,28,28,1} of %s in [-1, 1] expected, got %s%s", name, core.real, kind.shown(x),
+      core.is_tensor(x) and kind.float_advice(x) or "")
   end
-  if x:size(1) == 0 then opts.fail("%s: no images", name) end
+  if x:size(1) == 0 then fail.raise("%s: no images", name) end
   gradient.constant(name, "a set", x)
   local low, high = x:min():item(), x:max():item()
   if not (low >= -2 and high <= 2) then
-    opts.fail("%s: images in [-1, 1] expected, but these go from %g to %g", name, low, high)
+    fail.raise("%s: images in [-1, 1] expected, but these go from %g to %g", name, low, high)
   end
 end
 
@@ -68,9 +70,9 @@ end
 -- One class for all or one an image, as a tensor {n}.
 local function classes_of(class, n)
   class = classes("fashion_accuracy", class, n)
-  if not class then opts.fail("fashion_accuracy: a class for each of %d images expected, got nil", n) end
+  if not class then fail.raise("fashion_accuracy: a class for each of %d images expected, got nil", n) end
   local fine = class:ge(1) * class:le(10)
-  if not fine:all() then opts.fail "fashion_accuracy: classes are whole numbers from 1 to 10" end
+  if not fine:all() then fail.raise "fashion_accuracy: classes are whole numbers from 1 to 10" end
   return class
 end
 

@@ -1,10 +1,12 @@
 -- The Frechet distance between the Gaussians of two sets: the value by the core, in double; its
 -- interval in tensors, where the root of a product of covariances is taken of its symmetric form.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local interval = require "diffusion.metric.interval"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 local product = pairs_of.product
 
@@ -27,14 +29,14 @@ local moment_rules = {
 local function given_moments(m, argument)
   local o = opts.check("frechet", m, moment_rules, argument)
   local D = o.mean:numel()
-  if o.mean:dim() ~= 1 or opts.shape_text(o.cov) ~= ("[%d,%d]"):format(D, D) then
-    opts.fail("frechet: moments mean {D} and cov {D,D} expected, got %s and %s", opts.shape_text(o.mean),
-      opts.shape_text(o.cov))
+  if o.mean:dim() ~= 1 or kind.shape_text(o.cov) ~= ("[%d,%d]"):format(D, D) then
+    fail.raise("frechet: moments mean {D} and cov {D,D} expected, got %s and %s", kind.shape_text(o.mean),
+      kind.shape_text(o.cov))
   end
   local mean, cov = o.mean:to(core.real), o.cov:to(core.real)
-  if not (mean:isfinite():all() and cov:isfinite():all()) then opts.fail "frechet: moments that aren't finite" end
+  if not (mean:isfinite():all() and cov:isfinite():all()) then fail.raise "frechet: moments that aren't finite" end
   if not cov:allclose(cov:t():contiguous(), { rtol = 1e-4, atol = 1e-6 * cov:abs():max():item() }) then
-    opts.fail "frechet: the covariance isn't symmetric"
+    fail.raise "frechet: the covariance isn't symmetric"
   end
   return { mean = mean, cov = (cov + cov:t()) / 2, n = o.n, D = D,
            exact = { o.mean:detach():contiguous(), o.cov:detach():contiguous() } }
@@ -70,7 +72,7 @@ local function trace(c) return (c * core.eye(c:size(1))):sum():item() end
 -- The core computes in double: of samples themselves, and of moments as they were given.
 local function between(a, b)
   local x, y = a.exact or { a.x }, b.exact or { b.x }
-  return opts.relay(core.frechet, x[1], x[2], y[1], y[2]):item()
+  return fail.call(core.frechet, x[1], x[2], y[1], y[2]):item()
 end
 
 -- The variance due to one set: of each sample's influence 2 z.(m1 - m2) + z.(1 - map) z, where
@@ -135,7 +137,7 @@ local function brought_home(a, b)
 end
 
 local function check_count(a)
-  if a.x and a.n < 4 then opts.fail("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
+  if a.x and a.n < 4 then fail.raise("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
 end
 
 -- The smaller set; of moments there are enough.
@@ -189,7 +191,7 @@ return function(x, y, options)
   end
   return gradient.no_grad(function()
     local a, b = taken(x, 1), taken(y, 2)
-    if a.D ~= b.D then opts.fail("frechet: samples of %d and of %d numbers", a.D, b.D) end
+    if a.D ~= b.D then fail.raise("frechet: samples of %d and of %d numbers", a.D, b.D) end
     return measured(a, b, o)
   end)
 end

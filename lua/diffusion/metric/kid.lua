@@ -1,8 +1,9 @@
 -- The kernel inception distance, on any features.
+local fail = require "diffusion.fail"
 local contrast = require "diffusion.metric.contrast"
 local interval = require "diffusion.metric.interval"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 local rules = { block = { "integer", min = 4 } }
 for name, rule in pairs(contrast.rules) do rules[name] = rule end
@@ -15,7 +16,7 @@ local function blocked(x, y, o)
   local n, m = x:size(1), y:size(1)
   local B = math.min(n, m) // o.block
   if B < 5 then
-    opts.fail("kid: sets of %d and %d samples make %d blocks of %d; at least 5 are needed", n, m, B, o.block)
+    fail.raise("kid: sets of %d and %d samples make %d blocks of %d; at least 5 are needed", n, m, B, o.block)
   end
   local sum, squares = 0, 0
   for k = 1, B do
@@ -47,6 +48,6 @@ return function(x, y, options)
   local o = opts.check("kid", options, rules, 3)
   x, y = pairs_of.rows("kid", 2, x, y)
   if not o.block then return contrast.of(x, y, kernel, o) end
-  if o.permutations > 0 then opts.fail "kid: permutations are of all samples, not of blocks; give one of both" end
+  if o.permutations > 0 then fail.raise "kid: permutations are of all samples, not of blocks; give one of both" end
   return blocked(x, y, o)
 end

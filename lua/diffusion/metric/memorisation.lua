@@ -1,10 +1,11 @@
 -- Are samples copies of the training set? Fresh data tell how near is near.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local nearest = require "diffusion.metric.nearest"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 -- The probability that a sample is nearer than a fresh one, equals counting half, and how likely
 -- so much is of equal distributions (Mann & Whitney 1947).
@@ -81,9 +82,9 @@ local rules = {
 return function(x, train, held, options)
   local o = opts.check("memorisation", options, rules, 4)
   x, train, held = pairs_of.rows("memorisation", 1, x, train, held)
-  if train:size(1) < 2 then opts.fail "memorisation: a training set of at least 2 is needed, got 1" end
+  if train:size(1) < 2 then fail.raise "memorisation: a training set of at least 2 is needed, got 1" end
   if held:size(1) * o.share < 1 then
-    opts.fail("memorisation: %d fresh samples can't tell a share of %g; %d at least are needed", held:size(1), o.share,
+    fail.raise("memorisation: %d fresh samples can't tell a share of %g; %d at least are needed", held:size(1), o.share,
       math.ceil(1 / o.share))
   end
   return gradient.no_grad(measured, x, train, held, o)

@@ -1,8 +1,10 @@
 -- The maximum mean discrepancy with Gaussian kernels.
-local contrast = require "diffusion.metric.contrast"
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
+local contrast = require "diffusion.metric.contrast"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 -- The median distance of pairs of at most 1,000 samples, evenly taken from both sets.
 local function median(x, y)
@@ -18,13 +20,13 @@ end
 local function bandwidths(given, x, y)
   if given == nil then
     given = median(x, y)
-    if given == 0 then opts.fail "mmd: half of the samples are equal, so a bandwidth must be given" end
+    if given == 0 then fail.raise "mmd: half of the samples are equal, so a bandwidth must be given" end
   end
   local list = type(given) == "table" and given or { given }
-  if #list == 0 then opts.fail "mmd: the list of bandwidths is empty" end
+  if #list == 0 then fail.raise "mmd: the list of bandwidths is empty" end
   for i, h in ipairs(list) do
     if type(h) ~= "number" or not (h > 0 and h < math.huge) then
-      opts.fail("mmd: bandwidth %d must be a number above 0, got %s", i, opts.shown(h))
+      fail.raise("mmd: bandwidth %d must be a number above 0, got %s", i, kind.shown(h))
     end
   end
   return list

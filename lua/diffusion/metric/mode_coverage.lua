@@ -3,20 +3,22 @@ local core = require "diffusion.core"
 local given_numbers = require "diffusion.oracle.given"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
 
 -- Modes as {means {K,D}, variance {K,1,1|D}, axes {K,D,D} or nil, weights list}.
 local function modes_of(given, o)
-  if opts.kind(given) == "oracle" then
-    if not given._means then opts.fail("mode_coverage: an oracle of Gaussians expected, got a %s", tostring(given)) end
-    if o.std or o.weights then opts.fail "mode_coverage: an oracle has its own std and weights" end
+  if kind.of(given) == "oracle" then
+    if not given._means then fail.raise("mode_coverage: an oracle of Gaussians expected, got a %s", tostring(given)) end
+    if o.std or o.weights then fail.raise "mode_coverage: an oracle has its own std and weights" end
     return { means = given._means, variance = given._variance, axes = given._axes, weights = given.weights }
   end
   if not core.is_tensor(given) or given:dim() ~= 2 then
-    opts.fail("bad argument #2 to 'mode_coverage' (centres {K,D} or an oracle expected, got %s)", opts.shown(given))
+    fail.raise("bad argument #2 to 'mode_coverage' (centres {K,D} or an oracle expected, got %s)", kind.shown(given))
   end
-  if not o.std then opts.fail "mode_coverage: centres need a 'std', by which nearness is measured" end
+  if not o.std then fail.raise "mode_coverage: centres need a 'std', by which nearness is measured" end
   return { means = given:to(core.real), variance = core.full({ given:size(1), 1, 1 }, o.std ^ 2),
     weights = given_numbers.weights("mode_coverage", o.weights, given:size(1)) }
 end

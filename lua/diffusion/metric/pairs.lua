@@ -2,19 +2,20 @@
 local base = require "diffusion.oracle.base"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 
 local pairs_of = {}
 
 local function as_rows(name, x)
-  if not core.is_tensor(x) then opts.fail("%s: tensors of samples expected, got %s", name, opts.shown(x)) end
-  if x:dim() < 1 or x:numel() == 0 then opts.fail("%s: an empty set %s", name, opts.shape_text(x)) end
+  if not core.is_tensor(x) then fail.raise("%s: tensors of samples expected, got %s", name, kind.shown(x)) end
+  if x:dim() < 1 or x:numel() == 0 then fail.raise("%s: an empty set %s", name, kind.shape_text(x)) end
   if x:dtype() ~= core.real then
-    opts.fail("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), opts.remedy(x))
+    fail.raise("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), kind.float_advice(x))
   end
   gradient.constant(name, "a set", x)
   local rows = x:reshape(x:size(1), x:numel() // x:size(1))
-  if not rows:isfinite():all() then opts.fail("%s: samples %s that aren't finite", name, opts.shape_text(x)) end
+  if not rows:isfinite():all() then fail.raise("%s: samples %s that aren't finite", name, kind.shape_text(x)) end
   return rows
 end
 
@@ -28,10 +29,10 @@ function pairs_of.rows(name, least, ...)
   for i = 1, select("#", ...) do
     sets[i] = as_rows(name, (select(i, ...)))
     if sets[i]:size(2) ~= sets[1]:size(2) then
-      opts.fail("%s: samples of %d and of %d numbers", name, sets[1]:size(2), sets[i]:size(2))
+      fail.raise("%s: samples of %d and of %d numbers", name, sets[1]:size(2), sets[i]:size(2))
     end
     if sets[i]:size(1) < least then
-      opts.fail("%s: at least %d samples are needed, got %d", name, least, sets[i]:size(1))
+      fail.raise("%s: at least %d samples are needed, got %d", name, least, sets[i]:size(1))
     end
   end
   return table.unpack(sets)

@@ -3,8 +3,8 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local nearest = require "diffusion.metric.nearest"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 -- Squares of the balls' radii, {n}.
 local function radii(x, k) return nearest(x, x, k, true):select(2, k) end

@@ -5,8 +5,8 @@ local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local measure = require "diffusion.measure"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 local function directions(D, o)
   local u = core.randn({ o.projections, D }, { seed = measure.own(o.seed) })

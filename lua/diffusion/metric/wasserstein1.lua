@@ -1,11 +1,12 @@
 -- The Wasserstein-1 distance on the line.
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local measure = require "diffusion.measure"
-local opts = require "diffusion.opts"
 local pairs_of = require "diffusion.metric.pairs"
+local opts = require "diffusion.opts"
 
 local function measured(x, y, o)
   local n, m = x:size(1), y:size(1)
@@ -39,7 +40,7 @@ return function(x, y, options)
   local o = opts.check("wasserstein1", options, rules, 3)
   x, y = pairs_of.rows("wasserstein1", o.interval and 2 or 1, x, y)
   if x:size(2) ~= 1 then
-    opts.fail("wasserstein1: samples of one number expected, got %d; use sliced_wasserstein", x:size(2))
+    fail.raise("wasserstein1: samples of one number expected, got %d; use sliced_wasserstein", x:size(2))
   end
   return gradient.no_grad(measured, x, y, o)
 end

@@ -2,6 +2,8 @@
 --- no values until nn.model packs it; then it is called with tensors, and its weight and
 --- bias are fields.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kinds = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local layers = {}
@@ -9,14 +11,14 @@ local layers = {}
 local function whole(name, argument, what, value)
   if math.type(value) == "float" then value = math.tointeger(value) or value end
   if math.type(value) ~= "integer" or value < 1 then
-    opts.fail("bad argument #%d to '%s' (%s: a whole number of 1 or more expected, got %s)",
-      argument, name, what, opts.shown(value))
+    fail.raise("bad argument #%d to '%s' (%s: a whole number of 1 or more expected, got %s)",
+      argument, name, what, kinds.shown(value))
   end
   return value
 end
 
 -- A layer of the core, an error of which carries the user's line.
-local function make(kind, o) return opts.relay(core.layer[kind], o) end
+local function make(kind, o) return fail.call(core.layer[kind], o) end
 
 local init_rule = { one_of = { "usual", "zero" }, default = "usual" }
 local bias_rule = { "boolean", default = true }
@@ -31,7 +33,7 @@ local function set_pad(name, argument, o, pad)
   for i, side in ipairs { "top", "bottom", "left", "right" } do
     local n = math.tointeger(pad[i])
     if not n or n < 0 then
-      opts.fail("bad argument #%d to '%s' (option 'pad': a whole number of 0 or more, or four of "
+      fail.raise("bad argument #%d to '%s' (option 'pad': a whole number of 0 or more, or four of "
         .. "them {top, bottom, left, right} expected)", argument, name)
     end
     o[side] = n
@@ -187,7 +189,7 @@ end
 ---@return diffusion.layer
 function layers.dropout(drop)
   if type(drop or 0.5) ~= "number" then
-    opts.fail("bad argument #1 to 'dropout' (a number expected, got a %s)", type(drop))
+    fail.raise("bad argument #1 to 'dropout' (a number expected, got a %s)", type(drop))
   end
   return make("dropout", { drop = drop or 0.5 })
 end
@@ -218,7 +220,7 @@ layers.gelu = core.layer.gelu()
 ---@return diffusion.layer
 function layers.parameter(tensor)
   if not core.is_tensor(tensor) then
-    opts.fail("bad argument #1 to 'parameter' (tensor expected, got %s)", opts.kind(tensor))
+    fail.raise("bad argument #1 to 'parameter' (tensor expected, got %s)", kinds.of(tensor))
   end
   return make("parameter", tensor)
 end

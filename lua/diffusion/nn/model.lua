@@ -1,12 +1,15 @@
 --- Models: a network whose parameters live in one named vector. A model is a denoiser,
 --- called as model(xt, t, {class=}); networks for other uses are called as they like.
+local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local container = require "diffusion.container"
-local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
+local object = require "diffusion.object"
+local opts = require "diffusion.opts"
 
 local model = {}
 
@@ -44,18 +47,18 @@ function meta.__index(m, key)
   if value == nil then value = facts[m].root[key] end
   if value ~= nil or not lookup.is_public(key) then return value end
   if facts[m].config[key] ~= nil then
-    opts.fail("'%s' is an option of this model; model:config().%s has its value", key, key)
+    fail.raise("'%s' is an option of this model; model:config().%s has its value", key, key)
   end
-  opts.fail("%s", absence(m, key))
+  fail.raise("%s", absence(m, key))
 end
 
 function meta.__newindex(m, key)
   local own = facts[m]
   if own.config[key] ~= nil then
-    opts.fail("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
+    fail.raise("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
   end
   local is_field = Model[key] ~= nil or own.root[key] ~= nil
-  opts.fail("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
+  fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
     legible.line(key)) or absence(m, tostring(key)))
 end
 
@@ -73,7 +76,7 @@ function model.home(m) return facts[m].home end
 ---@param m any
 ---@return boolean
 function model.takes_class(m)
-  local config = (model.is_model(m) or opts.kind(m) == "ema") and m:config()
+  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
   return not (config and config.classes == 0)
 end
 
@@ -81,15 +84,15 @@ end
 
 -- Levels, given as a number, a list or a tensor, as a tensor {B}.
 local function levels(t, B)
-  if type(t) == "number" and t - t ~= 0 then opts.fail("model: t is %g", t) end
+  if type(t) == "number" and t - t ~= 0 then fail.raise("model: t is %g", t) end
   if type(t) == "number" then return core.full({ B }, t) end
-  if type(t) == "table" and not getmetatable(t) then t = opts.relay(core.tensor, t) end
-  if not core.is_tensor(t) then opts.fail("model: t must be a number, a list or a tensor, got %s", opts.kind(t)) end
+  if type(t) == "table" and not getmetatable(t) then t = fail.call(core.tensor, t) end
+  if not core.is_tensor(t) then fail.raise("model: t must be a number, a list or a tensor, got %s", kind.of(t)) end
   if t:dim() == 0 then t = t:expand(B) end
   if t:dim() ~= 1 or t:size(1) ~= B then
-    opts.fail("model: t has the shape %s, but x has %d samples", opts.shape_text(t), B)
+    fail.raise("model: t has the shape %s, but x has %d samples", kind.shape_text(t), B)
   end
-  if not t:isfinite():all() then opts.fail("model: t holds %s", t:ne(t):any() and "a nan" or "an inf") end
+  if not t:isfinite():all() then fail.raise("model: t holds %s", t:ne(t):any() and "a nan" or "an inf") end
   return t
 end
 
@@ -104,11 +107,11 @@ local function own_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
   if not own.config.self_condition then
-    opts.fail("model: x0 is given, as self_condition of d.objective and d.sample does, but this network was made "
+    fail.raise("model: x0 is given, as self_condition of d.objective and d.sample does, but this network was made "
       .. "without self_condition = true")
   end
-  if opts.shape_text(x0) ~= opts.shape_text(x) then
-    opts.fail("model: x0 is %s, but xt is %s", opts.shape_text(x0), opts.shape_text(x))
+  if kind.shape_text(x0) ~= kind.shape_text(x) then
+    fail.raise("model: x0 is %s, but xt is %s", kind.shape_text(x0), kind.shape_text(x))
   end
   return x0
 end
@@ -116,10 +119,10 @@ end
 local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
 
 local function call_layer(layer, x, t, class, x0)
-  if x0 ~= nil then return opts.relay(layer, x, t, class, x0) end
-  if class ~= nil then return opts.relay(layer, x, t, class) end
-  if t ~= nil then return opts.relay(layer, x, t) end
-  return opts.relay(layer, x)
+  if x0 ~= nil then return fail.call(layer, x, t, class, x0) end
+  if class ~= nil then return fail.call(layer, x, t, class) end
+  if t ~= nil then return fail.call(layer, x, t) end
+  return fail.call(layer, x)
 end
 
 --- What the network says of xt at level t. Networks for other uses are called as their
@@ -133,11 +136,11 @@ function meta.__call(m, x, t, options, ...)
   local own = facts[m]
   if not core.is_tensor(x) then
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
-    opts.fail("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", opts.kind(x))
+    fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
   local B = x:dim() > 0 and x:size(1) or 1
   if t == nil and own.config.kind ~= "module" then
-    opts.fail "model: t is missing; its arguments are (xt, t, {class=})"
+    fail.raise "model: t is missing; its arguments are (xt, t, {class=})"
   end
   if t ~= nil then t = levels(t, B) end
   if core.is_layer(own.root) then
@@ -194,7 +197,7 @@ function model.each(state)
 end
 
 local function shape_text(p)
-  return core.is_tensor(p) and opts.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
+  return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
 --- What keeps a state from being that of a set of parameters, as a sentence, or nil.
@@ -207,8 +210,8 @@ function model.mismatch(parameters, state)
     known[name], names[#names + 1] = true, name
     local x = state[name]
     if not core.is_tensor(x) then return ("state: '%s' %s is missing"):format(name, shape_text(p)) end
-    if opts.shape_text(x) ~= shape_text(p) then
-      return ("state: '%s' is %s, but the model's is %s"):format(name, opts.shape_text(x), shape_text(p))
+    if kind.shape_text(x) ~= shape_text(p) then
+      return ("state: '%s' is %s, but the model's is %s"):format(name, kind.shape_text(x), shape_text(p))
     end
   end
   for name in pairs(state) do
@@ -224,9 +227,9 @@ end
 ---@param state table<string, any>
 ---@return diffusion.model self
 function Model:load_state(state)
-  opts.a_table("load_state", 1, "a table of tensors by name", state)
+  opts.table("load_state", 1, "a table of tensors by name", state)
   local trouble = model.mismatch(self:parameters(), state)
-  if trouble then opts.fail("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, p in self:parameters() do p:copy_(state[name]:detach()) end
   return self
 end
@@ -267,8 +270,8 @@ end
 
 local function set_trainable(m, method, pattern, on)
   local home, found = facts[m].home, false
-  if pattern ~= nil and not (type(pattern) == "string" and opts.caught(string.find, "", pattern)) then
-    opts.fail("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, opts.shown(pattern))
+  if pattern ~= nil and not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
+    fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
   end
   for i = 1, home:count() do
     if not pattern or home:name(i):find(pattern) then
@@ -277,7 +280,7 @@ local function set_trainable(m, method, pattern, on)
     end
   end
   if not found and home:count() > 0 then
-    opts.fail("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
+    fail.raise("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
   end
   return m
 end
@@ -323,7 +326,7 @@ end
 ---@return table
 function Model:config() return copied(facts[self].config) end
 
-opts.methods("model", Model)
+object.methods("model", Model)
 
 function meta.__tostring(m)
   local own = facts[m]
@@ -340,12 +343,12 @@ legible.speaks(meta)
 ---@param root any a layer or a module
 ---@param state table<string, any>
 function model.check_state(root, state)
-  local list, i = opts.relay(core.parameters, module.layers(root)), 0
+  local list, i = fail.call(core.parameters, module.layers(root)), 0
   local trouble = model.mismatch(function()
     i = i + 1
     if list[i] then return table.unpack(list[i]) end
   end, state)
-  if trouble then opts.fail("%s", trouble) end
+  if trouble then fail.raise("%s", trouble) end
 end
 
 --- Packs every parameter under a root into one named vector and gives each its first value,
@@ -355,12 +358,12 @@ end
 ---@return diffusion.model
 function model.model(root, config)
   if not core.is_layer(root) and not module.is_module(root) then
-    opts.fail("bad argument #1 to 'model' (a layer or a module expected, got %s)", opts.kind(root))
+    fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
   local layers = module.layers(root)
   local m = setmetatable({}, meta)
   facts[m] = {
-    root = root, layers = layers, home = opts.relay(core.home, layers),
+    root = root, layers = layers, home = fail.call(core.home, layers),
     config = config or { kind = "module", name = module.title(root) },
   }
   return m

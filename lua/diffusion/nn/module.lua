@@ -1,6 +1,8 @@
 --- Modules: layers of one's own, composed in Lua. A module remembers the order in which its
 --- fields were assigned, so names and parameters come in the same order at every start.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
@@ -36,7 +38,7 @@ end
 
 function Module.__call(m, ...)
   if type(m.forward) ~= "function" then
-    opts.fail("%s: the module has no function m:forward(...)", facts[m].name)
+    fail.raise("%s: the module has no function m:forward(...)", facts[m].name)
   end
   return m:forward(...)
 end
@@ -60,7 +62,7 @@ end
 --- print(nn.model(Twice(4)))
 function module.module(name, builder)
   if type(name) ~= "string" or type(builder) ~= "function" then
-    opts.fail("bad arguments to 'module' (a name and a function (m, ...) expected)")
+    fail.raise("bad arguments to 'module' (a name and a function (m, ...) expected)")
   end
   return function(...)
     local m = new(name)
@@ -77,14 +79,14 @@ local function is_part(value) return core.is_layer(value) or module.is_module(va
 ---@return table module
 function module.list(n, make)
   if not (type(n) == "number" and math.tointeger(n) and n >= 0) then
-    opts.fail("bad argument #1 to 'list' (a whole number of 0 or more expected, got %s)", opts.shown(n))
+    fail.raise("bad argument #1 to 'list' (a whole number of 0 or more expected, got %s)", kind.shown(n))
   end
   opts.callable("list", "argument #2", make)
   local m = new "list"
   for i = 1, n do
     local part = make(i)
     if not is_part(part) then
-      opts.fail("list: entry %d is a %s, not a layer or a module", i, opts.kind(part))
+      fail.raise("list: entry %d is a %s, not a layer or a module", i, kind.of(part))
     end
     m[i] = part
   end
@@ -92,7 +94,7 @@ function module.list(n, make)
 end
 
 local function run_in_order(parts, x)
-  for _, part in ipairs(parts) do x = opts.relay(part, x) end
+  for _, part in ipairs(parts) do x = fail.call(part, x) end
   return x
 end
 
@@ -109,8 +111,8 @@ function module.sequence(...)
   local m = new "sequence"
   for i, part in ipairs(table.pack(...)) do
     if not is_part(part) and type(part) ~= "function" then
-      opts.fail("bad argument #%d to 'sequence' (a layer, a module or a function expected, got %s)",
-        i, opts.kind(part))
+      fail.raise("bad argument #%d to 'sequence' (a layer, a module or a function expected, got %s)",
+        i, kind.of(part))
     end
     m[i] = part
   end
@@ -129,8 +131,8 @@ end
 ---@return any module with the one part, or a function
 function module.recompute(part)
   if not is_callable(part) then
-    opts.fail("bad argument #1 to 'recompute' (a layer, a module, a model or a function expected, "
-      .. "got %s)", opts.kind(part))
+    fail.raise("bad argument #1 to 'recompute' (a layer, a module, a model or a function expected, "
+      .. "got %s)", kind.of(part))
   end
   if not is_part(part) then return gradient.recompute(part) end
   local m = new "recompute"
@@ -142,14 +144,14 @@ end
 
 -- A plain table of layers, or a model, would be overlooked: PyTorch's users know the silence.
 local function refuse_overlooked(path, value)
-  if opts.kind(value) == "model" then
-    opts.fail("model: '%s' is a model, with values of its own; modules are made of layers and modules",
+  if kind.of(value) == "model" then
+    fail.raise("model: '%s' is a model, with values of its own; modules are made of layers and modules",
       path)
   end
   if type(value) ~= "table" or getmetatable(value) then return end
   for _, inner in pairs(value) do
     if is_part(inner) then
-      opts.fail("model: '%s' is a plain table with layers in it; nn.list(n, fn) or nn.sequence(...) "
+      fail.raise("model: '%s' is a plain table with layers in it; nn.list(n, fn) or nn.sequence(...) "
         .. "makes them parts", path)
     end
   end

@@ -1,8 +1,10 @@
 --- The networks that come with the library, wired in C.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kinds = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
 
 local stock = {}
 
@@ -19,18 +21,18 @@ local function whole_list(network, name, list, least)
   local out = {}
   for key in pairs(list) do
     if math.type(key) ~= "integer" or key < 1 or key > #list then
-      opts.fail("bad argument #1 to '%s' (option '%s': a list takes no field '%s')", network, name, tostring(key))
+      fail.raise("bad argument #1 to '%s' (option '%s': a list takes no field '%s')", network, name, tostring(key))
     end
   end
   for i = 1, #list do
     out[i] = math.tointeger(list[i])
     if not out[i] or out[i] < 1 or out[i] > WIDEST then
-      opts.fail("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s%s)",
-        network, name, opts.shown(list[i]), out[i] and out[i] > WIDEST and ", more than " .. WIDEST or "")
+      fail.raise("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s%s)",
+        network, name, kinds.shown(list[i]), out[i] and out[i] > WIDEST and ", more than " .. WIDEST or "")
     end
   end
   if #out < least then
-    opts.fail("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", network, name, least, #out)
+    fail.raise("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", network, name, least, #out)
   end
   return out
 end
@@ -40,7 +42,7 @@ local function check_blocks(kind, o, state)
   local name, n = families[kind].blocks, 0
   for _ in pairs(state) do n = n + 1 end
   if o[name] > n then
-    opts.fail("the %s that is described has %s = %d, but the file holds %d tensors", kind, name, o[name], n)
+    fail.raise("the %s that is described has %s = %d, but the file holds %d tensors", kind, name, o[name], n)
   end
 end
 
@@ -50,7 +52,7 @@ local function build(kind, options, state)
   local o = opts.check(kind, options, family.rules)
   for _, list in ipairs(family.lists) do o[list[1]] = whole_list(kind, list[1], o[list[1]], list[2]) end
   if state then check_blocks(kind, o, state) end
-  local root = opts.relay(core.layer[kind], o)
+  local root = fail.call(core.layer[kind], o)
   if state then model.check_state(root, state) end
   local config = { kind = kind }
   for name, value in pairs(o) do config[name] = value end

@@ -1,4 +1,5 @@
 -- A choice among named laws: a name, or a table of the name and its options.
+local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 
 --- The law of a choice.
@@ -18,7 +19,7 @@ local function choice(what, which, laws)
   local names = {}
   for name in pairs(laws) do names[#names + 1] = name end
   table.sort(names)
-  opts.fail("objective: %s", opts.unknown(what, which, names))
+  fail.raise("objective: %s", opts.unknown(what, which, names))
 end
 
 return choice

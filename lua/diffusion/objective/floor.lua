@@ -2,7 +2,9 @@
 -- any data: at level (a, s) Var(x0 | xt) = d^2 s^2 / (a^2 d^2 + s^2) along an axis of deviation
 -- d. Of an oracle: the mean over samples of the error of its E[x0 | xt].
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
@@ -11,9 +13,9 @@ local floor = {}
 
 -- Variances along the axes of a set of samples, or of a tensor {n,...}.
 local function fitted(data)
-  if opts.kind(data) == "set" then data = data.x end
+  if kind.of(data) == "set" then data = data.x end
   local n = data:dim() > 0 and data:size(1) or 0
-  if n < 2 then opts.fail("floor: data of two samples or more expected, got %s", opts.shape_text(data)) end
+  if n < 2 then fail.raise("floor: data of two samples or more expected, got %s", kind.shape_text(data)) end
   local rows = picture.examples("floor", data):reshape(n, data:numel() // n)
   local centred = rows - rows:mean(1, true)
   local values = core.linalg.eigh(centred:t():matmul(centred) / n):totable()
@@ -27,11 +29,11 @@ local function squares(std)
   local out = {}
   for i, d in ipairs(std) do
     if type(d) ~= "number" or not (d >= 0 and d < math.huge) then
-      opts.fail("floor: std must be a number of 0 or more, or a list of these, got %s at %d", opts.shown(d), i)
+      fail.raise("floor: std must be a number of 0 or more, or a list of these, got %s at %d", kind.shown(d), i)
     end
     out[i] = d * d
   end
-  if #out == 0 then opts.fail "floor: std is empty" end
+  if #out == 0 then fail.raise "floor: std is empty" end
   return out
 end
 
@@ -54,7 +56,7 @@ end
 function floor.options(given)
   local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" },
     oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = measure.seed })
-  if count(o.std, o.data, o.oracle) ~= 1 then opts.fail "floor: give one of 'std', 'data' and 'oracle'" end
+  if count(o.std, o.data, o.oracle) ~= 1 then fail.raise "floor: give one of 'std', 'data' and 'oracle'" end
   return o
 end
 

@@ -1,7 +1,7 @@
 -- The variational term of a learned variance: L_t of the bound with the mean held fixed, so
 -- that only the variance learns from it (Nichol & Dhariwal 2021, section 3.1).
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 local decoder = require "diffusion.objective.decoder"
 local divergence = require "diffusion.likelihood.step"
 local given = require "diffusion.likelihood.given"
@@ -11,7 +11,7 @@ local hybrid = {}
 local function check_range(x0)
   local most = x0:abs():max():item()
   if most <= 1 + 1e-5 then return end
-  opts.fail("objective: x0 reaches %.4g, but decoder 'discretized' is for pictures in [-1, 1]; take "
+  fail.raise("objective: x0 reaches %.4g, but decoder 'discretized' is for pictures in [-1, 1]; take "
     .. "decoder = 'gaussian'", most)
 end
 

@@ -7,7 +7,11 @@ local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
 local hybrid = require "diffusion.objective.hybrid"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local precondition = require("diffusion.precondition").precondition
@@ -51,7 +55,7 @@ local function first_guess(self, model, xt, t, class)
   if p == 0 or core.rand(1):item() >= p then return nil end
   local process = self.process
   return gradient.no_grad(function()
-    local out = opts.answer("objective", model(xt, t, { class = class }), xt, process.outputs)
+    local out = answer.of_denoiser("objective", model(xt, t, { class = class }), xt, process.outputs)
     return (process:estimate(out, xt, t))
   end)
 end
@@ -60,7 +64,7 @@ end
 local function judged(self, model, x0, xt, eps, t, told)
   local process = self.process
   local target = process:target(x0, eps, t)
-  local out = opts.answer("objective", model(xt, t, told), xt, process.outputs)
+  local out = answer.of_denoiser("objective", model(xt, t, told), xt, process.outputs)
   local value, v = process:split(out)
   local snr = process.schedule:snr(t)
   local weight = self._weighting.of(t, snr) * weightings.factor(process, process.predict, t, snr)
@@ -72,10 +76,10 @@ end
 
 local function batch_of(x0)
   if not core.is_tensor(x0) then
-    opts.fail("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", opts.shown(x0))
+    fail.raise("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", kind.shown(x0))
   end
   local B = x0:dim() > 0 and x0:size(1) or 0
-  if B == 0 then opts.fail("objective: x0 %s holds no samples; [B,...] expected", opts.shape_text(x0)) end
+  if B == 0 then fail.raise("objective: x0 %s holds no samples; [B,...] expected", kind.shape_text(x0)) end
   opts.floats("objective", "x0", x0)
   return B
 end
@@ -85,7 +89,7 @@ local function noise_of(self, x0, eps)
   local c = self.offset_noise
   if c == 0 then return eps end
   if not eps then return offset(x0, c) end
-  opts.fail("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
+  fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
 local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
@@ -105,7 +109,7 @@ function Objective:__call(model, x0, given)
   local o = opts.check("objective", given, call_rules, 3)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
-  local xt, eps = opts.relay(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
+  local xt, eps = fail.call(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
   local class = dropped(o.class, B, self.drop_class)
   local told = { class = class, x0 = first_guess(self, model, xt, t, class) }
   local per_sample, term = judged(self, model, x0, xt, eps, t, told)
@@ -119,7 +123,7 @@ end
 
 local function at(self, t, where)
   if type(t) ~= "number" or not (t >= 1 and t <= self.process.T) then
-    opts.fail("bad argument #1 to '%s' (t must be in 1..%d, got %s)", where, self.process.T, opts.shown(t))
+    fail.raise("bad argument #1 to '%s' (t must be in 1..%d, got %s)", where, self.process.T, kind.shown(t))
   end
   return core.tensor { t }
 end
@@ -176,12 +180,12 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- print(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })
 function Objective:floor(given)
   local o = floors.options(given)
-  if self.error ~= "mse" then opts.fail("floor: error is '%s'; only of 'mse' it is known", self.error) end
+  if self.error ~= "mse" then fail.raise("floor: error is '%s'; only of 'mse' it is known", self.error) end
   if self.offset_noise > 0 then
-    opts.fail("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
+    fail.raise("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
   end
   if o.oracle then return floors.sampled(self.process, self._weighting.of, self._times, o) end
-  if not self._times.points then opts.fail "floor: the law of a function of times isn't known" end
+  if not self._times.points then fail.raise "floor: the law of a function of times isn't known" end
   return floors.exact(self.process.schedule, self._weighting.of, self._times, o)
 end
 
@@ -226,11 +230,11 @@ for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writ
 local function check_bound(o)
   local learned = o.process.outputs == 2
   if o.vlb and not learned then
-    opts.fail("objective: option 'vlb' is for a learned variance, this process has variance %s",
-      opts.shown(o.process.variance))
+    fail.raise("objective: option 'vlb' is for a learned variance, this process has variance %s",
+      kind.shown(o.process.variance))
   end
   if (learned or o._weighting.whole) and o._times.points and not o._times.whole then
-    opts.fail("objective: %s needs whole t, which times = '%s' doesn't draw; take uniform, stratified or importance",
+    fail.raise("objective: %s needs whole t, which times = '%s' doesn't draw; take uniform, stratified or importance",
       learned and "a learned variance" or "weighting " .. o._weighting.text, o._times.text)
   end
   o.vlb = o.vlb or learned and 0.001 or 0
@@ -240,8 +244,8 @@ end
 local function check_noise(o)
   local schedule = o.process.schedule
   if o.precondition and o._times.whole and schedule:snr(schedule.T) == 0 then
-    opts.fail("objective: times = '%s' draws t = %d, where x_t holds no signal, and precondition = '%s' is of ln(s/a); "
-      .. "take log_normal, or a schedule that keeps some", o._times.text, schedule.T, o.precondition)
+    fail.raise("objective: times = '%s' draws t = %d, where x_t holds no signal, and precondition = '%s' is of "
+      .. "ln(s/a); take log_normal, or a schedule that keeps some", o._times.text, schedule.T, o.precondition)
   end
 end
 
@@ -279,10 +283,10 @@ local function objective(options)
   o.error, o._measure = errors.resolve(o.error)
   check_bound(o)
   check_noise(o)
-  return opts.governed("objective", o, writable, Objective)
+  return object.governed("objective", o, writable, Objective)
 end
 
-opts.methods("objective", Objective)
+object.methods("objective", Objective)
 lookup.strict("objective", Objective,
   { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class", "self_condition",
     "offset_noise" })

@@ -6,7 +6,8 @@
 -- Laws of real t reach from 1 to T (or the last t with signal, where sigma is meant), and
 -- what falls outside counts as the end.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local choice = require "diffusion.objective.choice"
 local importance = require "diffusion.objective.importance"
 
@@ -113,8 +114,8 @@ end
 local function own(f)
   local function draw(B)
     local t = f(B)
-    if not core.is_tensor(t) or opts.shape_text(t) ~= ("[%d]"):format(B) then
-      opts.fail("objective: the function of times gave %s; t [%d] expected", opts.shown(t), B)
+    if not core.is_tensor(t) or kind.shape_text(t) ~= ("[%d]"):format(B) then
+      fail.raise("objective: the function of times gave %s; t [%d] expected", kind.shown(t), B)
     end
     return t
   end

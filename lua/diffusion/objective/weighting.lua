@@ -2,7 +2,8 @@
 -- one error |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and likewise for any target, the weight on
 -- every other follows (Hang et al. 2023, section 3.3, for min-SNR).
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local choice = require "diffusion.objective.choice"
 
 local weighting = { targets = { "x0", "eps", "v", "score", "flow", "edm" } }
@@ -45,18 +46,18 @@ end
 local function variance_of(process, t)
   if t > 1 then return process:step_variance(t, t - 1) end
   if process.variance == "fixed_large" then return (select(2, process:q_moments(0, 1, 0))) end
-  return math.exp(opts.relay(process.posterior_log_variance, process, 1))
+  return math.exp(fail.call(process.posterior_log_variance, process, 1))
 end
 
 -- Ho et al. 2020, eq. 8, of x0.
 local function bound(process, t)
-  local c0 = opts.relay(process.posterior_coefficients, process, t, t - 1)
+  local c0 = fail.call(process.posterior_coefficients, process, t, t - 1)
   return c0 ^ 2 / (2 * variance_of(process, t))
 end
 
 local function check_bound(process)
   if process.outputs == 1 then return end
-  opts.fail("objective: weighting vlb is for a given variance, this process has variance %s; option 'vlb' is the "
+  fail.raise("objective: weighting vlb is for a given variance, this process has variance %s; option 'vlb' is the "
     .. "weight of its bound, beside another weighting", process.variance)
 end
 
@@ -105,7 +106,7 @@ local function check_weights(w, snr)
   local levels = snr:totable()
   for i, v in ipairs(w:totable()) do
     if v < 0 then
-      opts.fail("objective: the weighting function gave %g for SNR %g; a number of 0 or more expected", v, levels[i])
+      fail.raise("objective: the weighting function gave %g for SNR %g; a number of 0 or more expected", v, levels[i])
     end
   end
 end
@@ -114,12 +115,12 @@ end
 local function own(f, snr)
   local w = f(snr)
   if type(w) == "number" then w = core.full({ snr:size(1) }, w) end
-  if core.is_tensor(w) and opts.shape_text(w) == opts.shape_text(snr) then
+  if core.is_tensor(w) and kind.shape_text(w) == kind.shape_text(snr) then
     check_weights(w, snr)
     return w
   end
-  opts.fail("objective: the weighting function gave %s for SNR %s; a number or a tensor of that shape expected",
-    opts.shown(w), opts.shape_text(snr))
+  fail.raise("objective: the weighting function gave %s for SNR %s; a number or a tensor of that shape expected",
+    kind.shown(w), kind.shape_text(snr))
 end
 
 local function text_of(name, o)
@@ -156,7 +157,7 @@ local function check_signal(process)
   if predict ~= "eps" and predict ~= "score" then return end
   local snr = process.schedule:snr(T)
   if snr >= least_snr then return end
-  opts.fail("objective: the SNR at t = %d is %g, so %s can't be weighed there; predict v, x0 or flow", T,
+  fail.raise("objective: the SNR at t = %d is %g, so %s can't be weighed there; predict v, x0 or flow", T,
     snr, predict)
 end
 
@@ -171,12 +172,12 @@ function weighting.check(process, w)
   local weights, most = (w.of(t) * weighting.factor(process, process.predict, t)):totable(), 0
   for at, value in ipairs(weights) do
     if not (value >= 0 and value < math.huge) then
-      opts.fail("objective: weighting %s is %g on %s at t = %d, where SNR is %g; a finite number of 0 or more "
+      fail.raise("objective: weighting %s is %g on %s at t = %d, where SNR is %g; a finite number of 0 or more "
         .. "expected: predict v or x0, or choose another", w.text, value, process.predict, at, process.schedule:snr(at))
     end
     most = math.max(most, value)
   end
-  if most == 0 then opts.fail("objective: weighting %s is 0 at every t, so nothing would be learned", w.text) end
+  if most == 0 then fail.raise("objective: weighting %s is 0 at every t, so nothing would be learned", w.text) end
 end
 
 return weighting

@@ -11,11 +11,14 @@
 --                           does an oracle whose _flat is true: it has no density
 -- Here arguments are checked, and long batches cut so that o.work numbers a row stay small.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local measure = require "diffusion.measure"
-local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local object = require "diffusion.object"
+local opts = require "diffusion.opts"
 
 local base = {}
 
@@ -42,17 +45,17 @@ legible.speaks(Oracle)
 
 local function check_count(n)
   if type(n) ~= "number" or not math.tointeger(n) or n < 0 then
-    opts.fail("bad argument #1 to 'sample' (a whole number of 0 or more expected, got %s)", opts.shown(n))
+    fail.raise("bad argument #1 to 'sample' (a whole number of 0 or more expected, got %s)", kind.shown(n))
   end
   return math.tointeger(n)
 end
 
 -- x as rows {B,D}.
 local function rows_of(x, D)
-  if not core.is_tensor(x) then opts.fail("oracle: x must be a tensor, got %s", opts.shown(x)) end
+  if not core.is_tensor(x) then fail.raise("oracle: x must be a tensor, got %s", kind.shown(x)) end
   opts.floats("oracle", "x", x)
   if x:dim() < 1 or x:numel() ~= x:size(1) * D then
-    opts.fail("oracle: x %s for a distribution of dimension %d", opts.shape_text(x), D)
+    fail.raise("oracle: x %s for a distribution of dimension %d", kind.shape_text(x), D)
   end
   return x:reshape(x:size(1), D)
 end
@@ -62,10 +65,10 @@ local function coefficient(what, c, B)
   if core.is_tensor(c) then
     if c:numel() == B then return c:reshape(B, 1) end
     if c:numel() == 1 then return c:reshape(1, 1):expand(B, 1) end
-    opts.fail("oracle: %s is %s for %d samples", what, opts.shape_text(c), B)
+    fail.raise("oracle: %s is %s for %d samples", what, kind.shape_text(c), B)
   end
   if type(c) ~= "number" or not (c >= 0 and c < math.huge) then
-    opts.fail("oracle: %s must be a number of 0 or more or a tensor, got %s", what, opts.shown(c))
+    fail.raise("oracle: %s must be a number of 0 or more or a tensor, got %s", what, kind.shown(c))
   end
   return c
 end
@@ -73,7 +76,7 @@ end
 local function check_noise(o, s)
   local least = core.is_tensor(s) and (s:numel() > 0 and s:detach():min():item() or 1) or s
   if (o._family.noisy or o._flat) and not (least > 0) then
-    opts.fail("oracle: s must be above 0 for a %s, got %g", tostring(o), least)
+    fail.raise("oracle: s must be above 0 for a %s, got %g", tostring(o), least)
   end
 end
 
@@ -122,7 +125,7 @@ local function log_marginal(o, x, a, s)
     return base.in_blocks(o.work, function(...) return f.marginal(o, ...) end, x, a, s)
   end
   if o._flat then
-    opts.fail("oracle: a %s whose covariance is singular has no density; give a level, s > 0", tostring(o))
+    fail.raise("oracle: a %s whose covariance is singular has no density; give a level, s > 0", tostring(o))
   end
   local density = f.density or function(_, y) return f.marginal(o, y, 1, 0) end
   local lp = base.in_blocks(o.work, function(y) return density(o, y) end, a == 1 and x or x / a)
@@ -131,11 +134,11 @@ end
 
 -- a and s of a schedule at t.
 local function scheduled(schedule, t)
-  return opts.relay(schedule.signal, schedule, t), opts.relay(schedule.noise, schedule, t)
+  return fail.call(schedule.signal, schedule, t), fail.call(schedule.noise, schedule, t)
 end
 
 local function level_of(level, t)
-  if opts.kind(level) == "process" then return scheduled(level.schedule, t) end
+  if kind.of(level) == "process" then return scheduled(level.schedule, t) end
   local o = opts.check("log_prob", level, { a = { "number|tensor", default = 1 },
     s = { "number|tensor", default = 0 } }, 2)
   return o.a, o.s
@@ -200,8 +203,8 @@ end
 ---@param process diffusion.process
 ---@return function denoiser
 function Oracle:denoiser(process)
-  if opts.kind(process) ~= "process" then
-    opts.fail("bad argument #1 to 'denoiser' (a process expected, got %s)", opts.shown(process))
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #1 to 'denoiser' (a process expected, got %s)", kind.shown(process))
   end
   local schedule = process.schedule
   return function(xt, t)
@@ -212,7 +215,7 @@ function Oracle:denoiser(process)
   end
 end
 
-opts.methods("oracle", Oracle)
+object.methods("oracle", Oracle)
 lookup.strict("oracle", Oracle, { "D", "work" })
 
 -- ==== products ===========================================================================

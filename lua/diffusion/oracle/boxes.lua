@@ -4,6 +4,7 @@
 -- computed as sums instead, by Gauss' and Legendre's nodes over the part of the side where
 -- the integrand is, and sums of positive terms lose nothing.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
@@ -64,7 +65,7 @@ function family.density(o, x)
 end
 
 function family.draw(o, n, options)
-  local u = opts.relay(core.rand, { n, o.D + 1 }, options)
+  local u = fail.call(core.rand, { n, o.D + 1 }, options)
   local which = draw.pick(o.weights, u:select(2, o.D + 1))
   local low, high = o._low:reshape(o.K, o.D), o._high:reshape(o.K, o.D)
   low = low:index(1, which)
@@ -102,10 +103,10 @@ local boxes = {}
 local function length_of(v) return core.is_tensor(v) and v:numel() or type(v) == "table" and #v or 1 end
 
 local function check_sides(name, low, high)
-  if #low == 0 then opts.fail("%s: low and high are empty", name) end
+  if #low == 0 then fail.raise("%s: low and high are empty", name) end
   for i = 1, #low do
     if not (low[i] < high[i]) then
-      opts.fail("%s: low must be below high, entry %d is from %g to %g", name, i, low[i], high[i])
+      fail.raise("%s: low must be below high, entry %d is from %g to %g", name, i, low[i], high[i])
     end
   end
 end
@@ -154,10 +155,10 @@ end
 -- K + 1 edges, ascending.
 local function edges_of(o, K)
   if o.edges then
-    if o.low or o.high then opts.fail "histogram: give edges, or low and high" end
+    if o.low or o.high then fail.raise "histogram: give edges, or low and high" end
     return given.list("histogram", "edges", o.edges, K + 1)
   end
-  if not (o.low and o.high) then opts.fail "histogram: give edges, or low and high" end
+  if not (o.low and o.high) then fail.raise "histogram: give edges, or low and high" end
   local edges = {}
   for k = 0, K do edges[k + 1] = o.low + (o.high - o.low) * (k / K) end
   return edges
@@ -167,13 +168,13 @@ end
 local function full(edges, weights)
   local lows, highs, held = {}, {}, {}
   for k, w in ipairs(weights) do
-    if not (w >= 0) then opts.fail("histogram: weights must be 0 or more, entry %d is %g", k, w) end
+    if not (w >= 0) then fail.raise("histogram: weights must be 0 or more, entry %d is %g", k, w) end
     if not (edges[k] < edges[k + 1]) then
-      opts.fail("histogram: edges must ascend, entries %d and %d are %g and %g", k, k + 1, edges[k], edges[k + 1])
+      fail.raise("histogram: edges must ascend, entries %d and %d are %g and %g", k, k + 1, edges[k], edges[k + 1])
     end
     if w > 0 then lows[#lows + 1], highs[#highs + 1], held[#held + 1] = { edges[k] }, { edges[k + 1] }, w end
   end
-  if #held == 0 then opts.fail "histogram: all weights are 0" end
+  if #held == 0 then fail.raise "histogram: all weights are 0" end
   return lows, highs, held
 end
 

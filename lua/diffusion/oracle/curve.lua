@@ -4,7 +4,9 @@
 -- weighted points, blurred.
 local core = require "diffusion.core"
 local curves = require "diffusion.data.curves"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local blurred = require "diffusion.oracle.blurred"
 local points = require "diffusion.oracle.points"
@@ -17,7 +19,7 @@ local most = 2 ^ 20 -- nodes
 local function answered(fn, u)
   local y = fn(u)
   if not core.is_tensor(y) or y:dim() ~= 2 or y:size(1) ~= u:numel() then
-    opts.fail("curve: points(u) must be a tensor {n,D} for u [%d], got %s", u:numel(), opts.shown(y))
+    fail.raise("curve: points(u) must be a tensor {n,D} for u [%d], got %s", u:numel(), kind.shown(y))
   end
   return y
 end
@@ -25,11 +27,11 @@ end
 -- How many pieces a curve of that length needs.
 local function count_of(length, std)
   if not (length > 0 and length < math.huge) then
-    opts.fail("curve: the points must be finite and differ along u, but the length is %g", length)
+    fail.raise("curve: the points must be finite and differ along u, but the length is %g", length)
   end
   local n = math.max(8, math.ceil(length / (longest * std)))
   if n * order > most then
-    opts.fail("curve: a length of %g with std = %g needs %d nodes, more than %d", length, std, n * order, most)
+    fail.raise("curve: a length of %g with std = %g needs %d nodes, more than %d", length, std, n * order, most)
   end
   return n
 end
@@ -69,7 +71,7 @@ end
 -- Points at random, without the noise.
 local function drawer(pieces)
   return function(n, options)
-    local u = opts.relay(core.rand, { n, 2 }, options)
+    local u = fail.call(core.rand, { n, 2 }, options)
     local which = (u:select(2, 2) * #pieces):floor() + 1
     local out = pieces[1](u:select(2, 1))
     for k = 2, #pieces do
@@ -86,7 +88,7 @@ local function along(name, pieces, power, std)
       local u, w = nodes_of(fn, power, std)
       at[k], weights[k] = answered(fn, u), w / #pieces
       if at[k]:size(2) ~= at[1]:size(2) then
-        opts.fail("curve: piece %d has %d dimensions, the first has %d", k, at[k]:size(2), at[1]:size(2))
+        fail.raise("curve: piece %d has %d dimensions, the first has %d", k, at[k]:size(2), at[1]:size(2))
       end
     end
   end)
@@ -113,7 +115,7 @@ function curve.curve(options)
   local pieces = type(o.points) == "table" and o.points or { o.points }
   for i = 1, math.max(1, #pieces) do
     if type(pieces[i]) ~= "function" then
-      opts.fail("curve: points must be functions, entry %d is %s", i, opts.shown(pieces[i]))
+      fail.raise("curve: points must be functions, entry %d is %s", i, kind.shown(pieces[i]))
     end
   end
   return along("curve", pieces, o.power, o.std)

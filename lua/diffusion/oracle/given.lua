@@ -1,7 +1,8 @@
 -- Numbers as options give them: one for all, a list or a tensor.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
-local opts = require "diffusion.opts"
+local kind = require "diffusion.kind"
 
 local given = {}
 
@@ -21,13 +22,13 @@ function given.list(name, what, v, n)
   end
   for key in pairs(out) do
     if math.type(key) ~= "integer" or key < 1 or key > #out then
-      opts.fail("%s: %s is a list, which takes no field %s", name, what, opts.shown(key))
+      fail.raise("%s: %s is a list, which takes no field %s", name, what, kind.shown(key))
     end
   end
-  if #out ~= n then opts.fail("%s: %s has %d entries, %d expected", name, what, #out, n) end
+  if #out ~= n then fail.raise("%s: %s has %d entries, %d expected", name, what, #out, n) end
   for i = 1, n do
     if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then
-      opts.fail("%s: entry %d of %s is %s, no finite number", name, i, what, opts.shown(out[i]))
+      fail.raise("%s: entry %d of %s is %s, no finite number", name, i, what, kind.shown(out[i]))
     end
   end
   return out
@@ -38,7 +39,7 @@ function given.positive(name, what, v, n, or_zero)
   local out = given.list(name, what, v, n)
   for i = 1, n do
     if not (out[i] > 0 or or_zero and out[i] == 0) then
-      opts.fail("%s: %s must be %s, entry %d is %g", name, what, or_zero and "0 or more" or "positive", i, out[i])
+      fail.raise("%s: %s must be %s, entry %d is %g", name, what, or_zero and "0 or more" or "positive", i, out[i])
     end
   end
   return out

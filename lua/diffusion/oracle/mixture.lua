@@ -1,6 +1,8 @@
 -- Mixtures of Gaussians; one Gaussian is a mixture of one. Each covariance is taken apart
 -- into its axes once, and all components are computed at once, as {K,B,D}.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local base = require "diffusion.oracle.base"
 local draw = require "diffusion.oracle.draw"
@@ -44,7 +46,7 @@ function family.mean(o, x, a, s)
 end
 
 function family.draw(o, n, options)
-  local which = draw.pick(o.weights, opts.relay(core.rand, { n }, options))
+  local which = draw.pick(o.weights, fail.call(core.rand, { n }, options))
   local z = core.randn({ n, o.D }, options)
   local scaled = z * o._variance:squeeze(2):sqrt():index(1, which)
   if o._axes then scaled = base.at_highest(family.turned, o, scaled, which) end
@@ -85,7 +87,7 @@ end
 -- variance {K,1,1} or {K,1,D}; axes {K,D,D} in columns, or nil
 local function new(name, means, variance, axes, weights, fields)
   local K, D = means:size(1), means:size(2)
-  if not means:isfinite():all() then opts.fail("%s: means must be finite numbers", name) end
+  if not means:isfinite():all() then fail.raise("%s: means must be finite numbers", name) end
   fields.K, fields.D, fields.work = K, D, 2 * K * D
   fields.weights = given.weights(name, weights, K)
   fields._means, fields._variance, fields._axes = means, variance, axes
@@ -103,17 +105,17 @@ local function taken_apart(name, covs)
   local own, of_reals = rounding[covs:dtype()] or 1e-6, rounding[core.real]
   local values, axes = {}, {}
   for k = 1, covs:size(1) do
-    values[k], axes[k] = opts.relay(core.linalg.eigh, covs:select(1, k))
+    values[k], axes[k] = fail.call(core.linalg.eigh, covs:select(1, k))
     local least, most = values[k]:min():item(), values[k]:max():item()
     if not (least >= -math.max(own, of_reals) * most) then
-      opts.fail("%s: covariance %d isn't positive semidefinite: its least eigenvalue is %g", name, k, least)
+      fail.raise("%s: covariance %d isn't positive semidefinite: its least eigenvalue is %g", name, k, least)
     end
     values[k] = core.ops.where(values[k]:gt(own * most), values[k], values[k] * 0)
   end
   return core.ops.stack(values, 1):unsqueeze(2), core.ops.stack(axes, 1)
 end
 
-local function as_tensor(v, dtype) return core.is_tensor(v) and v or opts.relay(core.tensor, v, { dtype = dtype }) end
+local function as_tensor(v, dtype) return core.is_tensor(v) and v or fail.call(core.tensor, v, { dtype = dtype }) end
 
 local function length_of(v)
   if core.is_tensor(v) then return v:numel() end
@@ -130,7 +132,7 @@ end
 local function turned(o)
   local cov = as_tensor(o.cov, "f64") -- a list keeps its digits
   if cov:dim() ~= 2 or cov:size(1) ~= cov:size(2) then
-    opts.fail("gaussian: cov must be {D,D}, got %s", opts.shape_text(cov))
+    fail.raise("gaussian: cov must be {D,D}, got %s", kind.shape_text(cov))
   end
   return cov:to(core.real), taken_apart("gaussian", cov:unsqueeze(1))
 end
@@ -145,7 +147,7 @@ local mixture = {}
 function mixture.gaussian(options)
   local o = opts.check("gaussian", options, { mean = { "number|table|tensor", default = 0 },
     std = { "number|table|tensor" }, cov = { "table|tensor" } })
-  if (o.std == nil) == (o.cov == nil) then opts.fail "gaussian: give one of 'std' and 'cov'" end
+  if (o.std == nil) == (o.cov == nil) then fail.raise "gaussian: give one of 'std' and 'cov'" end
   local cov, variance, axes = (o.std and straight or turned)(o)
   local mean = core.tensor(given.list("gaussian", "mean", o.mean, cov:size(1)))
   return new("gaussian", mean:unsqueeze(1), variance, axes, nil, { mean = mean, cov = cov })
@@ -169,9 +171,9 @@ function mixture.mixture(options)
   local o = opts.check("mixture", options, rules)
   local means = as_tensor(o.means)
   if means:dim() ~= 2 or means:numel() == 0 then
-    opts.fail("mixture: means must be {K,D}, got %s", opts.shape_text(means))
+    fail.raise("mixture: means must be {K,D}, got %s", kind.shape_text(means))
   end
-  if (o.std == nil) == (o.covs == nil) then opts.fail "mixture: give one of 'std' and 'covs'" end
+  if (o.std == nil) == (o.covs == nil) then fail.raise "mixture: give one of 'std' and 'covs'" end
   local K, D = means:size(1), means:size(2)
   if o.std then
     local std = given.positive("mixture", "std", o.std, K)
@@ -179,9 +181,9 @@ function mixture.mixture(options)
       { means = means, std = std })
   end
   local covs = as_tensor(o.covs, "f64")
-  if opts.shape_text(covs) ~= ("[%d,%d,%d]"):format(K, D, D) then
-    opts.fail("mixture: covs must be [%d,%d,%d] for means %s, got %s", K, D, D, opts.shape_text(means),
-      opts.shape_text(covs))
+  if kind.shape_text(covs) ~= ("[%d,%d,%d]"):format(K, D, D) then
+    fail.raise("mixture: covs must be [%d,%d,%d] for means %s, got %s", K, D, D, kind.shape_text(means),
+      kind.shape_text(covs))
   end
   local values, axes = taken_apart("mixture", covs)
   return new("mixture", means, values, axes, o.weights, { means = means, covs = covs:to(core.real) })

@@ -9,6 +9,8 @@
 -- point is clear, as at small s, where points differ by far more than s.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local base = require "diffusion.oracle.base"
@@ -101,7 +103,7 @@ end
 
 function family.draw(o, n, options)
   if o._draw then return o._draw(n, options) end
-  local u = opts.relay(core.rand, { n }, options)
+  local u = fail.call(core.rand, { n }, options)
   return o._given:index(1, (u * o.n):floor():clamp(0, o.n - 1):to "i64" + 1)
 end
 
@@ -145,15 +147,15 @@ function points.new(y, curve)
 end
 
 local function rows_of(x)
-  if opts.kind(x) == "set" then x = x.x end
+  if kind.of(x) == "set" then x = x.x end
   if not core.is_tensor(x) then
-    opts.fail("bad argument #1 to 'empirical' (a tensor or a set expected, got %s)", opts.shown(x))
+    fail.raise("bad argument #1 to 'empirical' (a tensor or a set expected, got %s)", kind.shown(x))
   end
   if x:dim() < 1 or x:numel() == 0 then
-    opts.fail("empirical: at least one point {n,...} is needed, got %s", opts.shape_text(x))
+    fail.raise("empirical: at least one point {n,...} is needed, got %s", kind.shape_text(x))
   end
   local rows = picture.examples("empirical", x):reshape(x:size(1), x:numel() // x:size(1)):contiguous()
-  if rows:isfinite():min():item() == 0 then opts.fail "empirical: the points must be finite numbers" end
+  if rows:isfinite():min():item() == 0 then fail.raise "empirical: the points must be finite numbers" end
   return rows
 end
 

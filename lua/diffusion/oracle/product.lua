@@ -1,6 +1,7 @@
 -- Blocks of coordinates that don't depend on each other, each an oracle of its own.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local base = require "diffusion.oracle.base"
 local draw = require "diffusion.oracle.draw"
 
@@ -64,11 +65,11 @@ end
 --- print(o, o.D, o:sample(4, { seed = 1 }))
 local function product(parts)
   if type(parts) ~= "table" or #parts == 0 then
-    opts.fail("bad argument #1 to 'product' (a list of oracles expected, got %s)", opts.shown(parts))
+    fail.raise("bad argument #1 to 'product' (a list of oracles expected, got %s)", kind.shown(parts))
   end
   local D = 0
   for i, part in ipairs(parts) do
-    if opts.kind(part) ~= "oracle" then opts.fail("product: part %d is %s, no oracle", i, opts.shown(part)) end
+    if kind.of(part) ~= "oracle" then fail.raise("product: part %d is %s, no oracle", i, kind.shown(part)) end
     D = D + part.D
   end
   return base.new(family, { D = D, work = D, _parts = table.move(parts, 1, #parts, 1, {}) })

@@ -2,7 +2,8 @@
 -- run so that the file appears whole or not at all. Text reaches it by gnuplot.quoted,
 -- numbers by gnuplot.format, and no file's name at all.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 
 local gnuplot = {}
@@ -73,7 +74,7 @@ local function terminal(o)
   end
   if suffix == "png" then return "set term pngcairo " .. size .. " font 'sans,11'" end
   if suffix == "svg" then return "set term svg " .. size end
-  opts.fail("plot: file '%s' should end in .png or .svg", o.file)
+  fail.raise("plot: file '%s' should end in .png or .svg", o.file)
 end
 
 --- Adds rows of numbers as $name; an empty row breaks a line.
@@ -93,10 +94,10 @@ end
 --- Takes a list of series {name, ...}.
 ---@param series any
 function gnuplot.check_series(series)
-  if opts.kind(series) ~= "table" then opts.fail("plot: a list of series expected, got %s", opts.shown(series)) end
-  if #series == 0 then opts.fail "plot: no series to draw" end
+  if kind.of(series) ~= "table" then fail.raise("plot: a list of series expected, got %s", kind.shown(series)) end
+  if #series == 0 then fail.raise "plot: no series to draw" end
   for i, s in ipairs(series) do
-    if type(s) ~= "table" then opts.fail("plot: series %d is %s, not {name, ...}", i, opts.shown(s)) end
+    if type(s) ~= "table" then fail.raise("plot: series %d is %s, not {name, ...}", i, kind.shown(s)) end
   end
 end
 
@@ -151,15 +152,15 @@ end
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function gnuplot.run(lines, o)
-  local kind = terminal(o)
+  local device = terminal(o)
   if not has_gnuplot() then
     io.stderr:write(missing, "\n")
     return nil, missing
   end
-  local head = { kind, "set termoption noenhanced", "set encoding utf8" }
+  local head = { device, "set termoption noenhanced", "set encoding utf8" }
   if o.title then head[#head + 1] = "set title " .. gnuplot.quoted(o.title) end
   local script = table.concat(head, "\n") .. "\n" .. table.concat(lines, "\n") .. "\n"
-  local has_window = kind:find "^set term qt" ~= nil
+  local has_window = device:find "^set term qt" ~= nil
   local bytes, why = drawn(script, has_window)
   if not bytes then return legible.refused("plot: %s isn't drawn: %s", o.file or "this", why) end
   if o.file and bytes == "" then return legible.refused("plot: gnuplot drew nothing for %s", o.file) end

@@ -1,5 +1,7 @@
 -- Curves, and a quantity of schedules as such.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
@@ -13,7 +15,8 @@ local function numbers(v, i)
   local fine = type(v) == "table"
   for k = 1, fine and #v or 0 do fine = fine and type(v[k]) == "number" end
   if not fine then
-    opts.fail("plot: series %d must be {name, numbers} or {name, y, x}, lists or tensors [n], got %s", i, opts.shown(v))
+    fail.raise("plot: series %d must be {name, numbers} or {name, y, x}, lists or tensors [n], got %s", i,
+      kind.shown(v))
   end
   return v
 end
@@ -22,8 +25,8 @@ end
 local function points_of(s, i)
   local y, rows = numbers(s[2], i), {}
   local x = s[3] ~= nil and numbers(s[3], i)
-  if x and #x ~= #y then opts.fail("plot: series %d has %d y but %d x", i, #y, #x) end
-  if #y == 0 then opts.fail("plot: series %d has no numbers", i) end
+  if x and #x ~= #y then fail.raise("plot: series %d has %d y but %d x", i, #y, #x) end
+  if #y == 0 then fail.raise("plot: series %d has no numbers", i) end
   for k = 1, #y do rows[k] = { x and x[k] or k, y[k] } end
   return rows
 end
@@ -52,7 +55,7 @@ function plot.lines(series, options)
     drawn = drawn or has_place(points, o.logy)
     curves[i] = ("$d%d with lines lw 2 title %s"):format(i, gnuplot.entry(s[1]))
   end
-  if not drawn then opts.fail("plot: no point of these series is finite%s", o.logy and " and above 0" or "") end
+  if not drawn then fail.raise("plot: no point of these series is finite%s", o.logy and " and above 0" or "") end
   if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end
   if o.ylabel then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(o.ylabel) end
   if o.logy then lines[#lines + 1] = "set logscale y" end
@@ -69,22 +72,22 @@ local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", 
 ---@return string|nil message
 function plot.schedules(schedules, options)
   local o = {}
-  for k, v in pairs(options == nil and o or opts.a_table("schedules", 2, "a table of options", options)) do o[k] = v end
+  for k, v in pairs(options == nil and o or opts.table("schedules", 2, "a table of options", options)) do o[k] = v end
   local what = o.what or "log_snr"
   local known = false
   for _, name in ipairs(of_schedule) do known = known or name == what end
-  if not known then opts.fail("plot: %s", opts.unknown("quantity", what, of_schedule)) end
+  if not known then fail.raise("plot: %s", opts.unknown("quantity", what, of_schedule)) end
   o.what = nil
   o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or what
   local series = {}
   if type(schedules) ~= "table" then
-    opts.fail("plot: a list of schedules expected, got %s", opts.shown(schedules))
+    fail.raise("plot: a list of schedules expected, got %s", kind.shown(schedules))
   end
   for i, s in ipairs(schedules) do
-    if opts.kind(s) ~= "schedule" then opts.fail("plot: entry %d is %s, not a schedule", i, opts.shown(s)) end
+    if kind.of(s) ~= "schedule" then fail.raise("plot: entry %d is %s, not a schedule", i, kind.shown(s)) end
     local y, u = {}, {}
     for t = 1, s.T do
-      local v = opts.relay(s[what], s, t)
+      local v = fail.call(s[what], s, t)
       if v == v and v ~= math.huge and v ~= -math.huge then
         y[#y + 1], u[#u + 1] = v, t / s.T
       end

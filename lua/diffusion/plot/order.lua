@@ -1,4 +1,6 @@
 -- The error of samplers against their cost, on log axes.
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
@@ -19,20 +21,20 @@ local shapes = { 7, 5, 9, 11, 13, 6, 4, 8, 10, 12 }
 local function positive(v, what, k, name)
   local fine = type(v) == "number" and v > 0 and v < math.huge
   if fine then return v end
-  opts.fail("plot: %s of row %d of '%s' is %s; log axes show finite numbers above 0%s", what, k, name, opts.shown(v),
+  fail.raise("plot: %s of row %d of '%s' is %s; log axes show finite numbers above 0%s", what, k, name, kind.shown(v),
     v == nil and what == "evaluations" and ", and x = \"steps\" needs none" or "")
 end
 
 -- {x, error} of each row.
 local function points_of(rows, name, x)
-  if opts.kind(rows) ~= "table" or #rows == 0 then
-    opts.fail("plot: '%s' must have rows {steps, error, order, evaluations} as of d.check.order, got %s", name,
-      opts.kind(rows) == "table" and "none" or opts.shown(rows))
+  if kind.of(rows) ~= "table" or #rows == 0 then
+    fail.raise("plot: '%s' must have rows {steps, error, order, evaluations} as of d.check.order, got %s", name,
+      kind.of(rows) == "table" and "none" or kind.shown(rows))
   end
   local out = {}
   for k, row in ipairs(rows) do
     if type(row) ~= "table" then
-      opts.fail("plot: row %d of '%s' is %s, not {steps, error, order, evaluations}", k, name, opts.shown(row))
+      fail.raise("plot: row %d of '%s' is %s, not {steps, error, order, evaluations}", k, name, kind.shown(row))
     end
     out[k] = { positive(row[columns[x]], x, k, name), positive(row[2], "error", k, name) }
   end
@@ -76,7 +78,7 @@ end
 -- just before it is the line's name.
 local function guide(lines, curves, p, box)
   if type(p) ~= "number" or not (p > 0 and p < math.huge) then
-    opts.fail("plot: guides are orders above 0, got %s", opts.shown(p))
+    fail.raise("plot: guides are orders above 0, got %s", kind.shown(p))
   end
   local way = math.min(math.log(box[2] / box[1]), math.log(box[4] / box[3]) / p)
   local function at(part) return { box[1] * math.exp(part * way), box[4] * math.exp(-p * part * way) } end

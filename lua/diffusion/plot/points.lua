@@ -1,5 +1,7 @@
 -- Point clouds in the plane.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
@@ -7,10 +9,10 @@ local rules = gnuplot.rules()
 
 local function rows_of(x)
   if not core.is_tensor(x) then
-    opts.fail("plot: a series is {name, tensor {n,2}}, got %s for the tensor", opts.kind(x))
+    fail.raise("plot: a series is {name, tensor {n,2}}, got %s for the tensor", kind.of(x))
   end
   if x:dim() ~= 2 or x:size(2) ~= 2 then
-    opts.fail("plot: points are {n,2}, got %s", opts.shape_text(x))
+    fail.raise("plot: points are {n,2}, got %s", kind.shape_text(x))
   end
   return x:to(core.real):totable()
 end
@@ -32,20 +34,20 @@ end
 ---@return string|nil message
 return function(series, options)
   local o = opts.check("points", options, rules, 2)
-  if opts.kind(series) ~= "table" then
-    opts.fail("plot: a list of series expected, got %s", opts.kind(series))
+  if kind.of(series) ~= "table" then
+    fail.raise("plot: a list of series expected, got %s", kind.of(series))
   end
-  if #series == 0 then opts.fail "plot: no series to draw" end
+  if #series == 0 then fail.raise "plot: no series to draw" end
   local lines, low, high = {}, math.huge, -math.huge
   for i, s in ipairs(series) do
     if type(s) ~= "table" then
-      opts.fail("plot: series %d must be {name, tensor {n,2}}, got %s", i, opts.kind(s))
+      fail.raise("plot: series %d must be {name, tensor {n,2}}, got %s", i, kind.of(s))
     end
     local rows = rows_of(s[2])
     gnuplot.block(lines, "d" .. i, rows)
     low, high = widened(low, high, rows)
   end
-  if low > high then opts.fail "plot: no point of these series is finite" end
+  if low > high then fail.raise "plot: no point of these series is finite" end
   local margin = high > low and 0.05 * (high - low) or 1
   lines[#lines + 1] = "unset key\nset size ratio -1"
   for _, axis in ipairs { "x", "y" } do lines[#lines + 1] = gnuplot.range(axis, low - margin, high + margin) end

@@ -1,5 +1,7 @@
 -- The paths of samples: along t on a line, as curves in the plane.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
@@ -12,31 +14,31 @@ local rules = gnuplot.rules {
 
 local function check_tensors(xs, name)
   for k, x in ipairs(xs) do
-    if opts.kind(x) ~= "tensor" then
-      opts.fail("plot: '%s' must be a run or tensors {B,1} or {B,2}, but number %d is %s", name, k, opts.shown(x))
+    if kind.of(x) ~= "tensor" then
+      fail.raise("plot: '%s' must be a run or tensors {B,1} or {B,2}, but number %d is %s", name, k, kind.shown(x))
     end
-    if opts.shape_text(x) ~= opts.shape_text(xs[1]) then
-      opts.fail("plot: x %d of '%s' is %s but the first %s", k, name, opts.shape_text(x), opts.shape_text(xs[1]))
+    if kind.shape_text(x) ~= kind.shape_text(xs[1]) then
+      fail.raise("plot: x %d of '%s' is %s but the first %s", k, name, kind.shape_text(x), kind.shape_text(xs[1]))
     end
   end
   local x = xs[1]
   if x:numel() == 0 or x:dim() > 2 or x:dim() == 2 and x:size(2) > 2 then
-    opts.fail("plot: paths of '%s' are of tensors {B,1} or {B,2}, got %s; two of more coordinates are "
-      .. "x:narrow(2, first, 2)", name, opts.shape_text(x))
+    fail.raise("plot: paths of '%s' are of tensors {B,1} or {B,2}, got %s; two of more coordinates are "
+      .. "x:narrow(2, first, 2)", name, kind.shape_text(x))
   end
 end
 
 -- Does this series have paths, which nothing has stepped yet? They lie in the plane, or along t.
 local function check_path(given, name)
-  local is_run = opts.kind(given) == "run"
+  local is_run = kind.of(given) == "run"
   if is_run and given.i >= #given.grid then
-    opts.fail("plot: the run of '%s' has taken all its steps; its paths are drawn as it takes them, so give a "
+    fail.raise("plot: the run of '%s' has taken all its steps; its paths are drawn as it takes them, so give a "
       .. "fresh one", name)
   end
-  if not is_run and opts.kind(given) ~= "table" then
-    opts.fail("plot: '%s' must be a run or a list of tensors, one a step, got %s", name, opts.shown(given))
+  if not is_run and kind.of(given) ~= "table" then
+    fail.raise("plot: '%s' must be a run or a list of tensors, one a step, got %s", name, kind.shown(given))
   end
-  if not is_run and #given < 2 then opts.fail("plot: a path has two tensors or more, '%s' has %d", name, #given) end
+  if not is_run and #given < 2 then fail.raise("plot: a path has two tensors or more, '%s' has %d", name, #given) end
   local xs = is_run and { given.x } or given
   check_tensors(xs, name)
   return { plane = xs[1]:dim() == 2 and xs[1]:size(2) == 2, timed = is_run }
@@ -46,11 +48,11 @@ end
 local function check_paths(series)
   local first
   for _, s in ipairs(series) do
-    local kind = check_path(s[2], tostring(s[1]))
-    first = first or kind
-    if kind.plane ~= first.plane then opts.fail "plot: paths of {B,1} and of {B,2} don't fit into one picture" end
-    if not kind.plane and kind.timed ~= first.timed then
-      opts.fail "plot: runs go along t and lists of tensors along steps; take one kind for one picture"
+    local axes = check_path(s[2], tostring(s[1]))
+    first = first or axes
+    if axes.plane ~= first.plane then fail.raise "plot: paths of {B,1} and of {B,2} don't fit into one picture" end
+    if not axes.plane and axes.timed ~= first.timed then
+      fail.raise "plot: runs go along t and lists of tensors along steps; take one kind for one picture"
     end
   end
   return first
@@ -58,7 +60,7 @@ end
 
 -- x where a run stands and after each step that is left, and their t; of a list no t.
 local function recorded(given)
-  if opts.kind(given) ~= "run" then return given, nil end
+  if kind.of(given) ~= "run" then return given, nil end
   local xs, times = { given.x }, {}
   for step in given do
     local from, to = step.t, step.s
@@ -72,7 +74,7 @@ end
 -- A run or a list of tensors alone is a series without a name.
 local function series_of(given)
   local first = type(given) == "table" and given[1]
-  if opts.kind(given) == "run" or core.is_tensor(first) then return { { "", given } } end
+  if kind.of(given) == "run" or core.is_tensor(first) then return { { "", given } } end
   gnuplot.check_series(given)
   return given
 end
@@ -121,21 +123,21 @@ local function range_of(all, c)
   for _, row in ipairs(all) do
     if row[c] and is_finite(row[c]) then low, high = math.min(low, row[c]), math.max(high, row[c]) end
   end
-  if low > high then opts.fail "plot: no point of these paths is finite" end
+  if low > high then fail.raise "plot: no point of these paths is finite" end
   local margin = high > low and 0.04 * (high - low) or 1
   return { low - margin, high + margin }
 end
 
 -- In the plane both axes have one scale; along t the later time is left.
-local function set_ranges(lines, all, kind, o)
-  local x, y, timed = range_of(all, 1), range_of(all, 2), kind.timed and not kind.plane
+local function set_ranges(lines, all, axes, o)
+  local x, y, timed = range_of(all, 1), range_of(all, 2), axes.timed and not axes.plane
   if timed then x = { x[2], x[1] } end
   lines[#lines + 1] = gnuplot.range("x", x[1], x[2])
   lines[#lines + 1] = gnuplot.range("y", y[1], y[2])
-  lines[#lines + 1] = kind.plane and "set size ratio -1\nset key below samplen 1" or "unset key"
+  lines[#lines + 1] = axes.plane and "set size ratio -1\nset key below samplen 1" or "unset key"
   local xlabel, ylabel = o.xlabel or timed and "t" or "step", o.ylabel or "x"
-  if o.xlabel or not kind.plane then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(xlabel) end
-  if o.ylabel or not kind.plane then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(ylabel) end
+  if o.xlabel or not axes.plane then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(xlabel) end
+  if o.ylabel or not axes.plane then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(ylabel) end
 end
 
 -- What a panel shows: paths; in the plane the data behind them, and where they start and end.
@@ -154,7 +156,7 @@ end
 local function take_data(data, plane)
   if not data then return {} end
   if not plane or data:dim() ~= 2 or data:size(2) ~= 2 then
-    opts.fail("plot: data {n,2} is drawn behind paths in the plane, got %s behind paths %s", opts.shown(data),
+    fail.raise("plot: data {n,2} is drawn behind paths in the plane, got %s behind paths %s", kind.shown(data),
       plane and "{B,2}" or "{B,1}")
   end
   return data:to(core.real):totable()
@@ -172,15 +174,15 @@ end
 return function(series, options)
   local o = opts.check("trajectories", options, rules, 2)
   series = series_of(series)
-  local kind = check_paths(series)
-  local every, lines, panels = take_data(o.data, kind.plane), {}, {}
+  local axes = check_paths(series)
+  local every, lines, panels = take_data(o.data, axes.plane), {}, {}
   gnuplot.block(lines, "data", every)
   for i, s in ipairs(series) do
     local curves = curves_of(s[2], o.count)
     for _, curve in ipairs(curves) do table.move(curve, 1, #curve, #every + 1, every) end
-    panels[i] = panel(lines, i, curves, kind.plane, o.data ~= nil)
+    panels[i] = panel(lines, i, curves, axes.plane, o.data ~= nil)
   end
-  set_ranges(lines, every, kind, o)
+  set_ranges(lines, every, axes, o)
   gnuplot.side_by_side(lines, series, panels, o)
   return gnuplot.run(lines, o)
 end

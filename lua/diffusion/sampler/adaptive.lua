@@ -5,7 +5,7 @@
 local gradient = require "diffusion.gradient"
 local levels = require "diffusion.sampler.levels"
 local finite = require "diffusion.sampler.finite"
-local fail = require("diffusion.opts").fail
+local fail = require "diffusion.fail"
 
 local adaptive = {}
 
@@ -101,7 +101,7 @@ local function judge(w, b, E, o)
   end
   h = h * math.min(5, math.max(least_factor, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
   if not good and h <= w.least then
-    fail("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
+    fail.raise("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
       .. "allowed; is the denoiser smooth there? Larger atol and rtol go on", o.name, b, h, o.place, w.at[b], E)
   end
   w.h[b] = math.min(w.left[b], h)
@@ -134,7 +134,7 @@ function adaptive.walk(z, from, to, try, o)
   while w.open > 0 do
     tries = tries + 1
     if tries > o.most then
-      fail("%s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
+      fail.raise("%s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
     end
     z, slope = gradient.scope(step)
     w.open = 0

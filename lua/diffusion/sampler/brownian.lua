@@ -21,6 +21,8 @@
 -- levels within one such cell (width (high - low)/2^depth) are all that isn't exact: with
 -- u - l = (r - l) sin^2 A and v - l = (r - l) sin^2 B the increment's variance is
 -- |sin(A - B)| / sin(A + B) of |u - v|, never more than 1.
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 
 local brownian = {
@@ -43,7 +45,7 @@ Brownian.__name = "diffusion.brownian"
 local function time_of(clock, lambda)
   local tau = clock(lambda)
   if type(tau) ~= "number" or tau - tau ~= 0 then
-    opts.fail("brownian: the clock must give a finite number, got %s at lambda = %.9g", opts.shown(tau), lambda)
+    fail.raise("brownian: the clock must give a finite number, got %s at lambda = %.9g", kind.shown(tau), lambda)
   end
   return tau
 end
@@ -51,7 +53,7 @@ end
 -- tau, unless it is less than it was below.
 local function rising(before, tau, lambda)
   if tau < before then
-    opts.fail("brownian: the clock must rise with lambda, but it falls from %.17g to %.17g at lambda = %.9g",
+    fail.raise("brownian: the clock must rise with lambda, but it falls from %.17g to %.17g at lambda = %.9g",
       before, tau, lambda)
   end
   return tau
@@ -69,11 +71,11 @@ function brownian.new(o)
     high = { "number", required = true },
     clock = { "function", required = true }, depth = { "integer", default = 24, min = 1, max = 30 },
   })
-  if o.low >= o.high then opts.fail("brownian.new: low must be below high, got %g and %g", o.low, o.high) end
+  if o.low >= o.high then fail.raise("brownian.new: low must be below high, got %g and %g", o.low, o.high) end
   o.tau_low = time_of(o.clock, o.low)
   o.tau_high = time_of(o.clock, o.high)
   if o.tau_high <= o.tau_low then
-    opts.fail("brownian.new: the clock must rise, but it is %.17g at low and %.17g at high", o.tau_low, o.tau_high)
+    fail.raise("brownian.new: the clock must rise, but it is %.17g at low and %.17g at high", o.tau_low, o.tau_high)
   end
   return setmetatable(o, Brownian)
 end
@@ -117,8 +119,8 @@ end
 local function check_level(tree, name, lambda, below)
   local free = below and lambda == -math.huge
   if type(lambda) ~= "number" or not (free or lambda >= tree.low and lambda <= tree.high) then
-    opts.fail("brownian: %s must be a lambda in [%.9g, %.9g]%s, got %s", name, tree.low, tree.high,
-      below and " or -inf" or "", opts.shown(lambda))
+    fail.raise("brownian: %s must be a lambda in [%.9g, %.9g]%s, got %s", name, tree.low, tree.high,
+      below and " or -inf" or "", kind.shown(lambda))
   end
 end
 
@@ -131,7 +133,7 @@ end
 function Brownian:increment(from, to)
   check_level(self, "from", from, true)
   check_level(self, "to", to)
-  if from >= to then opts.fail("brownian: an increment goes up in lambda, got %.9g to %.9g", from, to) end
+  if from >= to then fail.raise("brownian: an increment goes up in lambda, got %.9g to %.9g", from, to) end
   local query = setmetatable({ c = {}, nodes = {}, from = from, to = to }, Query)
   local a, start = time_of(self.clock, from), self.tau_low
   local b = rising(a, time_of(self.clock, to), to)
@@ -154,7 +156,7 @@ function Brownian:noise(sigma, from, to)
   local variance = 0
   for _, v in ipairs(c) do variance = variance + v * v end
   if variance == 0 then
-    opts.fail("brownian: the clock stands still from lambda = %.9g to %.9g", from, to)
+    fail.raise("brownian: the clock stands still from lambda = %.9g to %.9g", from, to)
   end
   for j, v in ipairs(c) do c[j] = sigma * v / math.sqrt(variance) end
   return c, nodes

@@ -1,7 +1,7 @@
 --- DDIM: Song et al. 2021, "Denoising diffusion implicit models", eq. 12 and 16.
 -- x_s = a_s x0 + sqrt(s_s^2 - sigma^2) eps + sigma z with sigma^2 = eta^2 times the
 -- posterior's variance: eta = 0 is deterministic, eta = 1 is ddpm with fixed_small.
-local fail = require("diffusion.opts").fail
+local fail = require "diffusion.fail"
 
 local function ddim(denoise, process, opts)
   local schedule, eta = process.schedule, opts.eta
@@ -12,8 +12,8 @@ local function ddim(denoise, process, opts)
     local variance = eta == 0 and 0 or eta ^ 2 * schedule:posterior_variance(t, s)
     local left = schedule:noise(s) ^ 2 - variance
     if left < -1e-12 * variance then
-      fail("sampler ddim: eta = %g asks for more noise than there is at s = %g, from t = %g: up to %.4g is possible "
-        .. "there", eta, s, t, eta * schedule:noise(s) / math.sqrt(variance))
+      fail.raise("sampler ddim: eta = %g asks for more noise than there is at s = %g, from t = %g: up to %.4g is "
+        .. "possible there", eta, s, t, eta * schedule:noise(s) / math.sqrt(variance))
     end
     local direction = math.sqrt(math.max(0, left))
     if variance == 0 then return opts.mix(schedule:signal(s), x0, direction, eps) end

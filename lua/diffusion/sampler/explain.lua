@@ -1,7 +1,8 @@
 --- What each sampler is, in words: d.sampler.explain.
 local families = require "diffusion.sampler.families"
 local legible = require "diffusion.legible"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 
 -- A rule as "order = 2 (1..3)".
 local function option_text(name, rule)
@@ -73,7 +74,7 @@ end
 return function(name)
   if name == nil then return whole_table() end
   if type(name) ~= "string" then
-    opts.fail("bad argument #1 to 'explain' (a sampler's name expected, got %s)", opts.shown(name))
+    fail.raise("bad argument #1 to 'explain' (a sampler's name expected, got %s)", kind.shown(name))
   end
   return legible.told(one, name)
 end

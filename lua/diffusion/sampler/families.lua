@@ -12,6 +12,8 @@
 --   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
 --   whole        it chooses its own steps within a pair: one pair by default
 --   every        it takes all T levels by default, as published; the others take 50 steps
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
@@ -62,8 +64,8 @@ local function own(make)
   local function checked(...)
     local step = make(...)
     if type(step) ~= "function" then
-      opts.fail("sampler: the function given as sampler must return its step, function(x, pair, history) -> x, got %s",
-        opts.shown(step))
+      fail.raise("sampler: the function given as sampler must return its step, function(x, pair, history) -> x, got %s",
+        kind.shown(step))
     end
     return step
   end
@@ -91,7 +93,7 @@ function families.resolve(which)
   local base = name
   if found then base, options = parts(found) end
   local solver = solvers[base] or peers[base]
-  if not solver then opts.fail("sampler: %s", opts.unknown("sampler", name, names)) end
+  if not solver then fail.raise("sampler: %s", opts.unknown("sampler", name, names)) end
   return name, solver, opts.check(name, options, solver.rules or {})
 end
 

@@ -1,7 +1,7 @@
 --- Samples that stop being numbers: an error at the step in which they do, unless the user says
 --- nan = "keep".
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 
 local finite = {}
 
@@ -21,7 +21,7 @@ end
 ---@param B integer of all
 ---@param place string|nil where within the step, as " at lambda = -3"
 function finite.fail(who, pair, count, B, place)
-  opts.fail("%s: %s%d of %d samples %s finite%s%s", who, step_text(pair), count, B, count == 1 and "isn't" or "aren't",
+  fail.raise("%s: %s%d of %d samples %s finite%s%s", who, step_text(pair), count, B, count == 1 and "isn't" or "aren't",
     place or "", pair and "; look at what the model says there, or go on with nan = \"keep\"" or "")
 end
 

@@ -1,7 +1,7 @@
 --- Steps along a straight path, x_t = (1 - w) x0 + w eps with w = s_t (Liu et al. 2023;
 --- Lipman et al. 2023): dx/dw = u = eps - x0, by Euler, Heun and the midpoint method.
+local fail = require "diffusion.fail"
 local levels = require "diffusion.sampler.levels"
-local fail = require("diffusion.opts").fail
 
 -- Levels of a schedule whose path is straight; a sentence elsewhere.
 local function straight(name, process)
@@ -9,7 +9,7 @@ local function straight(name, process)
   return function(t)
     local l = level(t)
     if math.abs(l.a + l.s - 1) > 1e-9 then
-      fail("sampler %s: a straight path has a + s = 1, but %s has %.6g + %.6g at t = %g; use d.schedule.flow, or "
+      fail.raise("sampler %s: a straight path has a + s = 1, but %s has %.6g + %.6g at t = %g; use d.schedule.flow, or "
         .. "unipc", name, process.schedule.name, l.a, l.s, t)
     end
     return l

@@ -16,6 +16,8 @@
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
@@ -44,10 +46,10 @@ local sampler = { names = families.names, explain = require "diffusion.sampler.e
 ---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
 function sampler.preset(name, options)
   if options ~= nil and type(options) ~= "table" then
-    opts.fail("bad argument #2 to 'sampler.preset' (a table of options expected, got %s)", opts.shown(options))
+    fail.raise("bad argument #2 to 'sampler.preset' (a table of options expected, got %s)", kind.shown(options))
   end
   local found = presets.find(name, options)
-  if not found then opts.fail("sampler.preset: %s", opts.unknown("preset", name, presets.names())) end
+  if not found then fail.raise("sampler.preset: %s", opts.unknown("preset", name, presets.names())) end
   families.resolve(found)
   return found
 end
@@ -83,14 +85,14 @@ function sampler.step(which, denoise, process, o)
     mix_path = { "function" }, nan = finite.rule }, 4)
   local name, solver, own = families.resolve(which)
   opts.callable("step", "denoise", denoise)
-  if opts.kind(process) ~= "process" then
-    opts.fail("bad argument #3 to 'step' (a process expected, got %s)", opts.shown(process))
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #3 to 'step' (a process expected, got %s)", kind.shown(process))
   end
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
     if type(pair) ~= "table" or not (pair.t and pair.s) then
-      opts.fail("sampler %s: a pair {t, s, i, n} expected, got %s", name, opts.shown(pair))
+      fail.raise("sampler %s: a pair {t, s, i, n} expected, got %s", name, kind.shown(pair))
     end
     place.check_solver(process, pair.t, name, solver)
     begin()
@@ -159,7 +161,7 @@ function sampler.steps(options)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
-    self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = opts.shape_text(x) }
+    self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 
 --- Draws samples: d.sampler.steps{...}:finish().

@@ -2,7 +2,8 @@
 --- held against it. A solver names its fields, and what each can't be without (families.lua: remembers);
 --- a field of one name is the same thing in all.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 
 local memory = {}
 
@@ -11,7 +12,7 @@ local MOST = 4 -- values of earlier steps that any solver asks
 local function is_number(value) return type(value) == "number" and value == value end
 
 local function is_like_x(value, run)
-  return core.is_tensor(value) and value:dtype() == core.real and opts.shape_text(value) == run.shape
+  return core.is_tensor(value) and value:dtype() == core.real and kind.shape_text(value) == run.shape
 end
 
 -- Values of earlier steps, newest first, and their places.
@@ -30,7 +31,7 @@ local function is_amount(value) return is_number(value) and value >= 0 end
 -- A time that the schedule has a level for: real ones may begin at 1.
 local function is_time(value, run)
   local schedule = run.process.schedule
-  return is_number(value) and value > 0 and opts.caught(schedule.signal, schedule, value)
+  return is_number(value) and value > 0 and fail.pcall(schedule.signal, schedule, value)
 end
 
 local fields = {

@@ -1,7 +1,8 @@
 --- The noise that samplers add: independent from step to step, or increments of one Brownian
 --- path, so that runs of one seed and any number of steps share it, or what the user draws.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local brownian = require "diffusion.sampler.brownian"
 local streams = require "diffusion.sampler.streams"
 
@@ -74,11 +75,11 @@ end
 ---@param x diffusion.tensor one of their shape
 ---@return diffusion.tensor
 function noise.drawn(source, x)
-  if type(source) ~= "function" then return opts.relay(core.randn, x:shape(), { generator = source }) end
-  local z, shape = source(x), opts.shape_text(x)
-  local fits = core.is_tensor(z) and z:dtype() == core.real and opts.shape_text(z) == shape
+  if type(source) ~= "function" then return fail.call(core.randn, x:shape(), { generator = source }) end
+  local z, shape = source(x), kind.shape_text(x)
+  local fits = core.is_tensor(z) and z:dtype() == core.real and kind.shape_text(z) == shape
   if not fits then
-    opts.fail("sampler: the function given as noise must return %s %s, got %s", core.real, shape, opts.shown(z))
+    fail.raise("sampler: the function given as noise must return %s %s, got %s", core.real, shape, kind.shown(z))
   end
   return z:contiguous()
 end
@@ -88,7 +89,7 @@ end
 ---@return boolean
 function noise.given(source) return source ~= nil and type(source) ~= "string" end
 
-local function is_generator(source) return opts.kind(source) == "generator" end
+local function is_generator(source) return kind.of(source) == "generator" end
 
 -- A function of each generator that a source is or lists.
 local function each(source, fn)

@@ -1,9 +1,9 @@
 --- What other libraries' samplers do where it is not what was published, one defect a
 --- function, to compute what they computed. Each name says the defect; none is in
 --- d.sampler.names(), all are in d.sampler.presets().
+local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
 local dpmpp = require "diffusion.sampler.dpmpp"
-local fail = require("diffusion.opts").fail
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
@@ -11,8 +11,8 @@ local order = require "diffusion.sampler.order"
 -- x0 clipped by the sampler's own option, which a process that clips would forestall.
 local function clipped(name, process, opts)
   if process.clip then
-    fail("sampler %s: it keeps eps as it was before x0 was clipped, so it clips by itself; give it clip = %s, and "
-      .. "the process none", name, process.clip)
+    fail.raise("sampler %s: it keeps eps as it was before x0 was clipped, so it clips by itself; give it clip = %s, "
+      .. "and the process none", name, process.clip)
   end
   local r = opts.clip
   return function(x0) return r and x0:clamp(-r, r) or x0 end

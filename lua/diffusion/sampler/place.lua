@@ -1,6 +1,7 @@
 --- Where a run begins: its grid, and x at its first level.
 local core = require "diffusion.core"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local grids = require "diffusion.grid"
 local check_x = require("diffusion.sampler.run").check_x
 local noise = require "diffusion.sampler.noise"
@@ -62,7 +63,7 @@ end
 local function check_target(process, t)
   local predict = process.predict
   if (predict == "eps" or predict == "score") and process.schedule:snr(t) == 0 then
-    opts.fail("sampler: x_t holds no signal at t = %g, so %s says nothing of x0 there; predict v or x0, or "
+    fail.raise("sampler: x_t holds no signal at t = %g, so %s says nothing of x0 there; predict v or x0, or "
       .. "give a grid that starts lower", t, predict)
   end
 end
@@ -74,7 +75,7 @@ end
 ---@param solver table
 function place.check_solver(process, t, name, solver)
   if solver.signal and process.schedule:snr(t) == 0 then
-    opts.fail("sampler: x_t holds no signal at t = %g, and %s divides by it; take unipc, ddim or dpmpp_2m, or "
+    fail.raise("sampler: x_t holds no signal at t = %g, and %s divides by it; take unipc, ddim or dpmpp_2m, or "
       .. "give a grid that starts lower", t, name)
   end
 end
@@ -90,7 +91,7 @@ end
 
 local function named_grid(o, solver)
   local make, message = grids.find(o.grid or "trailing")
-  if not make then opts.fail("sampler: %s", message) end
+  if not make then fail.raise("sampler: %s", message) end
   local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
   check_target(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
@@ -99,7 +100,7 @@ end
 -- A grid made for a schedule holds for no other.
 local function check_grid(grid, process)
   if grid.T ~= process.T then
-    opts.fail("sampler: the grid is one of T = %d, but the process has T = %d; make it with the process", grid.T,
+    fail.raise("sampler: the grid is one of T = %d, but the process has T = %d; make it with the process", grid.T,
       process.T)
   end
   local own, other = process.schedule, grid.schedule
@@ -107,7 +108,7 @@ local function check_grid(grid, process)
   for _, step in ipairs(grid) do
     local here, there = own:sigma(step[1]), other:sigma(step[1])
     if here ~= there and math.abs(here - there) > 1e-9 * here then
-      opts.fail("sampler: the grid is one of schedule %s, where sigma at t = %g is %.6g, but the process's %s has "
+      fail.raise("sampler: the grid is one of schedule %s, where sigma at t = %g is %.6g, but the process's %s has "
         .. "%.6g; make it with the process", other.name, step[1], there, own.name, here)
     end
   end
@@ -120,7 +121,7 @@ end
 ---@return diffusion.grid
 function place.grid(o, name, solver)
   local grid = o.grid
-  if opts.kind(grid) ~= "grid" then
+  if kind.of(grid) ~= "grid" then
     grid = type(grid) == "table" and grids.grid.list(o.process.schedule, grid) or named_grid(o, solver)
   end
   check_grid(grid, o.process)
@@ -140,12 +141,12 @@ function place.start(o, seed, grid, name, solver)
   if o.init then
     return check_x("sampler: init", o.init, o.shape and "[" .. table.concat(o.shape, ",") .. "]"):clone()
   end
-  if solver.upward then opts.fail("sampler: %s goes from data to noise; give the data as option 'init'", name) end
-  if not o.shape then opts.fail("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
-  if #o.shape == 0 then opts.fail("sampler: option 'shape' is empty; {count, ...} expected") end
+  if solver.upward then fail.raise("sampler: %s goes from data to noise; give the data as option 'init'", name) end
+  if not o.shape then fail.raise("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
+  if #o.shape == 0 then fail.raise("sampler: option 'shape' is empty; {count, ...} expected") end
   local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
-  local zeros = opts.relay(core.zeros, o.shape)
+  local zeros = fail.call(core.zeros, o.shape)
   if noise.given(o.noise) then return core.ops.mix(scale, noise.drawn(o.noise, zeros)) end
   return core.mix_noise(scale, seed, streams.start, 0, 0, zeros)
 end

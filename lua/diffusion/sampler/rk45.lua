@@ -1,8 +1,8 @@
 --- The probability-flow ODE by Dormand's and Prince's pair of orders 5 and 4, with steps that
 --- each sample finds for itself: Song et al. 2021 (score SDE), appendix D.4, uses it. A step to
 --- s = 0 goes to the schedule's first level, and takes x0 there.
+local fail = require "diffusion.fail"
 local adaptive = require "diffusion.sampler.adaptive"
-local caught = require("diffusion.opts").caught
 local dormand_prince = require "diffusion.sampler.dormand_prince"
 
 local each, angle = adaptive.each, dormand_prince.angle
@@ -18,7 +18,7 @@ end
 -- step of ddim crosses there.
 local function crossed(process, level, ask, mix, z, t, s)
   local schedule = process.schedule
-  if t.a > 0 or t.t == s.t or caught(schedule.log_snr, schedule, t.t - 1 / 2) then return z, t end
+  if t.a > 0 or t.t == s.t or fail.pcall(schedule.log_snr, schedule, t.t - 1 / 2) then return z, t end
   local x0, eps = ask(z, each(z:size(1), function() return t end))
   local n = level(math.max(s.t, t.t - 1))
   return mix(n.a, x0, n.s, eps), n

@@ -1,6 +1,10 @@
 --- A run of a sampler: where it stands, its solver's history, and the steps that are left.
 local core = require "diffusion.core"
+local answer = require "diffusion.answer"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local finite = require "diffusion.sampler.finite"
 local legible = require "diffusion.legible"
@@ -33,11 +37,11 @@ end
 ---@param shape string|nil
 ---@return diffusion.tensor x
 local function check_x(what, x, shape)
-  local shown = opts.shown(x)
+  local shown = kind.shown(x)
   local here = core.is_tensor(x) and shown ~= "a freed tensor"
-  if not here or x:dtype() ~= core.real or x:dim() == 0 or shape and opts.shape_text(x) ~= shape then
-    opts.fail("%s: %s %s expected, got %s%s", what, core.real, shape or "[B,...]", shown,
-      here and " of " .. x:dtype() .. opts.remedy(x) or "")
+  if not here or x:dtype() ~= core.real or x:dim() == 0 or shape and kind.shape_text(x) ~= shape then
+    fail.raise("%s: %s %s expected, got %s%s", what, core.real, shape or "[B,...]", shown,
+      here and " of " .. x:dtype() .. kind.float_advice(x) or "")
   end
   return x
 end
@@ -48,7 +52,7 @@ Run.__newindex = function(run, name, value)
     if value ~= nil then opts.callable("run", "on_step", value) end
     return rawset(run, name, value)
   end
-  if name ~= "x" then opts.fail("a run's x and on_step can be written, not its '%s'", tostring(name)) end
+  if name ~= "x" then fail.raise("a run's x and on_step can be written, not its '%s'", tostring(name)) end
   local now = run.now
   rawset(run, "now", { x = core.unscope(check_x("run.x", value, run.shape)), i = now.i, history = {},
                        drawn = now.drawn })
@@ -64,11 +68,11 @@ end
 -- The eps of a model's second answer (CFG++): for solvers that go on from x0 and eps alone.
 local function other_eps(run, other, x, t)
   if not run.solver.pair then
-    opts.fail("sampler %s: the model gives a second answer for the noise to go on with (CFG++), which ddim, euler, "
+    fail.raise("sampler %s: the model gives a second answer for the noise to go on with (CFG++), which ddim, euler, "
       .. "euler_ancestral and samplers of your own can take", run.name)
   end
   local process = run.process
-  return select(2, process:estimate(opts.answer("sampler", other, x, process.outputs), x, t))
+  return select(2, process:estimate(answer.of_denoiser("sampler", other, x, process.outputs), x, t))
 end
 
 -- The model as the sampler sees it: x0, eps and, where it is learned, v of the variance, of x
@@ -78,7 +82,7 @@ local function denoiser(run)
   return function(x, t)
     local times = run.grid.told
     local out, other = model(x, times and times[t] or t, told(run))
-    opts.answer("sampler", out, x, process.outputs)
+    answer.of_denoiser("sampler", out, x, process.outputs)
     rawset(run, "evaluations", run.evaluations + 1)
     local x0, eps, v = process:estimate(out, x, t)
     if other ~= nil then eps = other_eps(run, other, x, t) end
@@ -147,8 +151,8 @@ end
 -- A run records nothing, so what an outer record follows would be a constant, unnoticed.
 local function check_followed(run)
   if not core.followed(run.x) then return end
-  opts.fail("sampler %s: x %s is being recorded, and a run loses its gradient; detach() it, or take steps by "
-    .. "d.sampler.step, which keep it", run.name, opts.shape_text(run.x))
+  fail.raise("sampler %s: x %s is being recorded, and a run loses its gradient; detach() it, or take steps by "
+    .. "d.sampler.step, which keep it", run.name, kind.shape_text(run.x))
 end
 
 --- One step; nil when there is none left. An error where x is being recorded: its gradient
@@ -189,10 +193,10 @@ end
 --- d.image.show(d.cat({ run.x, run:finish() }, 1))
 function Run.back(run, n)
   if n == nil then n = 1 end
-  if run.solver.upward then opts.fail("run:back: %s goes from data to noise, so there is none to add", run.name) end
-  if run.i == 0 then opts.fail("run:back: no step has been taken yet, so there is none to undo") end
+  if run.solver.upward then fail.raise("run:back: %s goes from data to noise, so there is none to add", run.name) end
+  if run.i == 0 then fail.raise("run:back: no step has been taken yet, so there is none to undo") end
   if not (type(n) == "number" and math.tointeger(n) and n >= 1 and n <= run.i) then
-    opts.fail("run:back: a number of steps in 1..%d, the steps taken, expected, got %s", run.i, opts.shown(n))
+    fail.raise("run:back: a number of steps in 1..%d, the steps taken, expected, got %s", run.i, kind.shown(n))
   end
   local factor, variance = run.process:q_moments(1, level_after(run, run.i - n), level_after(run, run.i))
   rawset(run, "draws", run.drawn)
@@ -238,11 +242,11 @@ end
 
 function Run.__tostring(run)
   return ("sampler %s  %d steps, %d done  x is %s\n%s"):format(run.name, #run.grid, run.i,
-    opts.shown(run.x), run.grid)
+    kind.shown(run.x), run.grid)
 end
 legible.speaks(Run)
 
-opts.methods("run", Run)
+object.methods("run", Run)
 lookup.strict("run", Run, { "x", "i", "grid", "seed", "history", "evaluations", "on_step" })
 
 return { new = new, check_x = check_x }

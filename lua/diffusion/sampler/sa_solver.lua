@@ -7,9 +7,10 @@
 -- has m at t and before (eq. 14); when the next step has m at s, the corrector takes x_t to s
 -- again with that one, too, and with the same z (eq. 17). Of two values "bh1" gives their
 -- difference the weight H/2, as UniPC's does, where the integral is gain(2, H).
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
-local opts_of = require "diffusion.opts"
 local order = require "diffusion.sampler.order"
 
 -- From x at level t to level s by these values, and by noise where there is some.
@@ -39,7 +40,7 @@ local function tau_at(opts, t)
   local tau = opts.tau
   if type(tau) == "function" then tau = tau(t) end
   if type(tau) ~= "number" or not (tau >= 0 and tau < math.huge) then
-    opts_of.fail("sa_solver: tau must be 0 or more, got %s at t = %g", opts_of.shown(tau), t)
+    fail.raise("sa_solver: tau must be 0 or more, got %s at t = %g", kind.shown(tau), t)
   end
   return tau
 end

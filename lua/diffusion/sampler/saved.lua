@@ -1,8 +1,10 @@
 --- Runs in files: x, the solver's history and the place, so that another process goes on.
 local core = require "diffusion.core"
 local container = require "diffusion.container"
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local memory = require "diffusion.sampler.memory"
 local noise = require "diffusion.sampler.noise"
 
@@ -11,7 +13,7 @@ local saved = {}
 local function is_key(key) return type(key) == "string" or type(key) == "number" and key == key end
 
 local function check_told(fine, what, name)
-  if not fine then opts.fail("its %s %s is damaged", what, name) end
+  if not fine then fail.raise("its %s %s is damaged", what, name) end
 end
 
 -- The history of files of form 1, which tell it as lists of {key, value}; form 2 has it as it is. An error
@@ -61,8 +63,8 @@ end
 local function options_text(options)
   local list = {}
   for name, value in pairs(options) do
-    local plain_list = type(value) == "table" and opts.caught(table.concat, value)
-    local text = plain_list and "{" .. table.concat(value, ", ") .. "}" or opts.shown(value)
+    local plain_list = type(value) == "table" and fail.pcall(table.concat, value)
+    local text = plain_list and "{" .. table.concat(value, ", ") .. "}" or kind.shown(value)
     list[#list + 1] = name .. " = " .. text
   end
   table.sort(list)
@@ -87,7 +89,7 @@ end
 function saved.save(run, path)
   opts.path("run:save", path)
   if noise.given(run.noise) then
-    opts.fail("run:save: this run's noise is a %s, whose place no file would tell; use seed =", opts.kind(run.noise))
+    fail.raise("run:save: this run's noise is a %s, whose place no file would tell; use seed =", kind.of(run.noise))
   end
   local tensors, facts = { x = run.x }, core.in_c_locale(traits, run)
   local place = { grid = numbers_of(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
@@ -118,17 +120,17 @@ local function trouble_of_counts(run, facts)
   for _, name in ipairs { "i", "draws", "evaluations" } do
     local n = facts[name]
     if math.type(n) ~= "integer" or n < 0 or n > most[name] then
-      return ("its %s is %s, not a whole number in 0..%.0f"):format(name, opts.shown(n), most[name])
+      return ("its %s is %s, not a whole number in 0..%.0f"):format(name, kind.shown(n), most[name])
     end
   end
   if math.type(facts.seed) == "integer" then return nil end
-  return ("its seed is %s, no whole number"):format(opts.shown(facts.seed))
+  return ("its seed is %s, no whole number"):format(kind.shown(facts.seed))
 end
 
 -- The history as values, their tensors the file's, or nil and what is wrong with it.
 local function history_of(run, facts, tensors)
   local history, message = facts.history, nil
-  if facts.form ~= 2 then history, message = opts.try(unpacked, history, tensors, "history") end
+  if facts.form ~= 2 then history, message = fail.try(unpacked, history, tensors, "history") end
   if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
   local trouble = memory.trouble(run, history, facts.i)
   if trouble then return nil, trouble end
@@ -143,8 +145,8 @@ local function trouble_of(run, facts, x)
       return ("its %s is %s, this run's is %s"):format(what, legible.text(facts[what]), own[what])
     end
   end
-  if not x or x:dtype() ~= core.real or opts.shape_text(x) ~= run.shape then
-    return ("x is %s, this run's is of %s %s"):format(opts.shown(x), core.real, run.shape)
+  if not x or x:dtype() ~= core.real or kind.shape_text(x) ~= run.shape then
+    return ("x is %s, this run's is of %s %s"):format(kind.shown(x), core.real, run.shape)
   end
   local trouble = same_grid(run, facts.grid) or trouble_of_counts(run, facts)
   if not trouble and facts.levels ~= own.levels then

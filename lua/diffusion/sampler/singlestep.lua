@@ -6,8 +6,8 @@
 -- ("midpoint") or g(2) ("heun"); order 3 B times g(2), or with
 --   D' = (r_q A - r_p B)/(r_q - r_p),  D'' = 2 (B - A)/(r_q - r_p)
 -- g(2) D' + g(3) D''. Each step of a block starts again from its start. At s = 0: x0.
+local fail = require "diffusion.fail"
 local expansion = require "diffusion.sampler.expansion"
-local fail = require("diffusion.opts").fail
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 
@@ -35,8 +35,8 @@ local function place_of(opts, pair)
   end
   local k = opts.orders[pair.i]
   if #opts.orders ~= pair.n or not math.tointeger(k) or k < 1 or k > 3 then
-    fail("singlestep: orders must be %d whole numbers in 1..3, one a step, but number %d of %d is %s", pair.n, pair.i,
-      #opts.orders, tostring(k))
+    fail.raise("singlestep: orders must be %d whole numbers in 1..3, one a step, but number %d of %d is %s", pair.n,
+      pair.i, #opts.orders, tostring(k))
   end
   return k
 end

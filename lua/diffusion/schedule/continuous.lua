@@ -1,8 +1,8 @@
 -- Schedules that papers define for every real u = t/T in [0, 1], taken at T levels; between
 -- these, and below the first, their own function answers.
 local core = require "diffusion.core"
-local made = require "diffusion.schedule.made"
 local opts = require "diffusion.opts"
+local made = require "diffusion.schedule.made"
 
 local schedule = {}
 

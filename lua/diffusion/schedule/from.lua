@@ -1,7 +1,9 @@
 -- Schedules from the user's own numbers or function.
 local core = require "diffusion.core"
-local made = require "diffusion.schedule.made"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local made = require "diffusion.schedule.made"
 
 local schedule = {}
 
@@ -17,7 +19,7 @@ local sigma_rules = {
 local function check_list(what, list)
   for i, value in ipairs(list) do
     if type(value) ~= "number" then
-      opts.fail("%s: a list of numbers expected, but number %d is a %s", what, i, opts.kind(value))
+      fail.raise("%s: a list of numbers expected, but number %d is a %s", what, i, kind.of(value))
     end
   end
   return list
@@ -28,13 +30,13 @@ local function tabulate(what, source, T)
   if type(source) == "table" then return check_list(what, source) end
   if type(source) ~= "function" then return source end
   if not T then
-    opts.fail("bad argument #2 to '%s' (option 'T' is missing: a function needs it)", what)
+    fail.raise("bad argument #2 to '%s' (option 'T' is missing: a function needs it)", what)
   end
   local values = {}
   for t = 1, T do
     local value = source(t / T, t, T)
     if type(value) ~= "number" then
-      opts.fail("%s: the function must return a number, got %s at t = %d", what, opts.kind(value), t)
+      fail.raise("%s: the function must return a number, got %s at t = %d", what, kind.of(value), t)
     end
     values[t] = value
   end
@@ -55,23 +57,23 @@ local function remedy(message)
   return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
 end
 
-local function from(kind, source, given, rules, unit)
-  local what = "schedule.from_" .. kind
+local function from(quantity, source, given, rules, unit)
+  local what = "schedule.from_" .. quantity
   local o = opts.check(what, given, rules, 2)
-  local key = kind == "sigma" and "sigma_" .. o.form or kind
-  local type_ = opts.kind(source)
+  local key = quantity == "sigma" and "sigma_" .. o.form or quantity
+  local type_ = kind.of(source)
   if type_ ~= "function" and type_ ~= "table" and type_ ~= "tensor" then
-    opts.fail("bad argument #1 to '%s' (a list or a function of (u, t, T) expected, got %s)", what, type_)
+    fail.raise("bad argument #1 to '%s' (a list or a function of (u, t, T) expected, got %s)", what, type_)
   end
   if o.form == "ve" and o.max_beta then
-    opts.fail("bad argument #2 to '%s' (option 'max_beta' needs a^2 + s^2 = 1: form = 'vp')", what)
+    fail.raise("bad argument #2 to '%s' (option 'max_beta' needs a^2 + s^2 = 1: form = 'vp')", what)
   end
   local values, own = tabulate(what, source, o.T)
-  local n = opts.kind(values) == "tensor" and values:numel() or #values
+  local n = kind.of(values) == "tensor" and values:numel() or #values
   if n == 0 or o.T and n ~= o.T then
-    opts.fail("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
+    fail.raise("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
-  local s, message = opts.relay(core.schedule_from, o.name or unit or kind, key, values, o.max_beta or 1, own)
+  local s, message = fail.call(core.schedule_from, o.name or unit or quantity, key, values, o.max_beta or 1, own)
   return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 

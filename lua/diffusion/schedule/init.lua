@@ -4,7 +4,9 @@
 -- list or a tensor (and answer with a tensor).
 local core = require "diffusion.core"
 local made = require "diffusion.schedule.made"
+local fail = require "diffusion.fail"
 local lookup = require "diffusion.lookup"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -14,7 +16,7 @@ local legible = require "diffusion.legible"
 ---@field name string
 local Schedule = core.schedule_meta.methods
 core.schedule_meta.__methods = Schedule -- for prompts and help
-core.schedule_meta.__newindex = opts.refuse_write
+core.schedule_meta.__newindex = object.refuse_write
 local schedule, by_name = {}, {}
 
 local function add(family, named)
@@ -61,12 +63,12 @@ function schedule.from_config(config)
     if not by_name[config.name] then return nil, opts.unknown("schedule", config.name, schedule.names()) end
     local o = {}
     for key, value in pairs(config) do if key ~= "name" then o[key] = value end end
-    return opts.try(schedule[config.name], o)
+    return fail.try(schedule[config.name], o)
   end
   if type(config.name) ~= "string" or type(config.vp) ~= "boolean" then
     return nil, "the schedule's description lacks its name, or whether a^2 + s^2 is 1"
   end
-  return opts.try(core.schedule_columns, config.name, config.ln_signal, config.ln_noise, config.vp)
+  return fail.try(core.schedule_columns, config.name, config.ln_signal, config.ln_noise, config.vp)
 end
 
 --- The names of schedules, sorted.
@@ -91,7 +93,7 @@ local function sparkline(s, width)
   return table.concat(line)
 end
 
-opts.methods("schedule", Schedule)
+object.methods("schedule", Schedule)
 lookup.strict("schedule", Schedule, { "T", "name" })
 
 function core.schedule_meta.__tostring(s)

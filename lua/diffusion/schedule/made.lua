@@ -1,6 +1,6 @@
 -- A schedule that the core has made, or its sentence at the user's line; and how each was
 -- asked for, so that it can be asked for again (config).
-local opts = require "diffusion.opts"
+local fail = require "diffusion.fail"
 
 local made = { config_of = setmetatable({}, { __mode = "k" }) }
 
@@ -14,7 +14,7 @@ made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
 ---@param message string|nil
 ---@return any s
 function made.schedule(what, config, s, message)
-  if not s then opts.fail("%s: %s", what, message) end
+  if not s then fail.raise("%s: %s", what, message) end
   made.config_of[s] = config
   return s
 end

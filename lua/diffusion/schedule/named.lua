@@ -1,7 +1,7 @@
 -- Schedules that papers name by a formula for beta; the formulas are csrc/process/named.c.
 local core = require "diffusion.core"
-local made = require "diffusion.schedule.made"
 local opts = require "diffusion.opts"
+local made = require "diffusion.schedule.made"
 
 local schedule = {}
 
