@@ -49,7 +49,7 @@ describe("measures", function()
       return d.likelihood.ode(model, process, x, { divergence = "hutchinson" }).nats
     end,
     estimate_variance = function()
-      return process:estimate_variance(model, x, { levels = 3 }):step_variance(10, 5)
+      return d.estimate_variance(model, process, x, { levels = 3 }):step_variance(10, 5)
     end,
     ["metric.energy"] = function() return d.metric.energy(x, y, { interval = true }) end,
     ["metric.mmd"] = function() return d.metric.mmd(x, y, { interval = true }) end,
@@ -77,7 +77,7 @@ describe("measures", function()
 
   it("say so in their help", function()
     local fixed = "fixed, whatever d%.manual_seed says"
-    for _, name in ipairs { "d.likelihood.vlb", "d.likelihood.ode", "process:estimate_variance", "d.metric.energy",
+    for _, name in ipairs { "d.likelihood.vlb", "d.likelihood.ode", "d.estimate_variance", "d.metric.energy",
                             "d.metric.mmd", "d.metric.kid", "d.metric.sliced_wasserstein", "d.metric.wasserstein1",
                             "d.metric.two_sample", "d.check.order", "objective:floor", "oracle:entropy" } do
       local text = {}
@@ -89,7 +89,7 @@ describe("measures", function()
   it("of a variance draw noise that is not the samples'", function()
     local one = d.randn({ 200, 2 }, { seed = 1 })
     local seen
-    process:estimate_variance(function(xt) seen = seen or xt:totable() return xt end, one, { t = { 20 } })
+    d.estimate_variance(function(xt) seen = seen or xt:totable() return xt end, process, one, { t = { 20 } })
     local a, s = process.schedule:signal(20), process.schedule:noise(20)
     local eps = (d.tensor(seen) - one * a) / s
     assert.is_true(math.abs((eps * one):mean():item()) < 0.2)

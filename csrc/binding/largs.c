@@ -269,24 +269,41 @@ static const char *nearest(const char *word, const char *const *names) {
   return best;
 }
 
+/* The new name where an entry "old=new" has this old one, or NULL. */
+static const char *renamed(const char *word, const char *const *names) {
+  size_t n = strlen(word);
+  for (; *names; names++)
+    if (strncmp(*names, word, n) == 0 && (*names)[n] == '=') return *names + n + 1;
+  return NULL;
+}
+
+/* Pushes the names as one text, up to the first old one. */
+static const char *push_valid(lua_State *L, const char *const *names) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; names[i] && !strchr(names[i], '='); i++) {
+    if (i) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
+static void refuse(lua_State *L, int arg, const char *bad, const char *const *names) {
+  const char *new = renamed(bad, names), *near = nearest(bad, names);
+  if (new)
+    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' is called '%s' now", bad, new));
+  const char *hint = near ? lua_pushfstring(L, "; did you mean '%s'?", near) : ";";
+  const char *valid = push_valid(L, names);
+  luaL_argerror(L, arg,
+                lua_pushfstring(L, "unknown option '%s'%s valid: %s", bad, hint, valid));
+}
+
 void dfl_fields(lua_State *L, int arg, const char *const *names) {
   if (lua_isnoneornil(L, arg)) return;
   luaL_checktype(L, arg, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING && known(lua_tostring(L, -2), names)) continue;
-    luaL_Buffer b;
-    const char *bad = dfl_printable(L, -2, false), *near = nearest(bad, names);
-    luaL_buffinit(L, &b);
-    for (int i = 0; names[i]; i++) {
-      if (i) luaL_addstring(&b, ", ");
-      luaL_addstring(&b, names[i]);
-    }
-    luaL_pushresult(&b);
-    const char *valid = lua_tostring(L, -1);
-    if (near) lua_pushfstring(L, "; did you mean '%s'?", near);
-    else lua_pushliteral(L, ";");
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "unknown option '%s'%s valid: %s", bad,
-                                  lua_tostring(L, -1), valid));
+    refuse(L, arg, dfl_printable(L, -2, false), names);
   }
 }

@@ -15,7 +15,7 @@ local areas = {
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
   { "networks", "mlp unet dit nn" },
-  { "noise", "schedule process grid" },
+  { "noise", "schedule process grid estimate_variance" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
   { "sampling", "sample sampler guidance edit" },

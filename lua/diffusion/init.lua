@@ -34,7 +34,7 @@ local home = {
   precondition = "precondition", reflow = "reflow", pp = "print",
   mlp = "nn.stock", unet = "nn.stock", dit = "nn.stock", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
-  schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
+  schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
   profile = "runtime", save = "files", load = "files", help = "help",
   prompt = "prompt",

@@ -15,7 +15,7 @@ local optim = {}
 -- ---- what its numbers may be -----------------------------------------------------------
 
 -- Of options, groups, assignments, functions' results and loaded states alike.
-local least_tiny = core.real == "f64" and 1e-300 or 1e-37 -- less is 0 as a real
+local least_epsilon = core.real == "f64" and 1e-300 or 1e-37 -- less is 0 as a real
 local rate = { "number", min = 0 }
 local rate_or_function = { "number|function", min = 0 }
 local beta = { "number", min = 0, below = 1 }
@@ -275,7 +275,7 @@ end
 local adamw_rules = {
   lr = { "number|function", default = 1e-3, min = rate.min },
   betas = { "table", default = { 0.9, 0.999 } },
-  tiny = { "number", default = 1e-8, min = least_tiny },
+  epsilon = { "number", default = 1e-8, min = least_epsilon },
   weight_decay = { "number", default = 0, min = rate.min },
   clip = { "number", above = 0 },
   ema = { "any" },
@@ -309,13 +309,13 @@ local function core_options(o)
     fail.raise("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
       kind.shown(beta1), kind.shown(beta2))
   end
-  return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
+  return { beta1 = beta1, beta2 = beta2, epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
 ---@param models diffusion.model|diffusion.model[]
 ---@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
----  tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
+---  epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
 ---  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
 ---  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
 ---  parameters whose names match (the first that does; "1.name" in a list of models)}

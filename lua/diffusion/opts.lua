@@ -3,6 +3,7 @@
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local renamed = require "diffusion.renamed"
 
 local opts = {}
 
@@ -113,7 +114,20 @@ local function is_valid(value, rule)
   return type(value) ~= "number" or in_range(value, rule)
 end
 
-local function checked(where, name, value, rule)
+-- What is said of a string that isn't among those allowed.
+local function unknown_value(owner, name, value, rule)
+  local old = renamed.values[owner] and renamed.values[owner][name]
+  if old and old[value] then return ("'%s' is called '%s' now"):format(value, old[value]) end
+  return opts.unknown("value", value, rule.one_of)
+end
+
+-- What is said of an option that there isn't.
+local function unknown_option(owner, key, rules)
+  local new = renamed.options[owner] and renamed.options[owner][key]
+  return new and ("option '%s' is called '%s' now"):format(key, new) or opts.unknown("option", key, opts.names(rules))
+end
+
+local function checked(where, owner, name, value, rule)
   if value == nil then
     if rule.required then
       fail.raise("%s (option '%s' is missing: %s expected)", where, name, expected(rule))
@@ -122,7 +136,7 @@ local function checked(where, name, value, rule)
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
-      fail.raise("%s (option '%s': %s)", where, name, opts.unknown("value", value, rule.one_of))
+      fail.raise("%s (option '%s': %s)", where, name, unknown_value(owner, name, value, rule))
     end
     fail.raise("%s (option '%s': %s expected, got %s)", where, name, expected(rule, value), kind.shown(value))
   end
@@ -147,11 +161,11 @@ function opts.check(name, given, rules, argument)
     fail.raise("%s (a table of options expected, got %s)", where, kind.shown(given))
   end
   for key in pairs(given or {}) do
-    if rules[key] == nil then fail.raise("%s (%s)", where, opts.unknown("option", key, opts.names(rules))) end
+    if rules[key] == nil then fail.raise("%s (%s)", where, unknown_option(name, key, rules)) end
   end
   local out = {}
   for key, rule in pairs(rules) do
-    out[key] = checked(where, key, given and given[key], rule)
+    out[key] = checked(where, name, key, given and given[key], rule)
   end
   return out
 end
@@ -223,6 +237,20 @@ function opts.denoiser(where, model)
   if not kind.callable(model) then
     fail.raise("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s", where, kind.shown(model))
   end
+end
+
+--- Raises unless a value is a process.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param process any
+---@param order string|nil the function's arguments, "model, process, x0, options"
+---@return diffusion.process
+function opts.process(name, argument, process, order)
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #%d to '%s' (a process expected, got %s%s)", argument, name, kind.shown(process),
+      order and ("; its arguments are (%s)"):format(order) or "")
+  end
+  return process
 end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.

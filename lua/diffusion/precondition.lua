@@ -74,7 +74,6 @@ local function converted(process, kind, out, xt, t)
 end
 
 local rules = {
-  process = { "process", required = true },
   kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm" },
 }
 
@@ -87,19 +86,20 @@ local rules = {
 --- times = "log_normal" for edm, and weighting = "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its
 ---  variance
----@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@param process diffusion.process
+---@param options table? {kind = "edm", "vp", "ve" or "iddpm"}
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no
 ---  signal
 ---@usage local process = d.process{ schedule = d.schedule.edm{}, predict = "edm", sigma_data = 1 }
 --- local net = d.mlp{ hidden = 16, depth = 1 }
 --- local loss_of = d.objective{ process = process, weighting = "edm", times = "log_normal", precondition = "edm" }
 --- print(d.record(loss_of, net, d.randn(8, 2)):item())
---- local model = d.precondition(net, { process = process })
+--- local model = d.precondition(net, process)
 --- print(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })
-local function precondition(net, options)
+local function precondition(net, process, options)
   opts.denoiser("precondition", net)
-  local o = opts.check("precondition", options, rules, 2)
-  local process, kind = o.process, kinds[o.kind]
+  opts.process("precondition", 2, process, "net, process, options")
+  local kind = kinds[opts.check("precondition", options, rules, 3).kind]
   local schedule = process.schedule
   return function(xt, t, given)
     local noise = noise_of(kind, schedule, t)

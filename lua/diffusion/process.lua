@@ -238,7 +238,7 @@ local meta = { __name = "diffusion.process", __tostring = tostring_process }
 --- posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its
 --- prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
 --- 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean
---- square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or
+--- square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or
 --- "dynamic"
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
@@ -258,6 +258,7 @@ end
 --- levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes
 --- into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
 ---@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
 ---  batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed
@@ -266,12 +267,14 @@ end
 ---@return diffusion.process
 ---@usage local oracle = d.oracle.moons{}
 --- local p = d.process{ schedule = d.schedule.cosine{ T = 100 } }
---- local q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))
+--- local q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(2000, { seed = 1 }))
 --- print(p:step_variance(50, 40), q:step_variance(50, 40))
-function Process:estimate_variance(model, x0, options)
+local function estimate_variance(model, process, x0, options)
+  opts.denoiser("estimate_variance", model)
+  opts.process("estimate_variance", 2, process, "model, process, x0, options")
   local o = {}
-  for name in pairs(rules) do o[name] = self[name] end
-  o.variance, o.x0_error = "optimal", optimal.estimate(self, model, x0, options)
+  for name in pairs(rules) do o[name] = process[name] end
+  o.variance, o.x0_error = "optimal", optimal.estimate(model, process, x0, options)
   return new(o)
 end
 
@@ -304,6 +307,7 @@ end
 
 object.methods("process", Process)
 lookup.strict("process", Process,
-  { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" })
+  { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" },
+  { estimate_variance = "d.estimate_variance(model, process, x0)" })
 
-return { process = new, process_from_config = from_config }
+return { process = new, estimate_variance = estimate_variance, process_from_config = from_config }

@@ -130,7 +130,7 @@ return {
     text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
+      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -490,6 +490,20 @@ return {
     },
     example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal short, long = d.ema(model, { decay = { \"half_life\", steps = 500 } }), d.ema(model, { decay = { \"power\" } })\nlocal opt = d.adamw(model, { ema = { short, long } })\nd.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()\nopt:step()\nprint(short, long)",
   },
+  ["d.estimate_variance"] = {
+    signature = "d.estimate_variance(model, process, x0, [options])",
+    text = "The same process with the variance that is best for a network as it is: the posterior's, and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples: each is noised to one level, level after level, and ln of the error is a straight line between levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
+      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
+      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.process" },
+    },
+    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
+  },
   ["d.eye"] = {
     signature = "d.eye(n, [opts])",
     text = "The identity matrix.",
@@ -779,30 +793,32 @@ return {
     example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg_pp(model, { scale = 0.6 })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = \"ddim\",\n                       steps = 20 })",
   },
   ["d.guidance.classifier"] = {
-    signature = "d.guidance.classifier(model, log_prob, options)",
+    signature = "d.guidance.classifier(model, process, log_prob, [options])",
     text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others. A network made without classes isn't told any; other models are.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
-      { name = "options", type = "table", text = "{process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table?", text = "{scale = 1, interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), p, log_prob)\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
   },
   ["d.guidance.gradient"] = {
-    signature = "d.guidance.gradient(model, energy, options)",
+    signature = "d.guidance.gradient(model, process, energy, [options])",
     text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. Of \"x0\" it is the energy of the model's x0, unclipped, through the denoiser (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't touched.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
-      { name = "options", type = "table", text = "{process, scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table?", text = "{scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
+    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, process, dark_below, { scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
   },
   ["d.help"] = {
     signature = "d.help([what])",
@@ -1617,7 +1633,7 @@ return {
     signature = "d.objective(options)",
     text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
+      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"erf\" or \"tanh\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
     },
     returns = {
       { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
@@ -1866,22 +1882,23 @@ return {
     },
   },
   ["d.precondition"] = {
-    signature = "d.precondition(net, options)",
+    signature = "d.precondition(net, process, [options])",
     text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
     params = {
       { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
-      { name = "options", type = "table", text = "{process, kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}" },
+      { name = "process", type = "diffusion.process" },
+      { name = "options", type = "table?", text = "{kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
     },
-    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, { process = process })\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
+    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, process)\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
   },
   ["d.process"] = {
     signature = "d.process(o)",
     text = "A process: a schedule, and how the reverse step is parametrised.",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -2927,19 +2944,6 @@ return {
       { type = "diffusion.tensor|nil", text = "v for process:step_variance" },
     },
   },
-  ["process:estimate_variance"] = {
-    signature = "process:estimate_variance(model, x0, [options])",
-    text = "The same process with the variance that is best for a network as it is: the posterior's, and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples: each is noised to one level, level after level, and ln of the error is a straight line between levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.",
-    params = {
-      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
-      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}", optional = true },
-    },
-    returns = {
-      { type = "diffusion.process" },
-    },
-    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
-  },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",
     text = "The formulas of a step with their numbers.",
@@ -3721,11 +3725,11 @@ return {
   },
   ["tensor:group_norm"] = {
     signature = "tensor:group_norm([w], [b], opts)",
-    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b with mean m and variance s2 of each group of channels of an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first" },
+      { name = "opts", type = "{groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -3782,11 +3786,11 @@ return {
   },
   ["tensor:layer_norm"] = {
     signature = "tensor:layer_norm([w], [b], [opts])",
-    text = "(x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et al. 2016).",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b with mean m and variance s2 over the last dimension (Ba et al. 2016).",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{eps: number}", text = "1e-5 if not given", optional = true },
+      { name = "opts", type = "{epsilon: number}", text = "1e-5 if not given", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "{...,C} as x" },

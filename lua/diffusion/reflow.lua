@@ -70,9 +70,7 @@ end
 --- end
 local function reflow(model, process, options)
   opts.denoiser("reflow", model)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #2 to 'reflow' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("reflow", 2, process, "model, process, options")
   local o = opts.check("reflow", options, rules, 3)
   check_end(process)
   check_sampler(o.sampler)

@@ -247,7 +247,7 @@ function checkpoint:save(extra) end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
+---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -489,6 +489,19 @@ function d.edit.slerp(a, b, u) end
 ---@return diffusion.ema
 function d.ema(of, options) end
 
+--- The same process with the variance that is best for a network as it is: the posterior's,
+--- and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass
+--- over samples: each is noised to one level, level after level, and ln of the error is a
+--- straight line between levels in ln SNR. The estimate is of the x0 that samplers see,
+--- clipped as the process says, and goes into model files. It is bounded by the posterior's
+--- variance and (a_s/a_t)^2 times q's.
+---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
+---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}
+---@return diffusion.process
+function d.estimate_variance(model, process, x0, options) end
+
 --- The identity matrix.
 ---@param n integer
 ---@param opts? {dtype: string} as d.tensor
@@ -698,20 +711,22 @@ function d.guidance.cfg_pp(model, options) end
 --- with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0
 --- among others. A network made without classes isn't told any; other models are.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? table? {scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
-function d.guidance.classifier(model, log_prob, options) end
+function d.guidance.classifier(model, process, log_prob, options) end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
 --- the score. Of "x0" it is the energy of the model's x0, unclipped, through the denoiser
 --- (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't
 --- touched.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
----@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? table? {scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
-function d.guidance.gradient(model, energy, options) end
+function d.guidance.gradient(model, process, energy, options) end
 
 --- Prints what there is (no argument), or what is written of a name, a function, or the
 --- methods of a thing.
@@ -1285,7 +1300,7 @@ function d.no_grad(fn, ...) end
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
 --- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
@@ -1443,12 +1458,13 @@ function d.precision(name) end
 --- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
 --- "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
----@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@param process diffusion.process
+---@param options? table? {kind = "edm", "vp", "ve" or "iddpm"}
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
-function d.precondition(net, options) end
+function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
 ---@return diffusion.process
 function d.process(o) end
 
@@ -2011,18 +2027,6 @@ function process:convert(value, o) end
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
 
---- The same process with the variance that is best for a network as it is: the posterior's,
---- and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass
---- over samples: each is noised to one level, level after level, and ln of the error is a
---- straight line between levels in ln SNR. The estimate is of the x0 that samplers see,
---- clipped as the process says, and goes into model files. It is bounded by the posterior's
---- variance and (a_s/a_t)^2 times q's.
----@param model any a denoiser (xt, t, {class=})
----@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}
----@return diffusion.process
-function process:estimate_variance(model, x0, options) end
-
 --- The formulas of a step with their numbers.
 ---@param t integer in 1..T
 ---@param s? integer t - 1 if not given
@@ -2452,11 +2456,11 @@ function tensor:ge(y) end
 ---@return diffusion.tensor of the same shape
 function tensor:gelu() end
 
---- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 of each group of channels of an
---- image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
+--- (x - m) / sqrt(s2 + epsilon) w + b with mean m and variance s2 of each group of channels of
+--- an image (Wu & He 2018); then silu and dropout where asked for, in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first
+---@param opts {groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} comes to each pixel of x first
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
@@ -2490,11 +2494,11 @@ function tensor:item() end
 ---@return function iterator of i and x[i]
 function tensor:iter() end
 
---- (x - m) / sqrt(s2 + eps) w + b with mean m and variance s2 over the last dimension (Ba et
---- al. 2016).
+--- (x - m) / sqrt(s2 + epsilon) w + b with mean m and variance s2 over the last dimension (Ba
+--- et al. 2016).
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts? {eps: number} 1e-5 if not given
+---@param opts? {epsilon: number} 1e-5 if not given
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 

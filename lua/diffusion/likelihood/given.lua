@@ -64,7 +64,7 @@ end
 function given.options(where, rules, model, process, x0, options)
   local o = opts.check(where, options, rules, 4)
   opts.denoiser(where, model)
-  if kind.of(process) ~= "process" then fail.raise("%s: a process expected, got %s", where, kind.shown(process)) end
+  opts.process(where, 2, process, "model, process, x0, options")
   check_signal(where, process)
   o.B, o.D = check_data(where, x0)
   check_class(where, o.class, o.B)

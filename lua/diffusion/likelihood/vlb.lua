@@ -16,7 +16,7 @@ local where = "likelihood.vlb"
 local rules = {
   t = { "integer|table", min = 1 },
   seed = measure.seed,
-  decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
+  decoder = decoder.rule,
   bins = { "integer", default = 256, min = 2 },
   class = { "number|table|tensor" },
   clip = { "boolean", default = false },

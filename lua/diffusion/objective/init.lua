@@ -3,6 +3,7 @@
 -- the least loss there is (floor).
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
+local decoders = require "diffusion.likelihood.decoder"
 local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
@@ -105,7 +106,7 @@ local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
 function Objective:__call(model, x0, given)
   local B = batch_of(x0)
   opts.denoiser("objective", model)
-  if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
+  if self.precondition then model = precondition(model, self.process, { kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
@@ -215,7 +216,7 @@ local rules = {
   times = { "string|table|function", default = "uniform" },
   error = { "string|table", default = "mse" },
   vlb = { "number", min = 0 },
-  decoder = { one_of = { "discretized", "gaussian" }, default = "discretized" },
+  decoder = decoders.rule,
   precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
   drop_class = { "number", default = 0, min = 0, max = 1 },
   self_condition = { "number", default = 0, min = 0, max = 1 },
@@ -263,7 +264,8 @@ end
 ---  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
 ---  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
 ---  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
----  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
+---  weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the
+---  bound's last term, as of d.likelihood.vlb;
 ---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
 ---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
 ---  {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard

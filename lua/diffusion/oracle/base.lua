@@ -203,9 +203,7 @@ end
 ---@param process diffusion.process
 ---@return function denoiser
 function Oracle:denoiser(process)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #1 to 'denoiser' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("denoiser", 1, process)
   local schedule = process.schedule
   return function(xt, t)
     rows_of(xt, self.D)

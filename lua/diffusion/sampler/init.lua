@@ -85,9 +85,7 @@ function sampler.step(which, denoise, process, o)
     mix_path = { "function" }, nan = finite.rule }, 4)
   local name, solver, own = families.resolve(which)
   opts.callable("step", "denoise", denoise)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #3 to 'step' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("step", 3, process, "sampler, denoise, process, options")
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
