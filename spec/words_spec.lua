@@ -22,9 +22,9 @@ describe("epsilon", function()
       x:layer_norm(nil, nil, { epsilon = 0.5 }), { rtol = 1e-5, atol = 1e-6 }))
     local m = d.mlp { hidden = 4, depth = 1 }
     d.adamw(m, { epsilon = 1e-6 })
-    says("option 'tiny' is called 'epsilon' now", function() d.adamw(m, { tiny = 1e-6 }) end)
-    says("option 'eps' is called 'epsilon' now", function() x:layer_norm(nil, nil, { eps = 1 }) end)
-    says("option 'eps' is called 'epsilon' now", function() x:group_norm(nil, nil, { groups = 1, eps = 1 }) end)
+    says("option 'tiny' is called 'epsilon' here", function() d.adamw(m, { tiny = 1e-6 }) end)
+    says("option 'eps' is called 'epsilon' here", function() x:layer_norm(nil, nil, { eps = 1 }) end)
+    says("option 'eps' is called 'epsilon' here", function() x:group_norm(nil, nil, { groups = 1, eps = 1 }) end)
     says("valid: groups, epsilon, silu, dropout, add)", function() x:group_norm(nil, nil, { group = 1 }) end)
   end)
 end)
@@ -40,7 +40,8 @@ describe("decoder", function()
       assert.equal(4, seen.vlb:numel())
       assert(d.likelihood.vlb(twice, learned, x, { decoder = word }).total)
     end
-    says("'discretized' is called 'erf' now", function() d.objective { process = learned, decoder = "discretized" } end)
+    says("'discretized' is called 'erf' here",
+      function() d.objective { process = learned, decoder = "discretized" } end)
     says("unknown value 'erv'; did you mean 'erf'?", function() d.objective { process = learned, decoder = "erv" } end)
   end)
 
@@ -87,7 +88,7 @@ describe("the table of old names", function()
     local calls = { adamw = function(o) d.adamw(m, o) end }
     for owner, call in pairs(calls) do
       for old, new in pairs(renamed.options[owner]) do
-        says(("option '%s' is called '%s' now"):format(old, new), function() call { [old] = 0.5 } end)
+        says(("option '%s' is called '%s' here"):format(old, new), function() call { [old] = 0.5 } end)
         call { [new] = 0.5 }
       end
     end

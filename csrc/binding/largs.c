@@ -167,12 +167,37 @@ const char *dfl_path(lua_State *L, int arg) {
   return path;
 }
 
+/* Pushes the names as one text, up to the first old one. */
+static const char *push_valid(lua_State *L, const char *const *names) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; names[i] && !strchr(names[i], '='); i++) {
+    if (i) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
 int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words) {
   const char *word = luaL_optstring(L, arg, otherwise);
   for (int i = 0; words[i]; i++)
     if (strcmp(words[i], word) == 0) return i;
+  const char *valid = push_valid(L, words);
   return luaL_argerror(
-      L, arg, lua_pushfstring(L, "invalid option '%s'", dfl_printable(L, arg, false)));
+      L, arg,
+      lua_pushfstring(L, "no '%s'; there are %s", dfl_printable(L, arg, false), valid));
+}
+
+/* For x:to "cuda", as in PyTorch. */
+static const char *device_advice(const char *name) {
+  static const char *const devices[] = {
+    "cuda", "cpu", "gpu", "mps", "hip", "xpu", NULL
+  };
+  for (int i = 0; devices[i]; i++)
+    if (strncmp(name, devices[i], strlen(devices[i])) == 0)
+      return "; there are no devices: tensors stay in memory and the CPU computes";
+  return "";
 }
 
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
@@ -183,8 +208,8 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no type '%s'; there are f32, f64, f16, "
-                                  "bf16, u8, i64",
-                                  dfl_printable(L, arg, false)));
+                                  "bf16, u8, i64%s",
+                                  dfl_printable(L, arg, false), device_advice(name)));
   return dtype;
 }
 
@@ -233,6 +258,20 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise) {
   return on;
 }
 
+int dfl_field_option(lua_State *L, int arg, const char *name, const char *const *words) {
+  if (!field(L, arg, name)) return 0;
+  const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  int i = 0;
+  while (words[i] && strcmp(words[i], word) != 0) i++;
+  if (!words[i]) {
+    const char *bad = dfl_briefly(L, -1), *valid = push_valid(L, words);
+    luaL_argerror(
+        L, arg, lua_pushfstring(L, "option '%s': no %s; there are %s", name, bad, valid));
+  }
+  lua_pop(L, 1);
+  return i;
+}
+
 static bool known(const char *name, const char *const *names) {
   while (*names && strcmp(*names, name) != 0) names++;
   return *names != NULL;
@@ -277,22 +316,11 @@ static const char *renamed(const char *word, const char *const *names) {
   return NULL;
 }
 
-/* Pushes the names as one text, up to the first old one. */
-static const char *push_valid(lua_State *L, const char *const *names) {
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  for (int i = 0; names[i] && !strchr(names[i], '='); i++) {
-    if (i) luaL_addstring(&b, ", ");
-    luaL_addstring(&b, names[i]);
-  }
-  luaL_pushresult(&b);
-  return lua_tostring(L, -1);
-}
-
 static void refuse(lua_State *L, int arg, const char *bad, const char *const *names) {
   const char *new = renamed(bad, names), *near = nearest(bad, names);
   if (new)
-    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' is called '%s' now", bad, new));
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s' is called '%s' here", bad, new));
   const char *hint = near ? lua_pushfstring(L, "; did you mean '%s'?", near) : ";";
   const char *valid = push_valid(L, names);
   luaL_argerror(L, arg,

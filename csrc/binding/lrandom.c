@@ -280,10 +280,7 @@ static int l_generator(lua_State *L) {
   static const char *const kinds[] = { "philox", "torch", NULL };
   dfl_fields(L, 1, names);
   df_int seed = dfl_field_int(L, 1, "seed", 0);
-  lua_settop(L, 1);
-  if (lua_isnil(L, 1)) lua_pushnil(L);
-  else lua_getfield(L, 1, "kind");
-  int kind = dfl_option(L, 2, "philox", kinds);
+  int kind = dfl_field_option(L, 1, "kind", kinds);
   generator *g = lua_newuserdatauv(L, sizeof *g, 0);
   memset(g, 0, sizeof *g);
   g->torch = (uint32_t)kind, g->seed = (uint64_t)seed;

@@ -4,6 +4,7 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
 local stock = require "diffusion.nn.stock"
+local trained = require "diffusion.nn.trained"
 local optim = require "diffusion.optim"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -18,10 +19,11 @@ local checkpoint = {}
 -- ==== models ================================================================================
 
 -- The network that a file describes, with the file's values.
-local function build(path, config, tensors)
-  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = fail.try(stock.from_config, config, tensors)
-  if not m then return legible.refused("%s: %s", path, message) end
+local function build(path, facts, tensors)
+  if type(facts.model) ~= "table" then return legible.refused("%s: no network is described inside", path) end
+  local m, message = fail.try(stock.from_config, facts.model, tensors)
+  local trouble = m and trained.set(m, facts.trained) or message
+  if trouble then return legible.refused("%s: %s", path, trouble) end
   return m:load_state(tensors)
 end
 
@@ -41,22 +43,24 @@ end
 --- one (SIGBUS), unless copy = true has it read into memory first.
 ---@param path string a file; where there is none of that name, a network that comes with
 ---  the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options table|nil copy = false
+---@param options table|nil {copy = false, process = to be used in the place of the file's: what the model
+---  predicts, and T, are then this one's}
 ---@return diffusion.model|nil model nil with a message where it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 ---@usage local model, process = d.load_model "digits"
 function checkpoint.load_model(path, options)
-  local o = opts.check("load_model", options, { copy = { "boolean", default = false } }, 2)
+  local o = opts.check("load_model", options, { copy = { "boolean", default = false }, process = { "process" } }, 2)
   path = found(opts.path("load_model", path))
-  local tensors, facts = container.read(path, "model", o)
+  local tensors, facts = container.read(path, "model", { copy = o.copy })
   if not tensors then return nil, facts end
-  local p, why
-  if facts.process then
+  local p, why = o.process
+  if facts.process and not p then
     p, why = process_from_config(facts.process)
     if not p then return legible.refused("%s: its process: %s", path, why) end
   end
-  local m, message = build(path, facts.model, tensors)
+  local m, message = build(path, facts, tensors)
   if not m then return nil, message end
+  if o.process or p and not trained.of(m) then trained.learn(m, p) end
   return m, p
 end
 
@@ -131,7 +135,7 @@ function Checkpoint:save(extra)
   local tensors = {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", self.model:state())
-  facts.ema = {}
+  facts.ema, facts.trained = {}, trained.of(self.model)
   for i, one in ipairs(averages_of(self)) do
     put(tensors, one.prefix, one.ema:state())
     facts.ema[i] = one.ema.updates
@@ -214,6 +218,7 @@ function Checkpoint:load()
     if not ok then trouble = message end
   end
   if trouble then return legible.refused("%s: %s", self.path, trouble) end
+  trained.set(self.model, facts.trained) -- of older files, and damaged, nothing is known
   self.model:load_state(take(tensors, "model"))
   for i, one in ipairs(averages_of(self)) do
     one.ema:load_state(take(tensors, one.prefix))

@@ -5,6 +5,7 @@ local fail = require "diffusion.fail"
 local header = require "diffusion.hub.header"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.signature"
 local opts = require "diffusion.opts"
 
 local files = {}
@@ -81,6 +82,34 @@ local function read_tensor(file, t)
   return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
+local SAFETENSORS = { safetensors = true }
+
+-- The tensors of a file that should be what is `wanted`, "a model".
+local function read(path, copy, wanted)
+  local file, message = core.map(path, copy)
+  if not file then return nil, message end
+  local list, metadata = header.read(file)
+  if not list then
+    return legible.refused("%s: %s", path, signature.mismatch(file, wanted, SAFETENSORS) or metadata)
+  end
+  local all = {}
+  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
+  return arrays.named(path, all), metadata
+end
+
+local load_rules = { copy = { "boolean", default = false } }
+
+--- d.load for a file that should hold one thing, which the message names.
+---@param path string
+---@param options table|nil of d.load
+---@param wanted string "a model"
+---@return table|nil tensors nil with a message
+---@return table|string metadata or the message
+function files.read(path, options, wanted)
+  local o = opts.check("load", options, load_rules, 2)
+  return read(opts.path("load", path), o.copy, wanted)
+end
+
 --- Reads a safetensors file. Tensors stand on the mapped file where type and alignment
 --- allow, so a large one costs nothing until it is used; writing to them doesn't change it. A
 --- program that cuts the file short while they are in use ends this one (SIGBUS); one that saves
@@ -93,15 +122,6 @@ end
 ---@param options table|nil copy = false
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function files.load(path, options)
-  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
-  local file, message = core.map(opts.path("load", path), o.copy)
-  if not file then return nil, message end
-  local list, metadata = header.read(file)
-  if not list then return legible.refused("%s: %s", path, metadata) end
-  local all = {}
-  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
-  return arrays.named(path, all), metadata
-end
+function files.load(path, options) return files.read(path, options, "a safetensors file") end
 
 return files

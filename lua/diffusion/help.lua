@@ -22,7 +22,7 @@ local areas = {
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp help prompt" },
+  { "runtime", "info threads precision memory memory_limit profile pp warnings help prompt" },
 }
 
 --- The areas of the overview: a list of { title, names in one string }.

@@ -37,7 +37,7 @@ local home = {
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
   profile = "runtime", save = "files", load = "files", help = "help",
-  prompt = "prompt",
+  prompt = "prompt", warnings = "warning",
 }
 
 -- Names that are a file's whole table.

@@ -9,6 +9,7 @@ local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
 local gradient = require "diffusion.gradient"
 local model = require "diffusion.nn.model"
+local warning = require "diffusion.warning"
 
 local optim = {}
 
@@ -67,7 +68,9 @@ local function culprit(models)
   for _, m in ipairs(models) do
     for name, p in m:parameters() do
       if not p:detach():isfinite():all() then return ("the parameter '%s'"):format(name) end
-      if not found and p.grad and not p.grad:isfinite():all() then found = ("the gradient of '%s'"):format(name) end
+      if not found and p.grad and not p.grad:isfinite():all() then
+        found = ("the gradient of '%s'; is the batch finite?"):format(name)
+      end
     end
   end
   return found or "the norm alone"
@@ -86,9 +89,8 @@ local function refused(own, norm)
       .. "finite: %s", own.refused, after, norm, first)
   end
   own.warned = true
-  local told = legible.said("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first "
-    .. "isn't finite: %s", after, norm, first)
-  io.stderr:write((told:gsub("%-nan", "nan")), "\n")
+  warning.once(own, "refused", "adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "
+    .. "finite: %s", after, norm, first)
 end
 
 local step_rules = { zero = { "boolean", default = true } }

@@ -9,6 +9,7 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local named = require "diffusion.schedule.named"
+local trained = require "diffusion.nn.trained"
 
 local vp_low, vp_slope, vp_levels = 0.1, 19.9, 1000
 
@@ -77,6 +78,25 @@ local rules = {
   kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm" },
 }
 
+-- The denoiser of a raw network, whatever it was trained as.
+local function scaled(net, process, name)
+  local kind, schedule = kinds[name], process.schedule
+  return function(xt, t, given)
+    local noise = noise_of(kind, schedule, t)
+    local scale = kind.scale(schedule:signal(t), schedule:noise(t), process.sigma_data)
+    local out = answer.of_denoiser("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
+    return converted(process, kind, out, xt, t)
+  end
+end
+
+-- A network that was trained as another kind is told another noise.
+local function check_kind(net, name)
+  local known = trained.of(net)
+  if not known or known.time == name then return end
+  fail.raise("precondition: kind is '%s', but the network was trained %s", name, known.time == "t"
+    and "to be told t" or ("with precondition = '%s'"):format(known.time))
+end
+
 --- A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022,
 --- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in = 1/sqrt(sigma^2 +
 --- sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; "ve", 1
@@ -99,14 +119,11 @@ local rules = {
 local function precondition(net, process, options)
   opts.denoiser("precondition", net)
   opts.process("precondition", 2, process, "net, process, options")
-  local kind = kinds[opts.check("precondition", options, rules, 3).kind]
-  local schedule = process.schedule
-  return function(xt, t, given)
-    local noise = noise_of(kind, schedule, t)
-    local scale = kind.scale(schedule:signal(t), schedule:noise(t), process.sigma_data)
-    local out = answer.of_denoiser("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
-    return converted(process, kind, out, xt, t)
-  end
+  local name = opts.check("precondition", options, rules, 3).kind
+  check_kind(net, name)
+  local denoiser = scaled(net, process, name)
+  trained.learn(denoiser, process)
+  return denoiser
 end
 
-return { precondition = precondition }
+return { precondition = precondition, scaled = scaled }

@@ -8,6 +8,8 @@ local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local optimal = require "diffusion.optimal"
+local renamed = require "diffusion.renamed"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 --- A schedule, and how the reverse step is parametrised; it never changes.
@@ -219,8 +221,16 @@ end
 
 -- ==== making one =============================================================================
 
+-- d.process{ schedule = "cosine" }
+local function schedule_advice(value)
+  local schedule = require("diffusion.schedule").schedule
+  local names = schedule.names()
+  local near = type(value) == "string" and (renamed.schedules[value] or opts.nearest(value, names))
+  return near and ("; d.schedule.%s{} makes one"):format(near) or "; d.schedule.cosine{} makes one"
+end
+
 local rules = {
-  schedule = { "schedule", required = true },
+  schedule = { "schedule", required = true, advice = schedule_advice },
   predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
   sigma_data = { "number", default = 0.5, above = 0 },
   variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
@@ -272,6 +282,7 @@ end
 local function estimate_variance(model, process, x0, options)
   opts.denoiser("estimate_variance", model)
   opts.process("estimate_variance", 2, process, "model, process, x0, options")
+  trained.check("estimate_variance", model, process)
   local o = {}
   for name in pairs(rules) do o[name] = process[name] end
   o.variance, o.x0_error = "optimal", optimal.estimate(model, process, x0, options)

@@ -263,7 +263,7 @@ return {
   },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
-    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.",
+    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.",
     params = {
       { name = "dir", type = "string|table|nil", text = "the folder; or the options", optional = true },
       { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
@@ -1075,7 +1075,7 @@ return {
     text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read: a program that cuts it short meanwhile ends this one (SIGBUS), unless copy = true has it read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "table|nil", text = "{copy = false, process = to be used in the place of the file's: what the model predicts, and T, are then this one's}", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
@@ -2388,6 +2388,14 @@ return {
     },
     example = "print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })",
   },
+  ["d.warnings"] = {
+    signature = "d.warnings(where)",
+    text = "Where warnings go: to stderr, as at the start, nowhere, or to a function. Each is given once for its kind and its model, objective or optimiser.",
+    params = {
+      { name = "where", type = "boolean|fun(message: string)", text = "true is stderr, false is nowhere" },
+    },
+    example = "d.warnings(function(message) print(\"note: \" .. message) end)\nd.warnings(true)",
+  },
   ["d.where"] = {
     signature = "d.where(mask, a, b)",
     text = "a where the mask isn't 0, else b.",
@@ -2692,7 +2700,7 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), what it is, and the process it was trained for.",
+    text = "Writes the model as one file: its values (or an average's), what it is, what an objective has trained it to predict, and the process it was trained for. A process that predicts something else is an error.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },

@@ -71,7 +71,7 @@ end
 local function reflow(model, process, options)
   opts.denoiser("reflow", model)
   opts.process("reflow", 2, process, "model, process, options")
-  local o = opts.check("reflow", options, rules, 3)
+  local o = families.check("reflow", options, rules, 3)
   check_end(process)
   check_sampler(o.sampler)
   local eps = fail.call(core.randn, o.shape, { seed = o.seed or core.random_seed() })

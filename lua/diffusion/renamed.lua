@@ -1,5 +1,5 @@
--- Old names of options and of their values. A call with an old name is an error that names the
--- new one.
+-- Old names of options and of their values, and the names that other libraries have for them. A
+-- call with such a name is an error that says ours.
 return {
   --- By function: old name -> new name.
   options = {
@@ -11,8 +11,21 @@ return {
     res_block = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
   },
 
+  --- Of all that draws samples: other libraries' name -> ours.
+  sampling = {
+    num_inference_steps = "steps", num_steps = "steps", sample_steps = "steps", n_steps = "steps",
+    timesteps = "grid", sigmas = "grid", scheduler = "sampler", method = "sampler",
+    guidance_scale = "guidance", cfg_scale = "guidance", cfg = "guidance", cond_scale = "guidance",
+    class_labels = "class", labels = "class", classes = "class", y = "class",
+    latents = "init", x_T = "init", noise_seed = "seed", generator = "noise", callback = "on_step",
+  },
+
+  --- Schedules: diffusers' name -> ours.
+  schedules = { squaredcos_cap_v2 = "cosine", squaredcos = "cosine" },
+
   --- By function and option: old value -> new value.
   values = {
     objective = { decoder = { discretized = "erf" } },
+    process = { predict = { epsilon = "eps", noise = "eps", sample = "x0", v_prediction = "v", velocity = "flow" } },
   },
 }

@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local gradient = require "diffusion.gradient"
+local batches = require "diffusion.objective.batch"
 local networks = require "diffusion.nn.model"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -26,10 +27,10 @@ end
 legible.speaks(Trainer)
 
 local rules = {
-  model = { "any", required = true },
+  model = { "any", required = true, what = "a model" },
   objective = { "function|objective", required = true },
-  opt = { "any", required = true },
-  batches = { "any", required = true },
+  opt = { "any", required = true, what = "an optimiser (d.adamw)" },
+  batches = { "any", required = true, what = "batches (set:batches)" },
   ema = { "any" },
   checkpoint = { "path" },
   save_every = { "integer", default = 500, min = 1 },
@@ -43,6 +44,14 @@ local rules = {
 local writable = {}
 for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do writable[name] = rules[name] end
 
+-- What can be walked over: set:batches, or something of one's own like it.
+local function check_batches(walk)
+  local fine, step, steps = pcall(function() return walk.step, walk.steps end)
+  if fine and kind.callable(walk) and type(step) == "number" and type(steps) == "number" then return end
+  fail.raise("trainer: batches must be callable, with fields step and steps, got %s; set:batches{ size = ... } makes "
+    .. "them", kind.shown(walk))
+end
+
 --- A training run.
 ---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
 ---  -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to,
@@ -52,6 +61,7 @@ for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do wr
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
+  check_batches(o.batches)
   if o.checkpoint then
     o.keep = checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
                                      ema = o.ema, batches = o.batches }
@@ -92,6 +102,12 @@ local function levels_text(details)
     end
   end
   return #list > 0 and table.concat(list, ", ") or "none alone"
+end
+
+-- The data is looked at before the network.
+local function check_batch(step, x0)
+  local fault = core.is_tensor(x0) and x0:dim() > 0 and x0:numel() > 0 and batches.fault(x0)
+  if fault then error(legible.said("trainer: the batch of step %d: %s", step, fault), 0) end
 end
 
 local function diagnose(self, step, value, details, class)
@@ -156,9 +172,14 @@ end
 local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, an unconditional network
   local lr = self.opt.lr
-  local loss, details = gradient.record(self.objective, self.model, x0, { class = class, eps = eps })
+  local fine, loss, details = fail.pcall(gradient.record, self.objective, self.model, x0, { class = class, eps = eps })
+  if not fine then
+    check_batch(step, x0)
+    error(loss, 0)
+  end
   local value = loss:item()
   if value ~= value or math.abs(value) == math.huge then
+    check_batch(step, x0)
     diagnose(self, step, value, details, class)
   end
   loss:backward()

@@ -6,6 +6,7 @@ local core = require "diffusion.core"
 local literal = require "diffusion.data.literal"
 local types = require "diffusion.data.npy_type"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.signature"
 local zip = require "diffusion.zip"
 
 local npy = {}
@@ -112,8 +113,8 @@ end
 
 -- ---- files ---------------------------------------------------------------------------------
 
-local function named(path, value, message)
-  if value == nil then return legible.refused("%s: %s", path, message) end
+local function named(path, other, value, message)
+  if value == nil then return legible.refused("%s: %s", path, other or message) end
   return value
 end
 
@@ -133,7 +134,7 @@ end
 function npy.load(path, copy)
   local file, message = core.map(path, copy)
   if not file then return nil, message end
-  return named(path, caught(read_one, path, file))
+  return named(path, signature.mismatch(file, "a .npy file", { npy = true }), caught(read_one, path, file))
 end
 
 local function entry_source(file, e, name)
@@ -168,7 +169,7 @@ end
 function npy.load_all(path, copy)
   local file, message = core.map(path, copy)
   if not file then return nil, message end
-  return named(path, caught(read_all, path, file))
+  return named(path, signature.mismatch(file, "a .npz file", { npz = true, zip = true }), caught(read_all, path, file))
 end
 
 return npy

@@ -3,16 +3,21 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
 
 local given = {}
 
 local common = {
-  model = { "any", required = true }, process = { "process", required = true }, seed = { "integer" },
+  model = { "any", required = true, what = "a denoiser (xt, t, {class=})" },
+  process = { "process", required = true }, seed = { "integer" },
   class = { "integer|table|tensor" }, guidance = { "number|function" }, self_condition = { "boolean", default = false },
   on_step = { "function" }, nan = finite.rule,
 }
+
+--- The rule of an option that is data.
+given.tensor = { "any", required = true, what = "a tensor {B, ...}" }
 
 --- Rules for opts.check: the common ones, and an edit's own.
 ---@param own table<string, table>
@@ -28,7 +33,9 @@ end
 ---@param x any
 ---@return diffusion.tensor x
 function given.data(where, name, x)
-  if not core.is_tensor(x) then fail.raise("%s: %s must be a tensor, got %s", where, name, kind.shown(x)) end
+  if not core.is_tensor(x) then
+    fail.raise("%s: %s must be a tensor, got %s%s", where, name, kind.shown(x), opts.advice(x, "picture|tensor"))
+  end
   if x:dtype() ~= core.real then
     fail.raise("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), kind.float_advice(x))
   end

@@ -3,6 +3,7 @@
 -- there: the higher the level, the less of x0 is left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
@@ -23,7 +24,7 @@ function img2img.plan(options)
 end
 
 local rules = plan.rules()
-rules.x0, rules.sampler = { "any", required = true }, { "any", default = "unipc" }
+rules.x0, rules.sampler = given.tensor, { "any", default = "unipc" }
 given.rules(rules)
 
 --- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
@@ -44,7 +45,7 @@ given.rules(rules)
 --- d.image.show(x)
 function img2img.img2img(options)
   local where = "edit.img2img"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   given.data(where, "x0", o.x0)
   local p = plan.of(where, o, (given.downward(where, o.sampler)))

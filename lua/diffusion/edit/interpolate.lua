@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local given = require "diffusion.edit.given"
 local inversion = require "diffusion.edit.inversion"
@@ -120,7 +121,7 @@ end
 
 local rules = plan.rules()
 rules.start, rules.strength = nil, nil
-rules.a, rules.b, rules.sampler = { "any", required = true }, { "any", required = true }, { "any" }
+rules.a, rules.b, rules.sampler = given.tensor, given.tensor, { "any" }
 rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
 rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
 rules.tolerance = { "number", default = 1e-5, above = 0 }
@@ -142,7 +143,7 @@ given.rules(rules)
 ---                               u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }
 --- d.image.show(d.image.grid(x, { columns = 5 }))
 function interpolate.interpolate(options)
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local a, b = given.data(where, "a", o.a), given.data(where, "b", o.b)
   same_shape(where, a, b)

@@ -39,7 +39,7 @@ lookup.strict("inversion", Inversion, { "grid", "evaluations", "residual", "tole
 function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
 
 local rules = plan.rules()
-rules.x0, rules.strength, rules.seed = { "any", required = true }, nil, nil
+rules.x0, rules.strength, rules.seed = given.tensor, nil, nil
 rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
 rules.tolerance = { "number", default = 1e-5, above = 0 }
 rules.iterations = { "integer", default = 100, min = 1 }

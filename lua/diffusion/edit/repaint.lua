@@ -9,6 +9,7 @@ local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
@@ -95,7 +96,7 @@ end
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
 function repaint.plan(options)
   local where = "edit.repaint_plan"
-  return (walk_of(where, opts.check(where, options, plan_rules())))
+  return (walk_of(where, families.check(where, options, plan_rules())))
 end
 
 -- ==== the picture ============================================================================
@@ -129,7 +130,7 @@ local function reverse(run, kept, x0, fresh)
 end
 
 local rules = plan_rules()
-rules.x0, rules.keep = { "any", required = true }, { "any", required = true }
+rules.x0, rules.keep = given.tensor, given.tensor
 given.rules(rules)
 
 --- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1).
@@ -152,7 +153,7 @@ given.rules(rules)
 --- d.image.show(d.cat({ x0, x0 * keep - (1 - keep), x }, 1))
 function repaint.repaint(options)
   local where = "edit.repaint"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local x0 = given.data(where, "x0", o.x0)
   local kept = mask_of(where, o.keep, x0)

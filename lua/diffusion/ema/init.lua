@@ -3,6 +3,7 @@ local container = require "diffusion.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local trained = require "diffusion.nn.trained"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
@@ -151,6 +152,7 @@ local function new(of, options)
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
   local ema = setmetatable({}, ema_meta)
+  trained.wrap(ema, of)
   averages[ema] = setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
                                  core = core.ema(model.home(of)) }, lending)
   return ema

@@ -6,6 +6,7 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 local rules = {
@@ -53,11 +54,11 @@ local function cfg(model, options)
   local o = opts.check("cfg", options, rules, 2)
   opts.denoiser("cfg", model)
   o.interval = strength.interval("cfg", o.interval)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local u, c = answers("cfg", o, model, xt, t, given)
     local finish = o.rescale > 0 and function(out, told) return rescaled(out, told, o.rescale) end or nil
     return strength.between(u, c, strength.at(o, t, 1), xt, finish)
-  end
+  end, model)
 end
 
 return { cfg = cfg, answers = answers }

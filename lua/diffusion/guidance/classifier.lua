@@ -10,6 +10,7 @@ local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 
 local rules = {
   scale = { "number", default = 1 },
@@ -61,10 +62,11 @@ end
 return function(model, process, log_prob, options)
   opts.denoiser("classifier", model)
   opts.process("classifier", 2, process, "model, process, log_prob, options")
+  trained.check("classifier", model, process)
   opts.callable("classifier", "log_prob", log_prob)
   local o = opts.check("classifier", options, rules, 4)
   o.interval = strength.interval("classifier", o.interval)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
     local scale = strength.at(o, t, 0)
     local class, none = asked(given and given.class)
@@ -73,5 +75,5 @@ return function(model, process, log_prob, options)
       return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
     end, xt)
     return shift("classifier", process, out, masked(g, none), t, scale)
-  end
+  end, model)
 end

@@ -6,6 +6,7 @@ local answer = require "diffusion.answer"
 local tape = require "diffusion.gradient"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 local rules = {
@@ -49,14 +50,15 @@ end
 return function(model, process, energy, options)
   opts.denoiser("gradient", model)
   opts.process("gradient", 2, process, "model, process, energy, options")
+  trained.check("gradient", model, process)
   opts.callable("gradient", "energy", energy)
   local o = opts.check("gradient", options, rules, 4)
   o.interval = strength.interval("gradient", o.interval)
   local both = o.of == "x0" and of_x0 or of_xt
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local scale = strength.at(o, t, 0)
     if scale == 0 then return (model(xt, t, given)) end
     local out, g = both(process, model, energy, xt, t, given)
     return shift("gradient", process, out, -g, t, scale)
-  end
+  end, model)
 end

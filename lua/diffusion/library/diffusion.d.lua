@@ -333,7 +333,8 @@ function d.data.cifar10(dir, options) end
 function d.data.digits() end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
+--- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts
+--- them.
 ---@param dir? string|table|nil the folder; or the options
 ---@param options? table|nil split = "train" or "test"
 ---@return diffusion.set|nil set nil with a message where the files are missing
@@ -919,7 +920,7 @@ function d.load(path, options) end
 --- none). The file is mapped while it is read: a program that cuts it short meanwhile ends
 --- this one (SIGBUS), unless copy = true has it read into memory first.
 ---@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil copy = false
+---@param options? table|nil {copy = false, process = to be used in the place of the file's: what the model predicts, and T, are then this one's}
 ---@return diffusion.model|nil model nil with a message where it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -1777,6 +1778,11 @@ function d.trainer(options) end
 ---@return diffusion.model
 function d.unet(options) end
 
+--- Where warnings go: to stderr, as at the start, nowhere, or to a function. Each is given
+--- once for its kind and its model, objective or optimiser.
+---@param where boolean|fun(message: string) true is stderr, false is nowhere
+function d.warnings(where) end
+
 --- a where the mask isn't 0, else b.
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
@@ -1905,8 +1911,9 @@ function model:load_state(state) end
 ---@return function iterator
 function model:parameters() end
 
---- Writes the model as one file: its values (or an average's), what it is, and the process it
---- was trained for.
+--- Writes the model as one file: its values (or an average's), what it is, what an objective
+--- has trained it to predict, and the process it was trained for. A process that predicts
+--- something else is an error.
 ---@param path string
 ---@param options? table? {process =, weights = an ema}
 ---@return true|nil done nil with a message where the file can't be written

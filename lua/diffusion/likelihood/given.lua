@@ -4,13 +4,16 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local trained = require "diffusion.nn.trained"
 local stream = require("diffusion.sampler.streams").likelihood
 
 local given = {}
 
 -- The samples and the numbers of each, which must be finite reals.
 local function check_data(where, x0)
-  if not core.is_tensor(x0) then fail.raise("%s: x0 must be a tensor, got %s", where, kind.shown(x0)) end
+  if not core.is_tensor(x0) then
+    fail.raise("%s: x0 must be a tensor, got %s%s", where, kind.shown(x0), opts.advice(x0, "tensor"))
+  end
   local remedy = kind.float_advice(x0)
   if remedy ~= "" then fail.raise("%s: x0 is %s%s", where, x0:dtype(), remedy) end
   if x0:dtype() ~= core.real then fail.raise("%s: x0 must be %s, got %s", where, core.real, x0:dtype()) end
@@ -66,6 +69,7 @@ function given.options(where, rules, model, process, x0, options)
   opts.denoiser(where, model)
   opts.process(where, 2, process, "model, process, x0, options")
   check_signal(where, process)
+  trained.check(where, model, process)
   o.B, o.D = check_data(where, x0)
   check_class(where, o.class, o.B)
   o.model, o.process, o.x0 = model, process, x0

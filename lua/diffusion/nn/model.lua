@@ -9,6 +9,7 @@ local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
 local object = require "diffusion.object"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 local model = {}
@@ -80,6 +81,14 @@ function model.takes_class(m)
   return not (config and config.classes == 0)
 end
 
+--- How many classes a network, or the network of an average, knows; nil where that isn't known.
+---@param m any
+---@return integer|nil
+function model.classes(m)
+  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
+  return config and config.classes or nil
+end
+
 -- ---- the call --------------------------------------------------------------------------
 
 -- Levels, given as a number, a list or a tensor, as a tensor {B}.
@@ -116,6 +125,15 @@ local function own_x0(own, x0, x)
   return x0
 end
 
+-- One sample where a batch belongs: of a network whose samples' dimensions are known.
+local function check_batch(own, x)
+  local image, dim = own.config.image, own.config.dim
+  if image and x:dim() == 3 or dim and x:dim() == 1 and x:size(1) == dim then
+    fail.raise("model: xt is %s, a sample without the dimension of its batch; x:unsqueeze(1) is a batch of one",
+      kind.shape_text(x))
+  end
+end
+
 local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
 
 local function call_layer(layer, x, t, class, x0)
@@ -138,11 +156,15 @@ function meta.__call(m, x, t, options, ...)
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
+  check_batch(own, x)
   local B = x:dim() > 0 and x:size(1) or 1
   if t == nil and own.config.kind ~= "module" then
     fail.raise "model: t is missing; its arguments are (xt, t, {class=})"
   end
-  if t ~= nil then t = levels(t, B) end
+  if t ~= nil then
+    t = levels(t, B)
+    trained.check_level(m, t)
+  end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
     local class = told(own, classes("model", o.class, B))
@@ -238,16 +260,20 @@ end
 
 local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
---- Writes the model as one file: its values (or an average's), what it is, and the process
---- it was trained for.
+--- Writes the model as one file: its values (or an average's), what it is, what an objective has
+--- trained it to predict, and the process it was trained for. A process that predicts something else
+--- is an error.
 ---@param path string
 ---@param options table? {process =, weights = an ema}
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
-  local described = { model = self:config() }
-  if o.process then described.process = o.process:config() end
+  local described = { model = self:config(), trained = trained.of(self) }
+  if o.process then
+    trained.check_target("save", self, o.process)
+    described.process = o.process:config()
+  end
   return container.write(path, "model", (o.weights or self):state(), described)
 end
 
@@ -259,9 +285,9 @@ end
 ---@return string|nil message
 function Model:load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
-  local tensors, message = container.read(path, "model", o)
-  if not tensors then return nil, message end
-  local trouble = model.mismatch(self:parameters(), tensors)
+  local tensors, described = container.read(path, "model", o)
+  if not tensors then return nil, described end
+  local trouble = model.mismatch(self:parameters(), tensors) or trained.set(self, described.trained)
   if trouble then return legible.refused("%s: %s", path, trouble) end
   return self:load_state(tensors)
 end

@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local decoders = require "diffusion.likelihood.decoder"
+local batches = require "diffusion.objective.batch"
 local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
@@ -15,7 +16,8 @@ local lookup = require "diffusion.lookup"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
-local precondition = require("diffusion.precondition").precondition
+local precondition = require "diffusion.precondition"
+local trained = require "diffusion.nn.trained"
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
 
@@ -77,7 +79,8 @@ end
 
 local function batch_of(x0)
   if not core.is_tensor(x0) then
-    fail.raise("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", kind.shown(x0))
+    fail.raise("objective: x0 must be a tensor, got %s%s; its arguments are (model, x0, {class=})", kind.shown(x0),
+      opts.advice(x0, "tensor"))
   end
   local B = x0:dim() > 0 and x0:size(1) or 0
   if B == 0 then fail.raise("objective: x0 %s holds no samples; [B,...] expected", kind.shape_text(x0)) end
@@ -93,6 +96,13 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
+-- A loss that is no number is the data's fault before it is the network's.
+local function check_finite(loss, x0)
+  local value = loss:item()
+  local fault = value - value ~= 0 and batches.fault(x0)
+  if fault then fail.raise("objective: %s; the loss is %g for that, whatever the network", fault, value) end
+end
+
 local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
 
 --- The loss of a batch.
@@ -106,8 +116,10 @@ local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" } }
 function Objective:__call(model, x0, given)
   local B = batch_of(x0)
   opts.denoiser("objective", model)
-  if self.precondition then model = precondition(model, self.process, { kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
+  batches.look(self, model, x0, o.class)
+  if core.recording() then trained.learn(model, self.process, self.precondition) end
+  if self.precondition then model = precondition.scaled(model, self.process, self.precondition) end
   local guard <close> = gradient.guard()
   local t, share = self._times.draw(B)
   local xt, eps = fail.call(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
@@ -117,6 +129,7 @@ function Objective:__call(model, x0, given)
   if self._times.learn and core.recording() then self._times.learn(t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
   local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
+  check_finite(loss, x0)
   return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
 end
 

@@ -130,6 +130,16 @@ function place.grid(o, name, solver)
   return grid
 end
 
+local function check_shape(shape)
+  if #shape == 0 then fail.raise("sampler: option 'shape' is empty; {count, ...} expected") end
+  for i, size in ipairs(shape) do
+    if not (type(size) == "number" and math.tointeger(size) and size >= 0) then
+      fail.raise("sampler: option 'shape': size %d must be a whole number of 0 or more, got %s; the first is the "
+        .. "number of samples", i, kind.shown(size))
+    end
+  end
+end
+
 --- x at the first level: noise of the marginal's scale, or what the user gives.
 ---@param o table options of sampler.steps
 ---@param seed integer
@@ -143,7 +153,7 @@ function place.start(o, seed, grid, name, solver)
   end
   if solver.upward then fail.raise("sampler: %s goes from data to noise; give the data as option 'init'", name) end
   if not o.shape then fail.raise("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
-  if #o.shape == 0 then fail.raise("sampler: option 'shape' is empty; {count, ...} expected") end
+  check_shape(o.shape)
   local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
   local zeros = fail.call(core.zeros, o.shape)
