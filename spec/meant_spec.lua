@@ -207,6 +207,23 @@ describe("a file of another kind", function()
   end)
 end)
 
+describe("help", function()
+  local text = require("diffusion.help").text
+
+  it("of sample has the options of sampler.steps", function()
+    for _, word in ipairs { "guidance", "steps = 50", "grid", "seed" } do
+      assert(text "sample":find(word, 1, true), word)
+    end
+  end)
+
+  it("of a name that is a kind too has both", function()
+    for _, name in ipairs { "adamw", "process", "ema", "objective", "checkpoint", "trainer", "tensor" } do
+      assert(text(name):find("^d%." .. name .. "%("), name)
+      assert(text(name):find("\nmethods\n"), name)
+    end
+  end)
+end)
+
 describe("DIFFUSION_DATA", function()
   it("that names no such folder is nil and a message, though the data is elsewhere", function()
     local folder = child.folder()

@@ -85,12 +85,26 @@ local function methods(name, lines)
   list_below(name .. ":", lines)
 end
 
+-- Parameters, where one is "as of sampler.steps" with that function's text.
+local function full_params(params)
+  local out = {}
+  for i, item in ipairs(params or {}) do
+    local other = reference["d." .. ((item.text or ""):match "^as of ([%w_.]+)$" or "")]
+    local copy = { name = item.name, type = item.type, optional = item.optional, text = item.text }
+    for _, of in ipairs(other and other.params or {}) do
+      if of.name == item.name then copy.text = of.text end
+    end
+    out[i] = copy
+  end
+  return params and out
+end
+
 -- The full text of an entry.
 local function entry_text(name)
   local entry = reference[name]
   local lines = { entry.signature, wrapped(entry.text, "  ") }
   local is_class = not name:find "[.:(]"
-  items(lines, is_class and "fields" or "takes", entry.params)
+  items(lines, is_class and "fields" or "takes", full_params(entry.params))
   items(lines, "returns", entry.returns)
   if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
   if is_class then methods(name, lines)
@@ -129,6 +143,7 @@ end
 -- Every entry that a word means: its whole name, or the last part of it.
 local function meant(word)
   word = word:gsub("%(%)$", "")
+  if reference[word] and reference["d." .. word] then return { "d." .. word, word } end
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
   local out, last = {}, word:match "([%w_]+)$"

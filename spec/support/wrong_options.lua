@@ -101,10 +101,12 @@ local calls = {
 -- ---- what doesn't suit --------------------------------------------------------------------------
 
 local nan = 0 / 0
-local odd = { nan, -1, 1.5, "zzz", true, false, same, {}, { {} }, { nosuch = 1 }, { 1, "a" }, io.stdout, x, model, process,
+local odd = { nan, -1, 1.5, "zzz", true, false, same, {}, { {} }, { nosuch = 1 }, { 1, "a" }, io.stdout, x,
+              model, process,
               1e300, math.huge, 0, set, { same }, { -1, 2 }, { nan } }
 
-local patterns = { "'%?'", "lua/diffusion/[%w_/]*%.lua:%d+", "attempt to", "stack overflow", "for iterator", "table: 0x",
+local patterns = { "'%?'", "lua/diffusion/[%w_/]*%.lua:%d+", "attempt to", "stack overflow", "for iterator",
+                   "table: 0x",
                    "function: ", "userdata: ", "%-nan", "invalid value %(at index", "got no value" }
 
 local function fault_of(message)
