@@ -141,11 +141,11 @@ describe("shapes", function()
   end)
 
   it("without a batch are told as such", function()
-    local sentence = "xt is [8,8,1], a sample without the dimension of its batch; x:unsqueeze(1) is a batch of one"
+    local sentence = "xt is [8,8,1], without a batch dimension; x:unsqueeze(1) makes a batch of one"
     says(sentence, function() unet(d.randn(8, 8, 1), 5) end)
     says(sentence, function() d.sample { model = unet, process = process, shape = { 8, 8, 1 } } end)
     says(sentence, function() d.objective { process = process }(unet, d.randn(8, 8, 1)) end)
-    says("xt is [2], a sample without", function() mlp(d.randn(2), 5) end)
+    says("xt is [2], without a batch dimension", function() mlp(d.randn(2), 5) end)
     assert.same({ 1, 8, 8, 1 }, unet(d.randn(8, 8, 1):unsqueeze(1), 5):shape())
   end)
 

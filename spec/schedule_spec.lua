@@ -275,7 +275,7 @@ describe("impossible schedules", function()
       S.linear, { T = 10, beta_end = 0.02 })
     says("schedule.constant: .*beta%[1%] = 2 .*take T > 20", S.constant, { T = 10 })
     says("take T > 500", S.warmup, { T = 10, beta_start = 0.5, beta_end = 0.5 })
-    says("beta_start = 0.02 is above beta_end = 0.0001; noise grows with t, so exchange them", S.linear,
+    says("beta_start = 0.02 is above beta_end = 0.0001; noise grows with t, so swap them", S.linear,
       { beta_start = 0.02, beta_end = 1e-4 })
     says("beta_min = 20 is above beta_max = 0.1", S.vp, { beta_min = 20, beta_max = 0.1 })
     says("log_snr must fall .*; log_snr_min must be below log_snr_max, and shift_low not far above shift_high",

@@ -6,7 +6,7 @@ local function model(xt) return xt * 0.5 end
 local x, y = d.randn({ 40, 2 }, { seed = 1 }), d.randn({ 40, 2 }, { seed = 2 })
 local oracle = d.oracle.moons {}
 
--- What a function gives after two different seeds, as text.
+-- The results of a function after a seed, as text.
 local function after(seed, f)
   d.manual_seed(seed)
   local values = table.pack(f())

@@ -1,4 +1,4 @@
--- What a model was trained to do goes with it: target, T and what it is told of time.
+-- A model carries its training target, its T and the kind of time that it is called with.
 local d = require "diffusion"
 local child = require "spec.support.child"
 
@@ -29,7 +29,7 @@ local function draw(model, process)
   return d.sample { model = model, process = process, shape = { 2, 2 }, steps = 2 }
 end
 
-local to_v = "the model was trained to predict v, but the process takes eps"
+local to_v = "the model was trained to predict v, but the process predicts eps"
 
 describe("a trained model", function()
   it("is drawn from by its own target alone", function()
@@ -106,7 +106,7 @@ describe("a raw network", function()
     says("kind is 'vp', but the network was trained with precondition = 'edm'",
       function() d.precondition(net, edm, { kind = "vp" }) end)
     says("kind is 'edm', but the network was trained to be told t", function() d.precondition(trained(), edm) end)
-    says("was trained to predict edm, but the process takes x0", function()
+    says("was trained to predict edm, but the process predicts x0", function()
       draw(d.precondition(net, edm), d.process { schedule = edm.schedule, predict = "x0" })
     end)
   end)
@@ -134,7 +134,7 @@ describe("a file", function()
     assert(fresh():save(path, { process = v }))
     says(to_v, function() draw(d.load_model(path), eps) end)
     local digits = d.load_model "digits"
-    says("the model was trained to predict v, but the process takes x0", function()
+    says("the model was trained to predict v, but the process predicts x0", function()
       d.sample { model = digits, shape = { 1, 8, 8, 1 }, steps = 2,
                  process = d.process { schedule = d.schedule.cosine {}, predict = "x0" } }
     end)
@@ -145,7 +145,7 @@ describe("a file", function()
     local model, process = d.load_model(path, { process = eps })
     assert.equal(eps, process)
     assert.same({ 2, 2 }, draw(model, eps):shape())
-    says("the model was trained to predict eps, but the process takes v", function() draw(model, v) end)
+    says("the model was trained to predict eps, but the process predicts v", function() draw(model, v) end)
   end)
 
   it("isn't written with a process of another target", function()

@@ -136,7 +136,7 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
 df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise);
 double dfl_field_number(lua_State *L, int arg, const char *name, double otherwise);
 bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
-/* Which of the words (NULL-ended) the field is, from 0; absent: the first. */
+/* The index, from 0, of the field's value in words (NULL-ended). If it is absent: 0. */
 int dfl_field_option(lua_State *L, int arg, const char *name, const char *const *words);
 /* Raises if the table has other fields than these (NULL-ended), with a suggestion. Entries
 ** "old=new" stand last: an old name is refused with its new one. */

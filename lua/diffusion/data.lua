@@ -1,13 +1,14 @@
 -- Data sets: files of the usual formats, the digits that come with the library, toy sets,
 -- and sets made of one's own tensors. What can't be read is nil and a message.
+local asset = require "diffusion.asset"
 local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
-local npy = require "diffusion.data.npy"
+local npy = require "diffusion.file.npy"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
-local signature = require "diffusion.signature"
+local signature = require "diffusion.file.signature"
 local toy = require "diffusion.data.toy"
 
 local data = { set = set.new, folder = folder, toy = toy }
@@ -92,7 +93,7 @@ function data.idx(images, labels, options)
   return idx_set(images, images, labels, o.names)
 end
 
--- The first of the usual spellings that is there.
+-- The first of the usual spellings that exists.
 local function find_file(dir, stem)
   for _, ending in ipairs { "", ".gz" } do
     for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
@@ -103,8 +104,8 @@ local function find_file(dir, stem)
   end
 end
 
--- The folder, and what helps where the files aren't in it. What the environment names is
--- wanted: other places would be other data, unnoticed.
+-- The folder, and advice if the files aren't in it. A folder in the environment is the only one
+-- that is searched, since another one may hold other data.
 local function fashion_folder(dir)
   local named = os.getenv "DIFFUSION_DATA"
   local package = "; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
@@ -140,11 +141,10 @@ end
 --- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function data.digits()
-  local here = assert(package.searchpath("diffusion.data", package.path)):match "^(.*)data%.lua$"
   local names = {}
   for k = 1, 10 do names[k] = tostring(k - 1) end
-  return assert(idx_set("digits", here .. "assets/digits-images-idx3-ubyte.gz",
-    here .. "assets/digits-labels-idx1-ubyte.gz", names))
+  return assert(idx_set("digits", asset.path "digits-images-idx3-ubyte.gz",
+    asset.path "digits-labels-idx1-ubyte.gz", names))
 end
 
 -- ---- CIFAR-10 ----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ function fail.raise(format, ...)
   error((legible.said(format, ...):gsub("%-nan", "nan")), users_level())
 end
 
---- A sentence with the user's line in front, for warnings.
+--- A sentence that begins with the user's line, for warnings.
 ---@param sentence string
 ---@return string
 function fail.placed(sentence)

@@ -35,8 +35,8 @@ local home = {
   mlp = "nn.stock", unet = "nn.stock", dit = "nn.stock", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
-  checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "files", load = "files", help = "help",
+  checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
+  profile = "runtime", save = "file.safetensors", load = "file.safetensors", help = "help",
   prompt = "prompt", warnings = "warning",
 }
 

@@ -1,12 +1,12 @@
---- What becomes of a name that isn't there: reading or writing it is an error that names the
---- nearest. Without this `d.smaple` would be nil and `model.chanels = 3` would do nothing.
+--- Unknown names. Reading or writing one is an error that names the nearest known one. Without
+--- it `d.smaple` would be nil, and `set.clas` too.
 local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 local lookup = {}
 
--- Names that programs ask any table for ("__pairs"), and fields of our own, are nil as usual.
+-- Whether a name is checked. Metamethods ("__pairs") and private fields ("_x") read as nil.
 ---@param key any
 ---@return boolean
 function lookup.is_public(key) return type(key) == "string" and key:sub(1, 1) ~= "_" end
@@ -43,11 +43,11 @@ local function set_of(names)
   return set
 end
 
---- Has unknown names fail in the objects of a kind whose __index ends at `methods`.
+--- Makes unknown names an error for the objects whose __index ends at `methods`.
 ---@param kind string as kind.of says
----@param methods table<string, any> all of them; where it is the metatable, unknown fields can't be written
+---@param methods table<string, any> complete; if it is the metatable, unknown fields can't be written
 ---@param fields string[]|nil the other public fields, each of which may be nil
----@param peers table<string, string>|nil what other libraries' names are here: { cat = "d.cat({x, y}, dim)" }
+---@param peers table<string, string>|nil another library's name -> ours: { cat = "d.cat({x, y}, dim)" }
 function lookup.strict(kind, methods, fields, peers)
   fields = fields or {}
   local known, whose = set_of(fields), article(kind) .. " has"
@@ -67,9 +67,10 @@ end
 
 local function is_plain(value) return type(value) == "table" and not getmetatable(value) end
 
---- Has unknown names fail in a table of functions, and in those inside: d.data, d.data.toy.
+--- Makes unknown names an error in a table of functions, and in the tables inside it: d.data and
+--- d.data.toy.
 ---@param path string "d.data"
----@param functions any nothing is done to what isn't a plain table
+---@param functions any left as it is unless it is a plain table
 ---@return any functions
 function lookup.functions(path, functions)
   if not is_plain(functions) then return functions end

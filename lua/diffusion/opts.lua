@@ -115,25 +115,25 @@ local function is_valid(value, rule)
   return type(value) ~= "number" or in_range(value, rule)
 end
 
--- What is said of a string that isn't among those allowed.
+-- The sentence about a string that isn't allowed.
 local function unknown_value(owner, name, value, rule)
   local old = renamed.values[owner] and renamed.values[owner][name]
   if old and old[value] then return ("'%s' is called '%s' here"):format(value, old[value]) end
   return opts.unknown("value", value, rule.one_of)
 end
 
--- What is said of an option that there isn't.
+-- The sentence about an unknown option.
 local function unknown_option(owner, key, rules)
   local new = renamed.options[owner] and renamed.options[owner][key]
   return new and ("option '%s' is called '%s' here"):format(key, new) or opts.unknown("option", key, opts.names(rules))
 end
 
--- Raises a sentence about options; `where` is what stands before it and behind it.
+-- Raises a sentence about options. `where` has the text before it and after it.
 local function refuse(where, format, ...)
   fail.raise("%s%s%s", where[1], legible.said(format, ...), where[2])
 end
 
---- What leads from a value to one of the types that are wanted: the end of a sentence.
+--- The end of a sentence about a value of a wrong type: how to make one of the right type.
 ---@param value any
 ---@param types string "tensor|set"
 ---@return string

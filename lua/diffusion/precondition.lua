@@ -78,7 +78,7 @@ local rules = {
   kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm" },
 }
 
--- The denoiser of a raw network, whatever it was trained as.
+-- The denoiser of a raw network. Its training is not checked.
 local function scaled(net, process, name)
   local kind, schedule = kinds[name], process.schedule
   return function(xt, t, given)
@@ -89,7 +89,7 @@ local function scaled(net, process, name)
   end
 end
 
--- A network that was trained as another kind is told another noise.
+-- A network that was trained as another kind expects another noise.
 local function check_kind(net, name)
   local known = trained.of(net)
   if not known or known.time == name then return end

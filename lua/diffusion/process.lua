@@ -4,7 +4,6 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
-local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local optimal = require "diffusion.optimal"
@@ -239,7 +238,7 @@ local rules = {
   x0_error = { "table" },
 }
 
-local meta = { __name = "diffusion.process", __tostring = tostring_process }
+local class -- made when its methods are complete
 
 --- A process: a schedule, and how the reverse step is parametrised.
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
@@ -259,7 +258,7 @@ local function new(o)
   optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
-  return object.sealed(p, Process, meta)
+  return object.new(class, nil, p)
 end
 
 --- The same process with the variance that is best for a network as it is: the posterior's, and c0^2
@@ -316,9 +315,10 @@ local function from_config(config)
   })
 end
 
-object.methods("process", Process)
-lookup.strict("process", Process,
-  { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" },
-  { estimate_variance = "d.estimate_variance(model, process, x0)" })
+class = object.class("process", Process, {
+  fields = { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" },
+  peers = { estimate_variance = "d.estimate_variance(model, process, x0)" },
+  __tostring = tostring_process,
+})
 
 return { process = new, estimate_variance = estimate_variance, process_from_config = from_config }

@@ -1,5 +1,5 @@
--- Old names of options and of their values, and the names that other libraries have for them. A
--- call with such a name is an error that says ours.
+-- Old names of options and values, and other libraries' names for them. A call with one of them
+-- is an error that says our name.
 return {
   --- By function: old name -> new name.
   options = {
@@ -11,7 +11,7 @@ return {
     res_block = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
   },
 
-  --- Of all that draws samples: other libraries' name -> ours.
+  --- Options of the functions that draw samples: another library's name -> ours.
   sampling = {
     num_inference_steps = "steps", num_steps = "steps", sample_steps = "steps", n_steps = "steps",
     timesteps = "grid", sigmas = "grid", scheduler = "sampler", method = "sampler",

@@ -1,4 +1,4 @@
--- What PyTorch's names of tensor methods are here, for the message about an unknown name.
+-- PyTorch's names of tensor methods -> ours, for the message about an unknown name.
 return {
   cat = "d.cat({x, y}, dim)", stack = "d.stack({x, y}, dim)", mix = "d.mix(1, x, 1, y)",
   chunk = "x:narrow(dim, from, count)", split = "x:narrow(dim, from, count)", transpose = "x:permute(2, 1)",

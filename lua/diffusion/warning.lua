@@ -1,4 +1,4 @@
---- Warnings: what is allowed but is most likely a mistake, told once for each kind and object.
+--- Warnings about likely mistakes. Each is shown once per kind and object.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -13,8 +13,8 @@ local function to_nobody() end
 
 local show = to_stderr
 
---- Warns once for a kind of warning and an object.
----@param object any what it is about, which isn't nil
+--- Shows a warning, the first time for this object.
+---@param object any its subject, not nil
 ---@param which string the kind of warning
 ---@param format string of string.format
 ---@param ... any its arguments
@@ -26,8 +26,8 @@ function warning.once(object, which, format, ...)
   show(fail.placed((legible.said(format, ...):gsub("%-nan", "nan"))))
 end
 
---- Where warnings go: to stderr, as at the start, nowhere, or to a function. Each is given once
---- for its kind and its model, objective or optimiser.
+--- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function. Each
+--- kind of warning is given once per model, objective or optimiser.
 ---@param where boolean|fun(message: string) true is stderr, false is nowhere
 ---@usage d.warnings(function(message) print("note: " .. message) end)
 --- d.warnings(true)

@@ -1,7 +1,7 @@
 -- The expectations that diffusers' tests publish, one a line of scheduler_expected.tsv, run
 -- here: rows() reads them; run(row) gives our value, or nil and the reason why there is none.
 local d = require "diffusion"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local float32 = dofile "spec/support/float32.lua"
 local peer = dofile "spec/support/peer.lua"
 

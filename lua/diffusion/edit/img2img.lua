@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
 
@@ -47,7 +48,7 @@ function img2img.img2img(options)
   local where = "edit.img2img"
   local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
-  given.data(where, "x0", o.x0)
+  samples.constant(where, "x0", o.x0)
   local p = plan.of(where, o, (given.downward(where, o.sampler)))
   p.evaluations = 0
   if p.steps == 0 then return o.x0:clone(), p end

@@ -2,7 +2,6 @@
 -- the next t) and ends at s = 0, or at the level where it is told to stop; and how it prints.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
-local lookup = require "diffusion.lookup"
 local object = require "diffusion.object"
 
 local made = {}
@@ -48,7 +47,7 @@ function made.count(what, N, most, why)
   return whole
 end
 
--- ==== printing =============================================================================
+-- ==== the class ============================================================================
 
 -- One step, with the levels at its ends where the schedule is known.
 local function step_text(g, t, s)
@@ -78,7 +77,17 @@ local function tostring_grid(g)
   return table.concat(lines, "\n")
 end
 
-local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
+--- The times t of the steps, without the final 0.
+---@return number[]
+function Grid:times()
+  local times = {}
+  for i, step in ipairs(self) do times[i] = step[1] end
+  return times
+end
+
+local class = object.class("grid", Grid, {
+  fields = { "name", "T", "schedule", "last", "told" }, __tostring = tostring_grid,
+})
 
 -- ==== making ===============================================================================
 
@@ -93,7 +102,7 @@ local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
 function made.grid(name, times, T, schedule, last, told)
   local g = { name = name, T = T, schedule = schedule, last = last or 0, told = told }
   for i, t in ipairs(times) do g[i] = { t, times[i + 1] or g.last } end
-  return object.sealed(g, Grid, meta)
+  return object.new(class, nil, g)
 end
 
 --- The option that every grid has: the level at which it stops.
@@ -149,16 +158,5 @@ function made.whole(times, T)
   for i = 1, N do out[i] = math.min(out[i], (out[i - 1] or T + 1) - 1) end
   return out
 end
-
---- The times t of the steps, without the final 0.
----@return number[]
-function Grid:times()
-  local times = {}
-  for i, step in ipairs(self) do times[i] = step[1] end
-  return times
-end
-
-object.methods("grid", Grid)
-lookup.strict("grid", Grid, { "name", "T", "schedule", "last", "told" })
 
 return made

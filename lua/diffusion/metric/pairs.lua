@@ -3,21 +3,9 @@ local base = require "diffusion.oracle.base"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
-local kind = require "diffusion.kind"
+local samples = require "diffusion.samples"
 
 local pairs_of = {}
-
-local function as_rows(name, x)
-  if not core.is_tensor(x) then fail.raise("%s: tensors of samples expected, got %s", name, kind.shown(x)) end
-  if x:dim() < 1 or x:numel() == 0 then fail.raise("%s: an empty set %s", name, kind.shape_text(x)) end
-  if x:dtype() ~= core.real then
-    fail.raise("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), kind.float_advice(x))
-  end
-  gradient.constant(name, "a set", x)
-  local rows = x:reshape(x:size(1), x:numel() // x:size(1))
-  if not rows:isfinite():all() then fail.raise("%s: samples %s that aren't finite", name, kind.shape_text(x)) end
-  return rows
-end
 
 --- Sets as rows {n, D}, of equal D and of at least so many samples each.
 ---@param name string the metric
@@ -27,7 +15,7 @@ end
 function pairs_of.rows(name, least, ...)
   local sets = { ... }
   for i = 1, select("#", ...) do
-    sets[i] = as_rows(name, (select(i, ...)))
+    sets[i] = samples.rows(samples.constant(name, "set " .. i, (select(i, ...)), 1))
     if sets[i]:size(2) ~= sets[1]:size(2) then
       fail.raise("%s: samples of %d and of %d numbers", name, sets[1]:size(2), sets[i]:size(2))
     end

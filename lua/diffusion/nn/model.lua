@@ -1,8 +1,8 @@
---- Models: a network whose parameters live in one named vector. A model is a denoiser,
---- called as model(xt, t, {class=}); networks for other uses are called as they like.
+-- Models: networks whose parameters stand in one parameter buffer, by name. A model is a denoiser,
+-- called as model(xt, t, {class=}). A network for another use is called as its forward wants it.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
@@ -14,66 +14,27 @@ local opts = require "diffusion.opts"
 
 local model = {}
 
--- What a model doesn't show among its fields: {root, home, layers, config}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {root, home, layers, config}
 
---- A network with values: what d.mlp, d.unet, d.dit, nn.model and d.load_model make. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp, d.unet, d.dit, nn.model and d.load_model. It is a
+--- denoiser. The network's fields are read as its own.
 ---@class diffusion.model
 local Model = {}
-local meta = { __name = "diffusion.model", __methods = Model }
 
--- The names of a network's fields.
-local function fields_of(root)
-  if not core.is_layer(root) then return module.fields(root) end
-  local names = {}
-  for i, part in ipairs(core.layer_parts(root)) do names[i] = part[1] end
-  return names
-end
+local models -- the class, made when its methods are complete
 
--- "unet has no 'chanels'; did you mean 'channels'?", for methods, fields and options.
-local function absence(m, key)
-  local own = facts[m]
-  local names = fields_of(own.root)
-  for _, more in ipairs { Model, own.config } do
-    for name in next, more do names[#names + 1] = name end
-  end
-  table.sort(names)
-  return lookup.sentence(("model %s has"):format(own.config.name or own.config.kind), key, names, "model")
-end
-
--- Methods first, then the fields of the network.
-function meta.__index(m, key)
-  local value = Model[key]
-  if value == nil then value = facts[m].root[key] end
-  if value ~= nil or not lookup.is_public(key) then return value end
-  if facts[m].config[key] ~= nil then
-    fail.raise("'%s' is an option of this model; model:config().%s has its value", key, key)
-  end
-  fail.raise("%s", absence(m, key))
-end
-
-function meta.__newindex(m, key)
-  local own = facts[m]
-  if own.config[key] ~= nil then
-    fail.raise("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
-  end
-  local is_field = Model[key] ~= nil or own.root[key] ~= nil
-  fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
-    legible.line(key)) or absence(m, tostring(key)))
-end
-
---- Is the value a model?
+--- Whether a value is a model.
 ---@param value any
 ---@return boolean
-function model.is_model(value) return getmetatable(value) == meta end
+function model.is_model(value) return object.is(value, models) end
 
---- The home (core) in which a model's parameters live.
+--- A model's parameter buffer, an object of the core.
 ---@param m table
 ---@return any
-function model.home(m) return facts[m].home end
+function model.home(m) return private[m].home end
 
---- Can a network, or an average of one, be told classes? Of those composed in Lua only they know.
+--- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
+--- is assumed to be.
 ---@param m any
 ---@return boolean
 function model.takes_class(m)
@@ -81,7 +42,7 @@ function model.takes_class(m)
   return not (config and config.classes == 0)
 end
 
---- How many classes a network, or the network of an average, knows; nil where that isn't known.
+--- The number of classes of a network, or of an average of one. nil if it isn't known.
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
@@ -89,9 +50,9 @@ function model.classes(m)
   return config and config.classes or nil
 end
 
--- ---- the call --------------------------------------------------------------------------
+-- ==== the call ==========================================================================
 
--- Levels, given as a number, a list or a tensor, as a tensor {B}.
+-- Levels given as a number, a list or a tensor, as a tensor [B].
 local function levels(t, B)
   if type(t) == "number" and t - t ~= 0 then fail.raise("model: t is %g", t) end
   if type(t) == "number" then return core.full({ B }, t) end
@@ -105,13 +66,13 @@ local function levels(t, B)
   return t
 end
 
--- What a network is told of classes: nothing where 0 means none to one that knows none.
+-- The classes for a network, nil if it has none and all are 0 (none).
 local function told(own, class)
   if class and own.config.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
--- The x0 that a network said before, of xt's shape, where it was made to be told.
+-- The x0 for self-conditioning. The network must be made for it, and x0 must have xt's shape.
 local function own_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
@@ -125,16 +86,16 @@ local function own_x0(own, x0, x)
   return x0
 end
 
--- One sample where a batch belongs: of a network whose samples' dimensions are known.
+-- Raises if xt is one sample instead of a batch. The dimensions of stock networks' samples are known.
 local function check_batch(own, x)
   local image, dim = own.config.image, own.config.dim
   if image and x:dim() == 3 or dim and x:dim() == 1 and x:size(1) == dim then
-    fail.raise("model: xt is %s, a sample without the dimension of its batch; x:unsqueeze(1) is a batch of one",
+    fail.raise("model: xt is %s, without a batch dimension; x:unsqueeze(1) makes a batch of one",
       kind.shape_text(x))
   end
 end
 
-local call_rules = { class = { "number|table|tensor" }, x0 = { "tensor" } }
+local call_rules = { class = classes.rule, x0 = { "tensor" } }
 
 local function call_layer(layer, x, t, class, x0)
   if x0 ~= nil then return fail.call(layer, x, t, class, x0) end
@@ -143,15 +104,15 @@ local function call_layer(layer, x, t, class, x0)
   return fail.call(layer, x)
 end
 
---- What the network says of xt at level t. Networks for other uses are called as their
---- forward wants it.
----@param xt diffusion.tensor {B, ...}
----@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
----  none; x0, as xt, of a network with self_condition: what it said last
----@return diffusion.tensor as xt: what its process's `predict` names
-function meta.__call(m, x, t, options, ...)
-  local own = facts[m]
+--- The network's output for xt at level t. A network for another use is called as its forward wants
+--- it.
+---@param xt diffusion.tensor [B,...]
+---@param t number|number[]|diffusion.tensor one level, or one per sample [B]
+---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes count from 1,
+---  0 or nil is none; x0, as xt, for a network with self_condition: its last prediction
+---@return diffusion.tensor prediction as xt, of the kind that its process's `predict` names
+local function call(m, x, t, options, ...)
+  local own = private[m]
   if not core.is_tensor(x) then
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
@@ -167,25 +128,25 @@ function meta.__call(m, x, t, options, ...)
   end
   if core.is_layer(own.root) then
     local o = options and opts.check("model", options, call_rules, 3) or {}
-    local class = told(own, classes("model", o.class, B))
+    local class = told(own, classes.of("model", o.class, B))
     return call_layer(own.root, x, t, class, own_x0(own, o.x0, x))
   end
   if type(options) == "table" and options.class ~= nil then
     local copy = {}
     for k, v in pairs(options) do copy[k] = v end
-    copy.class = classes("model", options.class, B)
+    copy.class = classes.of("model", options.class, B)
     options = copy
   end
   return own.root(x, t, options, ...)
 end
 
--- ---- parameters ------------------------------------------------------------------------
+-- ==== parameters ========================================================================
 
 --- Iterates over names and parameters in order: `for name, p in model:parameters() do`.
 --- A parameter is a tensor; its gradient is p.grad.
 ---@return function iterator
 function Model:parameters()
-  local home, i = facts[self].home, 0
+  local home, i = private[self].home, 0
   return function()
     i = i + 1
     if i > home:count() then return nil end
@@ -193,12 +154,12 @@ function Model:parameters()
   end
 end
 
---- How many numbers the model consists of.
+--- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
-function Model:count() return facts[self].home:elements() end
+function Model:count() return private[self].home:elements() end
 
---- The parameters by name, as windows on the model's own values.
+--- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
 function Model:state()
   local out = {}
@@ -222,7 +183,7 @@ local function shape_text(p)
   return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
---- What keeps a state from being that of a set of parameters, as a sentence, or nil.
+--- Why a state doesn't fit a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
@@ -245,7 +206,8 @@ function model.mismatch(parameters, state)
   end
 end
 
---- Copies values in, by name: every parameter, of the same shape, and nothing else.
+--- Copies values in, by name. The state must have every parameter, of the same shape, and nothing
+--- else.
 ---@param state table<string, any>
 ---@return diffusion.model self
 function Model:load_state(state)
@@ -256,16 +218,15 @@ function Model:load_state(state)
   return self
 end
 
--- ---- files -----------------------------------------------------------------------------
+-- ==== files =============================================================================
 
 local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
---- Writes the model as one file: its values (or an average's), what it is, what an objective has
---- trained it to predict, and the process it was trained for. A process that predicts something else
---- is an error.
+--- Writes the model as one file: its values (or an average's), its config, the target that an
+--- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
 ---@param options table? {process =, weights = an ema}
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
@@ -278,10 +239,10 @@ function Model:save(path, options)
 end
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
---- cut short meanwhile, unless copy = true.
+--- truncated meanwhile, unless copy = true.
 ---@param path string
 ---@param options table? {copy = false}
----@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function Model:load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
@@ -292,10 +253,10 @@ function Model:load(path, options)
   return self:load_state(tensors)
 end
 
--- ---- freezing --------------------------------------------------------------------------
+-- ==== freezing ==========================================================================
 
 local function set_trainable(m, method, pattern, on)
-  local home, found = facts[m].home, false
+  local home, found = private[m].home, false
   if pattern ~= nil and not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
     fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
   end
@@ -311,8 +272,8 @@ local function set_trainable(m, method, pattern, on)
   return m
 end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients
---- that have gathered in the model are let go of.
+--- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- accumulated gradients are dropped.
 ---@param pattern string|nil Lua's; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
@@ -322,22 +283,22 @@ function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, fal
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
--- ---- dropout ---------------------------------------------------------------------------
+-- ==== dropout ===========================================================================
 
 local function set_eval(m, on)
-  for _, named in ipairs(facts[m].layers) do core.layer_set_eval(named[2], on) end
+  for _, named in ipairs(private[m].layers) do core.layer_set_eval(named[2], on) end
   return m
 end
 
---- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+--- Turns dropout off. It only ever acts inside d.record.
 ---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
---- Dropout again, in d.record.
+--- Turns dropout on again, inside d.record.
 ---@return diffusion.model self
 function Model:train() return set_eval(self, false) end
 
--- ---- what it is ------------------------------------------------------------------------
+-- ==== its description ===================================================================
 
 local function copied(value)
   if type(value) ~= "table" then return value end
@@ -347,25 +308,66 @@ local function copied(value)
 end
 
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}.
---- A network composed in Lua is known by its name only: {kind = "module", name = "net"};
---- its constructor builds it.
+--- A network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
+--- builds it.
 ---@return table
-function Model:config() return copied(facts[self].config) end
+function Model:config() return copied(private[self].config) end
 
-object.methods("model", Model)
-
-function meta.__tostring(m)
-  local own = facts[m]
+local function tostring_model(m)
+  local own = private[m]
   local total, trainable = own.home:elements()
   local count = module.grouped(total) .. " parameters"
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
-legible.speaks(meta)
 
---- Raises unless a state has just the parameters of a network under a root, of the same shapes.
---- Nothing is allocated for their values.
+-- The names of a network's fields.
+local function fields_of(root)
+  if not core.is_layer(root) then return module.fields(root) end
+  local names = {}
+  for i, part in ipairs(core.layer_parts(root)) do names[i] = part[1] end
+  return names
+end
+
+-- "model unet has no 'chanels'; did you mean 'channels'?", among methods, fields and options.
+local function absence(m, key)
+  local own = private[m]
+  local names = fields_of(own.root)
+  for _, more in ipairs { Model, own.config } do
+    for name in next, more do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return lookup.sentence(("model %s has"):format(own.config.name or own.config.kind), key, names, "model")
+end
+
+-- Methods come first, then the fields of the network. Any other name is an error.
+local function field(m, key)
+  local value = Model[key]
+  if value == nil then value = private[m].root[key] end
+  if value ~= nil or not lookup.is_public(key) then return value end
+  if private[m].config[key] ~= nil then
+    fail.raise("'%s' is an option of this model; model:config().%s has its value", key, key)
+  end
+  fail.raise("%s", absence(m, key))
+end
+
+local function refuse_write(m, key)
+  local own = private[m]
+  if own.config[key] ~= nil then
+    fail.raise("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
+  end
+  local is_field = Model[key] ~= nil or own.root[key] ~= nil
+  fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
+    legible.line(key)) or absence(m, tostring(key)))
+end
+
+models = object.class("model", Model, {
+  open = true, __index = field, __newindex = refuse_write, __call = call, __tostring = tostring_model,
+})
+
+--- Raises unless a state has exactly the parameters of the network under a root, of the same
+--- shapes. Nothing is allocated for their values.
 ---@param root any a layer or a module
 ---@param state table<string, any>
 function model.check_state(root, state)
@@ -377,22 +379,20 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
---- Packs every parameter under a root into one named vector and gives each its first value,
---- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- Puts every parameter under a root into one buffer and draws its first value from the seed
+--- (d.manual_seed) and its name. A shared layer appears once, under its first path.
 ---@param root any a layer or a module
----@param config table|nil what config() returns; stock networks give it
+---@param config table|nil the result of config(); stock networks give it
 ---@return diffusion.model
 function model.model(root, config)
   if not core.is_layer(root) and not module.is_module(root) then
     fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
   local layers = module.layers(root)
-  local m = setmetatable({}, meta)
-  facts[m] = {
+  return object.new(models, {
     root = root, layers = layers, home = fail.call(core.home, layers),
     config = config or { kind = "module", name = module.title(root) },
-  }
-  return m
+  })
 end
 
 return model

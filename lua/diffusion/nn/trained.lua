@@ -1,5 +1,5 @@
--- What a model was trained to do: its target, T, and what it is told of time. An objective
--- teaches it, files carry it, and whoever takes a model and a process holds them against it.
+-- The training target of a model, its T, and the kind of time that it is called with. An objective
+-- sets them and files carry them. Functions of a model and a process check the two against them.
 local fail = require "diffusion.fail"
 
 local trained = {}
@@ -12,7 +12,7 @@ local inside = setmetatable({}, { __mode = "k" })
 
 local targets = { eps = true, x0 = true, v = true, score = true, flow = true, edm = true }
 
---- Marks a denoiser as made of a model: it predicts what the model does.
+--- Marks a denoiser as made of a model: it predicts the same target.
 ---@param denoiser any
 ---@param model any
 ---@return any denoiser
@@ -21,7 +21,7 @@ function trained.wrap(denoiser, model)
   return denoiser
 end
 
---- What is known of a denoiser; nil where nothing is.
+--- The facts about a denoiser, nil if there are none.
 ---@param denoiser any
 ---@return table|nil
 function trained.of(denoiser)
@@ -35,19 +35,19 @@ local function innermost(denoiser)
   return denoiser
 end
 
---- Notes for which process a denoiser is trained.
+--- Records the process that a denoiser is trained for.
 ---@param denoiser any a model, an average, or a function of the library's
 ---@param process diffusion.process
----@param time string|nil a kind of d.precondition where the network is a raw one; "t" if not given
+---@param time string|nil a kind of d.precondition if the network is a raw one; "t" if not given
 function trained.learn(denoiser, process, time)
   facts[innermost(denoiser)] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data,
                                  time = time or "t" }
 end
 
---- Takes facts from a file, or none.
+--- Sets the facts that a file carries, if it carries any.
 ---@param model any
 ---@param given table|nil of trained.of
----@return string|nil fault where the file's are none
+---@return string|nil fault if they are damaged
 function trained.set(model, given)
   if given == nil then return nil end
   local fine = type(given) == "table" and targets[given.predict] and type(given.time) == "string"
@@ -58,7 +58,7 @@ end
 
 local function difference(known, process)
   if known.predict ~= process.predict then
-    return ("to predict %s, but the process takes %s"):format(known.predict, process.predict)
+    return ("to predict %s, but the process predicts %s"):format(known.predict, process.predict)
   end
   if known.T ~= process.T then return ("on T = %d, but the process has T = %d"):format(known.T, process.T) end
   if known.predict == "edm" and known.sigma_data ~= process.sigma_data then
@@ -66,7 +66,7 @@ local function difference(known, process)
   end
 end
 
---- Raises where a denoiser was trained for another process than this one.
+--- Raises if a denoiser was trained for another target or T than the process has.
 ---@param where string
 ---@param denoiser any
 ---@param process diffusion.process
@@ -79,12 +79,12 @@ function trained.check(where, denoiser, process)
   end
   local text = difference(known, process)
   if text then
-    fail.raise("%s: the model was trained %s; take the process of its training, or d.load_model(path, { process = "
-      .. "... }) where the file is wrong", where, text)
+    fail.raise("%s: the model was trained %s; use the process that it was trained with, or d.load_model(path, "
+      .. "{ process = ... }) if its file is wrong", where, text)
   end
 end
 
---- The same, but for raw networks, which go with any process by d.precondition.
+--- The same, except that raw networks go with any process, through d.precondition.
 ---@param where string
 ---@param denoiser any
 ---@param process diffusion.process
@@ -93,7 +93,7 @@ function trained.check_target(where, denoiser, process)
   if known and known.time == "t" then trained.check(where, denoiser, process) end
 end
 
--- The first number that is no level of 1..T; nil where all are.
+-- The first number outside 0 < t <= T, nil if there is none.
 local function outside(t, T)
   if type(t) == "number" then return not (t > 0 and t <= T) and t or nil end
   for _, level in ipairs(t:totable()) do
@@ -101,7 +101,7 @@ local function outside(t, T)
   end
 end
 
---- Raises where a level is none of those that a denoiser was trained on.
+--- Raises if a level is outside 0 < t <= T of a denoiser's training.
 ---@param denoiser any
 ---@param t number|diffusion.tensor a number or {B}
 function trained.check_level(denoiser, t)

@@ -1,7 +1,7 @@
--- What may be wrong with a batch: numbers that aren't finite, bytes that were never scaled,
--- classes that count from 0, none for a network that takes them.
+-- Likely mistakes in a batch: numbers that aren't finite, pictures that were not scaled, classes
+-- that count from 0, and no classes for a conditional network.
 local core = require "diffusion.core"
-local check_classes = require "diffusion.classes"
+local classes_of = require("diffusion.classes").of
 local kind = require "diffusion.kind"
 local networks = require "diffusion.nn.model"
 local warning = require "diffusion.warning"
@@ -10,7 +10,7 @@ local batch = {}
 
 -- ==== nan and inf ===========================================================================
 
--- The first sample of which a number isn't finite.
+-- The first sample that holds a number which isn't finite.
 local function first_sample(x0)
   local B = x0:size(1)
   local fine = x0:isfinite():reshape(B, x0:numel() // B):to(core.real):min(2):totable()
@@ -19,7 +19,7 @@ local function first_sample(x0)
   end
 end
 
---- "x0 holds 2 nan and 1 inf, first in sample 3 of 64"; nil where it is finite.
+--- "x0 holds 2 nan and 1 inf, first in sample 3 of 64", nil if all numbers are finite.
 ---@param x0 diffusion.tensor {B, ...}
 ---@return string|nil
 function batch.fault(x0)
@@ -30,7 +30,7 @@ function batch.fault(x0)
   return ("x0 holds %s, first in sample %d of %d"):format(counts, first_sample(x0), x0:size(1))
 end
 
--- ==== pictures that were never scaled ========================================================
+-- ==== pictures that were not scaled =========================================================
 
 local function look_at_pixels(objective, x0)
   if x0:dim() ~= 4 or x0:size(4) ~= 1 and x0:size(4) ~= 3 or x0:numel() == 0 then return end
@@ -59,7 +59,8 @@ local function count(record, list, classes)
   end
 end
 
--- The highest class never came, though there were 4 samples for each class, or all others came.
+-- Class 0 occurred and the highest class did not, although all others did, or there were 4 samples
+-- per class.
 local function is_suspect(record, classes)
   return record.zeros > 0 and not record.done
     and (record.others >= 4 * classes or classes > 1 and record.kinds == classes - 1)
@@ -71,8 +72,8 @@ local function look_at_classes(objective, model, class, classes)
   count(record, class:totable(), classes)
   if not is_suspect(record, classes) then return end
   record.done = true
-  warning.once(objective, "classes", "objective: class 0 came %d times and class %d never; classes count from 1 "
-    .. "here, and 0 is none: add 1 to labels that count from 0", record.zeros, classes)
+  warning.once(objective, "classes", "objective: class 0 occurred %d times and class %d never; classes count "
+    .. "from 1 here, and 0 is none: add 1 to labels that count from 0", record.zeros, classes)
 end
 
 -- ==== all of it ==============================================================================
@@ -87,10 +88,10 @@ local function is_first(objective, model)
   return first
 end
 
--- All hidden, or none given.
+-- Whether no sample has a class.
 local function is_without(class) return class == nil or class:eq(0):all() end
 
---- Warns of what is most likely a mistake, once for each kind and objective.
+--- Warns about likely mistakes, once per kind and objective.
 ---@param objective diffusion.objective
 ---@param model any
 ---@param x0 diffusion.tensor
@@ -99,7 +100,7 @@ function batch.look(objective, model, x0, class)
   if is_first(objective, model) then look_at_pixels(objective, x0) end
   local classes = networks.classes(model) or 0
   if classes == 0 then return end
-  class = check_classes("objective", class, x0:size(1))
+  class = classes_of("objective", class, x0:size(1))
   if class ~= nil then look_at_classes(objective, model, class, classes) end
   if core.recording() and objective.drop_class < 1 and is_without(class) then
     warning.once(objective, "unconditional", "objective: the model knows %d classes, but is trained without any; give "

@@ -1,12 +1,12 @@
--- What other programs call our samplers: k-diffusion and its front ends, diffusers' classes,
--- stable-diffusion.cpp. A call with such a name is an error that says ours.
+-- Other programs' names of our samplers: those of k-diffusion and its front ends, diffusers'
+-- classes, and stable-diffusion.cpp. A call with one of them is an error that says our name.
 local legible = require "diffusion.legible"
 
--- Grids whose name ends another program's sampler: "DPM++ 2M Karras".
+-- Grids that a sampler's name may end with, as in "DPM++ 2M Karras".
 local grids = { polyexponential = "poly_exponential", exponential = "exponential", karras = "karras",
                 sgmuniform = "sd.cpp-sgm-uniform", simple = "sd.cpp-simple", trailing = "trailing" }
 
--- Names that no rule below leads to ours.
+-- Names that the rules below don't map to ours.
 local others = {
   ancestral = "ddpm", cm = "consistency", cmstochasticiterative = "consistency", ddiminverse = "ddim_inversion",
   ddimeta = "ddim", deismultistep = "deis", dopri5 = "rk45", dpm2s = "dpm_solver", dpmfast = "dpm_solver_singlestep",
@@ -19,10 +19,10 @@ local others = {
   unipcmultistep = "unipc", vpsde = "predictor_corrector",
 }
 
--- A class of diffusers whose default is not the sampler of that name here.
+-- Classes of diffusers whose default differs from our sampler of that name.
 local classes = { dpmsolvermultistepscheduler = "dpmpp_2m", dpmsolversinglestepscheduler = "dpmpp_singlestep" }
 
--- Letters and digits alone: "DPM++ 2M" and "dpmpp_2m" are one.
+-- A name's letters and digits, so "DPM++ 2M" and "dpmpp_2m" are equal.
 local function bare(name) return (legible.lower(name):gsub("%+%+", "pp"):gsub("[^%w]", "")) end
 
 local function without_marks(name)
@@ -30,7 +30,7 @@ local function without_marks(name)
   return (bare(text):gsub("scheduler$", ""):gsub("discrete$", ""):gsub("discretescheduler$", ""):gsub("gpu$", ""))
 end
 
--- Ours by a bare name: as it is, or with "a" for ancestral at its end.
+-- Our name for a bare name. An "a" at its end may stand for ancestral.
 local function ours(text, known)
   local plain = text:gsub("discrete", "")
   return known[text] or others[text] or known[plain] or others[plain]
@@ -44,10 +44,10 @@ local function parted(text)
   end
 end
 
---- Our sampler by another program's name, and the grid that the name asks for.
+--- Our sampler for another program's name, and the grid that the name includes.
 ---@param name string
 ---@param names string[] ours
----@return string|nil sampler nil where the name is nobody's
+---@return string|nil sampler nil if the name is unknown
 ---@return string|nil grid
 return function(name, names)
   local known = {}

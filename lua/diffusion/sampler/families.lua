@@ -1,22 +1,23 @@
---- The samplers by name: what each file of this folder gives, one published family a file.
--- Such a file returns a table from names to
+-- The samplers by name. Each file of this folder has one published family. It returns a table from
+-- names to
 --   make         function(denoise, process, opts) -> step, see init.lua
---   source       the paper, or whose it is
---   rules        of the options that may stand beside its name, for opts.check
---   order        at which its error falls, at the options' defaults
---   evaluations  of the model at a step, 1 if absent
---   stochastic   it adds noise of its own
---   signal       it can't start where x holds no signal (a = 0)
---   upward       it walks from s to t: from the data to noise
---   pair         it goes on from x0 and eps alone, so these may be of two answers
---   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
---   whole        it chooses its own steps within a pair: one pair by default
---   every        it takes all T levels by default, as published; the others take 50 steps
+--   source       the paper, or the library it comes from
+--   rules        of its options, for opts.check
+--   order        of its error, at the options' defaults
+--   evaluations  of the model per step, 1 if absent
+--   stochastic   true if it adds noise of its own
+--   signal       true if it can't start where x has no signal (a = 0)
+--   upward       true if it goes from s to t, from data to noise
+--   pair         true if the step uses only x0 and eps, so they may come from two model outputs (CFG++)
+--   remembers    the fields of its history, each with a list of the fields that it needs (memory.lua)
+--   whole        true if it chooses its own steps within a pair; the grid is then one pair by default
+--   every        true if it takes all T levels by default, as published; the others take 50 steps
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local alias = require "diffusion.sampler.alias"
+local flow = require "diffusion.sampler.flow"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
 local renamed = require "diffusion.renamed"
@@ -46,7 +47,7 @@ local files = {
   require "diffusion.sampler.lcm",
   require "diffusion.sampler.tcd",
   require "diffusion.sampler.consistency",
-  (require "diffusion.sampler.flow"), -- whose second result would be one more
+  flow,
 }
 
 local solvers, names = {}, {}
@@ -62,7 +63,7 @@ table.sort(names)
 ---@return string[]
 function families.names() return table.move(names, 1, #names, 1, {}) end
 
--- What is known of a user's own function.
+-- The solver of a user's own function.
 local function own(make)
   local function checked(...)
     local step = make(...)
@@ -83,7 +84,7 @@ local function parts(which)
   return which[1], options
 end
 
--- What is said of a name that no sampler has.
+-- The sentence about an unknown sampler.
 local function unknown(name)
   if type(name) ~= "string" then
     return ("a name of d.sampler.names(), a function or {name, option = ...} expected, got %s"):format(kind.shown(name))
@@ -96,7 +97,7 @@ local function unknown(name)
 end
 
 --- The solver that an option `sampler` names.
----@param which string|function|table a name of ours or of a preset, a function, or {name or
+---@param which string|function|table a sampler's or a preset's name, a function, or {name or
 --- function, option = ...}
 ---@return string name
 ---@return table solver as above
@@ -112,7 +113,7 @@ function families.resolve(which)
   return name, solver, opts.check("sampler " .. name, options, solver.rules or {}, 0)
 end
 
--- A sampler that has an option: the chosen one, else the first by name; nil: none has it.
+-- A sampler that has an option: the chosen one, or else the first by name. nil if none has it.
 local function owner_of(key, which)
   local chosen = parts(which)
   local function has(name) return solvers[name] and solvers[name].rules and solvers[name].rules[key] and name end
@@ -122,7 +123,7 @@ local function owner_of(key, which)
   end
 end
 
--- What is said of an option that a sampler has, or that is called otherwise here; nil: of the others nothing.
+-- The sentence about an option of a sampler, or of another library, nil for any other name.
 local function misplaced(key, which)
   local ours = renamed.sampling[key]
   if ours then return ("option '%s' is called '%s' here"):format(key, ours) end
@@ -130,7 +131,7 @@ local function misplaced(key, which)
   return owner and ("'%s' is an option of the sampler: sampler = {\"%s\", %s = ...}"):format(key, owner, key)
 end
 
---- opts.check of options with a `sampler` among them.
+--- opts.check for options that include `sampler`.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil
 ---@param rules table<string, table>

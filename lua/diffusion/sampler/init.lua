@@ -62,7 +62,8 @@ function sampler.presets() return presets.names() end
 -- Gives a step that stands alone its arithmetic and noise, where the caller brings none; returns
 -- what is to be called before each.
 local function alone(own, process, given)
-  local mix_noise, mix_path, begin = noise.of { seed = given.seed or core.random_seed(), draws = 0, process = process }
+  local mix_noise, mix_path, begin = noise.of({ seed = given.seed or core.random_seed(), process = process },
+    { draws = 0 })
   own.mix, own.mix_noise = given.mix or core.ops.mix, given.mix_noise or mix_noise
   own.mix_path, own.nan = given.mix_path or mix_path, given.nan
   return begin
@@ -109,7 +110,7 @@ local rules = {
   steps = { "integer", min = 1 },
   grid = { "any" },
   seed = { "integer" },
-  class = { "integer|table|tensor" },
+  class = classes.rule,
   guidance = { "number|function" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
   init = { "tensor" },
@@ -138,8 +139,8 @@ local function run_of(name, options)
   local x = place.start(o, seed, grid, which, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = which, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = { class = classes("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
-    now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
+    model_opts = { class = classes.of("sampler", o.class, x:size(1)) }, process = o.process, grid = grid, seed = seed,
+    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 

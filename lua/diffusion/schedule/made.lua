@@ -7,14 +7,14 @@ local made = { config_of = setmetatable({}, { __mode = "k" }) }
 --- Number of steps, an option of every named schedule.
 made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
 
--- Options of which the first must not be above the second.
+-- Pairs of options. The first must not be above the second.
 local ends = { { "beta_start", "beta_end" }, { "beta_min", "beta_max" }, { "sigma_min", "sigma_max" },
                { "log_snr_min", "log_snr_max" } }
 
 local from_file = false
 
---- Makes a schedule that a file describes. One of falling betas is taken as it is, since a model was
---- trained on it.
+--- Makes a schedule that a file describes. Falling betas are accepted, since a model was trained
+--- on them.
 ---@param make function
 ---@param o table its options
 ---@return any schedule nil with a message
@@ -26,14 +26,14 @@ function made.of_file(make, o)
   return s, message
 end
 
---- Raises where the ends of a schedule are in the wrong order.
+--- Raises if the ends of a schedule are in the wrong order.
 ---@param what string the function's name, as the user writes it
 ---@param o table
 function made.check_ends(what, o)
   for _, pair in ipairs(from_file and {} or ends) do
     local low, high = o[pair[1]], o[pair[2]]
     if low and high and low > high then
-      fail.raise("%s: %s = %g is above %s = %g; noise grows with t, so exchange them", what, pair[1], low,
+      fail.raise("%s: %s = %g is above %s = %g; noise grows with t, so swap them", what, pair[1], low,
         pair[2], high)
     end
   end

@@ -1,9 +1,10 @@
--- What a file is by its first bytes, for the message where another kind of file was wanted.
+-- The kind of a file, recognised by its first bytes. Error messages name it if another kind was
+-- wanted.
 local legible = require "diffusion.legible"
 
 local signature = {}
 
--- Kind, its first bytes, what it is called, and who reads it.
+-- kind, its first bytes, its name in messages, and the function that reads it
 local kinds = {
   { "png", "\x89PNG\r\n\x1a\n", "a PNG", "d.image.load reads it" },
   { "jpeg", "\xff\xd8\xff", "a JPEG", "d.image.load reads it" },
@@ -23,7 +24,7 @@ local kinds = {
   { "lfs", "version https://git-lfs", "a pointer of Git LFS, whose file was never fetched" },
 }
 
--- The first file's name in a zip tells PyTorch's from NumPy's.
+-- The name of the first entry tells PyTorch's zip files from NumPy's.
 local function zip_kind(head)
   local length = #head >= 30 and ("<I2"):unpack(head, 27) or 0
   local name = head:sub(31, 30 + length)
@@ -34,7 +35,7 @@ local function zip_kind(head)
   return "zip", "a zip file"
 end
 
--- A pickle of protocol 2 to 5, as PyTorch wrote before its zips.
+-- A pickle of protocol 2 to 5. PyTorch wrote those before its zip files.
 local function is_pickle(head) return head:find "^\x80[\2-\5]" ~= nil end
 
 local function is_safetensors(head)
@@ -55,11 +56,11 @@ local function of(head)
   if is_text(head) then return "text", "a text file" end
 end
 
---- "a PNG, not a model; d.image.load reads it", where a file is of none of the kinds that will do.
+--- "a PNG, not a model; d.image.load reads it", for a file of another kind than the wanted ones.
 ---@param file any of core.map
 ---@param wanted string "a model"
----@param fine table<string, boolean> kinds, that the reader judges itself
----@return string|nil sentence nil where it may be what is wanted, or is nothing known
+---@param fine table<string, boolean> the kinds that are wanted
+---@return string|nil sentence nil if the file may be of a wanted kind, or its kind is unknown
 function signature.mismatch(file, wanted, fine)
   local head = file:text(0, math.min(file:size(), 80))
   local kind, name, reader = of(head or "")
