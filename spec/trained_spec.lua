@@ -84,6 +84,9 @@ describe("a trained model", function()
     says("t is 0,", function() model(x, list) end)
     for _, t in ipairs { 0.25, 1, 100 } do assert.same({ 16, 2 }, model(x, t):shape()) end
     assert.same({ 16, 2 }, fresh()(x, 5000):shape())
+    local bytes, whole = d.full({ 16 }, 7, { dtype = "u8" }), d.full({ 16 }, 7, { dtype = "i64" })
+    for _, t in ipairs { bytes, whole } do assert.same({ 16, 2 }, model(x, t):shape()) end
+    says("t is 101,", function() model(x, d.full({ 16 }, 101, { dtype = "i64" })) end)
   end)
 
   it("learns another target by an objective that has it, on purpose", function()

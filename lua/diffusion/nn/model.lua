@@ -46,8 +46,8 @@ end
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
-  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
-  return config and config.classes or nil
+  if model.is_model(m) then return private[m].config.classes end
+  return kind.of(m) == "ema" and m:config().classes or nil
 end
 
 -- ==== the call ==========================================================================
