@@ -76,7 +76,7 @@ describe("mapped files", function()
     end
     local truth, dtype = read("bool", "B", 0, 1, 2)
     assert.same({ 0, 1, 1 }, truth)
-    assert.equal("u8", dtype)
+    assert.equal("i64", dtype)
   end)
 
   it("know CRC-32 by its check value", function()

@@ -918,11 +918,11 @@ function d.linspace(first, last, n) end
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
 --- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
---- memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32.
+--- memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked.
 --- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
 --- and shape(). Reading one by its name is an error.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? table|nil copy = false, f8 = "f16" or "f32"
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
@@ -931,7 +931,7 @@ function d.load(path, options) end
 --- none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil {copy = false, process = one to use instead of the file's: the model then predicts what that process names, on its T}
+---@param options? table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then predicts what that process names, on its T}
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -1233,13 +1233,14 @@ function d.nn.linear(inp, out, options) end
 ---@return table module
 function d.nn.list(n, make) end
 
---- Packs every parameter under a root into one named vector and gives each its first value, by
---- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- A model of a layer or a module: names its parameters and gives each its first value, drawn
+--- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
+--- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
+--- as windows on a file. They are frozen. model:unfreeze copies them to f32 first.
 ---@param root any a layer or a module
----@param config? table|nil what config() returns; networks made as lists give it
----@param inputs? table|nil the inputs of such a network
+---@param options? table? {adopt = {}}
 ---@return diffusion.model
-function d.nn.model(root, config, inputs) end
+function d.nn.model(root, options) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
 --- are layers or modules are its parts.
@@ -1947,7 +1948,7 @@ function model:state() end
 ---@return diffusion.model self
 function model:train() end
 
---- Undoes freeze.
+--- Undoes freeze. Adopted parameters are copied to f32 first.
 ---@param pattern? string|nil Lua's; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
