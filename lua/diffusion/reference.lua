@@ -1138,15 +1138,15 @@ return {
   },
   ["d.memory"] = {
     signature = "d.memory()",
-    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and how many blocks there are, and how often memory came fresh from the system.",
+    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and how many blocks there are, and how often memory came fresh from the system. `packs` are the live bytes that are packed weights, and `pack_budget` is their limit. Parameters that are read from a file in place are not counted.",
     returns = {
-      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh}" },
+      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}" },
     },
     example = "print(d.memory())",
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
-    text = "Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
+    text = "Sets an upper limit for the memory of tensors. Above it packed weights are dropped first. Then an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
     params = {
       { name = "bytes", type = "integer", text = "0: no limit" },
     },
@@ -1798,6 +1798,16 @@ return {
     },
     returns = {
       { type = "diffusion.oracle" },
+    },
+  },
+  ["d.pack_budget"] = {
+    signature = "d.pack_budget([bytes])",
+    text = "Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a layout of their own. Packed weights that are not being trained are kept while the budget has room. Others are packed again in each product, with the same results in less memory. The default is half of the bytes that models read from files in place, and at least 256 MiB.",
+    params = {
+      { name = "bytes", type = "integer|string", text = "0: keep none; \"default\"", optional = true },
+    },
+    returns = {
+      { type = "integer" },
     },
   },
   ["d.plot"] = {

@@ -949,13 +949,15 @@ function d.lr.warmup_cosine(options) end
 function d.manual_seed(seed) end
 
 --- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
---- how many blocks there are, and how often memory came fresh from the system.
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- how many blocks there are, and how often memory came fresh from the system. `packs` are the
+--- live bytes that are packed weights, and `pack_budget` is their limit. Parameters that are
+--- read from a file in place are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 function d.memory() end
 
---- Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries
---- once, then raises an error. A training step that fails this way can be repeated. Weights
---- are as before the step, and gradients are dropped.
+--- Sets an upper limit for the memory of tensors. Above it packed weights are dropped first.
+--- Then an op collects garbage and retries once, then raises an error. A training step that
+--- fails this way can be repeated. Weights are as before the step, and gradients are dropped.
 ---@param bytes integer 0: no limit
 function d.memory_limit(bytes) end
 
@@ -1387,6 +1389,15 @@ function d.oracle.spiral(options) end
 ---@param options? table? {noise = 0.04, a standard deviation, of 1 in all}
 ---@return diffusion.oracle
 function d.oracle.swiss_roll(options) end
+
+--- Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a
+--- layout of their own. Packed weights that are not being trained are kept while the budget
+--- has room. Others are packed again in each product, with the same results in less memory.
+--- The default is half of the bytes that models read from files in place, and at least 256
+--- MiB.
+---@param bytes? integer|string 0: keep none; "default"
+---@return integer
+function d.pack_budget(bytes) end
 
 --- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where
 --- there is a display, or its text terminal.
