@@ -10,14 +10,17 @@ local function mebibytes(bytes) return legible.format("%.1f MiB", bytes / 2 ^ 20
 local Memory = {}
 
 function Memory.__tostring(m)
-  return ("%s in use, %s at most, %s kept for reuse, limit %s"):format(mebibytes(m.live),
-    mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
+  return ("%s in use (%s of them packed weights), %s at most, %s kept for reuse, limit %s"):format(
+    mebibytes(m.live), mebibytes(m.packs), mebibytes(m.peak), mebibytes(m.pooled),
+    m.limit > 0 and mebibytes(m.limit) or "none")
 end
 legible.speaks(Memory)
 
 --- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
---- how many blocks there are, and how often memory came fresh from the system.
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- how many blocks there are, and how often memory came fresh from the system. `packs` are the
+--- live bytes that are packed weights, and `pack_budget` is their limit. Parameters that are read
+--- from a file in place are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 ---@usage print(d.memory())
 function runtime.memory() return setmetatable(core.memory(), Memory) end
 
