@@ -5,7 +5,8 @@ local english = dofile "spec/support/english.lua"
 local finished = {
   "spec",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
-  "csrc/binding",
+  "csrc/binding", "csrc/io",
+  "lua/diffusion/sampler",
   "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
 }
 

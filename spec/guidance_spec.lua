@@ -93,7 +93,7 @@ describe("guidance", function()
     end
     assert.is_true(run "euler_ancestral":isfinite():all())
     for _, sampler in ipairs { "unipc", "heun", "ddpm", "lms" } do
-      fails(("sampler %s: the model gives a second answer"):format(sampler), run, sampler)
+      fails(("sampler %s: the model returns a second output"):format(sampler), run, sampler)
     end
   end)
 

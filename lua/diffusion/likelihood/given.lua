@@ -23,7 +23,8 @@ end
 local function check_signal(where, process)
   local predict, T = process.predict, process.T
   if (predict == "eps" or predict == "score") and process.schedule:snr(T) == 0 then
-    fail.raise("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
+    fail.raise("%s: x_t holds no signal at t = %d, so %s doesn't determine x0 there; predict v or x0",
+      where, T, predict)
   end
 end
 
