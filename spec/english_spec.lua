@@ -6,7 +6,8 @@ local finished = {
   "spec",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
   "csrc/binding", "csrc/io",
-  "lua/diffusion/sampler", "lua/diffusion/grid", "lua/diffusion/guidance", "lua/diffusion/edit", "lua/diffusion/schedule",
+  "lua/diffusion/sampler", "lua/diffusion/grid", "lua/diffusion/guidance", "lua/diffusion/edit",
+  "lua/diffusion/schedule", "lua/diffusion/likelihood", "lua/diffusion/objective", "lua/diffusion/oracle", "lua/diffusion/metric",
   "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
 }
 
@@ -18,7 +19,8 @@ local later = {
 }
 
 -- Files whose options are described in one long sentence, until each option has its own.
-for file in ([[grid/preset edit/img2img edit/interpolate edit/inversion edit/repaint]]):gmatch "%S+" do
+for file in ([[grid/preset edit/img2img edit/interpolate edit/inversion edit/repaint
+    objective/init]]):gmatch "%S+" do
   later["lua/diffusion/" .. file .. ".lua"] = true
 end
 
