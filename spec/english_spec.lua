@@ -7,15 +7,15 @@ local finished = {
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
   "csrc/binding", "csrc/io",
   "lua/diffusion/sampler", "lua/diffusion/grid", "lua/diffusion/guidance", "lua/diffusion/edit",
-  "lua/diffusion/schedule", "lua/diffusion/likelihood", "lua/diffusion/objective", "lua/diffusion/oracle", "lua/diffusion/metric",
-  "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
+  "lua/diffusion/schedule", "lua/diffusion/likelihood", "lua/diffusion/objective",
+  "lua/diffusion/oracle", "lua/diffusion/metric",
+  "README.md", "lua/diffusion/guide", "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
 }
 
 -- Files in these folders that are still to be rewritten.
 local later = {
-  ["csrc/binding/lbox.c"] = true, ["csrc/binding/lextent.c"] = true, ["csrc/binding/linit.c"] = true,
   ["csrc/binding/llayer.c"] = true, ["csrc/binding/lmodel.c"] = true, ["csrc/binding/lmodel.h"] = true,
-  ["csrc/binding/lrun.c"] = true, ["spec/support/doc.lua"] = true,
+  ["spec/support/doc.lua"] = true,
 }
 
 -- Files whose options are described in one long sentence, until each option has its own.

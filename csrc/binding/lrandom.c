@@ -257,7 +257,9 @@ static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
 static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
 
 /*** d.manual_seed
-** Seeds all random numbers of this Lua state. All counters restart.
+** Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and
+** an objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance
+** and other measures have an option seed = 1 instead, so that two of them agree.
 ** @param seed integer */
 static int l_manual_seed(lua_State *L) {
   df_tape_seed(dfl_tape(L), (uint64_t)luaL_checkinteger(L, 1));
@@ -280,10 +282,7 @@ static int l_generator(lua_State *L) {
   static const char *const kinds[] = { "philox", "torch", NULL };
   dfl_fields(L, 1, names);
   df_int seed = dfl_field_int(L, 1, "seed", 0);
-  lua_settop(L, 1);
-  if (lua_isnil(L, 1)) lua_pushnil(L);
-  else lua_getfield(L, 1, "kind");
-  int kind = dfl_option(L, 2, "philox", kinds);
+  int kind = dfl_field_option(L, 1, "kind", kinds);
   generator *g = lua_newuserdatauv(L, sizeof *g, 0);
   memset(g, 0, sizeof *g);
   g->torch = (uint32_t)kind, g->seed = (uint64_t)seed;

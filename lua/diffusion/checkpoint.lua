@@ -2,6 +2,7 @@
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
+local trained = require "diffusion.nn.trained"
 local optim = require "diffusion.optim"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -54,7 +55,7 @@ function Checkpoint:save(extra)
   local own, tensors = private[self], {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", own.model:state())
-  facts.ema = {}
+  facts.ema, facts.trained = {}, trained.of(own.model)
   for i, one in ipairs(own.averages) do
     put(tensors, one.prefix, one.ema:state())
     facts.ema[i] = one.ema.updates
@@ -138,6 +139,7 @@ function Checkpoint:load()
     if not ok then trouble = message end
   end
   if trouble then return legible.refused("%s: %s", own.path, trouble) end
+  trained.set(own.model, facts.trained) -- of older files, and damaged, nothing is known
   own.model:load_state(take(tensors, "model"))
   for i, one in ipairs(own.averages) do
     one.ema:load_state(take(tensors, one.prefix))

@@ -8,6 +8,7 @@ local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
+local signature = require "diffusion.file.signature"
 local toy = require "diffusion.data.toy"
 
 local data = { set = set.new, folder = folder, toy = toy }
@@ -16,12 +17,14 @@ local SPLIT = { split = { one_of = { "train", "test" }, default = "train" } }
 
 -- ---- IDX --------------------------------------------------------------------------------
 
+local IDX = { idx = true, gzip = true }
+
 -- A file in IDX format: { file, sizes } by its header, which is looked at before anything is inflated.
 local function open_idx(path)
   local file, message = core.map(path)
   if not file then return nil, message end
   local sizes, why = file:idx_sizes()
-  if not sizes then return legible.refused("%s: %s", path, why) end
+  if not sizes then return legible.refused("%s: %s", path, signature.mismatch(file, "an IDX file", IDX) or why) end
   return { file = file, sizes = sizes, path = path }
 end
 
@@ -90,24 +93,32 @@ function data.idx(images, labels, options)
   return idx_set(images, images, labels, o.names)
 end
 
--- The first of the usual spellings that is there, in the first folder that has it.
-local function find_file(dirs, stem)
-  for _, dir in ipairs(dirs) do
-    for _, ending in ipairs { "", ".gz" } do
-      for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
-        local path = ("%s/%s%s"):format(dir, name, ending)
-        local file <close> = core.map(path)
-        if file then return path end
-      end
+-- The first of the usual spellings that exists.
+local function find_file(dir, stem)
+  for _, ending in ipairs { "", ".gz" } do
+    for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
+      local path = ("%s/%s%s"):format(dir, name, ending)
+      local file <close> = core.map(path)
+      if file then return path end
     end
   end
+end
+
+-- The folder, and advice if the files aren't in it. A folder in the environment is the only one
+-- that is searched, since another one may hold other data.
+local function fashion_folder(dir)
+  local named = os.getenv "DIFFUSION_DATA"
+  local package = "; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
+  if dir then return dir, package end
+  if named and named ~= "" then return named, ", which DIFFUSION_DATA names" end
+  return "/usr/share/datasets/fashion-mnist", package
 end
 
 local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
   "ankle boot" }
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
+--- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.
 ---@param dir string|table|nil the folder; or the options
 ---@param options table|nil split = "train" or "test"
 ---@return diffusion.set|nil set nil with a message where the files are missing
@@ -116,15 +127,13 @@ function data.fashion_mnist(dir, options)
   if type(dir) == "table" then dir, options = nil, dir end
   local o = opts.check("fashion_mnist", options, SPLIT, 2)
   if dir ~= nil then opts.path("fashion_mnist", dir) end
-  local dirs = { dir or os.getenv "DIFFUSION_DATA" }
-  if not dir then dirs[#dirs + 1] = "/usr/share/datasets/fashion-mnist" end
+  local folder_name, why = fashion_folder(dir)
   local stem = o.split == "train" and "train" or "t10k"
-  local images = find_file(dirs, stem .. "-images-idx3-ubyte")
-  local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
+  local images = find_file(folder_name, stem .. "-images-idx3-ubyte")
+  local labels = find_file(folder_name, stem .. "-labels-idx1-ubyte")
   if not (images and labels) then
     return legible.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
-      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA",
-      stem, stem, table.concat(dirs, ", "))
+      .. "in %s%s", stem, stem, folder_name, why)
   end
   return idx_set("fashion_mnist", images, labels, FASHION)
 end

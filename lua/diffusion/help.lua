@@ -16,14 +16,14 @@ local areas = {
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
   { "networks", "network nn" },
-  { "noise", "schedule process grid" },
+  { "noise", "schedule process grid estimate_variance" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
   { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp help prompt" },
+  { "runtime", "info threads precision memory memory_limit profile pp warnings help prompt" },
 }
 
 -- The families of networks that the reference lists join the area "networks".
@@ -94,12 +94,26 @@ local function methods(name, lines)
   list_below(name .. ":", lines)
 end
 
+-- Parameters, where one is "as of sampler.steps" with that function's text.
+local function full_params(params)
+  local out = {}
+  for i, item in ipairs(params or {}) do
+    local other = reference["d." .. ((item.text or ""):match "^as of ([%w_.]+)$" or "")]
+    local copy = { name = item.name, type = item.type, optional = item.optional, text = item.text }
+    for _, of in ipairs(other and other.params or {}) do
+      if of.name == item.name then copy.text = of.text end
+    end
+    out[i] = copy
+  end
+  return params and out
+end
+
 -- The full text of an entry.
 local function entry_text(name)
   local entry = reference[name]
   local lines = { entry.signature, wrapped(entry.text, "  ") }
   local is_class = not name:find "[.:(]"
-  items(lines, is_class and "fields" or "takes", entry.params)
+  items(lines, is_class and "fields" or "takes", full_params(entry.params))
   items(lines, "returns", entry.returns)
   if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
   if is_class then methods(name, lines)
@@ -150,6 +164,7 @@ end
 -- Every entry that a word means: its whole name, or the last part of it.
 local function meant(word)
   word = word:gsub("%(%)$", "")
+  if reference[word] and reference["d." .. word] then return { "d." .. word, word } end
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
   local out, last = {}, word:match "([%w_]+)$"

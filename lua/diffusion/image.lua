@@ -8,6 +8,7 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.file.signature"
 local terminal = require "diffusion.terminal"
 
 local image = {}
@@ -26,13 +27,15 @@ function image.to_bytes(x) return picture.bytes("to_bytes", x) end
 
 -- ---- files ---------------------------------------------------------------------------------
 
+local PICTURES = { png = true, jpeg = true }
+
 -- Calls work(file) with the mapped file; its failure gets the path in front.
 local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local value, why = work(file)
-  if value == nil then return legible.refused("%s: %s", path, why) end
-  return value
+  if value ~= nil then return value end
+  return legible.refused("%s: %s", path, signature.mismatch(file, "a picture (PNG or JPEG)", PICTURES) or why)
 end
 
 local function check_channels(name, channels)

@@ -4,17 +4,17 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
-local legible = require "diffusion.legible"
 local averages = require "diffusion.ema"
 local gradient = require "diffusion.gradient"
 local model = require "diffusion.nn.model"
+local warning = require "diffusion.warning"
 
 local optim = {}
 
 -- ==== rules of its numbers ================================================================
 
 -- They hold for options, groups, assignments, functions' results and loaded states.
-local least_tiny = core.real == "f64" and 1e-300 or 1e-37 -- smaller numbers round to 0
+local least_epsilon = core.real == "f64" and 1e-300 or 1e-37 -- smaller numbers round to 0
 local rate = { "number", min = 0 }
 local rate_or_function = { "number|function", min = 0 }
 local beta = { "number", min = 0, below = 1 }
@@ -56,7 +56,9 @@ local function culprit(models)
   for _, m in ipairs(models) do
     for name, p in m:parameters() do
       if not p:detach():isfinite():all() then return ("the parameter '%s'"):format(name) end
-      if not found and p.grad and not p.grad:isfinite():all() then found = ("the gradient of '%s'"):format(name) end
+      if not found and p.grad and not p.grad:isfinite():all() then
+        found = ("the gradient of '%s'; is the batch finite?"):format(name)
+      end
     end
   end
   return found or "the norm alone"
@@ -75,9 +77,8 @@ local function refused(own, norm)
       .. "finite: %s", own.refused, after, norm, first)
   end
   own.warned = true
-  local told = legible.said("diffusion: adamw: a step was not taken, after step %d: the gradient's norm is %g; first "
-    .. "isn't finite: %s", after, norm, first)
-  io.stderr:write((told:gsub("%-nan", "nan")), "\n")
+  warning.once(own, "refused", "adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "
+    .. "finite: %s", after, norm, first)
 end
 
 local step_rules = { zero = { "boolean", default = true } }
@@ -267,7 +268,7 @@ end
 local adamw_rules = {
   lr = { "number|function", default = 1e-3, min = rate.min },
   betas = { "table", default = { 0.9, 0.999 } },
-  tiny = { "number", default = 1e-8, min = least_tiny },
+  epsilon = { "number", default = 1e-8, min = least_epsilon },
   weight_decay = { "number", default = 0, min = rate.min },
   clip = { "number", above = 0 },
   ema = { "any" },
@@ -301,13 +302,13 @@ local function core_options(o)
     fail.raise("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
       kind.shown(beta1), kind.shown(beta2))
   end
-  return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
+  return { beta1 = beta1, beta2 = beta2, epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
 ---@param models diffusion.model|diffusion.model[]
 ---@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
----  tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
+---  epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
 ---  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
 ---  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
 ---  parameters whose names match; the first matching group counts. In a list of models names are

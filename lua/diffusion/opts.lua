@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local renamed = require "diffusion.renamed"
 
 local opts = {}
 
@@ -69,6 +70,7 @@ local function range_text(rule)
 end
 
 local function expected(rule, value)
+  if rule.what then return rule.what end
   local one_of = rule.one_of and "one of " .. table.concat(rule.one_of, ", ")
   if not rule[1] then return one_of end
   local range, endless = range_text(rule), type(value) == "number" and value - value ~= 0
@@ -86,21 +88,56 @@ local function is_valid(value, rule)
   return type(value) ~= "number" or in_range(value, rule)
 end
 
-local function checked(where, name, value, rule)
+-- The sentence about a string that isn't allowed.
+local function unknown_value(owner, name, value, rule)
+  local old = renamed.values[owner] and renamed.values[owner][name]
+  if old and old[value] then return ("'%s' is called '%s' here"):format(value, old[value]) end
+  return opts.unknown("value", value, rule.one_of)
+end
+
+-- The sentence about an unknown option.
+local function unknown_option(owner, key, rules)
+  local new = renamed.options[owner] and renamed.options[owner][key]
+  return new and ("option '%s' is called '%s' here"):format(key, new) or opts.unknown("option", key, opts.names(rules))
+end
+
+-- Raises a sentence about options. `where` has the text before it and after it.
+local function refuse(where, format, ...)
+  fail.raise("%s%s%s", where[1], legible.said(format, ...), where[2])
+end
+
+--- The end of a sentence about a value of a wrong type: how to make one of the right type.
+---@param value any
+---@param types string "tensor|set"
+---@return string
+function opts.advice(value, types)
+  local own = kind.of(value)
+  if types:find "process" and own == "schedule" then return "; d.process{ schedule = ... } makes one" end
+  if types:find "model" and own == "string" then return "; d.load_model(path) reads one" end
+  if types:find "tensor" and own == "set" then return "; the set's tensor is its x" end
+  if types:find "picture" and own == "string" then return "; d.image.load(path) reads one" end
+  if types:find "tensor" and own == "table" then return "; d.tensor(list) makes one" end
+  return ""
+end
+
+local function advice_of(value, rule) return rule.advice and rule.advice(value) or opts.advice(value, rule[1] or "") end
+
+local function checked(where, owner, name, value, rule)
   if value == nil then
     if rule.required then
-      fail.raise("%s (option '%s' is missing: %s expected)", where, name, expected(rule))
+      refuse(where, "option '%s' is missing: %s expected", name, expected(rule))
     end
     return rule.default
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
-      fail.raise("%s (option '%s': %s)", where, name, opts.unknown("value", value, rule.one_of))
+      refuse(where, "option '%s': %s", name, unknown_value(owner, name, value, rule))
     end
-    fail.raise("%s (option '%s': %s expected, got %s)", where, name, expected(rule, value), kind.shown(value))
+    refuse(where, "option '%s': %s expected, got %s%s", name, expected(rule, value), kind.shown(value),
+      advice_of(value, rule))
   end
   local fault = rule[1] == "path" and path_fault(value)
-  if fault then fail.raise("%s (option '%s': %s)", where, name, fault) end
+  if fault then refuse(where, "option '%s': %s", name, fault) end
   return rule[1] == "integer" and math.tointeger(value) or value
 end
 
@@ -109,22 +146,25 @@ end
 --- The types are "integer|tensor" (see kind.of; "any" takes all; "path" is a string that
 --- names a file). min and max belong to the range, above and below don't. A number is finite
 --- unless `infinite`. one_of lists the strings allowed; `types` may name other types too.
+--- `what` says what is expected if the types don't. advice(value) ends the sentence about a
+--- value of another type.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil the user's options
 ---@param rules table<string, table>
----@param argument integer|nil which argument the options are, 1 if not given
+---@param argument integer|nil which argument the options are, 1 if not given; 0: part of another option
 ---@return table
 function opts.check(name, given, rules, argument)
-  local where = ("bad argument #%d to '%s'"):format(argument or 1, name)
+  local where = argument == 0 and { name .. ": ", "" }
+    or { ("bad argument #%d to '%s' ("):format(argument or 1, name), ")" }
   if given ~= nil and type(given) ~= "table" then
-    fail.raise("%s (a table of options expected, got %s)", where, kind.shown(given))
+    refuse(where, "a table of options expected, got %s", kind.shown(given))
   end
   for key in pairs(given or {}) do
-    if rules[key] == nil then fail.raise("%s (%s)", where, opts.unknown("option", key, opts.names(rules))) end
+    if rules[key] == nil then refuse(where, "%s", unknown_option(name, key, rules)) end
   end
   local out = {}
   for key, rule in pairs(rules) do
-    out[key] = checked(where, key, given and given[key], rule)
+    out[key] = checked(where, name, key, given and given[key], rule)
   end
   return out
 end
@@ -194,8 +234,23 @@ end
 ---@param model any
 function opts.denoiser(where, model)
   if not kind.callable(model) then
-    fail.raise("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s", where, kind.shown(model))
+    fail.raise("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s%s", where, kind.shown(model),
+      opts.advice(model, "model"))
   end
+end
+
+--- Raises unless a value is a process.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param process any
+---@param order string|nil the function's arguments, "model, process, x0, options"
+---@return diffusion.process
+function opts.process(name, argument, process, order)
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #%d to '%s' (a process expected, got %s%s%s)", argument, name, kind.shown(process),
+      opts.advice(process, "process"), order and ("; its arguments are (%s)"):format(order) or "")
+  end
+  return process
 end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.

@@ -134,7 +134,7 @@ return {
     text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
+      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -186,7 +186,7 @@ return {
     text = "Mean and variance, in double, of each coordinate of a sampler's result for data N(mean, std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample" },
-      { name = "options", type = "table", text = "{process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}" },
+      { name = "options", type = "table", text = "{process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -200,7 +200,7 @@ return {
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
     },
     returns = {
       { type = "number|nil", text = "order nil where all was rounding" },
@@ -279,7 +279,7 @@ return {
   },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
-    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.",
+    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.",
     params = {
       { name = "dir", type = "string|table|nil", text = "the folder; or the options", optional = true },
       { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
@@ -416,7 +416,7 @@ return {
     signature = "d.edit.img2img(options)",
     text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm, annealed_langevin and predictor_corrector) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0" },
@@ -428,7 +428,7 @@ return {
     signature = "d.edit.interpolate(options)",
     text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1 give a and b again.",
     params = {
-      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = every whole level | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = as edit.img2img | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
@@ -440,7 +440,7 @@ return {
     signature = "d.edit.invert(options)",
     text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: it says so.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50, or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "xt {B, ...}; d.sample{ init = xt, sampler = \"ddim\", grid = report.grid } comes back" },
@@ -452,7 +452,7 @@ return {
     signature = "d.edit.plan(options)",
     text = "Where an edit starts and which steps it takes, before it is begun: exactly as many as asked for, from exactly that level.",
     params = {
-      { name = "options", type = "table", text = "{process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}" },
+      { name = "options", type = "table", text = "{process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the start are walked}" },
     },
     returns = {
       { type = "diffusion.plan" },
@@ -463,7 +463,7 @@ return {
     signature = "d.edit.repaint(options)",
     text = "Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch `resample` times; every step then starts without the solver's history.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}" },
+      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -475,7 +475,7 @@ return {
     signature = "d.edit.repaint_plan(options)",
     text = "RePaint's walk before it is begun: how many steps, and which levels.",
     params = {
-      { name = "options", type = "table", text = "{process, steps = 250 or T if that is less, grid = \"trailing\", jump = 10, resample = 10, sampler = \"ddpm\"} as edit.repaint" },
+      { name = "options", type = "table", text = "{process, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = \"trailing\", jump = 10, resample = 10, sampler = \"ddpm\"} as edit.repaint" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -506,6 +506,20 @@ return {
       { type = "diffusion.ema" },
     },
     example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal short, long = d.ema(model, { decay = { \"half_life\", steps = 500 } }), d.ema(model, { decay = { \"power\" } })\nlocal opt = d.adamw(model, { ema = { short, long } })\nd.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()\nopt:step()\nprint(short, long)",
+  },
+  ["d.estimate_variance"] = {
+    signature = "d.estimate_variance(model, process, x0, [options])",
+    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
+      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
+      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}", optional = true },
+    },
+    returns = {
+      { type = "diffusion.process" },
+    },
+    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
   },
   ["d.eye"] = {
     signature = "d.eye(n, [opts])",
@@ -796,30 +810,32 @@ return {
     example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg_pp(model, { scale = 0.6 })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = \"ddim\",\n                       steps = 20 })",
   },
   ["d.guidance.classifier"] = {
-    signature = "d.guidance.classifier(model, log_prob, options)",
+    signature = "d.guidance.classifier(model, process, log_prob, [options])",
     text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is with respect to x alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided. An unconditional network is called without the class.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
-      { name = "options", type = "table", text = "{process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table?", text = "{scale = 1, interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), p, log_prob)\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
   },
   ["d.guidance.gradient"] = {
-    signature = "d.guidance.gradient(model, energy, options)",
+    signature = "d.guidance.gradient(model, process, energy, [options])",
     text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. With of = \"x0\" it is the energy of the predicted x0, unclipped, and the gradient goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not changed.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
-      { name = "options", type = "table", text = "{process, scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "table?", text = "{scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
+    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, process, dark_below, { scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
   },
   ["d.help"] = {
     signature = "d.help([what])",
@@ -990,7 +1006,7 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it" },
       { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
+      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
     },
     returns = {
       { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}" },
@@ -1004,7 +1020,7 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
+      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
     },
     returns = {
       { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },
@@ -1076,7 +1092,7 @@ return {
     text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "table|nil", text = "{copy = false, process = one to use instead of the file's: the model then predicts what that process names, on its T}", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
@@ -1131,7 +1147,7 @@ return {
   },
   ["d.manual_seed"] = {
     signature = "d.manual_seed(seed)",
-    text = "Seeds all random numbers of this Lua state. All counters restart.",
+    text = "Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance and other measures have an option seed = 1 instead, so that two of them agree.",
     params = {
       { name = "seed", type = "integer" },
     },
@@ -1161,7 +1177,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1239,7 +1255,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1268,7 +1284,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth", optional = true },
+      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1310,7 +1326,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
-      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
+      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1324,7 +1340,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
-      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}", optional = true },
     },
     returns = {
       { type = "number", text = "accuracy" },
@@ -1338,7 +1354,7 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
     },
     returns = {
       { type = "number" },
@@ -1647,7 +1663,7 @@ return {
     signature = "d.objective(options)",
     text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
+      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"erf\" or \"tanh\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
     },
     returns = {
       { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
@@ -1896,22 +1912,23 @@ return {
     },
   },
   ["d.precondition"] = {
-    signature = "d.precondition(net, options)",
+    signature = "d.precondition(net, process, [options])",
     text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
     params = {
       { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
-      { name = "options", type = "table", text = "{process, kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}" },
+      { name = "process", type = "diffusion.process" },
+      { name = "options", type = "table?", text = "{kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}", optional = true },
     },
     returns = {
       { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
     },
-    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, { process = process })\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
+    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, process)\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
   },
   ["d.process"] = {
     signature = "d.process(o)",
     text = "A process: a schedule, and how the reverse step is parametrised.",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -1997,7 +2014,7 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
-      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
+      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = 50, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2085,7 +2102,7 @@ return {
     signature = "d.sampler.steps(options)",
     text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50, or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive find their own), grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows those that stay. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2402,6 +2419,14 @@ return {
     },
     example = "print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })",
   },
+  ["d.warnings"] = {
+    signature = "d.warnings(where)",
+    text = "Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function. Each kind of warning is given once per model, objective or optimiser.",
+    params = {
+      { name = "where", type = "boolean|fun(message: string)", text = "true is stderr, false is nowhere" },
+    },
+    example = "d.warnings(function(message) print(\"note: \" .. message) end)\nd.warnings(true)",
+  },
   ["d.where"] = {
     signature = "d.where(mask, a, b)",
     text = "Elements of a if the mask is not 0, else of b.",
@@ -2706,7 +2731,7 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), its config, and the process it was trained for.",
+    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
@@ -2777,7 +2802,7 @@ return {
     signature = "objective:floor(given)",
     text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}" },
     },
     returns = {
       { type = "number" },
@@ -2838,7 +2863,7 @@ return {
     signature = "oracle:entropy([options])",
     text = "The differential entropy in nats, -E ln p (of the empirical distribution: of its points as symbols). By its formula; in one or two dimensions by quadrature; else the mean over samples.",
     params = {
-      { name = "options", type = "table?", text = "{samples = 20000, seed = 1}, for that mean", optional = true },
+      { name = "options", type = "table?", text = "{samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean", optional = true },
     },
     returns = {
       { type = "number" },
@@ -2961,19 +2986,6 @@ return {
       { type = "number|diffusion.tensor", text = "eps" },
       { type = "diffusion.tensor|nil", text = "v for process:step_variance" },
     },
-  },
-  ["process:estimate_variance"] = {
-    signature = "process:estimate_variance(model, x0, [options])",
-    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
-    params = {
-      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
-      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}", optional = true },
-    },
-    returns = {
-      { type = "diffusion.process" },
-    },
-    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
   },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",
@@ -3386,7 +3398,7 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1; negative ones count from the end. Ranges include both ends, {} is a whole dimension, and {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading it while x is being recorded is an error, since its gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(), totable(), bytes() and print are constants too.",
+    text = "An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1; negative ones count from the end. Ranges include both ends, {} is a whole dimension, and {2} means {2, 2}. x[#x + 1] is nil, so ipairs(x) ends; other positions out of range are errors. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading it while x is being recorded is an error, since its gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(), totable(), bytes() and print are constants too.",
     params = {
       { name = "grad", type = "diffusion.tensor|nil", text = "the gradient of a parameter after loss:backward()" },
     },
@@ -3772,11 +3784,11 @@ return {
   },
   ["tensor:group_norm"] = {
     signature = "tensor:group_norm([w], [b], opts)",
-    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over each group of channels of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x" },
+      { name = "opts", type = "{groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -3833,11 +3845,11 @@ return {
   },
   ["tensor:layer_norm"] = {
     signature = "tensor:layer_norm([w], [b], [opts])",
-    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et al. 2016).",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over the last dimension (Ba et al. 2016).",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{eps: number}", text = "default 1e-5", optional = true },
+      { name = "opts", type = "{epsilon: number}", text = "default 1e-5", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "{...,C} as x" },

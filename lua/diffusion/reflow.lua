@@ -47,7 +47,7 @@ local function part(class, from, count) return class and class:narrow(1, from, c
 --- eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid,
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid,
 ---  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n},
 ---  of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
@@ -60,10 +60,8 @@ local function part(class, from, count) return class and class:narrow(1, from, c
 --- end
 local function reflow(model, process, options)
   opts.denoiser("reflow", model)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #2 to 'reflow' (a process expected, got %s)", kind.shown(process))
-  end
-  local o = opts.check("reflow", options, rules, 3)
+  opts.process("reflow", 2, process, "model, process, options")
+  local o = families.check("reflow", options, rules, 3)
   check_end(process)
   check_sampler(o.sampler)
   local eps = fail.call(core.randn, o.shape, { seed = o.seed or core.random_seed() })

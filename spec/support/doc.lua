@@ -4,6 +4,7 @@
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
+local kind_of = require("diffusion.kind").of
 local object = require "diffusion.object"
 local site = dofile "spec/support/site.lua"
 
@@ -198,12 +199,15 @@ local function sorted(t)
   return keys
 end
 
+-- A table of names, and no object.
+local function is_plain(value) return kind_of(value) == "table" end
+
 -- Tables of names below d; their functions are public, and so are theirs.
 local function walk(prefix, t, out)
   for _, key in ipairs(sorted(t)) do
     local name, value = prefix .. "." .. key, t[key]
     out[#out + 1] = { name = name, value = value }
-    if type(value) == "table" and not getmetatable(value) then walk(name, value, out) end
+    if is_plain(value) then walk(name, value, out) end
   end
   return out
 end
@@ -285,7 +289,7 @@ local function table_entry(item, found)
 end
 
 local function entry_of(item, found)
-  if type(item.value) == "table" and not getmetatable(item.value) then return table_entry(item, found) end
+  if is_plain(item.value) then return table_entry(item, found) end
   if type(item.value) ~= "function" then return value_entry(item, found) end
   local place, is_c = place_of(item.value)
   if is_c then return c_entry(item.name, found) end

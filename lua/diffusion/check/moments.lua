@@ -81,16 +81,16 @@ local function start(schedule, t, o, exact)
   return coefficients { 0, math.sqrt(a ^ 2 + s ^ 2) }
 end
 
-local function grid_of(o)
+local function grid_of(o, solver)
   if kind.of(o.grid) == "grid" then return o.grid end
   if o.grid then return grids.grid.list(o.process, o.grid) end
-  return grids.grid.trailing(o.process, o.steps or o.process.T)
+  return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
 end
 
 --- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
 --- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
 ---@param sampler string|function|table as of d.sample
----@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one,
+---@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one,
 ---  mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own
 ---  distribution}
 ---@return number mean
@@ -100,7 +100,7 @@ end
 return function(sampler, options)
   local o = opts.check("moments", options, rules, 2)
   local name, solver, own = families.resolve(sampler)
-  local grid = grid_of(o)
+  local grid = grid_of(o, solver)
   place.check_solver(o.process, grid[1][1], name, solver)
   local n = #grid
   local begin = arithmetic(own)

@@ -6,6 +6,7 @@ local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
@@ -17,7 +18,7 @@ local rules = {
   samples = { "integer", default = 64, min = 1 },
   start = { "integer", default = 0, min = 0 },
   exact = { "integer", default = 500, min = 10 },
-  seed = { "integer", default = 1 },
+  seed = measure.seed,
   reference = { "any" },
   fine = { "integer", default = 16, min = 2 },
   quiet = { "boolean", default = false },
@@ -186,7 +187,8 @@ end
 ---@param options table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02
 ---  (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed
 ---  the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the
----  ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself
+---  ODE's solution), seed = 1 (of the starts and of the path; fixed,
+---  whatever d.manual_seed says), reference = the sampler itself
 ---  (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows
 ---  as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some
 ---  1e-6: DIFFUSION_PRECISION=double goes on

@@ -194,7 +194,9 @@ local function tostring_set(self)
     table.concat(self.x:shape(), ",", 2), self.x:dtype(), known)
 end
 
-local sets = object.class("set", Set, { __tostring = tostring_set })
+local sets = object.class("set", Set, {
+  fields = { "x", "class", "eps", "n", "classes", "names", "name" }, __tostring = tostring_set,
+})
 
 local set = {}
 

@@ -8,10 +8,14 @@ local finite = require "diffusion.sampler.finite"
 local given = {}
 
 local common = {
-  model = { "any", required = true }, process = { "process", required = true }, seed = { "integer" },
+  model = { "any", required = true, what = "a denoiser (xt, t, {class=})" },
+  process = { "process", required = true }, seed = { "integer" },
   class = classes.rule, guidance = { "number|function" }, self_condition = { "boolean", default = false },
   on_step = { "function" }, nan = finite.rule,
 }
+
+--- The rule of an option that is data.
+given.tensor = { "any", required = true, what = "a tensor [B,...]" }
 
 --- Adds the common rules to an edit's own.
 ---@param own table<string, table>

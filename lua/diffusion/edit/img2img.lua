@@ -3,6 +3,7 @@
 -- The higher the level, the less of x0 is left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -13,17 +14,18 @@ local img2img = {}
 --- The start and the steps of an edit, before it runs. It has exactly the given number of steps, from
 --- exactly the given level.
 ---@param options table {process, start = t | strength = 0..1: the level nearest to strength T
---- (half up), steps = every whole level | grid = list of times or d.grid, of which those below the
+--- (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which
+--- those below the
 --- start are walked}
 ---@return diffusion.plan
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
 --- print(d.edit.plan{ process = process, strength = 0.05, steps = 15 })
 function img2img.plan(options)
-  return plan.of("edit.plan", opts.check("edit.plan", options, plan.rules()))
+  return plan.of("edit.plan", opts.check("edit.plan", options, plan.rules()), {})
 end
 
 local rules = plan.rules()
-rules.x0, rules.sampler = { "any", required = true }, { "any", default = "unipc" }
+rules.x0, rules.sampler = given.tensor, { "any", default = "unipc" }
 given.rules(rules)
 
 --- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there
@@ -31,7 +33,8 @@ given.rules(rules)
 ---@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as
 --- edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score
 --- unclipped would be blind there, from the last level at which it isn't), steps = how many follow,
---- exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance,
+--- exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm,
+--- annealed_langevin and predictor_corrector) | grid, sampler = "unipc", seed, class, guidance,
 --- self_condition, on_step, nan}
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
@@ -43,11 +46,10 @@ given.rules(rules)
 --- d.image.show(x)
 function img2img.img2img(options)
   local where = "edit.img2img"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   samples.constant(where, "x0", o.x0)
-  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
-  local p = plan.of(where, o)
+  local p = plan.of(where, o, (given.downward(where, o.sampler)))
   p.evaluations = 0
   if p.steps == 0 then return o.x0:clone(), p end
   local seed = o.seed or core.random_seed()

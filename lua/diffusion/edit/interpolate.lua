@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -117,12 +118,11 @@ local function settled(o)
   if not (o.start > 0 and o.start <= o.process.T) then
     fail.raise("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
   end
-  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
 end
 
 local rules = plan.rules()
 rules.start, rules.strength = nil, nil
-rules.a, rules.b, rules.sampler = { "any", required = true }, { "any", required = true }, { "any" }
+rules.a, rules.b, rules.sampler = given.tensor, given.tensor, { "any" }
 rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
 rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
 rules.tolerance = { "number", default = 1e-5, above = 0 }
@@ -133,7 +133,7 @@ given.rules(rules)
 --- inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u = 0 and 1 then return a
 --- and b.
 ---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
---- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
+--- inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid
 --- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
 --- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
@@ -144,7 +144,7 @@ given.rules(rules)
 ---                               u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }
 --- d.image.show(d.image.grid(x, { columns = 5 }))
 function interpolate.interpolate(options)
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local a, b = samples.constant(where, "a", o.a), samples.constant(where, "b", o.b)
   same_shape(where, a, b)
@@ -152,7 +152,7 @@ function interpolate.interpolate(options)
   local u = type(o.u) == "number" and { o.u } or o.u
   if #u == 0 then fail.raise("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
   shares(where, u, #u)
-  local p, seed = plan.of(where, o), o.seed or core.random_seed()
+  local p, seed = plan.of(where, o, (given.downward(where, o.sampler))), o.seed or core.random_seed()
   local between = o.by == "noise" and by_noise(o, seed, p.start) or by_inversion(o, p.grid)
   local mixed, shape = {}, a:shape()
   for k, v in ipairs(u) do mixed[k] = between(v) end

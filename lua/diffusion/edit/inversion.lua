@@ -1,5 +1,6 @@
 -- Maps data to the noise from which ddim draws it, and reports how accurate the result is.
 local fail = require "diffusion.fail"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
@@ -30,6 +31,7 @@ function Inversion.__tostring(r)
   return table.concat(lines, "; ")
 end
 legible.speaks(Inversion)
+lookup.strict("inversion", Inversion, { "grid", "evaluations", "residual", "tolerance", "error" })
 
 --- The default last level of an inversion: T, or the last whole level with an SNR of 3.7e-5 or more.
 --- Beyond it, float32 holds too few digits of x0 to recover it.
@@ -38,7 +40,7 @@ legible.speaks(Inversion)
 function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
 
 local rules = plan.rules()
-rules.x0, rules.strength, rules.seed = { "any", required = true }, nil, nil
+rules.x0, rules.strength, rules.seed = given.tensor, nil, nil
 rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
 rules.tolerance = { "number", default = 1e-5, above = 0 }
 rules.iterations = { "integer", default = 100, min = 1 }
@@ -54,8 +56,9 @@ end
 --- al. 2021, "Denoising diffusion implicit models", sec. 4.3). Guidance above 1, or a model that
 --- changes fast with x, can keep the residual above the tolerance. The report says so.
 ---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
---- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole
---- level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
+--- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50,
+--- or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step,
+--- whose error falls as
 --- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
 --- and reports the error, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
@@ -72,7 +75,7 @@ function inversion.invert(options)
   samples.constant(where, "x0", o.x0)
   o.start = o.start or inversion.start(o.process)
   if o.start == 0 then fail.raise("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
-  local grid = plan.of(where, o).grid
+  local grid = plan.of(where, o, {}).grid
   local run = sampler.steps(given.sampling(o, { init = o.x0, grid = grid, on_step = o.on_step,
     sampler = { "ddim_inversion", exact = o.exact, tolerance = o.tolerance, iterations = o.iterations } }))
   local xt = run:finish()

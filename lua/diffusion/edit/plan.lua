@@ -1,6 +1,7 @@
 -- The first level of an edit, and its steps. An edit takes exactly the steps of its plan.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
@@ -35,6 +36,8 @@ function Plan.__tostring(p)
     strength_text(p), p.steps, p.signal, p.noise, p.snr, p.grid)
 end
 legible.speaks(Plan)
+lookup.strict("plan", Plan,
+  { "start", "steps", "grid", "snr", "signal", "noise", "strength", "T", "evaluations" })
 
 --- The options of a plan, for opts.check.
 ---@return table<string, table>
@@ -69,9 +72,9 @@ local function start_of(where, o)
 end
 
 -- N times from the start down: start (N - i)/N, rounded (half up) unless the start is real.
-local function trailing(where, start, N)
+local function trailing(where, start, N, solver)
   local most = math.max(1, math.floor(start))
-  N = N or most
+  N = N or place.steps(solver, most)
   if N > most then
     fail.raise("%s: %d steps from t = %g, but only %d start at a whole level of their own; take fewer, a higher start, "
       .. "or a grid of real levels as d.grid.karras", where, N, start, most)
@@ -97,8 +100,9 @@ end
 --- The plan that the options describe.
 ---@param where string "edit.img2img"
 ---@param o table
+---@param solver table that takes the steps
 ---@return diffusion.plan
-function plan.of(where, o)
+function plan.of(where, o, solver)
   if o.steps and o.grid then fail.raise("%s: steps = %d and a grid; one of the two expected", where, o.steps) end
   local schedule, T = o.process.schedule, o.process.T
   local start = start_of(where, o)
@@ -106,7 +110,7 @@ function plan.of(where, o)
   if start > 0 then
     local times, name, last
     if o.grid then times, name, last = below(where, start, o.grid, o.process)
-    else times, name, last = trailing(where, start, o.steps), "trailing", 0 end
+    else times, name, last = trailing(where, start, o.steps, solver), "trailing", 0 end
     p.grid = made.checked(name, times, T, schedule, last)
     p.steps, p.snr, p.signal, p.noise = #p.grid, schedule:snr(start), schedule:signal(start), schedule:noise(start)
   end

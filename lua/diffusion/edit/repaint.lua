@@ -5,8 +5,10 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local families = require "diffusion.sampler.families"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
 local runs = require "diffusion.sampler.run"
@@ -34,6 +36,7 @@ function Walk.__tostring(w)
     w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
 end
 legible.speaks(Walk)
+lookup.strict("repaint_plan", Walk, { "grid", "jump", "resample", "jumps", "steps", "times", "evaluations" })
 
 -- Whether a jump starts with `left` steps to go, as in the paper's code. left - 1 must be a multiple
 -- of its length, and it must not go beyond the first level. No jump starts from the data.
@@ -64,7 +67,7 @@ end
 -- The plan and its moves.
 local function walk_of(where, o)
   local solver, name = given.downward(where, o.sampler)
-  if not o.grid and not solver.whole then o.steps = o.steps or math.min(250, o.process.T) end
+  if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
   local grid = place.grid(o, name, solver)
   if grid.last > 0 then
     fail.raise("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
@@ -87,13 +90,13 @@ local function plan_rules()
 end
 
 --- The steps and levels of RePaint, before it runs.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10,
----  resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options table {process, steps = 250, or T where T is less (of other samplers than
+---  ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
 ---@return diffusion.repaint_plan
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
 function repaint.plan(options)
   local where = "edit.repaint_plan"
-  return (walk_of(where, opts.check(where, options, plan_rules())))
+  return (walk_of(where, families.check(where, options, plan_rules())))
 end
 
 -- ==== the picture ============================================================================
@@ -127,7 +130,7 @@ local function reverse(run, kept, x0)
 end
 
 local rules = plan_rules()
-rules.x0, rules.keep = { "any", required = true }, { "any", required = true }
+rules.x0, rules.keep = given.tensor, given.tensor
 given.rules(rules)
 
 --- Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022,
@@ -135,8 +138,9 @@ given.rules(rules)
 --- independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t | x_s)
 --- repeat each stretch `resample` times. Every step then starts without the solver's history.
 ---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
---- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less,
---- grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed,
+--- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less
+--- (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10,
+--- resample = 10 (1: no jumps), sampler = "ddpm", seed,
 --- class, guidance, self_condition, nan, on_step: called with each step and its merged x}
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
@@ -149,7 +153,7 @@ given.rules(rules)
 --- d.image.show(d.cat({ x0, x0 * keep - (1 - keep), x }, 1))
 function repaint.repaint(options)
   local where = "edit.repaint"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local x0 = samples.constant(where, "x0", o.x0)
   local kept = mask_of(where, o.keep, x0)

@@ -3,6 +3,7 @@ local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local trained = require "diffusion.nn.trained"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
@@ -142,8 +143,9 @@ local function new(of, options)
   end
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
-  return object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
-                                          core = core.ema(model.home(of)) }, lending))
+  local ema = object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
+                                               core = core.ema(model.home(of)) }, lending))
+  return trained.wrap(ema, of)
 end
 
 -- ==== for the optimiser ======================================================================

@@ -2,6 +2,7 @@
 -- out = w + scale (m - w). w is the output of a weaker model of the same data: a smaller one, or one
 -- trained for less long. Errors of both, which are larger in the weak one, are reduced.
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 local rules = { scale = { "number", required = true }, interval = { "table" } }
@@ -20,9 +21,9 @@ local rules = { scale = { "number", required = true }, interval = { "table" } }
 return function(model, weak, options)
   local o = strength.options("auto", model, options, rules, 3)
   opts.denoiser("auto: weak", weak)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local function ask(name, which) return strength.answer(name, (which(xt, t, given)), xt) end
     return strength.between(function() return ask("auto: weak", weak) end, function() return ask("auto", model) end,
       strength.at(o, t, 1), xt)
-  end
+  end, model)
 end

@@ -6,6 +6,7 @@ local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 
 local rules = {
   scale = { "number", required = true },
@@ -53,11 +54,11 @@ end
 --- print(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = "i64" }) }):std():item())
 local function cfg(model, options)
   local o = strength.options("cfg", model, options, rules, 2)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local u, c = answers("cfg", o, model, xt, t, given)
     local finish = o.rescale > 0 and function(out, told) return rescaled(out, told, o.rescale) end or nil
     return strength.between(u, c, strength.at(o, t, 1), xt, finish)
-  end
+  end, model)
 end
 
 return { cfg = cfg, answers = answers }

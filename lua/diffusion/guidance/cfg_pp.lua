@@ -5,6 +5,7 @@
 -- (ddim, euler) then is the paper's without a change.
 local answers = require("diffusion.guidance.cfg").answers
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 
 local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" },
   without = { "table" } }
@@ -23,12 +24,12 @@ local rules = { scale = { "number", required = true, min = 0 }, interval = { "ta
 ---                        steps = 20 })
 return function(model, options)
   local o = strength.options("cfg_pp", model, options, rules, 2)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local u, c = answers("cfg_pp", o, model, xt, t, given)
     local inside = strength.at({ scale = 1, interval = o.interval }, t, 0)
     if inside == 0 then return c() end
     local from, to = u(), c()
     if inside == 1 then return strength.mixed(from, to, o.scale, xt), from end
     return strength.mixed(from, to, strength.at(o, t, 1), xt), strength.beyond(to, from, inside)
-  end
+  end, model)
 end

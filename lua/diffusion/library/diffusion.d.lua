@@ -188,10 +188,11 @@ local set = {}
 --- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
 --- x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1;
 --- negative ones count from the end. Ranges include both ends, {} is a whole dimension, and
---- {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain
---- number, reading it while x is being recorded is an error, since its gradient would be lost.
---- Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of
---- item(), totable(), bytes() and print are constants too.
+--- {2} means {2, 2}. x[#x + 1] is nil, so ipairs(x) ends; other positions out of range are
+--- errors. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading
+--- it while x is being recorded is an error, since its gradient would be lost. Use
+--- x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(),
+--- totable(), bytes() and print are constants too.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil the gradient of a parameter after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
@@ -255,7 +256,7 @@ function checkpoint:save(extra) end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
+---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -285,7 +286,7 @@ d.check = {}
 --- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
 --- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
 ---@param sampler string|function|table as of d.sample
----@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
+---@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
 ---@return number mean
 ---@return number variance
 function d.check.moments(sampler, options) end
@@ -297,7 +298,7 @@ function d.check.moments(sampler, options) end
 --- along it.
 ---@param sampler string|function|table as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
 ---@return number|nil order nil where all was rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
@@ -347,7 +348,8 @@ function d.data.cifar10(dir, options) end
 function d.data.digits() end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
+--- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts
+--- them.
 ---@param dir? string|table|nil the folder; or the options
 ---@param options? table|nil split = "train" or "test"
 ---@return diffusion.set|nil set nil with a message where the files are missing
@@ -437,7 +439,7 @@ d.edit = {}
 
 --- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
 --- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
+---@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm, annealed_langevin and predictor_corrector) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 function d.edit.img2img(options) end
@@ -446,7 +448,7 @@ function d.edit.img2img(options) end
 --- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion:
 --- both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u =
 --- 0 and 1 give a and b again.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back
 function d.edit.interpolate(options) end
@@ -454,14 +456,14 @@ function d.edit.interpolate(options) end
 --- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021,
 --- "Denoising diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance
 --- above 1, and a model that changes fast with x, can keep the residual above it: it says so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
+---@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50, or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
 ---@return diffusion.inversion report
 function d.edit.invert(options) end
 
 --- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
 --- for, from exactly that level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}
+---@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the start are walked}
 ---@return diffusion.plan
 function d.edit.plan(options) end
 
@@ -469,13 +471,13 @@ function d.edit.plan(options) end
 --- 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw
 --- of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each
 --- stretch `resample` times; every step then starts without the solver's history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 function d.edit.repaint(options) end
 
 --- RePaint's walk before it is begun: how many steps, and which levels.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options table {process, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
 ---@return diffusion.repaint_plan
 function d.edit.repaint_plan(options) end
 
@@ -501,6 +503,18 @@ function d.edit.slerp(a, b, u) end
 ---@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
 ---@return diffusion.ema
 function d.ema(of, options) end
+
+--- The same process with the best variance for a given network: the posterior's plus c0^2
+--- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
+--- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
+--- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
+--- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
+---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
+---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}
+---@return diffusion.process
+function d.estimate_variance(model, process, x0, options) end
 
 --- The identity matrix.
 ---@param n integer
@@ -710,20 +724,22 @@ function d.guidance.cfg_pp(model, options) end
 --- alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class,
 --- are not guided. An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? table? {scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
-function d.guidance.classifier(model, log_prob, options) end
+function d.guidance.classifier(model, process, log_prob, options) end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
 --- the score. With of = "x0" it is the energy of the predicted x0, unclipped, and the gradient
 --- goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not
 --- changed.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
----@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? table? {scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
 ---@return function denoiser
-function d.guidance.gradient(model, energy, options) end
+function d.guidance.gradient(model, process, energy, options) end
 
 --- Prints what there is (no argument), a guide, or what is written about a name, a function,
 --- or the methods of a thing.
@@ -848,7 +864,7 @@ d.likelihood = {}
 ---@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
+---@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}
 function d.likelihood.ode(model, process, x0, options) end
 
@@ -866,7 +882,7 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
+---@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
@@ -915,7 +931,7 @@ function d.load(path, options) end
 --- none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil copy = false
+---@param options? table|nil {copy = false, process = one to use instead of the file's: the model then predicts what that process names, on its T}
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -944,7 +960,9 @@ function d.lr.linear(options) end
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
---- Seeds all random numbers of this Lua state. All counters restart.
+--- Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an
+--- objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance and
+--- other measures have an option seed = 1 instead, so that two of them agree.
 ---@param seed integer
 function d.manual_seed(seed) end
 
@@ -969,7 +987,7 @@ d.metric = {}
 --- is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.energy(x, y, options) end
@@ -1028,7 +1046,7 @@ function d.metric.frechet(x, y, options) end
 --- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
----@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about
 function d.metric.kid(x, y, options) end
@@ -1052,7 +1070,7 @@ function d.metric.memorisation(x, train, held, options) end
 --- may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were taken
 function d.metric.mmd(x, y, options) end
@@ -1088,7 +1106,7 @@ function d.metric.precision_recall(x, y, options) end
 --- cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
+---@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
@@ -1100,7 +1118,7 @@ function d.metric.sliced_wasserstein(x, y, options) end
 --- the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}
+---@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, exact, that even odds would give as much
 function d.metric.two_sample(x, y, options) end
@@ -1111,7 +1129,7 @@ function d.metric.two_sample(x, y, options) end
 --- Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
+---@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end
@@ -1301,7 +1319,7 @@ function d.no_grad(fn, ...) end
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
 --- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+---@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
@@ -1459,12 +1477,13 @@ function d.precision(name) end
 --- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
 --- "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
----@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@param process diffusion.process
+---@param options? table? {kind = "edm", "vp", "ve" or "iddpm"}
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
-function d.precondition(net, options) end
+function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
+---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
 ---@return diffusion.process
 function d.process(o) end
 
@@ -1520,7 +1539,7 @@ function d.record(fn, ...) end
 --- itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
@@ -1588,7 +1607,7 @@ function d.sampler.sample(options) end
 function d.sampler.step(which, denoise, process, o) end
 
 --- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50, or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows those that stay. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1778,6 +1797,11 @@ function d.trainer(options) end
 ---@return diffusion.model
 function d.unet(options) end
 
+--- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
+--- Each kind of warning is given once per model, objective or optimiser.
+---@param where boolean|fun(message: string) true is stderr, false is nowhere
+function d.warnings(where) end
+
 --- Elements of a if the mask is not 0, else of b.
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
@@ -1907,8 +1931,8 @@ function model:load_state(state) end
 ---@return function iterator
 function model:parameters() end
 
---- Writes the model as one file: its values (or an average's), its config, and the process it
---- was trained for.
+--- Writes the model as one file: its values (or an average's), its config, the target that an
+--- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
 ---@param options? table? {process =, weights = an ema}
 ---@return true|nil done nil with a message if the file can't be written
@@ -1938,7 +1962,7 @@ function objective:explain(t) end
 --- network, from their covariance; a network that learns more gets below it. For an oracle it
 --- is a mean over samples. It covers the weighted error only, not a learned variance's bound.
 --- It is known for error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
@@ -1967,7 +1991,7 @@ function oracle:denoiser(process) end
 --- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
 --- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
 --- samples.
----@param options? table? {samples = 20000, seed = 1}, for that mean
+---@param options? table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
 ---@return number
 ---@return number|nil error its standard error where it is a mean over samples
 function oracle:entropy(options) end
@@ -2026,17 +2050,6 @@ function process:convert(value, o) end
 ---@return number|diffusion.tensor eps
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
-
---- The same process with the best variance for a given network: the posterior's plus c0^2
---- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
---- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
---- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
---- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
----@param model any a denoiser (xt, t, {class=})
----@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
----@return diffusion.process
-function process:estimate_variance(model, x0, options) end
 
 --- The formulas of a step, with numbers.
 ---@param t integer in 1..T
@@ -2481,11 +2494,11 @@ function tensor:geglu() end
 ---@return diffusion.tensor with the shape of x
 function tensor:gelu(by) end
 
---- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of
---- an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
+--- (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over each group of channels
+--- of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x
+---@param opts {groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
@@ -2519,11 +2532,11 @@ function tensor:item() end
 ---@return function iterator that returns i and x[i]
 function tensor:iter() end
 
---- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et
---- al. 2016).
+--- (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over the last dimension (Ba
+--- et al. 2016).
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts? {eps: number} default 1e-5
+---@param opts? {epsilon: number} default 1e-5
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 

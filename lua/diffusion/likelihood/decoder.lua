@@ -6,6 +6,9 @@ local given = require "diffusion.likelihood.given"
 
 local decoder = {}
 
+--- The rule of the option `decoder` of bounds and objectives.
+decoder.rule = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" }
+
 -- ln(1 - e^w) = ln 2t/(1 + t) with t = tanh(-w/2), for w < 0. Nothing cancels.
 local function log1mexp(w)
   local t = (w * -0.5):tanh()

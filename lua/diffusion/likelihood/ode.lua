@@ -5,9 +5,11 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
+local measure = require "diffusion.measure"
 local place = require "diffusion.sampler.place"
 local dequantise = require "diffusion.likelihood.dequantise"
 local divergence = require "diffusion.likelihood.divergence"
@@ -19,7 +21,7 @@ local each, mix = adaptive.each, core.ops.mix
 local rules = adaptive.rules(1e-5, 1e-5)
 rules.divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto" }
 rules.probes = { "integer", default = 1, min = 1 }
-rules.seed = { "integer" }
+rules.seed = measure.seed
 rules.dequantise = { "boolean|table", default = false }
 rules.from = { "number", default = 1, min = 1 }
 rules.to = { "number" }
@@ -118,6 +120,8 @@ function Likelihood.__tostring(r)
     given.shown(r.bits, r.bits_error), r.constant ~= 0 and (", %.5f of them for dequantising"):format(r.constant) or "")
 end
 legible.speaks(Likelihood)
+lookup.strict("likelihood", Likelihood,
+  { "nats", "mean", "error", "bits", "bits_error", "constant", "D", "divergence", "evaluations", "from", "to" })
 
 local function likelihood(o)
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
@@ -153,7 +157,8 @@ end
 ---  gradients pass through it
 ---@param process diffusion.process its clip is not applied here
 ---@param x0 diffusion.tensor {B, ...}
----@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and
+---@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed = 1 (fixed, whatever
+---  d.manual_seed says), from = 1 and
 ---  to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or
 ---  more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256,
 ---  span = "centres" | "edges"}, class}

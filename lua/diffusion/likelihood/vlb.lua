@@ -6,6 +6,8 @@ local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
+local measure = require "diffusion.measure"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
@@ -15,8 +17,8 @@ local where = "likelihood.vlb"
 
 local rules = {
   t = { "integer|table", min = 1 },
-  seed = { "integer" },
-  decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
+  seed = measure.seed,
+  decoder = decoder.rule,
   bins = { "integer", default = 256, min = 2 },
   class = classes.rule,
   clip = { "boolean", default = false },
@@ -170,6 +172,8 @@ function Bound.__tostring(r)
   return table.concat(lines, "\n")
 end
 legible.speaks(Bound)
+lookup.strict("bound", Bound,
+  { "samples", "D", "unit", "errors", "prior", "steps", "decoder", "total", "error", "terms", "per_sample" })
 
 local function scaled(list, c)
   local out = {}
@@ -245,7 +249,8 @@ end
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
 ---  ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1
----  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder =
+---  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever
+---  d.manual_seed says), decoder =
 ---  "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels,
 ---  class, clip = false (true: as the process clips)}
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,

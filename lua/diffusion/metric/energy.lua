@@ -10,7 +10,7 @@ local opts = require "diffusion.opts"
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@param options table? {interval = false: true for a second result, permutations = 200
----  (of the labels, for p), seed = 1 (of these)}
+---  (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.energy(d.randn(500, 2), d.randn(500, 2), { interval = true }))

@@ -1,6 +1,7 @@
 --- The second result of a metric: a confidence interval, the method that found it, and the direction
 --- of the value's bias.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 
 local interval = {}
@@ -17,12 +18,14 @@ local z = 1.959963984540054 -- 95 % of a normal variable lie within +-z
 ---@field se number|nil standard error of the value
 ---@field p number|nil probability of such a value, or a larger one, if both sets have one distribution
 local Interval = { __name = "diffusion.interval" }
+Interval.__index, Interval.__newindex = Interval, rawset -- metrics add fields of their own
 
 function Interval:__tostring()
   local p = self.p and ("; p = %.3g"):format(self.p) or ""
   return ("95 %% between %.4g and %.4g%s (%s)"):format(self.low, self.high, p, self.method)
 end
 legible.speaks(Interval)
+lookup.strict("interval", Interval, { "low", "high", "level", "method", "n", "bias", "se", "p" })
 
 --- An interval from its fields.
 ---@param fields table {low, high, method, n, bias, ...}

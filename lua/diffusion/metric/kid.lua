@@ -39,7 +39,8 @@ end
 ---@param y diffusion.tensor features {m, D}, m >= 2
 ---@param options table? {interval = false: true for a second result, block: pairs within blocks of
 ---  so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they
----  differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---  differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever
+---  d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about
 ---@usage print(d.metric.kid(d.randn(300, 8), d.randn(300, 8) + 0.5, { interval = true }))

@@ -43,7 +43,7 @@ for name, rule in pairs(contrast.rules) do rules[name] = rule end
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@param options table? {bandwidth = h or a list of them, the median distance between samples of
 ---  both sets if absent, interval = false: true for a second result, permutations = 200 (of the
----  labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---  labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were used
 ---@usage print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))

@@ -4,11 +4,12 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
+local measure = require "diffusion.measure"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
 local function directions(D, o)
-  local u = core.randn({ o.projections, D }, { seed = pairs_of.own_seed(o.seed) })
+  local u = core.randn({ o.projections, D }, { seed = measure.own(o.seed) })
   return u / u:square():sum(2, true):sqrt()
 end
 
@@ -58,7 +59,7 @@ local rules = {
   projections = { "integer", default = 100, min = 1 },
   p = { "number", default = 1, min = 1, max = 8 },
   permutations = { "integer", default = 39, min = 0 },
-  seed = { "integer", default = 1 },
+  seed = measure.seed,
   interval = interval.rule,
 }
 
@@ -67,7 +68,8 @@ local rules = {
 --- p-th power. The interval goes down to 0 if random labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval =
+---@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed,
+---  whatever d.manual_seed says), interval =
 ---  false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it;
 ---  permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where
 ---  the distributions differ)}

@@ -4,6 +4,7 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local lr = require "diffusion.lr"
 local nn = require "diffusion.nn"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local optim = require "diffusion.optim"
 local pairs_of = require "diffusion.metric.pairs"
@@ -61,7 +62,7 @@ end
 -- The number of held-out samples that the network classifies correctly.
 local function right(x, y, o)
   local kept <close> = setmetatable({ state = core.random_state() }, Counters) -- luacheck: ignore 211
-  local seed, count = pairs_of.own_seed(o.seed), math.min(x:size(1), y:size(1))
+  local seed, count = measure.own(o.seed), math.min(x:size(1), y:size(1))
   core.manual_seed(seed)
   local x1, x2 = split(x, count, seed)
   local y1, y2 = split(y, count, seed + 1)
@@ -75,7 +76,7 @@ end
 
 local rules = {
   hidden = { "integer", default = 64, min = 1 }, steps = { "integer", default = 400, min = 1 },
-  seed = { "integer", default = 1 }, interval = interval.rule,
+  seed = measure.seed, interval = interval.rule,
 }
 
 --- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of both
@@ -86,7 +87,7 @@ local rules = {
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
 ---@param options table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128),
----  seed = 1, interval = false: true for a second result}
+---  seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, the exact probability of this accuracy at even odds
 ---@usage print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))

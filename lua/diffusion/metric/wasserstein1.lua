@@ -4,6 +4,7 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
+local measure = require "diffusion.measure"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
@@ -20,7 +21,7 @@ local function measured(x, y, o)
 end
 
 local rules = {
-  interval = interval.rule, permutations = { "integer", default = 99, min = 0 }, seed = { "integer", default = 1 },
+  interval = interval.rule, permutations = { "integer", default = 99, min = 0 }, seed = measure.seed,
 }
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
@@ -30,7 +31,8 @@ local rules = {
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
 ---@param options table? {interval = false: true for a second result, of n and m >= 2, permutations = 99
----  (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
+---  (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these;
+---  fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))

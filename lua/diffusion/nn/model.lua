@@ -5,9 +5,11 @@ local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
 local object = require "diffusion.object"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
 local model = {}
@@ -38,6 +40,14 @@ function model.home(m) return private[m].home end
 function model.takes_class(m)
   local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
   return not (config and config.classes == 0)
+end
+
+--- The number of classes of a network, or of an average of one. nil if it isn't known.
+---@param m any
+---@return integer|nil
+function model.classes(m)
+  if model.is_model(m) then return private[m].config.classes end
+  return kind.of(m) == "ema" and m:config().classes or nil
 end
 
 -- ==== the call ==========================================================================
@@ -82,6 +92,15 @@ local function input_rules(inputs)
   for _, one in ipairs(inputs) do rules[one[1]] = { "tensor" } end
   rules.class = rules.class and classes.rule
   return rules
+end
+
+-- Raises if xt is one sample instead of a batch. The dimensions of stock networks' samples are known.
+local function check_batch(own, x)
+  local image, dim = own.config.image, own.config.dim
+  if image and x:dim() == 3 or dim and x:dim() == 1 and x:size(1) == dim then
+    fail.raise("model: xt is %s, without a batch dimension; x:unsqueeze(1) makes a batch of one",
+      kind.shape_text(x))
+  end
 end
 
 -- A single layer of the core has the inputs of a denoiser.
@@ -144,9 +163,13 @@ local function call(m, x, t, options, ...)
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
+  check_batch(own, x)
   if t == nil and own.timed then fail.raise "model: t is missing; its arguments are (xt, t, {class=})" end
   local as_it_is = t == nil or own.timed == false or own.single and core.is_tensor(t)
-  if not as_it_is then t = levels(t, x:dim() > 0 and x:size(1) or 1) end
+  if not as_it_is then
+    t = levels(t, x:dim() > 0 and x:size(1) or 1)
+    trained.check_level(m, t)
+  end
   return own.call(own, x, t, options, ...)
 end
 
@@ -232,16 +255,19 @@ end
 
 local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
---- Writes the model as one file: its values (or an average's), its config, and the process it was
---- trained for.
+--- Writes the model as one file: its values (or an average's), its config, the target that an
+--- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
 ---@param options table? {process =, weights = an ema}
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
-  local described = { model = self:config() }
-  if o.process then described.process = o.process:config() end
+  local described = { model = self:config(), trained = trained.of(self) }
+  if o.process then
+    trained.check_target("save", self, o.process)
+    described.process = o.process:config()
+  end
   return container.write(path, "model", (o.weights or self):state(), described)
 end
 
@@ -253,9 +279,9 @@ end
 ---@return string|nil message
 function Model:load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
-  local tensors, message = container.read(path, "model", o)
-  if not tensors then return nil, message end
-  local trouble = model.mismatch(self:parameters(), tensors)
+  local tensors, described = container.read(path, "model", o)
+  if not tensors then return nil, described end
+  local trouble = model.mismatch(self:parameters(), tensors) or trained.set(self, described.trained)
   if trouble then return legible.refused("%s: %s", path, trouble) end
   return self:load_state(tensors)
 end
@@ -329,13 +355,48 @@ local function tostring_model(m)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
 
+-- The names of a network's fields.
+local function fields_of(root)
+  if not core.is_layer(root) then return module.fields(root) end
+  local names = {}
+  for i, part in ipairs(core.layer_parts(root)) do names[i] = part[1] end
+  return names
+end
+
+-- "model unet has no 'chanels'; did you mean 'channels'?", among methods, fields and options.
+local function absence(m, key)
+  local own = private[m]
+  local names = fields_of(own.root)
+  for _, more in ipairs { Model, own.config } do
+    for name in next, more do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return lookup.sentence(("model %s has"):format(own.config.name or own.config.kind), key, names, "model")
+end
+
+-- Methods come first, then the fields of the network. Any other name is an error.
+local function field(m, key)
+  local value = Model[key]
+  if value == nil then value = private[m].root[key] end
+  if value ~= nil or not lookup.is_public(key) then return value end
+  if private[m].config[key] ~= nil then
+    fail.raise("'%s' is an option of this model; model:config().%s has its value", key, key)
+  end
+  fail.raise("%s", absence(m, key))
+end
+
+local function refuse_write(m, key)
+  local own = private[m]
+  if own.config[key] ~= nil then
+    fail.raise("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
+  end
+  local is_field = Model[key] ~= nil or own.root[key] ~= nil
+  fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
+    legible.line(key)) or absence(m, tostring(key)))
+end
+
 models = object.class("model", Model, {
-  -- methods first, then the fields of the network
-  __index = function(m, key) return Model[key] or private[m].root[key] end,
-  __newindex = function(_, key)
-    fail.raise("model: '%s' can't be written; options are given when a model is made, values by load_state", key)
-  end,
-  __call = call, __tostring = tostring_model,
+  open = true, __index = field, __newindex = refuse_write, __call = call, __tostring = tostring_model,
 })
 
 --- Raises unless a state has exactly the parameters of the network under a root, of the same

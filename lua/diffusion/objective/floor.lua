@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 
@@ -54,7 +55,7 @@ end
 ---@return table checked
 function floor.options(given)
   local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" },
-    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = { "integer", default = 1 } })
+    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = measure.seed })
   if count(o.std, o.data, o.oracle) ~= 1 then fail.raise "floor: give one of 'std', 'data' and 'oracle'" end
   return o
 end

@@ -4,6 +4,8 @@
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
+local decoders = require "diffusion.likelihood.decoder"
+local batches = require "diffusion.objective.batch"
 local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
@@ -15,7 +17,8 @@ local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local samples = require "diffusion.samples"
-local precondition = require("diffusion.precondition").precondition
+local precondition = require "diffusion.precondition"
+local trained = require "diffusion.nn.trained"
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
 
@@ -83,6 +86,13 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
+-- If the loss isn't finite, the data is checked before anyone blames the network.
+local function check_finite(loss, x0)
+  local value = loss:item()
+  local fault = value - value ~= 0 and batches.fault(x0)
+  if fault then fail.raise("objective: %s; the data makes the loss %g, whatever the network", fault, value) end
+end
+
 local call_rules = { class = classes.rule, eps = { "tensor" }, inputs = conditions.rule }
 
 --- The loss of a batch.
@@ -97,8 +107,10 @@ local call_rules = { class = classes.rule, eps = { "tensor" }, inputs = conditio
 local function call(self, model, x0, given)
   local B = samples.batch("objective", "x0", x0, 1):size(1)
   opts.denoiser("objective", model)
-  if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
+  batches.look(self, model, x0, o.class)
+  if core.recording() then trained.learn(model, self.process, self.precondition) end
+  if self.precondition then model = precondition.scaled(model, self.process, self.precondition) end
   local law = private[self].times
   local guard <close> = gradient.guard()
   local t, share = law.draw(B)
@@ -110,6 +122,7 @@ local function call(self, model, x0, given)
   if law.learn and core.recording() then law.learn(t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
   local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
+  check_finite(loss, x0)
   return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
 end
 
@@ -165,7 +178,7 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- known for error = "mse" and noise without offset.
 ---@param given table {std = number or list of the standard deviations along the data's axes}, or
 ---  {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle,
----  samples = 20000, seed = 1}
+---  samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
@@ -211,7 +224,7 @@ local rules = {
   times = { "string|table|function", default = "uniform" },
   error = { "string|table", default = "mse" },
   vlb = { "number", min = 0 },
-  decoder = { one_of = { "discretized", "gaussian" }, default = "discretized" },
+  decoder = decoders.rule,
   precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
   drop_class = { "number", default = 0, min = 0, max = 1 },
   self_condition = { "number", default = 0, min = 0, max = 1 },
@@ -224,6 +237,8 @@ for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writ
 
 local class = object.class("objective", Objective, {
   writable = writable, __call = call, __tostring = tostring_objective,
+  fields = { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class",
+             "self_condition", "offset_noise" },
 })
 
 -- The bound is a sum over whole t.
@@ -263,7 +278,8 @@ end
 ---  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
 ---  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
 ---  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
----  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
+---  weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the
+---  bound's last term, as of d.likelihood.vlb;
 ---  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
 ---  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
 ---  {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard

@@ -181,7 +181,7 @@ end
 --- The differential entropy in nats, -E ln p. That of the empirical distribution is the entropy of its
 --- points as symbols. It is computed by a formula if there is one, by quadrature in one or two
 --- dimensions, or as a mean over samples.
----@param options table? {samples = 20000, seed = 1}, for that mean
+---@param options table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
 ---@return number
 ---@return number|nil error its standard error, if it is a mean over samples
 function Oracle:entropy(options)
@@ -198,9 +198,7 @@ end
 ---@param process diffusion.process
 ---@return function denoiser
 function Oracle:denoiser(process)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #1 to 'denoiser' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("denoiser", 1, process)
   local schedule = process.schedule
   return function(xt, t)
     rows_of(xt, self.D)

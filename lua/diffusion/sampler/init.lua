@@ -27,6 +27,7 @@ local presets = require "diffusion.sampler.preset"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require("diffusion.guidance.cfg").cfg
+local trained = require "diffusion.nn.trained"
 
 local sampler = { names = families.names, explain = require "diffusion.sampler.explain" }
 
@@ -84,9 +85,7 @@ function sampler.step(which, denoise, process, o)
     mix_path = { "function" }, nan = finite.rule }, 4)
   local name, solver, own = families.resolve(which)
   opts.callable("step", "denoise", denoise)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #3 to 'step' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("step", 3, process, "sampler, denoise, process, options")
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
@@ -102,7 +101,7 @@ function sampler.step(which, denoise, process, o)
 end
 
 local rules = {
-  model = { "any", required = true },
+  model = { "any", required = true, what = "a denoiser (xt, t, {class=})" },
   process = { "process", required = true },
   shape = { "table" },
   sampler = { "any", default = "unipc" },
@@ -128,10 +127,27 @@ local function guided(model, guidance)
   return out
 end
 
+-- A run of checked options; `name` is what the user called.
+local function run_of(name, options)
+  local o = families.check(name, options, rules)
+  opts.denoiser(name, o.model)
+  trained.check(name, o.model, o.process)
+  local which, solver, sampler_options = families.resolve(o.sampler)
+  local seed = o.seed or core.random_seed()
+  local grid = place.grid(o, which, solver)
+  local x = place.start(o, seed, grid, which, solver)
+  local model = guided(o.model, o.guidance)
+  return run.new { name = which, solver = solver, sampler_options = sampler_options, model = model,
+    model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
+    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
+    self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
+end
+
 --- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`.
 ---@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
----  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
+---  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50,
+---  or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive
+---  find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
 ---  inputs = tensors by the names of the network's inputs, a row a sample, as {context = c},
 ---  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
 ---  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
@@ -140,8 +156,8 @@ end
 ---  after which a sample isn't finite is an error with its number, its levels and how many samples are
 ---  so; "keep" goes on}. Where
 ---  neither grid nor init is given and the process predicts eps or score unclipped, the
----  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
----  print(run) shows them. A generator, a list of one for each sample, or a function that returns
+---  first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows
+---  those that stay. A generator, a list of one for each sample, or a function that returns
 ---  normals of x's shape is asked for the start, unless there is init, and then at each step that
 ---  adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run
 ---  can't be saved
@@ -150,25 +166,13 @@ end
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
 --- for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
 --- d.image.show(run.x)
-function sampler.steps(options)
-  local o = opts.check("steps", options, rules)
-  opts.denoiser("sampler", o.model)
-  local name, solver, sampler_options = families.resolve(o.sampler)
-  local seed = o.seed or core.random_seed()
-  local grid = place.grid(o, name, solver)
-  local x = place.start(o, seed, grid, name, solver)
-  local model = guided(o.model, o.guidance)
-  return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
-    model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
-    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
-    self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
-end
+function sampler.steps(options) return run_of("sampler.steps", options) end
 
 --- Draws samples: d.sampler.steps{...}:finish().
 ---@param options table as of sampler.steps
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
 --- d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
-function sampler.sample(options) return sampler.steps(options):finish() end
+function sampler.sample(options) return run_of("sample", options):finish() end
 
 return sampler
