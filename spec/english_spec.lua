@@ -6,11 +6,8 @@ local finished = {
   "spec",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
   "csrc/binding", "csrc/io",
-  "lua/diffusion/sampler", "lua/diffusion/grid", "lua/diffusion/guidance", "lua/diffusion/edit",
-  "lua/diffusion/schedule", "lua/diffusion/likelihood", "lua/diffusion/objective",
-  "lua/diffusion/oracle", "lua/diffusion/metric", "lua/diffusion/data", "lua/diffusion/ema",
-  "lua/diffusion/file", "lua/diffusion/plot", "lua/diffusion/check", "lua/diffusion/nn", "lua/diffusion/network",
-  "README.md", "lua/diffusion/guide", "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
+  "lua/diffusion",
+  "README.md", "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
 }
 
 -- Files in these folders that are still to be rewritten.
@@ -21,7 +18,7 @@ local later = {
 
 -- Files whose options are described in one long sentence, until each option has its own.
 for file in ([[grid/preset edit/img2img edit/interpolate edit/inversion edit/repaint
-    objective/init data/folder data/set]]):gmatch "%S+" do
+    objective/init data/folder data/set image process]]):gmatch "%S+" do
   later["lua/diffusion/" .. file .. ".lua"] = true
 end
 

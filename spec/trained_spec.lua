@@ -108,7 +108,7 @@ describe("a raw network", function()
     assert.same({ 2, 2 }, draw(d.precondition(net, edm), edm):shape())
     says("kind is 'vp', but the network was trained with precondition = 'edm'",
       function() d.precondition(net, edm, { kind = "vp" }) end)
-    says("kind is 'edm', but the network was trained to be told t", function() d.precondition(trained(), edm) end)
+    says("kind is 'edm', but the network was trained on t", function() d.precondition(trained(), edm) end)
     says("was trained to predict edm, but the process predicts x0", function()
       draw(d.precondition(net, edm), d.process { schedule = edm.schedule, predict = "x0" })
     end)

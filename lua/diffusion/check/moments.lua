@@ -1,6 +1,6 @@
---- The exact moments of a sampler's result for Gaussian data, without random numbers. The best denoiser of
---- N(mean, std^2) is affine, and so is a sampler made of `mix` and `mix_noise`. So x is represented by its
---- coefficients of 1, of the start's noise, and of each noise added since.
+--- The exact moments of a sampler's result for Gaussian data, without random numbers. The best
+--- denoiser of N(mean, std^2) is affine, and so is a sampler made of `mix` and `mix_noise`. So x is
+--- represented by its coefficients of 1, of the start's noise, and of each noise added since.
 local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
@@ -87,8 +87,8 @@ local function grid_of(o, solver)
   return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
 end
 
---- The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean, std^2)
---- and the denoiser the best one, unclipped. The sampler's steps must be linear in x.
+--- The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean,
+--- std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear in x.
 ---@param sampler string|function|table as in d.sample
 ---@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one,
 ---  mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own

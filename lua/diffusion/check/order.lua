@@ -74,8 +74,8 @@ local function arithmetic(own, name, schedule, seed, seen)
   return own
 end
 
--- The end of the sampler as y = x/a, from y at the first level, the number of evaluations, and whether it
--- added noise. Its first `start` steps get the exact x, and only fill its history.
+-- The end of the sampler as y = x/a, from y at the first level, the number of evaluations, and
+-- whether it added noise. Its first `start` steps get the exact x, and only fill its history.
 local function sampled_end(sampler, oracle, process, y, o, N)
   local schedule, times, asked, seen = process.schedule, levels(process.schedule, o, N), 0, {}
   local model, history = oracle:denoiser(process), {}
@@ -177,10 +177,11 @@ local function check_ends(o, schedule)
   end
 end
 
---- Measures how fast a sampler's error falls with the number of steps, which are uniform in ln sigma. It
---- prints a table, and returns the last order above rounding. The error of a deterministic sampler is the
---- root mean square distance from the ODE's solution. A sampler that adds noise follows one Brownian path
---- per sample for any number of steps. Its error is the median distance from many more steps.
+--- Measures how fast a sampler's error falls with the number of steps, which are uniform in ln
+--- sigma. It prints a table, and returns the last order above rounding. The error of a
+--- deterministic sampler is the root mean square distance from the ODE's solution. A sampler that
+--- adds noise follows one Brownian path per sample for any number of steps. Its error is the median
+--- distance from many more steps.
 ---@param sampler string|function|table as in d.sample; not one whose noise has no path (euler_churn, lcm,
 --- annealed_langevin and similar)
 ---@param oracle any a distribution of d.oracle

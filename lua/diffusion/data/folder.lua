@@ -169,12 +169,12 @@ local function sides_of(size)
   return math.tointeger(size[1]), math.tointeger(size[2])
 end
 
---- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in
---- byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any
---- sub-folder there are no classes. It is an error if a picture would be left out. That
---- happens outside the folders of classes, in deeper folders, and to other formats. Names that begin
---- with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read
---- is an error too.
+--- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1
+--- in byte order of their names. A sub-folder without pictures keeps its number. Without a picture
+--- in any sub-folder there are no classes. It is an error if a picture would be left out. That
+--- happens outside the folders of classes, in deeper folders, and to other formats. Names that
+--- begin with a dot are ignored. Links are followed, to each folder once per class. A picture that
+--- can't be read is an error too.
 ---@param dir string
 ---@param options table|nil size = n or {height, width}: each picture is cut to that form around its
 ---middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey);

@@ -10,8 +10,8 @@ local opts = require "diffusion.opts"
 
 local toy = {}
 
--- curve(u) returns x, y, each {n}, with mean 0 and variances that sum to 2, and the classes. noise takes
--- its share of the variance.
+-- curve(u) returns x, y, each {n}, with mean 0 and variances that sum to 2, and the classes. noise
+-- takes its share of the variance.
 local function points(name, n, options, noise, classes, curve)
   local count = math.tointeger(n)
   if not count or count < 0 or count >= 2 ^ 31 - 1 then
@@ -79,7 +79,8 @@ function toy.checkerboard(n, options)
   end)
 end
 
---- Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is uniform in r^2.
+--- Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is uniform
+--- in r^2.
 ---@param n integer points
 ---@param options table|nil seed; noise = 0.03, a standard deviation, of 1 in all
 ---@return diffusion.set x [n,2], classes 1 and 2

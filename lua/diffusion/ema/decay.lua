@@ -18,10 +18,10 @@ local function half_life(o)
   return function(k) return 0.5 ^ (1 / math.min(o.steps, o.ramp * k)) end
 end
 
---- The exponent gamma of a power average. Its profile tau^gamma over 0..1 has the standard deviation
---- sigma_rel. gamma is the positive root of gamma^3 + 7 gamma^2 + (16 - sigma_rel^-2) gamma + 12 -
---- sigma_rel^-2 (Karras et al. 2024, algorithm 2). Newton's method starts from above, where the cubic is
---- convex.
+--- The exponent gamma of a power average. Its profile tau^gamma over 0..1 has the standard
+--- deviation sigma_rel. gamma is the positive root of gamma^3 + 7 gamma^2 + (16 - sigma_rel^-2)
+--- gamma + 12 - sigma_rel^-2 (Karras et al. 2024, algorithm 2). Newton's method starts from above,
+--- where the cubic is convex.
 ---@param sigma_rel number in (0, 12^-1/2)
 ---@return number gamma
 function decay.exponent(sigma_rel)

@@ -123,13 +123,15 @@ local rules = { decay = { "number|table|function", default = 0.9995, min = 0, be
 ---
 --- A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.
 ---
---- {"warmup", inv_gamma = 1, power = 2/3, max = 0.9999} gives 1 - (1 + k/inv_gamma)^-power, at most max.
+--- {"warmup", inv_gamma = 1, power = 2/3, max = 0.9999} gives 1 - (1 + k/inv_gamma)^-power, at most
+--- max.
 ---
---- {"half_life", steps =, ramp = 0.05} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a
---- half-life in images by the batch size. ramp = math.huge turns the ramp off.
+--- {"half_life", steps =, ramp = 0.05} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022).
+--- Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.
 ---
---- {"power", sigma_rel = 0.05} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its
---- time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).
+--- {"power", sigma_rel = 0.05} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power
+--- of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm
+--- 2).
 ---
 --- A function takes the number of the update, k + 1.
 ---@param of diffusion.model

@@ -1,8 +1,8 @@
 --- Power averages of other widths, made after training from snapshots of a few. See Karras et al. 2024,
 --- "Analyzing and improving the training dynamics of diffusion models", algorithm 3.
--- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1) over
--- 0..t. Least squares fits any other profile by those of the snapshots. The same weights give the values.
--- Profiles are scaled to norm 1, in doubles.
+-- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1)
+-- over 0..t. Least squares fits any other profile by those of the snapshots. The same weights give
+-- the values. Profiles are scaled to norm 1, in doubles.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
@@ -65,7 +65,7 @@ end
 local function read(path)
   local tensors, facts = container.read(path, "snapshot")
   if not tensors then return nil, facts end
-  if not is_profile(facts) then return legible.refused("%s: its updates or its sigma_rel aren't in it", path) end
+  if not is_profile(facts) then return legible.refused("%s: its updates or its sigma_rel are missing", path) end
   return { path = path, tensors = tensors, t = facts.updates, gamma = decays.exponent(facts.sigma_rel) }
 end
 
@@ -117,9 +117,10 @@ local function last_of(snapshots, updates)
   return updates or last
 end
 
---- The values that a power average of any width would have, from snapshots that ema:snapshot wrote during
---- training. They should be of two averages, best with sigma_rel 0.05 and 0.1. Least squares fits the
---- target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target is one of them.
+--- The values that a power average of any width would have, from snapshots that ema:snapshot wrote
+--- during training. They should be of two averages, best with sigma_rel 0.05 and 0.1. Least squares
+--- fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target
+--- is one of them.
 ---@param paths string[] one or more snapshots of one training
 ---@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last
 ---  snapshot}

@@ -18,8 +18,8 @@ local fault, need = parser.fault "npy", parser.need
 
 -- ==== the header ============================================================================
 
--- A source gives an array's bytes: {name, bytes = their number, text(n) = the first n, file() = all as a
--- mapped file, verify() = true if their checksum is right}.
+-- A source gives an array's bytes: {name, bytes = their number, text(n) = the first n, file() = all
+-- as a mapped file, verify() = true if their checksum is right}.
 
 -- The place of the header's text, after "\x93NUMPY" major minor length.
 local function header_place(source)

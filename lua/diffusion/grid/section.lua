@@ -84,8 +84,9 @@ local section = {}
 
 --- Cuts T into equal sections, one per number, the earliest first. Each number is the number of
 --- steps of its section, from its first level to its last, rounded half to even. It is the
---- `timestep_respacing` in the code of Dhariwal & Nichol 2021. "ddimN" is 1, 1 + k, ... with the smallest whole k that
---- gives N steps. A section of one step has its first level: section(T, 1) starts from t = 1.
+--- `timestep_respacing` in the code of Dhariwal & Nichol 2021. "ddimN" is 1, 1 + k, ... with the
+--- smallest whole k that gives N steps. A section of one step has its first level: section(T, 1)
+--- starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
 ---@param o? {last: number} as trailing

@@ -166,9 +166,9 @@ local function beta_of_sigma(schedule, N, o)
 end
 
 --- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta
---- sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way from 1 to
---- T, and times are real unless rounded. With of = "sigma" it takes those of 1, ..., 0 in equal steps as the
---- share of the way from sigma_min to sigma_max, as diffusers does.
+--- sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way
+--- from 1 to T, and times are real unless rounded. With of = "sigma" it takes those of 1, ..., 0 in
+--- equal steps as the share of the way from sigma_min to sigma_max, as diffusers does.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
 ---@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number,

@@ -1,4 +1,5 @@
---- Autoguidance follows Karras et al. 2024, "Guiding a diffusion model with a bad version of itself", eq. 5.
+--- Autoguidance follows Karras et al. 2024, "Guiding a diffusion model with a bad version of
+--- itself", eq. 5.
 -- out = w + scale (m - w). w is the output of a weaker model of the same data: a smaller one, or one
 -- trained for less long. Errors of both, which are larger in the weak one, are reduced.
 local strength = require "diffusion.guidance.strength"

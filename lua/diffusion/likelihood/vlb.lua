@@ -230,15 +230,14 @@ local function bound(o)
   return setmetatable(r, Bound)
 end
 
---- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term.
---- The prior's term is L_T = KL(q(x_T | x_0) || p(x_T)). The terms of steps are
---- KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's is
---- -ln p(x_0 | x_1). L_T is exact; the others are means with one noise for each sample and t.
---- At t = 1 the posterior has no variance, so that of t = 2 is used, as in the code of Ho et
---- al. 2020. A learned variance, or a variance function that is above 0 at (1, 0), is used as it is. x0' isn't
---- clipped by default, since clipped means are not those of the model's reverse process. Nor is the
---- model conditioned on its own x0 (self_condition), since its steps would then depend on more than
---- x_t.
+--- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by
+--- term. The prior's term is L_T = KL(q(x_T | x_0) || p(x_T)). The terms of steps are KL(q(x_{t-1}
+--- | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's is -ln p(x_0 | x_1). L_T is
+--- exact; the others are means with one noise for each sample and t. At t = 1 the posterior has no
+--- variance, so that of t = 2 is used, as in the code of Ho et al. 2020. A learned variance, or a
+--- variance function that is above 0 at (1, 0), is used as it is. x0' isn't clipped by default,
+--- since clipped means are not those of the model's reverse process. Nor is the model conditioned
+--- on its own x0 (self_condition), since its steps would then depend on more than x_t.
 ---
 --- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on the length of a code
 --- for the levels. For continuous data use decoder = "gaussian", the density N(x0; x0', variance). The

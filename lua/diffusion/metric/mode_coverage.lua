@@ -95,9 +95,10 @@ local rules = {
 }
 
 --- The modes that samples cover: the fraction of modes with a sample near them, and the fraction of
---- samples near a mode. Near is within so many deviations along each axis of the covariance. kl is the
---- divergence KL(shares || weights) of the modes' shares from the true weights, in nats, biased upwards
---- by about (K - 1)/2n. In two dimensions, 98.9 % of a Gaussian lie within 3 deviations; in more, fewer.
+--- samples near a mode. Near is within so many deviations along each axis of the covariance. kl is
+--- the divergence KL(shares || weights) of the modes' shares from the true weights, in nats, biased
+--- upwards by about (K - 1)/2n. In two dimensions, 98.9 % of a Gaussian lie within 3 deviations; in
+--- more, fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
 ---@param options table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples

@@ -63,9 +63,10 @@ local rules = {
   interval = interval.rule,
 }
 
---- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over directions
---- u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines add no bias to its
---- p-th power. The interval goes down to 0 if random labels often cost as much (p > 0.025).
+--- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over
+--- directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines
+--- add no bias to its p-th power. The interval goes down to 0 if random labels often cost as much
+--- (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
 ---@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed,

@@ -79,11 +79,12 @@ local rules = {
   seed = measure.seed, interval = interval.rule,
 }
 
---- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of both
---- sets. The value is its accuracy in telling which set a sample of the other halves is from. It is 0.5
---- if both distributions are equal. It is at most 1/2 plus half their total variation, and biased
---- downwards from that, as the network is small and trained on few samples. The larger set is cut to the
---- size of the smaller. The same seed gives the same bits. d.manual_seed's counters are restored.
+--- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of
+--- both sets. The value is its accuracy in telling which set a sample of the other halves is from.
+--- It is 0.5 if both distributions are equal. It is at most 1/2 plus half their total variation,
+--- and biased downwards from that, as the network is small and trained on few samples. The larger
+--- set is cut to the size of the smaller. The same seed gives the same bits. d.manual_seed's
+--- counters are restored.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
 ---@param options table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128),

@@ -1,5 +1,6 @@
--- Writes a network as a list of layers. A builder function calls the methods of a `net`, one for each
--- kind of layer. Each call appends a step to the core's list, and to a plain table that a file can hold.
+-- Writes a network as a list of layers. A builder function calls the methods of a `net`, one for
+-- each kind of layer. Each call appends a step to the core's list, and to a plain table that a file
+-- can hold.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
@@ -125,8 +126,8 @@ local function merged(a, b)
   return out
 end
 
--- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the inputs may
--- be omitted.
+-- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the
+-- inputs may be omitted.
 local function step_options(net, name, given, widths)
   local kind = kinds[name]
   local rules = merged(kind.rules, kind.sizes)

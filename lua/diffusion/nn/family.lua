@@ -97,8 +97,8 @@ local function packed(net, config, state)
   return model.model(net.core, config, net.inputs)
 end
 
---- A model of a family from its options, which become its config. With a `state`, the tensors of a file,
---- the network must have exactly those.
+--- A model of a family from its options, which become its config. With a `state`, the tensors of a
+--- file, the network must have exactly those.
 ---@param kind table the family
 ---@param options table?
 ---@param state table<string, any>?
@@ -127,8 +127,8 @@ local network_rules = {
   name = { "string", default = "network" }, options = { "any" },
 }
 
---- Your own network, written as a list of layers that the core runs. The model saves, loads and runs like
---- a built-in one. The file stores the list.
+--- Your own network, written as a list of layers that the core runs. The model saves, loads and
+--- runs like a built-in one. The file stores the list.
 ---@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional =
 ---  false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
 ---@return diffusion.model model called as model(x, t, {context=, ...})
@@ -146,8 +146,8 @@ function family.network(options)
   return packed(net, { kind = "network", list = build.list(net) })
 end
 
---- The network of a config (see model:config), for a file's values. It is an error if the file's tensors
---- aren't exactly those of the network. Nothing is allocated for them then.
+--- The network of a config (see model:config), for a file's values. It is an error if the file's
+--- tensors aren't exactly those of the network. Nothing is allocated for them then.
 ---@param config table
 ---@param state table<string, any> the file's tensors
 ---@return diffusion.model|nil model nil for a network composed in Lua

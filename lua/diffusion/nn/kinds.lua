@@ -40,8 +40,9 @@ local converted = {
   at = function(value, to) to.at = value - 1 end,
 }
 
---- One kind: sizes (positional in nn), rules of its options, its least and most inputs, and the width of
---- the result. The width is "out", "first" (that of the first input) or a function (o, widths).
+--- One kind: sizes (positional in nn), rules of its options, its least and most inputs, and the
+--- width of the result. The width is "out", "first" (that of the first input) or a function (o,
+--- widths).
 local function kind(name, inputs, width, sizes, rules)
   kinds[name] = { name = name, least = inputs[1], most = inputs[2] or inputs[1], width = width,
     sizes = sizes or {}, rules = rules or {} }

@@ -1,5 +1,6 @@
---- The layers of nn: constructors that make layers of the C core, with checked options. A layer has no values
---- until nn.model packs it. Then it is called with tensors, and its weight and bias are fields.
+--- The layers of nn: constructors that make layers of the C core, with checked options. A layer has
+--- no values until nn.model packs it. Then it is called with tensors, and its weight and bias are
+--- fields.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
@@ -50,9 +51,9 @@ function layers.conv(inp, out, options)
   return make("conv", in_out(inp, out), options)
 end
 
---- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly.
---- It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to each pixel of x
---- before the norm.
+--- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
+--- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to
+--- each pixel of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options table? those of nn.conv and {groups = largest divisor of inp of at most 32
@@ -87,7 +88,8 @@ function layers.attention(width, options)
   return make("attention", one("width", width), options)
 end
 
---- A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width added.
+--- A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width
+--- added.
 ---@param n integer rows
 ---@param width integer
 ---@return diffusion.layer layer, field weight {n, width}, with standard normal first values
@@ -95,9 +97,9 @@ function layers.embedding(n, width)
   return make("embedding", two("rows", n, "width", width))
 end
 
---- The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then norm_conv
---- with dropout, which starts at zero, plus x. x goes through a 1x1 convolution if the channels differ. It
---- is called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
+--- The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then
+--- norm_conv with dropout, which starts at zero, plus x. x goes through a 1x1 convolution if the
+--- channels differ. It is called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options table? {embed = width of e or nil for none, dropout = 0, groups =}
@@ -143,8 +145,8 @@ function layers.dropout(probability)
   return kinds.make("dropout", { dropout = probability or 0.5 })
 end
 
---- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row).
---- It is called as embed(t, class).
+--- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class
+--- row). It is called as embed(t, class).
 ---@param inp integer width of the sinusoid, even
 ---@param width integer width of the result
 ---@param options table? {classes = 0}

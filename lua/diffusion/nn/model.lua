@@ -16,8 +16,8 @@ local model = {}
 
 local private = object.private -- {root, layers, config}, and `home`, the parameter buffer
 
---- A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model. It is
---- a denoiser. The fields of the network can be read as its own.
+--- A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model.
+--- It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
 local Model = {}
 
@@ -412,8 +412,8 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
--- The way to call a root, and the facts that the call needs. `timed`: the second input is t; nil: only a
--- module knows. `single`: a single layer, whose second input may be any tensor.
+-- The way to call a root, and the facts that the call needs. `timed`: the second input is t; nil:
+-- only a module knows. `single`: a single layer, whose second input may be any tensor.
 local function calling(root, inputs)
   if module.is_module(root) then return { call = call_module } end
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true

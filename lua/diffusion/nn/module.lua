@@ -49,8 +49,8 @@ class = object.class("module", {}, {
 
 local function new(name) return object.new(class, { name = name, order = {}, parameters = {} }) end
 
---- Defines a module. The builder fills it with layers, modules and a `forward`. Fields that are layers or
---- modules are its parts.
+--- Defines a module. The builder fills it with layers, modules and a `forward`. Fields that are
+--- layers or modules are its parts.
 ---@param name string shown when a model is printed
 ---@param builder function (m, ...) fills m; returns nothing
 ---@return function constructor (...) -> module

@@ -1,7 +1,7 @@
--- Importance sampling takes t by the second moment of its losses (Nichol & Dhariwal 2021, eq. 18). p_t is
--- proportional to sqrt(E L_t^2) over the last losses of each t, mixed with a small uniform part.
--- Until every t has enough losses, p_t is uniform. Each sample is weighted by 1/(T p_t), so the loss
--- has the same mean as with uniform t.
+-- Importance sampling takes t by the second moment of its losses (Nichol & Dhariwal 2021, eq. 18).
+-- p_t is proportional to sqrt(E L_t^2) over the last losses of each t, mixed with a small uniform
+-- part. Until every t has enough losses, p_t is uniform. Each sample is weighted by 1/(T p_t), so
+-- the loss has the same mean as with uniform t.
 local core = require "diffusion.core"
 
 local importance = {}

@@ -1,6 +1,6 @@
--- The interface to gnuplot: its terminals, its quoting, and numbers as blocks of data. A file appears
--- whole or not at all. Text reaches gnuplot by gnuplot.quoted, numbers by gnuplot.format, and file names
--- not at all.
+-- The interface to gnuplot: its terminals, its quoting, and numbers as blocks of data. A file
+-- appears whole or not at all. Text reaches gnuplot by gnuplot.quoted, numbers by gnuplot.format,
+-- and file names not at all.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -53,7 +53,8 @@ function gnuplot.quoted(text)
   return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
---- The same for an entry of the legend, as one line. gnuplot would draw a second line over the next entry.
+--- The same for an entry of the legend, as one line. gnuplot would draw a second line over the next
+--- entry.
 ---@param text any
 ---@return string
 function gnuplot.entry(text) return gnuplot.quoted((legible.text(text):gsub("[ \t]*[\r\n]+[ \t]*", " "))) end

@@ -88,8 +88,8 @@ local function guide(lines, curves, p, box)
     label[1], label[2])
 end
 
---- Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed lines show
---- the slopes of the orders in guides.
+--- Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed lines
+--- show the slopes of the orders in guides.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or
 ---  { {name, rows}, ... }; errors and numbers of evaluations are above 0
 ---@param options table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or

@@ -36,8 +36,8 @@ local function heun_start(value, move, x, t, s, eps)
   return move(x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
 end
 
--- The first three steps by Runge-Kutta with a level halfway in t (PRK of the paper). Each evaluates the model four
--- times.
+-- The first three steps by Runge-Kutta with a level halfway in t (PRK of the paper). Each evaluates
+-- the model four times.
 local function runge_kutta_start(value, move, x, t, s, m, eps)
   local second = value(move(x, t, m, { 1 }, as_past(eps)), m)
   local third = value(move(x, t, m, { 1 }, as_past(second)), m)
