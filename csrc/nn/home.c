@@ -170,13 +170,19 @@ static size_t bytes_of(const df_param *p, df_dtype dtype) {
   return (size_t)df_param_count(p) * (size_t)df_dtype_size(dtype);
 }
 
+/* The budget of packed weights follows the bytes that are adopted. */
+static void count_adopted(df_home *h, df_int bytes) {
+  h->adopted += bytes;
+  df_pack_adopted(bytes);
+}
+
 static bool is_adopted(const df_param *p) { return p->init.kind == DF_INIT_ADOPTED; }
 
 static df_code adopt(df_home *h, df_param *p) {
   const df_tensor *x = p->init.given;
   df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
   if (!value) return DF_MEMORY;
-  h->adopted += bytes_of(p, x->dtype);
+  count_adopted(h, (df_int)bytes_of(p, x->dtype));
   df_tensor_release(p->init.given);
   p->init.given = NULL;
   p->at = -1;
@@ -229,7 +235,7 @@ static df_code make_own(df_home *h, df_param *p) {
   if (df_lengthen(h->values, at, at + padded(p)) != DF_OK || place(h, p, at) != DF_OK)
     return df_error_code();
   h->count += padded(p);
-  h->adopted -= bytes_of(p, adopted->dtype);
+  count_adopted(h, -(df_int)bytes_of(p, adopted->dtype));
   df_tensor_copy(p->value, adopted);
   df_tensor_touch(p->value);
   adopted->leaf = NULL;
@@ -254,6 +260,7 @@ df_home *df_home_retain(df_home *h) {
 void df_home_release(df_home *h) {
   if (!h || --h->refs > 0) return;
   df_home_forget(h);
+  df_pack_adopted(-h->adopted);
   for (int i = 0; i < h->n; i++) move_out(h->param[i]);
   df_storage_release(h->values);
   free(h->param);

@@ -13,7 +13,7 @@ typedef struct df_home {
   df_param **param;   /* in the order in which names appeared first */
   df_storage *values; /* `count` reals; NULL until the start */
   df_int count;       /* each parameter begins at a cache line; gaps are 0 */
-  size_t adopted;     /* bytes of adopted values */
+  df_int adopted;     /* bytes of adopted values */
 } df_home;
 
 /* Takes new parameters, named by df_layer_name. Fails if two have one name. */

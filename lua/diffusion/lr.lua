@@ -9,7 +9,7 @@ local warmup = { "integer", default = 0, min = 0 }
 local total = { "integer", required = true, min = 1 }
 local floor = { "number", default = 0, min = 0 }
 
--- How far a step is from the end of the warm-up (0) to `total` (1).
+-- The place of a step between the end of the warm-up (0) and `total` (1).
 local function progress(step, o)
   return math.min(1, math.max(0, (step - o.warmup) / math.max(1, o.total - o.warmup)))
 end
@@ -21,7 +21,7 @@ end
 
 local step_rule = { "number", min = 0 }
 
--- Step 0, which some loops begin with, is where the warm-up starts from.
+-- Some loops begin with step 0, which is the start of the warm-up.
 local function warming(shape, o)
   return function(step)
     opts.held("lr: the step", step, step_rule)

@@ -1,5 +1,5 @@
--- Checks of arguments: tables of options held to rules of type, range and default, single
--- arguments, and unknown names answered with the nearest known one.
+-- Checks of arguments: tables of options, with rules of type, range and default, and single
+-- arguments. A message about an unknown name suggests the nearest known one.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -10,7 +10,7 @@ local opts = {}
 
 -- ==== names ==============================================================================
 
---- The nearest of the names, if it is near enough to be what was meant.
+--- The nearest of the names, if it is near enough to be meant.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
@@ -28,7 +28,7 @@ end
 
 --- "unknown option 'stpes'; did you mean 'steps'? valid: ...", for any set of names.
 ---@param what string "option", "schedule", ...
----@param word any what the user wrote
+---@param word any as the user wrote it
 ---@param names string[] the valid names, in the order to show
 ---@return string
 function opts.unknown(what, word, names)
@@ -182,7 +182,7 @@ end
 --- the result of a user's function.
 ---@param what string "adamw: the learning rate of step 3"
 ---@param value any
----@param rule table of opts.check
+---@param rule table as in opts.check
 ---@return any value
 function opts.held(what, value, rule)
   if not is_valid(value, rule) then
@@ -255,7 +255,7 @@ end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.
 ---@param where string
----@param name string what it is there
+---@param name string the argument's name
 ---@param x any
 ---@return any x
 function opts.floats(where, name, x)

@@ -1,4 +1,4 @@
---- The machine and what the library does with it.
+--- The machine, and the library's use of it.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
@@ -16,15 +16,15 @@ function Memory.__tostring(m)
 end
 legible.speaks(Memory)
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
---- how many blocks there are, and how often memory came fresh from the system. `packs` are the
---- live bytes that are packed weights, and `pack_budget` is their limit. Parameters that are read
---- from a file in place are not counted.
+--- The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also
+--- the number of blocks, and how often memory was obtained from the system (fresh). `packs` are the
+--- live bytes of packed weights, and `pack_budget` is their limit. Adopted parameters on a mapped
+--- file are not counted.
 ---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 ---@usage print(d.memory())
 function runtime.memory() return setmetatable(core.memory(), Memory) end
 
---- What runs here, in a few lines.
+--- The version and the machine in a few lines.
 ---@return string
 function runtime.info()
   local isa, all = core.isa()
@@ -38,8 +38,8 @@ function runtime.info()
   }, "\n")
 end
 
---- Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps
---- for the way back: printed, most time first.
+--- Prints the time of `fn` by op, forward and backward, longest first. It also prints the memory
+--- that each op saves for the backward pass.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns

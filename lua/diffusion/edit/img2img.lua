@@ -1,6 +1,6 @@
--- SDEdit: Meng et al. 2022, "SDEdit: guided image synthesis and editing with stochastic
--- differential equations". x0 is noised to a level, q(x_t | x0), and the model comes back from
--- there: the higher the level, the less of x0 is left.
+-- SDEdit follows Meng et al. 2022, "SDEdit: guided image synthesis and editing with stochastic
+-- differential equations". x0 is noised to a level by q(x_t | x0), and the model samples from there.
+-- The higher the level, the less of x0 is left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
@@ -11,8 +11,8 @@ local plan = require "diffusion.edit.plan"
 
 local img2img = {}
 
---- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
---- for, from exactly that level.
+--- The start and the steps of an edit, before it runs. It has exactly the given number of steps, from
+--- exactly the given level.
 ---@param options table {process, start = t | strength = 0..1: the level nearest to strength T
 --- (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which
 --- those below the
@@ -28,8 +28,8 @@ local rules = plan.rules()
 rules.x0, rules.sampler = given.tensor, { "any", default = "unipc" }
 given.rules(rules)
 
---- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
---- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
+--- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there
+--- (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.
 ---@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as
 --- edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score
 --- unclipped would be blind there, from the last level at which it isn't), steps = how many follow,

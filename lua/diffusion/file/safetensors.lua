@@ -51,10 +51,10 @@ local function check_metadata(metadata)
   end
 end
 
---- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- Writes tensors as a safetensors file. It is written next to the old file, flushed to the
 --- disk, then renamed over it, so the file is always whole.
 ---@param path string
----@param tensors table<string, diffusion.tensor> of any shape and type
+---@param tensors table<string, diffusion.tensor> tensors of any shape and type
 ---@param metadata table<string, string>|nil saved with them
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
@@ -91,7 +91,7 @@ local load_rules = {
 
 --- d.load for a file that should hold one thing, which the message names.
 ---@param path string
----@param options table|nil of d.load
+---@param options table|nil those of d.load
 ---@param wanted string "a model"
 ---@return table|nil tensors nil with a message
 ---@return table|string metadata or the message

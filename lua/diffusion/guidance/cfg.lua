@@ -1,8 +1,7 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
--- out = u + scale (c - u), c with the class and u without. It mixes what the model
--- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
--- stays c's: it is no such target.
+-- out = u + scale (c - u), with the outputs c with the class and u without. At a given x_t all
+-- targets are affine in one another, so guiding eps, v or x0 gives the same result. rescale does
+-- not, since deviations aren't affine. The v of a learned variance is no such target, and stays c's.
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -16,8 +15,8 @@ local rules = {
   without = { "table", text = "named inputs of the unconditional call, {context = empty}; the class is dropped" },
 }
 
--- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
--- deviation in each sample, mixed in by phi. A sample that has none stays as it is.
+-- Lin et al. 2024, section 3.4: the guided output with the standard deviation of c in each sample,
+-- mixed in by phi. A sample whose deviation is 0 isn't changed.
 local function rescaled(out, c, phi)
   local dims = {}
   for i = 2, out:dim() do dims[#dims + 1] = i end
@@ -26,9 +25,9 @@ local function rescaled(out, c, phi)
   return out * (phi * ratio + (1 - phi))
 end
 
---- The model's two answers at a call, as functions: without the class, and with it.
----@param name string of the guidance
----@param o table its options
+--- The model's two outputs at a call, as functions: without the class, and with it.
+---@param name string the guidance's name
+---@param o table the guidance's options
 ---@param model any a denoiser
 ---@param xt diffusion.tensor
 ---@param t any
@@ -42,8 +41,8 @@ local function answers(name, o, model, xt, t, given)
   return function() return ask(bare) end, function() return ask(given) end
 end
 
---- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
---- eq. 6).
+--- A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans
+--- 2022, eq. 6).
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has
 ---  in each sample is given back, which is of what the process predicts and so not the same for eps as for v;

@@ -77,10 +77,10 @@ function dit.build(net, o)
   return net:unpatchify({ h, net.x }, { patch = o.patch })
 end
 
---- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with
---- fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales
---- and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity.
---- Other H and W may be used too, if the patch divides them.
+--- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}. Patches are tokens with
+--- fixed sines and cosines of their places. The shifts, scales and gates of its blocks are linear
+--- in time and class (adaLN-Zero). The network starts at 0, and each block as the identity. Other H
+--- and W may be used too, if the patch divides them.
 ---@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a
 ---  multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back,
 ---  classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two

@@ -1,6 +1,6 @@
--- Writes a network as a list of layers. A builder function calls the methods of a `net`,
--- one for each kind of layer; each call appends a step to the core's list and to a plain
--- table that a file can hold.
+-- Writes a network as a list of layers. A builder function calls the methods of a `net`, one for
+-- each kind of layer. Each call appends a step to the core's list, and to a plain table that a file
+-- can hold.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
@@ -11,7 +11,7 @@ local build = {}
 
 -- ---- values -------------------------------------------------------------------------------
 
--- A value inside of a network: {net, slot, width}.
+-- A value inside a network: {net, slot, width}.
 local Value = { __name = "diffusion.value" }
 function Value.__tostring(v) return ("value %d%s"):format(v.slot, v.width and (", width %d"):format(v.width) or "") end
 
@@ -19,7 +19,7 @@ local function is_value(x) return getmetatable(x) == Value end
 
 -- ---- inputs -------------------------------------------------------------------------------
 
--- The usual forms of the inputs that denoisers have.
+-- The usual shapes of a denoiser's inputs.
 local usual = {
   t = { shape = { "B" }, whole = true },
   class = { shape = { "B" }, whole = true, optional = true },
@@ -126,8 +126,8 @@ local function merged(a, b)
   return out
 end
 
--- The options of a step: those of the kind, sizes, and recompute. Widths that the inputs tell
--- need not be given.
+-- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the
+-- inputs may be omitted.
 local function step_options(net, name, given, widths)
   local kind = kinds[name]
   local rules = merged(kind.rules, kind.sizes)
@@ -144,7 +144,7 @@ local function step_options(net, name, given, widths)
   return o, recompute
 end
 
--- Files bound what they describe: each part with parameters takes at least one of its tensors.
+-- A file limits its network: each part with parameters takes at least one of the file's tensors.
 local function count_part(net, layer)
   local limit = net.limit
   if not limit or core.layer_elements(layer) == 0 then return end
@@ -182,7 +182,7 @@ for name, kind in pairs(kinds) do
   end
 end
 
--- Calls the part at a path once more, with the same parameters.
+-- Calls the part at a path again, with the same parameters.
 function Net.again(net, path, given)
   local slots, widths = slots_of(net, "again", given)
   local slot = fail.call(core.net_again, net.core, path, slots)
@@ -190,7 +190,7 @@ function Net.again(net, path, given)
   return value(net, slot, widths[1] or nil)
 end
 
--- The order of the parameters' names: these parts come first.
+-- Sets the order of the parameters' names: these parts come first.
 function Net.order(net, names)
   for i, name in ipairs(names) do
     if type(name) ~= "string" then fail.raise("%s: order: name %d is %s, not a string", net.name, i, shown(name)) end
@@ -210,7 +210,7 @@ end
 local block_rules = { name = { "string", default = "block" }, text = { "string", default = "" },
   recompute = { "boolean", default = false } }
 
--- A network inside of one, as one step: net:block(path, inputs, options, function(b, x, ...)).
+-- A network inside a network, as one step: net:block(path, inputs, options, function(b, x, ...)).
 -- Its inputs are named x, y, z, u, v, w in the order of the list.
 local block_inputs = { "x", "y", "z", "u", "v", "w" }
 
@@ -237,7 +237,7 @@ end
 
 -- ---- lists --------------------------------------------------------------------------------
 
---- A network as plain data: what a file of a user's own network holds.
+--- A network as plain data, as a file of a user's own network stores it.
 ---@param net table
 ---@return table
 function build.list(net)
@@ -266,7 +266,7 @@ local function field(t, key, wanted)
   fail.raise("the network's list: '%s' must be a %s, got %s", key, wanted, shown(found))
 end
 
--- Dimensions as a user writes them, from those of a file.
+-- An input as a user writes it, from that of a file.
 local function given_input(one)
   local shape = {}
   for i, dim in ipairs(field(one, 2, "table")) do
@@ -312,9 +312,9 @@ function replay(net, list, values)
   return values[field(list, "result", "number")]
 end
 
---- The network of a list, as build.list gives it and a file holds it.
+--- The network of a list, as build.list returns it and a file stores it.
 ---@param list table
----@param tensors integer|nil how many the file holds
+---@param tensors integer|nil the number of tensors in the file
 ---@return table net
 function build.from_list(list, tensors)
   local inputs = {}

@@ -1,5 +1,5 @@
--- Families of networks: one file in lua/diffusion/network each, found by name. A family is
--- {name, options, inputs, text, check, build, new}; this file makes models of it.
+-- Families of networks, found by name: one file in lua/diffusion/network each. A family is {name,
+-- options, inputs, text, check, build, new}. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
 local legible = require "diffusion.legible"
@@ -13,7 +13,7 @@ local family = {}
 
 local WIDEST = 1 << 20 -- keeps every product of two sizes within 63 bits
 
---- The rule of a size. Nil as default: chosen by the network.
+--- The rule of a size. A nil default means that the network chooses it.
 function family.size(default, least, text)
   return { "integer", default = default, min = least, max = WIDEST, text = text }
 end
@@ -36,14 +36,14 @@ function family.fitting(side, factor)
   return below > 0 and ("%d or %d fit"):format(below, below + factor) or ("%d fits"):format(factor)
 end
 
---- The inputs of a denoiser: x of a shape, t, class, and with self_condition x0.
+--- The inputs of a denoiser: x of this shape, t, class, and x0 with self_condition.
 function family.inputs(shape, o)
   local list = { { "x", shape = shape }, "t", "class" }
   if o.self_condition then list[4] = { "x0", shape = shape } end
   return list
 end
 
---- x, or with self_condition x next to x0 (Chen et al. 2023); zeros where x0 is absent.
+--- x, or with self_condition x joined with x0 (Chen et al. 2023); x0 is zeros if not given.
 function family.seen(net, o)
   return o.self_condition and net:cat({ net.x, net.x0 }, { fill = true }) or net.x
 end
@@ -58,7 +58,7 @@ local function check_fields(name, key, list)
   end
 end
 
--- A list of sizes, with at least as many entries as its rule says.
+-- A list of sizes, with at least as many entries as its rule requires.
 local function sizes(name, key, list, least)
   local out = {}
   check_fields(name, key, list)
@@ -98,8 +98,8 @@ local function packed(net, config, state, frozen)
     give = not frozen and state or nil })
 end
 
---- A model of a family by its options, which become its config. With a `state`, the tensors of
---- a file, the network must have just those.
+--- A model of a family from its options, which become its config. With a `state`, the tensors of a
+--- file, the network must have exactly those.
 ---@param kind table the family
 ---@param options table?
 ---@param state table<string, any>?
@@ -114,7 +114,7 @@ function family.model(kind, options, state, frozen)
   return packed(net, config, state, frozen)
 end
 
---- The family of a name, or nil. Only names of files in lua/diffusion/network lead to one.
+--- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.
 ---@param name any
 ---@return table|nil
 function family.find(name)
@@ -129,8 +129,8 @@ local network_rules = {
   name = { "string", default = "network" }, options = { "any" },
 }
 
---- A network of one's own, written as a list of layers that the core runs. The model saves, loads
---- and runs like a stock one: the file holds the list.
+--- Your own network, written as a list of layers that the core runs. The model saves, loads and
+--- runs like a built-in one. The file stores the list.
 ---@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional =
 ---  false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
 ---@return diffusion.model model called as model(x, t, {context=, ...})

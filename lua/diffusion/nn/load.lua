@@ -1,4 +1,4 @@
--- Model files as networks. A model file carries its process, so loading can't mismatch the two.
+-- Model files as networks. A model file has its process with it, so the two always match.
 local asset = require "diffusion.asset"
 local core = require "diffusion.core"
 local container = require "diffusion.file.container"
@@ -21,7 +21,7 @@ end
 -- Whether there is a file. It is not opened, since opening a pipe would wait for its writer.
 local function is_file(path) return core.place(path) == "file" end
 
--- The path of a name: a file's, or that of a network that comes with the library.
+-- The path for a name: that of a file, or of a network that comes with the library.
 local function path_of(name)
   local own = asset.path(name .. ".safetensors")
   return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
@@ -30,9 +30,9 @@ end
 local rules = { copy = { "boolean", default = false }, process = { "process" },
   frozen = { "boolean", default = false, text = "uses the file's values as they are, mapped, in their own type" } }
 
---- A model file (model:save) as a network with its values, and its process (nil if it has
---- none). The file is mapped while it is read. If another program truncates the file meanwhile,
---- this one ends (SIGBUS). With copy = true it is read into memory first.
+--- Reads a model file (model:save) as a network with its values, and its process (nil if it has none).
+--- The file is mapped while it is read. If another program truncates the file meanwhile, this one ends
+--- (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the
 ---  library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
 ---@param options table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and

@@ -1,5 +1,5 @@
--- Models: networks whose parameters stand in one parameter buffer, by name. A model is a denoiser,
--- called as model(xt, t, {class=}). A network for another use is called as its forward wants it.
+-- Models: networks whose parameters are stored in one parameter buffer, by name. A model is a denoiser,
+-- called as model(xt, t, {class=}). A network for another use is called as its forward requires.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
@@ -14,10 +14,10 @@ local opts = require "diffusion.opts"
 
 local model = {}
 
-local private = object.private -- {root, home, layers, config}
+local private = object.private -- {root, layers, config}, and `home`, the parameter buffer
 
---- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model.
+--- It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
 local Model = {}
 
@@ -66,13 +66,13 @@ local function levels(t, B)
   return t
 end
 
--- The classes that a network gets: none where 0 means none to one that knows none.
+-- The classes that a network gets. An unconditional network may be given classes that are all 0.
 local function usable_class(own, class)
   if class and own.config.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
--- The x0 predicted before, of xt's shape, for a network with self_condition.
+-- The x0 predicted before, with xt's shape, for a network with self_condition.
 local function checked_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
@@ -106,7 +106,7 @@ end
 -- A single layer of the core has the inputs of a denoiser.
 local layer_inputs = { { "x" }, { "t" }, { "class" }, { "x0" } }
 
--- The named inputs behind x and t, in the network's order: class and x0 are checked further.
+-- The named inputs after x and t, in the network's order. class and x0 are checked further.
 local function further_inputs(own, options, x, first)
   local o = options and opts.check("model", options, own.checked_rules, first) or {}
   local list = {}
@@ -150,13 +150,13 @@ local function call_module(own, x, t, options, ...)
   return own.root(x, t, options, ...)
 end
 
---- The network's prediction for xt at level t. Networks for other uses are called as their
---- forward wants it.
+--- The network's prediction for xt at level t. A network for another use is called as its forward
+--- requires.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
 ---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
 ---  none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs
----@return diffusion.tensor as xt: what its process's `predict` names
+---@return diffusion.tensor as xt: the target that its process's `predict` names
 local function call(m, x, t, options, ...)
   local own = private[m]
   if not core.is_tensor(x) then
@@ -200,7 +200,7 @@ function Model:state()
   return out
 end
 
---- A state's names and tensors, one after the other.
+--- Iterates over the names and tensors of a state, in order.
 ---@param state table<string, any>
 ---@return function iterator
 function model.each(state)
@@ -216,7 +216,7 @@ local function shape_text(p)
   return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
---- Why a state doesn't fit a set of parameters, as a sentence, or nil.
+--- The reason why a state doesn't fit a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
@@ -305,14 +305,14 @@ local function set_trainable(m, method, pattern, on)
   return m
 end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's
 --- accumulated gradients are dropped.
----@param pattern string|nil Lua's; all if nil
+---@param pattern string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern string|nil Lua's; all if nil
+---@param pattern string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
@@ -323,7 +323,7 @@ local function set_eval(m, on)
   return m
 end
 
---- Turns dropout off. It only ever acts inside d.record.
+--- Turns dropout off. It acts only inside d.record in any case.
 ---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
@@ -412,8 +412,8 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
--- How a root is called, and what else the call needs to know. `timed`: the second input is t;
--- nil: only a module knows. `single`: one layer, whose second input may be any tensor.
+-- The way to call a root, and the facts that the call needs. `timed`: the second input is t; nil:
+-- only a module knows. `single`: a single layer, whose second input may be any tensor.
 local function calling(root, inputs)
   if module.is_module(root) then return { call = call_module } end
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true

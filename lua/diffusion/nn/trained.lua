@@ -53,13 +53,13 @@ end
 
 --- Sets the facts that a file carries, if it carries any.
 ---@param model any
----@param given table|nil of trained.of
+---@param given table|nil from trained.of
 ---@return string|nil fault if they are damaged
 function trained.set(model, given)
   if given == nil then return nil end
   local fine = type(given) == "table" and targets[given.predict] and type(given.time) == "string"
     and type(given.sigma_data) == "number" and math.type(given.T) == "integer" and given.T >= 1
-  if not fine then return "what it says of its training is damaged" end
+  if not fine then return "its description of the training is damaged" end
   last[model] = nil
   facts[model] = { predict = given.predict, T = given.T, sigma_data = given.sigma_data, time = given.time }
 end

@@ -1,11 +1,11 @@
--- Eight Gaussians around a circle, the plainest set of several modes.
+-- Eight Gaussians on a circle, the simplest data with several modes.
 local opts = require "diffusion.opts"
 local mixture = require "diffusion.oracle.mixture"
 
 local ring = {}
 
---- The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019
---- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
+--- The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019 (FFJORD)
+--- have radius = 4/1.414, std = 0.5/1.414.
 ---@param options table? {noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}
 ---@return diffusion.oracle
 ---@usage print(d.oracle.eight_gaussians{ radius = 2, std = 0.1 }:entropy()) -- 0.31215
