@@ -16,17 +16,14 @@
 #define POINTS 36
 #define TAPS   9
 
-/* Reals of an odd number of cache lines: 36 streams that lie powers of two apart would
-** share a few sets of the first cache. */
+/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
+** few sets of the first cache. */
 static df_int odd_lines(df_int reals) {
   df_int line = DF_ALIGN / (df_int)sizeof(df_real), lines = df_ceil_div(reals, line);
   return (lines | 1) * line;
 }
 
 static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
-
-/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
-** few sets of the first cache. */
 
 /* Panels of outputs, for C inputs and K outputs. Each is 36 planes of C x panel. */
 static df_int weight_plane(df_int C) { return odd_lines(C * df_kernel()->panel); }
