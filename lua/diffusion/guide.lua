@@ -67,6 +67,7 @@ local explains = {
   tensor = "tensors", record = "tensors", grad = "tensors", no_grad = "tensors", scope = "tensors",
   generator = "compatibility", precision = "performance", threads = "performance",
   profile = "performance", memory = "performance", memory_limit = "performance",
+  pack_budget = "performance",
 }
 
 --- The guide that explains an entry of the reference ("d.sampler", "d.sampler.steps", "run"), or

@@ -23,7 +23,7 @@ local areas = {
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp warnings help prompt" },
+  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt" },
 }
 
 -- The families of networks that the reference lists join the area "networks".

@@ -16,8 +16,8 @@ local d = { _VERSION = "diffusion 0.1.0" }
 -- Names that come directly from the core.
 local from_core = {
   "tensor", "zeros", "ones", "full", "arange", "linspace", "eye", "frombytes",
-  "threads", "precision", "memory_limit", "manual_seed", "randn", "rand", "bernoulli", "randint",
-  "randperm", "generator", "linalg",
+  "threads", "precision", "memory_limit", "pack_budget", "manual_seed", "randn", "rand", "bernoulli",
+  "randint", "randperm", "generator", "linalg",
 }
 for _, name in ipairs(from_core) do d[name] = core[name] end
 lookup.functions("d.linalg", core.linalg)

@@ -1077,10 +1077,10 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
+    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "table|nil", text = "copy = false, f8 = \"f16\" or \"f32\"", optional = true },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
@@ -1092,7 +1092,7 @@ return {
     text = "Reads a model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
-      { name = "options", type = "table|nil", text = "{copy = false, process = one to use instead of the file's: the model then predicts what that process names, on its T}", optional = true },
+      { name = "options", type = "table|nil", text = "{copy = false, frozen = false: true uses the file's values as they are, mapped and in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then predicts what that process names, on its T}", optional = true },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
@@ -1154,15 +1154,15 @@ return {
   },
   ["d.memory"] = {
     signature = "d.memory()",
-    text = "The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also the number of blocks, and how often memory was obtained from the system (fresh).",
+    text = "The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also the number of blocks, and how often memory was obtained from the system (fresh). `packs` are the live bytes of packed weights, and `pack_budget` is their limit. Adopted parameters on a mapped file are not counted.",
     returns = {
-      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh}" },
+      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}" },
     },
     example = "print(d.memory())",
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
-    text = "Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
+    text = "Sets an upper limit for the memory of tensors. Above it packed weights are dropped first. Then an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
     params = {
       { name = "bytes", type = "integer", text = "0: no limit" },
     },
@@ -1531,16 +1531,16 @@ return {
     },
   },
   ["d.nn.model"] = {
-    signature = "d.nn.model(root, [config], [inputs])",
-    text = "Packs every parameter under a root into one named vector, and gives each its first value from the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
+    signature = "d.nn.model(root, [options])",
+    text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "config", type = "table|nil", text = "the result of config(), for networks made as lists", optional = true },
-      { name = "inputs", type = "table|nil", text = "the inputs of such a network", optional = true },
+      { name = "options", type = "table?", text = "{adopt = {}}", optional = true },
     },
     returns = {
       { type = "diffusion.model" },
     },
+    example = "local nn = d.nn\nlocal half = d.randn(4, 2):to \"f16\"\nlocal net = nn.model(nn.sequence(nn.linear(2, 4), nn.linear(4, 1)), { adopt = { [\"1.weight\"] = half } })\nprint(net:count())",
   },
   ["d.nn.module"] = {
     signature = "d.nn.module(name, builder)",
@@ -1814,6 +1814,16 @@ return {
     },
     returns = {
       { type = "diffusion.oracle" },
+    },
+  },
+  ["d.pack_budget"] = {
+    signature = "d.pack_budget([bytes])",
+    text = "Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a layout of their own. Packed weights that are not being trained are kept while the budget has room. Others are packed again in each product, with the same results in less memory. The default is half of the bytes that models read from files in place, and at least 256 MiB.",
+    params = {
+      { name = "bytes", type = "integer|string", text = "0: keep none; \"default\"", optional = true },
+    },
+    returns = {
+      { type = "integer" },
     },
   },
   ["d.plot"] = {
@@ -2757,7 +2767,7 @@ return {
   },
   ["model:unfreeze"] = {
     signature = "model:unfreeze([pattern])",
-    text = "Undoes freeze.",
+    text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
       { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
     },

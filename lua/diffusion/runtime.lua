@@ -10,14 +10,17 @@ local function mebibytes(bytes) return legible.format("%.1f MiB", bytes / 2 ^ 20
 local Memory = {}
 
 function Memory.__tostring(m)
-  return ("%s in use, %s at most, %s kept for reuse, limit %s"):format(mebibytes(m.live),
-    mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
+  return ("%s in use (%s of them packed weights), %s at most, %s kept for reuse, limit %s"):format(
+    mebibytes(m.live), mebibytes(m.packs), mebibytes(m.peak), mebibytes(m.pooled),
+    m.limit > 0 and mebibytes(m.limit) or "none")
 end
 legible.speaks(Memory)
 
 --- The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also
---- the number of blocks, and how often memory was obtained from the system (fresh).
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- the number of blocks, and how often memory was obtained from the system (fresh). `packs` are the
+--- live bytes of packed weights, and `pack_budget` is their limit. Adopted parameters on a mapped
+--- file are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 ---@usage print(d.memory())
 function runtime.memory() return setmetatable(core.memory(), Memory) end
 

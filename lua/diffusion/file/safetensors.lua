@@ -13,7 +13,7 @@ local safetensors = {}
 local WRITTEN = { f32 = "F32", f64 = "F64", f16 = "F16", bf16 = "BF16", u8 = "U8", i64 = "I64" }
 
 -- The format's types as the core's kinds. Integers without a tensor type of their own are
--- widened to i64, BOOL to u8, F8 types to f16, F8_E8M0 (powers of two) to f32.
+-- widened to i64, and so is BOOL. F8 types become f16, F8_E8M0 (powers of two) f32.
 local READ = {
   F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", U8 = "u8", I64 = "i64",
   BOOL = "bool", I8 = "i8", I16 = "i16", U16 = "u16", I32 = "i32", U32 = "u32", U64 = "u64",
@@ -73,18 +73,21 @@ end
 
 -- The header has been checked against the file. A tensor can still fail by its shape or its
 -- values.
-local function read_tensor(file, t)
+local function read_tensor(file, t, f8)
   local number, why = READ[t.dtype], nil
   if number then
     local x, message = file:tensor(number, t.shape, t.offset)
-    if x then return x end
+    if x then return f8 == "f32" and t.dtype:find "^F8" and x:to "f32" or x end
     why = message
   end
   return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
 local SAFETENSORS = { safetensors = true }
-local load_rules = { copy = { "boolean", default = false } }
+local load_rules = {
+  copy = { "boolean", default = false, text = "copies the tensors into memory, so that the file may be truncated" },
+  f8 = { one_of = { "f16", "f32" }, default = "f16", text = "the type of tensors whose elements have 8 bits" },
+}
 
 --- d.load for a file that should hold one thing, which the message names.
 ---@param path string
@@ -101,7 +104,7 @@ function safetensors.read(path, options, wanted)
     return legible.refused("%s: %s", path, signature.mismatch(file, wanted, SAFETENSORS) or metadata)
   end
   local all = {}
-  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
+  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t, o.f8) end
   return arrays.named(path, all), metadata
 end
 
@@ -109,11 +112,11 @@ end
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
 --- the file, as d.save does, is safe. With copy = true the tensors are copied into memory.
---- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that
+--- Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that
 --- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
 --- Reading one by its name is an error.
 ---@param path string
----@param options table|nil copy = false
+---@param options table|nil copy = false, f8 = "f16" or "f32"
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function safetensors.load(path, options) return safetensors.read(path, options, "a safetensors file") end

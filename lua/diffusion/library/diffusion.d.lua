@@ -938,11 +938,11 @@ function d.linspace(first, last, n) end
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
 --- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
---- memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32.
+--- memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked.
 --- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
 --- and shape(). Reading one by its name is an error.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? table|nil copy = false, f8 = "f16" or "f32"
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
@@ -951,7 +951,7 @@ function d.load(path, options) end
 --- has none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil {copy = false, process = one to use instead of the file's: the model then predicts what that process names, on its T}
+---@param options? table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then predicts what that process names, on its T}
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -988,12 +988,14 @@ function d.manual_seed(seed) end
 
 --- The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none).
 --- Also the number of blocks, and how often memory was obtained from the system (fresh).
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- `packs` are the live bytes of packed weights, and `pack_budget` is their limit. Adopted
+--- parameters on a mapped file are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 function d.memory() end
 
---- Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries
---- once, then raises an error. A training step that fails this way can be repeated. Weights
---- are as before the step, and gradients are dropped.
+--- Sets an upper limit for the memory of tensors. Above it packed weights are dropped first.
+--- Then an op collects garbage and retries once, then raises an error. A training step that
+--- fails this way can be repeated. Weights are as before the step, and gradients are dropped.
 ---@param bytes integer 0: no limit
 function d.memory_limit(bytes) end
 
@@ -1257,13 +1259,14 @@ function d.nn.linear(inp, out, options) end
 ---@return table module
 function d.nn.list(n, make) end
 
---- Packs every parameter under a root into one named vector, and gives each its first value
---- from the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- A model of a layer or a module: names its parameters and gives each its first value, drawn
+--- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
+--- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
+--- as windows on a file. They are frozen. model:unfreeze copies them to f32 first.
 ---@param root any a layer or a module
----@param config? table|nil the result of config(), for networks made as lists
----@param inputs? table|nil the inputs of such a network
+---@param options? table? {adopt = {}}
 ---@return diffusion.model
-function d.nn.model(root, config, inputs) end
+function d.nn.model(root, options) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`. Fields that
 --- are layers or modules are its parts.
@@ -1433,6 +1436,15 @@ function d.oracle.spiral(options) end
 ---@param options? table? {noise = 0.04, a standard deviation, of 1 in all}
 ---@return diffusion.oracle
 function d.oracle.swiss_roll(options) end
+
+--- Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a
+--- layout of their own. Packed weights that are not being trained are kept while the budget
+--- has room. Others are packed again in each product, with the same results in less memory.
+--- The default is half of the bytes that models read from files in place, and at least 256
+--- MiB.
+---@param bytes? integer|string 0: keep none; "default"
+---@return integer
+function d.pack_budget(bytes) end
 
 --- Plots by gnuplot, an optional program that is looked for at run time. A plot is a PNG or
 --- SVG file, a window if there is a display, or text in the terminal.
@@ -1976,7 +1988,7 @@ function model:state() end
 ---@return diffusion.model self
 function model:train() end
 
---- Undoes freeze.
+--- Undoes freeze. Adopted parameters are copied to f32 first.
 ---@param pattern? string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end

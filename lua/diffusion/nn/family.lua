@@ -92,9 +92,10 @@ local function entries(state)
   return n
 end
 
-local function packed(net, config, state)
+local function packed(net, config, state, frozen)
   if state then model.check_state(net.core, state) end
-  return model.model(net.core, config, net.inputs)
+  return model.pack(net.core, { config = config, inputs = net.inputs, adopt = frozen and state or nil,
+    give = not frozen and state or nil })
 end
 
 --- A model of a family from its options, which become its config. With a `state`, the tensors of a
@@ -102,14 +103,15 @@ end
 ---@param kind table the family
 ---@param options table?
 ---@param state table<string, any>?
+---@param frozen boolean? the tensors are adopted, not copied
 ---@return diffusion.model
-function family.model(kind, options, state)
+function family.model(kind, options, state, frozen)
   local o = checked(kind, options)
   local net = build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,
     options = o, tensors = state and entries(state) }
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  return packed(net, config, state)
+  return packed(net, config, state, frozen)
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.
@@ -146,23 +148,24 @@ function family.network(options)
   return packed(net, { kind = "network", list = build.list(net) })
 end
 
---- The network of a config (see model:config), for a file's values. It is an error if the file's
---- tensors aren't exactly those of the network. Nothing is allocated for them then.
+--- The network of a config (see model:config) with a file's values. If the file's tensors are not
+--- exactly those of the network, it is an error, and nothing is allocated for them.
 ---@param config table
----@param state table<string, any> the file's tensors
+---@param state table<string, any>|nil the file's tensors
+---@param frozen boolean|nil they are adopted, not copied
 ---@return diffusion.model|nil model nil for a network composed in Lua
 ---@return string|nil message why
-function family.from_config(config, state)
+function family.from_config(config, state, frozen)
   local kind = config.kind
   if kind == "network" then
     local net = build.from_list(config.list, state and entries(state))
-    return packed(net, { kind = kind, list = config.list }, state)
+    return packed(net, { kind = kind, list = config.list }, state, frozen)
   end
   local known = family.find(kind)
   if known then
     local o = {}
     for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
-    return family.model(known, o, state)
+    return family.model(known, o, state, frozen)
   end
   if kind == "module" then
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "

@@ -10,12 +10,12 @@ local family = require "diffusion.nn.family"
 local trained = require "diffusion.nn.trained"
 
 -- The network that a file describes, with the file's values.
-local function build(path, facts, tensors)
+local function build(path, facts, tensors, frozen)
   if type(facts.model) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = fail.try(family.from_config, facts.model, tensors)
+  local m, message = fail.try(family.from_config, facts.model, tensors, frozen)
   if m then message = trained.set(m, facts.trained) end
   if message then return legible.refused("%s: %s", path, message) end
-  return m:load_state(tensors)
+  return m
 end
 
 -- Whether there is a file. It is not opened, since opening a pipe would wait for its writer.
@@ -27,14 +27,16 @@ local function path_of(name)
   return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
 end
 
-local rules = { copy = { "boolean", default = false }, process = { "process" } }
+local rules = { copy = { "boolean", default = false }, process = { "process" },
+  frozen = { "boolean", default = false, text = "uses the file's values as they are, mapped, in their own type" } }
 
 --- Reads a model file (model:save) as a network with its values, and its process (nil if it has none).
 --- The file is mapped while it is read. If another program truncates the file meanwhile, this one ends
 --- (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the
 ---  library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options table|nil {copy = false, process = one to use instead of the file's: the model then
+---@param options table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and
+---  in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then
 ---  predicts what that process names, on its T}
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
@@ -49,7 +51,7 @@ local function load_model(path, options)
     p, why = process_from_config(facts.process)
     if not p then return legible.refused("%s: its process: %s", path, why) end
   end
-  local m, message = build(path, facts, tensors)
+  local m, message = build(path, facts, tensors, o.frozen)
   if not m then return nil, message end
   if o.process or p and not trained.of(m) then trained.learn(m, p) end
   return m, p

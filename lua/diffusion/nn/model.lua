@@ -311,7 +311,7 @@ end
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
 
---- Undoes freeze.
+--- Undoes freeze. Adopted parameters are copied to f32 first.
 ---@param pattern string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
@@ -428,20 +428,61 @@ local function calling(root, inputs)
     inputs = inputs }
 end
 
---- Packs every parameter under a root into one named vector, and gives each its first value from the
---- seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+-- Tensors by name for parameters of these names. An unknown name is an error.
+local function check_names(home, tensors)
+  local names, known = {}, {}
+  for i = 1, home:count() do names[i], known[home:name(i)] = home:name(i), true end
+  for name, x in pairs(tensors) do
+    if not known[name] then fail.raise("model: %s", opts.unknown("parameter", name, names)) end
+    if not core.is_tensor(x) then fail.raise("model: '%s' must be a tensor, got %s", name, kind.shown(x)) end
+  end
+end
+
+-- Adopted values stay where they are, given ones are copied, and the rest is drawn.
+local function start(home, adopt, give)
+  check_names(home, adopt)
+  for i = 1, home:count() do
+    local name = home:name(i)
+    if adopt[name] then fail.call(home.adopt, home, i, adopt[name])
+    elseif give[name] then fail.call(home.give, home, i, give[name]) end
+  end
+  fail.call(home.start, home)
+end
+
+--- A model of a network's layers. Parameters are named first.
 ---@param root any a layer or a module
----@param config table|nil the result of config(), for networks made as lists
----@param inputs table|nil the inputs of such a network
+---@param facts table {config = what config() returns, inputs = those of a network written as a list,
+---  adopt, give = tensors by name}
 ---@return diffusion.model
-function model.model(root, config, inputs)
+function model.pack(root, facts)
+  local own, layers = calling(root, facts.inputs), module.layers(root)
+  own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
+  own.config = facts.config or { kind = "module", name = module.title(root) }
+  start(own.home, facts.adopt or {}, facts.give or {})
+  return object.new(models, own)
+end
+
+local model_rules = {
+  adopt = { "table", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
+}
+
+--- A model of a layer or a module: names its parameters and gives each its first value, drawn from
+--- the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values
+--- in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a
+--- file. They are frozen. model:unfreeze copies them to f32 first.
+---@param root any a layer or a module
+---@param options table? {adopt = {}}
+---@return diffusion.model
+---@usage local nn = d.nn
+--- local half = d.randn(4, 2):to "f16"
+--- local net = nn.model(nn.sequence(nn.linear(2, 4), nn.linear(4, 1)), { adopt = { ["1.weight"] = half } })
+--- print(net:count())
+function model.model(root, options)
   if not core.is_layer(root) and not module.is_module(root) then
     fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
-  local own, layers = calling(root, inputs), module.layers(root)
-  own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
-  own.config = config or { kind = "module", name = module.title(root) }
-  return object.new(models, own)
+  local o = opts.check("model", options, model_rules, 2)
+  return model.pack(root, { adopt = o.adopt })
 end
 
 return model
