@@ -86,7 +86,7 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
--- If the loss isn't finite, the data is checked before anyone blames the network.
+-- If the loss isn't finite, the data is checked before the network.
 local function check_finite(loss, x0)
   local value = loss:item()
   local fault = value - value ~= 0 and batches.fault(x0)
