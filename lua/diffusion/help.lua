@@ -59,6 +59,43 @@ local function sorted(t)
   return names
 end
 
+-- "integer >= 1", "number in [0, 1)"
+local function with_range(o)
+  if not o.range then return o.type end
+  return o.type .. (o.range:find "^[%[(]" and " in " or " ") .. o.range
+end
+
+--- Options as a table in Markdown.
+---@param list table[] {name, type, range, default, text}
+---@return string
+function help.option_table(list)
+  local rows = { "| option | type | default | |", "|---|---|---|---|" }
+  local function cell(text) return (text:gsub("|", "\\|")) end
+  for _, o in ipairs(list) do
+    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(with_range(o)), cell(o.default), cell(o.text))
+  end
+  return table.concat(rows, "\n")
+end
+
+-- Options at the prompt: name, type and default in columns, the sentence below.
+local function options(lines, list)
+  if not list then return end
+  local names, types = #"option", #"type"
+  for _, o in ipairs(list) do
+    names, types = math.max(names, #o.name), math.max(types, math.min(#with_range(o), 40))
+  end
+  local row = ("  %%-%ds  %%-%ds  %%s"):format(names, types)
+  lines[#lines + 1] = row:format("option", "type", "default")
+  lines[#lines + 1] = "  " .. ("-"):rep(width - 4)
+  for _, o in ipairs(list) do
+    local kind, default = with_range(o), o.default
+    local long = #kind > types or names + types + #default + 6 > width
+    lines[#lines + 1] = row:format(o.name, kind, long and "" or default):gsub("%s+$", "")
+    local text = long and ("%s (default: %s)"):format(o.text, default) or o.text
+    lines[#lines + 1] = wrapped(text, (" "):rep(names + 4))
+  end
+end
+
 local function first_sentence(text)
   local stop = 0
   repeat stop = text:find("%.%s", stop + 1) until not stop or text:sub(stop - 2, stop - 1) ~= "al"
@@ -80,7 +117,8 @@ local function items(lines, heading, list)
   if not list then return end
   lines[#lines + 1] = heading
   for _, item in ipairs(list) do
-    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. item.type
+    local kind = item.type:find "_options" and "a table of the options below" or item.type
+    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. kind
     local text = item.text and " -- " .. item.text or ""
     lines[#lines + 1] = wrapped(head .. text, "      ", "  ")
   end
@@ -100,6 +138,7 @@ local function entry_text(name)
   local lines = { entry.signature, wrapped(entry.text, "  ") }
   local is_class = not name:find "[.:(]"
   items(lines, is_class and "fields" or "takes", entry.params)
+  options(lines, entry.options)
   items(lines, "returns", entry.returns)
   if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
   if is_class then methods(name, lines)

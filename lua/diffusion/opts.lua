@@ -6,6 +6,34 @@ local legible = require "diffusion.legible"
 
 local opts = {}
 
+-- ==== declarations =======================================================================
+
+--- The declared sets of options by name: "unet" has those of d.unet.
+opts.declared = {}
+
+--- Declares the options of a public function once: rules for opts.check, each with a `text` of
+--- one sentence. The help, the definitions for editors and the tables of the guides are made
+--- from them. A default that depends on other options is written out as `default_text`. `as`
+--- is the type for editors where the rule's own type says less.
+---@param name string its comment has `---@param options diffusion.NAME_options`
+---@param rules table<string, table>
+---@return table<string, table> rules
+function opts.declare(name, rules)
+  opts.declared[name] = rules
+  return rules
+end
+
+--- Sets of rules, or parts of a rule, as one table. Later fields replace earlier ones.
+---@param ... table
+---@return table
+function opts.joined(...)
+  local out = {}
+  for _, rules in ipairs { ... } do
+    for key, rule in pairs(rules) do out[key] = rule end
+  end
+  return out
+end
+
 -- ==== names ==============================================================================
 
 -- Edit distance by optimal string alignment: insertions, deletions, substitutions, and swaps
@@ -103,7 +131,6 @@ local function expected(rule, value)
   return finite .. rule[1]:gsub("|", " or ") .. range .. (one_of and ", or " .. one_of or "")
 end
 
-
 local function is_valid(value, rule)
   if rule.one_of and type(value) == "string" then
     for _, name in ipairs(rule.one_of) do if name == value then return true end end
@@ -113,12 +140,37 @@ local function is_valid(value, rule)
   return type(value) ~= "number" or in_range(value, rule)
 end
 
+-- An integer as Lua's integers are, however it was written.
+local function settled(value, rule) return rule[1] == "integer" and math.tointeger(value) or value end
+
+-- A list whose entries have a rule of their own, as a new list. `entries` is their number, `least`
+-- the smallest.
+local function list_of(where, name, list, rule)
+  for field in pairs(list) do
+    if math.type(field) ~= "integer" or field < 1 or field > #list then
+      fail.raise("%s (option '%s': a list takes no field '%s')", where, name, tostring(field))
+    end
+  end
+  local out, each = {}, rule.each
+  for i = 1, #list do
+    if not is_valid(list[i], each) then
+      fail.raise("%s (option '%s': entry %d: %s expected, got %s)", where, name, i, expected(each, list[i]),
+        kind.shown(list[i]))
+    end
+    out[i] = settled(list[i], each)
+  end
+  if rule.entries and #out ~= rule.entries or #out < (rule.least or 0) then
+    fail.raise("%s (option '%s': %d entries expected, got %d)", where, name, rule.entries or rule.least, #out)
+  end
+  return out
+end
+
 local function checked(where, name, value, rule)
   if value == nil then
     if rule.required then
       fail.raise("%s (option '%s' is missing: %s expected)", where, name, expected(rule))
     end
-    return rule.default
+    return rule.each and rule.default and table.move(rule.default, 1, #rule.default, 1, {}) or rule.default
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
@@ -128,7 +180,8 @@ local function checked(where, name, value, rule)
   end
   local fault = rule[1] == "path" and path_fault(value)
   if fault then fail.raise("%s (option '%s': %s)", where, name, fault) end
-  return rule[1] == "integer" and math.tointeger(value) or value
+  if rule.each and type(value) == "table" then return list_of(where, name, value, rule) end
+  return settled(value, rule)
 end
 
 --- Checks a table of options against rules and returns a new table with the defaults in.
@@ -136,6 +189,8 @@ end
 --- The types are "integer|tensor" (see kind.of; "any" takes all; "path" is a string that
 --- names a file). min and max belong to the range, above and below don't. A number is finite
 --- unless `infinite`. one_of lists the strings allowed; `types` may name other types too.
+--- A table with a rule `each` for its entries is a list; `entries` is their number, `least` the
+--- smallest.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil the user's options
 ---@param rules table<string, table>
@@ -179,6 +234,21 @@ function opts.held(what, value, rule)
 end
 
 -- ==== single arguments ===================================================================
+
+--- Raises unless a rule allows an argument that is given by its place.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param what string the argument's name
+---@param value any
+---@param rule table of opts.check
+---@return any value
+function opts.argument(name, argument, what, value, rule)
+  if not is_valid(value, rule) then
+    fail.raise("bad argument #%d to '%s' (%s: %s expected, got %s)", argument, name, what, expected(rule, value),
+      kind.shown(value))
+  end
+  return settled(value, rule)
+end
 
 --- Raises unless a value is a path. Every path that a user gives is checked here, or is an
 --- option of the type "path".

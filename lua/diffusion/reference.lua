@@ -219,7 +219,13 @@ return {
     text = "A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called as model(xt, t, {context = c}); without a context it is unconditional.",
     family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}", optional = true },
+      { name = "options", type = "diffusion.context_mlp_options?", optional = true },
+    },
+    options = {
+      { name = "context", type = "integer", range = ">= 1", default = "2", text = "numbers of a context vector" },
+      { name = "depth", type = "integer", range = ">= 1", default = "3", text = "residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "hidden", type = "integer", range = ">= 2", default = "64", text = "width of the blocks, even" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -397,7 +403,20 @@ return {
     text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be used too, if the patch divides them.",
     family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}" },
+      { name = "options", type = "diffusion.dit_options" },
+    },
+    options = {
+      { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "blocks" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "heads", type = "integer", range = ">= 1", default = "4", text = "heads of each attention" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "patch", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
+      { name = "ratio", type = "integer", range = ">= 1", default = "4", text = "inner width of a block's two products, in multiples of `width`" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
+      { name = "width", type = "integer", range = ">= 4", default = "128", text = "width of a token, a multiple of 4" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1360,7 +1379,16 @@ return {
     text = "A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by an embedding.",
     family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}", optional = true },
+      { name = "options", type = "diffusion.mlp_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "hidden", type = "integer", range = ">= 2", default = "128", text = "width of the blocks, even" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1383,7 +1411,13 @@ return {
     signature = "d.network(options)",
     text = "A network of one's own, written as a list of layers that the core runs. The model saves, loads and runs like a stock one: the file holds the list.",
     params = {
-      { name = "options", type = "table", text = "{inputs = {\"x\", \"t\", ...}: names, or tables {\"context\", shape = {\"B\", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = \"network\", options = o}" },
+      { name = "options", type = "diffusion.network_options" },
+    },
+    options = {
+      { name = "build", type = "function", default = "required", text = "function (net, options) that adds the layers and returns the network's result" },
+      { name = "inputs", type = "table", default = "required", text = "names, or tables as {\"context\", shape = {\"B\", 4}, optional = true, whole = true}; x comes first" },
+      { name = "name", type = "string", default = "\"network\"", text = "the network's name in print(model)" },
+      { name = "options", type = "any", default = "none", text = "the second argument of build" },
     },
     returns = {
       { type = "diffusion.model", text = "model called as model(x, t, {context=, ...})" },
@@ -1399,7 +1433,16 @@ return {
     text = "Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The residual connection is yours: x + attention(norm(x)).",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{heads = 1, init = of the last product, \"usual\" or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_attention_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "the last product has a bias" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
+      { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts qkv and out" },
@@ -1411,7 +1454,14 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = \"usual\" (uniform within 1/sqrt(kernel^2 inp)) or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_conv_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight {out, kernel, kernel, inp}, bias {out}" },
@@ -1423,7 +1473,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
-      { name = "options", type = "table?", text = "{pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}", optional = true },
+      { name = "options", type = "diffusion.nn_downsample_options?", optional = true },
+    },
+    options = {
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "1", text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, part conv" },
@@ -1431,9 +1484,9 @@ return {
   },
   ["d.nn.dropout"] = {
     signature = "d.nn.dropout([probability])",
-    text = "Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.",
+    text = "Dropout (Srivastava et al. 2014). It acts in d.record only, and not after model:eval().",
     params = {
-      { name = "probability", type = "number|nil", text = "of an element to be set to 0, in [0, 1); 0.5 if nil", optional = true },
+      { name = "probability", type = "number?", text = "that an element is set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1459,7 +1512,11 @@ return {
     text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
     params = {
       { name = "channels", type = "integer" },
-      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, epsilon = 1e-5}", optional = true },
+      { name = "options", type = "diffusion.nn_group_norm_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {channels}" },
@@ -1481,7 +1538,11 @@ return {
     text = "Layer normalisation (Ba et al. 2016) over the last dimension.",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{epsilon = 1e-5}", optional = true },
+      { name = "options", type = "diffusion.nn_layer_norm_options?", optional = true },
+    },
+    options = {
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {width}" },
@@ -1493,7 +1554,11 @@ return {
     params = {
       { name = "inp", type = "integer" },
       { name = "out", type = "integer" },
-      { name = "options", type = "table?", text = "{bias = true, init = \"usual\" (uniform within 1/sqrt(inp)) or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_linear_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight {out, inp}, bias {out}" },
@@ -1540,7 +1605,18 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", dropout = 0}", optional = true },
+      { name = "options", type = "diffusion.nn_norm_conv_options?", optional = true },
+    },
+    options = {
+      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts norm and conv" },
@@ -1572,7 +1648,13 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{embed = width of e or nil for none, dropout = 0, groups =}", optional = true },
+      { name = "options", type = "diffusion.nn_res_block_options?", optional = true },
+    },
+    options = {
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "embed", type = "integer", range = ">= 1", default = "width of the embedding", text = "width of the embedding that the block adds" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts one, two, embed, skip" },
@@ -1598,7 +1680,12 @@ return {
     text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
     params = {
       { name = "width", type = "integer", text = "even" },
-      { name = "options", type = "table?", text = "{max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = \"cos_sin\" or \"sin_cos\"}", optional = true },
+      { name = "options", type = "diffusion.nn_sinusoid_options?", optional = true },
+    },
+    options = {
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
+      { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1610,7 +1697,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "width of the sinusoid, even" },
       { name = "width", type = "integer", text = "of the result" },
-      { name = "options", type = "table?", text = "{classes = 0}", optional = true },
+      { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts sinusoid, one, two, class" },
@@ -1622,7 +1712,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
-      { name = "options", type = "table?", text = "{times = 2}", optional = true },
+      { name = "options", type = "diffusion.nn_upsample_options?", optional = true },
+    },
+    options = {
+      { name = "times", type = "integer", range = ">= 1", default = "2", text = "factor of height and width" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, part conv" },
@@ -2391,7 +2484,21 @@ return {
     text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention at the factors asked for and in the middle, predicting C channels. Other H and W may be used too, if the levels divide them.",
     family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}" },
+      { name = "options", type = "diffusion.unet_options" },
+    },
+    options = {
+      { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
+      { name = "attention", type = "list of integers", default = "{}", text = "downsampling factors at which there is attention, as {4}" },
+      { name = "blocks", type = "integer", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up" },
+      { name = "channels", type = "integer", range = ">= 2", default = "32", text = "channels of the first level, even" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads of each attention" },
+      { name = "mult", type = "list of integers", default = "{1, 2, 2}", text = "channels of each level, in multiples of `channels`" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2734,6 +2841,550 @@ return {
     },
     returns = {
       { type = "diffusion.model", text = "self" },
+    },
+  },
+  ["net"] = {
+    signature = "net",
+    text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",
+  },
+  ["net:add"] = {
+    signature = "net:add([path], inputs, [options])",
+    text = "The sum of two values; the first alone if the second is absent.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_add_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:again"] = {
+    signature = "net:again(path, given)",
+    text = "Calls the part at a path once more, with the same parameters.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "given", type = "diffusion.value|diffusion.value[]" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention"] = {
+    signature = "net:attention([path], inputs, [options])",
+    text = "Multi-head attention of x, over a second input if given, with a third as mask.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "the last product has a bias" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
+      { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention_block"] = {
+    signature = "net:attention_block([path], inputs, [options])",
+    text = "x + attention(group_norm(x)).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_block_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:block"] = {
+    signature = "net:block(path, given, [options], fn)",
+    text = "Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in the order of the list.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "given", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_block_options?", optional = true },
+      { name = "fn", type = "fun(b: diffusion.net, ...: diffusion.value): diffusion.value" },
+    },
+    options = {
+      { name = "name", type = "string", default = "\"block\"", text = "the block's name in print(model)" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "text", type = "string", default = "\"\"", text = "its description in print(model)" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:cat"] = {
+    signature = "net:cat([path], inputs, [options])",
+    text = "Values joined along the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_cat_options?", optional = true },
+    },
+    options = {
+      { name = "fill", type = "boolean", default = "false", text = "an absent second value counts as zeros of the first's shape" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:conv"] = {
+    signature = "net:conv([path], inputs, [options])",
+    text = "Cross-correlation over images; a second input of the result's shape is added.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_conv_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:downsample"] = {
+    signature = "net:downsample([path], inputs, [options])",
+    text = "A 3x3 convolution of stride 2.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_downsample_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "1", text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:dropout"] = {
+    signature = "net:dropout([path], inputs, [options])",
+    text = "Elements set to 0 at random in training.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_dropout_options?", optional = true },
+    },
+    options = {
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0.5", text = "probability that an element is set to 0 in training" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:embedding"] = {
+    signature = "net:embedding([path], inputs, [options])",
+    text = "Rows of a table by whole numbers from 1; 0 gives zeros.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "rows of the table" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:gate"] = {
+    signature = "net:gate([path], inputs, [options])",
+    text = "x + g y for inputs x, y, m; g is piece `at` of m.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_gate_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece of the modulation, from 1" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:geglu"] = {
+    signature = "net:geglu([path], inputs, [options])",
+    text = "a gelu(b), for the halves a and b of the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_geglu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:gelu"] = {
+    signature = "net:gelu([path], inputs, [options])",
+    text = "x Phi(x), Phi the normal distribution function.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_gelu_options?", optional = true },
+    },
+    options = {
+      { name = "by", type = "\"erf\" or \"tanh\"", default = "\"erf\"", text = "\"erf\" is exact, \"tanh\" the approximation of GPT-2" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:group_norm"] = {
+    signature = "net:group_norm([path], inputs, [options])",
+    text = "Group normalisation.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_group_norm_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:layer_norm"] = {
+    signature = "net:layer_norm([path], inputs, [options])",
+    text = "Layer normalisation over the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_layer_norm_options?", optional = true },
+    },
+    options = {
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:linear"] = {
+    signature = "net:linear([path], inputs, [options])",
+    text = "y = x w^T + b over the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_linear_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:modulate"] = {
+    signature = "net:modulate([path], inputs, [options])",
+    text = "x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_modulate_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece of the modulation, from 1" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:mul"] = {
+    signature = "net:mul([path], inputs, [options])",
+    text = "The product of two values.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_mul_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:norm_conv"] = {
+    signature = "net:norm_conv([path], inputs, [options])",
+    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_norm_conv_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:order"] = {
+    signature = "net:order(names)",
+    text = "Sets the order of the parameters' names: these parts come first.",
+    params = {
+      { name = "names", type = "string[]" },
+    },
+  },
+  ["net:patchify"] = {
+    signature = "net:patchify([path], inputs, [options])",
+    text = "Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_patchify_options?", optional = true },
+    },
+    options = {
+      { name = "patch", type = "integer", range = ">= 1", default = "required", text = "height and width of a patch" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:per_token"] = {
+    signature = "net:per_token([path], inputs, [options])",
+    text = "An embedding {B, C} as {B, 1, C}, to act on each token.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_per_token_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:pixels"] = {
+    signature = "net:pixels([path], inputs, [options])",
+    text = "Tokens {B, H W, C} as an image of the second input's height and width.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_pixels_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:places"] = {
+    signature = "net:places([path], inputs, [options])",
+    text = "Sines and cosines of each pixel's row and column (He et al. 2022).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_places_options?", optional = true },
+    },
+    options = {
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:quick_gelu"] = {
+    signature = "net:quick_gelu([path], inputs, [options])",
+    text = "x sigmoid(1.702 x).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_quick_gelu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:res_block"] = {
+    signature = "net:res_block([path], inputs, [options])",
+    text = "The residual block of Ho et al. 2020 on x and an embedding.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_res_block_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "embed", type = "integer", range = ">= 1", default = "width of the embedding", text = "width of the embedding that the block adds" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:silu"] = {
+    signature = "net:silu([path], inputs, [options])",
+    text = "x / (1 + exp(-x)).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_silu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:sinusoid"] = {
+    signature = "net:sinusoid([path], inputs, [options])",
+    text = "cos and sin of numbers {B} times width/2 frequencies.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_sinusoid_options?", optional = true },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:time_embed"] = {
+    signature = "net:time_embed([path], inputs, [options])",
+    text = "Time, and class as a second input, as an embedding.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
+      { name = "inp", type = "integer", range = ">= 2", default = "width of the input", text = "width of the sinusoid, even" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:tokens"] = {
+    signature = "net:tokens([path], inputs, [options])",
+    text = "An image {B, H, W, C} as tokens {B, H W, C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_tokens_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:unpatchify"] = {
+    signature = "net:unpatchify([path], inputs, [options])",
+    text = "Tokens as patches of an image of the second input's height and width.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_unpatchify_options?", optional = true },
+    },
+    options = {
+      { name = "patch", type = "integer", range = ">= 1", default = "required", text = "height and width of a patch" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:upsample"] = {
+    signature = "net:upsample([path], inputs, [options])",
+    text = "Nearest neighbours, then a 3x3 convolution.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_upsample_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = ">= 1", default = "2", text = "factor of height and width" },
+    },
+    returns = {
+      { type = "diffusion.value" },
     },
   },
   ["objective"] = {
@@ -4427,6 +5078,13 @@ return {
     returns = {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },
+    },
+  },
+  ["value"] = {
+    signature = "value",
+    text = "A value inside of a network that is being written.",
+    params = {
+      { name = "width", type = "integer?", text = "its last size, where that is known" },
     },
   },
 }

@@ -5,6 +5,9 @@
 --   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local object = require "diffusion.object"
+local help = require "diffusion.help"
+local options = dofile "spec/support/options.lua"
+local pages = dofile "spec/support/pages.lua"
 local site = dofile "spec/support/site.lua"
 
 local doc = {}
@@ -45,6 +48,15 @@ readers["return"] = function(entry, rest)
   entry.returns[#entry.returns + 1] = { type = kind, text = text }
 end
 
+function readers.option(entry, rest)
+  local name, more = rest:match "^(%S+)%s*(.*)$"
+  entry.options = entry.options or {}
+  table.insert(entry.options, options.written(name, split_type(more)))
+end
+
+-- "@options_of d.randn": the same options as those of another C function.
+function readers.options_of(entry, rest) entry.options_of = rest end
+
 function readers.usage(entry, rest) entry.usage = rest end
 
 -- An error is described in the text.
@@ -70,7 +82,7 @@ end
 local function tags_of(lines)
   local list = { { lines = {} } }
   for _, line in ipairs(lines) do
-    local tag, rest = line:match "^@(%w+)%s*(.*)$"
+    local tag, rest = line:match "^@([%w_]+)%s*(.*)$"
     if tag then list[#list + 1] = { name = tag, lines = { rest } }
     else table.insert(list[#list].lines, line) end
   end
@@ -215,13 +227,18 @@ local function kinds(d)
   local opt = d.adamw(model)
   local set = d.data.toy.moons(4)
   local batches = set:batches { size = 2 }
+  local net
+  d.network { inputs = { "x" }, build = function(n)
+    net = n
+    return n:silu(n.x)
+  end }
   local things = {
     d.zeros(1), process, process.schedule, model, d.ema(model), opt, set, batches, d.generator(),
     d.grid.trailing(process, 2), d.checkpoint { path = "x", model = model },
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 },
-    d.objective { process = process },
+    d.objective { process = process }, net,
   }
   local out = {}
   for i, x in ipairs(things) do
@@ -284,7 +301,18 @@ local function table_entry(item, found)
     or found.c[item.name]
 end
 
+-- A method of a net adds a layer; nn/kinds.lua describes them.
+local function layer_entry(item)
+  local kind = require("diffusion.nn.kinds")[item.name:match "^net:(.*)$"]
+  return kind and { text = kind.text .. ".", file = "lua/diffusion/nn/kinds.lua",
+    params = { { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = ("diffusion.net_%s_options?"):format(kind.name), optional = true } },
+    returns = { { type = "diffusion.value", text = "" } } }
+end
+
 local function entry_of(item, found)
+  if item.kind == "net" and layer_entry(item) then return layer_entry(item) end
   if type(item.value) == "table" and not getmetatable(item.value) then return table_entry(item, found) end
   if type(item.value) ~= "function" then return value_entry(item, found) end
   local place, is_c = place_of(item.value)
@@ -314,6 +342,15 @@ local function signature(item, entry)
   return ("%s(%s)"):format(item.name:gsub("%(%)$", ""), table.concat(names, ", "))
 end
 
+-- The options that an entry's function takes, and the name of their class.
+local function options_of(entry, found)
+  local name = options.set_of(entry)
+  if not name then return end
+  local other = entry.options_of and found.c[entry.options_of]
+  local list = entry.options or other and other.options or options.declared(name)
+  return assert(list, ("%s: no options are declared as '%s'"):format(entry.file, name)), name
+end
+
 -- ==== collecting ===========================================================================
 
 -- Families of networks are found by the names of their files.
@@ -334,7 +371,9 @@ function doc.collect()
       missing[#missing + 1] = item.name
     elseif not (item.kind == "tensor" and found.c["d." .. item.name:sub(8)]) and not seen[item.name] then
       seen[item.name] = true
+      local list, set = options_of(entry, found)
       entries[#entries + 1] = {
+        options = list, set = set,
         name = item.name, kind = item.kind, signature = signature(item, entry), text = entry.text,
         params = entry.params, returns = entry.returns, usage = entry.usage, file = entry.file,
         mismatch = mismatch(item, entry), is_function = type(item.value) == "function",
@@ -357,7 +396,7 @@ local function quoted(text) return ("%q"):format(text):gsub("\\\n", "\\n") end
 
 local function item_text(item)
   local parts = {}
-  for _, key in ipairs { "name", "type", "text" } do
+  for _, key in ipairs { "name", "type", "range", "default", "text" } do
     if item[key] and item[key] ~= "" then parts[#parts + 1] = ("%s = %s"):format(key, quoted(item[key])) end
   end
   if item.optional then parts[#parts + 1] = "optional = true" end
@@ -365,7 +404,7 @@ local function item_text(item)
 end
 
 local function add_list(out, key, items)
-  if #items == 0 then return end
+  if not items or #items == 0 then return end
   out[#out + 1] = ("    %s = {"):format(key)
   for _, item in ipairs(items) do out[#out + 1] = ("      %s,"):format(item_text(item)) end
   out[#out + 1] = "    },"
@@ -383,6 +422,7 @@ function doc.reference(entries)
     out[#out + 1] = ("    text = %s,"):format(quoted(e.text))
     if (e.file or ""):find "^lua/diffusion/network/" then out[#out + 1] = "    family = true," end
     add_list(out, "params", e.params)
+    add_list(out, "options", e.options)
     add_list(out, "returns", e.returns)
     if e.usage then out[#out + 1] = ("    example = %s,"):format(quoted(e.usage)) end
     out[#out + 1] = "  },"
@@ -440,6 +480,14 @@ local function define_class(out, e, call)
   out[#out + 1] = ("local %s = {}"):format(e.name)
 end
 
+-- A class of options, before the first function that takes it.
+local function define_options(out, e, defined_sets)
+  if not e.set or defined_sets[e.set] then return end
+  defined_sets[e.set] = true
+  out[#out + 1] = ""
+  table.move(options.class(e.set, e.options), 1, #e.options + 1, #out + 1, out)
+end
+
 local function define(out, e)
   out[#out + 1] = ""
   comment(out, e.text)
@@ -458,14 +506,45 @@ function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
     "-- public; change those.", "", "---@class diffusion", "---@field _VERSION string",
     "local d = {}" }
-  local calls = {}
+  local calls, defined_sets = {}, {}
   for _, e in ipairs(entries) do calls[e.name] = e end
+  for _, e in ipairs(entries) do define_options(out, e, defined_sets) end
   for _, e in ipairs(entries) do if e.class then define_class(out, e, calls[e.name .. "()"]) end end
   for _, e in ipairs(entries) do
     if not e.class and not e.name:find "%(%)$" then define(out, e) end
   end
   out[#out + 1] = "\nreturn d\n"
   return table.concat(out, "\n")
+end
+
+-- ==== tables of the guides =================================================================
+
+-- The rows of a marker: "sample" is a function's options, "unet classes outputs" some of them.
+local function rows_of(by_name, path, words)
+  local name, rest = words:match "^(%S+)%s*(.*)$"
+  local e = by_name["d." .. name] or by_name[name]
+  assert(e and e.options, ("%s: no options are declared for '%s'"):format(path, name))
+  if rest == "" then return e.options end
+  local rows = {}
+  for key in rest:gmatch "%S+" do
+    for _, o in ipairs(e.options) do if o.name == key then rows[#rows + 1] = o end end
+    assert(rows[#rows] and rows[#rows].name == key, ("%s: %s has no option '%s'"):format(path, name, key))
+  end
+  return rows
+end
+
+--- A page with its tables of options as they are declared, between a line
+--- <!-- options: NAME --> and the line <!-- end -->.
+---@param entries table[] as doc.collect returns them
+---@param path string
+---@param text string
+---@return string
+function doc.page(entries, path, text)
+  local by_name = {}
+  for _, e in ipairs(entries) do by_name[e.name] = e end
+  return (text:gsub("(<!%-%- options: ([^\n]-) %-%->\n).-(<!%-%- end %-%->)", function(first, words, last)
+    return first .. help.option_table(rows_of(by_name, path, words)) .. "\n" .. last
+  end))
 end
 
 -- ==== writing ==============================================================================
@@ -502,6 +581,9 @@ end
 function doc.write()
   local entries, missing = doc.collect()
   for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
+  for _, page in ipairs(pages.all()) do
+    if page.name ~= "README" then write(page.path, doc.page(entries, page.path, page.text)) end
+  end
   write_site(entries)
   print(("%d names; without documentation: %s"):format(#entries,
     #missing > 0 and table.concat(missing, ", ") or "none"))

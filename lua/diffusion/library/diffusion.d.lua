@@ -6,6 +6,274 @@
 ---@field _VERSION string
 local d = {}
 
+---@class (exact) diffusion.context_mlp_options
+---@field context? integer numbers of a context vector; range >= 1; default 2
+---@field depth? integer residual blocks; range >= 1; default 3
+---@field dim? integer numbers of a point; range >= 1; default 2
+---@field hidden? integer width of the blocks, even; range >= 2; default 64
+
+---@class (exact) diffusion.dit_options
+---@field image integer[] {H, W, C} of an image
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field depth? integer blocks; range >= 1; default 4
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field heads? integer heads of each attention; range >= 1; default 4
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field patch? integer height and width of the pixels that become one token; range >= 1; default 2
+---@field ratio? integer inner width of a block's two products, in multiples of `width`; range >= 1; default 4
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
+
+---@class (exact) diffusion.mlp_options
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field depth? integer residual blocks; range >= 1; default 4
+---@field dim? integer numbers of a point; range >= 1; default 2
+---@field hidden? integer width of the blocks, even; range >= 2; default 128
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+
+---@class (exact) diffusion.network_options
+---@field build fun(net: diffusion.net, options: any): diffusion.value function (net, options) that adds the layers and returns the network's result
+---@field inputs (string|table)[] names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first
+---@field name? string the network's name in print(model); default "network"
+---@field options? any the second argument of build
+
+---@class (exact) diffusion.nn_attention_options
+---@field bias? boolean the last product has a bias; default true
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
+---@field fused? boolean q, k and v have one weight; default true without a context
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field qkv_bias? boolean q, k and v have a bias; default true
+
+---@class (exact) diffusion.nn_conv_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_downsample_options
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+
+---@class (exact) diffusion.nn_group_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_layer_norm_options
+---@field affine? boolean has weight and bias; default true
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+
+---@class (exact) diffusion.nn_linear_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_norm_conv_options
+---@field act? "silu"|"none" activation after the norm; default "silu"
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_res_block_options
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_sinusoid_options
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
+---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+
+---@class (exact) diffusion.nn_time_embed_options
+---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+
+---@class (exact) diffusion.nn_upsample_options
+---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.unet_options
+---@field image integer[] {H, W, C} of an image
+---@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
+---@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field channels? integer channels of the first level, even; range >= 2; default 32
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer heads of each attention; range >= 1; default 1
+---@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+
+---@class (exact) diffusion.net_add_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_options
+---@field bias? boolean the last product has a bias; default true
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
+---@field fused? boolean q, k and v have one weight; default true without a context
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field qkv_bias? boolean q, k and v have a bias; default true
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_block_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_block_options
+---@field name? string the block's name in print(model); default "block"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field text? string its description in print(model); default ""
+
+---@class (exact) diffusion.net_cat_options
+---@field fill? boolean an absent second value counts as zeros of the first's shape; default false
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_conv_options
+---@field out integer channels or width of the result; range >= 1
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_downsample_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_dropout_options
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0.5
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_embedding_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer rows of the table; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_gate_options
+---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_geglu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_gelu_options
+---@field by? "erf"|"tanh" "erf" is exact, "tanh" the approximation of GPT-2; default "erf"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_group_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_layer_norm_options
+---@field affine? boolean has weight and bias; default true
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_linear_options
+---@field out integer channels or width of the result; range >= 1
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_modulate_options
+---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_mul_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_norm_conv_options
+---@field out integer channels or width of the result; range >= 1
+---@field act? "silu"|"none" activation after the norm; default "silu"
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_patchify_options
+---@field patch integer height and width of a patch; range >= 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_per_token_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_pixels_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_places_options
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_quick_gelu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_res_block_options
+---@field out integer channels or width of the result; range >= 1
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_silu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_sinusoid_options
+---@field width integer width of the result, even; range >= 2
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+
+---@class (exact) diffusion.net_time_embed_options
+---@field out integer width of the result; range >= 1
+---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+---@field inp? integer width of the sinusoid, even; range >= 2; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_tokens_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_unpatchify_options
+---@field patch integer height and width of a patch; range >= 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_upsample_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer factor of height and width; range >= 1; default 2
+
 --- AdamW over what was trainable when it was made.
 ---@class diffusion.adamw
 ---@field lr number of the next step; can be set, to a number or a function of the step
@@ -96,6 +364,11 @@ local likelihood = {}
 ---@class diffusion.model
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
 local model = {}
+
+--- A network that is being written by the function `build` of d.network. Each method adds a
+--- layer and returns its value. Inputs are fields: net.x, net.t.
+---@class diffusion.net
+local net = {}
 
 --- A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).
 ---@class diffusion.objective
@@ -195,6 +468,11 @@ local tensor = {}
 --- A training run, to be started by trainer:run().
 ---@class diffusion.trainer
 local trainer = {}
+
+--- A value inside of a network that is being written.
+---@class diffusion.value
+---@field width integer? its last size, where that is known
+local value = {}
 
 --- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
 --- are numbers go on as they were; functions stay those that this optimiser was given.
@@ -299,7 +577,7 @@ function d.checkpoint(options) end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
 --- as model(xt, t, {context = c}); without a context it is unconditional.
----@param options? table? {dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}
+---@param options? diffusion.context_mlp_options?
 ---@return diffusion.model
 function d.context_mlp(options) end
 
@@ -417,7 +695,7 @@ function d.data.toy.swiss_roll(n, options) end
 --- with fixed sines and cosines of their places, and blocks of attention and two products
 --- whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at
 --- 0, each block as the identity. Other H and W may be used too, if the patch divides them.
----@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}
+---@param options diffusion.dit_options
 ---@return diffusion.model
 function d.dit(options) end
 
@@ -1118,7 +1396,7 @@ function d.mix(c1, x1, ...) end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by
 --- an embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}
+---@param options? diffusion.mlp_options?
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -1131,7 +1409,7 @@ function d.mse(a, b, over) end
 
 --- A network of one's own, written as a list of layers that the core runs. The model saves,
 --- loads and runs like a stock one: the file holds the list.
----@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 function d.network(options) end
 
@@ -1141,26 +1419,26 @@ d.nn = {}
 --- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
 --- residual connection is yours: x + attention(norm(x)).
 ---@param width integer
----@param options? table? {heads = 1, init = of the last product, "usual" or "zero"}
+---@param options? diffusion.nn_attention_options?
 ---@return diffusion.layer layer, parts qkv and out
 function d.nn.attention(width, options) end
 
 --- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
+---@param options? diffusion.nn_conv_options?
 ---@return diffusion.layer layer, fields weight {out, kernel, kernel, inp}, bias {out}
 function d.nn.conv(inp, out, options) end
 
 --- A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
----@param options? table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
+---@param options? diffusion.nn_downsample_options?
 ---@return diffusion.layer layer, part conv
 function d.nn.downsample(inp, out, options) end
 
---- Dropout (Srivastava et al. 2014), in d.record only and unless model:eval() was said.
----@param probability? number|nil of an element to be set to 0, in [0, 1); 0.5 if nil
+--- Dropout (Srivastava et al. 2014). It acts in d.record only, and not after model:eval().
+---@param probability? number? that an element is set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
 function d.nn.dropout(probability) end
 
@@ -1176,7 +1454,7 @@ d.nn.gelu = {}
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
----@param options? table? {groups = as in nn.norm_conv, epsilon = 1e-5}
+---@param options? diffusion.nn_group_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
@@ -1191,14 +1469,14 @@ function d.nn.guest(forward, backward) end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
----@param options? table? {epsilon = 1e-5}
+---@param options? diffusion.nn_layer_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {width}
 function d.nn.layer_norm(width, options) end
 
 --- y = x w^T + b over the last dimension: ..., inp -> ..., out.
 ---@param inp integer
 ---@param out integer
----@param options? table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
+---@param options? diffusion.nn_linear_options?
 ---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function d.nn.linear(inp, out, options) end
 
@@ -1228,7 +1506,7 @@ function d.nn.module(name, builder) end
 --- of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", dropout = 0}
+---@param options? diffusion.nn_norm_conv_options?
 ---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
@@ -1249,7 +1527,7 @@ function d.nn.recompute(part) end
 --- differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {embed = width of e or nil for none, dropout = 0, groups =}
+---@param options? diffusion.nn_res_block_options?
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
@@ -1264,7 +1542,7 @@ d.nn.silu = {}
 
 --- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
 ---@param width integer even
----@param options? table? {max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
+---@param options? diffusion.nn_sinusoid_options?
 ---@return diffusion.layer
 function d.nn.sinusoid(width, options) end
 
@@ -1272,14 +1550,14 @@ function d.nn.sinusoid(width, options) end
 --- class row); called as embed(t, class).
 ---@param inp integer width of the sinusoid, even
 ---@param width integer of the result
----@param options? table? {classes = 0}
+---@param options? diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
 function d.nn.time_embed(inp, width, options) end
 
 --- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
----@param options? table? {times = 2}
+---@param options? diffusion.nn_upsample_options?
 ---@return diffusion.layer layer, part conv
 function d.nn.upsample(inp, out, options) end
 
@@ -1767,7 +2045,7 @@ function d.trainer(options) end
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
 --- attention at the factors asked for and in the middle, predicting C channels. Other H and W
 --- may be used too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}
+---@param options diffusion.unet_options
 ---@return diffusion.model
 function d.unet(options) end
 
@@ -1919,6 +2197,229 @@ function model:train() end
 ---@param pattern? string|nil Lua's; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
+
+--- The sum of two values; the first alone if the second is absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_add_options?
+---@return diffusion.value
+function net:add(path, inputs, options) end
+
+--- Calls the part at a path once more, with the same parameters.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@return diffusion.value
+function net:again(path, given) end
+
+--- Multi-head attention of x, over a second input if given, with a third as mask.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_options?
+---@return diffusion.value
+function net:attention(path, inputs, options) end
+
+--- x + attention(group_norm(x)).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_block_options?
+---@return diffusion.value
+function net:attention_block(path, inputs, options) end
+
+--- Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in
+--- the order of the list.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@param options? diffusion.net_block_options?
+---@param fn fun(b: diffusion.net, ...: diffusion.value): diffusion.value
+---@return diffusion.value
+function net:block(path, given, options, fn) end
+
+--- Values joined along the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_cat_options?
+---@return diffusion.value
+function net:cat(path, inputs, options) end
+
+--- Cross-correlation over images; a second input of the result's shape is added.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_conv_options?
+---@return diffusion.value
+function net:conv(path, inputs, options) end
+
+--- A 3x3 convolution of stride 2.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_downsample_options?
+---@return diffusion.value
+function net:downsample(path, inputs, options) end
+
+--- Elements set to 0 at random in training.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_dropout_options?
+---@return diffusion.value
+function net:dropout(path, inputs, options) end
+
+--- Rows of a table by whole numbers from 1; 0 gives zeros.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_embedding_options?
+---@return diffusion.value
+function net:embedding(path, inputs, options) end
+
+--- x + g y for inputs x, y, m; g is piece `at` of m.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_gate_options?
+---@return diffusion.value
+function net:gate(path, inputs, options) end
+
+--- a gelu(b), for the halves a and b of the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_geglu_options?
+---@return diffusion.value
+function net:geglu(path, inputs, options) end
+
+--- x Phi(x), Phi the normal distribution function.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_gelu_options?
+---@return diffusion.value
+function net:gelu(path, inputs, options) end
+
+--- Group normalisation.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_group_norm_options?
+---@return diffusion.value
+function net:group_norm(path, inputs, options) end
+
+--- Layer normalisation over the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_layer_norm_options?
+---@return diffusion.value
+function net:layer_norm(path, inputs, options) end
+
+--- y = x w^T + b over the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_linear_options?
+---@return diffusion.value
+function net:linear(path, inputs, options) end
+
+--- x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_modulate_options?
+---@return diffusion.value
+function net:modulate(path, inputs, options) end
+
+--- The product of two values.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_mul_options?
+---@return diffusion.value
+function net:mul(path, inputs, options) end
+
+--- conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp}
+--- first.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_norm_conv_options?
+---@return diffusion.value
+function net:norm_conv(path, inputs, options) end
+
+--- Sets the order of the parameters' names: these parts come first.
+---@param names string[]
+function net:order(names) end
+
+--- Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_patchify_options?
+---@return diffusion.value
+function net:patchify(path, inputs, options) end
+
+--- An embedding {B, C} as {B, 1, C}, to act on each token.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_per_token_options?
+---@return diffusion.value
+function net:per_token(path, inputs, options) end
+
+--- Tokens {B, H W, C} as an image of the second input's height and width.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_pixels_options?
+---@return diffusion.value
+function net:pixels(path, inputs, options) end
+
+--- Sines and cosines of each pixel's row and column (He et al. 2022).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_places_options?
+---@return diffusion.value
+function net:places(path, inputs, options) end
+
+--- x sigmoid(1.702 x).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_quick_gelu_options?
+---@return diffusion.value
+function net:quick_gelu(path, inputs, options) end
+
+--- The residual block of Ho et al. 2020 on x and an embedding.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_res_block_options?
+---@return diffusion.value
+function net:res_block(path, inputs, options) end
+
+--- x / (1 + exp(-x)).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_silu_options?
+---@return diffusion.value
+function net:silu(path, inputs, options) end
+
+--- cos and sin of numbers {B} times width/2 frequencies.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_sinusoid_options?
+---@return diffusion.value
+function net:sinusoid(path, inputs, options) end
+
+--- Time, and class as a second input, as an embedding.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_time_embed_options?
+---@return diffusion.value
+function net:time_embed(path, inputs, options) end
+
+--- An image {B, H, W, C} as tokens {B, H W, C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_tokens_options?
+---@return diffusion.value
+function net:tokens(path, inputs, options) end
+
+--- Tokens as patches of an image of the second input's height and width.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_unpatchify_options?
+---@return diffusion.value
+function net:unpatchify(path, inputs, options) end
+
+--- Nearest neighbours, then a 3x3 convolution.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_upsample_options?
+---@return diffusion.value
+function net:upsample(path, inputs, options) end
 
 --- The weights at t in words and numbers, with their equations.
 ---@param t number in 1..T

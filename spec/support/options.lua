@@ -1,0 +1,140 @@
+--- Writes declared options as text, for d.help, for editors and for the tables of the guides.
+--- Lua functions declare theirs with opts.declare. The comment of a C function has a line
+---   @option NAME TYPE (DEFAULT; RANGE) TEXT
+--- for each.
+local opts = require "diffusion.opts"
+
+local options = {}
+
+-- ==== rules as text ========================================================================
+
+local LARGE = 100000 -- a limit of that size guards memory and isn't shown
+
+local function literal(value)
+  if type(value) == "string" then return ('"%s"'):format(value) end
+  if type(value) == "number" then return (("%.14g"):format(value):gsub("e([+-])0", "e%1")) end
+  if type(value) ~= "table" then return tostring(value) end
+  local parts = {}
+  for i, item in ipairs(value) do parts[i] = literal(item) end
+  for _, key in ipairs(opts.names(value)) do
+    if type(value[key]) ~= "nil" then parts[#parts + 1] = key .. " = " .. literal(value[key]) end
+  end
+  return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+local function list_text(rule)
+  local kind = rule.each[1]:gsub("|", " or ")
+  return rule.entries and ("list of %d %ss"):format(rule.entries, kind) or ("list of %ss"):format(kind)
+end
+
+local function type_text(rule)
+  if rule.what then return rule.what end
+  local parts = {}
+  for name in (rule[1] or ""):gmatch "[^|]+" do
+    parts[#parts + 1] = name == "table" and rule.each and list_text(rule) or name
+  end
+  for _, word in ipairs(rule.one_of or {}) do parts[#parts + 1] = literal(word) end
+  local last = table.remove(parts)
+  return #parts > 0 and table.concat(parts, ", ") .. " or " .. last or last
+end
+
+local function range_text(rule)
+  local low, high = rule.min or rule.above, rule.max or rule.below
+  if high and high >= LARGE then high = nil end
+  if low and high then
+    return ("%s%s, %s%s"):format(rule.min and "[" or "(", literal(low), literal(high), rule.max and "]" or ")")
+  end
+  if low then return (rule.min and ">= " or "> ") .. literal(low) end
+  if high then return (rule.max and "<= " or "< ") .. literal(high) end
+end
+
+local function default_text(rule)
+  if rule.required then return "required" end
+  if rule.default ~= nil then return literal(rule.default) end
+  return rule.default_text or "none"
+end
+
+-- ==== types for editors ====================================================================
+
+local plain = { integer = true, number = true, boolean = true, string = true, table = true, any = true,
+                userdata = true, ["function"] = true }
+
+local function editor_type(rule)
+  if rule.as then return rule.as end
+  local parts = {}
+  for name in (rule[1] or ""):gmatch "[^|]+" do
+    if name == "table" and rule.each then parts[#parts + 1] = rule.each[1] .. "[]"
+    else parts[#parts + 1] = name == "path" and "string" or plain[name] and name or "diffusion." .. name end
+  end
+  for _, word in ipairs(rule.one_of or {}) do parts[#parts + 1] = literal(word) end
+  return table.concat(parts, "|")
+end
+
+-- ==== lists ================================================================================
+
+local function in_order(list)
+  table.sort(list, function(a, b)
+    if (a.default == "required") ~= (b.default == "required") then return a.default == "required" end
+    return a.name < b.name
+  end)
+  return list
+end
+
+--- A declared set as a list, the required options first: {name, type, range, default, text, as}.
+---@param name string
+---@return table[]|nil
+function options.declared(name)
+  local rules = opts.declared[name]
+  if not rules then return nil end
+  local list = {}
+  for key, rule in pairs(rules) do
+    list[#list + 1] = { name = key, type = type_text(rule), range = range_text(rule), default = default_text(rule),
+                        text = rule.text, as = editor_type(rule) }
+  end
+  return in_order(list)
+end
+
+--- One @option of a C function's comment.
+---@param name string
+---@param as string its type, as editors read it
+---@param rest string "(default; range) text"
+---@return table
+function options.written(name, as, rest)
+  local inner, text = rest:match "^%((.-)%)%s+(.*)$"
+  local default, range = (inner or "none"):match "^(.-);%s*(.*)$"
+  local shown = as:gsub("diffusion%.", ""):gsub("(%a+)%[%]", "list of %1s"):gsub("|", " or ")
+  return { name = name, type = shown, range = range, default = default or inner or "none", text = text or rest, as = as }
+end
+
+--- The name of the set of options that a function takes, by the types of its parameters.
+---@param entry table as doc.collect makes them
+---@return string|nil
+function options.set_of(entry)
+  for _, p in ipairs(entry.params) do
+    local name = (p.type or ""):match "diffusion%.([%w_]+)_options"
+    if name then return name end
+  end
+end
+
+-- ==== the class of a set ===================================================================
+
+local function sentence(o)
+  local text = o.text:gsub("%.$", "")
+  local notes = { text, o.range and "range " .. o.range or nil }
+  if o.default ~= "required" and o.default ~= "none" then notes[#notes + 1] = "default " .. o.default end
+  return table.concat(notes, "; ")
+end
+
+--- The LuaLS class of a list of options.
+---@param name string
+---@param list table[]
+---@return string[] lines
+function options.class(name, list)
+  local out = { "---@class (exact) diffusion." .. name .. "_options" }
+  for _, o in ipairs(list) do
+    out[#out + 1] = ("---@field %s%s %s %s"):format(o.name, o.default == "required" and "" or "?", o.as, sentence(o))
+  end
+  return out
+end
+
+return options
