@@ -157,6 +157,23 @@ describe("an argument too many", function()
   end)
 end)
 
+describe("an unknown option", function()
+  it("is answered with the nearest one, if it is near", function()
+    fails("unknown option 'sede'; did you mean 'seed'?", d.randn, { 2 }, { sede = 1 })
+    fails("unknown option 'ksee'; valid:", d.randn, { 2 }, { ksee = 1 })
+  end)
+
+  it("of any length has the distance of all its letters", function()
+    fails(("k"):rep(100) .. "'; valid:", d.randn, { 2 }, { [("k"):rep(100)] = 1 })
+    local core = require "diffusion.core"
+    local long = ("ab"):rep(40)
+    assert.equal(long, core.nearest(long:sub(1, 70), { "ab", long }))
+    assert.is_nil(core.nearest(long:sub(1, 50), { "ab", long }))
+    assert.equal("steps", core.nearest("stpes", { "seed", "steps", "stops" }))
+    assert.is_nil(core.nearest("steps", {}))
+  end)
+end)
+
 describe("clamp", function()
   it("refuses a bound that is nan", function()
     fails("lower bound is nan", x.clamp, x, 0 / 0)

@@ -64,6 +64,11 @@ describe("the house", function()
   }, "circle of calls: csrc/binding/lcheck.c -> csrc/binding/lshow.c (dfl_show) -> "
      .. "csrc/binding/lcheck.c (dfl_fail)")
 
+  broken("a type declared twice", {
+    ["csrc/io/write.h"] = "typedef struct df_part {\n  int n;\n} df_part;\n",
+    ["csrc/nn/layers.h"] = "typedef struct df_part {\n  int x; /*\n} df_kind; */\n} df_part;\n",
+  }, "csrc/io/write.h and csrc/nn/layers.h both declare df_part")
+
   broken("the front door from inside", {
     ["lua/diffusion/data.lua"] = 'local d = require("diffusion")\n',
   }, "lua/diffusion/data.lua requires the front door itself")

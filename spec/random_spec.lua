@@ -106,6 +106,11 @@ describe("counters", function()
     return ((x * y):mean() / ((x * x):mean() * (y * y):mean()):sqrt()):item()
   end
 
+  it("are numbered for good: another number draws other samples and refuses old checkpoints", function()
+    assert.same({ start = 5, step = 6, likelihood = 9 }, core.streams)
+    assert.equal(9, #core.random_state())
+  end)
+
   it("of a kind share nothing with another kind of the same seed", function()
     local n = 4096
     local u = d.rand(n, { seed = 5 })

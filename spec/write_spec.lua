@@ -137,7 +137,7 @@ describe("a file that is written", function()
 
   it("is no pipe that nobody reads", function()
     sh "mkfifo pipe"
-    refused("nobody reads", core.write_file(at "pipe", { "x" }))
+    refused("no process reads", core.write_file(at "pipe", { "x" }))
     assert.equal("fifo", kind "pipe")
   end)
 

@@ -129,6 +129,14 @@ const double *dfl_doubles(lua_State *L, int arg, df_int *n);
 /* Pushes the element at x's first element + `offset`. */
 void dfl_push_element(lua_State *L, const df_tensor *x, df_int offset);
 
+/* ==== lnear.c ======================================================================= */
+
+/* A name is near to a mistyped word of so many letters if fewer changes lead to it. */
+size_t dfl_near(size_t letters);
+/* True if fewer than *least changes lead to the name; *least is then their number. */
+bool dfl_nearer(lua_State *L, const char *word, size_t letters, const char *name,
+                size_t *least);
+
 /* ==== largs.c ======================================================================= */
 
 /* Reads sizes from arg on, or one table of them; a table of options may follow. Returns

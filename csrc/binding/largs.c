@@ -227,35 +227,12 @@ static bool known(const char *name, const char *const *names) {
   return *names != NULL;
 }
 
-#define WORD 32 /* longer words are not compared */
-
-static int smaller(int a, int b) { return a < b ? a : b; }
-
-/* Number of insertions, deletions, replacements and swaps of neighbours between two
-** words. */
-static int distance(const char *a, const char *b) {
-  int m = (int)strlen(a), n = (int)strlen(b), d[WORD + 1][WORD + 1];
-  if (m > WORD || n > WORD) return WORD;
-  for (int i = 0; i <= m; i++)
-    for (int j = 0; j <= n; j++) {
-      d[i][j] = i + j;
-      if (i == 0 || j == 0) continue;
-      int change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-      d[i][j] = smaller(smaller(d[i - 1][j], d[i][j - 1]) + 1, change);
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  return d[m][n];
-}
-
-/* The most similar name if it is near enough, as in the suggestions of the Lua side. */
-static const char *nearest(const char *word, const char *const *names) {
+/* The nearest of the names if it may be what was meant, or NULL. */
+static const char *nearest(lua_State *L, const char *word, const char *const *names) {
   const char *best = NULL;
-  int third = (int)strlen(word) / 3, least = (third > 1 ? third : 1) + 1;
-  for (; *names; names++) {
-    int n = distance(word, *names);
-    if (n < least) best = *names, least = n;
-  }
+  size_t letters = strlen(word), least = dfl_near(letters);
+  for (; *names; names++)
+    if (dfl_nearer(L, word, letters, *names, &least)) best = *names;
   return best;
 }
 
@@ -265,7 +242,7 @@ void dfl_fields(lua_State *L, int arg, const char *const *names) {
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING && known(lua_tostring(L, -2), names)) continue;
     luaL_Buffer b;
-    const char *bad = dfl_printable(L, -2, false), *near = nearest(bad, names);
+    const char *bad = dfl_printable(L, -2, false), *near = nearest(L, bad, names);
     luaL_buffinit(L, &b);
     for (int i = 0; names[i]; i++) {
       if (i) luaL_addstring(&b, ", ");

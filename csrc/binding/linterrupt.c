@@ -208,7 +208,7 @@ static const luaL_Reg hosts[] = {
 
 void dfl_open_interrupt(lua_State *L) {
   dfl_functions(L, functions);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
   luaL_setfuncs(L, hosts, 0);
   lua_pop(L, 1);
   luaL_newmetatable(L, DFL_GUARD);

@@ -280,7 +280,7 @@ static const luaL_Reg linalg[] = {
 
 void dfl_open_op(lua_State *L) {
   dfl_ops(L, rows);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
   lua_newtable(L);
   dfl_set_functions(L, linalg);
   lua_setfield(L, -2, "linalg");

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "binding/lmodel.h"
+#include "ops/profile.h"
 
 #define DFL_EMA   "diffusion.core_ema"
 #define DFL_OPTIM "diffusion.core_optim"

@@ -425,7 +425,7 @@ static const luaL_Reg methods[] = {
 };
 
 void dfl_open_process(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
   lua_newtable(L);
   dfl_set_functions(L, methods);
   lua_setfield(L, -2, "process_methods"); /* process.lua adds more */

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "binding/binding.h"
 #include "binding/state.h"
+#include "ops/mark.h"
 
 /* ==== memory pressure: the collector doesn't see tensors ============================ */
 

@@ -11,6 +11,8 @@
 #include "binding/binding.h"
 #include "engine/conv.h"
 #include "kernels/kernels.h"
+#include "ops/profile.h"
+#include "ops/watch.h"
 
 /*** d.threads
 ** Returns the number of threads, and sets it. Results do not depend on it, to the bit.
@@ -164,10 +166,10 @@ static int l_random_seed(lua_State *L) {
 
 static int l_random_state(lua_State *L) {
   df_tape *tape = dfl_tape(L);
-  lua_createtable(L, 9, 0);
+  lua_createtable(L, DF_STREAMS + 1, 0);
   lua_pushinteger(L, (lua_Integer)df_tape_seeded(tape));
   lua_rawseti(L, -2, 1);
-  for (int i = 0; i < 8; i++) {
+  for (int i = 0; i < DF_STREAMS; i++) {
     lua_pushinteger(L, df_tape_drawn(tape, (df_stream)i));
     lua_rawseti(L, -2, i + 2);
   }
@@ -177,12 +179,14 @@ static int l_random_state(lua_State *L) {
 static int l_set_random_state(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   luaL_checktype(L, 1, LUA_TTABLE);
-  for (int i = 0; i < 9; i++) {
+  for (int i = 0; i <= DF_STREAMS; i++) {
     int whole;
     lua_rawgeti(L, 1, i + 1);
     lua_Integer v = lua_tointegerx(L, -1, &whole);
-    luaL_argcheck(L, whole && (i == 0 || (v >= 0 && v <= UINT32_MAX)), 1,
-                  "a seed and eight counters of 32 bits expected");
+    if (!whole || (i > 0 && (v < 0 || v > UINT32_MAX)))
+      luaL_argerror(
+          L, 1,
+          lua_pushfstring(L, "a seed and %d counters of 32 bits expected", DF_STREAMS));
     if (i == 0) df_tape_seed(tape, (uint64_t)v);
     else df_tape_set_drawn(tape, (df_stream)(i - 1), (uint32_t)v);
     lua_pop(L, 1);
@@ -277,10 +281,25 @@ static const luaL_Reg functions[] = {
   { NULL, NULL },
 };
 
+/* core.streams: the streams that Lua names when it draws from a seed of its own. */
+static void set_streams(lua_State *L) {
+  static const struct {
+    const char *name;
+    df_stream stream;
+  } rows[] = { { "start", DF_STREAM_START },
+               { "step", DF_STREAM_SAMPLER },
+               { "likelihood", DF_STREAM_LIKELIHOOD } };
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    lua_pushinteger(L, rows[i].stream);
+    lua_setfield(L, -2, rows[i].name);
+  }
+  lua_setfield(L, -2, "streams");
+  lua_pop(L, 1);
+}
+
 void dfl_open_runtime(lua_State *L) {
   dfl_functions(L, functions);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
-  lua_pushstring(L, df_dtype_name(DF_REAL));
-  lua_setfield(L, -2, "real"); /* the type in which this build computes */
-  lua_pop(L, 1);
+  set_streams(L);
 }

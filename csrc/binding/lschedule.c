@@ -456,7 +456,7 @@ void dfl_open_schedule(lua_State *L) {
   lua_setfield(L, -3, "methods"); /* schedule.lua adds more */
   dfl_push_function(L, &index);
   lua_setfield(L, -2, "__index");
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
   lua_insert(L, -2);
   lua_setfield(L, -2, "schedule_meta");
   lua_pop(L, 1);

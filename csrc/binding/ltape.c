@@ -5,6 +5,7 @@
 #include "binding/binding.h"
 #include "binding/state.h"
 #include "ops/sink.h"
+#include "ops/walk.h"
 
 #define DFL_RECORD "diffusion.record"
 

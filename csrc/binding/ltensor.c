@@ -177,7 +177,7 @@ void dfl_open_tensor(lua_State *L) {
   luaL_newmetatable(L, DFL_TENSOR);
   luaL_setfuncs(L, finalisers, 0);
   dfl_set_functions(L, meta);
-  lua_getfield(L, LUA_REGISTRYINDEX, "diffusion.core");
+  lua_getfield(L, LUA_REGISTRYINDEX, DFL_CORE);
   lua_getfield(L, -1, "methods");
   lua_remove(L, -2);
   lua_pushvalue(L, -1);

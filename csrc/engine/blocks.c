@@ -1,5 +1,5 @@
-/* Blocks of about 256 pixels. A kernel call takes one line as one tap, so a block has at most
-** DF_TAPS_MAX lines. */
+/* Blocks of about 256 pixels. A kernel call takes one line as one tap, so a block has at
+** most DF_TAPS_MAX lines. */
 #include "engine/blocks.h"
 
 #include "kernels/kernels.h"

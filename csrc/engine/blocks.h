@@ -1,14 +1,14 @@
-/* How a convolution's outputs are cut into blocks of lines or of images. */
+/* The outputs of a convolution are cut into blocks of lines or of images. */
 #ifndef df_blocks_h
 #define df_blocks_h
 
 #include "base/base.h"
 
-/* How B images of P lines of Q pixels are cut into blocks of some 256 pixels: lines of
-** one image, or whole images. By shape alone. */
+/* The cut of B images of P lines of Q pixels into blocks of about 256 pixels: lines of
+** one image, or whole images. It depends on the shape alone. */
 typedef struct df_blocks {
   df_int B, P;
-  df_int images, lines; /* of a block; lines < P only with one image */
+  df_int images, lines; /* size of a block; lines < P only if images is 1 */
   df_int count;
 } df_blocks;
 

@@ -11,23 +11,23 @@
 #include "engine/conv_winograd.h"
 
 static const df_algorithm *const list[] = {
-  /* bf16 at 2 to 10 times the rate of reals, where the machine multiplies it. */
+  /* bf16 at 2 to 10 times the rate of reals, if the machine multiplies it. */
   &df_conv_tiles,
   /* A 1 x 1 kernel is one product of matrices: nothing is shifted, nothing padded. */
   &df_conv_rows,
-  /* One to three outputs as 9 to 27 columns: 3 to 4 times the speed of taps. */
+  /* One to three outputs become 9 to 27 columns: 3 to 4 times the speed of taps. */
   &df_conv_few,
-  /* A quarter of the multiplications, at 0.55 of their rate: 2.3 times the speed of taps
-  ** (engine.h), within 1e-5. */
+  /* It does a quarter of the multiplications, at 0.55 of their rate: 2.3 times the speed
+  ** of taps (engine.h), within 1e-5. */
   &df_conv_winograd,
-  /* Can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
+  /* It can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
   &df_conv_taps,
 };
 #define COUNT ((int)(sizeof list / sizeof *list))
 
 static _Atomic(const df_algorithm *) forced;
 
-/* The first that can and pays; of x in its own form where none is given. */
+/* The first that can do it and pays. If no form is given, x has the algorithm's own. */
 static const df_algorithm *choose(const df_conv *c, df_direction d, const df_form *x) {
   const df_algorithm *wanted = atomic_load_explicit(&forced, memory_order_relaxed);
   if (wanted && wanted->can(c, d, x ? *x : wanted->form(c))) return wanted;
@@ -35,7 +35,8 @@ static const df_algorithm *choose(const df_conv *c, df_direction d, const df_for
     const df_algorithm *a = list[i];
     if (a->can(c, d, x ? *x : a->form(c)) && a->pays(c, d)) return a;
   }
-  int last = COUNT - 1; /* of a form that its own algorithm alone reads, it though slow */
+  /* a form that only its own algorithm reads is read by it, even if slowly */
+  int last = COUNT - 1;
   while (last > 0 && x && !list[last]->can(c, d, *x)) last--;
   return list[last];
 }
@@ -44,7 +45,7 @@ const df_algorithm *df_conv_choose(const df_conv *c, df_direction d, df_form x) 
   return choose(c, d, &x);
 }
 
-/* The verification build keeps to rows, and forms are held against it. */
+/* The verification build keeps to rows; the forms are tested against it. */
 df_form df_conv_form(const df_conv *c) {
   return sizeof(df_real) == sizeof(float) ? choose(c, DF_FORWARD, NULL)->form(c)
                                           : DF_ROWS;

@@ -1,5 +1,5 @@
-/* What a convolution is, and the ways to compute one: algorithms, of which each direction
-** takes the first of the list (conv.c) that can do it and pays. */
+/* Convolutions, and the algorithms that compute them. Each direction takes the first
+** algorithm of the list (conv.c) that can do it and pays. */
 #ifndef df_conv_h
 #define df_conv_h
 
@@ -18,18 +18,19 @@ typedef struct df_conv {
 /* y from x and w; dx from dy and w; dw from x and dy. */
 typedef enum df_direction { DF_FORWARD, DF_DATA, DF_WEIGHT } df_direction;
 
-/* Weights (K, R, S, C, dense) as a direction of an algorithm reads them. */
+/* Weights (K, R, S, C, dense) packed for a direction of an algorithm. */
 typedef struct df_packing {
   size_t (*bytes)(const df_conv *c);
   void (*pack)(void *packed, const df_real *w, const df_conv *c); /* over the pool */
 } df_packing;
 
-/* All arrays are dense but x. What `can` refuses may be NULL. */
+/* All arrays but x are dense. Functions for what `can` refuses may be NULL. */
 typedef struct df_algorithm {
   const char *name;
-  df_form (*form)(const df_conv *c); /* of x, best */
-  /* By one image's shape, the precision and the instruction set, never by the batch, so
-  ** that a sample has the same bits alone; gradients of weights are of a batch. */
+  df_form (*form)(const df_conv *c); /* the best form for x */
+  /* They depend on one image's shape, the precision and the instruction set, never on the
+  ** batch. So a sample has the same bits alone. Gradients of weights are sums over the
+  ** batch. */
   bool (*can)(const df_conv *c, df_direction d, df_form x);
   bool (*pays)(const df_conv *c, df_direction d);
   df_packing ahead, back; /* for forward, for data */
@@ -39,21 +40,21 @@ typedef struct df_algorithm {
   /* dx = or += the gradient through y to x */
   df_code (*data)(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                   const void *packed);
-  /* dw = or += sum over images and pixels of dy times what w met in x */
+  /* dw = or += sum over images and pixels of dy times the x that w was multiplied with */
   df_code (*weight)(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                     const df_real *dy);
 } df_algorithm;
 
-/* The algorithm for a direction, x lying so (DF_DATA: ROWS); never NULL. */
+/* The algorithm for a direction, given the form of x (DF_DATA: ROWS); never NULL. */
 const df_algorithm *df_conv_choose(const df_conv *c, df_direction d, df_form x);
 
-/* The form in which the forward wants x from whoever writes it. */
+/* The form in which the forward pass wants x. */
 df_form df_conv_form(const df_conv *c);
 
-/* For tests: takes the one of this name wherever it can, whether or not it pays; NULL:
-** the best again. DF_MISUSE with a sentence that lists what there is. */
+/* For tests: uses the algorithm of this name wherever it can, even if it doesn't pay.
+** NULL: the best again. DF_MISUSE with an error that lists the names. */
 df_code df_conv_force(const char *name);
 const char *df_conv_forced(void);       /* or NULL */
-const char *const *df_conv_names(void); /* NULL behind the last */
+const char *const *df_conv_names(void); /* ends with NULL */
 
 #endif

@@ -1,8 +1,8 @@
-/* A register block of `rows` is two vectors of outputs wide, and one or three outputs leave
-** most of it empty. So the taps become columns too: a pixel of x times all R S K weights
-** at once, then each output adds the R S numbers that its neighbours have for it. The
-** gradient of x where x has few channels is the same with turned weights; that of the
-** weights is x times the R S K numbers of dy that a pixel has met. */
+/* A register block of `rows` is two vectors of outputs wide, and one to three outputs
+** leave most of it empty. So the taps become columns too: a pixel of x times all R S K
+** weights at once. Then each output adds the R S numbers that its neighbours have for it.
+** The gradient of an x with few channels is the same with turned weights. The gradient of
+** the weights is x times the R S K numbers of dy that a pixel has met. */
 #include "engine/conv_few.h"
 
 #include <string.h>
@@ -22,17 +22,17 @@
 typedef struct pass {
   df_image x;
   df_int R, S, top, left, P, Q, K;
-  df_int first, per_output, per_tap; /* where the column of an output and a tap is */
+  df_int first, per_output, per_tap; /* place of the column of an output and a tap */
   const df_real *packed;             /* C x columns */
   df_real *y;                        /* B, P, Q, K */
   const df_real *bias, *add;
   bool accumulate;
   df_int columns, bands;
-  df_int wide; /* a column's numbers of a line, and the zeros around them */
+  df_int wide; /* a line's numbers of one column, with the zeros around them */
   df_workspace room;
 } pass;
 
-/* The columns of line h of image n, each with zeros around. */
+/* The columns of line h of image n, each with zeros around it. */
 static void multiply_line(const pass *p, df_real *to, df_real *product, df_int n,
                           df_int h) {
   const df_kernels *kernel = df_kernel();
@@ -45,7 +45,8 @@ static void multiply_line(const pass *p, df_real *to, df_real *product, df_int n
                     p->columns);
 }
 
-/* Output k of a line: lines of columns begin at `from`, one for each line of the kernel. */
+/* Output k of a line. Lines of columns begin at `from`, one for each line of the
+** kernel. */
 static void add_shifted(const pass *p, df_real *sum, const df_real *from, df_int k) {
   const df_real *x[COLUMNS_MAX];
   df_real one[COLUMNS_MAX];
@@ -135,7 +136,7 @@ static void back_pack(void *packed, const df_real *w, const df_conv *c) {
   df_pack_weights(packed, w, c->K, n, n, 1, false);
 }
 
-/* Taps backwards. */
+/* Packs the taps in reverse order. */
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                     const void *packed) {
   pass p = { .x = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K),
@@ -157,7 +158,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
 
 /* ==== to the weights ================================================================ */
 
-#define PART_LINES 64 /* at least so many lines of x in a part, where they are cut */
+#define PART_LINES 64 /* at least so many lines of x in a part, if they are cut */
 
 typedef struct gradient {
   df_conv c;
@@ -168,7 +169,8 @@ typedef struct gradient {
   df_workspace room;
 } gradient;
 
-/* For each pixel of line h the numbers of dy that met it, in panels; `met` is zero. */
+/* For each pixel of line h, the numbers of dy that met it, in panels. `met` is zero
+** before. */
 static void collect_line(const gradient *g, df_real *met, df_int n, df_int h) {
   const df_conv *c = &g->c;
   df_int panel = df_kernel()->panel;

@@ -1,4 +1,5 @@
-/* Convolutions to few outputs, such as a network's last: products first, then shifts. */
+/* Convolutions with few outputs, such as a network's last: products first, then
+** shifts. */
 #ifndef df_conv_few_h
 #define df_conv_few_h
 

@@ -1,4 +1,4 @@
-/* The three products of a 1 x 1 kernel: y = x w^T, dx = dy w, dw = dy^T x. */
+/* The three products of a 1 x 1 kernel are y = x w^T, dx = dy w and dw = dy^T x. */
 #include "engine/conv_rows.h"
 
 #include "engine/gemm.h"

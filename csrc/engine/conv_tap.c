@@ -1,4 +1,4 @@
-/* One pass of shifted products over blocks of lines, and convolutions made of passes. */
+/* One pass multiplies shifted lines, block by block. Convolutions are made of passes. */
 #include "engine/conv_tap.h"
 
 #include <string.h>
@@ -23,10 +23,10 @@ typedef struct pass {
   df_int pixel, line, image; /* pitches of y, and of add */
   const df_real *bias, *add;
   bool accumulate, round;
-  bool direct; /* taps are read where x lies, else from padded copies of its lines */
-  df_int wide, span; /* of a copy: reals of a line, lines of a block */
+  bool direct;       /* taps read x in place, else padded copies of its lines */
+  df_int wide, span; /* reals of a copied line, lines of a copied block */
   df_blocks blocks;
-  df_int groups; /* of panels: a block's columns are shared out among tasks */
+  df_int groups; /* number of groups of panels: tasks share a block's columns */
   df_workspace room;
 } pass;
 
@@ -205,7 +205,7 @@ static void back_pack(void *packed, const df_real *w, const df_conv *c) {
   }
 }
 
-/* Pixels that no output has read. */
+/* Zeroes pixels that no output has read. */
 static void clear_phase(const pass *p) {
   for (df_int n = 0; n < p->x.B; n++)
     for (df_int i = 0; i < p->P; i++)
@@ -247,7 +247,8 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
 
 /* ==== the algorithm ================================================================= */
 
-/* A tap is a constant offset where the zeros that it reads lie around the image: one. */
+/* A tap is a constant offset if there are enough zeros around the image: one line and
+** pixel. */
 static df_form form(const df_conv *c) {
   bool even = c->top == 1 && c->left == 1 && c->P == c->H && c->Q == c->W;
   return c->R == 3 && c->S == 3 && c->stride == 1 && even ? DF_PADDED : DF_ROWS;

@@ -1,7 +1,8 @@
-/* Convolutions as products of shifted rows: forward, and backward to the data. A kernel
-** of R x S is R taps of S C adjacent reals of a padded line, so no columns are copied; a
-** backward of stride s is s x s such passes over dy, each with the part of the kernel
-** that meets its pixels, so nothing is gathered twice and nothing is added atomically. */
+/* These are convolutions as products of shifted rows: forward, and backward to the data.
+** A kernel of R x S is R taps of S C adjacent reals of a padded line, so no columns are
+** copied. Backward with stride s is s x s such passes over dy, each with the part of the
+** kernel that meets its pixels. So nothing is gathered twice, and nothing is added
+** atomically. */
 #ifndef df_conv_tap_h
 #define df_conv_tap_h
 
@@ -9,9 +10,11 @@
 
 extern const df_algorithm df_conv_taps;
 
-/* Backward to the data, along one dimension: the outputs i with (i + before) mod stride ==
-** phase, that is first, first + stride, ..., read entries j0 - (taps - 1) + 0, 1, ... of
-** dy through the kernel's entries phase + stride (taps - 1), ..., phase + stride, phase. */
+/* Backward to the data along one dimension. The outputs i with (i + before) mod stride =
+** phase start at `first`:
+**   i = first, first + stride, ...    entries of dy: j0 - (taps - 1), ..., j0
+** They are read through these entries of the kernel:
+**   phase + stride (taps - 1), ..., phase + stride, phase */
 typedef struct df_phase {
   df_int phase, taps, first, count, before;
 } df_phase;

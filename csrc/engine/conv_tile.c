@@ -1,5 +1,6 @@
-/* Taps over flat rows of bf16 (flat.h): forward, and backward to the data with turned
-** weights, a pass for each phase of the stride. A 1 x 1 kernel is rows without taps. */
+/* This multiplies taps over flat rows of bf16 (flat.h): forward, and backward to the
+** data. Backward has turned weights and a pass for each phase of the stride. A 1 x 1
+** kernel is rows without taps. */
 #include "engine/conv_tile.h"
 
 #include "base/pool.h"
@@ -10,18 +11,20 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-/* Pixels of an item: as many as leave half of the second cache to panels of weights, which
-** pass once for each; 512 of 1 KB are 4 % faster than 256, of 2 KB as much slower. */
+/* Pixels of an item. They leave half of the second cache to panels of weights, which are
+** read once for each item. With pixels of 1 KB, 512 are 4 % faster than 256; with 2 KB,
+** as much slower. */
 #define BLOCK_PIXELS 256
 #define BLOCK_BYTES  (512 * 1024)
-/* Rows of an item of a 1 x 1 kernel, which rounds them: fewer where there would be few. */
+/* Rows of an item of a 1 x 1 kernel, which rounds them; fewer if there would be few
+** items. */
 #define ROWS_BLOCK   256
 #define ROWS_LEAST   32
 #define ITEMS_WANTED 8 /* enough for a few threads */
 
 /* ==== packed weights ================================================================ */
 
-/* Panels of taps x channels x DF_PANEL columns, each in one or two planes. */
+/* Panels have taps x channels x DF_PANEL columns, each in one or two planes. */
 typedef struct panels {
   df_int taps, depth, K; /* depth: channels of a tap, a multiple of 32 */
   int planes;
@@ -55,7 +58,8 @@ static void pack_ahead(void *context, df_int begin, df_int end) {
                                 C, df_min(DF_PANEL, p->c->K - i * DF_PANEL), p->p.depth);
 }
 
-#define ROWS_PACKED DF_PANEL /* of w at a time: all its channels are read as they lie */
+/* rows of w packed at a time; all their channels are read in order */
+#define ROWS_PACKED DF_PANEL
 
 /* Taps in the order in which dy is read, channels K, columns C. */
 static void pack_back(void *context, df_int begin, df_int end) {
@@ -86,7 +90,7 @@ static void pack(void *packed, const df_real *w, const df_conv *c) {
   df_parallel(count_of(&p.p), 1, pack_ahead, &p);
 }
 
-/* The phase i of stride x stride, and its weights. */
+/* Phase i of stride x stride, and its weights. */
 static panels back_panels(const df_conv *c, df_int i, df_phase *v, df_phase *h) {
   *v = df_phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
   *h = df_phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
@@ -115,7 +119,7 @@ static void back_pack(void *packed, const df_real *w, const df_conv *c) {
 
 /* ==== one pass ====================================================================== */
 
-/* y (blocks of P lines of Q pixels of K, at any pitch) from what flat says, through w. */
+/* y (blocks of P lines of Q pixels of K, at any pitch) = the flat rows of x times w. */
 typedef struct pass {
   df_flat flat;
   panels w;
@@ -124,11 +128,11 @@ typedef struct pass {
   df_int pixel, line, image; /* pitches of y, and of add */
   const df_real *bias, *add;
   bool accumulate;
-  df_int groups; /* of panels: a block's columns are shared out among items */
+  df_int groups; /* number of groups of panels: items share a block's columns */
   df_workspace room;
 } pass;
 
-/* The panels of group g, to be worked on rows that begin at y + at. */
+/* The panels of group g, for rows that begin at y + at. */
 static df_pairs pairs_of(const pass *p, df_int g, df_int at) {
   df_int count = count_of(&p->w), from = g * count / p->groups;
   df_int k = from * DF_PANEL, to = (g + 1) * count / p->groups * DF_PANEL;
@@ -195,7 +199,7 @@ typedef struct rows_run {
   pass p;
   const df_real *x;
   df_int m, C;
-  df_int blocks; /* of rows */
+  df_int blocks; /* number of blocks of rows */
 } rows_run;
 
 static void rows_items(void *context, df_int begin, df_int end) {
@@ -249,7 +253,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
   return plain ? run_rows(&p, x->at, c->B * c->H * c->W, c->C) : run(&p);
 }
 
-/* Pixels that no output has read. */
+/* Zeroes pixels that no output has read. */
 static void clear_pixels(const pass *p) {
   for (df_int n = 0; n < p->flat.x.B; n++)
     for (df_int i = 0; i < p->flat.P; i++)
@@ -304,9 +308,9 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
   return x == DF_ROWS || x == DF_PADDED || df_flat_direct(&f);
 }
 
-/* Winograd in reals, of rounded operands, does 500 to 690 GF/s where images have 16 tiles or
-** more and many channels, and the gradient of weights 410 to 460: VDPBF16PS 450 and 340,
-** tiles of AMX three times that. */
+/* Winograd in rounded reals does 500 to 690 GF/s for images with 16 tiles or more and
+** many channels, and 410 to 460 to weights. VDPBF16PS does 450 and 340, tiles of AMX
+** three times that. */
 static bool winograd_is_faster(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   bool many = d == DF_WEIGHT || df_ceil_div(P, 4) * df_ceil_div(Q, 4) >= 16;
@@ -315,8 +319,8 @@ static bool winograd_is_faster(const df_conv *c, df_direction d) {
          && df_conv_winograd.pays(c, d);
 }
 
-/* Channels are padded to 32, and columns too, where `rows` has panels of 16 for few; at
-** twice its rate that must not be lost again. */
+/* Channels are padded to 32, and so are columns, for which `rows` has panels of 16 if
+** there are few. At twice the rate of `rows`, padding must not lose the gain. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int C = d == DF_DATA ? c->K : c->C, K = d == DF_DATA ? c->C : c->K;
   if (df_kernel()->pairs_pay < df_flat_planes(c->precision)) return false;

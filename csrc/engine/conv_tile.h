@@ -1,4 +1,5 @@
-/* Convolutions as products of bf16: rounded at medium, in two planes at high. */
+/* Convolutions are computed as products of bf16: rounded at medium, in two planes at
+** high. */
 #ifndef df_conv_tile_h
 #define df_conv_tile_h
 

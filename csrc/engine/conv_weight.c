@@ -1,6 +1,7 @@
-/* dW as products of shifted rows too: with lines of x turned (channels by pixels) and dy
-** packed as if it were weights, dW[r,s] (C x K) is `rows` over the pixels, and a shift of
-** the kernel a constant offset. The pixels are cut into parts, by shape, folded in order. */
+/* dW as products of shifted rows. Lines of x are turned (channels by pixels), and dy is
+** packed like weights. Then dW[r,s] (C x K) is `rows` over the pixels, and a shift of the
+** kernel is a constant offset. Shapes cut the pixels into parts, which are folded in
+** order. */
 #include "engine/conv_weight.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-#define PART_PIXELS  1024 /* at least so many pixels in a part, where they are cut */
+#define PART_PIXELS  1024 /* at least so many pixels in a part, if they are cut */
 #define ITEMS_WANTED 8    /* enough for a few threads */
 #define FOLD_ROWS    32
 
@@ -23,15 +24,16 @@ typedef struct gradient {
   df_real *dw;
   bool accumulate;
   df_blocks blocks;
-  df_int parts, groups;  /* of blocks; of panels of K */
-  bool flat;             /* x is turned as it lies, zeros and all, in one go */
-  df_int column, line;   /* pixels of a phase of a turned line; of all its phases */
+  df_int parts, groups;  /* number of parts of blocks, and of groups of panels of K */
+  bool flat;             /* x is turned in one go, together with its zeros */
+  df_int column, line;   /* pixels of one phase, and of all phases, of a turned line */
   df_int image, channel; /* from an image, a channel, to the next */
   df_real *partial;      /* parts x (R S C) x K */
   df_workspace room;     /* turned x, packed dy */
 } gradient;
 
-/* One line of x, turned: pixel j stride + f - left at [c][f][j] for the phases f. */
+/* One line of x, turned. Pixel j stride + f - left becomes [c][f][j], for each phase
+** f. */
 static void turn_line(const gradient *g, df_real *to, const df_real *x) {
   const df_conv *c = &g->c;
   for (df_int f = 0; f < c->stride; f++) {
@@ -57,7 +59,7 @@ static void turn_lines(const gradient *g, df_real *to, const df_block *b) {
     }
 }
 
-/* Pixels from the first that a flat block's taps read to the last. */
+/* The number of pixels from the first to the last that a flat block's taps read. */
 static df_int flat_pixels(const gradient *g, df_int images, df_int lines) {
   return (images - 1) * g->image + (lines + g->c.R - 2) * g->line + g->c.Q + g->c.S - 1;
 }
@@ -155,13 +157,13 @@ df_code df_weight_fold(df_real *dw, bool accumulate, const df_real *partial, df_
   return DF_OK;
 }
 
-/* True if every tap of every output reads pixels of x, or zeros that lie around them. */
+/* True if every tap of every output reads a pixel of x, or a zero next to the images. */
 static bool is_flat(const df_conv *c, const df_image *x) {
   return x->form == DF_PADDED && c->stride == 1 && c->top <= 1 && c->left <= 1
          && c->P + c->R - c->top <= c->H + 2 && c->Q + c->S - c->left <= c->W + 2;
 }
 
-/* Sizes of the turned block; a channel's pitch avoids powers of two, which would put the
+/* Sizes of the turned block. A channel's pitch avoids powers of two, which would put the
 ** rows of a register block into the same lines of the cache. */
 static df_int turned_size(gradient *g) {
   const df_conv *c = &g->c;

@@ -1,7 +1,7 @@
 /* 3 x 3 convolutions of stride 1 as 36 products (kernels/body/winograd.h). Tiles of 4 x 4
-** outputs are worked in blocks that live in the second cache: their inputs transformed,
-** then panel by panel of outputs the 36 products and the finished pixels. The gradient of
-** x is the same with turned weights. */
+** outputs are worked in blocks that fit the second cache. Their inputs are transformed;
+** then, for each panel of outputs, the 36 products and the finished pixels follow. The
+** gradient of x is the same with turned weights. */
 #include "engine/conv_winograd.h"
 
 #include <string.h>
@@ -25,9 +25,10 @@ static df_int odd_lines(df_int reals) {
 
 static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
 
-/* ==== weights ======================================================================= */
+/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
+** few sets of the first cache. */
 
-/* For C inputs and K outputs, panels of outputs: 36 planes of C x panel each. */
+/* Panels of outputs, for C inputs and K outputs. Each is 36 planes of C x panel. */
 static df_int weight_plane(df_int C) { return odd_lines(C * df_kernel()->panel); }
 
 static size_t weight_bytes(df_int C, df_int K) {
@@ -48,8 +49,8 @@ typedef struct packing {
   bool back, round;
 } packing;
 
-/* Channels [from, from + n) of a panel: their taps are packed where the last planes will
-** be, and transformed in place. */
+/* Channels [from, from + n) of a panel. Their taps are packed into the place of the last
+** planes, and transformed in place. */
 static void pack_chunk(const packing *p, df_int panel, df_int from, df_int n) {
   const df_kernels *kernel = df_kernel();
   df_int width = kernel->panel, first = panel * width;
@@ -118,7 +119,8 @@ static tile tile_at(const tiles *t, df_int index) {
   return (tile){ line / t->down, line % t->down * 4, index % t->across * 4 };
 }
 
-/* Pointers to size x size pixels of x from (h, w) on, to `zero` where there are none. */
+/* Pointers to size x size pixels of x from (h, w) on. They point to `zero` outside the
+** image. */
 static void point_to(const df_real **at, const df_image *x, df_int n, df_int h, df_int w,
                      int size, const df_real *zero) {
   for (df_int i = h; i < h + size; i++)
@@ -128,8 +130,8 @@ static void point_to(const df_real **at, const df_image *x, df_int n, df_int h, 
     }
 }
 
-/* Where pixels aren't reals as the products want them: those of `size` pixels that are in
-** the image as reals of bf16, in `copy`. */
+/* Replaces `size` pixels by copies in `copy`, which are reals rounded to bf16. Pixels
+** outside the image stay `zero`. */
 static void round_pixels(const df_real **at, df_form form, int size, df_int C,
                          const df_real *zero, df_real *copy) {
   const df_kernels *kernel = df_kernel();
@@ -151,10 +153,10 @@ typedef struct pass {
   const df_real *bias, *add;
   bool accumulate, round;
   tiles tiles;
-  df_int blocks, groups;       /* of tiles; of panels */
-  df_int pitch, plane, output; /* from a tile to the next, from a point to the next, and
-                               ** of outputs */
-  df_workspace room;           /* inputs and outputs of a block, and a pixel of zeros */
+  df_int blocks, groups; /* number of blocks of tiles, of groups of panels */
+  /* pitch from a tile to the next, from a point to the next; the same for outputs */
+  df_int pitch, plane, output;
+  df_workspace room; /* inputs and outputs of a block, and a pixel of zeros */
 } pass;
 
 static void transform_inputs(const pass *p, df_real *v, const df_real *zero,
@@ -168,7 +170,7 @@ static void transform_inputs(const pass *p, df_real *v, const df_real *zero,
   }
 }
 
-/* Columns [k, k + n), a panel, of the outputs of a block. */
+/* Columns [k, k + n) of a block's outputs: one panel. */
 static void finish_outputs(const pass *p, const df_real *m, df_int from, df_int count,
                            df_int k, df_int n) {
   df_int P = p->tiles.P, Q = p->tiles.Q, panel = df_kernel()->panel, at[16];
@@ -225,7 +227,7 @@ static df_code run(pass *p) {
   p->pitch = odd_lines(p->x.C);
   p->plane = odd_lines(block * p->pitch);
   p->output = odd_lines(block * df_kernel()->panel);
-  df_int pixels = p->x.C * (p->round ? 1 + POINTS : 1); /* of zeros, and rounded ones */
+  df_int pixels = p->x.C * (p->round ? 1 + POINTS : 1); /* zeros, and rounded pixels */
   df_int reals = POINTS * (p->plane + p->output) + pixels, items = p->blocks * p->groups;
   if (df_workspace_open(&p->room, reals, items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, run_items, p);
@@ -269,14 +271,14 @@ typedef struct gradient {
   const df_image *x;
   df_image dy;
   tiles tiles;
-  df_int from, count;     /* of this chunk's tiles */
-  df_int down, across;    /* blocks of C, of K */
-  df_int pitch;           /* of x's transformed tiles */
-  df_int inputs, outputs; /* from a point to the next, of these, and of dy's */
+  df_int from, count;     /* this chunk's tiles: the first, how many */
+  df_int down, across;    /* number of blocks of C, and of K */
+  df_int pitch;           /* pitch of x's transformed tiles */
+  df_int inputs, outputs; /* from a point of these to the next; and for dy */
   df_real *v, *z;         /* points x tiles x C; points x panels of K x tiles x panel */
   df_real *s;             /* points x C x K: sums over tiles */
   const df_real *zero;
-  df_workspace copies; /* of a tile's pixels, rounded */
+  df_workspace copies; /* a tile's pixels, rounded */
 } gradient;
 
 static void transform_items(void *context, df_int begin, df_int end) {
@@ -321,10 +323,10 @@ static void sum_items(void *context, df_int begin, df_int end) {
 }
 
 #define CHUNK_REALS                                                                      \
-  (1 << 20)           /* of transformed tiles at a time: 4 MB, half of L3 or less */
+  (1 << 20)           /* reals of transformed tiles at a time: 4 MB, at most half of L3 */
 #define FINISHED 4096 /* reals of a chunk */
 
-/* In place: the taps become the first planes. */
+/* In place: taps become the first planes. */
 static void finish_items(void *context, df_int begin, df_int end) {
   const gradient *g = context;
   df_int plane = g->c.C * g->c.K;
@@ -361,7 +363,8 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
   g.v = room.base, g.z = g.v + v, g.s = g.z + z;
   df_real *zero = g.s + sums;
   memset(zero, 0, (size_t)zeros * sizeof *zero);
-  if (wide > c->K) memset(g.z, 0, (size_t)z * sizeof *g.z); /* columns of no output */
+  /* columns without an output */
+  if (wide > c->K) memset(g.z, 0, (size_t)z * sizeof *g.z);
   if (g.tiles.count == 0) memset(g.s, 0, (size_t)sums * sizeof *g.s);
   g.zero = zero;
   df_int copies = rounds(c) ? df_max(POINTS * c->C, 16 * wide) : 0;
@@ -378,8 +381,8 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
 
 /* ==== the algorithm ================================================================= */
 
-/* Pixels outside are one pixel of zeros, so none need lie around the image; but what is
-** rounded takes half the memory. */
+/* Pixels outside are one pixel of zeros, so the image needs none around it. But rounded
+** pixels take half the memory. */
 static df_form form(const df_conv *c) { return rounds(c) ? DF_HALF : DF_ROWS; }
 
 static bool can(const df_conv *c, df_direction d, df_form x) {
@@ -389,11 +392,12 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
          && (plain || (x == DF_HALF && rounds(c)));
 }
 
-/* Few channels are all transforms and no products; tiles that stick out of the image are
-** computed for nothing; a million weights are 150 MB transformed. Where tiles are few the
-** transformed weights come from far for little work: with weights out of memory one image
-** of 8 x 8, 256 channels, 4 tiles, takes the 0.5 ms of taps on two cores, sixteen take half
-** of theirs; one of 4 x 4 takes 0.34 against 0.13. Gradients of weights are of a batch. */
+/* Few channels have transforms but hardly any products. Tiles that stick out of the image
+** waste their work. A million weights take 150 MB transformed. If tiles are few, the
+** transformed weights are read from far away for little work. With weights in memory, one
+** image of 8 x 8 and 256 channels (4 tiles) takes as long as taps, 0.5 ms on two cores;
+** sixteen images take half as long. One image of 4 x 4 takes 0.34 ms against 0.13.
+** Gradients of weights have a batch of tiles. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   df_int count = df_ceil_div(P, 4) * df_ceil_div(Q, 4);

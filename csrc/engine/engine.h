@@ -1,54 +1,58 @@
-/* Which algorithm computes which product, and why. Everything here takes raw pointers and
-** sizes, cuts its work by shape alone, and gives the same bits on any number of threads.
+/* The algorithms that compute products, and the measurements behind their choice. All of
+** them take raw pointers and sizes. Shapes alone cut their work, so results have the same
+** bits on any number of threads.
 **
-**   product                  algorithm                                         file
-**   conv, each direction     the first of a list that can and pays             conv
-**     tiles                  R S taps over flat rows of bf16, kernel `pairs`;  conv_tile,
-**                            to w dy turned by pairs of pixels of x           tile_weight
-**     taps                   R taps of S C adjacent reals, own `rows`; to x    conv_tap
-**                            the same with turned weights, a pass for each
-**                            phase of the stride
-**     taps to w              own `rows` over pixels, x turned, dy as weights   conv_weight
-**     rows: 1 x 1, linear    own `rows` on the plain rows                      conv_rows
-**     winograd: 3 x 3        36 products for 16 outputs of a tile, own `rows`  conv_winograd
-**     few: 1 to 3 outputs    taps as columns of one product, added shifted     conv_few
-**   matmul, 1 x 1 to w       blocks of 112 x 128 x 256 through own `rows`     gemm, factor
-**                            or `pairs`, or OpenBLAS where kernels are scalar
-**                            (core64)
-**   attention                the same and a softmax of columns, by panels of  attention
-**                            queries
+**   product              algorithm                                          file
+**   conv, each way       the first of a list that can do it and pays        conv
+**     tiles              R S taps over flat rows of bf16, kernel `pairs`    conv_tile
+**     tiles to w         dy turned times x as pairs of pixels               tile_weight
+**     taps               R taps of S C adjacent reals, kernel `rows`        conv_tap
+**     taps to x          the same with turned weights, a pass for each      conv_tap
+**                        phase of the stride
+**     taps to w          `rows` over pixels, x turned, dy as weights        conv_weight
+**     rows: 1 x 1        `rows` on plain rows; linear layers too            conv_rows
+**     winograd: 3 x 3    36 products for a tile's 16 outputs, `rows`        conv_winograd
+**     few: 1 to 3 out    taps as columns of one product, added shifted      conv_few
+**   matmul, 1 x 1 to w   blocks of 112 x 128 x 256 through `rows` or        gemm, factor
+**                        `pairs`; OpenBLAS if kernels are scalar (core64)
+**   attention            the same, and a softmax of columns, by panels      attention
+**                        of queries
 **
-** Measured on one core of an AMD Zen 5 (Debian's OpenBLAS 0.3.21 runs its Haswell kernels
-** there), GF/s of 2 B P Q K R S C operations, 3 x 3 kernels, weights packed beforehand:
+** Speeds are GF/s of 2 B P Q K R S C operations for 3 x 3 kernels with weights packed
+** beforehand. They were measured on one core of an AMD Zen 5. Debian's OpenBLAS 0.3.21
+** runs its Haswell kernels there.
 **
-**                   sgemm,    AVX-512: taps      winograd       AVX2: taps      winograd
-**   B, H = W, C = K  its shape  to y   x    w    y    x    w    to y   x    w    y    x    w
-**   16, 28,  64        113     242  234  221   539  506  389     119  120  112  278  265  248
-**   16, 14, 128        112     249  244  219   525  482  436     118  119  112  257  252  249
-**   16, 16, 256                257  258  210   721  724  467     123  123  115  357  355  256
-**   16,  8, 256                254  255  210   606  573  464     117  117  112  315  291  293
-**   16,  7, 256        118     253  247  204   477  453  346     104  103  110  240  222  227
-**    1, 16, 256                258  246  192   433  446  228     123  120  106  238  242  160
+**                          AVX-512: taps    winograd       AVX2: taps       winograd
+**   B, H = W, C = K  sgemm  to y   x    w    y    x    w   to y   x    w    y    x    w
+**   16, 28,  64        113   242  234  221  539  506  389   119  120  112  278  265  248
+**   16, 14, 128        112   249  244  219  525  482  436   118  119  112  257  252  249
+**   16, 16, 256              257  258  210  721  724  467   123  123  115  357  355  256
+**   16,  8, 256              254  255  210  606  573  464   117  117  112  315  291  293
+**   16,  7, 256        118   253  247  204  477  453  346   104  103  110  240  222  227
+**    1, 16, 256              258  246  192  433  446  228   123  120  106  238  242  160
 **
-** Taps beat copying columns because nothing is copied: a line of the operand, padded, is
-** read in place by every tap. Winograd's products are as fast, but a tile is transformed
-** before and after, and its weights are four times as many: packing 256 x 256 takes 0.5 ms
-** of each direction of a training step against 0.2. OpenBLAS is left for what no vector
-** kernel of ours covers.
+** Taps beat copying columns because nothing is copied: every tap reads a padded line of
+** the operand in place. Winograd's products are as fast, but a tile is transformed before
+** and after. Its weights are four times as many: packing 256 x 256 takes 0.5 ms for each
+** direction of a training step, against 0.2 ms. OpenBLAS is left for products that no
+** vector kernel of ours covers.
 **
-** A network's last layer, 1 or 3 outputs, leaves a register block empty: 64 images of 28 x
-** 28, 32 to 1, go at 14 forward and 11 to w by taps, 56 and 41 by columns; 16 of 32 x 32,
-** 128 to 3, at 44 and 32, and 128 and 109. Its first layer, at 80 to 120 by taps, waits
-** for memory.
+** A network's last layer has 1 or 3 outputs, which leaves a register block empty:
 **
-** Precision: `highest` is IEEE single precision by taps. `high` is Winograd, whose errors
-** are 0.3e-6 to 3e-6 (relative L2, C of 1 to 640), or where AMX makes them pay two bf16 to
-** a real (high high + high low + low high). `medium` rounds the operands of every product,
-** forward and backward, to bf16: as planes of bf16 for `pairs` where the machine multiplies
-** them, else, and in Winograd's tiles, as reals.
+**                                taps:  y    w     few:  y    w
+**   64 images of 28 x 28, 32 to 1      14   11          56   41
+**   16 images of 32 x 32, 128 to 3     44   32         128  109
 **
-** Products of bf16 on the same core (AVX512-BF16), medium, GF/s, and ms of all three
-** directions with packing:
+** Its first layer, at 80 to 120 by taps, waits for memory.
+**
+** `highest` is IEEE single precision by taps. `high` is Winograd, with errors of 0.3e-6
+** to 3e-6 (relative L2, C of 1 to 640). If AMX makes it pay, `high` is two bf16 to a
+** real: high high + high low + low high. `medium` rounds the operands of every product,
+** forward and backward, to bf16. They are planes of bf16 for `pairs` if the machine
+** multiplies bf16. On other machines, and in Winograd's tiles, they stay reals.
+**
+** Medium precision by bf16 on the same core (AVX512-BF16); ms is all three directions
+** with packing:
 **
 **                    taps,    tiles:             winograd:
 **   B, H = W, C = K  rounding  y    x    w   ms   y    x    w   ms
@@ -59,10 +63,11 @@
 **   16,  4, 256           201  338  318  352   3  369  421  156   5
 **    1, 16, 256           234  499  457  397   2  396  432  153   4
 **
-** Two planes there run at 160, two thirds of reals, so `high` leaves them to AMX.
+** Two planes run at 160 there, two thirds of the speed of reals, so `high` has them only
+** with AMX.
 **
-** Tiles of AMX on one core of a Sapphire Rapids (2.3 TF/s of bf16 at most, a third of it
-** at `high`, whose products are three), beside Winograd in AVX-512 there:
+** On one core of a Sapphire Rapids, AMX compares with Winograd in AVX-512 as follows. Its
+** peak is 2.3 TF/s of bf16, and a third of it at `high`, which takes three products:
 **
 **                    tiles, high:    tiles, medium:   winograd:
 **   B, H = W, C = K   y   x   w       y    x   w       y   x   w
@@ -71,21 +76,21 @@
 **   64, 28,  64      255 417 287     866  702 486
 **   16,  4, 256      309 340 247     776  768 207
 **
-** `pairs` itself reaches 0.65 to 0.8 of the most at high and 0.45 to 0.7 at medium, where
-** the second cache brings 60 bytes a cycle and a step of four products asks for 64; the
-** rest goes to rounding and turning x and dy, and to writing y, which a 1 x 1 kernel does
-** half of the time. Fetching the next panel ahead, channels outside of taps, and an odd
-** pitch of pixels gained nothing.
+** `pairs` itself reaches 0.65 to 0.8 of the peak at high and 0.45 to 0.7 at medium. There
+** the second cache brings 60 bytes a cycle, and a step of four products asks for 64. The
+** rest of the time rounds and turns x and dy, and writes y: half of the time for a 1 x 1
+** kernel. These gained nothing: to fetch the next panel ahead, to put channels outside of
+** taps, and to give pixels an odd pitch.
 **
 ** Words. tap, panel, pair, plane and pitch are defined in kernels.h.
-**   block      pixels that are worked on together: some lines of an image, or whole images
+**   block      pixels that are worked on together: lines of an image, or whole images
 **   group      a share of the panels, or of the rows of dw
 **   part       a share of a sum's terms. Parts are summed apart and folded in order
-**   item       what a task computes at a time, such as a block for a group of panels
+**   item       the work of a task at one time, such as a block for a group of panels
 **   piece      a task's share of a workspace
 **   phase      the pixels whose position has one remainder modulo the stride
-**   flat row   a pixel's channels in an operand, where all pixels have one pitch. A tap is
-**              then a constant offset, also across lines and images */
+**   flat row   a pixel's channels in an operand, whose pixels all have one pitch. A tap
+**              is then a constant offset, also across lines and images */
 #ifndef df_engine_h
 #define df_engine_h
 

@@ -1,4 +1,4 @@
-/* Sides of products: packed panels and rows, in reals or in bf16. */
+/* The sides of a product are packed panels and rows, in reals or in bf16. */
 #include "engine/factor.h"
 
 #include <string.h>
@@ -18,14 +18,14 @@ df_factors df_factors_of(df_precision precision) {
 /* Channels of a plane. */
 static df_int deep(df_int C) { return df_half_width(C); }
 
-/* Reals that hold so many bf16, whole lines. */
+/* Reals that hold so many bf16, in whole cache lines. */
 static df_int reals_of(df_int halves) {
   df_int line = DF_ALIGN / (df_int)sizeof(uint16_t);
   return df_ceil_div(halves, line) * (DF_ALIGN / (df_int)sizeof(df_real));
 }
 
-/* Pitch of copied rows in lines of 64 bytes: odd, as lines a power of two apart would
-** share a few sets of a cache. */
+/* The pitch of copied rows, an odd number of cache lines. Rows at powers of two apart
+** would share a few sets of a cache. */
 static df_int odd_lines(df_int n, df_int line) {
   df_int lines = df_ceil_div(n, line);
   return (lines + (lines % 2 == 0)) * line;
@@ -58,7 +58,7 @@ df_left df_left_rows(df_factors f, df_real *room, const df_real *x, df_int ldx, 
   return to;
 }
 
-/* Columns C and on of each plane of m rows. */
+/* Zeroes the columns behind the C-th in each plane of m rows. */
 static void clear_rest(df_factors f, uint16_t *at, df_int ld, df_int m, df_int C) {
   size_t rest = (size_t)(deep(C) - C) * sizeof *at;
   for (df_int i = 0; i < m && rest > 0; i++)

@@ -1,4 +1,4 @@
-/* Blocks of lines as flat rows of bf16. */
+/* Blocks of lines become flat rows of bf16. */
 #include "engine/flat.h"
 
 #include <string.h>
@@ -37,13 +37,13 @@ bool df_flat_direct(const df_flat *f) {
          && within(-f->left, f->Q + f->S - 2 - f->left, f->x.W);
 }
 
-/* Neighbours share the zeros that one has behind it and the next before it: no more than
-** the taps that follow the first, so that each output keeps a row of its own. */
+/* Adjacent lines share zeros: those behind one are those before the next. They share no
+** more than the taps after the first, so that each output has a row of its own. */
 static df_int shared(df_int before, df_int behind, df_int taps) {
   return df_max(0, df_min(taps - 1, df_min(before, behind)));
 }
 
-/* Lines of a padded block of an image. */
+/* The number of lines of a padded block of an image. */
 static df_int span(const df_flat *f, df_int lines) {
   return lines + df_ceil_div(f->R, f->stride) - 1;
 }
@@ -101,7 +101,7 @@ void df_flat_place(const df_flat *f, const df_block *b, df_int *place, df_int pi
         place[n * f->image + p * f->line + q] = n * image + p * line + q * pixel;
 }
 
-/* Phases that taps read: fewer than the stride where the kernel is smaller. */
+/* The phases that taps read: fewer than the stride if the kernel is smaller. */
 static df_int phases(df_int stride, df_int kernel) { return df_min(stride, kernel); }
 
 df_int df_flat_tap(const df_flat *f, df_int r, df_int s) {
@@ -123,7 +123,8 @@ df_int df_flat_room(const df_flat *f) {
 
 static void zero(uint16_t *to, df_int n) { memset(to, 0, (size_t)n * sizeof *to); }
 
-/* Line h of image n of x (it may lie outside), the pixels w that are `side` mod stride. */
+/* Line h of image n of x, which may lie outside. It has the pixels w with w mod stride =
+** `side`. */
 static void copy_line(const df_flat *f, uint16_t *to, df_int n, df_int h, df_int side) {
   df_int st = f->stride, C = f->x.C;
   df_int skip = df_max(0, df_ceil_div(f->left - side, st));

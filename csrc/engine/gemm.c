@@ -1,5 +1,5 @@
-/* The one door to OpenBLAS, and the choice between it and our own kernel: ours wherever
-** it is vectorised (engine.h says what was measured), OpenBLAS on one thread elsewhere. */
+/* The only file that calls OpenBLAS. Our own kernel is used wherever it is vectorised
+** (engine.h has the measurements), and OpenBLAS on one thread elsewhere. */
 #define _GNU_SOURCE
 #include "engine/gemm.h"
 
@@ -35,7 +35,7 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
 
 typedef struct rows_run {
   df_rows r;
-  df_int groups; /* of panels: a block's columns are shared out among items */
+  df_int groups; /* number of groups of panels: items share a block's columns */
   df_workspace room;
 } rows_run;
 
@@ -76,8 +76,9 @@ df_code df_rows_run(const df_rows *r) {
 
 /* ==== OpenBLAS ====================================================================== */
 
-/* Its own threads would fight with the pool's. The setter is looked up since only
-** OpenBLAS has it; its OpenMP build keeps the number per thread, hence once in each. */
+/* OpenBLAS's own threads would compete with the pool's. Its setter is looked up, because
+** only OpenBLAS has it. The OpenMP build keeps the number per thread, so it is set once
+** in each. */
 static void one_thread(void) {
   static _Thread_local bool done;
   if (done) return;
@@ -116,12 +117,13 @@ static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df
 #define BLOCK_N    128
 #define BLOCK_K    256
 #define FOLD_GRAIN 16384 /* reals of a chunk of folded rows */
-#define PART_K     512   /* at least so much of k in a part, where k is cut */
+#define PART_K     512   /* at least so much of k in a part, if k is cut */
 
 typedef struct gemm {
   df_product p;
-  df_int down, across; /* blocks of c */
-  df_int parts;        /* of k, each summed apart and folded in order */
+  df_int down, across; /* number of blocks of c */
+  /* number of parts of k, which are summed apart and folded in order */
+  df_int parts;
   bool own;
   df_factors f;
   df_real *partial; /* parts x batch x m x n */
@@ -133,7 +135,7 @@ static const df_real *element(const df_matrix *x, df_int batch, df_int row, df_i
   return x->at + batch * x->step + down * x->ld + across;
 }
 
-/* Blocks of a and b, in pieces of BLOCK_K of the depth. */
+/* Multiplies blocks of a and b, in pieces of BLOCK_K of the depth. */
 static void own_block(gemm *g, df_real *c, df_int ldc, bool accumulate, df_int m,
                       df_int n, df_int k, const df_real *a, const df_real *b) {
   const df_matrix *from = &g->p.a, *with = &g->p.b;
@@ -206,7 +208,7 @@ static df_code run_gemm(gemm *g) {
   return DF_OK;
 }
 
-/* An empty sum. */
+/* A sum of no terms. */
 static df_code no_depth(const df_product *p) {
   for (df_int i = 0; i < p->batch * p->m && !p->accumulate; i++)
     memset(p->c + i / p->m * p->stepc + i % p->m * p->ldc, 0,
@@ -214,8 +216,8 @@ static df_code no_depth(const df_product *p) {
   return DF_OK;
 }
 
-/* bf16 comes in blocks of 32 by 32: a small product is sooner done in reals. The rows of
-** a rowwise one may be a batch, so they don't count. */
+/* bf16 comes in blocks of 32 by 32, so a small product is faster in reals. The rows of a
+** rowwise product may be a batch, so they don't count. */
 #define SMALL 16
 static df_factors factors_of(const df_product *p) {
   bool small = p->k < SMALL || p->n < SMALL || (!p->rowwise && p->m < SMALL);

@@ -1,12 +1,13 @@
-/* Products of matrices: of rows with packed weights, and of any two matrices. The cut
-** over the pool depends on shapes alone, and so do the results' bits. */
+/* Products of matrices multiply rows with packed weights, or any two matrices. Shapes
+** alone cut the work, so results have the same bits on any number of threads. */
 #ifndef df_gemm_h
 #define df_gemm_h
 
 #include "base/base.h"
 #include "base/error.h"
 
-/* -- rows against packed weights ------------------------------------------------------ */
+/* -- rows against packed weights
+** ------------------------------------------------------ */
 
 /* y (m x K) = or += x (m x C) W + bias (K) + add (m x K); all dense. A row's bits don't
 ** depend on the other rows. bias and add may be NULL. */
@@ -15,13 +16,13 @@ typedef struct df_rows {
   df_real *y;
   const df_real *x, *packed, *bias, *add;
   bool accumulate;
-  bool round; /* x to bf16; the weights are so already */
+  bool round; /* rounds x to bf16; the weights are already rounded */
 } df_rows;
 df_code df_rows_run(const df_rows *r);
 
 /* -- any two matrices ---------------------------------------------------------------- */
 
-/* c (m x n) = or += a (m x k) b (k x n), `batch` times; a turned matrix is stored as its
+/* c (m x n) = or += a (m x k) b (k x n), `batch` times. A turned matrix is stored as its
 ** transpose. */
 typedef struct df_matrix {
   const df_real *at;
@@ -41,13 +42,13 @@ typedef struct df_product {
 } df_product;
 df_code df_gemm(const df_product *p);
 
-/* y[i] = or += x[0][i] + x[1][i] + ..., in this order: partial results of a fixed cut */
+/* y[i] = or += x[0][i] + x[1][i] + ..., in this order: folds partial results */
 void df_fold(df_real *y, bool accumulate, const df_real *parts, df_int count, df_int step,
              df_int n);
 #define DF_PARTS_MAX 8
 
-/* Around every call of OpenBLAS, LAPACK among them: on one thread, and no fork meanwhile,
-** since the child couldn't free OpenBLAS's own locks. */
+/* Around every call of OpenBLAS and of LAPACK inside it: one thread, and no fork
+** meanwhile. A child process couldn't free OpenBLAS's own locks. */
 void df_blas_begin(void);
 void df_blas_end(void);
 

@@ -1,5 +1,5 @@
-/* The Fortran names, declared here and nowhere else. Fortran reads matrices column by
-** column, so ours reach it transposed; lengths of strings come last. */
+/* The Fortran names are declared here and nowhere else. Fortran reads matrices column by
+** column, so it sees ours transposed. Lengths of strings come last. */
 #include "engine/lapack.h"
 
 #include "base/alloc.h"

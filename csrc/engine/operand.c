@@ -1,8 +1,9 @@
-/* Operands are flat and padded: lines W + 1 pixels apart, images H + 1 lines, with W + 2
-** zero pixels before the first. The zero pixel behind a line serves that line's right and
-** the next one's left, the zero line behind an image its bottom and the next one's top,
-** so padding costs (H + 1)(W + 1) / HW and every neighbour is one addition. A pixel of
-** PADDED is C reals; of HALF, bf16 in a multiple of 32; of HALVES twice that. */
+/* Operands are flat and padded. Lines are W + 1 pixels apart, images H + 1 lines, and W +
+** 2 zero pixels come before the first. The zero pixel behind a line is also the one left
+** of the next line. The zero line below an image is also the one above the next image. So
+** padding costs (H + 1)(W + 1) / HW, and every neighbour is one addition away. A pixel of
+** PADDED is C reals. A pixel of HALF is bf16 in a multiple of 32, and of HALVES twice
+** that. */
 #include "engine/operand.h"
 
 #include <string.h>
@@ -34,7 +35,7 @@ df_int df_operand_size(const df_operand *o) {
   return pixels * depth(o->form, o->C);
 }
 
-/* Where line h of image n is. */
+/* The start of line h of image n. */
 static df_real *line_of(const df_operand *o, df_int n, df_int h) {
   df_int pixel = lead(o->W) + (n * (o->H + 1) + h) * (o->W + 1);
   return o->at + pixel * depth(o->form, o->C);
@@ -42,7 +43,7 @@ static df_real *line_of(const df_operand *o, df_int n, df_int h) {
 
 static void zero(df_real *y, df_int n) { memset(y, 0, (size_t)n * sizeof *y); }
 
-/* Behind the lines of images, and below them. */
+/* Zeroes pixels behind the lines of images, and below them. */
 static void clear_images(void *context, df_int begin, df_int end) {
   const df_operand *o = context;
   df_int pixel = depth(o->form, o->C);
@@ -63,8 +64,8 @@ void df_operand_clear(const df_operand *o) {
   zero(line_of(o, o->B, 0), around);
 }
 
-/* Channels [c, c + channels) of some pixels of a line, which begin at `to`. All channels
-** are one run of reals; else each pixel's are. */
+/* Channels [c, c + channels) of some pixels of a line, which begin at `to`. They are one
+** run of reals if all channels are written, else one run for each pixel. */
 static void put_reals(const df_operand *o, df_real *to, df_int pixels, df_int c,
                       df_int channels, const df_real *x) {
   df_int runs = channels == o->C ? 1 : pixels, size = pixels * channels / runs;

@@ -1,11 +1,10 @@
 /* dW as products of bf16 over pixels: dy turned (K rows of pixels) times x as pairs of
-** pixels, a column to a channel. In flat rows a tap moves the pairs by a constant; since
-** that may be odd, there are pairs that begin at even and at odd pixels. The pixels are
-** cut into parts, by shape, folded in order.
+** pixels, with a column for each channel. In flat rows a tap moves the pairs by a
+** constant. It may be odd, so there are pairs that begin at even pixels and pairs that
+** begin at odd ones. Shapes cut the pixels into parts, which are folded in order.
 **
-** Sums that are added to by several blocks are kept as tiles make them, 32 channels of a
-** tap in one piece of K x 32: in dw itself rows of them lie R S C apart, each on a page of
-** its own. */
+** Sums to which several blocks add stay in the order of tiles: 32 channels of a tap in
+** one piece of K x 32. In dw itself their rows lie R S C apart, each on another page. */
 #include "engine/tile_weight.h"
 
 #include <string.h>
@@ -16,19 +15,20 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-#define PART_PIXELS  1024 /* at least so many pixels in a part, where they are cut */
+#define PART_PIXELS  1024 /* at least so many pixels in a part, if they are cut */
 #define ITEMS_WANTED 8    /* enough for a few threads */
-/* A block's pixels: more of them, and the sums (2.4 MB where C = K = 256) pass the caches
-** less often; fewer, and pairs and dy stay in the second. */
+/* Pixels of a block. With more, the sums (2.4 MB for C = K = 256) pass through the caches
+** less often. With fewer, pairs and dy stay in the second cache. */
 #define BLOCK_PIXELS 512
-#define ROWS_BLOCK   256 /* of a 1 x 1 kernel, whose sums are few */
-/* Groups of rows of dw share the pairs of x: two make them twice sooner than they fetch
-** them from each other's cache. */
+#define ROWS_BLOCK   256 /* rows of a 1 x 1 kernel, whose sums are few */
+/* All row groups read the same packed x. With two groups, it is faster for each to pack
+** its own copy than to read the other core's cache. */
 #define GROUPS_ALONE 2
 
 #define LINES_MAX 128
 
-/* Where sums are, in reals from a part, a panel of channels, a tap, a row k to the next. */
+/* The layout of sums: reals from a part, a panel of channels, a tap, a row k to the
+** next. */
 typedef struct layout {
   df_real *at;
   df_int part, panel, tap, row;
@@ -41,20 +41,23 @@ typedef struct gradient {
   df_real *dw;
   bool accumulate;
   bool rows;            /* a 1 x 1 kernel: pixels are rows, x is plain */
-  df_int blocks;        /* of pixels */
-  df_int parts, groups; /* of blocks; of rows of dw */
-  bool shared;          /* pairs of x are made once for all groups */
-  bool by_lines;        /* lines of dy lie without what is between them in flat rows */
-  df_int deep, most;    /* pixels summed at a time: a line or all; of the largest block */
-  df_int tall;          /* pixels that its pairs hold */
-  df_int ld, low;       /* of turned dy: from a row to the next, to the low plane */
-  df_int plane, panel; /* bf16 of a panel's plane of pairs; of its planes, even and odd */
+  df_int blocks;        /* number of blocks of pixels */
+  df_int parts, groups; /* number of parts of blocks, and of groups of rows of dw */
+  bool shared;          /* pairs of x are packed once for all groups */
+  /* lines of dy are adjacent, without the zeros between lines of flat rows */
+  bool by_lines;
+  /* pixels summed at a time (a line or all); pixels of the largest block */
+  df_int deep, most;
+  df_int tall;    /* pixels that a block's pairs hold */
+  df_int ld, low; /* turned dy: from a row to the next, and to its low plane */
+  /* bf16 of a panel's plane of pairs; of all its planes, even and odd */
+  df_int plane, panel;
   layout sums;         /* dw itself, or in tiles: parts x panels x R S x K x DF_PANEL */
   df_workspace room;   /* dy turned | a copy of x and its pairs, unless shared */
   df_workspace common; /* blocks x (a copy of x | pairs), if shared */
 } gradient;
 
-/* What an item works: rows [k, k + K) of a part's sums, a block after the other. */
+/* The work of an item: rows [k, k + K) of a part's sums, block after block. */
 typedef struct share {
   df_int k, K;
   df_real *sums;
@@ -74,12 +77,13 @@ static layout in_tiles(const gradient *g, df_real *at) {
 static layout in_place(const gradient *g) {
   return (layout){ g->dw, 0, DF_PANEL, g->c.C, taps(g) * g->c.C };
 }
-/* A single block writes each sum once; panels are whole. */
+/* A single block writes each sum once; all panels are full. */
 static bool is_in_place(const gradient *g) {
   return g->blocks == 1 && g->c.C % DF_PANEL == 0;
 }
 
-/* bf16 of a block's copy and pairs; of dy for K rows, and what products may read behind. */
+/* bf16 of a block's copy and its pairs; and of dy for K rows, including those that
+** products may read behind it. */
 static df_int copied(const gradient *g) {
   return g->rows ? 0 : df_ceil_div(df_flat_room(&g->flat), 32) * 32;
 }
@@ -94,7 +98,7 @@ static void turn(const gradient *g, const share *s, df_int at, df_int from,
                            g->c.K, pixels, s->K);
 }
 
-/* dy of a block, K rows of `most` pixels; 0 where there is no output. */
+/* dy of a block: K rows of `most` pixels, 0 where no output is. */
 static void turn_dy(const gradient *g, const share *s, const df_block *b) {
   const df_conv *c = &g->c;
   df_int from = (b->n * c->P + b->p) * c->Q, pixels = b->images * b->lines * c->Q;
@@ -125,8 +129,8 @@ static df_int row_of(const gradient *g, df_int block) {
   return block * g->c.B * g->c.P * g->c.Q / g->blocks;
 }
 
-/* Pairs of a block's channels [c, c + n), behind its copy in room; of a 1 x 1 kernel,
-** whose pixels are rows, as they lie. */
+/* Pairs of a block's channels [c, c + n), behind the block's copy in room. The pixels of
+** a 1 x 1 kernel are rows and are read in place. */
 static void pair_block_of_x(const gradient *g, uint16_t *room, df_int block, df_int c,
                             df_int n) {
   uint16_t *pairs = room + copied(g);
@@ -142,7 +146,7 @@ static void pair_block_of_x(const gradient *g, uint16_t *room, df_int block, df_
   pair_x(g, pairs, x, df_flat_count(&g->flat, &b) + df_flat_reach(&g->flat), c, n);
 }
 
-/* Where the pairs begin that a kernel's tap meets from flat row `row` on. */
+/* The first pair that a kernel's tap meets from flat row `row` on. */
 static df_int pairs_at(const gradient *g, df_int row) {
   return row % 2 * g->flat.planes * g->plane + row / 2 * 2 * DF_PANEL;
 }
@@ -194,8 +198,8 @@ static void add_block(const gradient *g, const share *s, df_int index) {
 
 /* ==== all of them =================================================================== */
 
-/* Pairs once for all groups: an item is a panel of a block's channels, or where x has to be
-** copied first all of them. */
+/* Packs pairs once for all groups. An item is a panel of a block's channels, or all of
+** them if x has to be copied first. */
 static df_int pieces(const gradient *g) {
   return g->rows || g->flat.direct ? panels(g) : 1;
 }
@@ -209,7 +213,8 @@ static void pair_items(void *context, df_int begin, df_int end) {
                     width);
 }
 
-/* Rows [k, k + K) of a panel's tap, i = panel taps + tap, from tiles to where dw has them. */
+/* Rows [k, k + K) of a panel's tap, i = panel taps + tap, from tiles to their places in
+** dw. */
 static void put_rows(const gradient *g, df_int i, df_int k, df_int K) {
   df_int t = i % taps(g), c = i / taps(g) * DF_PANEL, n = df_min(DF_PANEL, g->c.C - c);
   const df_real *sums = g->sums.at + i * g->sums.tap + k * DF_PANEL;
@@ -219,7 +224,7 @@ static void put_rows(const gradient *g, df_int i, df_int k, df_int K) {
     else memcpy(dw, sums, (size_t)n * sizeof *dw);
 }
 
-/* While they are in this core's cache. */
+/* Writes them while they are in this core's cache. */
 static void put_all(const gradient *g, df_int k, df_int K) {
   for (df_int i = 0; i < panels(g) * taps(g); i++) put_rows(g, i, k, K);
 }
@@ -248,7 +253,7 @@ static void run_items(void *context, df_int begin, df_int end) {
   df_workspace_give(&g->room, piece_of_room);
 }
 
-/* All parts of a panel's tap into the first, and to dw. */
+/* Adds all parts of a panel's tap into the first, and writes it to dw. */
 static void fold_items(void *context, df_int begin, df_int end) {
   const gradient *g = context;
   for (df_int i = begin; i < end; i++) {
@@ -295,8 +300,9 @@ static df_int rounded(df_int pixels) {
   return df_ceil_div(pixels, df_kernel()->pairs_step) * df_kernel()->pairs_step;
 }
 
-/* Flat rows of 7 lines of 7 pixels in 2 images, say, are 119 for 98 outputs; lines that
-** are summed apart are 14 of 8, where pairs come in steps of 2: the shorter way. */
+/* Flat rows of 7 lines of 7 pixels in 2 images have 119 rows for 98 outputs. Lines that
+** are summed apart have 14 times 8 rows, since pairs come in steps of 2. The shorter way
+** is taken. */
 static void cut_blocks(gradient *g) {
   df_flat_open(&g->flat, BLOCK_PIXELS);
   df_int lines = g->flat.blocks.images * g->flat.blocks.lines;
@@ -309,8 +315,8 @@ static void cut_blocks(gradient *g) {
   g->tall = (rounded(most) + g->deep + reach + 1) / 2 * 2;
 }
 
-/* From a row of turned dy to the next: never a multiple of 128 bytes, which would put the
-** rows of a register block into few lines of the cache (a fifth of the rate). */
+/* The pitch of turned dy is never a multiple of 128 bytes. Such a pitch would
+** put the rows of a register block into few lines of the cache: a fifth of the rate. */
 static df_int pitch(df_int halves) {
   df_int lines = df_ceil_div(halves, 32);
   return (lines + (lines % 2 == 0)) * 32;

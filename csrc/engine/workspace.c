@@ -1,5 +1,5 @@
-/* Pieces of scratch, handed out by flags. A task takes the first free piece and gives it
-** back; there are as many as tasks that can run at once. */
+/* Pieces of scratch with a flag each. A task takes the first free piece and gives it
+** back. There are as many as tasks that can run at once. */
 #include "engine/workspace.h"
 
 #include "base/alloc.h"
@@ -18,8 +18,8 @@ df_code df_workspace_open(df_workspace *w, df_int reals, df_int chunks) {
 
 void df_workspace_close(df_workspace *w) { df_free(w->base); }
 
-/* A free piece comes at once: more tasks than pieces run only in the moment in which
-** somebody raises the number of threads, and then one waits for another to end. */
+/* A free piece is found at once. There are more tasks than pieces only while the number
+** of threads is being raised; then a task waits for another to end. */
 df_real *df_workspace_take(df_workspace *w) {
   for (int i = 0;; i = (i + 1) % w->pieces)
     if (!atomic_flag_test_and_set(&w->taken[i])) return w->base + i * w->each;

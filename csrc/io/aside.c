@@ -1,4 +1,4 @@
-/* Opening, locking, renaming; and what is left of those who never came to that. */
+/* Opens, locks and renames side files, and removes those left by killed processes. */
 #define _DEFAULT_SOURCE /* flock */
 #include "io/aside.h"
 
@@ -16,16 +16,16 @@
 
 #define A_DAY    86400
 #define PID_MOST 4194304 /* Linux's own limit */
-#define TRIES    10000   /* names of one process beside one file */
+#define TRIES    10000   /* names of one process for one file */
 #define NAMES_MOST                                                                       \
-  10000 /* looked at in a folder, so that a save in a large one is quick */
+  10000 /* names looked at in a folder, so that a save in a large one is quick */
 
 static int world(const char *what) {
   return df_fail(DF_WORLD, "%s: %s", what, strerror(errno));
 }
 
 int df_aside_open(df_aside *a, const df_place *place) {
-  /* private until it has the permissions of what it replaces */
+  /* private until it has the permissions of the file that it replaces */
   mode_t mode = place->kind == DF_PLACE_FILE ? 0600 : 0666;
   a->place = place;
   for (unsigned k = 0; k < TRIES; k++) {
@@ -33,15 +33,16 @@ int df_aside_open(df_aside *a, const df_place *place) {
     a->file = open(a->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (a->file < 0 && errno == EEXIST) continue;
     if (a->file < 0) break;
-    flock(a->file, LOCK_EX | LOCK_NB); /* some file systems have none; it helps others */
+    /* fails on some file systems, which have no locks */
+    flock(a->file, LOCK_EX | LOCK_NB);
     return DF_OK;
   }
   return world("can't be written");
 }
 
-/* ==== what others left ============================================================== */
+/* ==== left by others ============================================================== */
 
-/* A whole number as printf writes it, in 0..most - 1; -1: none. Moves `at` behind it. */
+/* An integer as printf writes it, in 0..most - 1; -1: none. Moves `at` behind it. */
 static long number_at(const char **at, long most) {
   char *end;
   if (**at < '0' || **at > '9' || (**at == '0' && (*at)[1] >= '0' && (*at)[1] <= '9'))
@@ -52,12 +53,12 @@ static long number_at(const char **at, long most) {
   return errno == 0 && n < most ? n : -1;
 }
 
-/* A year and a month, or a month and a day, whichever comes first? */
+/* Could they be a year and a month, or a month and a day? */
 static bool may_be_date(long a, long b) {
   return (a >= 1900 && a < 2200 && b >= 1 && b <= 12) || (a <= 31 && b >= 1 && b <= 31);
 }
 
-/* Is this name BASE.PID-k? What may be a date is somebody's copy. */
+/* Is this name BASE.PID-k? One that may be a date is a user's own copy. */
 static bool is_side_name(const char *name, const char *base) {
   size_t n = strlen(base);
   if (strncmp(name, base, n) != 0 || name[n] != '.') return false;
@@ -68,7 +69,7 @@ static bool is_side_name(const char *name, const char *base) {
   return k >= 0 && *at == 0 && !may_be_date(pid, k);
 }
 
-/* Ours, old, and the same file still once it is locked? */
+/* Ours, old, and still the same file once it is locked? */
 static bool is_left(int folder, const char *name, int file, time_t now) {
   struct stat a, b;
   if (fstat(file, &a) != 0 || !S_ISREG(a.st_mode) || a.st_nlink != 1) return false;
@@ -85,7 +86,8 @@ static void remove_left(int folder, const char *name, time_t now) {
   close(file);
 }
 
-/* `now` by the clock of the folder's file system, which needn't be this machine's. */
+/* `now` by the clock of the folder's file system, which may differ from this
+** machine's. */
 static void remove_all_left(int folder, const char *base, time_t now) {
   int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0); /* closedir closes it */
   DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -99,8 +101,8 @@ static void remove_all_left(int folder, const char *base, time_t now) {
 
 /* ==== the end ======================================================================= */
 
-/* The old file's permissions, and its owner where we may; not the right to run as an
-** owner that it no longer has. */
+/* The old file's permissions, and its owner if we may set it. Bits that run a program as
+** its owner are dropped if the owner changes. */
 static int dress(const df_aside *a) {
   struct stat own;
   const struct stat *old = &a->place->about;
@@ -120,7 +122,7 @@ static int to_disk(const df_aside *a, time_t *now) {
   return DF_OK;
 }
 
-/* Until its folder is on the disk too, a power cut may undo a rename. */
+/* A power cut may undo a rename until the folder is on the disk too. */
 static void end_folder(const char *target, time_t now) {
   char folder[PATH_MAX];
   strcpy(folder, target);

@@ -1,4 +1,4 @@
-/* How many pixels a file of some size can hold. */
+/* The number of pixels that a file of some size can hold. */
 #include "io/bound.h"
 
 #include "base/error.h"

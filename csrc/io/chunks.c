@@ -1,4 +1,4 @@
-/* Walking and writing PNG chunks. Numbers in them are big-endian; a checksum covers type
+/* Reads and writes PNG chunks. Their numbers are big-endian, and a checksum covers type
 ** and data. */
 #include "io/chunks.h"
 

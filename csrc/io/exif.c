@@ -1,5 +1,5 @@
-/* A block of EXIF is a TIFF file: its byte order, the place of its first directory, and
-** there rows of tag, type, count and value. */
+/* A block of EXIF is a TIFF file. It has its byte order, the place of its first
+** directory, and there rows of tag, type, count and value. */
 #include "io/exif.h"
 
 #include <string.h>

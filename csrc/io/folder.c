@@ -1,5 +1,5 @@
-/* Listing folders, through POSIX. Names come in the order of their bytes, whatever the
-** file system gives. */
+/* Lists folders through POSIX. Names are sorted by their bytes, whatever the file
+** system's order. */
 #include "io/folder.h"
 
 #include <dirent.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 static bool is_folder(DIR *dir, const char *name) {
@@ -17,13 +18,9 @@ static bool is_folder(DIR *dir, const char *name) {
 
 static int add(df_names *names, DIR *dir, const char *name) {
   size_t n = strlen(name);
-  if ((names->count & (names->count - 1)) == 0) { /* room doubles at powers of two */
-    size_t room = names->count ? 2 * names->count : 1;
-    char **list = realloc(names->name, room * sizeof *list);
-    if (!list) return DF_MEMORY;
-    names->name = list;
-  }
-  char *copy = malloc(n + 2);
+  if (!df_room((void **)&names->name, names->count, &names->room, sizeof *names->name))
+    return DF_MEMORY;
+  char *copy = df_alloc(n + 2);
   if (!copy) return DF_MEMORY;
   memcpy(copy, name, n + 1);
   if (is_folder(dir, name)) memcpy(copy + n, "/", 2);
@@ -31,7 +28,7 @@ static int add(df_names *names, DIR *dir, const char *name) {
   return DF_OK;
 }
 
-/* The '/' behind a folder's name is no part of it: "a/" comes before "a-b". */
+/* The '/' behind a folder's name doesn't count: "a/" comes before "a-b". */
 static int by_bytes(const void *a, const void *b) {
   const char *x = *(char *const *)a, *y = *(char *const *)b;
   size_t n = strcspn(x, "/"), m = strcspn(y, "/");
@@ -57,14 +54,14 @@ int df_folder_list(df_names *names, const char *path) {
   closedir(dir);
   if (code != DF_OK) {
     df_names_free(names);
-    return no_room();
+    return code;
   }
   if (names->count > 0) qsort(names->name, names->count, sizeof *names->name, by_bytes);
   return DF_OK;
 }
 
 void df_names_free(df_names *names) {
-  for (size_t k = 0; k < names->count; k++) free(names->name[k]);
-  free(names->name);
+  for (size_t k = 0; k < names->count; k++) df_free(names->name[k]);
+  df_free(names->name);
   *names = (df_names){ 0 };
 }

@@ -1,4 +1,4 @@
-/* Inflation by zlib, whose header nothing else names. Checksums come from it too. */
+/* Inflates with zlib, whose header no other file includes. It computes checksums, too. */
 #include "io/gzip.h"
 
 #include <zlib.h>
@@ -10,7 +10,7 @@
 
 struct df_inflate {
   z_stream z;
-  size_t unread; /* bytes of the input that z has not been told of */
+  size_t unread; /* bytes of the input that z hasn't seen yet */
   size_t made;
   bool raw, ended;
 };
@@ -58,14 +58,15 @@ static void feed(df_inflate *g) {
   g->unread -= n;
 }
 
-/* At the end of a member: begins the next, if there is one. */
+/* At the end of a member: begins the next one, if there is one. */
 static void next_member(df_inflate *g) {
   feed(g);
   g->ended = g->raw || g->z.avail_in == 0;
   if (!g->ended) inflateReset(&g->z);
 }
 
-/* Makes at most `bytes` at out; how many is in *made. Fewer only at the stream's end. */
+/* Inflates at most `bytes` to out; *made is how many. It is fewer only at the stream's
+** end. */
 static int run(df_inflate *g, uint8_t *out, size_t bytes, size_t *made) {
   *made = 0;
   while (*made < bytes && !g->ended) {

@@ -1,5 +1,5 @@
-/* Reading IDX, plain or gzipped. What the header claims is held against the size of
-** the file before room is made for it. */
+/* Reads IDX, plain or gzipped. The header's claims are compared with the size of the file
+** before memory is allocated. */
 #include "io/idx.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "io/gzip.h"
 
-/* Where the bytes come from. */
+/* The source of bytes. */
 typedef struct source {
   const uint8_t *at;
   size_t left;
@@ -70,7 +70,7 @@ static int read_header(df_idx *x, source *s) {
   return read_sizes(x, s);
 }
 
-/* A gzipped file can hold DF_INFLATE_MOST times its size, a plain one just itself. */
+/* A gzipped file can hold DF_INFLATE_MOST times its size, a plain one only its size. */
 static int check_count(const df_idx *x, size_t bytes, bool gzipped) {
   char text[64];
   size_t most = gzipped ? bytes * DF_INFLATE_MOST : bytes - x->header;

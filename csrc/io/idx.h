@@ -1,5 +1,5 @@
-/* IDX, the files of MNIST and its kin: 00 00 type dims, then big-endian sizes, then the
-** elements. Unsigned bytes (type 08) are read; gzipped files as they are. */
+/* IDX, the file format of MNIST: 00 00 type dims, then big-endian sizes, then the
+** elements. Only unsigned bytes (type 08) are read. The file may be gzipped. */
 #ifndef df_idx_h
 #define df_idx_h
 
@@ -10,11 +10,11 @@
 typedef struct df_idx {
   int ndim;
   df_int size[DF_IDX_DIMS];
-  size_t header, count; /* bytes before the elements, and of them */
+  size_t header, count; /* bytes before the elements; number of elements */
 } df_idx;
 
-/* Reads and checks the header against the file's size: what it declares can be in the
-** file. DF_WORLD with a sentence otherwise. */
+/* Reads the header, and checks that the file is large enough for the elements it
+** declares. Otherwise DF_WORLD with an error. */
 int df_idx_measure(df_idx *x, const void *file, size_t bytes);
 
 /* y: x->count bytes. */

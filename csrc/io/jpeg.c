@@ -1,5 +1,5 @@
-/* JPEG through TurboJPEG's memory interface; without it at build time, the same functions
-** answer with a sentence. */
+/* JPEG through TurboJPEG's memory interface. Without it at build time, the same functions
+** fail with an error. */
 #include "io/jpeg.h"
 
 #include "base/error.h"
@@ -14,19 +14,19 @@
 #include "io/exif.h"
 #include "io/segments.h"
 
-/* A block of 8 x 8 takes a bit at least, and a colour may be subsampled 4 by 4. */
+/* A block of 8 x 8 takes at least one bit, and a colour may be subsampled 4 by 4. */
 #define DENSITY 8192.0
 
-/* A progressive file may go over all pixels again with a few bytes: 500 times are the most. */
+/* A progressive file may repeat all pixels for a few bytes: at most 500 times. */
 #ifdef TJFLAG_LIMITSCANS
 #define FLAGS (TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
 #else /* before libjpeg-turbo 2.1 */
 #define FLAGS TJFLAG_ACCURATEDCT
 #endif
 
-/* ==== what the file says itself ===================================================== */
+/* ==== facts in the file itself ===================================================== */
 
-/* Of the first EXIF block; thumbnails and other notes have segments of their own. */
+/* Reads the first EXIF block. Thumbnails and other notes have segments of their own. */
 static int orientation_of(const void *file, size_t bytes) {
   df_segment s;
   for (size_t at = 0; df_segment_next(&s, &at, file, bytes);) {
@@ -37,8 +37,8 @@ static int orientation_of(const void *file, size_t bytes) {
   return 1;
 }
 
-/* Does the file stop before its last segment does? Among pixels ff d9 is nothing else
-** than the end. What stands where a marker should is damage, not an end. */
+/* Does the file end before its last segment does? Among pixels ff d9 only means the end.
+** Other bytes in a marker's place are damage. */
 static bool is_cut(const uint8_t *file, size_t bytes) {
   df_segment s = { 0 };
   size_t at = 0;
@@ -74,7 +74,7 @@ int df_jpeg_measure(df_picture *p, const void *file, size_t bytes) {
     code = fail(jpeg, file, bytes);
   tjDestroy(jpeg);
   if (code != DF_OK) return code;
-  if (width < 1 || height < 1) /* a header without a frame is none to TurboJPEG's taste */
+  if (width < 1 || height < 1) /* TurboJPEG reports a header without a frame so */
     return df_fail(DF_WORLD, "jpeg: %s at %zu bytes, before it says how large it is",
                    is_cut(file, bytes) ? "cut short" : "ends", bytes);
   *p = (df_picture){ .height = height,
@@ -99,8 +99,8 @@ static int decode(uint8_t *pixels, int format, const df_picture *p, const void *
   return code;
 }
 
-/* rgb: n pixels from n of CMYK, stored as Adobe does, 255 for no ink: what paper shows
-** through one ink, dimmed by black. */
+/* rgb: n pixels from n CMYK pixels, stored as Adobe does: 255 is no ink. A colour is the
+** paper seen through one ink, dimmed by black. */
 static void rgb_of_inks(uint8_t *rgb, const uint8_t *cmyk, df_int n) {
   for (df_int i = 0; i < n; i++, rgb += 3, cmyk += 4)
     for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((cmyk[c] * cmyk[3] + 127) / 255);

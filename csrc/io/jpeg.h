@@ -1,4 +1,5 @@
-/* JPEG by TurboJPEG, in only. Where it wasn't there at build time, a sentence. */
+/* Reads JPEG with TurboJPEG. If it was missing at build time, these fail with an error
+** that says so. */
 #ifndef df_jpeg_h
 #define df_jpeg_h
 

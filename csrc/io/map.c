@@ -1,10 +1,9 @@
-/* Mapped files: private pages of a file opened for reading. */
+/* Maps files: private pages of a file opened for reading. */
 #define _DEFAULT_SOURCE /* MAP_NORESERVE */
 #include "io/map.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,9 +17,8 @@
 #endif
 
 static df_map *map_new(void) {
-  df_map *m = calloc(1, sizeof *m);
-  if (!m) return df_fail_null(DF_MEMORY, "not enough memory for a mapping's head");
-  m->refs = 1;
+  df_map *m = df_alloc_zeros(sizeof *m);
+  if (m) m->refs = 1;
   return m;
 }
 
@@ -29,7 +27,7 @@ static void give_back(df_map *m) { df_free(m->data); }
 static void let_go(df_map *m) { df_map_release(m->whole); }
 static void nothing(df_map *m) { (void)m; }
 
-/* m, once it is known to be empty so far and of a regular file of *bytes. */
+/* Checks that it is a regular file; m becomes an empty mapping, *bytes its size. */
 static df_code head(df_map *m, int file, size_t *bytes) {
   static uint8_t empty[1]; /* mmap refuses an empty file */
   struct stat about;
@@ -41,7 +39,7 @@ static df_code head(df_map *m, int file, size_t *bytes) {
 }
 
 static df_code map_pages(df_map *m, int file, size_t bytes) {
-  /* writable and private: a tensor that stands on a file may be changed in place */
+  /* writable and private: a tensor on a file may be changed in place */
   void *p =
       mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   if (p == MAP_FAILED) return df_fail(DF_WORLD, "mmap: %s", strerror(errno));
@@ -84,7 +82,7 @@ static df_map *open_with(const char *path, filler *fill) {
   if (code == DF_OK && bytes > 0) code = fill(m, file, bytes);
   if (file >= 0) close(file);
   if (code == DF_OK) return m;
-  free(m);
+  df_free(m);
   return NULL;
 }
 
@@ -107,7 +105,7 @@ df_map *df_map_memory(size_t bytes) {
   df_map *m = map_new();
   uint8_t *data = m ? df_alloc(bytes) : NULL;
   if (!data) {
-    free(m);
+    df_free(m);
     return NULL;
   }
   m->bytes = bytes;
@@ -125,7 +123,7 @@ void df_map_release(void *map) {
   df_map *m = map;
   if (!m || --m->refs > 0) return;
   m->release(m);
-  free(m);
+  df_free(m);
 }
 
 uint8_t *df_map_window(const df_map *m, size_t offset, size_t bytes) {

@@ -1,5 +1,5 @@
-/* Files as memory: a mapping that never writes to the file, and bounds-checked windows
-** on it. Counted, so that tensors may keep a file open. */
+/* Files as memory: a mapping that never writes to the file, and bounds-checked windows on
+** it. Mappings are counted, so that tensors can keep a file open. */
 #ifndef df_map_h
 #define df_map_h
 
@@ -9,29 +9,31 @@ typedef struct df_map {
   int refs;
   size_t bytes;
   uint8_t *data;                    /* never NULL */
-  void (*release)(struct df_map *); /* gives data back */
-  struct df_map *whole;             /* of a part */
+  void (*release)(struct df_map *); /* frees data */
+  struct df_map *whole;             /* the mapping that this one is a part of */
 } df_map;
 
-/* Maps the whole of a regular file; NULL with DF_WORLD where it can't. What is written
-** to the memory stays there: the file is as it was. A file cut short by another program
-** while it is mapped ends this one (SIGBUS); files replaced by a rename stay whole. */
+/* Maps a whole regular file. NULL with DF_WORLD if it can't be mapped. Writes to the
+** memory don't reach the file. If another program cuts the file short while it is mapped,
+** this process ends (SIGBUS). A file replaced by a rename stays whole. */
 df_map *df_map_open(const char *path);
 
-/* The same in memory that is no file's: what happens to the file later doesn't matter. */
+/* The same read into memory, so that later changes of the file don't matter. */
 df_map *df_map_copy(const char *path);
 
-/* The bytes [offset, offset + bytes) of m; NULL with DF_WORLD if they aren't all there. */
+/* The bytes [offset, offset + bytes) of m. NULL with DF_WORLD if m doesn't have them
+** all. */
 df_map *df_map_part(df_map *m, size_t offset, size_t bytes);
 
-/* Memory that is no file's, for what was inflated; contents undefined. */
+/* Undefined memory without a file, for inflated bytes. */
 df_map *df_map_memory(size_t bytes);
 
 df_map *df_map_retain(df_map *m);
-void df_map_release(void *m); /* NULL is fine; the type is df_storage_around's */
+/* NULL is fine; the type is the one that df_storage_around wants */
+void df_map_release(void *m);
 
-/* Bytes [offset, offset + bytes), or NULL with DF_WORLD if they aren't all there. Valid
-** as long as the mapping. */
+/* Bytes [offset, offset + bytes), valid as long as the mapping. NULL with DF_WORLD if m
+** doesn't have them all. */
 uint8_t *df_map_window(const df_map *m, size_t offset, size_t bytes);
 
 #endif

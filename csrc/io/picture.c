@@ -1,4 +1,4 @@
-/* Which decoder a picture wants, by its first bytes. */
+/* Chooses the decoder of a picture by its first bytes. */
 #include "io/picture.h"
 
 #include <string.h>

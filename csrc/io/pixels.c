@@ -1,5 +1,5 @@
-/* Pixels: channels, sizes, batches. A resized picture is computed in floats, along one axis,
-** then the other, and rounded once. */
+/* Pixels: channels, sizes, batches. A picture is resized in floats along one axis, then
+** the other, and rounded once. */
 #include "io/pixels.h"
 
 #include <math.h>
@@ -34,8 +34,8 @@ void df_pixels_channels(uint8_t *y, int to, const uint8_t *x, int from, df_int n
   }
 }
 
-/* Row i of y is row i of x, or column i where the picture lies; either may be walked from
-** its other end. */
+/* Row i of y is row i of x, or column i if the picture lies on its side. Either may be
+** read from its other end. */
 void df_pixels_turn(uint8_t *y, const uint8_t *x, df_int H, df_int W, int C,
                     int orientation) {
   static const bool upwards[9] = { [3] = true, [4] = true, [6] = true, [7] = true };
@@ -80,13 +80,14 @@ df_range df_pixels_whole_range(const int64_t *x, df_int n) {
   return r;
 }
 
-/* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other --------- */
+/* ---- resize: y = sum_k weight[k] x[start + k], along one axis, then the other
+** --------- */
 
 typedef struct taps {
   df_int from, count; /* inputs [from, from + count) */
 } taps;
 
-/* The taps of output j, and their weights (summing to 1): a triangle around the place of
+/* The taps of output j, and their weights, which sum to 1: a triangle around the place of
 ** j among the inputs, half as wide as `reach`. */
 static taps taps_of(float *weight, df_int j, df_int n, double scale, double reach) {
   double centre = ((double)j + 0.5) * scale - 0.5, total = 0;
@@ -116,8 +117,8 @@ static void shrink_rows(float *y, df_int h, const float *x, df_int H, df_int lin
   }
 }
 
-/* y: w x H x C from x: H x W x C: along the row, and rows become columns, so that the
-** second pass along what were columns is the same again. */
+/* y: w x H x C from x: H x W x C, transposed, so that the second pass works along rows
+** too. */
 static void load_turned(float *y, const uint8_t *x, df_int pitch, df_int H, df_int W,
                         int C) {
   for (df_int i = 0; i < H; i++)
@@ -151,9 +152,10 @@ int df_pixels_resize(uint8_t *y, df_int h, df_int w, const uint8_t *x, df_int pi
   return DF_OK;
 }
 
-/* ---- gather -------------------------------------------------------------------------- */
+/* ---- gather
+** -------------------------------------------------------------------------- */
 
-/* y: rows of W pixels of C channels, each turned round */
+/* y: rows of W pixels of C channels, each mirrored */
 static inline void mirror(df_real *y, df_int rows, df_int W, df_int C) {
   for (df_int r = 0; r < rows; r++, y += W * C)
     for (df_int i = 0, j = W - 1; i < j; i++, j--)
@@ -164,7 +166,7 @@ static inline void mirror(df_real *y, df_int rows, df_int W, df_int C) {
 }
 
 static void mirror_image(df_real *y, df_int H, df_int W, df_int C) {
-  if (C == 1) mirror(y, H, W, 1); /* a constant: twice as fast */
+  if (C == 1) mirror(y, H, W, 1); /* C as a constant: twice as fast */
   else if (C == 3) mirror(y, H, W, 3);
   else mirror(y, H, W, C);
 }

@@ -1,4 +1,4 @@
-/* Paths to their ends: what is there, and the target of a link that has none yet. */
+/* Follows paths to their ends: an existing file, or the missing target of a link. */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "io/place.h"
 
@@ -33,7 +33,7 @@ static int something(df_place *p, const char *path) {
   return DF_OK;
 }
 
-/* The path `to` as a link in the folder of `target` means it, put into target. */
+/* Puts the path `to`, read as a link in the folder of `target`, into target. */
 static int step(char *target, const char *to) {
   const char *slash = strrchr(target, '/');
   size_t folder = to[0] == '/' || !slash ? 0 : (size_t)(slash - target) + 1;
@@ -42,7 +42,7 @@ static int step(char *target, const char *to) {
   return DF_OK;
 }
 
-/* Nothing is there: the path itself, or what a link to nothing names. */
+/* No file exists: the place is the path itself, or the missing target of its link. */
 static int nothing(df_place *p, const char *path) {
   char to[PATH_MAX];
   p->kind = DF_PLACE_NEW;
@@ -71,7 +71,7 @@ int df_place_open_stream(int *file, const df_place *p) {
   for (int k = 0;; k++) { /* without a reader, a blocking open would wait for ever */
     *file = open(p->target, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*file >= 0 || errno != ENXIO || !S_ISFIFO(p->about.st_mode)) break;
-    if (k == 50) return df_fail(DF_WORLD, "can't be written: nobody reads this pipe");
+    if (k == 50) return df_fail(DF_WORLD, "can't be written: no process reads this pipe");
     nanosleep(&pause, NULL);
   }
   if (*file < 0) return fail(errno);

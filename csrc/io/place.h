@@ -1,4 +1,4 @@
-/* Where a path to be written to leads. */
+/* The end of a path that will be written to. */
 #ifndef df_place_h
 #define df_place_h
 
@@ -8,19 +8,20 @@
 typedef enum df_place_kind {
   DF_PLACE_NEW,   /* nothing is there yet */
   DF_PLACE_FILE,  /* a regular file */
-  DF_PLACE_STREAM /* a pipe or a device of characters: written to, never replaced */
+  DF_PLACE_STREAM /* a pipe or a character device: written to, never replaced */
 } df_place_kind;
 
 typedef struct df_place {
   df_place_kind kind;
-  struct stat about;     /* of what is there */
-  char target[PATH_MAX]; /* the file itself, links followed, dangling ones too */
+  struct stat about; /* facts about a file that exists */
+  /* the file itself; links are followed, also to files that don't exist */
+  char target[PATH_MAX];
 } df_place;
 
-/* DF_WORLD for folders, sockets and disks, and where the path leads nowhere. */
+/* DF_WORLD for folders, sockets and disks, and if the path leads nowhere. */
 int df_place_find(df_place *place, const char *path);
 
-/* Opens a stream to write to. A pipe waits a second for its reader, then DF_WORLD. */
+/* Opens a stream to write to. A pipe waits one second for its reader, then DF_WORLD. */
 int df_place_open_stream(int *file, const df_place *place);
 
 #endif

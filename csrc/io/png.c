@@ -1,30 +1,31 @@
-/* PNG through libpng's row interface, which reports failure by a jump. `guarded` alone
-** calls setjmp; what must outlive a jump is a field of `work`, never a local. */
+/* PNG through libpng's row interface, which reports failure by a jump. Only `guarded`
+** calls setjmp. Values that must outlive a jump are fields of `work`, never locals. */
 #include "io/png.h"
 
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "io/bound.h"
 #include "io/chunks.h"
 #include "io/exif.h"
 #include "io/gzip.h"
 
-enum { HEADER = 33, DEPTH = 24, COLOUR = 25 }; /* signature and IHDR, and bytes in it */
+/* size of signature and IHDR; places of bytes in them */
+enum { HEADER = 33, DEPTH = 24, COLOUR = 25 };
 
 typedef struct work {
   jmp_buf home;
   png_structp png;
   png_infop info;
-  const uint8_t *file; /* what is left of it */
+  const uint8_t *file; /* bytes that are left of it */
   size_t left;
   df_picture picture;
   uint8_t *pixels;
-  bool done, starved; /* starved: an allocation has failed */
+  bool done, starved; /* starved: an allocation failed */
   char message[128];
 } work;
 
@@ -33,7 +34,7 @@ static _Noreturn void give_up(work *w, const char *message) {
   longjmp(w->home, 1);
 }
 
-/* ==== what libpng calls ============================================================= */
+/* ==== called by libpng ============================================================= */
 
 static _Noreturn void failed(png_structp png, png_const_charp message) {
   give_up(png_get_error_ptr(png), message);
@@ -43,14 +44,14 @@ static void warned(png_structp png, png_const_charp message) { (void)png, (void)
 
 static png_voidp take(png_structp png, png_alloc_size_t bytes) {
   work *w = png_get_mem_ptr(png);
-  void *block = malloc(bytes);
+  void *block = df_alloc(bytes);
   if (!block) w->starved = true;
   return block;
 }
 
 static void give_back(png_structp png, png_voidp block) {
   (void)png;
-  free(block);
+  df_free(block);
 }
 
 static void supply(png_structp png, png_bytep to, size_t bytes) {
@@ -63,7 +64,7 @@ static void supply(png_structp png, png_bytep to, size_t bytes) {
 
 /* ==== in ============================================================================ */
 
-/* Runs a body that libpng may leave by a jump, and lets go of libpng's memory. */
+/* Runs a body that libpng may leave by a jump, then frees libpng's memory. */
 static int guarded(work *w, void (*body)(work *)) {
   if (setjmp(w->home) == 0) {
     body(w);
@@ -75,8 +76,8 @@ static int guarded(work *w, void (*body)(work *)) {
   return df_fail(DF_WORLD, "png: %s", w->message);
 }
 
-/* Reads up to the first pixels. Of the chunks beside them only PLTE and tRNS are looked
-** at: values stay as they are stored, whatever gAMA, iCCP or sBIT say. */
+/* Reads up to the first pixels. Only PLTE and tRNS are looked at: values stay as stored,
+** whatever gAMA, iCCP or sBIT say. */
 static void read_head(work *w) {
   w->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, w, failed, warned, w, take,
                                     give_back);
@@ -84,7 +85,8 @@ static void read_head(work *w) {
   w->info = png_create_info_struct(w->png);
   if (!w->info) give_up(w, "no room for a header");
   png_set_read_fn(w->png, w, supply);
-  png_set_user_limits(w->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* we have our own */
+  /* we have our own limits */
+  png_set_user_limits(w->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_keep_unknown_chunks(w->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_read_info(w->png, w->info);
 }
@@ -105,7 +107,7 @@ static void measure(work *w) {
                              .orientation = 1 };
 }
 
-/* 16 bits become the nearest 8, v 255/65535; tRNS is compared before that. */
+/* 16 bits are rounded to 8, v 255/65535. tRNS is compared before that. */
 static void read_pixels(work *w) {
   read_head(w);
   png_set_expand(w->png);
@@ -122,8 +124,8 @@ static void read_pixels(work *w) {
       png_read_row(w->png, w->pixels + (size_t)i * row, NULL);
 }
 
-/* Every chunk is there, whole, up to IEND: libpng stops at the last pixel. Finds how the
-** camera was held on the way. */
+/* Checks that every chunk up to IEND is there and whole; libpng stops at the last pixel.
+** Finds the orientation on its way. */
 static int check_chunks(int *orientation, const void *file, size_t bytes) {
   df_chunk c = { 0 };
   size_t at = 0;
@@ -135,9 +137,9 @@ static int check_chunks(int *orientation, const void *file, size_t bytes) {
   return code;
 }
 
-/* The most pixels that one byte of the file can stand for. */
+/* The most pixels that one byte of the file can hold. */
 static double density(const uint8_t *file) {
-  static const int samples[8] = { 1, 1, 3, 1, 2, 1, 4, 1 }; /* of a colour type */
+  static const int samples[8] = { 1, 1, 3, 1, 2, 1, 4, 1 }; /* by colour type */
   return 8.0 * DF_INFLATE_MOST / (file[DEPTH] * samples[file[COLOUR] & 7]);
 }
 

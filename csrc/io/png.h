@@ -1,5 +1,5 @@
-/* PNG by libpng: every kind of file in, as 8 bits a channel; grey, RGB, with or without
-** alpha, out. A palette is RGB, and tRNS is alpha. */
+/* PNG with libpng. Every kind of file is read, with 8 bits a channel. Grey and RGB are
+** written, with or without alpha. A palette is read as RGB, and tRNS as alpha. */
 #ifndef df_png_h
 #define df_png_h
 
@@ -10,7 +10,7 @@ int df_png_read(uint8_t *pixels, const df_picture *p, const void *file, size_t b
 
 size_t df_png_most(const df_picture *p); /* bytes that suffice for df_png_write */
 
-/* Compresses to `file`, which holds df_png_most(p); how many bytes is in *bytes. */
+/* Compresses into `file`, which holds df_png_most(p) bytes; *bytes is the size. */
 int df_png_write(void *file, size_t *bytes, const df_picture *p, const uint8_t *pixels);
 
 #endif

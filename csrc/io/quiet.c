@@ -1,5 +1,5 @@
-/* Both signals are sent to the thread that writes: blocked there, they wait until they are
-** taken off again. */
+/* Both signals go to the thread that writes. They are blocked there, so they wait until
+** they are removed. */
 #include "io/quiet.h"
 
 #include <errno.h>
@@ -26,12 +26,13 @@ ssize_t df_write_quietly(int file, const void *data, size_t bytes) {
   sigemptyset(&ours);
   sigaddset(&ours, SIGPIPE);
   sigaddset(&ours, SIGXFSZ);
-  /* one that waits already is somebody else's */
+  /* a signal that was pending before isn't ours */
   bool pipe_waits = is_pending(SIGPIPE), size_waits = is_pending(SIGXFSZ);
   pthread_sigmask(SIG_BLOCK, &ours, &before);
   ssize_t n = write(file, data, bytes);
   int why = errno;
-  bool whole = n >= 0 && (size_t)n == bytes; /* a pipe's signal may come with a short n */
+  /* a pipe's signal may come with a short write */
+  bool whole = n >= 0 && (size_t)n == bytes;
   if (!whole && !pipe_waits) take(SIGPIPE);
   if (!whole && !size_waits) take(SIGXFSZ);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

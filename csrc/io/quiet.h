@@ -1,13 +1,13 @@
-/* Writing without signals: what fails is told by errno alone. */
+/* Writes without signals: errno alone reports failures. */
 #ifndef df_quiet_h
 #define df_quiet_h
 
 #include <stddef.h>
 #include <sys/types.h>
 
-/* write(), of which a reader that left (SIGPIPE) and a limit on a file's size (SIGXFSZ)
-** don't end the process: -1 with EPIPE or EFBIG. Signals are held back in this thread
-** only and while it writes; what others have set for them stays as it is. */
+/* write() that doesn't end the process if a pipe's reader has left (SIGPIPE) or the file
+** exceeds a size limit (SIGXFSZ): -1 with EPIPE or EFBIG. Signals are blocked in this
+** thread only, while it writes. Handlers stay as they are. */
 ssize_t df_write_quietly(int file, const void *data, size_t bytes);
 
 #endif

@@ -1,10 +1,10 @@
-/* Walking JPEG's segments. A marker is ff and a byte, with any number of ff before it; its
-** length counts itself, big-endian. */
+/* Reads JPEG's segments. A marker is ff and a byte, with any number of ff before it. Its
+** big-endian length counts itself. */
 #include "io/segments.h"
 
 bool df_segment_next(df_segment *s, size_t *at, const void *file, size_t bytes) {
   const uint8_t *b = file;
-  size_t here = *at ? *at : 2; /* behind the file's own marker */
+  size_t here = *at ? *at : 2; /* behind the marker of the file's start */
   if (here >= bytes || b[here] != 0xff) return false;
   while (here < bytes && b[here] == 0xff) here++;
   if (here >= bytes) return false;

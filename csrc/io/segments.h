@@ -1,4 +1,4 @@
-/* The segments of a JPEG file up to its pixels: marker, length, data. */
+/* A JPEG file has segments before its pixels: marker, length, data. */
 #ifndef df_segments_h
 #define df_segments_h
 
@@ -12,8 +12,9 @@ typedef struct df_segment {
   size_t bytes;
 } df_segment;
 
-/* The segment at *at (0: the first), which is moved behind it; DF_IMAGE_END has no data.
-** false, and nothing moved, where the file ends before it does or no marker stands there. */
+/* The segment at *at (0: the first); *at moves behind it. DF_IMAGE_END has no data.
+** False, with *at unchanged, if the file ends inside the segment or no marker stands
+** there. */
 bool df_segment_next(df_segment *s, size_t *at, const void *file, size_t bytes);
 
 #endif

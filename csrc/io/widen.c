@@ -1,5 +1,5 @@
-/* Numbers as files have them; integers without a tensor type of their own become i64, truth
-** u8, numbers of 8 bits f16, powers of two f32: all exact. */
+/* Numbers as files store them. Integers without a tensor type of their own become i64,
+** bools u8, numbers of 8 bits f16, powers of two f32. All of them are exact. */
 #include "io/widen.h"
 
 #include <math.h>
@@ -47,9 +47,9 @@ static void from_bool(void *y, const void *x, df_int n) {
 
 /* ==== numbers of 8 bits ============================================================= */
 
-/* `digits` bits of fraction, exponents from `bias`; the codes above the largest number are
-** nan, with or without an infinity before them. Of those without a negative zero its code
-** is nan, and no other (fnuz). */
+/* `digits` bits of fraction, exponents from `bias`. The codes above the largest number
+** are NaN, with or without an infinity before them. In types without a negative zero, its
+** code is the only NaN (fnuz). */
 typedef struct tiny {
   int digits, bias;
   bool infinite, fnuz;
@@ -64,7 +64,7 @@ static double magnitude(const tiny *f, unsigned code) {
   return ldexp(one + fraction, (int)exponent - f->bias - f->digits);
 }
 
-/* f16's bits of a number that it holds exactly. */
+/* The f16 bits of a number that f16 holds exactly. */
 static uint16_t half_of(double v) {
   int exponent;
   if (isnan(v)) return 0x7E00;

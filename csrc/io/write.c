@@ -1,4 +1,4 @@
-/* Parts to a side file that takes the old one's place, or to where nothing is replaced. */
+/* Writes parts to a side file that takes the old one's place, or to a stream. */
 #include "io/write.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "io/place.h"
 #include "io/quiet.h"
 
-#define WRITE_MOST ((size_t)1 << 30) /* bytes of one write(), which may refuse more */
+#define WRITE_MOST ((size_t)1 << 30) /* bytes of one write(); systems may refuse more */
 
 static int world(const char *what) {
   return df_fail(DF_WORLD, "%s: %s", what, strerror(errno));

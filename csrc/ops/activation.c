@@ -1,5 +1,5 @@
-/* Softmax and its logarithm along one dimension. Both work on rows; another dimension
-** than the last is turned there and back. */
+/* Softmax and its logarithm along one dimension. Both work on rows. If it isn't the last
+** dimension, it is swapped with the last and back. */
 #include <math.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static df_int row_length(const df_tensor *x) {
   return x->shape.ndim ? x->shape.size[x->shape.ndim - 1] : 1;
 }
 
-/* y = f(x) along the last dimension, y being kept. */
+/* y = f(x) along the last dimension; keeps y. */
 static df_tensor *along_rows(df_tape *tape, const df_op *op, df_task *task,
                              df_tensor *x) {
   x = df_dense(tape, x);
@@ -35,8 +35,8 @@ static df_tensor *along_rows(df_tape *tape, const df_op *op, df_task *task,
   if (!y) return NULL;
   rows r = { df_tensor_reals(y), 0, df_tensor_reals(x), NULL, row_length(x) };
   run(&r, df_tensor_count(x), task);
-  return df_tape_note(tape, y,
-                      (df_note){ .op = op, .n = 1, .x = &x, .kept = 1, .keep = &y });
+  df_note note = { .op = op, .n = 1, .x = &x, .kept = 1, .keep = &y };
+  return df_tape_note(tape, y, note);
 }
 
 static df_code undo_rows(df_node *node, df_tensor *dy, df_task *task) {
@@ -68,7 +68,7 @@ static void softmax_rows(void *context, df_int begin, df_int end) {
     df_kernel()->softmax(r->to + i * r->n, r->x + i * r->n, 1, r->n);
 }
 
-/* dx = y (dy - sum(dy y)) */
+/* With y = softmax(x): dx = y (dy - sum(dy y)) */
 static void softmax_back_rows(void *context, df_int begin, df_int end) {
   const rows *r = context;
   for (df_int i = begin; i < end; i++) {
@@ -99,12 +99,12 @@ static void log_softmax_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-/* Nothing has a share, and no slope: 0 comes to dx. */
+/* A row of -inf has no shares and no slope: dx gets 0. */
 static bool is_nothing(const df_real *y, df_int n) {
   return y[0] == -(df_real)INFINITY && df_kernel()->max(y, n) == -(df_real)INFINITY;
 }
 
-/* dx = dy - e^y sum(dy) */
+/* With y = x - ln sum_j e^x_j: dx = dy - e^y sum(dy) */
 static void log_softmax_back_rows(void *context, df_int begin, df_int end) {
   const rows *r = context;
   const df_kernels *k = df_kernel();

@@ -1,5 +1,5 @@
 /* Ops along whole lines of x: products, logarithms of sums, places of extremes, running
-** sums. Each line is the work of one thread. */
+** sums. One thread works a line. */
 #include <math.h>
 
 #include "base/pool.h"
@@ -33,7 +33,7 @@ static void sink(df_real *to, df_real beta, df_real g) {
   *to = beta == 0 ? g : beta * *to + g;
 }
 
-/* x to one number a line; keeps x and y. */
+/* Folds each line of x to one number; keeps x and y. */
 static df_tensor *fold(df_tape *tape, const df_op *op, df_tensor *x, unsigned dims,
                        bool keep, df_task *task) {
   df_shape shape;
@@ -74,15 +74,15 @@ static void prod_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* A product that doesn't overflow on the way: part 2^power, its zeros and infinities apart
-** (of these the sign is in part). */
+/* A product that can't overflow on its way: part 2^power, with zeros and infinities
+** counted apart. The signs of infinities are in part. */
 typedef struct factors {
   double part;
   int64_t power;
   df_int zeros, infinities;
 } factors;
 
-/* x as a product of one. */
+/* x as a product of one number. */
 static factors factor_of(double x) {
   factors f = { 1, 0, x == 0, isinf(x) != 0 };
   int power = 0;
@@ -102,7 +102,8 @@ static void take(factors *all, double x) {
   all->zeros += f.zeros, all->infinities += f.infinities;
 }
 
-/* The product of all but x, which is one of them. */
+/* The product of all but x, which is one of them. Zeros and infinities need no division
+** by 0. */
 static double without(const factors *all, double x) {
   factors f = factor_of(x);
   df_int zeros = all->zeros - f.zeros, infinities = all->infinities - f.infinities;
@@ -114,7 +115,7 @@ static double without(const factors *all, double x) {
   return ldexp(part, (int)(power < -4096 ? -4096 : power > 4096 ? 4096 : power));
 }
 
-/* The slope by x_k is the product of the others. */
+/* With y = prod_k x_k: dx_k = dy prod_{j != k} x_j */
 static void prod_slopes(void *context, df_int begin, df_int end) {
   const job *j = context;
   for (df_int i = begin; i < end; i++) {
@@ -131,11 +132,10 @@ static df_code prod_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return unfold(node, dy, prod_slopes);
 }
 
-static const df_op prod_op = { "prod", prod_backward };
-
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
+  static const df_op op = { "prod", prod_backward };
   if (x && !df_dtype_is_float(x->dtype)) return df_whole_prod(tape, x, dims, keep);
-  return fold(tape, &prod_op, x, dims, keep, prod_lines);
+  return fold(tape, &op, x, dims, keep, prod_lines);
 }
 
 /* ==== logsumexp ===================================================================== */
@@ -148,7 +148,8 @@ static void logsumexp_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* The softmax: 0 where all is -inf. */
+/* With y = ln sum_k e^x_k: dx_k = dy e^(x_k - y), dy times the softmax of x. It is 0 if
+** all of x is -inf. */
 static void logsumexp_slopes(void *context, df_int begin, df_int end) {
   const job *j = context;
   const df_kernels *k = df_kernel();
@@ -169,10 +170,9 @@ static df_code logsumexp_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return unfold(node, dy, logsumexp_slopes);
 }
 
-static const df_op logsumexp_op = { "logsumexp", logsumexp_backward };
-
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
-  return fold(tape, &logsumexp_op, x, dims, keep, logsumexp_lines);
+  static const df_op op = { "logsumexp", logsumexp_backward };
+  return fold(tape, &op, x, dims, keep, logsumexp_lines);
 }
 
 /* ==== argmax ======================================================================== */
@@ -217,7 +217,7 @@ static void running_sums(void *context, df_int begin, df_int end) {
   }
 }
 
-/* x_k is in the sums from k on. */
+/* With y_k = sum_{j <= k} x_j: dx_k = sum_{j >= k} dy_j */
 static void sums_to_the_end(void *context, df_int begin, df_int end) {
   const job *j = context;
   for (df_int i = begin; i < end; i++) {
@@ -238,9 +238,8 @@ static df_code cumsum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op cumsum_op = { "cumsum", cumsum_backward };
-
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
+  static const df_op op = { "cumsum", cumsum_backward };
   if (x && !df_dtype_is_float(x->dtype)) return df_whole_cumsum(tape, x, dim);
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
@@ -249,6 +248,6 @@ df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim) {
   job j = { .x = df_tensor_reals(lines), .to = df_tensor_reals(y) };
   j.length = x->shape.size[dim];
   over_lines(&j, df_tensor_count(y) / df_max(1, j.length), running_sums);
-  df_note note = { .op = &cumsum_op, .n = 1, .x = &lines };
+  df_note note = { .op = &op, .n = 1, .x = &lines };
   return df_from_last(tape, df_tape_note(tape, y, note), dim);
 }

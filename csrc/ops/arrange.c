@@ -1,5 +1,5 @@
-/* Tensors put together, turned around and widened: copies into windows. What can be said
-** with other ops is. */
+/* Tensors joined, turned and padded: copies into windows. Ops that others can express are
+** made of those. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,7 +17,7 @@ static df_tensor *too_large(const char *name, const df_tensor *x, int dim) {
 
 typedef struct cut {
   int dim;
-  df_int size[]; /* of each operand in dim */
+  df_int size[]; /* the size of each operand in dim */
 } cut;
 
 static df_code cat_backward(df_tape *tape, df_node *node, df_tensor *dy) {
@@ -30,18 +30,18 @@ static df_code cat_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-/* Dense tensors put together: lines of y, each of one piece of every operand. A block of
-** lines is filled before the next, so that y passes through the cache once. */
+/* Dense tensors are joined line by line. A line of y has one piece of every operand. A
+** block of lines is filled before the next, so y passes through the cache once. */
 typedef struct lines {
   char *y;
   df_tensor *const *x;
   int n, dim;
-  df_int bytes; /* of a line */
+  df_int bytes; /* bytes of a line of y */
 } lines;
 
-#define BLOCK 16384 /* bytes of lines filled at a time */
+#define BLOCK 16384 /* bytes of a block of lines */
 
-/* Bytes of x that lie together from dimension dim on. */
+/* Bytes of x that are adjacent from dimension dim on. */
 static df_int piece(const df_tensor *x, int dim) {
   df_int bytes = df_dtype_size(x->dtype);
   for (int i = dim; i < x->shape.ndim; i++) bytes *= x->shape.size[i];
@@ -66,7 +66,7 @@ static bool all_dense(df_tensor *const *x, int n) {
   return true;
 }
 
-/* Few lines are long, and a copy of each operand shares them out better. */
+/* Not for few long lines: copying each operand on its own shares the work out better. */
 static bool join_lines(df_tensor *y, df_tensor *const *x, int n, int dim) {
   lines l = { .y = df_tensor_data(y), .x = x, .n = n, .dim = dim };
   l.bytes = piece(y, dim);
@@ -98,22 +98,21 @@ static df_tensor *join(df_tape *tape, df_tensor *const *x, int n, int dim) {
   return join_parts(y, x, n, dim) == DF_OK ? y : NULL;
 }
 
-/* What is put together is mostly kept by others too. */
+/* Other nodes mostly keep the operands anyway, so keeping y would cost more. */
 static df_tensor *cat_remake(df_tape *tape, df_node *node) {
   const cut *c = node->data;
   return join(tape, node->keep, node->kept, c->dim);
 }
 
-static const df_op cat_op = { "cat", cat_backward };
-
 static df_tensor *note_cat(df_tape *tape, df_tensor *y, df_tensor *const *x, int n,
                            int dim) {
+  static const df_op op = { "cat", cat_backward };
   size_t size = sizeof(cut) + (size_t)n * sizeof(df_int);
   cut *c = df_alloc(size);
   if (!c) return NULL;
   c->dim = dim;
   for (int i = 0; i < n; i++) c->size[i] = x[i]->shape.size[dim];
-  df_note note = { .op = &cat_op, .n = n, .x = x, .kept = n, .keep = x };
+  df_note note = { .op = &op, .n = n, .x = x, .kept = n, .keep = x };
   note.data = c, note.size = size, note.remake = cat_remake;
   y = df_tape_note(tape, y, note);
   df_free(c);
@@ -158,16 +157,19 @@ static df_tensor *widen(df_tape *tape, df_tensor *x, int dim) {
 df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim) {
   df_tensor **wide = df_alloc((size_t)n * sizeof *wide);
   if (!wide) return NULL;
-  bool fine = true;
-  for (int i = 0; i < n && fine; i++) fine = (wide[i] = widen(tape, x[i], dim)) != NULL;
-  df_tensor *y = fine ? df_cat(tape, wide, n, dim) : NULL;
+  int done = 0;
+  for (; done < n; done++) {
+    wide[done] = widen(tape, x[done], dim);
+    if (!wide[done]) break;
+  }
+  df_tensor *y = done == n ? df_cat(tape, wide, n, dim) : NULL;
   df_free(wide);
   return y;
 }
 
 /* ==== flip, roll, repeat_each ======================================================= */
 
-/* A window that reads dimension dim backwards; only copied from. */
+/* A window that reads dimension dim backwards. It may only be copied from. */
 static df_tensor *backwards(df_tape *tape, const df_tensor *x, int dim) {
   df_int stride[DF_DIMS];
   for (int i = 0; i < x->shape.ndim; i++)
@@ -183,21 +185,21 @@ static df_code flip_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
 }
 
-static const df_op flip_op = { "flip", flip_backward };
-
 df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim) {
+  static const df_op op = { "flip", flip_backward };
   if (!x) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &x->shape));
   df_tensor *from = backwards(tape, x, dim);
   if (!y || !from) return NULL;
   df_tensor_copy(y, from);
-  df_note note = { .op = &flip_op, .n = 1, .x = &x, .data = &dim, .size = sizeof dim };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &dim, .size = sizeof dim };
   return df_tape_note(tape, y, note);
 }
 
 df_tensor *df_roll(df_tape *tape, df_tensor *x, df_int shift, int dim) {
   if (!x || x->shape.size[dim] == 0) return df_clone(tape, x);
-  df_int n = x->shape.size[dim], last = (shift % n + n) % n; /* these come first */
+  /* the last elements, which come first */
+  df_int n = x->shape.size[dim], last = (shift % n + n) % n;
   df_tensor *part[2] = { df_narrow(tape, x, dim, n - last, last),
                          df_narrow(tape, x, dim, 0, n - last) };
   return df_cat(tape, part, 2, dim);
@@ -234,10 +236,9 @@ static df_code pad_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
 }
 
-static const df_op pad_op = { "pad", pad_backward };
-
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
                   df_tensor *value) {
+  static const df_op op = { "pad", pad_backward };
   if (!x) return NULL;
   df_shape shape = x->shape;
   margin m = { .shape = x->shape };
@@ -254,6 +255,6 @@ df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_in
   df_tensor *to = inner(tape, y, &x->shape, before);
   if (!to) return NULL;
   df_tensor_copy(to, x);
-  df_note note = { .op = &pad_op, .n = 1, .x = &x, .data = &m, .size = sizeof m };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &m, .size = sizeof m };
   return df_tape_note(tape, y, note);
 }

@@ -1,5 +1,5 @@
-/* Functions of two numbers over shapes that stretch to fit, as rows: what computes it,
-** and the slopes by either operand. Whole numbers stay so, but under div. */
+/* Functions of two numbers over shapes that broadcast. Each is a row that names its
+** kernel and the slopes by both operands. Integers stay integers, except under div. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -15,20 +15,28 @@
 
 enum { READS_A = 1, READS_B = 2 };
 
-/* to = beta to + dy (the slope); a step of 0 means one value for all. */
+/* to = beta to + dy slope; a step of 0 means that one value serves all. */
 typedef void slope_of(df_real *to, df_real beta, const df_real *dy, const df_real *a,
                       df_int sa, const df_real *b, df_int sb, df_int n);
 
 struct df_binary_op {
   df_op op;
-  size_t kernel;  /* its place in df_kernels, or 0 and */
+  size_t kernel;  /* its place in df_kernels, or 0 and: */
   df_binary *own; /* a loop of this file */
   df_whole *whole;
-  slope_of *slope[2]; /* NULL: 1 */
-  int reads[2];       /* what the slopes look at */
+  slope_of *slope[2]; /* NULL: the slope is 1 */
+  int reads[2];       /* the operands that the slopes read */
 };
 
-/* ==== slopes ======================================================================== */
+/* ==== slopes ========================================================================
+**   y = a + b         da = dy             db = dy
+**   y = a - b         da = dy             db = -dy
+**   y = a b           da = dy b           db = dy a
+**   y = a / b         da = dy / b         db = -dy a / b^2
+**   y = max(a, b)     da = dy [a > b]     db = dy [b > a]     half each if a = b
+**   y = min(a, b)     da = dy [a < b]     db = dy [b < a]     half each if a = b
+**   y = a^b           da = dy b a^(b-1)   db = dy a^b ln a
+** The gradient of a broadcast operand is summed down to the operand's shape. */
 
 static void sink(df_real *to, df_real beta, df_real g) {
   *to = beta == 0 ? g : beta * *to + g;
@@ -65,7 +73,7 @@ static void quotient_b(df_real *to, df_real beta, const df_real *dy, const df_re
     sink(to + i, beta, -dy[i] * (a[i * sa] / b[i * sb]) / b[i * sb]);
 }
 
-/* 1 where x is beyond y, 1/2 where they meet */
+/* 1 if x > y, 1/2 if they are equal */
 static df_real share(df_real x, df_real y) {
   return x > y ? 1 : x < y ? 0 : (df_real)0.5;
 }
@@ -136,7 +144,8 @@ static bool whole_minimum(int64_t *y, const int64_t *a, df_int sa, const int64_t
   return true;
 }
 
-/* p >= 0; by squares, each of which is a factor of what is still to come */
+/* x^p for p >= 0, by repeated squaring. A square that overflows is a factor of the
+** result, so the result overflows too. */
 static bool raise(int64_t *y, int64_t x, int64_t p) {
   bool fits = true;
   for (*y = 1; p > 0 && fits; p /= 2) {
@@ -238,7 +247,7 @@ static void whole_block(void *context, df_int begin, df_int end) {
   if (!j->f(y, a, sa, b, sb, n)) j->misfit = true;
 }
 
-/* Fails with the first pair from `begin` on whose result doesn't fit. */
+/* Fails with the first pair from `begin` on whose result i64 doesn't hold. */
 static df_code misfit(const df_binary_op *row, const df_array *a, const df_array *b,
                       df_int begin, df_int n) {
   int64_t mine[DF_BLOCK], other[DF_BLOCK], y;
@@ -287,7 +296,7 @@ typedef struct shapes {
   df_shape of[2], full;
 } shapes;
 
-/* Keeps what the wanted slopes read. */
+/* Keeps the operands that the wanted slopes read. */
 static df_tensor *note(df_tape *tape, const df_binary_op *row, df_tensor *y, df_tensor *a,
                        df_tensor *b) {
   df_tensor *x[2] = { a, b };
@@ -300,7 +309,7 @@ static df_tensor *note(df_tape *tape, const df_binary_op *row, df_tensor *y, df_
   return df_tape_note(tape, y, n);
 }
 
-/* What becomes reals has to be held by them. */
+/* False, with an error, if reals would round an integer. */
 static bool fits_reals(const df_tensor *a, const df_tensor *b) {
   return df_whole_fits(a, DF_REAL) == DF_OK && df_whole_fits(b, DF_REAL) == DF_OK;
 }
@@ -329,7 +338,7 @@ typedef struct undo {
   slope_of *slope;
   df_real *to, beta;
   const df_real *dy;
-  df_array a, b; /* no data: not kept, not read */
+  df_array a, b; /* without data: not kept, not read */
 } undo;
 
 static void slope_block(void *context, df_int begin, df_int end) {
@@ -418,7 +427,8 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
   if (!x || !p || df_computable("pow", p) != DF_OK) return NULL;
   if (df_both_whole(x, p)) {
     if (!has_negative(p)) return power_of(tape, x, p);
-    if (!(x = df_dense(tape, x))) return NULL;
+    x = df_dense(tape, x);
+    if (!x) return NULL;
   }
   if (p->shape.ndim > 0 || df_tracked(tape, 1, &p)) return power_of(tape, x, p);
   df_dtype_convert(DF_F64, &value, p->dtype, df_tensor_data(p), 1);

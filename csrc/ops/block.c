@@ -1,5 +1,5 @@
-/* Gathering and scattering blocks: positions of elements are walked, not divided out, and
-** what lies together already is not copied. */
+/* Gathers and scatters blocks. Positions of elements are advanced step by step, without
+** divisions. Elements that are adjacent already are not copied. */
 #include "ops/block.h"
 
 #include <string.h>
@@ -41,7 +41,7 @@ df_array df_array_at(df_real *data, const df_shape *shape, const df_int *stride)
   return a;
 }
 
-/* A place in an array: coordinates, and the element's offset. */
+/* A place in an array: its coordinates and the element's offset. */
 typedef struct place {
   df_int at[DF_DIMS], offset;
 } place;
@@ -56,7 +56,7 @@ static place seek(const df_array *a, df_int first) {
   return p;
 }
 
-/* n elements on, within the last dimension or to its end */
+/* Advances n elements, within the last dimension or to its end. */
 static void advance(const df_array *a, place *p, df_int n) {
   int i = a->ndim - 1;
   p->at[i] += n, p->offset += n * a->stride[i];
@@ -93,14 +93,15 @@ static void convert(df_dtype to, char *y, df_dtype from, const char *x, df_int s
   }
 }
 
-/* How many whole rows of the last dimension from p on are the same row again. */
+/* The number of whole rows of the last dimension, from p on, that are the same row
+** again. */
 static df_int repeats(const df_array *a, const place *p, df_int n) {
   int last = a->ndim - 1;
   if (last < 1 || a->stride[last - 1] != 0 || p->at[last] != 0) return 1;
   return df_max(1, df_min(n / a->size[last], a->size[last - 1] - p->at[last - 1]));
 }
 
-/* Runs that are as they are wanted: the common case, of few elements each. */
+/* Runs that need no conversion: the common case, with a few elements each. */
 static void copy_runs(const df_array *a, place p, df_int n, char *y) {
   int last = a->ndim - 1, width = df_dtype_size(a->dtype);
   for (df_int run; n > 0; n -= run, y += run * width) {
@@ -162,7 +163,7 @@ typedef struct adding {
   df_array x;
 } adding;
 
-/* What is only gathered is gathered where it goes. */
+/* A block that is only gathered is gathered directly into its result. */
 static void add_block(void *context, df_int begin, df_int end) {
   const adding *job = context;
   df_real own[DF_BLOCK], one = 1, *to = job->to + begin;

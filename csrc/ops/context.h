@@ -32,7 +32,7 @@ size_t df_scope_open(df_tape *tape);
 void df_scope_close(df_tape *tape, size_t mark);
 /* Closes, but hands `result` (NULL passes) to the scope outside. */
 df_tensor *df_scope_yield(df_tape *tape, size_t mark, df_tensor *result);
-/* Gives a fresh tensor to the scope, which releases it; NULL passes. */
+/* Hands a fresh tensor to the scope, which releases it; NULL passes. */
 df_tensor *df_scope_own(df_tape *tape, df_tensor *fresh);
 /* A dense tensor of reals, undefined, owned by the scope. */
 df_tensor *df_result(df_tape *tape, const df_shape *shape);

@@ -1,4 +1,5 @@
-/* Conversions between types of elements; the loops are kernels, by way of reals. */
+/* Conversions between types of elements. The loops are kernels, which convert from and to
+** reals. */
 #include <math.h>
 #include <string.h>
 
@@ -31,14 +32,15 @@ static void from_reals(df_dtype to, void *y, const df_real *x, df_int n) {
   }
 }
 
-/* As the kernel to_i64: NaN is 0, and what doesn't fit the nearest that does. */
+/* As the kernel to_i64: NaN becomes 0, and a number that doesn't fit the nearest one that
+** does. */
 static int64_t whole_of(double x) {
   const double end = 9223372036854775808.0;
   if (isnan(x)) return 0;
   return x >= end ? INT64_MAX : x < -end ? INT64_MIN : (int64_t)x;
 }
 
-/* Wide types must not pass through float: they would lose digits. */
+/* i64 and f64 must not pass through float, which would lose digits. */
 static bool wide(df_dtype to, void *y, df_dtype from, const void *x, df_int n) {
   if (from == DF_I64 && to == DF_F64) {
     for (df_int i = 0; i < n; i++) ((double *)y)[i] = (double)((const int64_t *)x)[i];

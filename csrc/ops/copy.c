@@ -1,5 +1,5 @@
-/* Copies between windows of any strides and types. Dimensions that lie in a row are
-** merged, planes whose fast dimensions differ are transposed, and the pool shares it. */
+/* Copies between windows of any strides and types, over the pool. Adjacent dimensions are
+** merged. Two-dimensional slices whose fast dimensions differ are transposed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static void add_dim(copy *c, df_int size, df_int sy, df_int sx) {
   c->size[at] = size, c->sy[at] = sy, c->sx[at] = sx;
 }
 
-/* Neighbours that one step walks through become one dimension. */
+/* Two adjacent dimensions that one step walks through become one. */
 static void merge(copy *c) {
   int last = 0;
   for (int i = 1; i < c->ndim; i++) {
@@ -51,7 +51,8 @@ static copy plan(df_tensor *y, const df_tensor *x) {
   return c;
 }
 
-/* Where run number `run` begins, the dimensions before `end` counted but `without`. */
+/* Finds where run number `run` begins. It counts the dimensions before `end`, except
+** `without`. */
 static void seek(const copy *c, df_int run, int end, int without, char **y,
                  const char **x) {
   df_int oy = 0, ox = 0;
@@ -94,8 +95,8 @@ static void copy_run(const copy *c, char *y, const char *x) {
   else copy_stepped(c->to, y, sy * wy, c->from, x, sx * wx, n);
 }
 
-/* Runs are sought once for all that lie one step apart: of the few channels of a pixel, to
-** divide for each would cost more than to copy it. */
+/* A run is found once for all runs that lie one step apart. A pixel has few channels, and
+** dividing for each run would cost more than copying it. */
 static void copy_runs(void *context, df_int begin, df_int end) {
   const copy *c = context;
   int last = c->ndim - 1;
@@ -111,7 +112,7 @@ static void copy_runs(void *context, df_int begin, df_int end) {
   }
 }
 
-#define TILE 64 /* of y's last dimension */
+#define TILE 64 /* elements along y's last dimension */
 
 static void copy_tiles(void *context, df_int begin, df_int end) {
   const copy *c = context;
@@ -128,7 +129,7 @@ static void copy_tiles(void *context, df_int begin, df_int end) {
   }
 }
 
-/* True where x runs along another dimension than y, both of reals. */
+/* True if x is contiguous along another dimension than y, both of reals. */
 static bool transposes(copy *c) {
   int last = c->ndim - 1;
   if (c->to != DF_REAL || c->from != DF_REAL || c->sy[last] != 1) return false;

@@ -1,11 +1,11 @@
-/* Copies between tensors and between types of elements: what fills a window, and what a
-** number read or written one at a time goes through. No tape, so no gradients. */
+/* Copies between tensors, and between types of elements. They don't know the tape, so
+** they have no gradients. */
 #ifndef df_copy_h
 #define df_copy_h
 
 #include "tensor/tensor.h"
 
-/* n elements from one type to another; the same type is a copy. */
+/* n elements from one type to another; the same type is a copy */
 void df_dtype_convert(df_dtype to, void *y, df_dtype from, const void *x, df_int n);
 
 /* Copies between equal shapes of any types and strides, in order. */

@@ -1,5 +1,5 @@
-/* What turns whole numbers and times into vectors: rows of a learned table, and sines of
-** many periods. */
+/* Integers and times become vectors: rows of a learned table, and sines of many
+** periods. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "ops/whole.h"
 
 #define GRAIN   16384 /* elements of a chunk, about */
-#define COLUMNS 64    /* of the table's gradient, in a chunk */
+#define COLUMNS 64    /* columns of the table's gradient in a chunk */
 
 /* ==== embedding ===================================================================== */
 
@@ -31,7 +31,8 @@ static void copy_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-/* dw[index[i]] += dy[i], i in order, for columns [begin, end) */
+/* With y_i = w[index_i]: dw[index_i] += dy_i, in the order of i, for columns [begin,
+** end) */
 static void add_columns(void *context, df_int begin, df_int end) {
   const lookup *l = context;
   for (df_int i = 0; i < l->n; i++) {
@@ -88,13 +89,13 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
 /* ==== sinusoid (Vaswani et al. 2017, section 3.5) =================================== */
 
 typedef struct waves {
-  const double *t, *frequency; /* B and half the width */
+  const double *t, *frequency; /* B of them; half the width */
   df_real *y;
   const df_sinusoid_opts *opts;
 } waves;
 
-/* Angles are brought within half a turn in double, where that costs no digits; the sines
-** are then the vector kernel's, at a twentieth of the time of libm's. */
+/* Angles are reduced to half a turn in double, which costs no digits. The vector kernel
+** then takes the sines, in a twentieth of libm's time. */
 static void wave_rows(void *context, df_int begin, df_int end) {
   const waves *w = context;
   const df_kernels *kernel = df_kernel();

@@ -1,5 +1,5 @@
-/* Folds over any dimensions. The work is cut into partials by shape alone, which are folded
-** in order and in double, so the bits don't depend on threads. */
+/* Folds over any dimensions. Shapes alone cut the work into partials, which are folded in
+** order and in double. So the bits don't depend on threads. */
 #include "ops/fold.h"
 
 #include <math.h>
@@ -9,18 +9,18 @@
 #include "kernels/kernels.h"
 #include "ops/block.h"
 
-/* ==== what is folded ================================================================ */
+/* ==== reducers ====================================================================== */
 
 struct df_reducer {
   double start;
   double (*line)(const df_real *x, df_int n);
-  /* y[c] joined with x[r ld + c] of all rows */
+  /* y[c] joined with x[r ld + c] for all rows */
   void (*rows)(df_real *y, const df_real *x, df_int rows, df_int C, df_int ld);
   double (*join)(double a, double b);
-  const df_reducer *again; /* what folds its results */
-  /* NULL, or y, n elements `step` apart folded in reals, made right where those fail */
+  const df_reducer *again; /* the reducer that folds partial results */
+  /* NULL, or corrects y, a fold in reals of n elements `step` apart */
   double (*mend)(double y, const df_real *x, df_int n, df_int step);
-  double (*finish)(double y); /* NULL, or done to what is folded */
+  double (*finish)(double y); /* NULL, or applied to the final value */
 };
 
 static double plus(double a, double b) { return a + b; }
@@ -31,7 +31,7 @@ static double line_sum(const df_real *x, df_int n) { return df_kernel()->sum(x, 
 static double line_squares(const df_real *x, df_int n) {
   return df_kernel()->sum_squares(x, n);
 }
-/* Squares of floats from 1e-19 down and from 1e19 up are none. */
+/* Squares of |x| < 1e-19 underflow and of |x| > 1e19 overflow in float. */
 static double mend_squares(double y, const df_real *x, df_int n, df_int step) {
   if (y > 1e-25 && y < 1e35) return y;
   y = 0;
@@ -65,8 +65,8 @@ const df_reducer df_minimal = { INFINITY,    line_min, rows_min, smaller,
 
 /* ==== one pass: x is P, M, C; M goes ================================================ */
 
-#define PART 16384 /* elements of a partial */
-#define ROWS 512   /* of one, where they are added in single precision */
+#define PART 16384 /* elements of a partial, about */
+#define ROWS 512   /* rows of a partial, if they are added in single precision */
 
 typedef struct pass {
   const df_reducer *r;
@@ -75,7 +75,7 @@ typedef struct pass {
   df_int columns, blocks; /* columns of a block, blocks of C */
   df_int rows, parts;     /* rows of a part, parts of M */
   df_real *to, beta, scale;
-  double *partial; /* P, parts, C; NULL where parts is 1 */
+  double *partial; /* P, parts, C; NULL if parts is 1 */
 } pass;
 
 static void emit(const pass *s, df_int at, double value) {
@@ -143,7 +143,7 @@ static df_code run(pass *s) {
 
 /* ==== any dimensions ================================================================ */
 
-/* Sizes, neighbours of one fate merged. */
+/* Adjacent dimensions that are all folded, or all kept, merged into one. */
 typedef struct groups {
   int n;
   df_int size[DF_DIMS];

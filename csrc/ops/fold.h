@@ -1,5 +1,5 @@
-/* Arrays folded over some of their dimensions: what sums, extremes and the gradients of
-** broadcast operands have in common. */
+/* Arrays folded over some of their dimensions. Sums, extremes and the gradients of
+** broadcast operands are such folds. */
 #ifndef df_fold_h
 #define df_fold_h
 
@@ -14,8 +14,8 @@ extern const df_reducer df_rooting; /* the square root of the sum of squares */
 df_code df_reduce_dims(const df_reducer *r, df_real *to, df_real beta, double scale,
                        const df_real *x, const df_shape *shape, unsigned dims);
 
-/* to = beta to + g, summed down to a shape that broadcasts to g's: the gradient of a
-** broadcast operand */
+/* to = beta to + g, summed down to a shape that broadcasts to g's shape. It is the
+** gradient of a broadcast operand. */
 df_code df_reduce_to(df_real *to, df_real beta, const df_shape *shape, const df_real *g,
                      const df_shape *g_shape);
 

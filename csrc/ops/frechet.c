@@ -1,7 +1,7 @@
-/* The Frechet distance of Gaussians (Dowson & Landau 1982). With C1 = F1^T F1 and
-** C2 = F2^T F2 the trace of (C1 C2)^(1/2) is the sum of the singular values of F1 F2^T: no
-** root of an eigenvalue is taken, which of one that is 0 but for rounding has half its
-** digits. Of fewer samples than numbers F is these samples. */
+/* The Frechet distance of Gaussians (Dowson & Landau 1982). With C1 = F1^T F1 and C2 =
+** F2^T F2, the singular values of F1 F2^T sum to the trace of (C1 C2)^(1/2). So no root
+** of an eigenvalue is taken: a root of one that is 0 up to rounding has half its digits.
+** If there are fewer samples than dimensions, F is these samples. */
 #include <math.h>
 #include <string.h>
 
@@ -10,13 +10,14 @@
 #include "ops/metric.h"
 #include "ops/op.h"
 
-#define ROWS      256 /* samples whose products are added at once */
-#define PANEL     64  /* rows of the covariance */
-#define SLACK     1e-5 /* of the largest eigenvalue: what rounding to floats may take away */
+#define ROWS  256 /* samples whose products are added at once */
+#define PANEL 64  /* rows of the covariance */
+/* relative to the largest eigenvalue: a negative one that rounding to floats explains */
+#define SLACK     1e-5
 #define SIZE_MOST 32768 /* LAPACK counts in 32 bits */
 
 typedef struct gaussian {
-  df_int D, rows; /* of the factor F {rows,D} */
+  df_int D, rows; /* rows of the factor F {rows,D} */
   double *mean, *factor, trace;
 } gaussian;
 
@@ -37,7 +38,7 @@ static void add_panels(void *context, df_int begin, df_int end) {
   for (df_int i = 0; i < (to - from) * D; i++) g->c[from * D + i] += part[i];
 }
 
-/* Reals to doubles less the mean, and the same turned. */
+/* Reals to doubles minus the mean; and the same transposed. */
 static void take_block(double *turned, const df_real *x, const double *mean, df_int count,
                        df_int D) {
   for (df_int i = 0; i < count; i++)
@@ -72,7 +73,7 @@ static void mean_of(double *mean, const df_tensor *x) {
 
 /* ==== factors ======================================================================= */
 
-/* F = L^T of Cholesky's factor, whose lower triangle c holds. */
+/* F = L^T from Cholesky's L, the lower triangle of c. */
 static void turn_lower(double *c, df_int D) {
   for (df_int i = 0; i < D; i++)
     for (df_int j = 0; j < i; j++) {
@@ -81,7 +82,8 @@ static void turn_lower(double *c, df_int D) {
     }
 }
 
-/* F of a singular covariance: its eigenvectors, by the roots of their values. */
+/* F is the eigenvectors times the roots of their eigenvalues, for a singular
+** covariance. */
 static df_code factor_by_values(df_tape *tape, gaussian *g, double *c) {
   df_int D = g->D;
   double *values = df_metric_room(tape, D);

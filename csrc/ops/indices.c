@@ -1,10 +1,10 @@
-/* What indices and classes are read from: whole numbers, of whatever type they come. */
+/* Indices and classes: integers, read from tensors of any type. */
 #include <math.h>
 #include <stdio.h>
 
 #include "ops/op.h"
 
-#define BEYOND 9223372036854775808.0 /* 2^63, which i64 no longer holds */
+#define BEYOND 9223372036854775808.0 /* 2^63, the first that i64 doesn't hold */
 
 static bool is_whole(double x) { return x == floor(x) && x >= -BEYOND && x < BEYOND; }
 

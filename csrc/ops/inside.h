@@ -1,10 +1,11 @@
-/* The fields of a tape. Only the files that make it up know them. */
+/* The fields of a tape. Only the files that it is made of know them: context, tape, note,
+** walk, mark, watch, profile. */
 #ifndef df_inside_h
 #define df_inside_h
 
+#include "ops/profile.h"
 #include "ops/record.h"
-
-#define PROFILED 128
+#include "ops/watch.h"
 
 struct df_tape {
   df_precision precision;
@@ -15,13 +16,11 @@ struct df_tape {
   size_t depth, stack_room;
   df_record *records; /* all that exist */
   df_reached reached; /* by the walk that is under way */
-  uint64_t serial;
-  bool watching, profiling;
-  const char *sick;        /* the op that the watch found */
-  df_tensor *watched_leaf; /* the last parameter that an op used */
-  double since;
-  df_profile_row profile[PROFILED];
-  int profiled;
+  uint64_t serial;    /* the last number given to a record or walk */
+  df_watch watch;
+  df_profile profile;
 };
+
+df_record *df_tape_innermost(const df_tape *tape); /* NULL: not recording */
 
 #endif

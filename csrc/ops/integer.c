@@ -1,5 +1,5 @@
-/* Whole numbers folded and multiplied as such. What i64 doesn't hold is noticed by the
-** chunk that meets it, and refused when all are done. */
+/* Integers summed and multiplied as such. A chunk that meets a result beyond i64 says so,
+** and the op fails when all chunks are done. */
 #include "ops/integer.h"
 
 #include <stdatomic.h>
@@ -18,31 +18,33 @@ typedef struct job {
   const int64_t *x, *b;
   const uint8_t *bytes;
   int64_t *y;
-  df_int length; /* of a line */
-  df_int m, n;   /* of a product: length is what is summed over */
+  df_int length; /* length of a line */
+  df_int m, n;   /* sizes of a product, which sums over length */
   atomic_bool misfit;
 } job;
 
 #define GRAIN 4096 /* elements of a chunk */
 
-static df_code misfit(const char *name, const df_tensor *x) {
-  return df_fail(DF_MISUSE,
-                 "%s: of %s a result is beyond 9223372036854775807, which i64 doesn't "
-                 "hold; x:to \"%s\" first rounds it",
-                 name, df_tensor_text(x), df_dtype_name(DF_REAL));
+static df_tensor *misfit(const char *name, const df_tensor *x) {
+  return df_fail_null(
+      DF_MISUSE,
+      "%s: of %s a result is beyond 9223372036854775807, which i64 doesn't "
+      "hold; x:to \"%s\" first rounds it",
+      name, df_tensor_text(x), df_dtype_name(DF_REAL));
 }
 
 static df_tensor *run(const char *name, job *j, df_tensor *x, df_tensor *y, df_int items,
                       df_int work, df_task *task) {
   j->y = df_tensor_data(y);
   df_parallel(items, GRAIN / df_max(1, work) + 1, task, j);
-  return atomic_load(&j->misfit) ? (misfit(name, x), NULL) : y;
+  return atomic_load(&j->misfit) ? misfit(name, x) : y;
 }
 
 #define HALF 4294967296 /* 2^32 */
 #define PART 65536      /* elements whose halves are added before a carry */
 
-/* Both halves of each are added for themselves: what goes too far on the way may return. */
+/* The halves of all numbers are summed apart, so a sum may leave i64 on its way and
+** return. */
 static bool sum_line(const int64_t *x, df_int n, int64_t *y) {
   int64_t high = 0, low = 0;
   for (df_int at = 0; at < n; at += PART) {
@@ -71,7 +73,7 @@ static void sum_lines(void *context, df_int begin, df_int end) {
     if (!sum_line(j->x + i * j->length, j->length, j->y + i)) j->misfit = true;
 }
 
-/* Of bytes, blocks of which are added in reals without rounding. */
+/* Bytes are added in reals, in blocks so short that nothing is rounded. */
 static void byte_lines(void *context, df_int begin, df_int end) {
   job *j = context;
   df_real room[DF_BLOCK];

@@ -1,5 +1,5 @@
-/* Layer normalisation (Ba et al. 2016): each row of the last dimension by itself, the
-** mean taken off before anything is squared. */
+/* Layer normalisation (Ba et al. 2016) of each row of the last dimension. The mean is
+** subtracted before anything is squared. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "ops/sink.h"
 
 #define PART 16384 /* elements of a part, about */
-#define RUN  64    /* rows summed in reals before doubles take over */
+#define RUN  64    /* rows that are summed in reals before doubles take over */
 
 typedef struct layer {
   df_int rows, C, span, parts; /* parts of `span` rows */
@@ -24,6 +24,13 @@ typedef struct layer {
   df_real *scratch; /* parts, 4, C: a run of db, dw; h; dz w */
 } layer;
 
+static layer layer_of(const df_tensor *x) {
+  layer l = { .x = df_tensor_reals(x), .C = x->shape.size[x->shape.ndim - 1] };
+  l.rows = df_tensor_count(x) / l.C;
+  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
+  return l;
+}
+
 static void run(layer *l, df_task *task) {
   df_parallel(l->parts, df_max(PART / (l->span * l->C), 1), task, l);
 }
@@ -32,8 +39,8 @@ static df_int part_end(const layer *l, df_int part) {
   return df_min((part + 1) * l->span, l->rows);
 }
 
-/* y = x - mean, and less its own mean: what a mean far above the deviation lost when it was
-** rounded. */
+/* y = x - mean, then minus its own mean. That is the rounding error of a mean far above
+** the deviation. */
 static void centre(df_real *y, const df_real *x, df_real mean, df_int C) {
   const df_kernels *k = df_kernel();
   df_real low = -mean;
@@ -70,9 +77,11 @@ static void forward_parts(void *context, df_int begin, df_int end) {
     forward_row(l, row);
 }
 
-/* ==== backward ====================================================================== */
+/* ==== backward ======================================================================
+** With h = (x - mean) rstd, y = h w + b and g = dy w:
+**   dw = sum(dy h), db = sum(dy)                over rows
+**   dx = rstd (g - mean(g) - h mean(g h))       means over the row */
 
-/* dx = rstd (g - mean(g) - h mean(g h)) with g = dy w */
 static void backward_row(const layer *l, df_int row, const df_real *h, df_real *g) {
   const df_kernels *k = df_kernel();
   df_int C = l->C;
@@ -113,7 +122,7 @@ static void backward_parts(void *context, df_int begin, df_int end) {
   for (df_int part = begin; part < end; part++) backward_part(context, part);
 }
 
-/* dw (which 1) or db (which 0): the parts in order */
+/* dw (which 1) or db (which 0): the sums of all parts, in order. */
 static df_code sum_parts(const layer *l, df_node *node, int operand, int which) {
   df_sink s;
   if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
@@ -129,10 +138,9 @@ static df_code sum_parts(const layer *l, df_node *node, int operand, int which) 
 
 static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  layer l = *(const layer *)node->data;
+  layer l = layer_of(node->keep[0]);
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
-  l.x = df_tensor_reals(node->keep[0]);
   l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.rows;
   l.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   l.dy = df_tensor_reals(dy), l.dx = s.to, l.beta = s.beta;
@@ -162,22 +170,19 @@ static df_code check(const char *what, const df_tensor *w, const df_tensor *x) {
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny) {
   static const df_op op = { "layer_norm", layer_norm_backward };
-  df_tensor *of[3] = { df_dense(tape, x), w ? df_dense(tape, w) : NULL,
-                       b ? df_dense(tape, b) : NULL };
-  if (!of[0] || (w && !of[1]) || (b && !of[2])) return NULL;
+  df_tensor *of[3] = { x, w, b };
+  if (!x || !df_all_dense(tape, of, 3)) return NULL;
   if (check("w", of[1], of[0]) != DF_OK || check("b", of[2], of[0]) != DF_OK) return NULL;
-  layer l = { .C = of[0]->shape.size[of[0]->shape.ndim - 1], .tiny = tiny };
-  l.rows = df_tensor_count(of[0]) / l.C;
-  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
+  layer l = layer_of(of[0]);
+  l.tiny = tiny;
   df_shape kept = { 2, { 2, l.rows } };
   df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
   if (!y || !statistics) return NULL;
-  l.x = df_tensor_reals(of[0]), l.y = df_tensor_reals(y);
+  l.y = df_tensor_reals(y);
   l.w = w ? df_tensor_reals(of[1]) : NULL, l.b = b ? df_tensor_reals(of[2]) : NULL;
   l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.rows;
   run(&l, forward_parts);
   df_tensor *keep[3] = { of[0], statistics, of[1] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
-  note.data = &l, note.size = sizeof l;
   return df_tape_note(tape, y, note);
 }

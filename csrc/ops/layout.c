@@ -1,5 +1,5 @@
-/* Windows on a tensor, and plain copies of it. The gradient of a window is a window on
-** the gradient. */
+/* Windows on a tensor, and plain copies. The gradient of a window is a window on the
+** gradient. */
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/block.h"
@@ -21,15 +21,15 @@ static df_tensor *note(df_tape *tape, const df_op *op, df_tensor *y, df_tensor *
 
 /* ==== the same elements in the same order =========================================== */
 
-static const df_op clone_op = { "clone", pass };
 static const df_op view_op = { "view", pass };
 
 df_tensor *df_clone(df_tape *tape, df_tensor *x) {
+  static const df_op op = { "clone", pass };
   if (!x) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &x->shape));
   if (!y) return NULL;
   df_tensor_copy(y, x);
-  return note(tape, &clone_op, y, x, NULL, 0);
+  return note(tape, &op, y, x, NULL, 0);
 }
 
 df_tensor *df_detach(df_tape *tape, df_tensor *x) {
@@ -64,12 +64,11 @@ static df_code permute_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return g ? df_sink_take(node, 0, 1, g, &g->shape) : DF_MEMORY;
 }
 
-static const df_op permute_op = { "permute", permute_backward };
-
 df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order) {
+  static const df_op op = { "permute", permute_backward };
   if (!x) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_permute(x, order));
-  return note(tape, &permute_op, y, x, order, (size_t)x->shape.ndim * sizeof *order);
+  return note(tape, &op, y, x, order, (size_t)x->shape.ndim * sizeof *order);
 }
 
 /* ==== expand ======================================================================== */
@@ -83,12 +82,11 @@ static df_code expand_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_reduce_to(s.to, s.beta, shape, df_tensor_reals(dy), &dy->shape);
 }
 
-static const df_op expand_op = { "expand", expand_backward };
-
 df_tensor *df_expand(df_tape *tape, df_tensor *x, const df_shape *shape) {
+  static const df_op op = { "expand", expand_backward };
   if (!x) return NULL;
   df_tensor *y = df_scope_own(tape, df_tensor_expand(x, shape));
-  return note(tape, &expand_op, y, x, &x->shape, sizeof x->shape);
+  return note(tape, &op, y, x, &x->shape, sizeof x->shape);
 }
 
 /* ==== narrow and select ============================================================= */
@@ -113,7 +111,8 @@ static void add_block(void *context, df_int begin, df_int end) {
   if (to == mine) df_put(&job->to, DF_REAL, begin, n, to);
 }
 
-/* The window `start`.. of dimension dim of dx += dy; dy may lack that dimension. */
+/* dy is added to a window on dx: from `start` on in dimension dim. dy of select has no
+** such dimension. */
 static df_code part_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const part *p = node->data;
   df_int stride[DF_DIMS];
@@ -130,19 +129,18 @@ static df_code part_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op narrow_op = { "narrow", part_backward };
-static const df_op select_op = { "select", part_backward };
-
 df_tensor *df_narrow(df_tape *tape, df_tensor *x, int dim, df_int start, df_int length) {
+  static const df_op op = { "narrow", part_backward };
   if (!x) return NULL;
   part p = { x->shape, dim, start };
   df_tensor *y = df_scope_own(tape, df_tensor_narrow(x, dim, start, length));
-  return note(tape, &narrow_op, y, x, &p, sizeof p);
+  return note(tape, &op, y, x, &p, sizeof p);
 }
 
 df_tensor *df_select(df_tape *tape, df_tensor *x, int dim, df_int index) {
+  static const df_op op = { "select", part_backward };
   if (!x) return NULL;
   part p = { x->shape, dim, index };
   df_tensor *y = df_scope_own(tape, df_tensor_select(x, dim, index));
-  return note(tape, &select_op, y, x, &p, sizeof p);
+  return note(tape, &op, y, x, &p, sizeof p);
 }

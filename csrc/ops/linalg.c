@@ -1,12 +1,12 @@
-/* Linear algebra of small matrices, in double inside whatever the tensors are. None has a
-** gradient: they serve measures and oracles, not networks. */
+/* Linear algebra of small matrices, in double. The ops have no gradients: they serve
+** metrics and oracles, not networks. */
 #include <math.h>
 #include <string.h>
 
 #include "engine/lapack.h"
 #include "ops/op.h"
 
-#define SIZE_MAX_N 32768 /* beyond, LAPACK's counts of work overflow */
+#define SIZE_MAX_N 32768 /* with more, LAPACK's workspace sizes overflow */
 
 static df_code check_square(const char *name, const df_tensor *a) {
   const df_int *n = a->shape.size;
@@ -25,7 +25,7 @@ static df_code check_finite(const char *name, const char *what, const df_tensor 
   return DF_OK;
 }
 
-/* Up to the rounding of a float: what was computed as symmetric is. */
+/* Symmetric up to the rounding of a float. */
 static df_code check_symmetric(const char *name, const df_tensor *a) {
   const double *v = df_tensor_data(a);
   df_int n = a->shape.size[0];
@@ -40,7 +40,7 @@ static df_code check_symmetric(const char *name, const df_tensor *a) {
   return DF_OK;
 }
 
-/* What is computed of a tracked value would count as a constant: say so instead. */
+/* A result of a tracked value would silently count as a constant. */
 static df_code check_constant(const df_tape *tape, const char *name, df_tensor *x) {
   if (!df_tracked(tape, 1, &x)) return DF_OK;
   return df_fail(DF_MISUSE, "%s has no gradient, but %s is being recorded; detach() it",
@@ -66,7 +66,7 @@ static df_tensor *symmetric(df_tape *tape, const char *name, df_tensor *a) {
   return y && check_symmetric(name, y) == DF_OK ? y : NULL;
 }
 
-/* A result of reals from (a window on) doubles. */
+/* The reals of (a window on) doubles. */
 static df_tensor *reals(df_tape *tape, const df_tensor *x) {
   df_tensor *y = df_result(tape, &x->shape);
   if (y) df_tensor_copy(y, x);

@@ -1,37 +1,33 @@
-/* Products: a layer's (rows times weights, a convolution with one pixel to each row), and
-** of any two matrices. */
+/* Products. A linear layer is a convolution whose rows have one pixel each; matmul takes
+** any two matrices. */
 #include "engine/engine.h"
 #include "ops/integer.h"
 #include "ops/op.h"
-#include "ops/sink.h"
 #include "ops/product.h"
+#include "ops/sink.h"
 
 /* ==== linear ======================================================================== */
 
-static bool check_linear(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
+static df_code check_linear(const df_tensor *x, const df_tensor *w, const df_tensor *b) {
   if (w->shape.ndim != 2)
-    return df_fail(DF_MISUSE, "linear: w is %s, but weights are K, C", df_tensor_text(w)),
-           false;
+    return df_fail(DF_MISUSE, "linear: w is %s, but weights are K, C", df_tensor_text(w));
   if (x->shape.ndim < 1)
-    return df_fail(DF_MISUSE, "linear: x is one number, but rows are ..., C"), false;
+    return df_fail(DF_MISUSE, "linear: x is one number, but rows are ..., C");
   df_int have = x->shape.size[x->shape.ndim - 1], want = w->shape.size[1];
   if (have != want)
     return df_fail(DF_MISUSE, "linear: w is %s but x %s has %td features, not %td",
-                   df_tensor_text(w), df_tensor_text(x), have, want),
-           false;
+                   df_tensor_text(w), df_tensor_text(x), have, want);
   if (b && (b->shape.ndim != 1 || b->shape.size[0] != w->shape.size[0]))
     return df_fail(DF_MISUSE, "linear: b is %s but w %s has %td outputs",
-                   df_tensor_text(b), df_tensor_text(w), w->shape.size[0]),
-           false;
-  return true;
+                   df_tensor_text(b), df_tensor_text(w), w->shape.size[0]);
+  return DF_OK;
 }
 
-static const df_op linear_op = { "linear", df_product_backward };
-
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
-  if (!x || !w || !check_linear(x, w, b)) return NULL;
+  static const df_op op = { "linear", df_product_backward };
+  if (!x || !w || check_linear(x, w, b) != DF_OK) return NULL;
   x = df_dense(tape, x);
-  if (!x || (b && !(b = df_dense(tape, b)))) return NULL;
+  if (!x || !df_all_dense(tape, &b, 1)) return NULL;
   df_int C = w->shape.size[1], m = 1;
   for (int i = 0; i < x->shape.ndim - 1; i++) m *= x->shape.size[i];
   df_conv c = { .B = 1,
@@ -52,19 +48,14 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   shape.size[shape.ndim - 1] = c.K;
   df_tensor *y = df_result(tape, &shape);
   if (!y || !df_product_forward(tape, y, x, w, b, NULL, &c)) return NULL;
-  return df_tape_note(tape, y,
-                      (df_note){ .op = &linear_op,
-                                 .n = 3,
-                                 .x = operand,
-                                 .kept = 2,
-                                 .keep = keep,
-                                 .data = &c,
-                                 .size = sizeof c });
+  df_note note = { .op = &op, .n = 3, .x = operand, .kept = 2, .keep = keep };
+  note.data = &c, note.size = sizeof c;
+  return df_tape_note(tape, y, note);
 }
 
 /* ==== matmul ======================================================================== */
 
-/* The matrices of a tensor; a transposed one is read where it is. */
+/* The matrices of a tensor. A transposed one is read in place. */
 static df_matrix matrix_of(const df_tensor *x) {
   int n = x->shape.ndim;
   df_int rows = x->shape.size[n - 2], columns = x->shape.size[n - 1];
@@ -73,7 +64,7 @@ static df_matrix matrix_of(const df_tensor *x) {
                       rows * columns };
 }
 
-/* x itself where matrix_of can read it, else a dense copy */
+/* x itself if matrix_of can read it, else a dense copy */
 static df_tensor *readable(df_tape *tape, df_tensor *x) {
   bool turned = x->shape.ndim == 2 && x->dtype == DF_REAL && x->stride[0] == 1
                 && x->stride[1] >= df_max(1, x->shape.size[0]);
@@ -85,12 +76,11 @@ static df_matrix flipped(df_matrix x) {
   return x;
 }
 
-static bool aligned(const df_tensor *a, const df_tensor *b) {
+static df_code aligned(const df_tensor *a, const df_tensor *b) {
   int n = a->shape.ndim;
   if (n < 2 || b->shape.ndim < 2)
     return df_fail(DF_MISUSE, "matmul: shapes %s and %s; matrices have two dimensions",
-                   df_tensor_text(a), df_tensor_text(b)),
-           false;
+                   df_tensor_text(a), df_tensor_text(b));
   bool leading = n == b->shape.ndim;
   for (int i = 0; leading && i < n - 2; i++)
     leading = a->shape.size[i] == b->shape.size[i];
@@ -98,54 +88,53 @@ static bool aligned(const df_tensor *a, const df_tensor *b) {
     return df_fail(DF_MISUSE,
                    "matmul: shapes %s and %s differ before the last two "
                    "dimensions",
-                   df_tensor_text(a), df_tensor_text(b)),
-           false;
+                   df_tensor_text(a), df_tensor_text(b));
   if (a->shape.size[n - 1] != b->shape.size[n - 2])
     return df_fail(DF_MISUSE, "matmul: shapes %s and %s don't align (%td against %td)",
                    df_tensor_text(a), df_tensor_text(b), a->shape.size[n - 1],
-                   b->shape.size[n - 2]),
-           false;
-  return true;
+                   b->shape.size[n - 2]);
+  return DF_OK;
 }
 
-/* y = a b, so da = dy b^T and db = a^T dy. data: the forward's product */
+/* The numbers of y (m x n) = a (m x k) b (k x n), `batch` times. */
+typedef struct matmul {
+  df_int m, n, k, batch;
+  df_precision precision;
+} matmul;
+
+/* to (rows x columns) = or += a b, summed over `depth` */
+static df_code to_operand(const matmul *f, const df_sink *to, df_int rows, df_int columns,
+                          df_int depth, df_matrix a, df_matrix b) {
+  if (!to->to) return DF_OK;
+  return df_gemm(&(df_product){ .m = rows,
+                                .n = columns,
+                                .k = depth,
+                                .batch = f->batch,
+                                .a = a,
+                                .b = b,
+                                .c = to->to,
+                                .ldc = columns,
+                                .stepc = rows * columns,
+                                .accumulate = to->beta != 0,
+                                .precision = f->precision });
+}
+
+/* ==== backward: y = a b =============================================================
+** da = dy b^T
+** db = a^T dy */
 static df_code matmul_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  const df_product *f = node->data;
-  df_matrix g = { df_tensor_reals(dy), f->n, false, f->m * f->n };
+  const matmul *f = node->data;
+  const df_tensor *a = node->keep[0], *b = node->keep[1];
+  df_matrix g = { df_tensor_reals(dy), f->n, false, f->m * f->n }, none = { 0 };
   df_sink da, db;
   if (df_sink_open(node, 0, &da) != DF_OK || df_sink_open(node, 1, &db) != DF_OK)
     return df_error_code();
-  if (da.to) {
-    df_product p = { .m = f->m,
-                     .n = f->k,
-                     .k = f->n,
-                     .batch = f->batch,
-                     .a = g,
-                     .b = flipped(matrix_of(node->keep[1])),
-                     .c = da.to,
-                     .ldc = f->k,
-                     .stepc = f->m * f->k,
-                     .accumulate = da.beta != 0,
-                     .precision = f->precision };
-    if (df_gemm(&p) != DF_OK) return df_error_code();
-  }
-  if (!db.to) return DF_OK;
-  df_product p = { .m = f->k,
-                   .n = f->n,
-                   .k = f->m,
-                   .batch = f->batch,
-                   .a = flipped(matrix_of(node->keep[0])),
-                   .b = g,
-                   .c = db.to,
-                   .ldc = f->n,
-                   .stepc = f->k * f->n,
-                   .accumulate = db.beta != 0,
-                   .precision = f->precision };
-  return df_gemm(&p);
+  df_matrix bt = da.to ? flipped(matrix_of(b)) : none;
+  df_matrix at = db.to ? flipped(matrix_of(a)) : none;
+  if (to_operand(f, &da, f->m, f->k, f->n, g, bt) != DF_OK) return df_error_code();
+  return to_operand(f, &db, f->k, f->n, f->m, at, g);
 }
-
-static const df_op matmul_op = { "matmul", matmul_backward };
 
 static df_product product_of(const df_tape *tape, const df_tensor *a,
                              const df_tensor *b) {
@@ -164,10 +153,13 @@ static df_product product_of(const df_tape *tape, const df_tensor *a,
 }
 
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
-  if (!a || !b || !aligned(a, b)) return NULL;
+  static const df_op op = { "matmul", matmul_backward };
+  if (!a || !b || aligned(a, b) != DF_OK) return NULL;
   if (!df_dtype_is_float(a->dtype) && !df_dtype_is_float(b->dtype))
     return df_whole_matmul(tape, a, b);
-  if (!(a = readable(tape, a)) || !(b = readable(tape, b))) return NULL;
+  a = readable(tape, a);
+  b = a ? readable(tape, b) : NULL;
+  if (!b) return NULL;
   df_product p = product_of(tape, a, b);
   df_shape shape = a->shape;
   shape.size[shape.ndim - 1] = p.n;
@@ -178,12 +170,8 @@ df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b) {
   df_tensor *operand[] = { a, b };
   df_tensor *keep[] = { df_tracked(tape, 1, &b) ? a : NULL,
                         df_tracked(tape, 1, &a) ? b : NULL };
-  return df_tape_note(tape, y,
-                      (df_note){ .op = &matmul_op,
-                                 .n = 2,
-                                 .x = operand,
-                                 .kept = 2,
-                                 .keep = keep,
-                                 .data = &p,
-                                 .size = sizeof p });
+  matmul f = { p.m, p.n, p.k, p.batch, p.precision };
+  df_note note = { .op = &op, .n = 2, .x = operand, .kept = 2, .keep = keep };
+  note.data = &f, note.size = sizeof f;
+  return df_tape_note(tape, y, note);
 }

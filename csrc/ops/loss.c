@@ -1,5 +1,5 @@
-/* Losses: a mean over everything, or over each sample. Those of a difference d = a - b
-** share one walk and differ by two functions of a block; cross entropy is its own. */
+/* Losses: means over all elements, or over each sample. Those of a difference a - b share
+** their loops and differ in two functions of a block. Cross entropy has its own. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -14,7 +14,15 @@
 
 /* ==== losses of a difference ======================================================== */
 
-/* A loss summed over a block, and (in place of d) its slope but for `factor`. */
+/* With d = a - b, and means over n elements:
+**   mse     y = mean(d^2)                                    da = dy 2 d / n
+**   l1      y = mean(|d|)                                    da = dy sign(d) / n
+**   huber   y = mean(d^2/2 if |d| <= delta, else             da = dy c / n
+**                    delta (|d| - delta/2))                  c = clamp(d, -delta, delta)
+** and db = -da. */
+
+/* A loss of a difference. `slope` replaces d by the loss's derivative, which still lacks
+** `factor`. */
 typedef struct measure {
   double (*sum)(df_real *d, df_int n, df_real delta); /* may overwrite d */
   void (*slope)(df_real *d, df_int n, df_real delta);
@@ -45,7 +53,7 @@ static void huber_slope(df_real *d, df_int n, df_real delta) {
   df_kernel()->clamp(d, d, -delta, delta, n);
 }
 
-/* With c = clamp(d, -delta, delta) both branches are c d - c^2/2. */
+/* With c = clamp(d, -delta, delta), both branches of the loss are c d - c^2/2. */
 static double huber_sum(df_real *d, df_int n, df_real delta) {
   df_real c[BLOCK];
   df_kernel()->clamp(c, d, -delta, delta, n);
@@ -62,10 +70,17 @@ typedef struct loss { /* B samples of n elements, each in `parts` sums */
   df_real *to, beta, sign;
 } loss;
 
-static loss describe(const measure *how, const df_tensor *a, double delta,
-                     bool per_sample) {
-  df_int count = df_tensor_count(a), B = per_sample ? a->shape.size[0] : 1;
-  loss l = { .how = how, .delta = (df_real)delta, .B = B };
+/* A node's own numbers. */
+typedef struct kept {
+  const measure *how;
+  double delta;
+  bool per_sample;
+} kept;
+
+static loss loss_of(const kept *k, const df_tensor *a, const df_tensor *b) {
+  df_int count = df_tensor_count(a), B = k->per_sample ? a->shape.size[0] : 1;
+  loss l = { .how = k->how, .delta = (df_real)k->delta, .B = B };
+  l.a = df_tensor_reals(a), l.b = df_tensor_reals(b);
   l.n = B ? count / B : 0;
   l.parts = df_max(df_ceil_div(l.n, PART), 1);
   return l;
@@ -107,7 +122,7 @@ static void slope_parts(void *context, df_int begin, df_int end) {
   }
 }
 
-/* y[sample] = the mean of its n elements; false: memory */
+/* y[sample] = the mean of its n elements; false: no memory */
 static bool means(loss *l, df_real *y) {
   l->sum = df_alloc((size_t)(l->B * l->parts + 1) * sizeof *l->sum);
   if (!l->sum) return false;
@@ -136,8 +151,7 @@ static df_code check_pair(const char *name, const df_tensor *a, const df_tensor 
 
 static df_code difference_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  loss l = *(const loss *)node->data;
-  l.a = df_tensor_reals(node->keep[0]), l.b = df_tensor_reals(node->keep[1]);
+  loss l = loss_of(node->data, node->keep[0], node->keep[1]);
   l.dy = df_tensor_reals(dy);
   for (int i = 0; i < 2; i++) {
     df_sink s;
@@ -149,31 +163,30 @@ static df_code difference_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   return DF_OK;
 }
 
-static df_tensor *difference(df_tape *tape, const df_op *op, const measure *how,
-                             df_tensor *a, df_tensor *b, double delta, bool per_sample) {
+static df_tensor *difference(df_tape *tape, const df_op *op, df_tensor *a, df_tensor *b,
+                             kept k) {
   df_tensor *x[2] = { df_dense(tape, a), df_dense(tape, b) };
-  if (!x[0] || !x[1] || check_pair(op->name, x[0], x[1], per_sample) != DF_OK)
+  if (!x[0] || !x[1] || check_pair(op->name, x[0], x[1], k.per_sample) != DF_OK)
     return NULL;
-  loss l = describe(how, x[0], delta, per_sample);
-  df_shape shape = { per_sample ? 1 : 0, { l.B } };
+  loss l = loss_of(&k, x[0], x[1]);
+  df_shape shape = { k.per_sample ? 1 : 0, { l.B } };
   df_tensor *y = df_result(tape, &shape);
-  l.a = df_tensor_reals(x[0]), l.b = df_tensor_reals(x[1]);
   if (!y || !means(&l, df_tensor_reals(y))) return NULL;
   df_note note = { .op = op, .n = 2, .x = x, .kept = 2, .keep = x };
-  note.data = &l, note.size = sizeof l;
+  note.data = &k, note.size = sizeof k;
   return df_tape_note(tape, y, note);
 }
 
 df_tensor *df_mse(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample) {
   static const df_op op = { "mse", difference_backward };
   static const measure square = { square_sum, square_slope, 2 };
-  return difference(tape, &op, &square, a, b, 0, per_sample);
+  return difference(tape, &op, a, b, (kept){ &square, 0, per_sample });
 }
 
 df_tensor *df_l1(df_tape *tape, df_tensor *a, df_tensor *b, bool per_sample) {
   static const df_op op = { "l1", difference_backward };
   static const measure absolute = { abs_sum, abs_slope, 1 };
-  return difference(tape, &op, &absolute, a, b, 0, per_sample);
+  return difference(tape, &op, a, b, (kept){ &absolute, 0, per_sample });
 }
 
 df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
@@ -182,7 +195,7 @@ df_tensor *df_huber(df_tape *tape, df_tensor *a, df_tensor *b, double delta,
   static const measure huber = { huber_sum, huber_slope, 1 };
   if (!(delta > 0))
     return df_fail_null(DF_MISUSE, "huber: delta must be above 0, got %g", delta);
-  return difference(tape, &op, &huber, a, b, delta, per_sample);
+  return difference(tape, &op, a, b, (kept){ &huber, delta, per_sample });
 }
 
 /* ==== cross entropy ================================================================= */
@@ -197,6 +210,12 @@ typedef struct entropy { /* B rows of n logits */
   df_real *to, beta;
 } entropy;
 
+static entropy entropy_of(const df_tensor *x, const df_tensor *class, bool per_sample) {
+  entropy e = { .B = x->shape.size[0], .n = x->shape.size[1], .per_sample = per_sample };
+  e.x = df_tensor_reals(x), e.class = df_tensor_data(class);
+  return e;
+}
+
 static void entropy_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   for (df_int i = begin; i < end; i++) {
@@ -206,7 +225,8 @@ static void entropy_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-/* dx = (softmax(x) - one at the class) dy; 0 where all of x is -inf */
+/* With y = -ln softmax(x)[class]: dx = dy (softmax(x) - 1 at the class). It is 0 if all
+** of x is -inf. */
 static void entropy_back_rows(void *context, df_int begin, df_int end) {
   const entropy *e = context;
   const df_kernels *k = df_kernel();
@@ -233,11 +253,11 @@ static void entropy_run(entropy *e, df_task *task) {
 
 static df_code entropy_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  entropy e = *(const entropy *)node->data;
+  const bool *per_sample = node->data;
+  entropy e = entropy_of(node->keep[0], node->keep[1], *per_sample);
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
-  e.x = df_tensor_reals(node->keep[0]), e.class = df_tensor_data(node->keep[1]);
   e.dy = df_tensor_reals(dy), e.to = s.to, e.beta = s.beta;
   entropy_run(&e, entropy_back_rows);
   return DF_OK;
@@ -277,13 +297,11 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
   df_tensor *keep[2] = { df_dense(tape, x),
                          df_indices(tape, "cross_entropy: class", class) };
   if (!keep[0] || !keep[1] || check_classes(keep[0], keep[1]) != DF_OK) return NULL;
-  entropy e = { .B = keep[0]->shape.size[0], .n = keep[0]->shape.size[1] };
-  e.per_sample = per_sample;
-  e.x = df_tensor_reals(keep[0]), e.class = df_tensor_data(keep[1]);
+  entropy e = entropy_of(keep[0], keep[1], per_sample);
   df_shape shape = { per_sample ? 1 : 0, { e.B } };
   df_tensor *y = df_result(tape, &shape);
   if (!y || !entropy_values(&e, df_tensor_reals(y))) return NULL;
   df_note note = { .op = &op, .n = 1, .x = keep, .kept = 2, .keep = keep };
-  note.data = &e, note.size = sizeof e;
+  note.data = &per_sample, note.size = sizeof per_sample;
   return df_tape_note(tape, y, note);
 }

@@ -1,5 +1,5 @@
-/* Masks: comparisons that make them, the choice between two tensors by one, and whether
-** two tensors are the same. */
+/* Comparisons, which make masks; the choice between two tensors by a mask; and whether
+** two tensors are equal or close. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 /* ==== comparisons =================================================================== */
 
-/* Whether a relation holds when a and b are unordered (NaN), less, the same, more. */
+/* Whether a relation holds if a and b are unordered (NaN), less, equal, more. */
 typedef struct relation {
   const char *name;
   uint8_t holds[4];
@@ -25,7 +25,7 @@ static const relation relations[] = {
 
 typedef struct comparison {
   const relation *r;
-  bool turned; /* b is what is whole */
+  bool turned; /* b is the integer */
   uint8_t *y;
   df_array a, b;
 } comparison;
@@ -54,7 +54,7 @@ static void compare_wholes(void *context, df_int begin, df_int end) {
   }
 }
 
-/* A whole number beside a real: neither becomes the other, which would round it. */
+/* An integer next to a real. Neither is converted to the other, which would round it. */
 static void compare_mixed(void *context, df_int begin, df_int end) {
   const comparison *c = context;
   int64_t mine[DF_BLOCK];
@@ -137,7 +137,7 @@ static void choose_reals(void *context, df_int begin, df_int end) {
   const df_real *a = df_fetch(&c->a, DF_REAL, begin, n, mine, &sa);
   const df_real *b = df_fetch(&c->b, DF_REAL, begin, n, other, &sb);
   for (df_int i = 0; i < n; i++) {
-    df_real either[2] = { b[i * sb], a[i * sa] }; /* masks can't be foreseen: no branch */
+    df_real either[2] = { b[i * sb], a[i * sa] }; /* masks are unpredictable: no branch */
     y[i] = either[m[i * sm] != 0];
   }
 }
@@ -161,7 +161,7 @@ typedef struct masking {
   df_real *to, beta;
   const df_real *dy;
   df_array mask;
-  bool first; /* passes where the mask holds, else where it doesn't */
+  bool first; /* passes dy where the mask holds, else where it doesn't */
 } masking;
 
 static void mask_block(void *context, df_int begin, df_int end) {
@@ -191,9 +191,8 @@ static df_code where_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op where_op = { "where", where_backward };
-
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) {
+  static const df_op op = { "where", where_backward };
   where_shapes s;
   df_shape both;
   if (!mask || !a || !b || df_fit("where", a, b, &both) != DF_OK) return NULL;
@@ -210,7 +209,7 @@ df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b) 
                df_array_of(b, &s.full), df_tensor_data(y) };
   df_parallel(df_tensor_count(y), DF_BLOCK, whole ? choose_wholes : choose_reals, &c);
   s.of[0] = a->shape, s.of[1] = b->shape;
-  df_note note = { .op = &where_op, .n = 2, .x = x, .kept = 1, .keep = &mask };
+  df_note note = { .op = &op, .n = 2, .x = x, .kept = 1, .keep = &mask };
   note.data = &s, note.size = sizeof s;
   return df_tape_note(tape, y, note);
 }
@@ -252,7 +251,7 @@ static bool close_whole(const df_array *a, const df_array *b, df_int begin, df_i
   return true;
 }
 
-/* One of the two is whole. */
+/* One of the two is of integers. */
 static bool close_mixed(const df_array *a, const df_array *b, df_int begin, df_int n,
                         double rtol, double atol) {
   bool turned = df_dtype_is_float(a->dtype);

@@ -1,5 +1,5 @@
-/* y = sum_i c_i x_i + c eps: noising, posterior means, conversions, guidance and sampler
-** updates are all this one op, in one pass. */
+/* y = sum_i c_i x_i + c eps in one pass. All noising, posterior means, conversions,
+** guidance and sampler updates are this op. */
 #include <string.h>
 
 #include "base/pool.h"
@@ -7,9 +7,9 @@
 #include "ops/op.h"
 #include "ops/sink.h"
 
-#define BLOCK 2048 /* reals of a block: eps stays in cache between making and adding */
+#define BLOCK 2048 /* reals of a block: eps stays in cache until it is added */
 
-typedef struct mix { /* what a worker needs; `rows` samples of `row` elements */
+typedef struct mix { /* the work: `rows` samples of `row` elements */
   df_real *y, *eps;
   const df_real *x[DF_TERMS_MAX];
   const double *c[DF_TERMS_MAX];
@@ -17,7 +17,7 @@ typedef struct mix { /* what a worker needs; `rows` samples of `row` elements */
   int terms;
   const df_noise *noise;
   const df_normals *normals;
-  df_int rows, row, blocks; /* blocks of a row */
+  df_int rows, row, blocks; /* blocks: number of blocks in a row */
 } mix;
 
 static df_real coefficient(const double *c, bool each, df_int sample) {
@@ -31,8 +31,8 @@ static void draw(const mix *m, df_real *eps, df_int sample, df_int first, df_int
   df_kernel()->normal(eps, first, n, &key);
 }
 
-/* y += sum_j c_j z_j, while the block is in cache: each z_j is added as mix itself would
-** add it, so one alone has the bits of `draw`. */
+/* y += sum_j c_j z_j, while the block is in cache. Each z_j is added as mix itself would
+** add it, so a single one has the bits of `draw`. */
 static void add_normals(const mix *m, df_real *y, df_int sample, df_int first, df_int n) {
   df_real z[BLOCK];
   const df_real *x = z;
@@ -75,7 +75,7 @@ static void mix_blocks(void *context, df_int begin, df_int end) {
 
 static df_int samples(const df_shape *s) { return s->ndim ? s->size[0] : 1; }
 
-/* Where no sample differs from another, all are one long row. */
+/* If all samples have the same coefficients, they are one long row. */
 static void run(mix *m, const df_shape *shape) {
   df_int count = df_shape_count(shape);
   if (count == 0) return;
@@ -104,13 +104,14 @@ static df_code check(const df_term *term, int terms, const df_noise *noise) {
   return noise ? check_count(noise->n, shape) : DF_OK;
 }
 
-/* Coefficients as the backward keeps them: the number of each, then its values. */
+/* The coefficients for backward: how many each term has, then their values. */
 typedef struct kept {
   int terms;
   df_int n[DF_TERMS_MAX];
   double c[];
 } kept;
 
+/* With y = sum_i c_i x_i + c eps: dx_i = c_i dy */
 static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   const kept *k = node->data;
@@ -130,10 +131,9 @@ static df_code mix_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op op = { "mix", mix_backward };
-
 static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int terms,
                        df_tensor **x) {
+  static const df_op op = { "mix", mix_backward };
   df_int numbers = 0;
   for (int i = 0; i < terms; i++) numbers += term[i].n;
   if (!df_tracked(tape, terms, x)) numbers = 0;
@@ -148,8 +148,8 @@ static df_tensor *note(df_tape *tape, df_tensor *y, const df_term *term, int ter
     k->n[i] = term[i].n;
     memcpy(c, term[i].c, (size_t)term[i].n * sizeof *c);
   }
-  return df_tape_note(
-      tape, y, (df_note){ .op = &op, .n = terms, .x = x, .data = k, .size = size });
+  df_note noted = { .op = &op, .n = terms, .x = x, .data = k, .size = size };
+  return df_tape_note(tape, y, noted);
 }
 
 static df_tensor *mixed(df_tape *tape, const df_term *term, int terms,

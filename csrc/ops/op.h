@@ -1,27 +1,34 @@
 /* The contract page of all ops: maths on tensors, each with its backward in its own file.
 **
 ** An op checks its operands, allocates, makes one engine or kernel call over the pool,
-** and notes itself on the tape; its result belongs to the tape's scope. Given NULL, or on
-** failure, it returns NULL with the sentence set, so expressions nest and are checked
-** once. Operands may be strided and of any float type (f16 and bf16 are computed as
-** reals; u8 and i64 become reals, but an i64 that they would round fails; f64 is computed in
-** core64 only); results are dense reals unless the line says otherwise. Whole results are
-** i64 and exact, or fail. Dimensions and indices count from 0 here and from 1 in Lua. Sizes:
-** B batch, H W height and width, C K channels in and out, R S kernel, N tokens, D width, G
-** groups. The gradient of v is dv.
+** and notes itself on the tape. The tape's scope owns its result. Given NULL, or on
+** failure, it returns NULL with the error set, so expressions nest and are checked once.
 **
-** Corners. Values are those of IEEE 754: 0 inf, inf - inf and 0 / 0 are nan, and nan stays. A
-** slope is the derivative or its limit: +-inf at 0 of sqrt, log and powers below 1. Where it
-** has none:
+** Operands may be strided and of any type. f16, bf16, u8 and i64 are computed as reals,
+** but an i64 that a real would round fails. f64 is computed in core64 only. Results are
+** dense reals unless the line says otherwise. Integer results are i64 and exact, or the
+** op fails. Dimensions and indices count from 0 here and from 1 in Lua.
+**
+** Sizes are B batch, H W height and width, C K channels in and out, R S kernel, N tokens,
+** D width and G groups. The gradient of v is dv.
+**
+** Corners. Values are those of IEEE 754: 0 inf, inf - inf and 0 / 0 are NaN, and NaN
+** stays. A slope is the derivative or its limit: +-inf at 0 of sqrt, log and powers below
+** 1. If there is none, it is set:
 **   norm, std, abs, relu, l1 at 0                      0
-**   max, min, maximum, minimum where elements tie      equal shares
-**   clamp, huber on their bounds                       that from within
+**   max, min, maximum, minimum if elements tie         equal shares
+**   clamp, huber on their bounds                       the slope from within
 **   pow at x = 0, p >= 0, by p                         0
-** A slope of prod is the product of the others, of sort, topk and quantile that of the place.
-** A line that is all -inf has no weight to share out: softmax and attention give 0,
-** log_softmax and logsumexp -inf, cross_entropy inf, and the slopes are 0. Among logits inf
-** gives nan. Of nothing: sum and norm 0, prod 1, logsumexp -inf, mean, var and std nan (these
-** two also where n isn't above the correction); max, min, argmax, argmin and quantile fail. */
+** The slope of prod is the product of the other elements. sort, topk and quantile have
+** the slope of the element's place.
+**
+** A line that is all -inf has no weight to share out. softmax and attention give 0,
+** log_softmax and logsumexp -inf, cross_entropy inf, and the slopes are 0. One inf among
+** logits gives NaN.
+**
+** Empty input: sum and norm give 0, prod 1, logsumexp -inf, mean, var and std NaN. var
+** and std are NaN also if n isn't above the correction. max, min, argmax, argmin and
+** quantile fail. */
 #ifndef df_op_h
 #define df_op_h
 
@@ -30,16 +37,19 @@
 
 /* ==== layout.c: windows and copies of any dtype; gradients flow through all ========= */
 
-/* x itself if it is dense reals, else a copy that is: what most ops begin with. */
+/* x itself if it is dense reals, else a dense copy. Most ops begin with it. */
 df_tensor *df_dense(df_tape *tape, df_tensor *x);
-df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype); /* x itself if it is so */
+/* Replaces each of n operands that isn't NULL by its dense form; false: failed. */
+bool df_all_dense(df_tape *tape, df_tensor **x, int n);
+/* x itself if it has the dtype */
+df_tensor *df_to(df_tape *tape, df_tensor *x, df_dtype dtype);
 df_tensor *df_view(df_tape *tape, df_tensor *x, const df_shape *shape); /* no copy */
 df_tensor *df_reshape(df_tape *tape, df_tensor *x, const df_shape *shape);
 df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order);
 df_tensor *df_expand(df_tape *tape, df_tensor *x, const df_shape *shape);
 df_tensor *df_narrow(df_tape *tape, df_tensor *x, int dim, df_int start, df_int length);
 df_tensor *df_select(df_tape *tape, df_tensor *x, int dim, df_int index);
-df_tensor *df_detach(df_tape *tape, df_tensor *x); /* the same values, a constant */
+df_tensor *df_detach(df_tape *tape, df_tensor *x); /* the same values as a constant */
 df_tensor *df_clone(df_tape *tape, df_tensor *x);
 
 /* ==== arrange.c: copies of any dtype ================================================ */
@@ -50,15 +60,16 @@ df_tensor *df_stack(df_tape *tape, df_tensor *const *x, int n, int dim);
 df_tensor *df_flip(df_tape *tape, df_tensor *x, int dim);
 df_tensor *df_roll(df_tape *tape, df_tensor *x, df_int shift, int dim);
 df_tensor *df_repeat_each(df_tape *tape, df_tensor *x, df_int times, int dim);
-/* before[i], after[i] >= 0 elements of `value` (one number; NULL: 0) around dimension i */
+/* before[i], after[i] >= 0 elements around dimension i; `value` is one number, NULL: 0 */
 df_tensor *df_pad(df_tape *tape, df_tensor *x, const df_int *before, const df_int *after,
                   df_tensor *value);
 
 /* ==== mix.c ========================================================================= */
 
-/* y = sum_i c_i x_i, and c eps with eps standard normal from Philox: every noising,
+/* y = sum_i c_i x_i + c eps, with eps standard normal from Philox. It is every noising,
 ** posterior mean, conversion, guidance and sampler update. A coefficient is one double
-** (n = 1) or one per sample, the first dimension (n = B). All x have one shape. */
+** (n = 1), or one for each sample of the first dimension (n = B). All x have one
+** shape. */
 typedef struct df_term {
   df_tensor *x;
   const double *c;
@@ -70,20 +81,20 @@ typedef struct df_noise {
   df_int n;
   df_random key;        /* sample k of the batch draws with key.sample + k */
   const uint32_t *step; /* NULL, or sample k draws with step[k] for key.step */
-  df_tensor *eps;       /* NULL, or where eps itself is written */
+  df_tensor *eps;       /* NULL, or eps is written here */
 } df_noise;
 
 #define DF_TERMS_MAX 16
 df_tensor *df_mix(df_tape *tape, const df_term *term, int terms, const df_noise *noise);
 
-/* Several normals at once: y = sum_i c_i x_i + sum_j c_j z_j, z_j the one that step j alone
-** draws, with one c_j for all samples; no gradient but that of the x. A Brownian increment
-** is such a sum over the nodes of its tree. */
+/* Several normals at once: y = sum_i c_i x_i + sum_j c_j z_j. z_j is drawn by step j
+** alone, with one c_j for all samples. Only the x have gradients. A Brownian increment is
+** such a sum over the nodes of its tree. */
 typedef struct df_normals {
   const double *c;
   const uint32_t *step;
-  df_int n;      /* of both, 0..DF_NORMALS_MAX */
-  df_random key; /* without its step; sample k draws with key.sample + k */
+  df_int n;      /* number of c and of step, 0..DF_NORMALS_MAX */
+  df_random key; /* its step is not used; sample k draws with key.sample + k */
 } df_normals;
 
 #define DF_NORMALS_MAX 64
@@ -103,8 +114,9 @@ df_tensor *df_quick_gelu(df_tape *tape, df_tensor *x); /* x sigmoid(1.702 x) */
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
 
-/* ==== binary.c: shapes stretch to fit; integers stay i64, under pow with p >= 0, but not
-** under div */
+/* ==== binary.c: shapes broadcast ====================================================
+**
+** Integers stay i64. pow does so for p >= 0, and div never. */
 
 /* "add" "sub" "mul" "div" "maximum" "minimum" "pow" */
 typedef struct df_binary_op df_binary_op;
@@ -123,15 +135,17 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
 /* 1 where `relation` ("eq" "ne" "lt" "le" "gt" "ge") holds, else 0 */
 df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
 df_tensor *df_isfinite(df_tape *tape, df_tensor *x);
-/* how many of the samples of dense reals {B,...} hold what isn't finite */
+/* the number of samples of dense reals {B,...} that hold NaN or infinity */
 df_int df_sick_samples(const df_tensor *x);
-/* a where mask isn't 0, else b; i64 where both are integers */
+/* a if mask isn't 0, else b; i64 if both are integers */
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
-/* of one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
+/* one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
 bool df_close(const df_tensor *a, const df_tensor *b, double rtol, double atol);
 
-/* ==== write.c: in place; y (any strides, its dtype stays) op= x stretched to y ======
-** An i64 y takes whole numbers only. */
+/* ==== write.c: in place =============================================================
+**
+** y op= x, broadcast to y. y may be strided, and its dtype stays. An i64 y takes integers
+** only. */
 
 df_code df_binary_into(df_tape *tape, const df_binary_op *op, df_tensor *y, df_tensor *x);
 df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x);
@@ -139,7 +153,7 @@ df_code df_fill_into(df_tape *tape, df_tensor *y, double value);
 
 /* ==== reduce.c: dims is a bit set of dimensions, 0 all; keep leaves sizes of 1 ====== */
 
-/* i64 of integers, as prod, cumsum and matmul of two of them */
+/* i64 if x is of integers, as in prod, cumsum, and matmul of two such tensors */
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 /* divided by n - correction; correction 1 as usual */
@@ -156,12 +170,12 @@ df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_prod(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_logsumexp(df_tape *tape, df_tensor *x, unsigned dims, bool keep);
 df_tensor *df_argmax(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
-                     bool smallest); /* i64, from 1; of NaN if there is one */
+                     bool smallest); /* i64, from 1; the place of a NaN if there is one */
 df_tensor *df_cumsum(df_tape *tape, df_tensor *x, int dim);
 
 /* ==== sort.c ======================================================================== */
 
-/* along dim; indices (i64, from 1) through *index where not NULL; stable, NaN last */
+/* along dim; *index (if not NULL) becomes the places, i64 from 1; stable, NaN last */
 df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
                    df_tensor **index);
 df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **index);
@@ -190,29 +204,31 @@ df_tensor *df_geglu(df_tape *tape, df_tensor *x);
 /* ==== norm.c ======================================================================== */
 
 typedef struct df_norm_opts {
-  df_int groups; /* group norm */
+  df_int groups; /* divides C */
   double tiny;   /* epsilon, 1e-5 */
   bool silu;     /* y = silu(norm(x)) */
   double keep;   /* dropout after it: 1 none, else the share that stays */
-  df_form form;  /* what the next op takes */
+  df_form form;  /* the form that the next op takes */
 } df_norm_opts;
 
-/* Group normalisation (Wu & He 2018) of z = x + e: y = (z - m) / sqrt(s2 + tiny) * w + b, m
-** and s2 over each group of C/G channels and all pixels of one image.
+/* Group normalisation (Wu & He 2018) of z = x + e, then silu and dropout, all in cache.
+**   y = (z - m) / sqrt(s2 + tiny) * w + b
+** m and s2 are taken over each group of C/G channels and all pixels of one image.
 **   x: B, ..., C    e: B, C or NULL    w, b: C or NULL   ->  y: B, ..., C
-** then silu and dropout, in cache. e (what a residual block adds of t) costs no pass: it
-** moves the means of channels. keeps its operands, (m in two reals, 1/sqrt(s2 + tiny)): B, G,
-** with e how far each channel's mean is from m: B, C, and the key of its dropout; its result
-** is made again on the way back. fails: G doesn't divide C; e, w or b
-** isn't of its size. */
+** e is the part of t that a residual block adds. It only moves the means of channels, so
+** it costs no pass.
+** keeps: its operands; m in two reals and 1/sqrt(s2 + tiny), B, G; with e, the distance
+** of each channel's mean from m, B, C; the key of its dropout. Its result is recomputed
+** in the backward pass.
+** fails: G doesn't divide C; e, w or b has another size. */
 df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
                          df_tensor *b, const df_norm_opts *opts);
 
 /* ==== layer_norm.c ================================================================== */
 
-/* Layer normalisation (Ba et al. 2016): over the last dimension.
+/* Layer normalisation (Ba et al. 2016) over the last dimension.
 **   x: ..., C    w, b: C or NULL   ->  y: ..., C
-** keeps x, (m, 1/sqrt(s2 + tiny)) of each row, and w. */
+** keeps: x, w, and for each row m and 1/sqrt(s2 + tiny). */
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny);
 
@@ -220,7 +236,7 @@ df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
 
 /* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
-/* a: m, k   b: k, n  ->  m, n; or with equal leading dimensions ..., m, k and ..., k, n */
+/* a: m, k   b: k, n  ->  m, n; leading dimensions, where there are any, are equal */
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
 
 /* ==== conv2d.c ====================================================================== */
@@ -230,15 +246,16 @@ typedef struct df_conv_opts {
   df_int top, bottom, left, right; /* zeros around */
 } df_conv_opts;
 
-/* Cross-correlation: y[n,h,w,k] = b[k] + sum_rsc x[n, h stride + r - top, w stride + s -
-** left, c] w[k,r,s,c] + add[n,h,w,k].
+/* Cross-correlation:
+**   y[n,h,w,k] = b[k] + add[n,h,w,k]
+**                + sum_rsc x[n, h stride + r - top, w stride + s - left, c] w[k,r,s,c]
 **   x: B, H, W, C (any form)   w: K, R, S, C   b: K or NULL   add: as y, or NULL
-** keeps x (as the operand it was) and w. fails: channels differ; a kernel larger than the
-** padded image. */
+** keeps: x in its form, and w.
+** fails: channels differ; the kernel is larger than the padded image. */
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                      df_tensor *add, const df_conv_opts *opts);
 
-/* The form in which it wants an x of this shape, from an op that can write it so. */
+/* The form in which it reads an x of this shape best. */
 df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor *w,
                        const df_conv_opts *opts);
 
@@ -246,17 +263,18 @@ df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor 
 
 #define DF_STRETCH_INPUTS 8
 
-/* A part of a network: y = run(what, x), x the first n of what it keeps. */
+/* A part of a network: y = run(what, x), x the first n of the tensors it keeps. */
 typedef struct df_stretch {
   df_tensor *(*run)(df_tape *tape, void *what, df_tensor *const *x);
   void *what;
   void (*release)(void *what); /* called once, when it isn't needed any more */
-  int n, kept; /* inputs, at most DF_STRETCH_INPUTS; with the parameters behind */
+  /* inputs, at most DF_STRETCH_INPUTS; and inputs with the parameters behind them */
+  int n, kept;
 } df_stretch;
 
-/* What run computes, of which nothing inside is kept for the way back: there it is computed
-** a second time, with the same random numbers and bits. keep: the inputs (NULL is fine),
-** then a parameter of each home that is read from, so that a write there is noticed. */
+/* Computes run and keeps nothing inside it. In the backward pass it is computed again,
+** with the same random numbers and bits. keep: the inputs (NULL is fine), then one
+** parameter of each parameter buffer that it reads, so that a write there is noticed. */
 df_tensor *df_recompute(df_tape *tape, const df_stretch *stretch, df_tensor *const *keep);
 
 /* ==== attention.c =================================================================== */
@@ -281,14 +299,13 @@ df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
 
 /* x as dense i64 (x itself if it is so). */
 df_tensor *df_dense_whole(df_tape *tape, df_tensor *x);
-/* The same for what indices and classes are read from.
-** `what` is their name in a message: "gather: index".
-** fails: an element is not a whole number of 64 bits. */
+/* The same for tensors of indices and classes. `what` names them in a message: "gather:
+** index". Fails if an element is not a whole number of 64 bits. */
 df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x);
 
 /* ==== embed.c ======================================================================= */
 
-/* Rows of a table: y[i] = w[index[i]], zeros where index is 0 (no class).
+/* Rows of a table: y[i] = w[index[i]], zeros if index is 0 (no class).
 **   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */
 df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w);
 
@@ -298,20 +315,20 @@ typedef struct df_sinusoid_opts {
   double shift;      /* exponent -k / (width/2 - shift): 0 ADM, 1 DDPM */
   bool sin_first;    /* [sin, cos], else [cos, sin] */
 } df_sinusoid_opts;
-/* t: B (any type)  ->  B, width. No gradient: t is a place in the process. */
+/* t: B (any type)  ->  B, width. It has no gradient. */
 df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts);
 
 /* ==== resample.c ==================================================================== */
 
 /* nearest: each pixel `times` times in both directions.  B, H, W, C -> B, tH, tW, C */
 df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times);
-/* mean of times x times pixels; H and W divide.   B, H, W, C -> B, H/t, W/t, C */
+/* mean of times x times pixels; t divides H and W.   B, H, W, C -> B, H/t, W/t, C */
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times);
 
 /* ==== random.c: no gradients but dropout's ========================================== */
 
-/* From the tape's own counter, or a key. With two dimensions or more the first counts
-** samples: sample k draws with key.sample + k. */
+/* They draw from the tape's own counter, or from a key. With two or more dimensions the
+** first one counts samples: sample k draws with key.sample + k. */
 df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key);
 df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key);
 df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
@@ -319,7 +336,7 @@ df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
 df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t high,
                       const df_random *key); /* i64, both ends included */
 df_tensor *df_randperm(df_tape *tape, df_int n, const df_random *key); /* i64, 1..n */
-/* x / keep where kept, else 0 (Srivastava et al. 2014); the mask from DF_STREAM_DROPOUT */
+/* x / keep with probability keep, else 0 (Srivastava et al. 2014) */
 df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep);
 
 /* ==== loss.c: a, b of one shape; the mean over all, or per sample (first dim): B ==== */
@@ -335,7 +352,8 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *x, df_tensor *class,
 
 /* ==== linalg.c: double inside; LAPACK through engine/lapack ========================= */
 
-/* a: n, n symmetric. values ascending through *values; the columns are the vectors. */
+/* a: n, n symmetric. *values becomes the eigenvalues, ascending; the result's columns are
+** the vectors. */
 df_tensor *df_eigh(df_tape *tape, df_tensor *a, df_tensor **values);
 df_tensor *df_cholesky(df_tape *tape, df_tensor *a); /* lower */
 df_tensor *df_solve(df_tape *tape, df_tensor *a, df_tensor *b);

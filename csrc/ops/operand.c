@@ -1,5 +1,5 @@
-/* Tensors in a convolution's own form: storage of the operand's size under a shape of B,
-** H, W, C. */
+/* A convolution's operand as a tensor. Its storage has the operand's size, its shape is
+** B, H, W, C. */
 #include "ops/operand.h"
 
 static df_operand operand(df_form form, df_real *at, const df_shape *shape) {

@@ -6,12 +6,13 @@
 #include "engine/operand.h"
 #include "ops/tape.h"
 
-/* A tensor in a form that isn't ROWS, of shape B, H, W, C, owned by the scope: pixels
-** undefined, what is around them written. Its pixels are written by df_operand_put. */
+/* A tensor of shape B, H, W, C in a form that isn't ROWS, owned by the scope. Its pixels
+** are undefined until df_operand_put writes them; the zeros around them are written. */
 df_tensor *df_operand_new(df_tape *tape, const df_shape *shape, df_form form);
 df_operand df_operand_of(const df_tensor *x);
 
-/* x (any form; ROWS: dense reals) as the engine reads it: B images of H, W, C. */
+/* x as the engine reads it: B images of H, W, C. x has any form; in ROWS it is dense
+** reals. */
 df_image df_tensor_image(const df_tensor *x, df_int B, df_int H, df_int W, df_int C);
 
 #endif

@@ -1,5 +1,5 @@
-/* Sums over pairs of samples, for metrics. Rows are cut by shape alone, and each is summed
-** in the same order on any number of threads. */
+/* Sums over pairs of samples, for metrics. Shapes alone cut the rows, and each row is
+** summed in the same order on any number of threads. */
 #include <math.h>
 #include <string.h>
 
@@ -8,9 +8,11 @@
 #include "ops/metric.h"
 #include "ops/op.h"
 
-#define FEW   16 /* numbers of a sample; with fewer, differences cost less than products */
-#define NEAR  1e-9      /* of the squares' sum: a smaller distance is summed anew */
-#define GRAIN 128       /* rows a thread takes at once */
+/* numbers of a sample; with fewer, differences cost less than products */
+#define FEW 16
+/* relative to the sum of squares: smaller distances are summed from differences */
+#define NEAR  1e-9
+#define GRAIN 128       /* rows that a thread takes at once */
 #define ROOM  (1 << 22) /* doubles of a block, unless GRAIN rows need more */
 
 /* ==== rows of doubles =============================================================== */
@@ -64,7 +66,8 @@ typedef struct cloud {
   df_int n;
 } cloud;
 
-/* By the product of both, unless it leaves no digits or there is none. */
+/* From the product of both, unless cancellation leaves no digits or there is no
+** product. */
 static double square_of(const cloud *a, df_int i, const cloud *b, df_int j, df_int D,
                         const double *product) {
   if (product) {
@@ -77,7 +80,7 @@ static double square_of(const cloud *a, df_int i, const cloud *b, df_int j, df_i
 typedef struct distances {
   cloud a, b;
   df_int D;
-  double *product; /* {n,m}, NULL where D is small */
+  double *product; /* {n,m}, NULL if D is small */
   df_real *y;
 } distances;
 
@@ -108,7 +111,8 @@ df_tensor *df_pair_squares(df_tape *tape, df_tensor *x, df_tensor *y) {
   double *all = df_metric_doubles(tape, y), *centre = df_metric_room(tape, D);
   if (!out || !all || !centre) return NULL;
   df_metric_mean(centre, all, m, D);
-  if (D >= FEW && !(t.product = df_metric_room(tape, n * m))) return NULL;
+  if (D >= FEW) t.product = df_metric_room(tape, n * m);
+  if (D >= FEW && !t.product) return NULL;
   if (!fill_rows(tape, &t.a, x, centre, D) || !fill_rows(tape, &t.b, y, centre, D))
     return NULL;
   t.y = df_tensor_reals(out);
@@ -123,13 +127,13 @@ typedef double pair_value(const sums *s, df_int i, df_int j, const double *produ
 
 struct sums {
   cloud z;
-  const double *along; /* c.z/D of each, c the centre */
+  const double *along; /* c.z/D of each sample, c the centre */
   double level;        /* c.c/D + 1 */
   const df_pair_function *k;
   pair_value *value;
   df_int n, D, first, P;
   double *block; /* values of some rows {rows,N} */
-  double *mixed; /* the same times the labels {rows,P} */
+  double *mixed; /* the block times the labels {rows,P} */
   const double *labels;
   double *out; /* {4,N} */
 };
@@ -145,9 +149,10 @@ static double gauss(const sums *s, df_int i, df_int j, const double *product) {
   return sum / s->k->widths;
 }
 
-/* With x.y/D + 1 = g + w, w = c.a/D + c.b/D + a.b/D of what x and y are less their centre c,
-** (g + w)^3 is 3 g^2 a.b/D + 3 g w^2 + w^3 and what the contrast of two sets doesn't see:
-** g^3 + 3 g^2 (c.a + c.b)/D. Far from 0 that is nearly all. */
+/* Let a and b be x and y minus their centre c. Then x.y/D + 1 = g + w, with
+**   g = c.c/D + 1,  w = c.a/D + c.b/D + a.b/D
+** and (g + w)^3 = 3 g^2 a.b/D + 3 g w^2 + w^3 + g^3 + 3 g^2 (c.a + c.b)/D. The contrast
+** of two sets doesn't see the last two terms, which are nearly all of it far from 0. */
 static double cubic(const sums *s, df_int i, df_int j, const double *product) {
   double p = product ? *product : dot(s->z.x + i * s->D, s->z.x + j * s->D, s->D);
   double q = p / (double)s->D, g = s->level, w = s->along[i] + s->along[j] + q;
@@ -156,7 +161,7 @@ static double cubic(const sums *s, df_int i, df_int j, const double *product) {
 
 static pair_value *const values[] = { distance, gauss, cubic };
 
-/* Sums of one row of values, in which its own is 0. */
+/* Sums of one row of values, in which the sample's own is 0. */
 static void sum_row(const sums *s, df_int i, const double *v) {
   double sum[4] = { 0 };
   df_int N = s->z.n;
@@ -183,7 +188,7 @@ static void sum_rows(void *context, df_int begin, df_int end) {
     df_lapack_product(s->mixed + begin * s->P, block, s->labels, end - begin, s->P, N);
 }
 
-/* s.(K s) and s.(K 1) of the rows that were summed last. */
+/* s.(K s) and s.(K 1) for the rows that were summed last. */
 static void add_labelled(const sums *s, df_int count, double *labelled) {
   df_int N = s->z.n;
   for (df_int p = 0; p < s->P; p++)

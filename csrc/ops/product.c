@@ -1,5 +1,5 @@
-/* Packed weights looked up under all that their layout depends on, and the engine's
-** convolution between tensors. */
+/* The engine's convolution between tensors, and the cache of packed weights. The key of a
+** pack has all facts that its layout depends on. */
 #include "ops/product.h"
 
 #include "kernels/kernels.h"
@@ -8,7 +8,7 @@
 #include "ops/operand.h"
 #include "ops/sink.h"
 
-/* Tells apart layouts of one window: its shape, the stride, the kernel's panels. */
+/* Differs between layouts of one window: its shape, the stride, the kernel's panels. */
 static df_int fingerprint(const df_conv *c) {
   df_int part[] = {
     c->K, c->R, c->S, c->C, c->stride, c->precision == DF_MEDIUM, df_kernel()->panel
@@ -19,8 +19,8 @@ static df_int fingerprint(const df_conv *c) {
   return (df_int)mixed;
 }
 
-/* Room for packed weights. Those that are learnt change before their next use, so theirs
-** is the scope's; others keep it until they are written to. */
+/* Memory for packed weights. Trainable weights change before their next use, so their
+** packs belong to the scope. Frozen ones keep theirs until they are written to. */
 static void *room_for(df_tape *tape, df_tensor *w, const df_conv *c,
                       const df_packing *how, bool learnt) {
   size_t bytes = how->bytes(c);
@@ -60,6 +60,15 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
   return code == DF_OK ? y : NULL;
 }
 
+/* ==== backward ======================================================================
+**   y[n,p,q,k] = b[k] + add[n,p,q,k] + sum_rsc x[n,h,w,c] w[k,r,s,c]
+** with h = p stride + r - top and w = q stride + s - left. Hence
+**   db[k]       = sum_npq dy[n,p,q,k]
+**   dw[k,r,s,c] = sum_npq dy[n,p,q,k] x[n,h,w,c]
+**   dx[n,h,w,c] = sum_k sum_rs dy[n,p,q,k] w[k,r,s,c]    over r, s that give a whole p, q
+**   dadd        = dy                                     in conv2d.c
+** Linear has one pixel to a row: y = x w^T + b, db = sum(dy), dw = dy^T x, dx = dy w. */
+
 static df_code to_bias(df_node *node, const df_conv *c, const df_tensor *dy) {
   df_shape shape = { .ndim = 1, .size = { c->K } };
   df_sink db;
@@ -92,6 +101,6 @@ df_code df_product_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_conv *c = node->data;
   df_code code = to_bias(node, c, dy);
   if (code == DF_OK) code = to_weights(node, c, dy);
-  df_node_let_go(node, 0); /* x, before there is a dx */
+  df_node_let_go(node, 0); /* x, before dx is allocated */
   return code == DF_OK ? to_data(tape, node, c, dy) : code;
 }

@@ -1,11 +1,12 @@
-/* Random tensors, and dropout. Everything is a pure function of a key (base/philox.h), so
-** a sample is the same alone or in a batch, on any number of threads. */
+/* Random tensors, and dropout. All are pure functions of a key (base/philox.h). So a
+** sample is the same alone or in a batch, on any number of threads. */
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 
-#define PART 4096 /* elements of a chunk, 2 us of work; whole blocks of four words */
+/* elements of a chunk, 2 us of work; a multiple of 4, the words of a block */
+#define PART 4096
 
 static df_random own_key(df_tape *tape, const df_random *key, df_draw draw) {
   if (key) return *key;
@@ -19,10 +20,10 @@ typedef struct fill fill;
 struct fill {
   void (*part)(const fill *f, df_int at, df_int first, df_int n, const df_random *key);
   void *y;
-  const df_real *x; /* dropout's */
-  double keep;      /* and bernoulli's share of ones */
+  const df_real *x; /* for dropout */
+  double keep;      /* for dropout, and the probability of a one for bernoulli */
   df_real beta;
-  int64_t low; /* randint's */
+  int64_t low; /* for randint */
   uint64_t range;
   df_random key;
   df_int rows, n, parts;
@@ -96,8 +97,8 @@ df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
 
 /* ==== whole numbers ================================================================= */
 
-/* The high half of word times range: 0 .. range - 1, each with a share that is off by
-** less than range / 2^64. A range of 0 stands for 2^64. */
+/* The high half of word times range is a number in 0 .. range - 1. Its probability is off
+** by less than range / 2^64. A range of 0 stands for 2^64. */
 static uint64_t below(uint64_t range, uint64_t word) {
   uint64_t low = (uint32_t)range, high = range >> 32;
   uint64_t a = (uint32_t)word, b = word >> 32;
@@ -106,7 +107,7 @@ static uint64_t below(uint64_t range, uint64_t word) {
   return b * high + (middle >> 32) + (other >> 32);
 }
 
-/* The block of four words last drawn of a key: two elements in turn share one. */
+/* The block of four words that was drawn last. Two successive elements share one. */
 typedef struct drawn {
   const df_random *key;
   df_int block; /* -1: none yet */
@@ -174,7 +175,7 @@ static void drop_part(const fill *f, df_int at, df_int first, df_int n,
 
 #define BLOCK 2048
 
-/* dx = beta dx + dropout(dy): the same mask, from the same key */
+/* dx = beta dx + dropout(dy), with the mask of the forward pass from the same key */
 static void drop_back_part(const fill *f, df_int at, df_int first, df_int n,
                            const df_random *key) {
   df_real block[BLOCK];
@@ -186,13 +187,19 @@ static void drop_back_part(const fill *f, df_int at, df_int first, df_int n,
   }
 }
 
+/* A node's own numbers. */
+typedef struct dropped {
+  double keep;
+  df_random key;
+} dropped;
+
 static df_code dropout_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  fill f = *(const fill *)node->data;
+  const dropped *d = node->data;
+  fill f = { .part = drop_back_part, .keep = d->keep, .key = d->key };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
-  f.part = drop_back_part;
   f.x = df_tensor_reals(dy), f.y = s.to, f.beta = s.beta;
   run(&f, &dy->shape);
   return DF_OK;
@@ -207,10 +214,10 @@ df_tensor *df_dropout(df_tape *tape, df_tensor *x, double keep) {
   if (!x || keep == 1) return x;
   df_tensor *y = df_result(tape, &x->shape);
   if (!y) return NULL;
-  fill f = { .part = drop_part, .keep = keep };
+  dropped d = { keep, df_tape_draw(tape, DF_STREAM_DROPOUT) };
+  fill f = { .part = drop_part, .keep = keep, .key = d.key };
   f.x = df_tensor_reals(x), f.y = df_tensor_data(y);
-  f.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   run(&f, &x->shape);
-  df_note note = { .op = &op, .n = 1, .x = &x, .data = &f, .size = sizeof f };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &d, .size = sizeof d };
   return df_tape_note(tape, y, note);
 }

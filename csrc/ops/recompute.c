@@ -1,14 +1,16 @@
-/* Memory for time: a stretch of a network of which only the inputs are kept. On the way
-** back it is computed once more, recorded this time, and that record walked. The gradients
-** of its inputs gather where they would have without, so the bits are the same. */
+/* Saves memory for time: of a stretch of a network only the inputs are kept. In the
+** backward pass it is computed again, recorded this time, and that record is walked. The
+** gradients of its inputs are added up in the same order as without, so the bits are the
+** same. */
 #include "base/alloc.h"
 #include "ops/op.h"
 #include "ops/record.h"
 #include "ops/sink.h"
+#include "ops/walk.h"
 
 typedef struct again {
   df_stretch of;
-  df_counters counters; /* before it was first computed */
+  df_counters counters; /* as they were when it was first computed */
   df_precision precision;
   bool leaves; /* parameters are wanted */
 } again;
@@ -18,7 +20,7 @@ static void release(void *data) {
   a->of.release(a->of.what);
 }
 
-/* Windows on the inputs that the inner record may know. */
+/* Windows on the inputs, which the inner record may track. */
 static bool enter(df_tape *tape, df_record *inner, const df_node *node, df_tensor **x) {
   for (int i = 0; i < node->n; i++) {
     const df_tensor *from = node->keep[i];
@@ -46,7 +48,7 @@ static df_tensor *run_again(df_tape *tape, df_record *inner, const again *a,
   return y;
 }
 
-/* The slot where the gradient of input i gathers, if it is no parameter's. */
+/* The slot in which the gradient of input i is summed; NULL for a parameter. */
 static df_slot *outside(const df_node *node, int i) {
   df_slot *s = df_wants(node, i) ? &node->record->slots[node->slot[i]] : NULL;
   return s && !s->parameter ? s : NULL;

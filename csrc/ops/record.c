@@ -1,4 +1,4 @@
-/* The life of nodes and slots: who holds which tensor, and until when. */
+/* Nodes and slots: which of them holds a tensor, and until when. */
 #include "ops/record.h"
 
 #include <string.h>
@@ -38,7 +38,7 @@ static void free_node(df_node *node) {
   df_free(node);
 }
 
-/* The slot of a value that the walk will make again, or -1: x is to be kept. */
+/* The slot of a value that the walk will recompute, or -1: x must be kept. */
 static int remade(const df_record *r, const df_tensor *x) {
   return x && x->record == r->serial && r->slots[x->slot].maker >= 0 ? x->slot : -1;
 }
@@ -85,7 +85,7 @@ static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   return true;
 }
 
-/* The node that comes next reads a value that is made again. */
+/* The next node to be noted reads a value that is recomputed. */
 static void reads(df_record *r, int slot) {
   if (slot >= 0 && r->slots[slot].reader < 0) r->slots[slot].reader = (long)r->n_nodes;
 }
@@ -97,7 +97,7 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   bool room = df_room((void **)&r->nodes, r->n_nodes, &r->nodes_room, sizeof *r->nodes);
   if (room && fill_slots(r, node, note)) slot = add_slot(r, &y->shape, NULL);
   if (slot < 0) {
-    node->release = NULL; /* it is the caller's still */
+    node->release = NULL; /* it still belongs to the caller */
     free_node(node);
     return DF_MEMORY;
   }
@@ -145,7 +145,7 @@ void df_slot_clear(df_slot *s) {
   s->arrived = false;
 }
 
-/* Slots stay: tensors remember theirs. */
+/* Slots stay, because tensors remember theirs. */
 void df_record_rewind(df_record *r, size_t nodes) {
   if (r->n_nodes <= nodes) return;
   while (r->n_nodes > nodes) df_record_drop(r, r->n_nodes - 1);
@@ -164,7 +164,7 @@ void df_record_clear(df_record *r) {
   df_free(r->slots);
 }
 
-/* ==== what a walk reached ========================================================= */
+/* ==== parameters that a walk reached ============================================== */
 
 df_code df_reached_add(df_reached *reached, df_tensor *parameter) {
   if (!df_room((void **)&reached->x, reached->n, &reached->room, sizeof *reached->x))
@@ -186,7 +186,7 @@ void df_reached_drop(df_reached *reached) {
   df_reached_clear(reached);
 }
 
-/* ==== what a node keeps =========================================================== */
+/* ==== values that a node keeps ==================================================== */
 
 df_code df_node_check(const df_node *node) {
   for (int i = 0; i < node->kept; i++) {
@@ -200,7 +200,7 @@ df_code df_node_check(const df_node *node) {
   return DF_OK;
 }
 
-/* The value of a slot, retained by it; NULL: failed. */
+/* The value of a slot, which retains it; NULL: failed. */
 static df_tensor *make_again(df_tape *tape, df_record *r, int slot) {
   df_node *maker = r->nodes[r->slots[slot].maker];
   size_t mark = df_scope_open(tape);

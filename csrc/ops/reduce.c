@@ -1,4 +1,4 @@
-/* Sums and extremes over any dimensions, and what is made of them. */
+/* Sums and extremes over any dimensions, and ops made of them. */
 #include <math.h>
 
 #include "ops/block.h"
@@ -15,7 +15,7 @@ typedef struct reduction {
 } reduction;
 
 typedef struct reduced {
-  df_shape x, kept; /* kept: sizes of 1 where x was folded */
+  df_shape x, kept; /* kept: x's shape with 1 for folded sizes */
   unsigned dims;
   double scale;
 } reduced;
@@ -31,8 +31,8 @@ static df_tensor *reduce(df_tape *tape, const reduction *row, df_tensor *x, unsi
   reduced d = { .x = x->shape, .dims = all_if_none(x, dims), .scale = scale };
   df_reduced_shape(&x->shape, d.dims, true, &d.kept);
   df_reduced_shape(&x->shape, d.dims, keep, &shape);
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &shape) : NULL;
   if (!y) return NULL;
   if (df_reduce_dims(row->r, df_tensor_reals(y), 0, scale, df_tensor_reals(x), &x->shape,
                      d.dims)
@@ -45,7 +45,7 @@ static df_tensor *reduce(df_tape *tape, const reduction *row, df_tensor *x, unsi
   return df_tape_note(tape, y, note);
 }
 
-/* A reduced tensor, or its gradient, with its sizes of 1. */
+/* A reduced tensor, or its gradient, in the shape `kept`. */
 static df_tensor *with_ones(df_tape *tape, df_tensor *y, const reduced *d) {
   return df_scope_own(tape, df_tensor_view(y, &d->kept));
 }
@@ -59,7 +59,7 @@ static df_code sum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 static const reduction sum_row = { { "sum", sum_backward }, &df_summing };
 static const reduction mean_row = { { "mean", sum_backward }, &df_summing };
 
-/* How many elements make one of the result. */
+/* The number of elements that are folded into one. */
 static df_int folded(const df_tensor *x, unsigned dims) {
   df_int n = 1;
   dims = all_if_none(x, dims);
@@ -68,7 +68,7 @@ static df_int folded(const df_tensor *x, unsigned dims) {
   return n;
 }
 
-/* Bytes, so few that no sum of them is rounded. */
+/* True for bytes if they are so few that no sum of them is rounded. */
 static bool adds_exactly(const df_tensor *x, unsigned dims) {
   return x->dtype == DF_U8 && folded(x, dims) < (1 << 24) / 256;
 }
@@ -84,8 +84,8 @@ df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return reduce(tape, &mean_row, x, dims, keep, 1 / (double)folded(x, dims));
 }
 
-/* The square root of the sum of squares; its slope x / y, and 0 at the origin (but for a dy
-** that is no number). Divided first: x / y is at most 1, dy / y may be no float. */
+/* With y = sqrt(sum x^2): dx = dy x / y, and 0 at the origin unless dy is NaN. x is
+** divided first, since x / y is at most 1 and dy / y may overflow. */
 static df_code norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *y = node->keep[1], *below = df_result(tape, &dy->shape);
@@ -104,7 +104,7 @@ df_tensor *df_norm(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
   return reduce(tape, &norm_row, x, dims, keep, 1);
 }
 
-/* Where several elements are the extreme, they share. */
+/* With y = max x: dx_k = dy / n at each of the n places where x_k = y. */
 static df_code extreme_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *y = with_ones(tape, node->keep[1], d);
@@ -138,8 +138,8 @@ df_tensor *df_smallest(df_tape *tape, df_tensor *x, unsigned dims, bool keep) {
 
 /* ==== by other ops ================================================================== */
 
-/* How far each is from the mean; *share: 1 / (n - correction), inf where nothing is left of
-** n, so that the variance of nothing is nan. */
+/* The distance of each element from the mean; *share is 1 / (n - correction). It is inf
+** if n - correction isn't positive, and then the variance is NaN. */
 static df_tensor *away(df_tape *tape, df_tensor *x, unsigned dims, df_int correction,
                        double *share) {
   if (!x) return NULL;
@@ -155,7 +155,7 @@ df_tensor *df_var(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
   return df_scale(tape, df_sum(tape, squares, dims, keep), share);
 }
 
-/* The norm of that, whose slope at no variance is 0. */
+/* It is the norm of these distances, which has slope 0 at a variance of 0. */
 df_tensor *df_std(df_tape *tape, df_tensor *x, unsigned dims, bool keep,
                   df_int correction) {
   double share = 0;

@@ -1,4 +1,4 @@
-/* Images made larger by repeating pixels and smaller by averaging them. Each is the
+/* Images are enlarged by repeating pixels and reduced by averaging them. Each is the
 ** other's gradient up to a factor, so two workers serve both. */
 #include "base/pool.h"
 #include "kernels/kernels.h"
@@ -8,14 +8,15 @@
 #define GRAIN     16384 /* elements of the large image in a chunk, about */
 #define TIMES_MAX 64
 
-/* A small image and one `times` as large in both directions. */
+/* A small image and one that is `times` as large in both directions. */
 typedef struct pair {
   const df_real *from;
   df_real *to, beta, c;
   df_int H, W, C, times; /* H, W of the small one */
 } pair;
 
-/* large = beta large + c small, each pixel times x times; for rows of the small image */
+/* large = beta large + c small, each pixel times x times. It works rows of the small
+** image. */
 static void spread_rows(void *context, df_int begin, df_int end) {
   const pair *p = context;
   df_int t = p->times, C = p->C;
@@ -28,7 +29,7 @@ static void spread_rows(void *context, df_int begin, df_int end) {
       }
 }
 
-/* small = beta small + c (sum of times x times pixels of the large) */
+/* small = beta small + c (sum of times x times pixels of large) */
 static void gather_rows(void *context, df_int begin, df_int end) {
   const pair *p = context;
   df_int t = p->times, C = p->C, pitch = p->W * t * C;
@@ -80,6 +81,7 @@ static df_code undo(df_node *node, df_tensor *dy, df_task *task) {
   return DF_OK;
 }
 
+/* dx = the sum of dy over the times x times pixels that x was repeated to */
 static df_code upsample_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   return undo(node, dy, gather_rows);
@@ -106,13 +108,15 @@ df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times) {
                         df_tensor_text(x), times);
   pair p = { .c = 1, .H = n[1], .W = n[2], .C = n[3], .times = times };
   df_shape shape = larger(&p, n[0]);
-  if (!(x = df_dense(tape, x))) return NULL;
+  x = df_dense(tape, x);
+  if (!x) return NULL;
   df_tensor *y = resized(tape, spread_rows, x, &shape, p);
   df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &x };
   note.data = &p, note.size = sizeof p, note.remake = upsample_remake;
   return df_tape_note(tape, y, note);
 }
 
+/* dx = dy / times^2 at each of the times x times pixels */
 static df_code avg_pool_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
   return undo(node, dy, spread_rows);
@@ -120,7 +124,9 @@ static df_code avg_pool_backward(df_tape *tape, df_node *node, df_tensor *dy) {
 
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times) {
   static const df_op op = { "avg_pool", avg_pool_backward };
-  if (!x || check("avg_pool", x, times) != DF_OK || !(x = df_dense(tape, x))) return NULL;
+  if (!x || check("avg_pool", x, times) != DF_OK) return NULL;
+  x = df_dense(tape, x);
+  if (!x) return NULL;
   const df_int *n = x->shape.size;
   if (n[1] % times || n[2] % times)
     return df_fail_null(DF_MISUSE,

@@ -1,4 +1,4 @@
-/* Elements by their places, given as tensors of whole numbers counting from 1. */
+/* Elements by their places, which are tensors of integers from 1. */
 #include <string.h>
 
 #include "base/pool.h"
@@ -31,7 +31,7 @@ typedef struct picking {
   const df_real *dy;
   const int64_t *at;
   df_int n, J, C, blocks;
-  df_int width; /* bytes of an element */
+  df_int width; /* size of an element in bytes */
 } picking;
 
 static void pick_rows(void *context, df_int begin, df_int end) {
@@ -43,7 +43,7 @@ static void pick_rows(void *context, df_int begin, df_int end) {
   }
 }
 
-#define COLUMNS 256 /* of a block that one thread adds up, rows in order */
+#define COLUMNS 256 /* columns that one thread adds up, row by row */
 
 static void return_rows(void *context, df_int begin, df_int end) {
   const picking *p = context;
@@ -82,15 +82,16 @@ static df_code index_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op index_op = { "index", index_backward };
-
 df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, "index: index", index))) return NULL;
+  static const df_op op = { "index", index_backward };
+  index = x ? df_indices(tape, "index: index", index) : NULL;
+  if (!index) return NULL;
   if (index->shape.ndim > 1)
     return df_fail_null(DF_MISUSE, "index: a list of places expected, got %s",
                         df_tensor_text(index));
   if (check_places("index", index, x->shape.size[dim], dim) != DF_OK) return NULL;
-  if (!df_tensor_is_dense(x) && !(x = df_clone(tape, x))) return NULL;
+  if (!df_tensor_is_dense(x)) x = df_clone(tape, x);
+  if (!x) return NULL;
   df_shape shape = x->shape;
   shape.size[dim] = df_tensor_count(index);
   df_tensor *y = df_scope_own(tape, df_tensor_new(x->dtype, &shape));
@@ -100,7 +101,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   p.at = df_tensor_data(index), p.width = df_dtype_size(x->dtype);
   p.n = s.n, p.J = shape.size[dim], p.C = s.C;
   if (s.C > 0) df_parallel(s.P * p.J, GRAIN / s.C + 1, pick_rows, &p);
-  df_note note = { .op = &index_op, .n = 1, .x = &x, .kept = 1, .keep = &index };
+  df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &index };
   note.data = &s, note.size = sizeof s;
   return df_tape_note(tape, y, note);
 }
@@ -109,7 +110,7 @@ df_tensor *df_index(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
 
 /* Lines along the last dimension: y[.., j] = x[.., at[.., j]] */
 typedef struct gathering {
-  df_runs runs; /* of y's lines */
+  df_runs runs; /* the lines of y */
   df_int stride[DF_DIMS];
   const int64_t *at;
   const df_real *x, *dy;
@@ -151,8 +152,6 @@ static df_code gather_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op gather_op = { "gather", gather_backward };
-
 static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim) {
   bool fits = index->shape.ndim == x->shape.ndim;
   for (int i = 0; i < x->shape.ndim && fits; i++)
@@ -163,7 +162,9 @@ static df_code check_gather(const df_tensor *x, const df_tensor *index, int dim)
 }
 
 df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
-  if (!x || !(index = df_indices(tape, "gather: index", index))) return NULL;
+  static const df_op op = { "gather", gather_backward };
+  index = x ? df_indices(tape, "gather: index", index) : NULL;
+  if (!index) return NULL;
   if (check_gather(x, index, dim) != DF_OK) return NULL;
   if (check_places("gather", index, x->shape.size[dim], dim) != DF_OK) return NULL;
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
@@ -175,7 +176,7 @@ df_tensor *df_gather(df_tape *tape, df_tensor *x, int dim, df_tensor *index) {
   g.x = df_tensor_reals(lines), g.y = df_tensor_reals(y);
   if (df_tensor_count(y) > 0)
     df_parallel(g.runs.runs, GRAIN / g.runs.length + 1, gather_lines, &g);
-  df_note note = { .op = &gather_op, .n = 1, .x = &lines, .kept = 1, .keep = &index };
+  df_note note = { .op = &op, .n = 1, .x = &lines, .kept = 1, .keep = &index };
   note.data = &lines->shape, note.size = sizeof lines->shape;
   return df_from_last(tape, df_tape_note(tape, y, note), dim);
 }

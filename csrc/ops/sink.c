@@ -1,4 +1,4 @@
-/* Sinks: memory for arriving gradients, a leaf's own or a slot's. */
+/* A sink is the memory of a leaf, or of a slot, to which gradients are added. */
 #include "ops/sink.h"
 
 #include <string.h>
@@ -10,7 +10,8 @@
 
 bool df_wants(const df_node *node, int i) { return i < node->n && node->slot[i] >= 0; }
 
-/* Micro-batches are counted by their walks; a shared weight arrives often in one. */
+/* Micro-batches are counted by their walks, because a shared weight gets several
+** gradients in one walk. */
 static void arrive(df_leaf *leaf, uint64_t walk) {
   if (!leaf->arrived) leaf->walks = 0;
   if (!leaf->arrived || leaf->walk != walk) leaf->walks++;
@@ -20,7 +21,8 @@ static void arrive(df_leaf *leaf, uint64_t walk) {
 
 static df_code leaf_sink(const df_record *r, const df_slot *s, df_sink *sink) {
   df_leaf *leaf = s->parameter->leaf;
-  if (!leaf || !leaf->trainable) return DF_OK; /* its model is gone, or frozen since */
+  /* its model is freed, or it was frozen since */
+  if (!leaf || !leaf->trainable) return DF_OK;
   if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
   bool known = leaf->arrived && leaf->walk == r->walk;
   if (!known && df_reached_add(r->reached, s->parameter) != DF_OK) return DF_MEMORY;
@@ -32,7 +34,7 @@ static df_code leaf_sink(const df_record *r, const df_slot *s, df_sink *sink) {
 
 static bool shared(const df_tensor *g) { return g->refs > 1 || g->storage->refs > 1; }
 
-/* A gradient passed on by reference is copied before it is added to. */
+/* A gradient that is shared is copied before it is added to. */
 static df_code own(df_slot *s) {
   df_tensor *mine = df_tensor_new(DF_REAL, &s->shape);
   if (!mine) return DF_MEMORY;
@@ -69,7 +71,7 @@ static df_int slot_count(const df_node *node, int i) {
 
 #define GRAIN 16384 /* reals that are worth another thread */
 
-/* to = beta to + from; or 0, where from is not read. */
+/* to = beta to + from; or 0, and from is not read */
 typedef struct arrival {
   df_real *to, beta;
   const df_real *from;

@@ -1,4 +1,5 @@
-/* Order along a dimension: a stable merge sort of (value, place), a line at a time. */
+/* Sorting along a dimension: a stable merge sort of (value, place), one line at a
+** time. */
 #include <math.h>
 #include <string.h>
 
@@ -19,14 +20,14 @@ typedef struct job {
   const df_real *x;
   pairs to, spare;
   df_int length;
-  df_real sign; /* -1: descending */
+  df_real sign; /* -1 for descending */
 } job;
 
 static bool before(df_real a, df_real b, df_real sign) {
   return sign * a < sign * b || (isnan(b) && !isnan(a));
 }
 
-#define RUN 16 /* sorted by insertion */
+#define RUN 16 /* elements sorted by insertion */
 
 static void insertion(pairs p, df_int n, df_real sign) {
   for (df_int i = 1; i < n; i++) {
@@ -108,7 +109,7 @@ static void scatter_lines(void *context, df_int begin, df_int end) {
   }
 }
 
-/* Each element came from one place. */
+/* With y_k = x[at_k]: dx[at_k] = dy_k. Each place occurs once. */
 static df_code sort_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   df_sink s;
   (void)tape;
@@ -120,19 +121,19 @@ static df_code sort_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op sort_op = { "sort", sort_backward };
-
 df_tensor *df_sort(df_tape *tape, df_tensor *x, int dim, bool descending,
                    df_tensor **index) {
+  static const df_op op = { "sort", sort_backward };
   df_tensor *lines = df_dense(tape, df_to_last(tape, x, dim));
   if (!lines) return NULL;
   df_tensor *y = df_result(tape, &lines->shape);
   df_tensor *at = df_scope_own(tape, df_tensor_new(DF_I64, &lines->shape));
   if (!y || !at || sort_all(lines, y, at, descending ? -1 : 1) != DF_OK) return NULL;
-  df_note note = { .op = &sort_op, .n = 1, .x = &lines, .kept = 1, .keep = &at };
+  df_note note = { .op = &op, .n = 1, .x = &lines, .kept = 1, .keep = &at };
   y = df_from_last(tape, df_tape_note(tape, y, note), dim);
-  if (index && !(*index = df_from_last(tape, at, dim))) return NULL;
-  return y;
+  if (!index) return y;
+  *index = df_from_last(tape, at, dim);
+  return *index ? y : NULL;
 }
 
 df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **index) {
@@ -143,9 +144,9 @@ df_tensor *df_topk(df_tape *tape, df_tensor *x, df_int k, int dim, df_tensor **i
                         x->shape.size[dim], dim + 1, df_tensor_text(x));
   df_tensor *y = df_sort(tape, x, dim, true, &at);
   y = df_dense(tape, df_narrow(tape, y, dim, 0, k));
-  if (y && index && !(*index = df_clone(tape, df_narrow(tape, at, dim, 0, k))))
-    return NULL;
-  return y;
+  if (!y || !index) return y;
+  *index = df_clone(tape, df_narrow(tape, at, dim, 0, k));
+  return *index ? y : NULL;
 }
 
 df_tensor *df_quantile(df_tape *tape, df_tensor *x, double q, int dim, bool keep) {

@@ -1,5 +1,5 @@
-/* Functions of one number: each is a row that names its kernels and what its gradient
-** reads. */
+/* Functions of one number. Each is a row that names its kernels, and whether its gradient
+** reads x or y. */
 #include <math.h>
 #include <string.h>
 
@@ -11,8 +11,8 @@
 #include "ops/whole.h"
 
 struct df_unary_op {
-  df_op op; /* without backward: steps, whose slope is 0 wherever they have one */
-  size_t forward, slope; /* where the kernels stand in df_kernels; 0: none */
+  df_op op;              /* without backward: steps, whose slope is 0 */
+  size_t forward, slope; /* offsets of the kernels in df_kernels; 0: none */
   bool keeps_y;          /* the slope reads y, else x */
 };
 
@@ -32,6 +32,17 @@ static void slope_block(void *context, df_int begin, df_int end) {
   const job *j = context;
   j->slope(j->y + begin, j->beta, j->dy + begin, j->x + begin, end - begin);
 }
+
+/* ==== backward: dx = dy f'(x) =======================================================
+**   abs           sign x                    cos         -sin x
+**   exp           y                         tanh        1 - y^2
+**   log           1 / x                     erf         2/sqrt(pi) e^(-x^2)
+**   sqrt          1 / (2 y)                 erfc        -2/sqrt(pi) e^(-x^2)
+**   reciprocal    -1 / x^2                  log_erfc    -2/sqrt(pi) e^(-x^2) / erfc(x)
+**   square        2 x                       sigmoid     y (1 - y)
+**   sin           cos x                     silu        s + x s (1 - s), s = sigmoid(x)
+**   relu          1 if y > 0, else 0        gelu        Phi(x) + x phi(x)
+** Phi and phi are the standard normal's distribution function and density. */
 
 static df_code unary_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_unary_op *row = (const df_unary_op *)(const void *)node->op;
@@ -87,8 +98,8 @@ const df_unary_op *df_unary_find(const char *name) {
 
 df_tensor *df_unary_of(df_tape *tape, const df_unary_op *row, df_tensor *x) {
   if (!x || df_computable(row->op.name, x) != DF_OK) return NULL;
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &x->shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &x->shape) : NULL;
   if (!y) return NULL;
   job j = { .y = df_tensor_reals(y), .x = df_tensor_reals(x) };
   memcpy(&j.f, (const char *)df_kernel() + row->forward, sizeof j.f);
@@ -124,15 +135,14 @@ static df_code scale_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return df_sink_take(node, 0, *c, dy, &dy->shape);
 }
 
-static const df_op scale_op = { "scale", scale_backward };
-
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double c) {
+  static const df_op op = { "scale", scale_backward };
   if (!x || df_computable("scale", x) != DF_OK) return NULL;
   if (df_whole_fits(x, DF_REAL) != DF_OK) return NULL;
   df_tensor *y = df_result(tape, &x->shape);
   if (!y) return NULL;
   df_accumulate(df_tensor_reals(y), 0, c, x, &x->shape);
-  df_note note = { .op = &scale_op, .n = 1, .x = &x, .data = &c, .size = sizeof c };
+  df_note note = { .op = &op, .n = 1, .x = &x, .data = &c, .size = sizeof c };
   return df_tape_note(tape, y, note);
 }
 
@@ -152,7 +162,7 @@ static void clamp_block(void *context, df_int begin, df_int end) {
   df_kernel()->clamp(j->y + begin, j->x + begin, j->low, j->high, end - begin);
 }
 
-/* Within the bounds and on them the slope is 1. */
+/* The slope is 1 within the bounds and on them, else 0. */
 static void clamp_slope(void *context, df_int begin, df_int end) {
   const clamping *j = context;
   for (df_int i = begin; i < end; i++) {
@@ -177,9 +187,8 @@ static df_code clamp_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   return DF_OK;
 }
 
-static const df_op clamp_op = { "clamp", clamp_backward };
-
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
+  static const df_op op = { "clamp", clamp_backward };
   if (!x || df_computable("clamp", x) != DF_OK) return NULL;
   if (isnan(low) || isnan(high))
     return df_fail_null(DF_MISUSE, "clamp: the %s bound is nan",
@@ -187,14 +196,14 @@ df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high) {
   if (low > high)
     return df_fail_null(DF_MISUSE, "clamp: the lower bound %g is above the upper %g", low,
                         high);
-  if (!(x = df_dense(tape, x))) return NULL;
-  df_tensor *y = df_result(tape, &x->shape);
+  x = df_dense(tape, x);
+  df_tensor *y = x ? df_result(tape, &x->shape) : NULL;
   if (!y) return NULL;
   bounds b = { low, high };
   clamping j = { .y = df_tensor_reals(y), .low = (df_real)low, .high = (df_real)high };
   j.x = df_tensor_reals(x);
   df_parallel(df_tensor_count(x), DF_BLOCK, clamp_block, &j);
-  df_note note = { .op = &clamp_op, .n = 1, .x = &x, .kept = 1, .keep = &x };
+  df_note note = { .op = &op, .n = 1, .x = &x, .kept = 1, .keep = &x };
   note.data = &b, note.size = sizeof b;
   return df_tape_note(tape, y, note);
 }

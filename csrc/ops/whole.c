@@ -1,11 +1,11 @@
-/* Whole numbers next to reals: which of them a real holds, and how they compare. */
+/* Integers next to reals: which of them a real holds, and how they compare. */
 #include "ops/whole.h"
 
 #include <math.h>
 
 #include "ops/block.h"
 
-/* From here on neighbours among whole numbers would be one real. */
+/* From here on two adjacent integers could be the same real. */
 static int64_t limit_of(df_dtype as) { return (int64_t)1 << (as == DF_F64 ? 53 : 24); }
 
 df_code df_whole_fits(const df_tensor *x, df_dtype as) {
@@ -28,7 +28,7 @@ df_code df_whole_fits(const df_tensor *x, df_dtype as) {
   return DF_OK;
 }
 
-#define END 9223372036854775808.0 /* 2^63: the first that i64 doesn't hold */
+#define END 9223372036854775808.0 /* 2^63, the first that i64 doesn't hold */
 
 df_code df_only_whole(const char *name, const df_tensor *x) {
   if (!df_dtype_is_float(x->dtype)) return DF_OK;
@@ -59,7 +59,7 @@ int df_whole_order(int64_t a, double x) {
 
 double df_whole_distance(int64_t a, double x) {
   if (!(x >= -END && x < END)) return fabs((double)a - x);
-  int64_t near = (int64_t)x; /* the rest is 0 wherever doubles are as wide apart as 1 */
+  int64_t near = (int64_t)x; /* the rest is 0 where doubles are 1 or more apart */
   uint64_t apart = a > near ? (uint64_t)a - (uint64_t)near : (uint64_t)near - (uint64_t)a;
   double rest = x - (double)near;
   return fabs((double)apart + (a > near ? -rest : rest));

@@ -1,5 +1,5 @@
-/* Writing in place, into windows of any strides and type. All that is needed is allocated
-** before the first write. */
+/* Writes in place, into windows of any strides and type. All memory is allocated before
+** the first write. */
 #include <string.h>
 
 #include "base/pool.h"
@@ -14,13 +14,13 @@ static bool same_window(const df_tensor *y, const df_tensor *x) {
          && memcmp(y->stride, x->stride, (size_t)y->shape.ndim * sizeof *y->stride) == 0;
 }
 
-/* x as it was before y, which may share its memory, is written to. */
+/* x as it is before y is written to; they may share memory. */
 static df_tensor *apart(df_tape *tape, const df_tensor *y, df_tensor *x) {
   if (x->storage->body != y->storage->body || same_window(y, x)) return x;
   return df_clone(tape, x);
 }
 
-/* True where several places of y are one number in memory, as expand makes them. */
+/* True if several places of y are one number in memory, as after expand. */
 static bool repeats(const df_tensor *y) {
   for (int i = 0; i < y->shape.ndim; i++)
     if (y->shape.size[i] > 1 && y->stride[i] == 0) return true;
@@ -81,7 +81,8 @@ df_code df_binary_into(df_tape *tape, const df_binary_op *row, df_tensor *y,
     return df_fail(DF_MISUSE, "%s: the result is real, %s of %s holds whole numbers",
                    name, df_tensor_text(y), df_dtype_name(y->dtype));
   if (!whole && df_whole_fits(x, DF_REAL) != DF_OK) return DF_MISUSE;
-  if (!(x = apart(tape, y, x))) return df_error_code();
+  x = apart(tape, y, x);
+  if (!x) return df_error_code();
   job j = { .f = df_binary_kernel(row), .whole = df_binary_whole(row) };
   j.y = df_array_of(y, &y->shape), j.x = df_array_of(x, &y->shape);
   df_int count = df_tensor_count(y);
@@ -95,7 +96,8 @@ df_code df_copy_into(df_tape *tape, df_tensor *y, df_tensor *x) {
   if (!y || !x) return df_error_code();
   if (check(tape, "copy", y, x) != DF_OK) return DF_MISUSE;
   if (y->dtype == DF_I64 && df_only_whole("copy", x) != DF_OK) return DF_MISUSE;
-  if (!(x = apart(tape, y, x))) return df_error_code();
+  x = apart(tape, y, x);
+  if (!x) return df_error_code();
   df_tensor *from = df_scope_own(tape, df_tensor_expand(x, &y->shape));
   if (!from) return df_error_code();
   df_tensor_copy(y, from);

@@ -159,8 +159,9 @@ local function are_counts(list, n)
 end
 
 local function is_random_state(list)
-  if type(list) ~= "table" or #list ~= 9 or math.type(list[1]) ~= "integer" then return false end
-  for i = 2, 9 do
+  local n = #core.random_state()
+  if type(list) ~= "table" or #list ~= n or math.type(list[1]) ~= "integer" then return false end
+  for i = 2, n do
     if not is_count(list[i], 0xFFFFFFFF) then return false end
   end
   return true

@@ -1,6 +1,6 @@
 -- The rules of the house. A file names files of its own room or of a floor below. Neither
--- includes nor calls form a circle. Each outside header has one door. Functions and files are
--- short.
+-- includes nor calls form a circle. Each outside header has one door, each type one header.
+-- Functions and files are short.
 local calls = dofile "spec/support/calls.lua"
 local lengths = dofile "spec/support/lengths.lua"
 
@@ -116,6 +116,19 @@ local function manners(path, text, fault)
   end
 end
 
+-- The name of a public type has one meaning: one header declares it.
+local function types(files, order, fault)
+  local home = {}
+  for _, path in ipairs(order) do
+    local text = path:find "%.h$" and without_comments(path, files[path]) or ""
+    for name in text:gmatch "\n}%s*(dfl?_[%w_]+)%s*;" do
+      local other = home[name]
+      if other then fault("%s and %s both declare %s", other, path, name) end
+      home[name] = path
+    end
+  end
+end
+
 --- Checks files given as a table from path to text.
 ---@param files table<string, string>
 ---@return string[] faults, sorted; empty when the house stands
@@ -135,6 +148,7 @@ function M.check(files)
   end
   circles(graph, order, fault)
   calls.check(files, fault)
+  types(files, order, fault)
   table.sort(faults)
   return faults
 end

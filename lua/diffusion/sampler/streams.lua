@@ -1,2 +1,2 @@
---- Who draws of a run's seed, or a likelihood's: base/philox.h has the same numbers.
-return { start = 5, step = 6, likelihood = 9 } -- DF_STREAM_START, DF_STREAM_SAMPLER, DF_STREAM_LIKELIHOOD
+-- Who draws from the seed of a run or of a likelihood: start, step, likelihood.
+return require("diffusion.core").streams
