@@ -4,7 +4,7 @@
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
 local fails = require "spec.support.fails"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local says = require "spec.support.refusal"
 
 local folder

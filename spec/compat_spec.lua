@@ -1,7 +1,7 @@
 -- Other libraries' samplers through presets, held to what diffusers' own tests expect and to
 -- recorded runs of it. DIFFUSION_COMPAT=1 prints how each row came out.
 local d = require "diffusion"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local rows = dofile "spec/support/peer_rows.lua"
 local records = dofile "spec/support/peer_records.lua"
 local fails = dofile "spec/support/fails.lua"

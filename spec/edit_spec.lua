@@ -161,7 +161,7 @@ describe("img2img", function()
     fails("edit.img2img: x0 must be a tensor, got 3", img2img, { x0 = 3, start = 1 })
     fails("edit.img2img: x0 must be " .. core.real .. ", got u8; d.image.to_float", img2img,
       { x0 = d.data.digits().x, start = 1 })
-    fails("edit.img2img: x0 must be {B, ...} with a sample or more, got [3]", img2img, { x0 = d.zeros(3), start = 1 })
+    fails("edit.img2img: x0 must be [B,...] with a sample or more, got [3]", img2img, { x0 = d.zeros(3), start = 1 })
     fails("edit.img2img: x0 holds nan or infinity", img2img, { x0 = digits / 0, start = 1 })
     fails("edit.img2img: ddim_inversion goes from data to noise", img2img, { start = 1, sampler = "ddim_inversion" })
     fails("edit.img2img: model must be a denoiser", img2img, { model = 5, start = 1 })
@@ -196,6 +196,30 @@ describe("RePaint", function()
     local x = repaint {}
     assert.equal(true, repaint { x0 = digits:narrow(1, 1, 2) }:equal(x:narrow(1, 1, 2)))
     assert.equal(false, repaint { seed = 2 }:equal(x))
+  end)
+
+  -- With x0 = 0 everywhere kept, x after a step is s_s z. After the jump back it must have the
+  -- variance of level t, 1 for this schedule; noise drawn twice would add up to more.
+  it("draws other noise for a jump back than for the kept part before it", function()
+    local vp = d.process { schedule = d.schedule.linear { T = 100 }, predict = "eps" }
+    local seen = {}
+    edit.repaint { process = vp, x0 = d.zeros(4000, 1), keep = d.ones(1), steps = 20, jump = 5,
+      resample = 2, seed = 1,
+      model = function(xt, t)
+        seen[#seen + 1] = { t = t, variance = xt:square():mean():item() }
+        return d.zeros(xt:shape())
+      end }
+    local jumps = 0
+    for i = 2, #seen do
+      local now, jumped = seen[i], seen[i].t > seen[i - 1].t
+      local expected = vp.schedule:noise(now.t) ^ 2
+      if jumped then
+        jumps = jumps + 1
+        assert(math.abs(now.variance / expected - 1) < 0.1,
+          ("t = %g: %.3f, not %.3f"):format(now.t, now.variance, expected))
+      end
+    end
+    assert(jumps > 1)
   end)
 
   it("shows every step with what is merged", function()

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local parser = require "diffusion.file.parser"
 
 local function refused(fn, ...)
   local fine, message = pcall(fn, ...)
@@ -46,5 +47,26 @@ describe("a value in a message", function()
     end
     assert.same({ "2", "2.5", "true", "'a\\nb'", "a tensor [2]", "a freed tensor", "function", "nan" }, shown)
     assert.equal("nil", kind.shown(nil))
+  end)
+end)
+
+describe("a parser", function()
+  local fault = parser.fault "box"
+  local function parse(depth)
+    if depth == 0 then fault("no lid on '%s'", "\27") end
+    parse(depth - 1)
+    return 1
+  end
+
+  it("returns its fault as nil and a message, however deep it is", function()
+    assert.same({ nil, "box: no lid on '\\x1b'" }, { parser.run(parse, 3) })
+    assert.same({ 7, 8 }, { parser.run(function(...) return ... end, 7, 8) })
+    assert.same({ nil, "gone" }, { parser.run(function() return parser.need(nil, "gone") end) })
+  end)
+
+  it("raises every other error again", function()
+    assert.equal("slip", refused(parser.run, error, "slip", 0))
+    local own = { message = "not a fault" }
+    assert.equal(own, refused(parser.run, error, own))
   end)
 end)

@@ -4,10 +4,10 @@
 -- used.
 local d = require "diffusion"
 local core = require "diffusion.core"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local forge = require "spec.support.forge"
-local header = require "diffusion.hub.header"
-local json = require "diffusion.json"
+local header = require "diffusion.file.safetensors_header"
+local json = require "diffusion.file.json"
 local model_of = require "diffusion.nn.model"
 local says = require "spec.support.refusal"
 

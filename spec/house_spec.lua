@@ -16,6 +16,12 @@ describe("the house", function()
       ["csrc/ops/tape.c"] = '#include "ops/tape.h"\n#include <math.h>\n',
       ["csrc/binding/linit.c"] = '#include "ops/tape.h"\n#include <lua.h>\n',
       ["lua/diffusion/init.lua"] = 'local core = require "diffusion.core"\n',
+      ["lua/diffusion/trainer.lua"] = 'require "diffusion.nn.model"\n require "diffusion.fail"\n',
+      ["lua/diffusion/nn/model.lua"] = 'require "diffusion.process"\n require "diffusion.file.json"\n',
+      ["lua/diffusion/process.lua"] = 'require "diffusion.opts"\n',
+      ["lua/diffusion/file/json.lua"] = 'require "diffusion.fail"\n',
+      ["lua/diffusion/fail.lua"] = 'require "diffusion.core"\n',
+      ["lua/diffusion/opts.lua"] = 'require "diffusion.fail"\n',
       ["examples/01.lua"] = 'local d = require "diffusion"\n',
     })
   end)
@@ -68,6 +74,15 @@ describe("the house", function()
     ["csrc/io/write.h"] = "typedef struct df_part {\n  int n;\n} df_part;\n",
     ["csrc/nn/layers.h"] = "typedef struct df_part {\n  int x; /*\n} df_kind; */\n} df_part;\n",
   }, "csrc/io/write.h and csrc/nn/layers.h both declare df_part")
+
+  broken("an upward require in the front room", {
+    ["lua/diffusion/fail.lua"] = 'require "diffusion.file.json"\n',
+    ["lua/diffusion/file/json.lua"] = 'require "diffusion.process"\n',
+    ["lua/diffusion/process.lua"] = 'local function f() return require("diffusion.trainer") end\n',
+    ["lua/diffusion/trainer.lua"] = "",
+  }, "lua/diffusion/fail.lua names lua/diffusion/file/json.lua, a floor above it\n"
+    .. "lua/diffusion/file/json.lua names lua/diffusion/process.lua, a floor above it\n"
+    .. "lua/diffusion/process.lua names lua/diffusion/trainer.lua, a floor above it")
 
   broken("the front door from inside", {
     ["lua/diffusion/data.lua"] = 'local d = require("diffusion")\n',

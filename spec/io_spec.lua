@@ -2,8 +2,8 @@
 local d = require "diffusion"
 local core = require "diffusion.core"
 local forge = require "spec.support.forge"
-local header = require "diffusion.hub.header"
-local json = require "diffusion.json"
+local header = require "diffusion.file.safetensors_header"
+local json = require "diffusion.file.json"
 local data = d.data
 
 local function listing(folder)

@@ -255,9 +255,10 @@ describe("a likelihood refuses", function()
     it("what is no data: " .. name, function()
       local bytes = d.zeros({ 2, 2 }, { dtype = "u8" })
       fails("likelihood." .. name .. ": x0 must be a tensor, got 3", f, best, process, 3)
-      fails("x0 is u8; d.image.to_float brings images into [-1, 1]", f, best, process, bytes)
+      fails("x0 must be " .. core.real .. ", got u8; d.image.to_float brings images into [-1, 1]", f, best,
+        process, bytes)
       fails(("x0 must be %s, got f16"):format(core.real), f, best, process, x:to "f16")
-      fails("x0 must be {B, ...} with a sample or more, got [3]", f, best, process, d.zeros(3))
+      fails("x0 must be [B,...] with a sample or more, got [3]", f, best, process, d.zeros(3))
       fails("with a sample or more, got [0,2]", f, best, process, d.zeros(0, 2))
       fails("x0 holds nan or infinity", f, best, process, d.tensor { { 0, 0 / 0 } })
     end)
@@ -265,9 +266,9 @@ describe("a likelihood refuses", function()
     it("what is no model or process: " .. name, function()
       fails("model must be a denoiser", f, nil, process, x)
       fails("a process expected, got schedule", f, best, process.schedule, x)
-      fails(name .. ": class must be a number or one for each of 6 samples, got 2 of them", f, best, process,
+      fails(name .. ": class is [2] for 6 samples", f, best, process,
         x:clamp(-1, 1), { class = { 1, 2 } })
-      fails("one for each of 6 samples, got a tensor [2]", f, best, process, x:clamp(-1, 1),
+      fails("class is [2] for 6 samples", f, best, process, x:clamp(-1, 1),
         { class = d.tensor({ 1, 2 }, { dtype = "i64" }) })
       fails("unknown option 'sede'; did you mean 'seed'?", f, best, process, x, { sede = 1 })
       local options = { decoder = name == "vlb" and "gaussian" or nil }

@@ -98,16 +98,17 @@ describe("metrics", function()
       fails(("%s: samples of 2 and of 4 numbers"):format(name), metric, d.zeros(50, 2), d.zeros(50, 4))
       fails("unknown option 'intervall'; did you mean 'interval'?", metric, d.zeros(50, 2), d.zeros(50, 2),
         { intervall = true })
-      fails(("%s: an empty set [0,2]"):format(name), metric, d.zeros(0, 2), d.zeros(50, 2))
-      fails(("%s: samples [50,2] that aren't finite"):format(name), metric, d.zeros(50, 2) / 0, d.zeros(50, 2))
-      fails(("%s: samples of %s expected, got u8"):format(name, core.real), metric,
+      fails(("%s: set 1 must be [B,...] with a sample or more, got [0,2]"):format(name), metric, d.zeros(0, 2),
+        d.zeros(50, 2))
+      fails(("%s: set 1 holds nan or infinity"):format(name), metric, d.zeros(50, 2) / 0, d.zeros(50, 2))
+      fails(("%s: set 1 must be %s, got u8"):format(name, core.real), metric,
         d.zeros({ 50, 2 }, { dtype = "u8" }), d.zeros(50, 2))
       if name ~= "memorisation" then
         fails(name .. ":", metric, d.zeros(1, 2), d.zeros(1, 2), { interval = true })
       end
     end
     fails("metric_spec.lua", function() local v = M.energy(d.zeros(3, 2), d.zeros(3, 4)) return v end)
-    fails("energy: tensors of samples expected, got 5", M.energy, 5, d.zeros(3))
+    fails("energy: set 1 must be a tensor, got 5", M.energy, 5, d.zeros(3))
     fails("energy: at least 2 samples are needed, got 1", M.energy, d.zeros(1, 2), d.zeros(5, 2))
     fails("samples of one number expected, got 2; use sliced_wasserstein", M.wasserstein1, d.zeros(3, 2), d.zeros(3, 2))
     fails("at least 4 samples are needed, got 3", M.precision_recall, d.zeros(3, 2), d.zeros(9, 2))
@@ -222,7 +223,7 @@ describe("Fashion-MNIST's metrics", function()
     fails("these go from 0 to 255", M.fashion_frechet, d.linspace(0, 255, 784):reshape(1, 28, 28, 1))
     fails("fashion_accuracy: no images", M.fashion_accuracy, d.zeros(0, 28, 28, 1), {})
     fails("class is [2] for 40", M.fashion_accuracy, x, { 1, 2 })
-    fails("classes are whole numbers from 1 to 10", M.fashion_accuracy, x, 0)
+    fails("fashion_accuracy: classes count from 1, got some from 0 to 0", M.fashion_accuracy, x, 0)
     fails("unknown option 'intervall'", M.fashion_frechet, x, { intervall = true })
     fails("unknown option 'train'; valid: trained", M.fashion_network, { train = true })
   end)

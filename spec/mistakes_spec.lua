@@ -111,6 +111,7 @@ describe("at the user's line,", function()
   end)
 
   it("models, pictures, plots and walks take what they can use", function()
+    answered("model: 'chanels' can't be written", function() mlp.chanels = 3 end)
     answered("model or ema expected, got 5", function() return (mlp:save("q", { weights = 5 })) end)
     answered("a pattern of Lua's expected, got '['", function() return (mlp:freeze "[") end)
     answered("no pixels in [0,2,1]", function() return (d.image.save("e.png", d.zeros(0, 2, 1))) end)
@@ -120,8 +121,7 @@ describe("at the user's line,", function()
     answered("entry 1 is 5, not a schedule", function() return (d.plot.schedules { 5 }) end)
     for text, step in pairs { ["got 'x'"] = "x", ["got -1"] = -1, ["got 1.5"] = 1.5 } do
       local batches = moons:batches { size = 2 }
-      batches.step = step
-      answered(text, function() return (batches()) end)
+      answered(text, function() batches.step = step end)
     end
   end)
 

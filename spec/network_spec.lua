@@ -340,7 +340,7 @@ describe("a file that describes a network", function()
   local function changed(change)
     local config = m:config()
     change(config.list)
-    require "diffusion.container".write(path, "model", m:state(), { model = config })
+    require "diffusion.file.container".write(path, "model", m:state(), { model = config })
     return d.load_model(path)
   end
 

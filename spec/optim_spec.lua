@@ -154,7 +154,7 @@ describe("adamw", function()
     assert.equal(1, opt.lr)
     opt.lr = 0.25
     assert.equal(0.25, opt.lr)
-    fails("only lr can be set", function() opt.steps = 3 end)
+    fails("adamw: 'steps' can't be written; what can: lr", function() opt.steps = 3 end)
     opt.lr = function() return "x" end
     fails("the learning rate of step 1 is a string", function() return opt.lr end)
   end)
@@ -291,7 +291,7 @@ describe("an average", function()
     local model = new_model()
     fails("option 'decay': number or table or function in [0, 1) expected, got 1", d.ema, model, { decay = 1 })
     fails("model expected, got table", d.ema, {})
-    fails("no field 'decay' to set", function() d.ema(model).decay = 1 end)
+    fails("ema: 'decay' can't be written; what can: updates", function() d.ema(model).decay = 1 end)
   end)
 end)
 

@@ -3,8 +3,8 @@
 local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"
-local json = require "diffusion.json"
-local container = require "diffusion.container"
+local json = require "diffusion.file.json"
+local container = require "diffusion.file.container"
 
 local folder
 setup(function() folder = child.folder() end)

@@ -1,7 +1,7 @@
 -- Grids of other libraries: diffusers' own timesteps and sigmas, recorded by running it, and
 -- formulas of the others at the N where floats and rounding tell.
 local d = require "diffusion"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local config = dofile "spec/support/diffusers_config.lua"
 local fails = dofile "spec/support/fails.lua"
 local check = dofile "spec/support/steps.lua"

@@ -471,7 +471,7 @@ describe("a sampler that is asked amiss", function()
   it("or about what is written to a run", function()
     local r = run {}
     fails("run.x: " .. core.real .. " [4,2] expected, got a tensor [2,2]", function() r.x = d.zeros(2, 2) end)
-    fails("not its 'y'", function() r.y = 5 end)
+    fails("run: 'y' can't be written; what can: on_step, x", function() r.y = 5 end)
     r.x:free()
     assert.matches("x is a freed tensor", tostring(r))
     fails("expected, got a freed tensor", r)

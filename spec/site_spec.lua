@@ -3,7 +3,7 @@
 local child = dofile "spec/support/child.lua"
 local doc = require "spec.support.doc"
 local guide = require "diffusion.guide"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local site = dofile "spec/support/site.lua"
 
 local entries = doc.collect()

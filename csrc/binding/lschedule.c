@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "binding/lprocess.h"
-#include "process/named.h"
 #include "process/noising.h"
 #include "process/posterior.h"
 
@@ -361,18 +360,15 @@ static int l_schedule_from(lua_State *L) {
   return 1;
 }
 
-/* (name, T, max_beta, own parameters...) -> schedule, or nil, message */
-static int l_schedule_named(lua_State *L) {
-  const df_named *named = df_named_find(luaL_checkstring(L, 1));
-  luaL_argcheck(L, named, 1, "no such schedule");
-  df_int T = (df_int)luaL_checkinteger(L, 2);
-  luaL_argcheck(L, T >= 1, 2, "T must be at least 1");
-  double max_beta = luaL_checknumber(L, 3), number[DF_NAMED_NUMBERS];
-  for (int i = 0; i < named->numbers; i++) number[i] = luaL_checknumber(L, 4 + i);
-  double *beta = lua_newuserdatauv(L, (size_t)T * sizeof *beta, 0);
-  named->fill(beta, T, number);
-  box *b = push_box(L, 1);
-  return answer(L, b, df_schedule_from(DF_FROM_BETA, beta, T, max_beta));
+/* Functions of formulas that Lua's math library lacks. */
+static int l_sinh(lua_State *L) {
+  lua_pushnumber(L, sinh(luaL_checknumber(L, 1)));
+  return 1;
+}
+
+static int l_cosh(lua_State *L) {
+  lua_pushnumber(L, cosh(luaL_checknumber(L, 1)));
+  return 1;
 }
 
 /* (name, ln a, ln s, vp [, own function]) -> schedule, or nil, message */
@@ -427,9 +423,10 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
   { "schedule_from", l_schedule_from },
-  { "schedule_named", l_schedule_named },
   { "schedule_columns", l_schedule_columns },
   { "schedule_zero_terminal", l_schedule_zero_terminal },
+  { "sinh", l_sinh },
+  { "cosh", l_cosh },
   { NULL, NULL },
 };
 

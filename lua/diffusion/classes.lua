@@ -1,14 +1,18 @@
---- Classes as they are given: one for all samples, or one for each.
+-- Classes that a user gives for n samples: one for all or one for each, counted from 1. 0 is none.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 
---- A tensor of one class for each of n samples, or a sentence; nil stays nil.
----@param where string "sampler"
+local classes = {
+  rule = { "number|table|tensor" }, ---of opts.check for an option `class`
+}
+
+--- Classes as a tensor with one for each sample. nil stays nil.
+---@param where string the caller: "sampler"
 ---@param class integer|integer[]|diffusion.tensor|nil
 ---@param n integer
----@return diffusion.tensor|nil {n} i64
-return function(where, class, n)
+---@return diffusion.tensor|nil class [n] i64
+function classes.of(where, class, n)
   if class == nil then return nil end
   class = fail.call(core.whole, where .. ": class", class)
   if class:dim() == 0 then class = class:expand(n):contiguous() end
@@ -17,3 +21,30 @@ return function(where, class, n)
   end
   return class
 end
+
+-- The least and the largest. A tensor's min and max refuse numbers that a real rounds.
+local function extremes(class)
+  local low, high = math.maxinteger, math.mininteger
+  for _, c in ipairs(class:totable()) do low, high = math.min(low, c), math.max(high, c) end
+  return low, high
+end
+
+--- Classes of data, which are 1 or more.
+---@param where string the caller: "set"
+---@param class integer|integer[]|diffusion.tensor
+---@param n integer
+---@param most integer|nil the number of classes, if it is known
+---@return diffusion.tensor class [n] i64
+---@return integer classes `most`, or the largest class
+function classes.labels(where, class, n, most)
+  class = classes.of(where, class, n)
+  if n == 0 then return class, most or 0 end
+  local low, high = extremes(class)
+  if low < 1 then fail.raise("%s: classes count from 1, got some from %d to %d", where, low, high) end
+  if most and high > most then
+    fail.raise("%s: classes from %d to %d, but there are %d classes", where, low, high, most)
+  end
+  return class, most or high
+end
+
+return classes

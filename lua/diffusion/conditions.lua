@@ -18,7 +18,7 @@ local own_options = { class = true, x0 = true, x = true, t = true }
 ---@param n integer samples
 ---@return table
 function conditions.of(where, class, inputs, n)
-  local out = { class = classes(where, class, n) }
+  local out = { class = classes.of(where, class, n) }
   for name, x in pairs(inputs or {}) do
     if type(name) ~= "string" or own_options[name] then
       fail.raise("%s: inputs are tensors by name, {context = c}; '%s' is no name of one", where, tostring(name))

@@ -1,8 +1,9 @@
 -- Data sets: files of the usual formats, the digits that come with the library, toy sets,
 -- and sets made of one's own tensors. What can't be read is nil and a message.
+local asset = require "diffusion.asset"
 local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
-local npy = require "diffusion.data.npy"
+local npy = require "diffusion.file.npy"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
@@ -131,11 +132,10 @@ end
 --- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function data.digits()
-  local here = assert(package.searchpath("diffusion.data", package.path)):match "^(.*)data%.lua$"
   local names = {}
   for k = 1, 10 do names[k] = tostring(k - 1) end
-  return assert(idx_set("digits", here .. "assets/digits-images-idx3-ubyte.gz",
-    here .. "assets/digits-labels-idx1-ubyte.gz", names))
+  return assert(idx_set("digits", asset.path "digits-images-idx3-ubyte.gz",
+    asset.path "digits-labels-idx1-ubyte.gz", names))
 end
 
 -- ---- CIFAR-10 ----------------------------------------------------------------------------

@@ -9,9 +9,7 @@ local opts = require "diffusion.opts"
 local gradient = {}
 
 local function check_callable(name, fn)
-  local meta = debug.getmetatable(fn)
-  if type(fn) == "function" or type(meta) == "table" and rawget(meta, "__call") then return end
-  fail.raise("%s: a function expected, got %s", name, kind.of(fn))
+  if not kind.callable(fn) then fail.raise("%s: a function expected, got %s", name, kind.of(fn)) end
 end
 
 --- Records what `fn` computes from trainable parameters, so that `loss:backward()` can

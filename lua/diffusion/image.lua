@@ -1,8 +1,8 @@
 -- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor
 -- [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.
-local apng = require "diffusion.apng"
+local apng = require "diffusion.file.apng"
 local core = require "diffusion.core"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"

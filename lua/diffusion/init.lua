@@ -31,8 +31,8 @@ local home = {
   network = "nn.family", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
-  checkpoint = "checkpoint", load_model = "checkpoint", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "files", load = "files", help = "help",
+  checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
+  profile = "runtime", save = "file.safetensors", load = "file.safetensors", help = "help",
   prompt = "prompt",
 }
 

@@ -1,10 +1,21 @@
--- How the library's objects are made: their fields, their methods, and what may be written.
+-- The library's objects. An object looks like an empty table. Behind it stand
+--   its private state, which only the library's files reach: object.private[self]
+--   its fields, which a user reads, and writes where the class allows it
+--   its methods, which say what they expect if they are called on something else
+-- A class has fields of one of two kinds. Most stand in a table of their own, the object's
+-- `public`. Fields that change with the private state are computed, by the class's `get`.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 local object = {}
+
+-- Weak keys: the private state lives as long as its object.
+local private = setmetatable({}, { __mode = "k" })
+object.private = private ---the private state of each object that has one
+
+-- ==== methods ============================================================================
 
 local unguarded = setmetatable({}, { __mode = "k" }) -- the method behind each guard
 
@@ -38,40 +49,7 @@ function object.methods(own_kind, methods)
   end
 end
 
---- A table that shows fields. Only fields that have a rule can be written, within it.
----@param name string "trainer"
----@param fields table
----@param rules table<string, table> of opts.check
----@param meta table {__name =, __index = methods, ...}
----@return table
-function object.governed(name, fields, rules, meta)
-  local own = {}
-  for key, value in pairs(meta) do own[key] = value end
-  own.__index, own.__methods = setmetatable(fields, { __index = meta.__index }), meta.__index
-  function own.__newindex(_, key, value)
-    local rule = rules[key]
-    if not rule then
-      fail.raise("%s: '%s' can't be written; what can: %s", name, tostring(key), table.concat(opts.names(rules), ", "))
-    end
-    if value == nil then value = rule.default end
-    if value ~= nil then opts.held(("%s: %s"):format(name, key), value, rule) end
-    fields[key] = value
-  end
-  return setmetatable({}, own)
-end
-
---- A table that shows fields, none of which can be written.
----@param fields table
----@param methods table
----@param meta table {__name =, __tostring =, ...}
----@return table
-function object.sealed(fields, methods, meta)
-  local own = { __index = setmetatable(fields, { __index = methods }), __len = function() return #fields end }
-  for key, value in pairs(meta) do own[key] = value end
-  own.__methods, own.__newindex = methods, object.refuse_write
-  if own.__tostring then legible.speaks(own) end
-  return setmetatable({}, own)
-end
+-- ==== fields =============================================================================
 
 --- The __newindex of an object that never changes.
 ---@param self any
@@ -79,6 +57,103 @@ end
 function object.refuse_write(self, key)
   local own_kind = kind.of(self)
   fail.raise("a %s never changes, so its '%s' can't be written; make another %s", own_kind, legible.line(key), own_kind)
+end
+
+local function check_writable(self, key, writable)
+  if writable[key] then return end
+  if next(writable) == nil then object.refuse_write(self, key) end
+  fail.raise("%s: '%s' can't be written; what can: %s", kind.of(self), legible.line(key),
+    table.concat(opts.names(writable), ", "))
+end
+
+-- Fields of `public` are written within the class's rules.
+local function write_public(self, key, value)
+  local class = debug.getmetatable(self)
+  check_writable(self, key, class.writable)
+  local rule = class.writable[key]
+  if value == nil then value = rule.default end
+  if value ~= nil then opts.held(("%s: %s"):format(kind.of(self), key), value, rule) end
+  class.__index[key] = value
+end
+
+local function pairs_public(self) return next, debug.getmetatable(self).__index end
+
+local function public_length(self) return #debug.getmetatable(self).__index end
+
+-- get with its list of names as functions that read them.
+local function readers(get)
+  local out = {}
+  for key, value in pairs(get) do
+    if type(value) == "string" then out[value] = function(own) return own[value] end else out[key] = value end
+  end
+  return out
+end
+
+-- Computed fields: get[name](own), and set[name](own, value) for those that can be written.
+local function compute_fields(class, methods, get, set)
+  function class.__index(self, key)
+    local method = methods[key]
+    if method ~= nil then return method end
+    local read = get[key]
+    return read and read(private[self])
+  end
+  function class.__newindex(self, key, value)
+    check_writable(self, key, set)
+    set[key](private[self], value)
+  end
+  function class.__pairs(self)
+    local values = {}
+    for key, read in pairs(get) do values[key] = read(private[self]) end
+    return next, values
+  end
+end
+
+-- ==== classes and objects ================================================================
+
+--- A class: what its objects can do. Its methods must be complete.
+---@param name string "trainer"
+---@param methods table<string, function> guarded from here on
+---@param more table|nil metamethods (__call, __tostring ...), and how fields are read and written:
+---  writable = rules of opts.check for the fields of `public` that can be written; or, for computed
+---  fields, get = names of private fields, and functions of the private state by name, set = functions
+---  of the private state and the new value by name
+---@return table class
+function object.class(name, methods, more)
+  local class = { __name = "diffusion." .. name, __methods = methods, __index = methods,
+                  __newindex = write_public, writable = {} }
+  more = more or {}
+  if more.get then compute_fields(class, methods, readers(more.get), more.set or {}) end
+  for key, value in pairs(more) do class[key] = value end
+  if class.__tostring then legible.speaks(class) end
+  object.methods(name, methods)
+  class.class, class.shown = class, { __index = methods }
+  return class
+end
+
+--- An object of a class.
+---@param class table
+---@param own table|nil its private state
+---@param public table|nil the fields that can be read, kept as it is
+---@return table
+function object.new(class, own, public)
+  local meta = class
+  if public then
+    meta = { __len = public_length, __pairs = pairs_public }
+    for key, value in pairs(class) do meta[key] = value end
+    meta.__index = setmetatable(public, class.shown)
+  end
+  local self = setmetatable({}, meta)
+  private[self] = own
+  return self
+end
+
+--- Whether a value is an object of a class.
+---@param value any
+---@param class table
+---@return boolean
+function object.is(value, class)
+  local meta = debug.getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "class") == class
 end
 
 return object

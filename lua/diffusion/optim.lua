@@ -1,4 +1,4 @@
---- Optimising: AdamW with clip, and the averages that move along, in one pass.
+-- AdamW with gradient clipping and the update of running averages, in one pass.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -11,27 +11,26 @@ local model = require "diffusion.nn.model"
 
 local optim = {}
 
--- ---- what its numbers may be -----------------------------------------------------------
+-- ==== rules of its numbers ================================================================
 
--- Of options, groups, assignments, functions' results and loaded states alike.
-local least_tiny = core.real == "f64" and 1e-300 or 1e-37 -- less is 0 as a real
+-- They hold for options, groups, assignments, functions' results and loaded states.
+local least_tiny = core.real == "f64" and 1e-300 or 1e-37 -- smaller numbers round to 0
 local rate = { "number", min = 0 }
 local rate_or_function = { "number|function", min = 0 }
 local beta = { "number", min = 0, below = 1 }
 local count = { "integer", min = 0, required = true }
 
--- ---- adamw -----------------------------------------------------------------------------
+-- ==== adamw =============================================================================
 
--- What an optimiser doesn't show among its fields.
-local optimisers = setmetatable({}, { __mode = "k" })
-
---- AdamW over what was trainable when it was made.
+--- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
----@field lr number of the next step; can be set, to a number or a function of the step
+---@field lr number of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local Adamw = {}
-local adamw_meta = { __name = "diffusion.adamw", __methods = Adamw }
+
+-- {core, groups, names, options, averages, models, skipped, refused, warned}
+local private = object.private
 
 local function rate_at(lr, step)
   if type(lr) == "number" then return lr end
@@ -42,25 +41,16 @@ local function rate_at(lr, step)
   return opts.held(("adamw: the learning rate of step %d"):format(step), now, rate)
 end
 
-function adamw_meta.__index(opt, key)
-  local own = optimisers[opt]
-  if key == "lr" then return rate_at(own.groups[1].lr, own.core:steps() + 1) end
-  if key == "steps" then return own.core:steps() end
-  if key == "skipped" then return own.skipped end
-  return Adamw[key]
-end
+local function next_rate(own) return rate_at(own.groups[1].lr, own.core:steps() + 1) end
 
-function adamw_meta.__newindex(opt, key, value)
-  if key ~= "lr" then fail.raise("adamw: only lr can be set, to a number or a function of the step") end
-  optimisers[opt].groups[1].lr = opts.held("adamw: lr", value, rate_or_function)
-end
+local function set_rate(own, value) own.groups[1].lr = opts.held("adamw: lr", value, rate_or_function) end
 
--- ---- steps that can't be taken ---------------------------------------------------------
+-- ==== steps that can't be taken ===========================================================
 
--- How many in a row are borne before it is an error.
+-- After so many in a row, the optimiser raises.
 local PATIENCE = 30
 
--- The first value, or else gradient, that isn't finite.
+-- The first value that isn't finite, or else the first gradient.
 local function culprit(models)
   local found
   for _, m in ipairs(models) do
@@ -72,7 +62,7 @@ local function culprit(models)
   return found or "the norm alone"
 end
 
--- Counts a step that was not taken: a warning at the first, an error at the last that is borne.
+-- Counts a step that was not taken. The first one is a warning, PATIENCE in a row an error.
 local function refused(own, norm)
   local after = own.core:steps()
   own.skipped, own.refused = own.skipped + 1, own.refused + 1
@@ -92,15 +82,14 @@ end
 
 local step_rules = { zero = { "boolean", default = true } }
 
---- One step: the gradient's mean over the backward calls since the last (accumulate =
---- "mean"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts
---- with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and
---- `skipped` counts one more: look at the result. The first such step is told on stderr; 30 in a
---- row are an error.
----@param options table? {zero = true: let go of the gradient after it}
+--- One step: mean of the gradients of the backward calls since the last step (accumulate =
+--- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the
+--- norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The
+--- first such step prints a warning to stderr; 30 in a row are an error.
+---@param options table? {zero = true: drop the gradient after the step}
 ---@return number norm L2, of the whole gradient before clipping
 function Adamw:step(options)
-  local own = optimisers[self]
+  local own = private[self]
   local zero = options == nil or opts.check("step", options, step_rules).zero
   local rates, decays = {}, {}
   for i, group in ipairs(own.groups) do
@@ -118,19 +107,19 @@ function Adamw:step(options)
   return norm
 end
 
---- Drops the gradients that have gathered.
+--- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function Adamw:zero()
-  optimisers[self].core:zero()
+  private[self].core:zero()
   return self
 end
 
---- What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by
---- name as windows on the optimiser's own; lr a list of the groups', false where it is a
---- function or the first group's.
+--- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
+--- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
+--- function, or the first group's rate.
 ---@return table
 function Adamw:state()
-  local own = optimisers[self]
+  local own = private[self]
   local out = { steps = own.core:steps(), skipped = own.skipped, lr = {}, first = {}, second = {} }
   for i, group in ipairs(own.groups) do out.lr[i] = type(group.lr) == "number" and group.lr end
   for i = 1, own.core:slices() do
@@ -140,7 +129,7 @@ function Adamw:state()
   return out
 end
 
--- Iterates over names, in order, and what a list has for each.
+-- Iterates over names in order, with the value of each in a table.
 local function named(names, list)
   local i = 0
   return function()
@@ -149,7 +138,7 @@ local function named(names, list)
   end
 end
 
--- The rates of a state: none (nil), or a list whose entries are rates, or false.
+-- Whether a state's rates are none (nil), or a list of rates and false.
 local function rates_are_fine(list)
   if list ~= nil and type(list) ~= "table" then return false end
   for _, lr in pairs(list or {}) do
@@ -158,13 +147,13 @@ local function rates_are_fine(list)
   return true
 end
 
--- Squares' means are 0 or more; inf is a square that a real can't hold.
+-- Second moments are 0 or more; inf is a square beyond the range of a real.
 local function moments_are_fine(first, second)
   first, second = first:detach():to(core.real), second:detach():to(core.real)
   return first:isfinite():all() and second:ge(0):all()
 end
 
--- What keeps moments from being those of an optimiser, or nil.
+-- Why the moments don't fit an optimiser, or nil.
 local function trouble_of_moments(own, mine, state)
   for _, which in ipairs { "first", "second" } do
     local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
@@ -177,7 +166,7 @@ local function trouble_of_moments(own, mine, state)
   end
 end
 
---- What keeps a state from being that of an optimiser, as a sentence, or nil.
+--- Why a state doesn't fit an optimiser, as a sentence, or nil.
 ---@param opt diffusion.adamw
 ---@param state table as of state()
 ---@return string|nil
@@ -186,16 +175,16 @@ function optim.mismatch(opt, state)
   local counted = opts.allows(state.steps, count) and opts.allows(state.skipped or 0, count)
   if not counted then return "the optimiser's steps aren't in it" end
   if not rates_are_fine(state.lr) then return "its learning rates must be finite numbers of 0 or more" end
-  return trouble_of_moments(optimisers[opt], opt:state(), state)
+  return trouble_of_moments(private[opt], opt:state(), state)
 end
 
---- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
---- are numbers go on as they were; functions stay those that this optimiser was given.
+--- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
+--- and nothing else. Rates that are numbers are restored; functions stay this optimiser's.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
-  local own, mine = optimisers[self], self:state()
+  local own, mine = private[self], self:state()
   local trouble = optim.mismatch(self, state)
   if trouble then fail.raise("load_state: %s", trouble) end
   for _, which in ipairs { "first", "second" } do
@@ -211,13 +200,18 @@ function Adamw:load_state(state)
   return self
 end
 
-object.methods("adamw", Adamw)
-
-function adamw_meta.__tostring(opt)
-  local own = optimisers[opt]
+local function tostring_adamw(opt)
+  local own = private[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
 end
-legible.speaks(adamw_meta)
+
+local class = object.class("adamw", Adamw, {
+  get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end },
+  set = { lr = set_rate },
+  __tostring = tostring_adamw,
+})
+
+-- ==== making one ==========================================================================
 
 local group_rules = {
   pattern = { "string", required = true },
@@ -225,8 +219,8 @@ local group_rules = {
   weight_decay = rate,
 }
 
--- The group of a name: the first whose pattern matches, else 0, the options themselves. What
--- the others match is noted too.
+-- The first group whose pattern matches a name; 0, the options themselves, if none does.
+-- Matches of later groups are noted too.
 local function group_of(name, groups, matched)
   local first = 0
   for i = 2, #groups do
@@ -238,7 +232,7 @@ local function group_of(name, groups, matched)
   return first
 end
 
--- A group of no parameter is a slip of the pen, which would train by the wrong rate.
+-- A group without a parameter is a mistake, which would train at the wrong rate.
 local function check_matched(groups, matched, example)
   for i = 2, #groups do
     if not matched[i] then
@@ -253,7 +247,7 @@ local function list_of(value, is_one)
   return is_one(value) and { value } or value
 end
 
--- The averages to move; each must be of one of the models.
+-- The averages to update. Each must be of one of the models.
 local function averages_of(given, models)
   local out, seen = list_of(given, averages.is_ema), {}
   if type(out) ~= "table" then
@@ -281,7 +275,7 @@ local adamw_rules = {
   accumulate = { one_of = { "mean", "sum" }, default = "mean" },
 }
 
--- Names of what is trainable, and the group of every parameter, model after model.
+-- Names of the trainable parameters, and the group of every parameter, model after model.
 local function survey(models, groups)
   local homes, group, names, matched, first = {}, {}, {}, {}, nil
   for i, m in ipairs(models) do
@@ -310,13 +304,14 @@ local function core_options(o)
   return { beta1 = beta1, beta2 = beta2, tiny = o.tiny, clip = o.clip, mean = o.accumulate == "mean" }
 end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
 ---@param models diffusion.model|diffusion.model[]
 ---@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
 ---  tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
 ---  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
 ---  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
----  parameters whose names match (the first that does; "1.name" in a list of models)}
+---  parameters whose names match; the first matching group counts. In a list of models names are
+---  "1.name"}
 ---@return diffusion.adamw
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
 --- local opt = d.adamw(model, { lr = d.lr.warmup_cosine{ peak = 1e-3, warmup = 10, total = 100 }, clip = 1 })
@@ -331,12 +326,10 @@ function optim.adamw(models, options)
   local groups = { { lr = o.lr, weight_decay = o.weight_decay } }
   for i, group in ipairs(o.groups) do groups[i + 1] = opts.check("adamw", group, group_rules, 2) end
   local homes, group, names = survey(models, groups)
-  local opt = setmetatable({}, adamw_meta)
-  optimisers[opt] = {
+  return object.new(class, {
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
-  }
-  return opt
+  })
 end
 
 return optim

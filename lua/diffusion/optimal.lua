@@ -91,7 +91,7 @@ local rules = {
   batch = { "integer", default = 256, min = 1 },
   rounds = { "integer", default = 1, min = 1 },
   seed = { "integer", default = 0 },
-  class = { "integer|table|tensor" },
+  class = classes.rule,
 }
 
 -- Whole levels of about equal steps in ln SNR, with both ends of the schedule.
@@ -197,7 +197,7 @@ function optimal.estimate(process, model, x0, options)
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)
   if #times == 0 then fail.raise "estimate_variance: t is empty; levels in 1..T expected" end
   x0 = check_data(x0, #times, o.rounds)
-  o.class = classes("estimate_variance", o.class, x0:size(1))
+  o.class = classes.of("estimate_variance", o.class, x0:size(1))
   return measured(process, model, x0, times, o)
 end
 

@@ -1,5 +1,6 @@
 -- Checks of arguments: tables of options held to rules of type, range and default, single
 -- arguments, and unknown names answered with the nearest known one.
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -36,39 +37,11 @@ end
 
 -- ==== names ==============================================================================
 
--- Edit distance by optimal string alignment: insertions, deletions, substitutions, and swaps
--- of neighbours.
-local function distance(a, b)
-  local before, row = {}, {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local nextrow = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      local best = math.min(row[j] + 1, nextrow[j - 1] + 1, row[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        best = math.min(best, before[j - 2] + 1)
-      end
-      nextrow[j] = best
-    end
-    before, row = row, nextrow
-  end
-  return row[#b]
-end
-
 --- The nearest of the names, if it is near enough to be what was meant.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
-function opts.nearest(word, names)
-  local best, least = nil, math.max(1, #word // 3) + 1
-  for _, name in ipairs(names) do
-    local apart = math.abs(#word - #name) -- the distance is at least this
-    local n = apart < least and distance(word, name) or apart
-    if n < least then best, least = name, n end
-  end
-  return best
-end
+function opts.nearest(word, names) return core.nearest(word, names) end
 
 --- The keys of a table as text, sorted.
 ---@param t table

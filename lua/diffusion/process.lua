@@ -1,6 +1,6 @@
--- d.process: the noising process q, its posterior, and what a network predicts of it. Given
--- numbers its functions answer in double; given tensors, in tensors, with one coefficient
--- per sample computed in double. Of two times the later comes first: (t, s), 0 <= s < t <= T.
+-- d.process: the noising process q, its posterior, and the prediction target. Functions of numbers
+-- return doubles. Functions of tensors return tensors, with one coefficient per sample computed in
+-- double. The later of two times comes first: (t, s), 0 <= s < t <= T.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -9,22 +9,22 @@ local object = require "diffusion.object"
 local optimal = require "diffusion.optimal"
 local opts = require "diffusion.opts"
 
---- A schedule, and how the reverse step is parametrised; it never changes.
+--- A schedule, and the parametrisation of the reverse step. It never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer
----@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
+---@field predict string the target that the network predicts: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
----@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
+---@field outputs integer of the network, side by side in its last dimension: 2 if the variance is learned
 ---@field clip number|string|nil
----@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
+---@field x0_error table|nil of variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
 
 -- ==== the reverse step =======================================================================
 
--- Dynamic thresholding (Saharia et al. 2022): each sample is cut at the 99.5 % quantile of
--- |x0|, at least 1, and divided by it.
+-- Dynamic thresholding (Saharia et al. 2022): each sample is clamped at the 99.5 % quantile of
+-- |x0|, which is at least 1, and divided by it.
 local function dynamic(x0)
   if type(x0) == "number" then return math.max(-1, math.min(1, x0)) end
   local B = x0:size(1)
@@ -33,7 +33,7 @@ local function dynamic(x0)
   return x0:minimum(q):maximum(-q) / q
 end
 
---- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
+--- x0 clipped as the process says: to [-clip, clip], by the dynamic threshold, or not at all.
 ---@param x0 number|diffusion.tensor
 ---@return number|diffusion.tensor
 function Process:clipped(x0)
@@ -45,9 +45,9 @@ function Process:clipped(x0)
   return x0:clamp(-r, r)
 end
 
---- A network's output as the prediction and, where the variance is learned, the v beside it:
---- the halves of the last dimension. Elsewhere the output itself.
----@param output number|diffusion.tensor {B, ..., C}, or {B, ..., 2C} where the variance is learned
+--- Splits a network's output. If the variance is learned, the first half of the last dimension is
+--- the prediction and the second half is v. Otherwise the output is the prediction.
+---@param output number|diffusion.tensor [B,...,C], or [B,...,2C] if the variance is learned
 ---@return number|diffusion.tensor prediction of the kind process.predict
 ---@return diffusion.tensor|nil v as the prediction
 function Process:split(output)
@@ -60,11 +60,10 @@ function Process:split(output)
   return output:narrow(-1, 1, width // 2), output:narrow(-1, width // 2 + 1, width // 2)
 end
 
---- What a network's output says: x0, clipped as the process asks, the eps that goes with this
---- x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned
---- variance.
----@param output number|diffusion.tensor of the kind process.predict, and v beside it where
----  the variance is learned
+--- The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t. The
+--- two are consistent even if x0 was clipped. v is that of a learned variance.
+---@param output number|diffusion.tensor of the kind process.predict, next to v if the variance is
+---  learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
@@ -81,15 +80,15 @@ function Process:estimate(output, xt, t)
 end
 
 local variances = {
-  -- the posterior's own: exact for data that is one point
+  -- the posterior's: exact if the data is one point
   fixed_small = function(p, t, s) return fail.call(p.schedule.posterior_variance, p.schedule, t, s) end,
-  -- q's: exact for data that is standard normal
+  -- q's: exact if the data is standard normal
   fixed_large = function(p, t, s) return select(2, fail.call(p.q_moments, p, 0, t, s)) end,
-  -- the posterior's, and what the network's x0 is off by
+  -- the posterior's plus the mean squared error of the predicted x0
   optimal = optimal.variance,
 }
 
--- What a user's function says, if it is a variance.
+-- The value of a user's variance function. Raises unless it is finite and not negative.
 local function variance_of(f, t, s)
   local v = f(t, s)
   if type(v) ~= "number" or not (v >= 0 and v < math.huge) then
@@ -99,7 +98,7 @@ local function variance_of(f, t, s)
   return v
 end
 
--- t - 1, of a number, a list or a tensor.
+-- t - 1 for a number, a list or a tensor.
 local function before(t)
   if type(t) ~= "table" then return t - 1 end
   local s = {}
@@ -107,16 +106,16 @@ local function before(t)
   return s
 end
 
--- One number a sample, whatever the shape of the tensor.
+-- A tensor of levels as one number per sample.
 local function flat(t) return core.is_tensor(t) and t:flatten():to(core.real) or t end
 
--- A logarithm of each sample beside v.
+-- A number per sample, broadcast over v.
 local function beside(value, v) return core.is_tensor(value) and value:over(v) or value end
 
---- Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where
---- variance is "learned"; between the posterior's and q's, (1 - f) ln small + f ln large with
---- f = (v + 1)/2, where it is "learned_range" (Nichol & Dhariwal 2021, eq. 15), both ends those
---- of this t and s. At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance =
+--- "learned" it is v. With "learned_range" it lies between the posterior's and q's variance of this
+--- t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At
+--- t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
@@ -139,11 +138,11 @@ function Process:learned_log_variance(v, t, s)
   return v * beside(reach, v) + beside(middle, v)
 end
 
---- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
+--- Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every kind.
 ---@param t number
 ---@param s number
----@param v? diffusion.tensor of process:split, where the variance is learned
----@return number|diffusion.tensor a tensor as v where the variance is learned
+---@param v? diffusion.tensor of process:split, if the variance is learned
+---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function Process:step_variance(t, s, v)
   if s == 0 then return 0 end
   if self.outputs == 2 then return self:learned_log_variance(v, t, s):exp() end
@@ -151,7 +150,7 @@ function Process:step_variance(t, s, v)
   return variances[self.variance](self, t, s)
 end
 
--- ==== looking at it ==========================================================================
+-- ==== showing it ==============================================================================
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
@@ -205,7 +204,7 @@ local function explained(self, t, s)
   return table.concat(lines, "\n")
 end
 
---- The formulas of a step with their numbers.
+--- The formulas of a step, with numbers.
 ---@param t integer in 1..T
 ---@param s? integer t - 1 if not given
 ---@return string
@@ -228,7 +227,7 @@ local rules = {
   x0_error = { "table" },
 }
 
-local meta = { __name = "diffusion.process", __tostring = tostring_process }
+local class -- made when its methods are complete
 
 --- A process: a schedule, and how the reverse step is parametrised.
 ---@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
@@ -248,14 +247,14 @@ local function new(o)
   optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
-  return object.sealed(p, Process, meta)
+  return object.new(class, nil, p)
 end
 
---- The same process with the variance that is best for a network as it is: the posterior's, and c0^2
---- times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples:
---- each is noised to one level, level after level, and ln of the error is a straight line between
---- levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes
---- into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.
+--- The same process with the best variance for a given network: the posterior's plus c0^2 times the
+--- mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the
+--- samples, each noised to one of the levels in turn. Between levels ln of the error is linear in
+--- ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The
+--- variance lies between the posterior's and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
 ---@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
@@ -273,8 +272,8 @@ function Process:estimate_variance(model, x0, options)
   return new(o)
 end
 
---- Plain values from which process_from_config makes the same process again, for files.
---- A variance that is a function can't be written: an error.
+--- Plain values for files, from which process_from_config makes the same process. Raises if the
+--- variance is a function.
 ---@return table
 function Process:config()
   if type(self.variance) == "function" then
@@ -288,7 +287,7 @@ end
 
 --- The process that a config describes.
 ---@param config table
----@return diffusion.process|nil process nil with a message where it describes none
+---@return diffusion.process|nil process nil with a message if it describes none
 ---@return string|nil message
 local function from_config(config)
   if type(config) ~= "table" then return nil, "the process's description is no table" end
@@ -300,6 +299,6 @@ local function from_config(config)
   })
 end
 
-object.methods("process", Process)
+class = object.class("process", Process, { __tostring = tostring_process })
 
 return { process = new, process_from_config = from_config }

@@ -3,16 +3,16 @@
 return {
   ["adamw"] = {
     signature = "adamw",
-    text = "AdamW over what was trainable when it was made.",
+    text = "AdamW over the parameters that were trainable when it was made.",
     params = {
-      { name = "lr", type = "number", text = "of the next step; can be set, to a number or a function of the step" },
+      { name = "lr", type = "number", text = "of the next step; can be set to a number or a function of the step" },
       { name = "steps", type = "integer", text = "steps taken" },
       { name = "skipped", type = "integer", text = "steps not taken, since the gradient wasn't finite" },
     },
   },
   ["adamw:load_state"] = {
     signature = "adamw:load_state(state)",
-    text = "Copies a state in: the moments of every parameter it moves, and nothing else. Rates that are numbers go on as they were; functions stay those that this optimiser was given.",
+    text = "Copies a state in. It must hold the moments of every parameter that this optimiser moves, and nothing else. Rates that are numbers are restored; functions stay this optimiser's.",
     params = {
       { name = "state", type = "table", text = "as of state()" },
     },
@@ -22,16 +22,16 @@ return {
   },
   ["adamw:state"] = {
     signature = "adamw:state()",
-    text = "What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by name as windows on the optimiser's own; lr a list of the groups', false where it is a function or the first group's.",
+    text = "The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a function, or the first group's rate.",
     returns = {
       { type = "table" },
     },
   },
   ["adamw:step"] = {
     signature = "adamw:step([options])",
-    text = "One step: the gradient's mean over the backward calls since the last (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0. Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped` counts one more: look at the result. The first such step is told on stderr; 30 in a row are an error.",
+    text = "One step: mean of the gradients of the backward calls since the last step (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The first such step prints a warning to stderr; 30 in a row are an error.",
     params = {
-      { name = "options", type = "table?", text = "{zero = true: let go of the gradient after it}", optional = true },
+      { name = "options", type = "table?", text = "{zero = true: drop the gradient after the step}", optional = true },
     },
     returns = {
       { type = "number", text = "norm L2, of the whole gradient before clipping" },
@@ -39,49 +39,52 @@ return {
   },
   ["adamw:zero"] = {
     signature = "adamw:zero()",
-    text = "Drops the gradients that have gathered.",
+    text = "Drops the accumulated gradients.",
     returns = {
       { type = "diffusion.adamw", text = "self" },
     },
   },
   ["array"] = {
     signature = "array",
-    text = "An array in a file whose numbers can't be computed with: pairs lists it, with what it is.",
+    text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
   ["batches"] = {
     signature = "batches",
-    text = "A walk over a set; the state of it is its step.",
+    text = "A walk over a set. Its state is its step.",
     params = {
       { name = "step", type = "integer", text = "batches given so far; can be set" },
-      { name = "steps", type = "integer", text = "how many there will be" },
+      { name = "steps", type = "integer", text = "number of batches" },
       { name = "size", type = "integer", text = "examples in a batch" },
+      { name = "n", type = "integer", text = "examples in the set" },
       { name = "seed", type = "integer", text = "of the order and the flips" },
+      { name = "shuffle", type = "boolean" },
+      { name = "flip", type = "boolean" },
     },
   },
   ["batches()"] = {
     signature = "batches()",
-    text = "The next batch; nil when there is none left.",
+    text = "The next batch, or nil if none is left.",
     returns = {
       { type = "integer|nil", text = "step counting from 1" },
       { type = "diffusion.tensor|nil", text = "x0 [B,...] floats" },
-      { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil where the set has none" },
+      { type = "diffusion.tensor|nil", text = "class i64 [B], 1..classes; nil if the set has none" },
       { type = "diffusion.tensor|nil", text = "eps as x0: the noise of each example, in a set of pairs (d.reflow)" },
     },
   },
   ["batches:load_state"] = {
     signature = "batches:load_state(state)",
-    text = "Goes on from a state: the batches that follow are those that would have followed.",
+    text = "Goes on from a state. The next batches are those that would have followed it.",
     params = {
       { name = "state", type = "table", text = "of `state()`" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the state is of another set or other sizes" },
+      { type = "true|nil", text = "done nil with a message if the state is of another set or other sizes" },
       { type = "string|nil", text = "message" },
     },
   },
   ["batches:state"] = {
     signature = "batches:state()",
-    text = "What a checkpoint keeps.",
+    text = "The state for a checkpoint.",
     returns = {
       { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
     },
@@ -101,8 +104,9 @@ return {
   },
   ["checkpoint"] = {
     signature = "checkpoint",
-    text = "What a run is made of and the file that it is kept in.",
+    text = "A training and the file that it is saved in.",
     params = {
+      { name = "path", type = "string", text = "can be written" },
       { name = "extra", type = "table|nil", text = "after load: what was given to save" },
     },
   },
@@ -110,27 +114,27 @@ return {
     signature = "checkpoint:load()",
     text = "Goes on from the file, if there is one.",
     returns = {
-      { type = "boolean|nil", text = "loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run" },
+      { type = "boolean|nil", text = "loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training" },
       { type = "string|nil", text = "message" },
     },
   },
   ["checkpoint:save"] = {
     signature = "checkpoint:save([extra])",
-    text = "Writes everything, whole or not at all: values, moments, averages, random counters, the place in the data, and what the caller adds.",
+    text = "Saves a training: values, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all.",
     params = {
-      { name = "extra", type = "table?", text = "what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written", optional = true },
+      { name = "extra", type = "table?", text = "found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where it fails" },
+      { type = "true|nil", text = "done nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
-    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.",
+    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; \"1.name\" in a list of models)}", optional = true },
+      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -206,7 +210,7 @@ return {
   },
   ["d.checkpoint"] = {
     signature = "d.checkpoint(options)",
-    text = "What a run is made of, and the file that it is kept in.",
+    text = "A training and the file that it is saved in.",
     params = {
       { name = "options", type = "table", text = "{path, model, opt, ema = an average or a list of them, batches}" },
     },
@@ -332,7 +336,7 @@ return {
     signature = "d.data.set(options)",
     text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
     params = {
-      { name = "options", type = "table", text = "x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name" },
+      { name = "options", type = "table", text = "x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name" },
     },
     returns = {
       { type = "diffusion.set" },
@@ -512,7 +516,7 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values: a denoiser like the model. Give it, or a list of several, to d.adamw, which updates it at each step: average = r average + (1 - r) values. The first update copies the values; after k updates r is of these: a number, with warmup = true (as it is if not given) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
+    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates r is given by decay: a number, with warmup = true (the default) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
     params = {
       { name = "of", type = "diffusion.model" },
       { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), or as above, warmup = true}", optional = true },
@@ -812,7 +816,7 @@ return {
   },
   ["d.guidance.classifier"] = {
     signature = "d.guidance.classifier(model, log_prob, options)",
-    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is that of x alone; parameters count as constants, and their .grad isn't touched. A call without a class, or with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others. A network made without classes isn't told any; other models are.",
+    text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is with respect to x alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided. An unconditional network is called without the class.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
@@ -825,7 +829,7 @@ return {
   },
   ["d.guidance.gradient"] = {
     signature = "d.guidance.gradient(model, energy, options)",
-    text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. Of \"x0\" it is the energy of the model's x0, unclipped, through the denoiser (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't touched.",
+    text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. With of = \"x0\" it is the energy of the predicted x0, unclipped, and the gradient goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not changed.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
@@ -1076,25 +1080,25 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow, so a large one costs nothing until it is used; writing to them doesn't change it. A program that cuts the file short while they are in use ends this one (SIGBUS); one that saves as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name is an error.",
+    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
-      { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message where it isn't a good file" },
+      { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
       { type = "table<string, string>|string", text = "metadata or the message" },
     },
   },
   ["d.load_model"] = {
     signature = "d.load_model(path, [options])",
-    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read: a program that cuts it short meanwhile ends this one (SIGBUS), unless copy = true has it read into memory first.",
+    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
-      { name = "path", type = "string", text = "a file; where there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
+      { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
       { name = "options", type = "table|nil", text = "copy = false", optional = true },
     },
     returns = {
-      { type = "diffusion.model|nil", text = "model nil with a message where it isn't a good model file" },
+      { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
       { type = "diffusion.process|string|nil", text = "process or the message" },
     },
     example = "local model, process = d.load_model \"digits\"",
@@ -1566,7 +1570,7 @@ return {
   },
   ["d.nn.list"] = {
     signature = "d.nn.list(n, make)",
-    text = "n parts made by `make(i)`, read as list[i]; their names are numbers.",
+    text = "A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.",
     params = {
       { name = "n", type = "integer" },
       { name = "make", type = "function", text = "(i) -> layer or module" },
@@ -1634,7 +1638,7 @@ return {
   },
   ["d.nn.recompute"] = {
     signature = "d.nn.recompute(part)",
-    text = "A layer or module whose inner values aren't kept for the way back but computed again; the same of a model or a function of tensors.",
+    text = "A layer or module whose intermediate values are recomputed in the backward pass instead of being saved. A model or a function of tensors can be given too.",
     params = {
       { name = "part", type = "any" },
     },
@@ -1662,7 +1666,7 @@ return {
   },
   ["d.nn.sequence"] = {
     signature = "d.nn.sequence(...)",
-    text = "Parts called one after the other; plain functions may stand among them. What is between two of them is let go of as soon as the end is reached.",
+    text = "A module that calls its parts in order. Parts may be plain functions. Intermediate results are freed at the end of the call.",
     params = {
       { name = "...", type = "any", text = "layers, modules or functions of one tensor" },
     },
@@ -2183,14 +2187,14 @@ return {
   },
   ["d.save"] = {
     signature = "d.save(path, tensors, [metadata])",
-    text = "Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed over the old file.",
+    text = "Writes tensors as a safetensors file. It is written beside the old file, flushed to the disk, then renamed over it, so the file is always whole.",
     params = {
       { name = "path", type = "string" },
       { name = "tensors", type = "table<string, diffusion.tensor>", text = "of any shape and type" },
-      { name = "metadata", type = "table<string, string>|nil", text = "what else to remember", optional = true },
+      { name = "metadata", type = "table<string, string>|nil", text = "saved with them", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -2473,7 +2477,7 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}" },
+      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -2530,14 +2534,14 @@ return {
   },
   ["ema"] = {
     signature = "ema",
-    text = "A running average of a model's values, and a denoiser as the model is.",
+    text = "A running average of a model's values. It is a denoiser like the model.",
     params = {
-      { name = "updates", type = "integer", text = "how often it has moved; can be set" },
+      { name = "updates", type = "integer", text = "number of updates; can be set" },
     },
   },
   ["ema()"] = {
     signature = "ema(xt, t, [options])",
-    text = "The model as it is on the average: the values are exchanged around the call.",
+    text = "The model's output with the average's values. They are exchanged around the call.",
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -2549,14 +2553,14 @@ return {
   },
   ["ema:config"] = {
     signature = "ema:config()",
-    text = "The config of the model whose average it is.",
+    text = "The config of its model.",
     returns = {
       { type = "table" },
     },
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`; after 0 of them the next copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -2566,25 +2570,25 @@ return {
   },
   ["ema:snapshot"] = {
     signature = "ema:snapshot(path)",
-    text = "Writes a power average as it stands, for d.posthoc_ema.",
+    text = "Writes a power average to a file for d.posthoc_ema.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
   ["ema:state"] = {
     signature = "ema:state()",
-    text = "The averages by name, as windows on them: what load_state takes, the model's too.",
+    text = "The averages by name, as windows on them. load_state takes them, and so does the model's.",
     returns = {
       { type = "table<string, any>" },
     },
   },
   ["ema:update"] = {
     signature = "ema:update()",
-    text = "Moves the average towards the model's values now, for those who don't give it to an optimiser.",
+    text = "Updates the average from the model's values. An average given to an optimiser does this by itself.",
     returns = {
       { type = "diffusion.ema", text = "self" },
     },
@@ -2683,7 +2687,7 @@ return {
       { name = "name", type = "string" },
       { name = "T", type = "integer" },
       { name = "schedule", type = "diffusion.schedule|nil" },
-      { name = "last", type = "number", text = "the level at which the last step ends: 0, the data, unless told otherwise" },
+      { name = "last", type = "number", text = "the level at which the last step ends: 0 is the data" },
     },
   },
   ["grid:times"] = {
@@ -2748,14 +2752,14 @@ return {
   },
   ["model:config"] = {
     signature = "model:config()",
-    text = "A plain table from which the same network can be built: {kind = \"unet\", channels = ...}. A network composed in Lua is known by its name only: {kind = \"module\", name = \"net\"}; its constructor builds it.",
+    text = "A plain table from which the same network can be built: {kind = \"unet\", channels = ...}. A network composed in Lua has only its name: {kind = \"module\", name = \"net\"}. Its constructor builds it.",
     returns = {
       { type = "table" },
     },
   },
   ["model:count"] = {
     signature = "model:count()",
-    text = "How many numbers the model consists of.",
+    text = "The number of elements of the parameters.",
     returns = {
       { type = "integer", text = "total" },
       { type = "integer", text = "trainable" },
@@ -2763,14 +2767,14 @@ return {
   },
   ["model:eval"] = {
     signature = "model:eval()",
-    text = "No dropout from here on, in d.record too. (Outside of d.record there never is.)",
+    text = "Turns dropout off. It only ever acts inside d.record.",
     returns = {
       { type = "diffusion.model", text = "self" },
     },
   },
   ["model:freeze"] = {
     signature = "model:freeze([pattern])",
-    text = "Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that have gathered in the model are let go of.",
+    text = "Freezes the parameters whose names match: no gradient, no moments, no step. The model's accumulated gradients are dropped.",
     params = {
       { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
     },
@@ -2780,19 +2784,19 @@ return {
   },
   ["model:load"] = {
     signature = "model:load(path, [options])",
-    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be cut short meanwhile, unless copy = true.",
+    text = "Reads the values of a model file into this model. As for d.load_model, the file must not be truncated meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{copy = false}", optional = true },
     },
     returns = {
-      { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, where they don't fit" },
+      { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
       { type = "string|nil", text = "message" },
     },
   },
   ["model:load_state"] = {
     signature = "model:load_state(state)",
-    text = "Copies values in, by name: every parameter, of the same shape, and nothing else.",
+    text = "Copies values in, by name. The state must have every parameter, of the same shape, and nothing else.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -2809,26 +2813,26 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), what it is, and the process it was trained for.",
+    text = "Writes the model as one file: its values (or an average's), its config, and the process it was trained for.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
   ["model:state"] = {
     signature = "model:state()",
-    text = "The parameters by name, as windows on the model's own values.",
+    text = "The parameters by name, as windows on the model's values.",
     returns = {
       { type = "table<string, any>" },
     },
   },
   ["model:train"] = {
     signature = "model:train()",
-    text = "Dropout again, in d.record.",
+    text = "Turns dropout on again, inside d.record.",
     returns = {
       { type = "diffusion.model", text = "self" },
     },
@@ -3400,18 +3404,18 @@ return {
     signature = "objective(model, x0, [given])",
     text = "The loss of a batch.",
     params = {
-      { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone" },
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps of the pairs of d.reflow, as x0; drawn if not given; inputs: tensors {B, ...} by the names of the network's inputs, as {context = c}", optional = true },
+      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps is the noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the network's inputs: {context = c}", optional = true },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },
-      { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the loss is; vlb {B}, nats a dimension, where the variance is learned" },
+      { type = "table", text = "details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is the loss; vlb {B}, nats a dimension, if the variance is learned" },
     },
   },
   ["objective:explain"] = {
     signature = "objective:explain(t)",
-    text = "The weights at t in words and numbers, with their equations.",
+    text = "The weights at t as text, with their equations.",
     params = {
       { name = "t", type = "number", text = "in 1..T" },
     },
@@ -3422,13 +3426,13 @@ return {
   },
   ["objective:floor"] = {
     signature = "objective:floor(given)",
-    text = "The least that the expected loss can be. For Gaussian data exactly: no network does better, and an affine one for each t reaches it. Of other data, by their covariance, it is what the best affine network does, so that one which has learned more is below. Of an oracle it is the mean over samples. Of the weighted error alone, without a learned variance's bound; for error = \"mse\" and noise without offset.",
+    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
     },
     returns = {
       { type = "number" },
-      { type = "number|nil", text = "error its standard error, of an oracle" },
+      { type = "number|nil", text = "error its standard error, for an oracle" },
     },
     example = "local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = \"v\" } }\nprint(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })\nprint(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })",
   },
@@ -3439,25 +3443,25 @@ return {
       { name = "state", type = "table|nil", text = "of `state()`", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, where it is of another objective" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if it is of another objective" },
       { type = "string|nil", text = "message" },
     },
   },
   ["objective:state"] = {
     signature = "objective:state()",
-    text = "What a checkpoint keeps, plain values: the losses from which times = \"importance\" learns.",
+    text = "Plain values for a checkpoint: the losses from which times = \"importance\" learns.",
     returns = {
-      { type = "table|nil", text = "state {losses = a list for each t}; nil of other times" },
+      { type = "table|nil", text = "state {losses = a list for each t}; nil for other times" },
     },
   },
   ["objective:weights"] = {
     signature = "objective:weights(t)",
-    text = "The weight of a squared error at t, of each thing that might be predicted: of one error they all say the same.",
+    text = "The loss weight at t for each prediction target. All describe the same loss.",
     params = {
       { name = "t", type = "number", text = "in 1..T" },
     },
     returns = {
-      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing" },
+      { type = "table<string, number>", text = "weights x0, eps, v, score, flow, edm; infinite or nan if x_t has no signal and eps determines nothing" },
     },
   },
   ["oracle"] = {
@@ -3465,6 +3469,10 @@ return {
     text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
     params = {
       { name = "D", type = "integer", text = "its dimension" },
+      { name = "mean", type = "diffusion.tensor|nil", text = "of a Gaussian" },
+      { name = "cov", type = "diffusion.tensor|nil", text = "of a Gaussian" },
+      { name = "means", type = "diffusion.tensor|nil", text = "of a mixture" },
+      { name = "weights", type = "number[]|nil", text = "of a mixture or boxes" },
     },
   },
   ["oracle:denoiser"] = {
@@ -3540,16 +3548,16 @@ return {
   },
   ["process"] = {
     signature = "process",
-    text = "A schedule, and how the reverse step is parametrised; it never changes.",
+    text = "A schedule, and the parametrisation of the reverse step. It never changes.",
     params = {
       { name = "schedule", type = "diffusion.schedule" },
       { name = "T", type = "integer" },
-      { name = "predict", type = "string", text = "what the network's output is: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
+      { name = "predict", type = "string", text = "the target that the network predicts: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
-      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 where the variance is learned" },
+      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 if the variance is learned" },
       { name = "clip", type = "number|string|nil" },
-      { name = "x0_error", type = "table|nil", text = "what \"optimal\" was estimated as: rows {t, E|x0 - x0'|^2/D}" },
+      { name = "x0_error", type = "table|nil", text = "of variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },
   ["process:chain"] = {
@@ -3565,7 +3573,7 @@ return {
   },
   ["process:clipped"] = {
     signature = "process:clipped(x0)",
-    text = "x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.",
+    text = "x0 clipped as the process says: to [-clip, clip], by the dynamic threshold, or not at all.",
     params = {
       { name = "x0", type = "number|diffusion.tensor" },
     },
@@ -3575,7 +3583,7 @@ return {
   },
   ["process:config"] = {
     signature = "process:config()",
-    text = "Plain values from which process_from_config makes the same process again, for files. A variance that is a function can't be written: an error.",
+    text = "Plain values for files, from which process_from_config makes the same process. Raises if the variance is a function.",
     returns = {
       { type = "table" },
     },
@@ -3593,9 +3601,9 @@ return {
   },
   ["process:estimate"] = {
     signature = "process:estimate(output, xt, t)",
-    text = "What a network's output says: x0, clipped as the process asks, the eps that goes with this x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned variance.",
+    text = "The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t. The two are consistent even if x0 was clipped. v is that of a learned variance.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, and v beside it where the variance is learned" },
+      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, next to v if the variance is learned" },
       { name = "xt", type = "number|diffusion.tensor" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
     },
@@ -3607,7 +3615,7 @@ return {
   },
   ["process:estimate_variance"] = {
     signature = "process:estimate_variance(model, x0, [options])",
-    text = "The same process with the variance that is best for a network as it is: the posterior's, and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass over samples: each is noised to one level, level after level, and ln of the error is a straight line between levels in ln SNR. The estimate is of the x0 that samplers see, clipped as the process says, and goes into model files. It is bounded by the posterior's variance and (a_s/a_t)^2 times q's.",
+    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
@@ -3620,7 +3628,7 @@ return {
   },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",
-    text = "The formulas of a step with their numbers.",
+    text = "The formulas of a step, with numbers.",
     params = {
       { name = "t", type = "integer", text = "in 1..T" },
       { name = "s", type = "integer", text = "t - 1 if not given", optional = true },
@@ -3631,7 +3639,7 @@ return {
   },
   ["process:learned_log_variance"] = {
     signature = "process:learned_log_variance(v, t, [s])",
-    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where variance is \"learned\"; between the posterior's and q's, (1 - f) ln small + f ln large with f = (v + 1)/2, where it is \"learned_range\" (Nichol & Dhariwal 2021, eq. 15), both ends those of this t and s. At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
     params = {
       { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -3720,9 +3728,9 @@ return {
   },
   ["process:split"] = {
     signature = "process:split(output)",
-    text = "A network's output as the prediction and, where the variance is learned, the v beside it: the halves of the last dimension. Elsewhere the output itself.",
+    text = "Splits a network's output. If the variance is learned, the first half of the last dimension is the prediction and the second half is v. Otherwise the output is the prediction.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "{B, ..., C}, or {B, ..., 2C} where the variance is learned" },
+      { name = "output", type = "number|diffusion.tensor", text = "[B,...,C], or [B,...,2C] if the variance is learned" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "prediction of the kind process.predict" },
@@ -3731,14 +3739,14 @@ return {
   },
   ["process:step_variance"] = {
     signature = "process:step_variance(t, s, [v])",
-    text = "Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.",
+    text = "Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every kind.",
     params = {
       { name = "t", type = "number" },
       { name = "s", type = "number" },
-      { name = "v", type = "diffusion.tensor", text = "of process:split, where the variance is learned", optional = true },
+      { name = "v", type = "diffusion.tensor", text = "of process:split, if the variance is learned", optional = true },
     },
     returns = {
-      { type = "number|diffusion.tensor", text = "a tensor as v where the variance is learned" },
+      { type = "number|diffusion.tensor", text = "variance a tensor as v if the variance is learned" },
     },
   },
   ["process:target"] = {
@@ -3768,26 +3776,29 @@ return {
   },
   ["run"] = {
     signature = "run",
-    text = "A sampler on its way: run() takes a step, `for step in run do` all that are left.",
+    text = "A sampler under way. run() takes a step; `for step in run do` takes all that are left.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "where it stands; written to, it goes on from there, history forgotten" },
+      { name = "x", type = "diffusion.tensor", text = "the current samples; written to, the run goes on from there without history" },
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
       { name = "seed", type = "integer" },
-      { name = "history", type = "table", text = "what the solver remembers: tensors, numbers, and tables of these" },
+      { name = "history", type = "table", text = "the solver's: tensors, numbers, and tables of these" },
       { name = "evaluations", type = "integer", text = "of the model so far" },
+      { name = "draws", type = "integer", text = "of noise so far" },
+      { name = "upward", type = "boolean|nil", text = "true if it goes from data to noise" },
+      { name = "on_step", type = "function|nil", text = "called after each step; can be written" },
     },
   },
   ["run()"] = {
     signature = "run()",
-    text = "One step; nil when there is none left. An error where x is being recorded: its gradient would be lost (d.sampler.step keeps it).",
+    text = "One step, or nil if none is left. It raises if x is being recorded, since its gradient would be lost (d.sampler.step keeps it).",
     returns = {
-      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are the model's of xt, or of xt raised by churn" },
+      { type = "table|nil", text = "step {i, n, t, s, xt, x, x0, eps}: x0 and eps are predicted from xt, or from xt raised by churn" },
     },
   },
   ["run:back"] = {
     signature = "run:back([n])",
-    text = "Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run stood n steps ago, with the run's own noise, and the solver's history is forgotten. So RePaint resamples (Lugmayr et al. 2022).",
+    text = "Goes back n steps. x is noised by q(x_t | x_s) from its level to the level of n steps ago, with the run's own noise, and the solver's history is cleared. RePaint resamples this way (Lugmayr et al. 2022).",
     params = {
       { name = "n", type = "integer", text = "1 if not given; at most the steps taken", optional = true },
     },
@@ -3798,14 +3809,14 @@ return {
   },
   ["run:clone"] = {
     signature = "run:clone()",
-    text = "An independent copy: x, the solver's history, its place and its noise counter, or generators of its own where these make the noise; a function that does is shared.",
+    text = "An independent copy: x, the solver's history, its place and its count of draws. Generators are copied; a function given as noise is shared.",
     returns = {
       { type = "diffusion.run" },
     },
   },
   ["run:finish"] = {
     signature = "run:finish()",
-    text = "Takes the steps that are left; returns x.",
+    text = "Takes the steps that are left and returns x.",
     returns = {
       { type = "diffusion.tensor" },
     },
@@ -3817,18 +3828,18 @@ return {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, where the file isn't such a run" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if the file isn't of such a run" },
       { type = "string|nil", text = "message" },
     },
   },
   ["run:save"] = {
     signature = "run:save(path)",
-    text = "Writes the run as it stands: x, history, place and counters.",
+    text = "Writes the run to a file: x, history, place and counters.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -4007,7 +4018,7 @@ return {
       { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
       { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
       { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
-      { name = "n", type = "integer", text = "how many" },
+      { name = "n", type = "integer", text = "number of examples" },
       { name = "classes", type = "integer|nil" },
       { name = "names", type = "string[]|nil", text = "of the classes" },
       { name = "name", type = "string" },
@@ -4015,7 +4026,7 @@ return {
   },
   ["set:batches"] = {
     signature = "set:batches(options)",
-    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the seams between epochs, so that all are full (also where size > n) and nothing is left out. With `epochs`, every example comes exactly that often and the last batch is short if it must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).",
+    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. `.step` can be set to start elsewhere: the next batch is step + 1.",
     params = {
       { name = "options", type = "table", text = "size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds" },
     },
@@ -5074,9 +5085,9 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's prompt a third breaks off the step, of which nothing is kept.",
+    text = "Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step. The second one has its usual effect on the program. At the library's prompt a third one breaks off the step, and nothing of that step is kept.",
     returns = {
-      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
+      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },
     },
   },

@@ -17,7 +17,7 @@ local rules = {
   steps = { "integer", min = 1 },
   grid = { "any" },
   seed = { "integer" },
-  class = { "table|tensor" },
+  class = classes.rule,
   guidance = { "number|function" },
   self_condition = { "boolean" },
   nan = finite.rule,
@@ -42,16 +42,6 @@ end
 
 -- A part of the classes.
 local function part(class, from, count) return class and class:narrow(1, from, count):contiguous() end
-
-local function check_class(class, n)
-  class = classes("reflow", class, n)
-  local none = class and class:lt(1)
-  if none and none:any() then
-    fail.raise("reflow: class %d is among them, but a set's classes count from 1; for none leave class out",
-      class[none:argmax():item()])
-  end
-  return class
-end
 
 --- Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0, class and
 --- eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.
@@ -79,7 +69,7 @@ local function reflow(model, process, options)
   local eps = fail.call(core.randn, o.shape, { seed = o.seed or core.random_seed() })
   local n = eps:dim() > 0 and eps:size(1) or 0
   if n == 0 then fail.raise("reflow: shape %s holds no samples", kind.shape_text(eps)) end
-  local class, out = check_class(o.class, n), {}
+  local class, out = o.class and classes.labels("reflow", o.class, n), {}
   for from = 1, n, o.size do
     local count = math.min(o.size, n - from + 1)
     out[#out + 1] = sampler.sample { model = model, process = process, init = eps:narrow(1, from, count):contiguous(),

@@ -1,8 +1,9 @@
---- The loop that most trainings are: batches, loss, step, checkpoint, log, progress; stopped
---- by Ctrl-C it leaves a checkpoint from which the same call goes on, and a loss that is no
---- number is traced to its step, levels and layer.
+-- The usual training loop: batches, loss, step, checkpoint, log, progress. Ctrl-C saves a
+-- checkpoint from which the same call goes on. A loss that isn't finite is traced to its step,
+-- levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
+local csv = require "diffusion.file.csv"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local fail = require "diffusion.fail"
@@ -16,59 +17,23 @@ local trainer = {}
 
 --- A training run, to be started by trainer:run().
 ---@class diffusion.trainer
-local Trainer = { __name = "diffusion.trainer" }
-Trainer.__index = Trainer
+local Trainer = {}
 
-function Trainer:__tostring()
-  return ("trainer: %s; %s"):format(tostring(self.batches), tostring(self.opt))
-end
-legible.speaks(Trainer)
+local private = object.private -- {keep = the checkpoint, nil if there is none}
 
-local rules = {
-  model = { "any", required = true },
-  objective = { "function|objective", required = true },
-  opt = { "any", required = true },
-  batches = { "any", required = true },
-  ema = { "any" },
-  checkpoint = { "path" },
-  save_every = { "integer", default = 500, min = 1 },
-  log = { "path" },
-  on_step = { "function" },
-  floor = { "number" },
-  quiet = { "boolean", default = false },
-}
+local function tostring_trainer(self) return ("trainer: %s; %s"):format(self.batches, self.opt) end
 
--- What can be written before or between runs; the rest is what the run is of.
-local writable = {}
-for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do writable[name] = rules[name] end
+-- ==== a loss that isn't finite ===============================================================
 
---- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class})
----  -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to,
----  save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
----  function(step, loss), floor = number shown beside the loss (of objective:floor), quiet =
----  false}
----@return diffusion.trainer
-function trainer.trainer(options)
-  local o = opts.check("trainer", options, rules)
-  if o.checkpoint then
-    o.keep = checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
-                                     ema = o.ema, batches = o.batches }
-  end
-  return object.governed("trainer", o, writable, Trainer)
-end
-
--- ==== when the loss is no number ============================================================
-
--- The name of the parameter that a tensor is.
+-- The name under which a model has a parameter.
 local function name_of(model, parameter)
   for name, p in model:parameters() do
     if core.same_tensor(p, parameter) then return name end
   end
 end
 
--- Where values first stop being numbers: in the weights, or in what a layer computes.
-local function sick_layer(model, xt, t, class)
+-- The first place of a value that isn't finite: in the weights, or in a layer's output.
+local function first_nonfinite(model, xt, t, class)
   for name, p in model:parameters() do
     if not p:isfinite():all() then return ("the weights '%s'"):format(name) end
   end
@@ -95,17 +60,17 @@ end
 
 local function diagnose(self, step, value, details, class)
   local what = value ~= value and "nan" or tostring(value)
-  local where = details and details.xt and sick_layer(self.model, details.xt, details.t, class)
+  local where = details and details.xt and first_nonfinite(self.model, details.xt, details.t, class)
     or "unknown"
   error(legible.said("trainer: the loss is %s at step %d; levels t = %s; first in %s", what, step,
     levels_text(details), where), 0)
 end
 
--- How many steps in a row the optimiser may refuse for a gradient that is no number.
+-- After so many steps in a row that the optimiser refused, the trainer raises.
 local PATIENCE = 10
 
--- Where the gradient stops being numbers, nearest to the loss: the last of the parameters.
-local function sick_gradient(model)
+-- The last parameter whose gradient isn't finite: the nearest to the loss.
+local function nonfinite_gradient(model)
   local last
   for name, p in model:parameters() do
     if p.grad and not p.grad:isfinite():all() then last = name end
@@ -113,9 +78,9 @@ local function sick_gradient(model)
   return last
 end
 
--- The optimiser's step, which changes nothing where the gradient is no number.
+-- The optimiser's step. It changes nothing if the gradient isn't finite.
 local function careful_step(self, state, step)
-  local name = state.refused + 1 == PATIENCE and sick_gradient(self.model)
+  local name = state.refused + 1 == PATIENCE and nonfinite_gradient(self.model)
   local norm = self.opt:step()
   state.refused = norm - norm == 0 and 0 or state.refused + 1
   if state.refused == PATIENCE then
@@ -127,33 +92,15 @@ end
 
 -- ==== the loop ================================================================================
 
-local LOG_HEAD = "step,loss,lr,norm\n"
-
--- The log's rows up to a step: after a kill it is ahead of the checkpoint.
-local function rows_until(path, step)
-  local f <close> = io.open(path, "rb")
-  local rows = { LOG_HEAD }
-  for line in f and f:lines "L" or function() end do
-    local at = line:match "^(%d+),.*\n$"
-    if at and tonumber(at) <= step then rows[#rows + 1] = line end
-  end
-  return table.concat(rows)
-end
-
 local function open_log(self)
   if not self.log then return nil end
-  local step, log = self.batches.step, nil
-  local done, message = core.place(self.log)
-  local goes_on = done == "file" and step > 0 -- what a pipe or a terminal got stays there
-  if goes_on then done, message = core.write_file(self.log, { rows_until(self.log, step) }) end
-  if done then log, message = core.log(self.log, not goes_on) end
-  if log and not goes_on then done, message = log:write(LOG_HEAD) end
-  if not (log and done) then error(legible.said("trainer: the log %s", message), 0) end
+  local log, message = csv.log(self.log, "step,loss,lr,norm\n", self.batches.step)
+  if not log then error(legible.said("trainer: the log %s", message), 0) end
   return log
 end
 
 local function one_step(self, state, step, x0, class, eps)
-  if not networks.takes_class(self.model) then class = nil end -- a labelled set, an unconditional network
+  if not networks.takes_class(self.model) then class = nil end -- a labelled set, but an unconditional network
   local lr = self.opt.lr
   local loss, details = gradient.record(self.objective, self.model, x0, { class = class, eps = eps })
   local value = loss:item()
@@ -165,13 +112,14 @@ local function one_step(self, state, step, x0, class, eps)
 end
 
 local function save(self, step, loss)
-  if not self.keep then return end
+  local keep = private[self].keep
+  if not keep then return end
   local learns = kind.of(self.objective) == "objective"
-  local ok, message = self.keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
+  local ok, message = keep:save { step = step, loss = loss, objective = learns and self.objective:state() or nil }
   if not ok then error(legible.said("trainer: %s", message), 0) end
 end
 
--- A row of the log. Where it can't be written, the training so far is kept first.
+-- Writes a row of the log. If that fails, a checkpoint is saved before the error.
 local function write_row(self, state, log, row)
   local done, message = log:write(row)
   if done then return end
@@ -202,9 +150,9 @@ local function steps(self, log, bar, state)
   end
 end
 
--- Ctrl-C is looked for between steps. Pressed again it is the host program's, where it may
--- come as an error at any line of Lua's main thread, and of no other: a coroutine takes the
--- steps, so each is whole then, too. The library's prompt lets a third break off the step.
+-- Ctrl-C is checked between steps. A second one goes to the host program, which may raise an
+-- error at any line of Lua's main thread. The steps run in a coroutine, so each one is whole
+-- even then. At the library's prompt a third Ctrl-C breaks off the step.
 local function take_steps(stopped, thread, ...)
   local ending <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
   repeat
@@ -218,32 +166,33 @@ local function interrupted(self, state)
     return legible.refused("interrupted in step %d, of which nothing is kept", self.batches.step)
   end
   save(self, state.done, state.loss)
-  return legible.refused("interrupted after step %d%s", state.done, self.keep
+  return legible.refused("interrupted after step %d%s", state.done, self.checkpoint
     and ("; %s holds it, and the same command goes on from there"):format(self.checkpoint) or "")
 end
 
 local function resume(self)
-  if not self.keep then return false end
-  local loaded, message = self.keep:load()
+  local keep = private[self].keep
+  if not keep then return false end
+  local loaded, message = keep:load()
   if loaded and kind.of(self.objective) == "objective" then
-    local fits, why = self.objective:load_state(self.keep.extra.objective)
+    local fits, why = self.objective:load_state(keep.extra.objective)
     if not fits then return legible.refused("%s: %s", self.checkpoint, why) end
   end
   if loaded == nil then return nil, message end
   return loaded
 end
 
---- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the library's
---- prompt a third breaks off the step, of which nothing is kept.
+--- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
+--- step. The second one has its usual effect on the program. At the library's prompt a third one
+--- breaks off the step, and nothing of that step is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
----  step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
+---  step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function Trainer:run()
   local resumed, why = resume(self)
   if resumed == nil then return nil, why end
   local from = self.batches.step
-  local before = resumed and tonumber(self.keep.extra.loss) or nil
+  local before = resumed and tonumber(private[self].keep.extra.loss) or nil
   local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
   local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
@@ -259,6 +208,40 @@ function Trainer:run()
            rate = bar and bar:rate(), resumed = resumed and from or 0 }
 end
 
-object.methods("trainer", Trainer)
+-- ==== making one =============================================================================
+
+local rules = {
+  model = { "any", required = true },
+  objective = { "function|objective", required = true },
+  opt = { "any", required = true },
+  batches = { "any", required = true },
+  ema = { "any" },
+  checkpoint = { "path" },
+  save_every = { "integer", default = 500, min = 1 },
+  log = { "path" },
+  on_step = { "function" },
+  floor = { "number" },
+  quiet = { "boolean", default = false },
+}
+
+-- Fields that can be written before or between runs.
+local writable = {}
+for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do writable[name] = rules[name] end
+
+local class = object.class("trainer", Trainer, { writable = writable, __tostring = tostring_trainer })
+
+--- A training run.
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class})
+---  -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves
+---  to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
+---  function(step, loss), floor = number shown next to the loss (of objective:floor), quiet =
+---  false}
+---@return diffusion.trainer
+function trainer.trainer(options)
+  local o = opts.check("trainer", options, rules)
+  local keep = o.checkpoint and checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
+                                                        ema = o.ema, batches = o.batches }
+  return object.new(class, { keep = keep }, o)
+end
 
 return trainer

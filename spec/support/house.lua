@@ -13,9 +13,21 @@ local floor = {
   ["csrc/ops"] = 4,
   ["csrc/nn"] = 5, ["csrc/process"] = 5,
   ["csrc/binding"] = 6,
-  ["lua/diffusion"] = 7,
+  ["lua/diffusion"] = 7.3,
   ["examples"] = 8,
 }
+-- The floors 7a, 7b and 7d of the front room, by file or folder. All others stand on 7c.
+local front = {
+  [7.1] = { "legible", "fail", "kind", "opts", "answer", "object", "asset" },
+  [7.2] = { "file", "text" },
+  [7.4] = { "hub", "pipeline", "trainer", "checkpoint", "report", "progress", "repl", "cli", "prompt",
+            "help", "guide", "reference", "init" },
+}
+local front_floor = {}
+for height, names in pairs(front) do
+  for _, name in ipairs(names) do front_floor[name] = height end
+end
+
 local strangers = { ["csrc/engine"] = "csrc/tensor" }   -- a floor below, yet not to be named
 
 local binding, base, gemm = { "^csrc/binding/" }, { "^csrc/base/" }, { "^csrc/engine/gemm%.c$" }
@@ -87,9 +99,15 @@ local function requires(files, path, fault)
   return names
 end
 
+-- A number, higher on a higher floor: 7.1 to 7.4 in the front room. nil for a file on no floor.
+local function floor_of(path)
+  local name = path:match "^lua/diffusion/([^/.]+)"
+  return name and front_floor[name] or floor[room(path)]
+end
+
 local function arrow(path, name, fault)
   local a, b = room(path), room(name)
-  local here, there = floor[a], floor[b]
+  local here, there = floor_of(path), floor_of(name)
   if not (here and there) then fault("%s names %s: one of them stands on no floor", path, name)
   elseif here < there then fault("%s names %s, a floor above it", path, name)
   elseif here == there and a ~= b then fault("%s names %s, across the landing", path, name)

@@ -2,7 +2,7 @@
 -- scheduler_expected.tsv. rows() reads them. run(row) returns our value, or nil and the
 -- reason.
 local d = require "diffusion"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local float32 = dofile "spec/support/float32.lua"
 local peer = dofile "spec/support/peer.lua"
 

@@ -1,6 +1,6 @@
 --- The README, the guides and the reference as HTML pages with a search box, for `make doc`.
 local help = require "diffusion.help"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local markdown = require "diffusion.markdown"
 local pages = dofile "spec/support/pages.lua"
 

@@ -1,8 +1,7 @@
--- What every edit takes: data, and the options that go on to the sampler.
-local core = require "diffusion.core"
+-- The options that all edits have, and those that go on to the sampler.
+local classes = require "diffusion.classes"
 local fail = require "diffusion.fail"
-local gradient = require "diffusion.gradient"
-local kind = require "diffusion.kind"
+local samples = require "diffusion.samples"
 local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
 
@@ -10,11 +9,11 @@ local given = {}
 
 local common = {
   model = { "any", required = true }, process = { "process", required = true }, seed = { "integer" },
-  class = { "integer|table|tensor" }, guidance = { "number|function" }, self_condition = { "boolean", default = false },
+  class = classes.rule, guidance = { "number|function" }, self_condition = { "boolean", default = false },
   on_step = { "function" }, nan = finite.rule,
 }
 
---- Rules for opts.check: the common ones, and an edit's own.
+--- Adds the common rules to an edit's own.
 ---@param own table<string, table>
 ---@return table<string, table>
 function given.rules(own)
@@ -22,25 +21,7 @@ function given.rules(own)
   return own
 end
 
---- Takes rows of finite reals, or a sentence.
----@param where string "edit.img2img"
----@param name string of the option
----@param x any
----@return diffusion.tensor x
-function given.data(where, name, x)
-  if not core.is_tensor(x) then fail.raise("%s: %s must be a tensor, got %s", where, name, kind.shown(x)) end
-  if x:dtype() ~= core.real then
-    fail.raise("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), kind.float_advice(x))
-  end
-  if x:dim() < 2 or x:numel() == 0 then
-    fail.raise("%s: %s must be {B, ...} with a sample or more, got %s", where, name, kind.shape_text(x))
-  end
-  if not x:isfinite():all() then fail.raise("%s: %s holds nan or infinity", where, name) end
-  gradient.constant(where, name, x)
-  return x
-end
-
---- The solver of an edit that goes from noise to data.
+--- The solver of an edit. It must go from noise to data.
 ---@param where string
 ---@param which any option `sampler`
 ---@return table solver
@@ -53,7 +34,7 @@ function given.downward(where, which)
   return solver, name
 end
 
---- Options of sampler.steps: what the edit has in common with it, and the rest.
+--- Options of sampler.steps: `own`, and those of the edit that both have.
 ---@param o table the edit's
 ---@param own table
 ---@return table
@@ -64,13 +45,12 @@ function given.sampling(o, own)
   return own
 end
 
---- Root mean square of a difference, of each sample.
+--- The root mean square of a - b for each sample.
 ---@param a diffusion.tensor {B, ...}
 ---@param b diffusion.tensor
 ---@return number[]
 function given.gaps(a, b)
-  local B = a:size(1)
-  return (a - b):reshape(B, a:numel() // B):square():mean(2):sqrt():totable()
+  return samples.rows(a - b):square():mean(2):sqrt():totable()
 end
 
 return given

@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
 
@@ -44,7 +45,7 @@ function img2img.img2img(options)
   local where = "edit.img2img"
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
-  given.data(where, "x0", o.x0)
+  samples.constant(where, "x0", o.x0)
   if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
   local p = plan.of(where, o)
   p.evaluations = 0

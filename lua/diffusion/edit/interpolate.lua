@@ -6,6 +6,7 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local sampler = require "diffusion.sampler"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 local inversion = require "diffusion.edit.inversion"
 local plan = require "diffusion.edit.plan"
@@ -67,8 +68,8 @@ end
 --- print(d.edit.slerp(a, b, 0.5):norm(), a:norm(), ((a + b) / 2):norm())
 function interpolate.slerp(a, b, u)
   local where = "edit.slerp"
-  given.data(where, "a", a)
-  given.data(where, "b", b)
+  samples.constant(where, "a", a)
+  samples.constant(where, "b", b)
   same_shape(where, a, b)
   u = shares(where, u, a:size(1))
   local ca, cb = {}, {}
@@ -101,7 +102,7 @@ end
 
 -- A sample's class for each of its n mixtures.
 local function repeated(class, B, n)
-  class = classes(where, class, B)
+  class = classes.of(where, class, B)
   return class and class:repeat_each(n)
 end
 
@@ -145,7 +146,7 @@ given.rules(rules)
 function interpolate.interpolate(options)
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
-  local a, b = given.data(where, "a", o.a), given.data(where, "b", o.b)
+  local a, b = samples.constant(where, "a", o.a), samples.constant(where, "b", o.b)
   same_shape(where, a, b)
   settled(o)
   local u = type(o.u) == "number" and { o.u } or o.u

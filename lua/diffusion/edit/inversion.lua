@@ -4,6 +4,7 @@ local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
 
@@ -68,7 +69,7 @@ function inversion.invert(options)
   local where = "edit.invert"
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
-  given.data(where, "x0", o.x0)
+  samples.constant(where, "x0", o.x0)
   o.start = o.start or inversion.start(o.process)
   if o.start == 0 then fail.raise("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
   local grid = plan.of(where, o).grid

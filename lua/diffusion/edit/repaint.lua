@@ -9,8 +9,9 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
-local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
+local runs = require "diffusion.sampler.run"
+local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
 
 local repaint = {}
@@ -115,11 +116,11 @@ local function mask_of(where, keep, x0)
 end
 
 -- One reverse step, after which the kept part is x0 at that level, with a draw of its own.
-local function reverse(run, kept, x0, fresh)
+local function reverse(run, kept, x0)
   local step = run()
   run.x = gradient.scope(function()
     local schedule, s = run.process.schedule, step.s
-    local known = s == 0 and x0 or fresh(schedule:noise(s), schedule:signal(s), x0)
+    local known = s == 0 and x0 or runs.add_noise(run, schedule:noise(s), schedule:signal(s), x0)
     return core.ops.where(kept, known, run.x)
   end)
   step.x = run.x
@@ -151,16 +152,15 @@ function repaint.repaint(options)
   local where = "edit.repaint"
   local o = opts.check(where, options, rules)
   opts.denoiser(where, o.model)
-  local x0 = given.data(where, "x0", o.x0)
+  local x0 = samples.constant(where, "x0", o.x0)
   local kept = mask_of(where, o.keep, x0)
   local walk, moves = walk_of(where, o)
   local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = walk.grid, shape = x0:shape(),
     seed = o.seed }))
-  local fresh = noise.of(run)
   for _, move in ipairs(moves) do
     if move < 0 then run:back(-move)
     else
-      local step = reverse(run, kept, x0, fresh)
+      local step = reverse(run, kept, x0)
       if o.on_step then o.on_step(step) end
     end
   end

@@ -1,5 +1,5 @@
---- Running averages of a model's values: the network that samples.
-local container = require "diffusion.container"
+-- Running averages of a model's values. An average is the network that samples.
+local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
@@ -7,31 +7,22 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
-local legible = require "diffusion.legible"
 
--- What an average doesn't show among its fields: {model, core, rate, decay, options, lent}.
-local averages = setmetatable({}, { __mode = "k" })
-
---- A running average of a model's values, and a denoiser as the model is.
+--- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
----@field updates integer how often it has moved; can be set
+---@field updates integer number of updates; can be set
 local Ema = {}
-local ema_meta = { __name = "diffusion.ema", __methods = Ema }
 
-function ema_meta.__index(ema, key)
-  if key == "updates" then return averages[ema].core:updates() end
-  return Ema[key]
-end
+local private = object.private -- {model, core, rate, decay, options, lent}
 
-function ema_meta.__newindex(ema, key, value)
-  if key ~= "updates" then fail.raise("ema: no field '%s' to set", tostring(key)) end
+local function set_updates(own, value)
   if not (math.type(value) == "integer" and value >= 0) then
     fail.raise("ema: updates must be a whole number of 0 or more, got %s", kind.shown(value))
   end
-  averages[ema].core:updates(value)
+  own.core:updates(value)
 end
 
--- Closing one gives the model its own values back.
+-- Closing the private state gives the model its own values back.
 local lending = {
   __close = function(own)
     own.core:swap()
@@ -39,13 +30,13 @@ local lending = {
   end,
 }
 
---- The model as it is on the average: the values are exchanged around the call.
+--- The model's output with the average's values. They are exchanged around the call.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor
 ---@param options? {class: integer|integer[]|diffusion.tensor}
 ---@return diffusion.tensor
-function ema_meta.__call(ema, ...)
-  local own = averages[ema]
+local function call(ema, ...)
+  local own = private[ema]
   if own.lent then return own.model(...) end
   own.core:swap()
   own.lent = true
@@ -53,10 +44,10 @@ function ema_meta.__call(ema, ...)
   return own.model(...)
 end
 
---- The averages by name, as windows on them: what load_state takes, the model's too.
+--- The averages by name, as windows on them. load_state takes them, and so does the model's.
 ---@return table<string, any>
 function Ema:state()
-  local own, out, i = averages[self], {}, 0
+  local own, out, i = private[self], {}, 0
   for name in own.model:parameters() do
     i = i + 1
     out[name] = own.core:value(i)
@@ -64,45 +55,45 @@ function Ema:state()
   return out
 end
 
---- Copies averages in, by name. The number of updates is the field `updates`; after 0 of them the next copies
---- the model.
+--- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
+--- next update copies the model.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function Ema:load_state(state)
   opts.table("load_state", 1, "a table of tensors by name", state)
-  local own, mine = averages[self], self:state()
+  local own, mine = private[self], self:state()
   local trouble = model.mismatch(own.model:parameters(), state)
   if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
   for name, x in pairs(mine) do x:copy_(state[name]) end
   return self
 end
 
--- The core's average, told what the coming update keeps: the first copies.
+-- The core's average with the rate of the coming update. The first update copies the values.
 local function ready(ema)
-  local own = averages[ema]
+  local own = private[ema]
   local k = own.core:updates()
   own.core:rate(k == 0 and 0 or own.rate(k))
   return own.core
 end
 
---- Moves the average towards the model's values now, for those who don't give it to an
---- optimiser.
+--- Updates the average from the model's values. An average given to an optimiser does this by
+--- itself.
 ---@return diffusion.ema self
 function Ema:update()
   ready(self):update()
   return self
 end
 
---- The config of the model whose average it is.
+--- The config of its model.
 ---@return table
-function Ema:config() return averages[self].model:config() end
+function Ema:config() return private[self].model:config() end
 
---- Writes a power average as it stands, for d.posthoc_ema.
+--- Writes a power average to a file for d.posthoc_ema.
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Ema:snapshot(path)
-  local own = averages[self]
+  local own = private[self]
   opts.path("snapshot", path)
   if own.decay ~= "power" then
     fail.raise("snapshot: averages are put together of those with decay = {\"power\"}; this one's is %s", own.decay)
@@ -112,21 +103,24 @@ function Ema:snapshot(path)
     { updates = self.updates, sigma_rel = own.options.sigma_rel })
 end
 
-object.methods("ema", Ema)
-
-function ema_meta.__tostring(ema)
-  local own = averages[ema]
+local function tostring_ema(ema)
+  local own = private[ema]
   return ("ema of %s, decay %s, %d updates"):format(tostring(own.model):match "[^\n]*", own.decay,
     own.core:updates())
 end
-legible.speaks(ema_meta)
+
+local class = object.class("ema", Ema, {
+  get = { updates = function(own) return own.core:updates() end },
+  set = { updates = set_updates },
+  __call = call, __tostring = tostring_ema,
+})
 
 local rules = { decay = { "number|table|function", default = 0.9995, min = 0, below = 1 }, warmup = { "boolean" } }
 
---- A running average of a model's values: a denoiser like the model. Give it, or a list of
---- several, to d.adamw, which updates it at each step: average = r average + (1 - r) values. The
---- first update copies the values; after k updates r is of these:
---- a number, with warmup = true (as it is if not given) min(decay, (1 + k) / (10 + k));
+--- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a
+--- list and updates them at each step: average = r average + (1 - r) values. The first update
+--- copies the values. After k updates r is given by decay:
+--- a number, with warmup = true (the default) min(decay, (1 + k) / (10 + k));
 --- {"warmup", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max;
 --- {"half_life", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a
 --- half-life in images is that by the batch's size in steps, and ramp = math.huge none;
@@ -148,17 +142,15 @@ local function new(of, options)
   end
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
-  local ema = setmetatable({}, ema_meta)
-  averages[ema] = setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
-                                 core = core.ema(model.home(of)) }, lending)
-  return ema
+  return object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
+                                          core = core.ema(model.home(of)) }, lending))
 end
 
 -- ==== for the optimiser ======================================================================
 
-local function is_ema(value) return getmetatable(value) == ema_meta end
+local function is_ema(value) return object.is(value, class) end
 
--- The core's averages, each told what the coming step keeps of it.
+-- The core's averages with the rates of the coming step.
 local function all_ready(list)
   local out = {}
   for i, ema in ipairs(list) do out[i] = ready(ema) end
@@ -167,5 +159,5 @@ end
 
 return {
   ema = new, is_ema = is_ema, ready = all_ready,
-  model = function(ema) return averages[ema].model end,
+  model = function(ema) return private[ema].model end,
 }

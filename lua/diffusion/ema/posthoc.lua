@@ -3,7 +3,7 @@
 -- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1) over
 -- 0..t. Any other profile is put together of the snapshots' by least squares, and the values by
 -- the same weights. Profiles are scaled to a norm of 1, in doubles.
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"

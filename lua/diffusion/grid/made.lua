@@ -1,5 +1,5 @@
--- What a grid is: a list of steps {t, s}, later time first, that hangs together (each s is
--- the next t) and ends at s = 0, or at the level where it is told to stop; and how it prints.
+-- A grid is a list of steps {t, s}, later time first. Each s is the next step's t. The last s is 0,
+-- or the level at which the grid stops.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
@@ -11,13 +11,13 @@ local made = {}
 ---@field name string
 ---@field T integer
 ---@field schedule diffusion.schedule|nil
----@field last number the level at which the last step ends: 0, the data, unless told otherwise
+---@field last number the level at which the last step ends: 0 is the data
 local Grid = {}
 
 --- The schedule and T of a process, a schedule, or a number of steps.
 ---@param what string the function's name, as the user writes it
 ---@param source any
----@return any schedule nil where T alone is known
+---@return any schedule nil if only T is known
 ---@return integer T
 function made.source(what, source)
   local given = kind.of(source)
@@ -27,11 +27,11 @@ function made.source(what, source)
   fail.raise("bad argument #1 to '%s' (a process, a schedule or T expected, got %s)", what, given)
 end
 
---- Takes a number of steps, at most `most` of them.
+--- Raises unless N is a number of steps, at most `most`.
 ---@param what string
 ---@param N any
----@param most integer|nil nil: as many as one likes
----@param why string|nil the reason for `most` and what to do, if it isn't T
+---@param most integer|nil no limit if nil
+---@param why string|nil the reason for `most` and the remedy, if it isn't T
 ---@return integer N
 function made.count(what, N, most, why)
   local whole = type(N) == "number" and math.tointeger(N)
@@ -47,9 +47,9 @@ function made.count(what, N, most, why)
   return whole
 end
 
--- ==== printing =============================================================================
+-- ==== the class ============================================================================
 
--- One step, with the levels at its ends where the schedule is known.
+-- One step, with the levels at its ends if the schedule is known.
 local function step_text(g, t, s)
   local text = ("%7g -> %-7g"):format(t, s)
   local schedule = g.schedule
@@ -77,25 +77,33 @@ local function tostring_grid(g)
   return table.concat(lines, "\n")
 end
 
-local meta = { __name = "diffusion.grid", __tostring = tostring_grid }
+--- The times t of the steps, without the final 0.
+---@return number[]
+function Grid:times()
+  local times = {}
+  for i, step in ipairs(self) do times[i] = step[1] end
+  return times
+end
+
+local class = object.class("grid", Grid, { __tostring = tostring_grid })
 
 -- ==== making ===============================================================================
 
---- A grid of times that fall; the last step goes to `last`.
+--- A grid of falling times. The last step goes to `last`.
 ---@param name string
 ---@param times number[]
 ---@param T integer
 ---@param schedule any
 ---@param last number|nil 0 if not given
----@param told table<number, number>|nil what the network is told at a time, where that isn't the time
+---@param told table<number, number>|nil the t that the network is given at a time, if it differs
 ---@return diffusion.grid
 function made.grid(name, times, T, schedule, last, told)
   local g = { name = name, T = T, schedule = schedule, last = last or 0, told = told }
   for i, t in ipairs(times) do g[i] = { t, times[i + 1] or g.last } end
-  return object.sealed(g, Grid, meta)
+  return object.new(class, nil, g)
 end
 
---- The option that every grid has: the level at which it stops.
+--- The rule of an option that every grid has: the level at which it stops.
 made.last = { "number", default = 0, min = 0 }
 
 local function check_level(what, schedule, t)
@@ -105,7 +113,7 @@ local function check_level(what, schedule, t)
   end
 end
 
--- Whether the last step has a way to go.
+-- Raises unless the last step has a positive length.
 local function check_last(what, times, last)
   local t = times[#times]
   if last >= t then
@@ -148,15 +156,5 @@ function made.whole(times, T)
   for i = 1, N do out[i] = math.min(out[i], (out[i - 1] or T + 1) - 1) end
   return out
 end
-
---- The times t of the steps, without the final 0.
----@return number[]
-function Grid:times()
-  local times = {}
-  for i, step in ipairs(self) do times[i] = step[1] end
-  return times
-end
-
-object.methods("grid", Grid)
 
 return made

@@ -18,10 +18,8 @@ local rules = { scale = { "number", required = true }, interval = { "table" } }
 --- local guided = d.guidance.auto(model, function(xt, t) return weak(xt, t) end, { scale = 1.5 })
 --- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, steps = 10 })
 return function(model, weak, options)
-  local o = opts.check("auto", options, rules, 3)
-  opts.denoiser("auto", model)
+  local o = strength.options("auto", model, options, rules, 3)
   opts.denoiser("auto: weak", weak)
-  o.interval = strength.interval("auto", o.interval)
   return function(xt, t, given)
     local function ask(name, which) return strength.answer(name, (which(xt, t, given)), xt) end
     return strength.between(function() return ask("auto: weak", weak) end, function() return ask("auto", model) end,

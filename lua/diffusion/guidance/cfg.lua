@@ -7,7 +7,6 @@ local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
-local opts = require "diffusion.opts"
 
 local rules = {
   scale = { "number", required = true },
@@ -54,9 +53,7 @@ end
 --- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })
 --- print(guided(d.randn(1, 8, 8, 1), 500, { class = d.tensor({ 4 }, { dtype = "i64" }) }):std():item())
 local function cfg(model, options)
-  local o = opts.check("cfg", options, rules, 2)
-  opts.denoiser("cfg", model)
-  o.interval = strength.interval("cfg", o.interval)
+  local o = strength.options("cfg", model, options, rules, 2)
   return function(xt, t, given)
     local u, c = answers("cfg", o, model, xt, t, given)
     local finish = o.rescale > 0 and function(out, told) return rescaled(out, told, o.rescale) end or nil

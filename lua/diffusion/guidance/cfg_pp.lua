@@ -5,7 +5,6 @@
 -- on from x0 and eps alone (ddim, euler) is the paper's as it stands.
 local answers = require("diffusion.guidance.cfg").answers
 local strength = require "diffusion.guidance.strength"
-local opts = require "diffusion.opts"
 
 local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" },
   without = { "table" } }
@@ -23,9 +22,7 @@ local rules = { scale = { "number", required = true, min = 0 }, interval = { "ta
 --- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = "ddim",
 ---                        steps = 20 })
 return function(model, options)
-  local o = opts.check("cfg_pp", options, rules, 2)
-  opts.denoiser("cfg_pp", model)
-  o.interval = strength.interval("cfg_pp", o.interval)
+  local o = strength.options("cfg_pp", model, options, rules, 2)
   return function(xt, t, given)
     local u, c = answers("cfg_pp", o, model, xt, t, given)
     local inside = strength.at({ scale = 1, interval = o.interval }, t, 0)

@@ -1,12 +1,12 @@
---- Classifier guidance: Dhariwal & Nichol 2021, algorithm 2, in any target.
--- The score of p(x_t | y) is that of p(x_t) and the gradient of ln p(y | x_t): eps moves by -s scale
--- times that, and x0 is told from eps afterwards. The classifier must know of noise: p(y | x_t) is the
--- mean of p(y | x0) over what x0 may be.
+-- Classifier guidance: Dhariwal & Nichol 2021, algorithm 2, for any prediction target.
+-- The score of p(x_t | y) is the score of p(x_t) plus the gradient of ln p(y | x_t). So eps moves by
+-- -s scale times that gradient, and x0 follows from eps. The classifier must be trained on noisy
+-- samples: p(y | x_t) is the mean of p(y | x0) over the x0 that x_t may come from.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local networks = require "diffusion.nn.model"
 local answer = require "diffusion.answer"
-local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
@@ -17,36 +17,33 @@ local rules = {
   interval = { "table" },
 }
 
--- A class of 0 is none: false where there is no other; else the classes with a 1 in each such place,
--- which log_prob can be asked about, and where they stand, or nil.
-local function asked(class)
-  if class == nil or class == 0 then return false end
-  local listed, each = type(class) == "table", fail.call(core.whole, "classifier: class", class)
-  if type(class) == "number" then return class end
-  local none = each:eq(0)
-  if none:all() then return false end
+-- The classes to ask log_prob for, and a mask of the samples without one (class 0), or nil. Those
+-- samples get class 1, since log_prob may not take 0. nil if no sample has a class.
+local function asked(class, B)
+  local each = classes.of("classifier", class, B)
+  local none = each and each:eq(0)
+  if not each or none:all() then return nil end
   if not none:any() then return class end
-  local filled = core.ops.where(none, core.ones(each:shape(), { dtype = each:dtype() }), each)
-  return listed and filled:totable() or filled, none
+  local filled = core.ops.where(none, core.ones({ B }, { dtype = each:dtype() }), each)
+  return type(class) == "table" and filled:totable() or filled, none
 end
 
--- What the model itself is told: no class where it was made without any, as for algorithm 2 it may be.
+-- The options for the model itself: without the class if it is unconditional.
 local function told(model, given)
   if not given or networks.takes_class(model) then return given end
   return strength.without_class(given)
 end
 
--- The gradient with nothing for samples without a class.
+-- The gradient, 0 for samples without a class.
 local function masked(g, none)
   if not none then return g end
   return g * none:eq(0):to(g:dtype()):over(g)
 end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times
---- the gradient of log_prob is added to the score. The gradient is that of x alone; parameters
---- count as constants, and their .grad isn't touched. A call without a class, or with 0
---- for all, as one half of cfg's, is the model's own, and so is a sample with class 0 among others.
---- A network made without classes isn't told any; other models are.
+--- the gradient of log_prob is added to the score. The gradient is with respect to x alone, and
+--- parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided.
+--- An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
@@ -59,14 +56,12 @@ end
 --- local guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })
 --- print(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)
 return function(model, log_prob, options)
-  local o = opts.check("classifier", options, rules, 3)
-  opts.denoiser("classifier", model)
+  local o = strength.options("classifier", model, options, rules, 3)
   opts.callable("classifier", "log_prob", log_prob)
-  o.interval = strength.interval("classifier", o.interval)
   return function(xt, t, given)
     local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
     local scale = strength.at(o, t, 0)
-    local class, none = asked(given and given.class)
+    local class, none = asked(given and given.class, xt:size(1))
     if not class or scale == 0 then return out end
     local g = gradient.grad(function(x)
       return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()

@@ -1,7 +1,7 @@
---- Guidance by an energy of one's own: p(x) is tilted to p(x) exp(-scale E(x)).
--- The score moves by -scale times the gradient of E: of an energy of x_t, or of the model's x0, whose
--- gradient goes back through the denoiser (Chung et al. 2023, "Diffusion posterior sampling for general
--- noisy inverse problems", algorithm 1: E = |y - A x0|^2).
+-- Guidance by a user's energy: p(x) becomes p(x) exp(-scale E(x)).
+-- The score moves by -scale times the gradient of E. E is a function of x_t, or of the predicted x0.
+-- The gradient of the latter goes back through the denoiser (Chung et al. 2023, "Diffusion posterior
+-- sampling for general noisy inverse problems", algorithm 1: E = |y - A x0|^2).
 local answer = require "diffusion.answer"
 local tape = require "diffusion.gradient"
 local shift = require "diffusion.guidance.shift"
@@ -17,14 +17,14 @@ local rules = {
 
 local function checked(value, x) return answer.per_sample("gradient: energy", value, x):sum() end
 
--- The model's answer, and the gradient of an energy of x_t.
+-- The model's output, and the gradient of an energy of x_t.
 local function of_xt(_, model, energy, xt, t, given)
   local g = tape.grad(function(x) return checked(energy(x, t, given), x) end, xt)
   return strength.answer("gradient", (model(xt, t, given)), xt), g
 end
 
--- The same of an energy of x0, as the model's answer says it unclipped: a value at its limit
--- has no gradient.
+-- The same for an energy of the predicted x0. It is not clipped, since clipped values have no
+-- gradient.
 local function of_x0(process, model, energy, xt, t, given)
   local g, _, out = tape.grad(function(x)
     local said = answer.of_denoiser("gradient", (model(x, t, given)), x, process.outputs)
@@ -35,8 +35,8 @@ local function of_x0(process, model, energy, xt, t, given)
 end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the
---- score. Of "x0" it is the energy of the model's x0, unclipped, through the denoiser (Chung et al.
---- 2023, algorithm 1). Parameters count as constants, and their .grad isn't touched.
+--- score. With of = "x0" it is the energy of the predicted x0, unclipped, and the gradient goes
+--- through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not changed.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
 ---@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only
@@ -47,10 +47,8 @@ end
 --- local guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = "x0" })
 --- d.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })
 return function(model, energy, options)
-  local o = opts.check("gradient", options, rules, 3)
-  opts.denoiser("gradient", model)
+  local o = strength.options("gradient", model, options, rules, 3)
   opts.callable("gradient", "energy", energy)
-  o.interval = strength.interval("gradient", o.interval)
   local both = o.of == "x0" and of_x0 or of_xt
   return function(xt, t, given)
     local scale = strength.at(o, t, 0)

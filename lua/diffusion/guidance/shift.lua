@@ -1,16 +1,16 @@
---- A score that is moved: what adding g to the score does to what a model predicts.
--- By Tweedie's formula x0 = (x_t + s^2 score)/a, so x0 moves by s^2/a g, and every target by its own
--- share of that, since at one x_t it is affine in x0.
+-- The change of a model's prediction when g is added to the score.
+-- By Tweedie's formula x0 = (x_t + s^2 score)/a, so x0 moves by s^2/a g. Every other target is
+-- affine in x0 at a given x_t, so it moves in proportion.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
 
--- What 1 of x0 is in the process's target, x_t held.
+-- The change of the process's target when x0 changes by 1 and x_t stays.
 local function share(process, t)
   return process:convert(1, { from = "x0", to = process.predict, xt = 0, t = t })
 end
 
--- By how much the target moves with 1 of the score.
+-- The change of the target when the score changes by 1.
 local function factor(name, process, t)
   local a = process.schedule:signal(t)
   if a == 0 then
@@ -20,13 +20,13 @@ local function factor(name, process, t)
   return process.schedule:noise(t) ^ 2 / a * share(process, t)
 end
 
---- The answer of a model with scale g added to the score.
+--- A model's output with scale g added to the score.
 ---@param name string of the guidance
 ---@param process diffusion.process
 ---@param out diffusion.tensor of the kind process.predict
 ---@param g diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
----@param scale number|number[] one, or one a sample
+---@param scale number|number[] one, or one per sample
 ---@return diffusion.tensor
 return function(name, process, out, g, t, scale)
   local each = strength.each(t, function(level, i)

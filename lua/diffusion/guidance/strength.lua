@@ -1,10 +1,11 @@
---- What guidances share: how strongly one acts at a level, and what lies beyond one answer as
---- seen from another.
+-- The parts that guidances share: their options, the scale at a level, and the extrapolation from
+-- one model's output beyond another's.
 local core = require "diffusion.core"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local strength = {}
 
@@ -15,9 +16,9 @@ local function listed(t)
   return t:numel() == 1 and t:item() or t:flatten():totable()
 end
 
---- fn of a level, or the list of what it is for each sample; one number where all are the same.
+--- fn at each sample's level as a list, or one number if t is one or all results are equal.
 ---@param t number|number[]|diffusion.tensor
----@param fn fun(t: number, i?: integer): number i: which sample's, of a list
+---@param fn fun(t: number, i?: integer): number i: the sample's number, in a list
 ---@return number|number[]
 function strength.each(t, fn)
   t = listed(t)
@@ -30,11 +31,8 @@ function strength.each(t, fn)
   return same and out[1] or out
 end
 
---- Takes an option `interval`: {low, high} in t.
----@param name string of the guidance
----@param interval any
----@return table|nil interval of its own
-function strength.interval(name, interval)
+-- A copy of the option `interval`, {low, high} in t.
+local function checked_interval(name, interval)
   if interval == nil then return nil end
   local low, high = interval[1], interval[2]
   if #interval ~= 2 or type(low) ~= "number" or type(high) ~= "number" or not (low <= high) then
@@ -44,7 +42,21 @@ function strength.interval(name, interval)
   return { low, high }
 end
 
---- The scale at t: `outside` where that isn't in the interval.
+--- The options of a guidance, whose model is checked too.
+---@param name string of the guidance
+---@param model any a denoiser
+---@param options any
+---@param rules table<string, table> of opts.check, with an `interval`
+---@param argument integer which argument the options are
+---@return table o
+function strength.options(name, model, options, rules, argument)
+  local o = opts.check(name, options, rules, argument)
+  opts.denoiser(name, model)
+  o.interval = checked_interval(name, o.interval)
+  return o
+end
+
+--- The scale at t: `outside` if t isn't in the interval.
 ---@param o table {scale, interval}
 ---@param t number|number[]|diffusion.tensor
 ---@param outside number
@@ -69,7 +81,7 @@ function strength.beyond(u, c, scale)
   return core.ops.mix(rest, u, scale, c)
 end
 
---- The options of a call, but for the class.
+--- The options of a call without the class.
 ---@param given table
 ---@return table
 function strength.without_class(given)
@@ -79,15 +91,15 @@ function strength.without_class(given)
   return out
 end
 
--- The prediction, and the v of a learned variance where one stands beside it.
+-- The prediction and, if the output is twice as wide, the v of a learned variance.
 local function apart(out, xt)
   local width = xt:size(-1)
   if out:size(-1) ~= 2 * width then return out end
   return out:narrow(-1, 1, width), out:narrow(-1, width + 1, width)
 end
 
---- What a denoiser answered: as xt, or twice as wide where the variance is learned, or a sentence.
----@param name string who asked it
+--- Raises unless a denoiser's output has the shape of xt, or is twice as wide (a learned variance).
+---@param name string of the caller
 ---@param out any
 ---@param xt diffusion.tensor
 ---@return diffusion.tensor
@@ -96,7 +108,7 @@ function strength.answer(name, out, xt)
   return answer.of_denoiser(name, out, xt, twice and 2 or 1)
 end
 
---- Changes the prediction that an answer holds; v of a learned variance stays as it is.
+--- Changes the prediction in an output. The v of a learned variance stays as it is.
 ---@param out diffusion.tensor
 ---@param xt diffusion.tensor
 ---@param change fun(value: diffusion.tensor): diffusion.tensor
@@ -107,29 +119,29 @@ function strength.changed(out, xt, change)
   return v and core.ops.cat({ value, v }, -1) or value
 end
 
---- u + scale (c - u) of two answers. Of a learned variance v is c's.
+--- u + scale (c - u) of two outputs. The v of a learned variance is c's.
 ---@param u diffusion.tensor
 ---@param c diffusion.tensor
 ---@param scale number|number[]
 ---@param xt diffusion.tensor
----@param finish? fun(out: diffusion.tensor, told: diffusion.tensor): diffusion.tensor what becomes
----  of the result, told being c's
+---@param finish? fun(out: diffusion.tensor, c: diffusion.tensor): diffusion.tensor applied to the
+---  result, with c's prediction
 ---@return diffusion.tensor
 function strength.mixed(u, c, scale, xt, finish)
-  return strength.changed(c, xt, function(told)
-    local out = strength.beyond((apart(u, xt)), told, scale)
-    return finish and finish(out, told) or out
+  return strength.changed(c, xt, function(prediction)
+    local out = strength.beyond((apart(u, xt)), prediction, scale)
+    return finish and finish(out, prediction) or out
   end)
 end
 
---- The same of two denoisers, each a function that answers: where the scale is 0 or 1
---- only one is asked.
+--- u + scale (c - u) of two functions that evaluate a model. If the scale is 0 or 1, only one
+--- is evaluated.
 ---@param u fun(): diffusion.tensor
 ---@param c fun(): diffusion.tensor
 ---@param scale number|number[]
 ---@param xt diffusion.tensor
----@param finish? fun(out: diffusion.tensor, told: diffusion.tensor): diffusion.tensor as of mixed, where
----  both were asked
+---@param finish? fun(out: diffusion.tensor, c: diffusion.tensor): diffusion.tensor as in mixed, if
+---  both were evaluated
 ---@return diffusion.tensor
 function strength.between(u, c, scale, xt, finish)
   if scale == 1 then return (c()) end

@@ -274,23 +274,26 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field times? integer factor of height and width; range >= 1; default 2
 
---- AdamW over what was trainable when it was made.
+--- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
----@field lr number of the next step; can be set, to a number or a function of the step
+---@field lr number of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
 
---- An array in a file whose numbers can't be computed with: pairs lists it, with what it is.
+--- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
 
---- A walk over a set; the state of it is its step.
+--- A walk over a set. Its state is its step.
 ---@class diffusion.batches
 ---@field step integer batches given so far; can be set
----@field steps integer how many there will be
+---@field steps integer number of batches
 ---@field size integer examples in a batch
+---@field n integer examples in the set
 ---@field seed integer of the order and the flips
+---@field shuffle boolean
+---@field flip boolean
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
@@ -305,14 +308,15 @@ local bound = {}
 ---@field depth integer
 local brownian = {}
 
---- What a run is made of and the file that it is kept in.
+--- A training and the file that it is saved in.
 ---@class diffusion.checkpoint
+---@field path string can be written
 ---@field extra table|nil after load: what was given to save
 local checkpoint = {}
 
---- A running average of a model's values, and a denoiser as the model is.
+--- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
----@field updates integer how often it has moved; can be set
+---@field updates integer number of updates; can be set
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
 local ema = {}
 
@@ -325,7 +329,7 @@ local generator = {}
 ---@field name string
 ---@field T integer
 ---@field schedule diffusion.schedule|nil
----@field last number the level at which the last step ends: 0, the data, unless told otherwise
+---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
 ---@class diffusion.interval
@@ -382,6 +386,10 @@ local objective = {}
 --- with respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
+---@field mean diffusion.tensor|nil of a Gaussian
+---@field cov diffusion.tensor|nil of a Gaussian
+---@field means diffusion.tensor|nil of a mixture
+---@field weights number[]|nil of a mixture or boxes
 local oracle = {}
 
 --- Where an edit starts, and its steps; prints as a table.
@@ -396,16 +404,16 @@ local oracle = {}
 ---@field evaluations integer|nil of the model, once it is done
 local plan = {}
 
---- A schedule, and how the reverse step is parametrised; it never changes.
+--- A schedule, and the parametrisation of the reverse step. It never changes.
 ---@class diffusion.process
 ---@field schedule diffusion.schedule
 ---@field T integer
----@field predict string what the network's output is: "eps", "x0", "v", "score", "flow", "edm"
+---@field predict string the target that the network predicts: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number of the reverse step
----@field outputs integer of the network, side by side in its last dimension: 2 where the variance is learned
+---@field outputs integer of the network, side by side in its last dimension: 2 if the variance is learned
 ---@field clip number|string|nil
----@field x0_error table|nil what "optimal" was estimated as: rows {t, E|x0 - x0'|^2/D}
+---@field x0_error table|nil of variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
 --- Where RePaint goes: down its grid, with jumps back; prints as a table.
@@ -419,14 +427,17 @@ local process = {}
 ---@field evaluations integer|nil of the model, once it is done
 local repaint_plan = {}
 
---- A sampler on its way: run() takes a step, `for step in run do` all that are left.
+--- A sampler under way. run() takes a step; `for step in run do` takes all that are left.
 ---@class diffusion.run
----@field x diffusion.tensor where it stands; written to, it goes on from there, history forgotten
+---@field x diffusion.tensor the current samples; written to, the run goes on from there without history
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
----@field history table what the solver remembers: tensors, numbers, and tables of these
+---@field history table the solver's: tensors, numbers, and tables of these
 ---@field evaluations integer of the model so far
+---@field draws integer of noise so far
+---@field upward boolean|nil true if it goes from data to noise
+---@field on_step function|nil called after each step; can be written
 ---@overload fun(): table|nil
 local run = {}
 
@@ -441,7 +452,7 @@ local schedule = {}
 ---@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
----@field n integer how many
+---@field n integer number of examples
 ---@field classes integer|nil
 ---@field names string[]|nil of the classes
 ---@field name string
@@ -474,56 +485,55 @@ local trainer = {}
 ---@field width integer? its last size, where that is known
 local value = {}
 
---- Copies a state in: the moments of every parameter it moves, and nothing else. Rates that
---- are numbers go on as they were; functions stay those that this optimiser was given.
+--- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
+--- and nothing else. Rates that are numbers are restored; functions stay this optimiser's.
 ---@param state table as of state()
 ---@return diffusion.adamw self
 function adamw:load_state(state) end
 
---- What a resumed run needs: {steps =, skipped =, lr =, first =, second =}, the moments by
---- name as windows on the optimiser's own; lr a list of the groups', false where it is a
---- function or the first group's.
+--- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
+--- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
+--- function, or the first group's rate.
 ---@return table
 function adamw:state() end
 
---- One step: the gradient's mean over the backward calls since the last (accumulate = "mean"),
---- global-norm clip, AdamW, averages. A parameter that no gradient reached counts with 0.
---- Where the norm is not finite, nothing is changed, the gradient is dropped and `skipped`
---- counts one more: look at the result. The first such step is told on stderr; 30 in a row are
---- an error.
----@param options? table? {zero = true: let go of the gradient after it}
+--- One step: mean of the gradients of the backward calls since the last step (accumulate =
+--- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If
+--- the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by
+--- one. The first such step prints a warning to stderr; 30 in a row are an error.
+---@param options? table? {zero = true: drop the gradient after the step}
 ---@return number norm L2, of the whole gradient before clipping
 function adamw:step(options) end
 
---- Drops the gradients that have gathered.
+--- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function adamw:zero() end
 
---- Goes on from a state: the batches that follow are those that would have followed.
+--- Goes on from a state. The next batches are those that would have followed it.
 ---@param state table of `state()`
----@return true|nil done nil with a message where the state is of another set or other sizes
+---@return true|nil done nil with a message if the state is of another set or other sizes
 ---@return string|nil message
 function batches:load_state(state) end
 
---- What a checkpoint keeps.
+--- The state for a checkpoint.
 ---@return table state { step, seed, size, n, shuffle, flip }
 function batches:state() end
 
 --- Goes on from the file, if there is one.
----@return boolean|nil loaded true; false where there is no file; nil and a message, with nothing changed, where the file can't be read or isn't of this run
+---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training
 ---@return string|nil message
 function checkpoint:load() end
 
---- Writes everything, whole or not at all: values, moments, averages, random counters, the
---- place in the data, and what the caller adds.
----@param extra? table? what to remember, found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, up to 60 in one another; a table at two places stays one. Whatever else, or a table in itself, is an error and nothing is written
----@return true|nil done nil with a message where it fails
+--- Saves a training: values, moments, averages, random counters, the place in the data, and
+--- `extra`. The file is written whole or not at all.
+---@param extra? table? found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written
+---@return true|nil done nil with a message if it fails
 ---@return string|nil message
 function checkpoint:save(extra) end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over what is trainable in the models now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match (the first that does; "1.name" in a list of models)}
+---@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -570,7 +580,7 @@ function d.check.moments(sampler, options) end
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
---- What a run is made of, and the file that it is kept in.
+--- A training and the file that it is saved in.
 ---@param options table {path, model, opt, ema = an average or a list of them, batches}
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
@@ -652,7 +662,7 @@ function d.data.idx(images, labels, options) end
 function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes; eps = noise that each example is paired with, as x (d.reflow); classes (the largest there is if not given); names of the classes; name
+---@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name
 ---@return diffusion.set
 function d.data.set(options) end
 
@@ -756,16 +766,15 @@ function d.edit.repaint_plan(options) end
 ---@return diffusion.tensor as a
 function d.edit.slerp(a, b, u) end
 
---- A running average of a model's values: a denoiser like the model. Give it, or a list of
---- several, to d.adamw, which updates it at each step: average = r average + (1 - r) values.
---- The first update copies the values; after k updates r is of these: a number, with warmup =
---- true (as it is if not given) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1,
---- power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =,
---- ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is
---- that by the batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}:
---- (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time,
---- sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's
---- number, k + 1.
+--- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
+--- or a list and updates them at each step: average = r average + (1 - r) values. The first
+--- update copies the values. After k updates r is given by decay: a number, with warmup = true
+--- (the default) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1, power = 2/3, max =
+--- 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =, ramp = 0.05}:
+--- 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the
+--- batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}: (k / (k +
+--- 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide
+--- (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.
 ---@param of diffusion.model
 ---@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
 ---@return diffusion.ema
@@ -975,10 +984,9 @@ function d.guidance.cfg(model, options) end
 function d.guidance.cfg_pp(model, options) end
 
 --- A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale
---- times the gradient of log_prob is added to the score. The gradient is that of x alone;
---- parameters count as constants, and their .grad isn't touched. A call without a class, or
---- with 0 for all, as one half of cfg's, is the model's own, and so is a sample with class 0
---- among others. A network made without classes isn't told any; other models are.
+--- times the gradient of log_prob is added to the score. The gradient is with respect to x
+--- alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class,
+--- are not guided. An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
 ---@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
@@ -986,9 +994,9 @@ function d.guidance.cfg_pp(model, options) end
 function d.guidance.classifier(model, log_prob, options) end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
---- the score. Of "x0" it is the energy of the model's x0, unclipped, through the denoiser
---- (Chung et al. 2023, algorithm 1). Parameters count as constants, and their .grad isn't
---- touched.
+--- the score. With of = "x0" it is the energy of the predicted x0, unclipped, and the gradient
+--- goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not
+--- changed.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
 ---@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
@@ -1168,26 +1176,25 @@ function d.linalg.solve(a, b) end
 ---@return diffusion.tensor {n}
 function d.linspace(first, last, n) end
 
---- Reads a safetensors file. Tensors stand on the mapped file where type and alignment allow,
---- so a large one costs nothing until it is used; writing to them doesn't change it. A program
---- that cuts the file short while they are in use ends this one (SIGBUS); one that saves as
---- d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
---- tensors stand in memory, and nothing does. Other integers are widened to i64, BOOL to u8,
---- F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't be computed (C64, F4, F6,
---- U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its name
---- is an error.
+--- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
+--- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
+--- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
+--- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
+--- memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32.
+--- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
+--- and shape(). Reading one by its name is an error.
 ---@param path string
 ---@param options? table|nil copy = false
----@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
+---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
 
 --- A model file (model:save) as a network with its values, and its process (nil if it has
---- none). The file is mapped while it is read: a program that cuts it short meanwhile ends
---- this one (SIGBUS), unless copy = true has it read into memory first.
----@param path string a file; where there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+--- none). The file is mapped while it is read. If another program truncates the file
+--- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
+---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
 ---@param options? table|nil copy = false
----@return diffusion.model|nil model nil with a message where it isn't a good model file
+---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
 
@@ -1480,7 +1487,7 @@ function d.nn.layer_norm(width, options) end
 ---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function d.nn.linear(inp, out, options) end
 
---- n parts made by `make(i)`, read as list[i]; their names are numbers.
+--- A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.
 ---@param n integer
 ---@param make function (i) -> layer or module
 ---@return table module
@@ -1516,8 +1523,8 @@ function d.nn.norm_conv(inp, out, options) end
 ---@return diffusion.layer
 function d.nn.parameter(tensor) end
 
---- A layer or module whose inner values aren't kept for the way back but computed again; the
---- same of a model or a function of tensors.
+--- A layer or module whose intermediate values are recomputed in the backward pass instead of
+--- being saved. A model or a function of tensors can be given too.
 ---@param part any
 ---@return any module with the one part, or a function
 function d.nn.recompute(part) end
@@ -1531,8 +1538,8 @@ function d.nn.recompute(part) end
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
---- Parts called one after the other; plain functions may stand among them. What is between two
---- of them is let go of as soon as the end is reached.
+--- A module that calls its parts in order. Parts may be plain functions. Intermediate results
+--- are freed at the end of the call.
 ---@param ... any layers, modules or functions of one tensor
 ---@return table module
 function d.nn.sequence(...) end
@@ -1863,12 +1870,12 @@ function d.sampler.step(which, denoise, process, o) end
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
---- Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then renamed
---- over the old file.
+--- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- disk, then renamed over it, so the file is always whole.
 ---@param path string
 ---@param tensors table<string, diffusion.tensor> of any shape and type
----@param metadata? table<string, string>|nil what else to remember
----@return true|nil done nil with a message where the file can't be written
+---@param metadata? table<string, string>|nil saved with them
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.save(path, tensors, metadata) end
 
@@ -2038,7 +2045,7 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path: resumed from and saved to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown beside the loss (of objective:floor), quiet = false}
+---@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}
 ---@return diffusion.trainer
 function d.trainer(options) end
 
@@ -2062,28 +2069,28 @@ function d.where(mask, a, b) end
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
 
---- The config of the model whose average it is.
+--- The config of its model.
 ---@return table
 function ema:config() end
 
---- Copies averages in, by name. The number of updates is the field `updates`; after 0 of them
---- the next copies the model.
+--- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
+--- next update copies the model.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
 
---- Writes a power average as it stands, for d.posthoc_ema.
+--- Writes a power average to a file for d.posthoc_ema.
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function ema:snapshot(path) end
 
---- The averages by name, as windows on them: what load_state takes, the model's too.
+--- The averages by name, as windows on them. load_state takes them, and so does the model's.
 ---@return table<string, any>
 function ema:state() end
 
---- Moves the average towards the model's values now, for those who don't give it to an
---- optimiser.
+--- Updates the average from the model's values. An average given to an optimiser does this by
+--- itself.
 ---@return diffusion.ema self
 function ema:update() end
 
@@ -2139,35 +2146,36 @@ function generator:state() end
 function grid:times() end
 
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
---- network composed in Lua is known by its name only: {kind = "module", name = "net"}; its
---- constructor builds it.
+--- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
+--- builds it.
 ---@return table
 function model:config() end
 
---- How many numbers the model consists of.
+--- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
 function model:count() end
 
---- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+--- Turns dropout off. It only ever acts inside d.record.
 ---@return diffusion.model self
 function model:eval() end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients that
---- have gathered in the model are let go of.
+--- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- accumulated gradients are dropped.
 ---@param pattern? string|nil Lua's; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
---- cut short meanwhile, unless copy = true.
+--- truncated meanwhile, unless copy = true.
 ---@param path string
 ---@param options? table? {copy = false}
----@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function model:load(path, options) end
 
---- Copies values in, by name: every parameter, of the same shape, and nothing else.
+--- Copies values in, by name. The state must have every parameter, of the same shape, and
+--- nothing else.
 ---@param state table<string, any>
 ---@return diffusion.model self
 function model:load_state(state) end
@@ -2177,19 +2185,19 @@ function model:load_state(state) end
 ---@return function iterator
 function model:parameters() end
 
---- Writes the model as one file: its values (or an average's), what it is, and the process it
+--- Writes the model as one file: its values (or an average's), its config, and the process it
 --- was trained for.
 ---@param path string
 ---@param options? table? {process =, weights = an ema}
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function model:save(path, options) end
 
---- The parameters by name, as windows on the model's own values.
+--- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
 function model:state() end
 
---- Dropout again, in d.record.
+--- Turns dropout on again, inside d.record.
 ---@return diffusion.model self
 function model:train() end
 
@@ -2421,35 +2429,34 @@ function net:unpatchify(path, inputs, options) end
 ---@return diffusion.value
 function net:upsample(path, inputs, options) end
 
---- The weights at t in words and numbers, with their equations.
+--- The weights at t as text, with their equations.
 ---@param t number in 1..T
 ---@return string
 function objective:explain(t) end
 
---- The least that the expected loss can be. For Gaussian data exactly: no network does better,
---- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
---- best affine network does, so that one which has learned more is below. Of an oracle it is
---- the mean over samples. Of the weighted error alone, without a learned variance's bound; for
---- error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle, samples = 20000, seed = 1}
+--- The least possible expected loss. For Gaussian data it is exact: no network is better, and
+--- the best affine one for each t reaches it. For other data it is the loss of the best affine
+--- network, from their covariance; a network that learns more gets below it. For an oracle it
+--- is a mean over samples. It covers the weighted error only, not a learned variance's bound.
+--- It is known for error = "mse" and noise without offset.
+---@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}
 ---@return number
----@return number|nil error its standard error, of an oracle
+---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
 
 --- Goes on from a state.
 ---@param state? table|nil of `state()`
----@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return true|nil done nil with a message, and nothing changed, if it is of another objective
 ---@return string|nil message
 function objective:load_state(state) end
 
---- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
----@return table|nil state {losses = a list for each t}; nil of other times
+--- Plain values for a checkpoint: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil for other times
 function objective:state() end
 
---- The weight of a squared error at t, of each thing that might be predicted: of one error
---- they all say the same.
+--- The loss weight at t for each prediction target. All describe the same loss.
 ---@param t number in 1..T
----@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t has no signal and eps says nothing
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite or nan if x_t has no signal and eps determines nothing
 function objective:weights(t) end
 
 --- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
@@ -2494,13 +2501,13 @@ function oracle:sample(n, options) end
 ---@return function iterator of t, xt, eps
 function process:chain(x0, o) end
 
---- x0 within the process's clip: [-clip, clip], the dynamic threshold, or as it is.
+--- x0 clipped as the process says: to [-clip, clip], by the dynamic threshold, or not at all.
 ---@param x0 number|diffusion.tensor
 ---@return number|diffusion.tensor
 function process:clipped(x0) end
 
---- Plain values from which process_from_config makes the same process again, for files. A
---- variance that is a function can't be written: an error.
+--- Plain values for files, from which process_from_config makes the same process. Raises if
+--- the variance is a function.
 ---@return table
 function process:config() end
 
@@ -2511,10 +2518,9 @@ function process:config() end
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
---- What a network's output says: x0, clipped as the process asks, the eps that goes with this
---- x0 and x_t (so the pair is consistent where clip has changed x0), and v of a learned
---- variance.
----@param output number|diffusion.tensor of the kind process.predict, and v beside it where the variance is learned
+--- The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t.
+--- The two are consistent even if x0 was clipped. v is that of a learned variance.
+---@param output number|diffusion.tensor of the kind process.predict, next to v if the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
@@ -2522,29 +2528,27 @@ function process:convert(value, o) end
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
 
---- The same process with the variance that is best for a network as it is: the posterior's,
---- and c0^2 times the mean square that its x0 is off by (Bao et al. 2022, theorem 1). One pass
---- over samples: each is noised to one level, level after level, and ln of the error is a
---- straight line between levels in ln SNR. The estimate is of the x0 that samplers see,
---- clipped as the process says, and goes into model files. It is bounded by the posterior's
---- variance and (a_s/a_t)^2 times q's.
+--- The same process with the best variance for a given network: the posterior's plus c0^2
+--- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
+--- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
+--- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
+--- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
 ---@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
 ---@return diffusion.process
 function process:estimate_variance(model, x0, options) end
 
---- The formulas of a step with their numbers.
+--- The formulas of a step, with numbers.
 ---@param t integer in 1..T
 ---@param s? integer t - 1 if not given
 ---@return string
 function process:explain(t, s) end
 
---- Logarithm of the variance that a network has learned for p_theta(x_s | x_t): v itself where
---- variance is "learned"; between the posterior's and q's, (1 - f) ln small + f ln large with
---- f = (v + 1)/2, where it is "learned_range" (Nichol & Dhariwal 2021, eq. 15), both ends
---- those of this t and s. At t = 1 the posterior's is that of t = 2, as in
---- posterior_log_variance.
+--- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance
+--- = "learned" it is v. With "learned_range" it lies between the posterior's and q's variance
+--- of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021,
+--- eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
@@ -2601,18 +2605,19 @@ function process:q_sample(x, t, eps) end
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
 
---- A network's output as the prediction and, where the variance is learned, the v beside it:
---- the halves of the last dimension. Elsewhere the output itself.
----@param output number|diffusion.tensor {B, ..., C}, or {B, ..., 2C} where the variance is learned
+--- Splits a network's output. If the variance is learned, the first half of the last dimension
+--- is the prediction and the second half is v. Otherwise the output is the prediction.
+---@param output number|diffusion.tensor [B,...,C], or [B,...,2C] if the variance is learned
 ---@return number|diffusion.tensor prediction of the kind process.predict
 ---@return diffusion.tensor|nil v as the prediction
 function process:split(output) end
 
---- Variance of the noise that the step p_theta(x_s | x_t) adds: 0 at s = 0 for every kind.
+--- Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every
+--- kind.
 ---@param t number
 ---@param s number
----@param v? diffusion.tensor of process:split, where the variance is learned
----@return number|diffusion.tensor a tensor as v where the variance is learned
+---@param v? diffusion.tensor of process:split, if the variance is learned
+---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function process:step_variance(t, s, v) end
 
 --- The training target of the network: the quantity that `predict` names. It is computed from
@@ -2623,31 +2628,31 @@ function process:step_variance(t, s, v) end
 ---@return number|diffusion.tensor target
 function process:target(x0, eps, t) end
 
---- Goes back n steps: x is noised by q(x_t | x_s) from its level to the one where the run
---- stood n steps ago, with the run's own noise, and the solver's history is forgotten. So
---- RePaint resamples (Lugmayr et al. 2022).
+--- Goes back n steps. x is noised by q(x_t | x_s) from its level to the level of n steps ago,
+--- with the run's own noise, and the solver's history is cleared. RePaint resamples this way
+--- (Lugmayr et al. 2022).
 ---@param n? integer 1 if not given; at most the steps taken
 ---@return diffusion.tensor x
 function run:back(n) end
 
---- An independent copy: x, the solver's history, its place and its noise counter, or
---- generators of its own where these make the noise; a function that does is shared.
+--- An independent copy: x, the solver's history, its place and its count of draws. Generators
+--- are copied; a function given as noise is shared.
 ---@return diffusion.run
 function run:clone() end
 
---- Takes the steps that are left; returns x.
+--- Takes the steps that are left and returns x.
 ---@return diffusion.tensor
 function run:finish() end
 
 --- Goes on from a file of run:save, in a run made with the same options.
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
 ---@return string|nil message
 function run:load(path) end
 
---- Writes the run as it stands: x, history, place and counters.
+--- Writes the run to a file: x, history, place and counters.
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function run:save(path) end
 
@@ -2740,10 +2745,10 @@ function schedule:signal(t) end
 function schedule:snr(t) end
 
 --- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
---- Images come as floats in [-1, 1]. Each epoch has an order of its own; batches run over the
---- seams between epochs, so that all are full (also where size > n) and nothing is left out.
---- With `epochs`, every example comes exactly that often and the last batch is short if it
---- must be. Read `.step`; set it to start elsewhere (the next batch is step + 1).
+--- Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may
+--- span two epochs, so all batches are full, even if size > n, and no example is left out.
+--- With `epochs`, every example occurs exactly that often, and the last batch may be short.
+--- `.step` can be set to start elsewhere: the next batch is step + 1.
 ---@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
 ---@return diffusion.batches
 function set:batches(options) end
@@ -3369,10 +3374,10 @@ function tensor:view(shape) end
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
 
---- Trains until the batches end, or Ctrl-C: the first stops it after its step, and is known to
---- nobody else; whatever else the program does at Ctrl-C, it does at the second. At the
---- library's prompt a third breaks off the step, of which nothing is kept.
----@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message where Ctrl-C, or a checkpoint that doesn't fit, stopped it
+--- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
+--- step. The second one has its usual effect on the program. At the library's prompt a third
+--- one breaks off the step, and nothing of that step is kept.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
 

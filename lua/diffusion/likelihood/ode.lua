@@ -1,5 +1,6 @@
 -- ln p(x0) of the probability-flow ODE (Song et al. 2021, score SDE, section 4.3 and appendix
 -- D.2), by the change of variables along its way to noise.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local answer = require "diffusion.answer"
@@ -22,11 +23,11 @@ rules.seed = { "integer" }
 rules.dequantise = { "boolean|table", default = false }
 rules.from = { "number", default = 1, min = 1 }
 rules.to = { "number" }
-rules.class = { "number|table|tensor" }
+rules.class = classes.rule
 
 -- ==== the way ================================================================================
 
--- Classes for n copies of the batch; one number is for all.
+-- The classes of n copies of the batch. One number is for all.
 local function copied(class, n)
   if n == 1 or class == nil or type(class) == "number" then return class end
   local list, out = core.is_tensor(class) and class:totable() or class, {}

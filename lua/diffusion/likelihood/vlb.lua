@@ -1,5 +1,7 @@
 -- The variational bound on -ln p(x0), term by term: Ho et al. 2020, eq. 5.
+local classes = require "diffusion.classes"
 local core = require "diffusion.core"
+local samples = require "diffusion.samples"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -16,7 +18,7 @@ local rules = {
   seed = { "integer" },
   decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
   bins = { "integer", default = 256, min = 2 },
-  class = { "number|table|tensor" },
+  class = classes.rule,
   clip = { "boolean", default = false },
 }
 
@@ -61,12 +63,12 @@ local function strata_of(t, schedule)
   return divided(math.min(t or T, T - 1), schedule), true
 end
 
--- One t of a stratum for each sample; a number where there is but one.
+-- One t of a stratum for each sample; a number if the stratum has one t.
 local function times_in(stratum, seed, k, B)
   local n = stratum.to - stratum.from + 1
   if n == 1 then return stratum.from end
   local u, times = given.uniform(seed, k, { B }):totable(), {}
-  for b = 1, B do times[b] = stratum.from + math.min(n - 1, u[b] * n // 1 | 0) end
+  for b = 1, B do times[b] = stratum.from + math.min(n - 1, math.floor(u[b] * n)) end -- u may be 1
   return times
 end
 
@@ -110,9 +112,9 @@ local function stratum_nats(o, k, stratum)
   local sums = gradient.scope(function()
     local xt = process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape()))
     local mean, learned = believed(o, xt, t)
-    if not learned then return given.rows((x0 - mean):square()):sum(2) end
+    if not learned then return samples.rows((x0 - mean):square()):sum(2) end
     local each = type(t) == "table" and core.tensor(t) or core.full({ o.B }, t)
-    return given.rows(divergence(process, x0, mean, each, learned)):sum(2)
+    return samples.rows(divergence(process, x0, mean, each, learned)):sum(2)
   end):totable()
   if process.outputs == 2 then return sums end
   for b = 1, o.B do sums[b] = step_nats(o, type(t) == "table" and t[b] or t, sums[b]) end

@@ -69,11 +69,8 @@ end
 
 -- One class for all or one an image, as a tensor {n}.
 local function classes_of(class, n)
-  class = classes("fashion_accuracy", class, n)
-  if not class then fail.raise("fashion_accuracy: a class for each of %d images expected, got nil", n) end
-  local fine = class:ge(1) * class:le(10)
-  if not fine:all() then fail.raise "fashion_accuracy: classes are whole numbers from 1 to 10" end
-  return class
+  if class == nil then fail.raise("fashion_accuracy: a class for each of %d images expected, got nil", n) end
+  return (classes.labels("fashion_accuracy", class, n, 10))
 end
 
 --- The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.

@@ -1,7 +1,8 @@
 -- The network whose features Fashion-MNIST's metrics are taken of: four convolutions and
 -- 64 numbers an image. Trained by examples/08_features.lua.
+local asset = require "diffusion.asset"
 local core = require "diffusion.core"
-local files = require "diffusion.files"
+local safetensors = require "diffusion.file.safetensors"
 local nn = require "diffusion.nn"
 local opts = require "diffusion.opts"
 
@@ -23,16 +24,14 @@ local Network = nn.module("fashion features", function(m)
   end
 end)
 
-local home = debug.getinfo(1, "S").source:match "^@(.*)metric[/\\]" or ""
-
 -- The asset: parameters by name, and the features' moments over the test images. It outlives
 -- the d.scope in which it is first asked for.
-local asset
+local loaded
 local function tensors()
-  if asset then return asset end
-  asset = assert(files.load(home .. "assets/fashion_features.safetensors"))
-  for _, x in pairs(asset) do core.unscope(x) end
-  return asset
+  if loaded then return loaded end
+  loaded = assert(safetensors.load(asset.path "fashion_features.safetensors"))
+  for _, x in pairs(loaded) do core.unscope(x) end
+  return loaded
 end
 
 --- The features' moments over Fashion-MNIST's 10,000 test images.

@@ -1,6 +1,7 @@
 -- Which modes of a known distribution are there, and in what shares.
 local core = require "diffusion.core"
 local given_numbers = require "diffusion.oracle.given"
+local oracles = require "diffusion.oracle.base"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local fail = require "diffusion.fail"
@@ -11,9 +12,10 @@ local pairs_of = require "diffusion.metric.pairs"
 -- Modes as {means {K,D}, variance {K,1,1|D}, axes {K,D,D} or nil, weights list}.
 local function modes_of(given, o)
   if kind.of(given) == "oracle" then
-    if not given._means then fail.raise("mode_coverage: an oracle of Gaussians expected, got a %s", tostring(given)) end
+    local own = oracles.own(given)
+    if not own.means then fail.raise("mode_coverage: an oracle of Gaussians expected, got a %s", tostring(given)) end
     if o.std or o.weights then fail.raise "mode_coverage: an oracle has its own std and weights" end
-    return { means = given._means, variance = given._variance, axes = given._axes, weights = given.weights }
+    return { means = own.means, variance = own.variance, axes = own.axes, weights = own.weights }
   end
   if not core.is_tensor(given) or given:dim() ~= 2 then
     fail.raise("bad argument #2 to 'mode_coverage' (centres {K,D} or an oracle expected, got %s)", kind.shown(given))

@@ -1,25 +1,13 @@
---- Sets of samples as rows, and squared distances between them in blocks of rows.
+-- Sets of samples as rows, and squared distances between them in blocks of rows.
 local base = require "diffusion.oracle.base"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
-local kind = require "diffusion.kind"
+local samples = require "diffusion.samples"
 
 local pairs_of = {}
 
-local function as_rows(name, x)
-  if not core.is_tensor(x) then fail.raise("%s: tensors of samples expected, got %s", name, kind.shown(x)) end
-  if x:dim() < 1 or x:numel() == 0 then fail.raise("%s: an empty set %s", name, kind.shape_text(x)) end
-  if x:dtype() ~= core.real then
-    fail.raise("%s: samples of %s expected, got %s%s", name, core.real, x:dtype(), kind.float_advice(x))
-  end
-  gradient.constant(name, "a set", x)
-  local rows = x:reshape(x:size(1), x:numel() // x:size(1))
-  if not rows:isfinite():all() then fail.raise("%s: samples %s that aren't finite", name, kind.shape_text(x)) end
-  return rows
-end
-
---- Sets as rows {n, D}, of equal D and of at least so many samples each.
+--- Sets as rows [n,D], of equal D, with at least `least` samples each.
 ---@param name string the metric
 ---@param least integer
 ---@param ... diffusion.tensor {n, ...}
@@ -27,7 +15,7 @@ end
 function pairs_of.rows(name, least, ...)
   local sets = { ... }
   for i = 1, select("#", ...) do
-    sets[i] = as_rows(name, (select(i, ...)))
+    sets[i] = samples.rows(samples.constant(name, "set " .. i, (select(i, ...)), 1))
     if sets[i]:size(2) ~= sets[1]:size(2) then
       fail.raise("%s: samples of %d and of %d numbers", name, sets[1]:size(2), sets[i]:size(2))
     end
@@ -38,13 +26,13 @@ function pairs_of.rows(name, least, ...)
   return table.unpack(sets)
 end
 
---- A seed for a metric's own numbers, which samples drawn from the user's seed don't share.
+--- A seed for a metric's own numbers, different from that of samples drawn with the user's seed.
 ---@param seed integer
 ---@return integer
 function pairs_of.own_seed(seed) return seed + 0x6d657472 end
 
---- The product of matrices in float32 throughout, whatever d.precision says: what is sought
---- are small differences of large sums.
+--- The product of matrices in float32 throughout, whatever d.precision says: metrics are small
+--- differences of large sums.
 function pairs_of.product(x, y) return base.at_highest(x.matmul, x, y) end
 
 --- Squared distances from a block of the rows of x to all of y, computed in double, as a function
@@ -56,8 +44,8 @@ function pairs_of.squares(x, y)
   return function(first, b) return core.pair_squares(x:narrow(1, first, b), y) end
 end
 
---- Calls fn(first, b) for blocks of n rows beside m columns; what it returns is joined along
---- the first dimension.
+--- Calls fn(first, b) for blocks of n rows by m columns. The results are joined along the first
+--- dimension.
 ---@param n integer
 ---@param m integer
 ---@param fn function -> tensors {b, ...}
@@ -75,12 +63,12 @@ function pairs_of.by_blocks(n, m, fn)
   return table.unpack(parts)
 end
 
---- The share of a mask that is 1.
+--- The fraction of a mask that is 1.
 ---@param mask diffusion.tensor u8
 ---@return number
 function pairs_of.share(mask) return mask:to "i64":sum():item() / mask:numel() end
 
---- Where a block of rows meets itself: 1, and 0 on the diagonal.
+--- The mask of pairs of different samples: 0 where a row of a block is compared with itself.
 ---@param first integer the block's first row
 ---@param b integer rows
 ---@param m integer columns

@@ -1,8 +1,8 @@
---- Models: a network whose parameters live in one named vector. A model is a denoiser,
---- called as model(xt, t, {class=}); networks for other uses are called as they like.
+-- Models: networks whose parameters stand in one parameter buffer, by name. A model is a denoiser,
+-- called as model(xt, t, {class=}). A network for another use is called as its forward wants it.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -12,29 +12,27 @@ local opts = require "diffusion.opts"
 
 local model = {}
 
--- What a model doesn't show among its fields: {root, home, layers, config}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {root, home, layers, config}
 
 --- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a
 --- denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
 local Model = {}
-local meta = { __name = "diffusion.model", __methods = Model }
 
--- Methods first, then the fields of the network.
-function meta.__index(m, key) return Model[key] or facts[m].root[key] end
+local models -- the class, made when its methods are complete
 
---- Is the value a model?
+--- Whether a value is a model.
 ---@param value any
 ---@return boolean
-function model.is_model(value) return getmetatable(value) == meta end
+function model.is_model(value) return object.is(value, models) end
 
---- The home (core) in which a model's parameters live.
+--- A model's parameter buffer, an object of the core.
 ---@param m table
 ---@return any
-function model.home(m) return facts[m].home end
+function model.home(m) return private[m].home end
 
---- Can a network, or an average of one, be told classes? Of those composed in Lua only they know.
+--- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
+--- is assumed to be.
 ---@param m any
 ---@return boolean
 function model.takes_class(m)
@@ -42,9 +40,9 @@ function model.takes_class(m)
   return not (config and config.classes == 0)
 end
 
--- ---- the call --------------------------------------------------------------------------
+-- ==== the call ==========================================================================
 
--- Levels, given as a number, a list or a tensor, as a tensor {B}.
+-- Levels given as a number, a list or a tensor, as a tensor [B].
 local function levels(t, B)
   if type(t) == "number" and t - t ~= 0 then fail.raise("model: t is %g", t) end
   if type(t) == "number" then return core.full({ B }, t) end
@@ -82,7 +80,7 @@ end
 local function input_rules(inputs)
   local rules = {}
   for _, one in ipairs(inputs) do rules[one[1]] = { "tensor" } end
-  rules.class = rules.class and { "number|table|tensor" }
+  rules.class = rules.class and classes.rule
   return rules
 end
 
@@ -95,7 +93,7 @@ local function further_inputs(own, options, x, first)
   local list = {}
   for i = first, #own.inputs do
     local name = own.inputs[i][1]
-    if name == "class" then list[i - first + 1] = usable_class(own, classes("model", o.class, x:size(1)))
+    if name == "class" then list[i - first + 1] = usable_class(own, classes.of("model", o.class, x:size(1)))
     else list[i - first + 1] = o[name] end
   end
   checked_x0(own, o.x0, x)
@@ -115,7 +113,7 @@ end
 
 local function call_layer(own, x, t, options)
   local o = options and opts.check("model", options, own.checked_rules, 3) or {}
-  local class = classes("model", o.class, x:dim() > 0 and x:size(1) or 1)
+  local class = classes.of("model", o.class, x:dim() > 0 and x:size(1) or 1)
   local x0 = checked_x0(own, o.x0, x)
   if x0 ~= nil then return fail.call(own.root, x, t, class, x0) end
   if class ~= nil then return fail.call(own.root, x, t, class) end
@@ -127,7 +125,7 @@ local function call_module(own, x, t, options, ...)
   if type(options) == "table" and options.class ~= nil then
     local copy = {}
     for k, v in pairs(options) do copy[k] = v end
-    copy.class = classes("model", options.class, x:dim() > 0 and x:size(1) or 1)
+    copy.class = classes.of("model", options.class, x:dim() > 0 and x:size(1) or 1)
     options = copy
   end
   return own.root(x, t, options, ...)
@@ -140,8 +138,8 @@ end
 ---@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
 ---  none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs
 ---@return diffusion.tensor as xt: what its process's `predict` names
-function meta.__call(m, x, t, options, ...)
-  local own = facts[m]
+local function call(m, x, t, options, ...)
+  local own = private[m]
   if not core.is_tensor(x) then
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
@@ -152,13 +150,13 @@ function meta.__call(m, x, t, options, ...)
   return own.call(own, x, t, options, ...)
 end
 
--- ---- parameters ------------------------------------------------------------------------
+-- ==== parameters ========================================================================
 
 --- Iterates over names and parameters in order: `for name, p in model:parameters() do`.
 --- A parameter is a tensor; its gradient is p.grad.
 ---@return function iterator
 function Model:parameters()
-  local home, i = facts[self].home, 0
+  local home, i = private[self].home, 0
   return function()
     i = i + 1
     if i > home:count() then return nil end
@@ -166,12 +164,12 @@ function Model:parameters()
   end
 end
 
---- How many numbers the model consists of.
+--- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
-function Model:count() return facts[self].home:elements() end
+function Model:count() return private[self].home:elements() end
 
---- The parameters by name, as windows on the model's own values.
+--- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
 function Model:state()
   local out = {}
@@ -195,7 +193,7 @@ local function shape_text(p)
   return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
---- What keeps a state from being that of a set of parameters, as a sentence, or nil.
+--- Why a state doesn't fit a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
@@ -218,7 +216,8 @@ function model.mismatch(parameters, state)
   end
 end
 
---- Copies values in, by name: every parameter, of the same shape, and nothing else.
+--- Copies values in, by name. The state must have every parameter, of the same shape, and nothing
+--- else.
 ---@param state table<string, any>
 ---@return diffusion.model self
 function Model:load_state(state)
@@ -229,15 +228,15 @@ function Model:load_state(state)
   return self
 end
 
--- ---- files -----------------------------------------------------------------------------
+-- ==== files =============================================================================
 
 local save_rules = { process = { "process" }, weights = { "model|ema" } }
 
---- Writes the model as one file: its values (or an average's), what it is, and the process
---- it was trained for.
+--- Writes the model as one file: its values (or an average's), its config, and the process it was
+--- trained for.
 ---@param path string
 ---@param options table? {process =, weights = an ema}
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
@@ -247,10 +246,10 @@ function Model:save(path, options)
 end
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
---- cut short meanwhile, unless copy = true.
+--- truncated meanwhile, unless copy = true.
 ---@param path string
 ---@param options table? {copy = false}
----@return diffusion.model|nil self nil with a message, and nothing changed, where they don't fit
+---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function Model:load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
@@ -261,10 +260,10 @@ function Model:load(path, options)
   return self:load_state(tensors)
 end
 
--- ---- freezing --------------------------------------------------------------------------
+-- ==== freezing ==========================================================================
 
 local function set_trainable(m, method, pattern, on)
-  local home, found = facts[m].home, false
+  local home, found = private[m].home, false
   if pattern ~= nil and not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
     fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
   end
@@ -280,8 +279,8 @@ local function set_trainable(m, method, pattern, on)
   return m
 end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. Gradients
---- that have gathered in the model are let go of.
+--- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- accumulated gradients are dropped.
 ---@param pattern string|nil Lua's; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
@@ -291,22 +290,22 @@ function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, fal
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
--- ---- dropout ---------------------------------------------------------------------------
+-- ==== dropout ===========================================================================
 
 local function set_eval(m, on)
-  for _, named in ipairs(facts[m].layers) do core.layer_set_eval(named[2], on) end
+  for _, named in ipairs(private[m].layers) do core.layer_set_eval(named[2], on) end
   return m
 end
 
---- No dropout from here on, in d.record too. (Outside of d.record there never is.)
+--- Turns dropout off. It only ever acts inside d.record.
 ---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
---- Dropout again, in d.record.
+--- Turns dropout on again, inside d.record.
 ---@return diffusion.model self
 function Model:train() return set_eval(self, false) end
 
--- ---- what it is ------------------------------------------------------------------------
+-- ==== its description ===================================================================
 
 local function copied(value)
   if type(value) ~= "table" then return value end
@@ -316,25 +315,31 @@ local function copied(value)
 end
 
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}.
---- A network composed in Lua is known by its name only: {kind = "module", name = "net"};
---- its constructor builds it.
+--- A network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
+--- builds it.
 ---@return table
-function Model:config() return copied(facts[self].config) end
+function Model:config() return copied(private[self].config) end
 
-object.methods("model", Model)
-
-function meta.__tostring(m)
-  local own = facts[m]
+local function tostring_model(m)
+  local own = private[m]
   local total, trainable = own.home:elements()
   local count = module.grouped(total) .. " parameters"
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
-legible.speaks(meta)
 
---- Raises unless a state has just the parameters of a network under a root, of the same shapes.
---- Nothing is allocated for their values.
+models = object.class("model", Model, {
+  -- methods first, then the fields of the network
+  __index = function(m, key) return Model[key] or private[m].root[key] end,
+  __newindex = function(_, key)
+    fail.raise("model: '%s' can't be written; options are given when a model is made, values by load_state", key)
+  end,
+  __call = call, __tostring = tostring_model,
+})
+
+--- Raises unless a state has exactly the parameters of the network under a root, of the same
+--- shapes. Nothing is allocated for their values.
 ---@param root any a layer or a module
 ---@param state table<string, any>
 function model.check_state(root, state)
@@ -353,7 +358,7 @@ local function calling(root, inputs)
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true
   for i = 3, inputs and #inputs or 0 do optional = optional and inputs[i].optional end
   local rules = input_rules(inputs or layer_inputs)
-  local checked = { class = { "number|table|tensor" }, x0 = { "tensor" } }
+  local checked = { class = classes.rule, x0 = { "tensor" } }
   for i = timed and 3 or 2, inputs and #inputs or 0 do checked[inputs[i][1]] = rules[inputs[i][1]] end
   if not inputs then
     return { call = call_layer, rules = rules, checked_rules = checked, inputs = layer_inputs, single = true }
@@ -375,9 +380,7 @@ function model.model(root, config, inputs)
   local own, layers = calling(root, inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = config or { kind = "module", name = module.title(root) }
-  local m = setmetatable({}, meta)
-  facts[m] = own
-  return m
+  return object.new(models, own)
 end
 
 return model

@@ -1,53 +1,52 @@
---- Modules: layers of one's own, composed in Lua. A module remembers the order in which its
---- fields were assigned, so names and parameters come in the same order at every start.
+-- Modules: networks composed in Lua. A module remembers the order in which its fields were
+-- assigned, so names and parameters have the same order at every start.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
-local legible = require "diffusion.legible"
 local gradient = require "diffusion.gradient"
 
 local module = {}
 
--- What a module doesn't show among its fields: {name, order = list of keys, parameters =
--- key -> bare parameter}.
-local facts = setmetatable({}, { __mode = "k" })
+local private = object.private -- {name, order = list of keys, parameters = key -> bare parameter}
 
-local Module = { __name = "diffusion.module" }
+local class
 
---- Is the value a module?
+--- Whether a value is a module.
 ---@param value any
 ---@return boolean
-function module.is_module(value) return getmetatable(value) == Module end
+function module.is_module(value) return object.is(value, class) end
 
 local function is_bare(value)
   return core.is_layer(value) and core.layer_kind(value) == "parameter"
 end
 
--- New keys come here; a bare parameter stays hidden, so that reading it gives its tensor.
-function Module.__newindex(m, key, value)
-  local own = facts[m]
+-- Keeps the order of new keys. A bare parameter is hidden, so reading it gives its tensor.
+local function assign(m, key, value)
+  local own = private[m]
   own.order[#own.order + 1] = key
   if is_bare(value) then own.parameters[key] = value else rawset(m, key, value) end
 end
 
-function Module.__index(m, key)
-  local parameter = facts[m].parameters[key]
+local function read(m, key)
+  local parameter = private[m].parameters[key]
   return parameter and parameter.weight
 end
 
-function Module.__call(m, ...)
+local function call(m, ...)
   if type(m.forward) ~= "function" then
-    fail.raise("%s: the module has no function m:forward(...)", facts[m].name)
+    fail.raise("%s: the module has no function m:forward(...)", private[m].name)
   end
   return m:forward(...)
 end
 
-local function new(name)
-  local m = {}
-  facts[m] = { name = name, order = {}, parameters = {} }
-  return setmetatable(m, Module)
-end
+class = object.class("module", {}, {
+  __index = read, __newindex = assign, __call = call,
+  __tostring = function(m) return table.concat({ module.title(m), table.unpack(module.tree(m)) }, "\n") end,
+})
+
+local function new(name) return object.new(class, { name = name, order = {}, parameters = {} }) end
 
 --- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
 --- are layers or modules are its parts.
@@ -73,7 +72,7 @@ end
 
 local function is_part(value) return core.is_layer(value) or module.is_module(value) end
 
---- n parts made by `make(i)`, read as list[i]; their names are numbers.
+--- A module of n parts made by `make(i)`, read as list[i]. Their names are numbers.
 ---@param n integer
 ---@param make function (i) -> layer or module
 ---@return table module
@@ -100,8 +99,8 @@ end
 
 local function sequence_forward(m, x) return gradient.scope(run_in_order, m, x) end
 
---- Parts called one after the other; plain functions may stand among them. What is between
---- two of them is let go of as soon as the end is reached.
+--- A module that calls its parts in order. Parts may be plain functions. Intermediate results are
+--- freed at the end of the call.
 ---@param ... any layers, modules or functions of one tensor
 ---@return table module
 ---@usage local nn = d.nn
@@ -120,17 +119,12 @@ function module.sequence(...)
   return m
 end
 
-local function is_callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
-end
-
---- A layer or module whose inner values aren't kept for the way back but computed again;
---- the same of a model or a function of tensors.
+--- A layer or module whose intermediate values are recomputed in the backward pass instead of
+--- being saved. A model or a function of tensors can be given too.
 ---@param part any
 ---@return any module with the one part, or a function
 function module.recompute(part)
-  if not is_callable(part) then
+  if not kind.callable(part) then
     fail.raise("bad argument #1 to 'recompute' (a layer, a module, a model or a function expected, "
       .. "got %s)", kind.of(part))
   end
@@ -142,7 +136,7 @@ function module.recompute(part)
   return m
 end
 
--- A plain table of layers, or a model, would be overlooked: PyTorch's users know the silence.
+-- Raises for a plain table of layers, or a model, since its parameters would be missed in silence.
 local function refuse_overlooked(path, value)
   if kind.of(value) == "model" then
     fail.raise("model: '%s' is a model, with values of its own; modules are made of layers and modules",
@@ -163,7 +157,7 @@ end
 
 -- {key, path, part} of a module's parts, in order of assignment.
 local function parts_of(m, path)
-  local out, own = {}, facts[m]
+  local out, own = {}, private[m]
   for _, key in ipairs(own.order) do
     local part = own.parameters[key] or rawget(m, key)
     local at = join(path, key)
@@ -183,7 +177,7 @@ local function gather(part, path, out, seen)
   return out
 end
 
---- Every layer under a root with its path, in order; a shared one once for each place.
+--- Every layer under a root with its path, in order. A shared layer is listed at each of its places.
 ---@param root any layer or module
 ---@return table[] list of {path, layer}
 function module.layers(root) return gather(root, "", {}, {}) end
@@ -202,7 +196,7 @@ local function inner_parts(part, depth)
   return out
 end
 
---- Elements of all parameters under a part.
+--- The number of elements of all parameters under a part.
 ---@param part any
 ---@return integer
 function module.elements(part)
@@ -223,7 +217,7 @@ end
 ---@param part any
 ---@return string
 function module.title(part)
-  return module.is_module(part) and facts[part].name or tostring(part)
+  return module.is_module(part) and private[part].name or tostring(part)
 end
 
 local function tree(part, depth, lines)
@@ -236,15 +230,9 @@ local function tree(part, depth, lines)
   return lines
 end
 
---- The parts under a root as lines: names, layers, numbers of parameters.
+--- The parts under a root as lines: name, layer, number of parameters.
 ---@param root any
 ---@return string[]
 function module.tree(root) return tree(root, 1, {}) end
-
-function Module.__tostring(m)
-  local lines = module.tree(m)
-  return table.concat({ module.title(m), table.unpack(lines) }, "\n")
-end
-legible.speaks(Module)
 
 return module

@@ -1,10 +1,10 @@
 -- The variational term of a learned variance: L_t of the bound with the mean held fixed, so
 -- that only the variance learns from it (Nichol & Dhariwal 2021, section 3.1).
 local core = require "diffusion.core"
+local samples = require "diffusion.samples"
 local fail = require "diffusion.fail"
 local decoder = require "diffusion.objective.decoder"
 local divergence = require "diffusion.likelihood.step"
-local given = require "diffusion.likelihood.given"
 
 local hybrid = {}
 
@@ -34,7 +34,7 @@ function hybrid.term(process, how, x0, xt, t, value, v)
     if how == "discretized" then check_range(x0) end
     each = core.ops.where(first:over(x0), -decoder[how](x0, believed, log_variance), each)
   end
-  return given.rows(each):mean(2)
+  return samples.rows(each):mean(2)
 end
 
 return hybrid

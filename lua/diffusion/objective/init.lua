@@ -1,6 +1,6 @@
---- What a denoiser is trained to do: draw t and eps, noise, predict, and weigh the error. One
--- idea a file: weighting, times, error, the variational term of a learned variance (hybrid),
--- the least loss there is (floor).
+-- The loss that trains a denoiser: t and eps are drawn, x0 is noised, the model predicts, and
+-- its error is weighted. Other files have the weightings, the laws of t (times), the errors, the
+-- variational term of a learned variance (hybrid), and the least possible loss (floor).
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
@@ -14,6 +14,7 @@ local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local samples = require "diffusion.samples"
 local precondition = require("diffusion.precondition").precondition
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
@@ -23,33 +24,33 @@ local weightings = require "diffusion.objective.weighting"
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
 ---@field vlb number weight of the variational bound, where the variance is learned
-local Objective = { __name = "diffusion.objective" }
-Objective.__index = Objective
+local Objective = {}
 
-function Objective:__tostring()
-  local also = self.process.outputs == 2 and (" + %g vlb"):format(self.vlb) or ""
+local private = object.private -- {weighting, times, measure = the error's function}
+
+local function tostring_objective(self)
+  local own, also = private[self], self.process.outputs == 2 and (" + %g vlb"):format(self.vlb) or ""
   return ("objective: %s of %s, weighting %s%s, times %s"):format(self.error, self.process.predict,
-    self._weighting.text, also, self._times.text)
+    own.weighting.text, also, own.times.text)
 end
-legible.speaks(Objective)
 
 -- ==== the loss ================================================================================
 
--- Each class is hidden (0: none) with probability p.
+-- Each class becomes 0 (none) with probability p.
 local function dropped(class, B, p)
   if class == nil or p == 0 then return class end
-  return classes("objective", class, B) * core.rand(B):ge(p):to "i64"
+  return classes.of("objective", class, B) * core.rand(B):ge(p):to "i64"
 end
 
--- Noise with an offset that a whole channel of a sample shares: its variance is 1 + c^2.
+-- Noise with an offset that each channel of a sample shares. Its variance is 1 + c^2.
 local function offset(x0, c)
   local shape = x0:shape()
   for i = 2, #shape - 1 do shape[i] = 1 end
   return core.randn(x0:shape()) + core.randn(shape) * c
 end
 
--- What the model believes of x0 when it is told nothing, at odds of p; nil else: Chen et al.
--- 2023, algorithm 1.
+-- With probability p, the x0 that the model predicts without self-conditioning; nil otherwise
+-- (Chen et al. 2023, algorithm 1).
 local function first_guess(self, model, xt, t, given)
   local p = self.self_condition
   if p == 0 or core.rand(1):item() >= p then return nil end
@@ -60,31 +61,21 @@ local function first_guess(self, model, xt, t, given)
   end)
 end
 
--- The error of what is predicted, weighed, and the variational term where there is one.
-local function judged(self, model, x0, xt, eps, t, told)
-  local process = self.process
+-- The weighted error of the prediction, and the variational term of a learned variance.
+local function weighted_error(self, model, x0, xt, eps, t, told)
+  local own, process = private[self], self.process
   local target = process:target(x0, eps, t)
   local out = answer.of_denoiser("objective", model(xt, t, told), xt, process.outputs)
   local value, v = process:split(out)
   local snr = process.schedule:snr(t)
-  local weight = self._weighting.of(t, snr) * weightings.factor(process, process.predict, t, snr)
-  local loss = weight * self._measure(value, target)
+  local weight = own.weighting.of(t, snr) * weightings.factor(process, process.predict, t, snr)
+  local loss = weight * own.measure(value, target)
   if not v then return loss end
   local term = hybrid.term(process, self.decoder, x0, xt, t, value, v)
   return loss + term * (self.vlb * process.T), term
 end
 
-local function batch_of(x0)
-  if not core.is_tensor(x0) then
-    fail.raise("objective: x0 must be a tensor, got %s; its arguments are (model, x0, {class=})", kind.shown(x0))
-  end
-  local B = x0:dim() > 0 and x0:size(1) or 0
-  if B == 0 then fail.raise("objective: x0 %s holds no samples; [B,...] expected", kind.shape_text(x0)) end
-  opts.floats("objective", "x0", x0)
-  return B
-end
-
--- What is added to x0: given, of an offset, or nil, to be drawn by the process.
+-- The noise added to x0: given, or with an offset, or nil if the process is to draw it.
 local function noise_of(self, x0, eps)
   local c = self.offset_noise
   if c == 0 then return eps end
@@ -92,30 +83,31 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
-local call_rules = { class = { "number|table|tensor" }, eps = { "tensor" }, inputs = conditions.rule }
+local call_rules = { class = classes.rule, eps = { "tensor" }, inputs = conditions.rule }
 
 --- The loss of a batch.
----@param model any a denoiser (xt, t, {class=, x0=}); x0 is there with self_condition alone
+---@param model any a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only
 ---@param x0 diffusion.tensor {B, ...}
----@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table} eps of the pairs of
----  d.reflow, as x0; drawn if not given; inputs: tensors {B, ...} by the names of the network's inputs, as
----  {context = c}
+---@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table} eps is the
+---  noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the
+---  network's inputs: {context = c}
 ---@return diffusion.tensor loss a number
----@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean the
----  loss is; vlb {B}, nats a dimension, where the variance is learned
-function Objective:__call(model, x0, given)
-  local B = batch_of(x0)
+---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is
+---  the loss; vlb {B}, nats a dimension, if the variance is learned
+local function call(self, model, x0, given)
+  local B = samples.batch("objective", "x0", x0, 1):size(1)
   opts.denoiser("objective", model)
   if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
+  local law = private[self].times
   local guard <close> = gradient.guard()
-  local t, share = self._times.draw(B)
+  local t, share = law.draw(B)
   local xt, eps = fail.call(self.process.q_sample, self.process, x0, t, noise_of(self, x0, o.eps))
-  local told = conditions.of("objective", nil, o.inputs, B)
-  told.class = dropped(o.class, B, self.drop_class)
-  told.x0 = first_guess(self, model, xt, t, told)
-  local per_sample, term = judged(self, model, x0, xt, eps, t, told)
-  if self._times.learn and core.recording() then self._times.learn(t:totable(), per_sample:detach():totable()) end
+  local conditioned = conditions.of("objective", nil, o.inputs, B)
+  conditioned.class = dropped(o.class, B, self.drop_class)
+  conditioned.x0 = first_guess(self, model, xt, t, conditioned)
+  local per_sample, term = weighted_error(self, model, x0, xt, eps, t, conditioned)
+  if law.learn and core.recording() then law.learn(t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
   local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
   return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
@@ -130,14 +122,13 @@ local function at(self, t, where)
   return core.tensor { t }
 end
 
---- The weight of a squared error at t, of each thing that might be predicted: of one error
---- they all say the same.
+--- The loss weight at t for each prediction target. All describe the same loss.
 ---@param t number in 1..T
----@return table<string, number> weights x0, eps, v, score, flow, edm; infinite, or nan, where x_t
----  has no signal and eps says nothing
+---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite or nan if x_t has
+---  no signal and eps determines nothing
 function Objective:weights(t)
   local level, out = at(self, t, "weights"), {}
-  local w = self._weighting.of(level)
+  local w = private[self].weighting.of(level)
   for _, target in ipairs(weightings.targets) do
     out[target] = (w * weightings.factor(self.process, target, level)):item()
   end
@@ -150,7 +141,7 @@ local function explained(self, t)
   local lines = {
     tostring(self),
     ("  t = %g of %d, SNR = %.6g"):format(t, process.T, process.schedule:snr(t)),
-    ("  w = %s"):format(self._weighting.from),
+    ("  w = %s"):format(private[self].weighting.from),
   }
   for _, target in ipairs(weightings.targets) do
     lines[#lines + 1] = ("  %s%-5s  %-12.6g  %s"):format(target == process.predict and "*" or " ", target,
@@ -160,23 +151,23 @@ local function explained(self, t)
   return table.concat(lines, "\n")
 end
 
---- The weights at t in words and numbers, with their equations.
+--- The weights at t as text, with their equations.
 ---@param t number in 1..T
 ---@return string
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.cosine{} }, weighting = "min_snr" }
 --- print(o:explain(500))
 function Objective:explain(t) return legible.told(explained, self, t) end
 
---- The least that the expected loss can be. For Gaussian data exactly: no network does better,
---- and an affine one for each t reaches it. Of other data, by their covariance, it is what the
---- best affine network does, so that one which has learned more is below. Of an oracle it is the
---- mean over samples. Of the weighted error alone, without a learned variance's bound; for error
---- = "mse" and noise without offset.
+--- The least possible expected loss. For Gaussian data it is exact: no network is better, and
+--- the best affine one for each t reaches it. For other data it is the loss of the best affine
+--- network, from their covariance; a network that learns more gets below it. For an oracle it is
+--- a mean over samples. It covers the weighted error only, not a learned variance's bound. It is
+--- known for error = "mse" and noise without offset.
 ---@param given table {std = number or list of the standard deviations along the data's axes}, or
----  {data = set or tensor {n, ...}}, whose covariance is then taken apart, or {oracle = of d.oracle,
+---  {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle,
 ---  samples = 20000, seed = 1}
 ---@return number
----@return number|nil error its standard error, of an oracle
+---@return number|nil error its standard error, for an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
 --- print(o:floor{ std = 0.5 }, o:floor{ data = d.data.digits() })
 --- print(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })
@@ -186,26 +177,29 @@ function Objective:floor(given)
   if self.offset_noise > 0 then
     fail.raise("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
   end
-  if o.oracle then return floors.sampled(self.process, self._weighting.of, self._times, o) end
-  if not self._times.points then fail.raise "floor: the law of a function of times isn't known" end
-  return floors.exact(self.process.schedule, self._weighting.of, self._times, o)
+  local own = private[self]
+  if o.oracle then return floors.sampled(self.process, own.weighting.of, own.times, o) end
+  if not own.times.points then fail.raise "floor: the law of a function of times isn't known" end
+  return floors.exact(self.process.schedule, own.weighting.of, own.times, o)
 end
 
--- ==== what it remembers =======================================================================
+-- ==== its state ===============================================================================
 
---- What a checkpoint keeps, plain values: the losses from which times = "importance" learns.
----@return table|nil state {losses = a list for each t}; nil of other times
+--- Plain values for a checkpoint: the losses from which times = "importance" learns.
+---@return table|nil state {losses = a list for each t}; nil for other times
 function Objective:state()
-  return self._times.state and { losses = self._times.state() }
+  local law = private[self].times
+  return law.state and { losses = law.state() }
 end
 
 --- Goes on from a state.
 ---@param state table|nil of `state()`
----@return true|nil done nil with a message, and nothing changed, where it is of another objective
+---@return true|nil done nil with a message, and nothing changed, if it is of another objective
 ---@return string|nil message
 function Objective:load_state(state)
-  if not self._times.load_state then return true end
-  if type(state) == "table" and self._times.load_state(state.losses) then return true end
+  local law = private[self].times
+  if not law.load_state then return true end
+  if type(state) == "table" and law.load_state(state.losses) then return true end
   return legible.refused("objective: the state has no losses of %d levels", self.process.T)
 end
 
@@ -224,30 +218,34 @@ local rules = {
   offset_noise = { "number", default = 0, min = 0 },
 }
 
--- What can be written later, as between stages of a training: the numbers alone.
+-- Fields that can be written later, such as between stages of a training.
 local writable = { vlb = { "number", default = 0, min = 0 } }
 for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writable[name] = rules[name] end
 
+local class = object.class("objective", Objective, {
+  writable = writable, __call = call, __tostring = tostring_objective,
+})
+
 -- The bound is a sum over whole t.
-local function check_bound(o)
+local function check_bound(o, own)
   local learned = o.process.outputs == 2
   if o.vlb and not learned then
     fail.raise("objective: option 'vlb' is for a learned variance, this process has variance %s",
       kind.shown(o.process.variance))
   end
-  if (learned or o._weighting.whole) and o._times.points and not o._times.whole then
+  if (learned or own.weighting.whole) and own.times.points and not own.times.whole then
     fail.raise("objective: %s needs whole t, which times = '%s' doesn't draw; take uniform, stratified or importance",
-      learned and "a learned variance" or "weighting " .. o._weighting.text, o._times.text)
+      learned and "a learned variance" or "weighting " .. own.weighting.text, own.times.text)
   end
   o.vlb = o.vlb or learned and 0.001 or 0
 end
 
--- The noise that a raw network is told must be a number at the levels that are sure to come.
-local function check_noise(o)
+-- A raw network's noise level, ln(s/a), must be finite at every level that is drawn.
+local function check_noise(o, law)
   local schedule = o.process.schedule
-  if o.precondition and o._times.whole and schedule:snr(schedule.T) == 0 then
+  if o.precondition and law.whole and schedule:snr(schedule.T) == 0 then
     fail.raise("objective: times = '%s' draws t = %d, where x_t holds no signal, and precondition = '%s' is of "
-      .. "ln(s/a); take log_normal, or a schedule that keeps some", o._times.text, schedule.T, o.precondition)
+      .. "ln(s/a); take log_normal, or a schedule that keeps some", law.text, schedule.T, o.precondition)
   end
 end
 
@@ -279,15 +277,13 @@ end
 --- print(loss:item(), seen.t, loss_of:explain(500))
 local function objective(options)
   local o = opts.check("objective", options, rules)
-  o._weighting = weightings.resolve(o.weighting, o.process)
-  weightings.check(o.process, o._weighting)
-  o._times = times.resolve(o.times, o.process)
-  o.error, o._measure = errors.resolve(o.error)
-  check_bound(o)
-  check_noise(o)
-  return object.governed("objective", o, writable, Objective)
+  local own = { weighting = weightings.resolve(o.weighting, o.process) }
+  weightings.check(o.process, own.weighting)
+  own.times = times.resolve(o.times, o.process)
+  o.error, own.measure = errors.resolve(o.error)
+  check_bound(o, own)
+  check_noise(o, own.times)
+  return object.new(class, own, o)
 end
-
-object.methods("objective", Objective)
 
 return { objective = objective }

@@ -1,20 +1,19 @@
--- What all oracles share. A family is a table of functions of rows x {B,D} and of a level,
--- a and s each a number or {B,1}:
+-- The base of all oracles. A family is a table of functions. `o` is the oracle's private state,
+-- x are rows {B,D}, and a and s, the level, are each a number or {B,1}:
 --   draw(o, n, options)     n samples {n,D}
 --   mean(o, x, a, s)        E[x0 | a x0 + s eps = x], {B,D}
 --   marginal(o, x, a, s)    ln p of a x0 + s eps, {B}
---   density(o, x)           ln p of x0, {B}; the marginal at a = 1, s = 0 where it isn't given
---   entropy(o)              in nats, or nil where neither a formula nor quadrature gives it
---   bounds(o)               lows, highs (lists of D) of where the mass is, and the least width
---   text(o)                 what tostring says
---   noisy                   true where a level needs s > 0, for there are points without width; so
---                           does an oracle whose _flat is true: it has no density
--- Here arguments are checked, and long batches cut so that o.work numbers a row stay small.
+--   density(o, x)           ln p of x0, {B}; the marginal at a = 1, s = 0 if absent
+--   entropy(o)              in nats, or nil if neither a formula nor quadrature gives it
+--   bounds(o)               lows, highs (lists of D) of the region with mass, and the least width
+--   text(o)                 for tostring
+--   noisy                   true if a level needs s > 0, since points have no width; an oracle
+--                           with o.flat has no density and needs s > 0 too
+-- This file checks arguments and cuts long batches into blocks; a row takes o.work numbers.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
-local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 
@@ -24,20 +23,13 @@ local base = {}
 --- with respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
-local Oracle = { __name = "diffusion.oracle" }
-Oracle.__index = Oracle
+---@field mean diffusion.tensor|nil of a Gaussian
+---@field cov diffusion.tensor|nil of a Gaussian
+---@field means diffusion.tensor|nil of a mixture
+---@field weights number[]|nil of a mixture or boxes
+local Oracle = {}
 
-function Oracle:__tostring() return self._family.text(self) end
-
---- An oracle of a family.
----@param family table
----@param fields table D, and what the family's functions read
----@return diffusion.oracle
-function base.new(family, fields)
-  fields._family = family
-  return setmetatable(fields, Oracle)
-end
-legible.speaks(Oracle)
+local private = object.private -- {family, oracle = the object itself, D, work, flat}, the family's fields
 
 -- ==== arguments ============================================================================
 
@@ -73,8 +65,8 @@ end
 
 local function check_noise(o, s)
   local least = core.is_tensor(s) and (s:numel() > 0 and s:detach():min():item() or 1) or s
-  if (o._family.noisy or o._flat) and not (least > 0) then
-    fail.raise("oracle: s must be above 0 for a %s, got %g", tostring(o), least)
+  if (o.family.noisy or o.flat) and not (least > 0) then
+    fail.raise("oracle: s must be above 0 for a %s, got %g", o.family.text(o), least)
   end
 end
 
@@ -112,18 +104,19 @@ end
 ---@return diffusion.tensor x {n,D}
 function Oracle:sample(n, options)
   opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
-  return self._family.draw(self, check_count(n), options)
+  local own = private[self]
+  return own.family.draw(own, check_count(n), options)
 end
 
--- ln p_t(x) of rows; a level without noise is the density of x/a.
+-- ln p_t(x) of rows. Without noise it is the density of x/a.
 local function log_marginal(o, x, a, s)
-  local f = o._family
+  local f = o.family
   if s ~= 0 then
     check_noise(o, s)
     return base.in_blocks(o.work, function(...) return f.marginal(o, ...) end, x, a, s)
   end
-  if o._flat then
-    fail.raise("oracle: a %s whose covariance is singular has no density; give a level, s > 0", tostring(o))
+  if o.flat then
+    fail.raise("oracle: a %s whose covariance is singular has no density; give a level, s > 0", o.family.text(o))
   end
   local density = f.density or function(_, y) return f.marginal(o, y, 1, 0) end
   local lp = base.in_blocks(o.work, function(y) return density(o, y) end, a == 1 and x or x / a)
@@ -153,10 +146,11 @@ end
 ---@usage local moons = d.oracle.moons{}
 --- print(moons:log_prob(d.zeros(1, 2)), moons:log_prob(d.zeros(1, 2), { a = 1, s = 0.5 }))
 function Oracle:log_prob(x, level, t)
-  local rows = rows_of(x, self.D)
+  local own = private[self]
+  local rows = rows_of(x, own.D)
   local a, s = level_of(level, t)
   local B = rows:size(1)
-  return log_marginal(self, rows, coefficient("a", a, B), coefficient("s", s, B))
+  return log_marginal(own, rows, coefficient("a", a, B), coefficient("s", s, B))
 end
 
 --- The best x0 of x = a x0 + s eps: E[x0 | x].
@@ -166,12 +160,13 @@ end
 ---  without width (empirical, boxes)
 ---@return diffusion.tensor as x
 function Oracle:posterior_mean(x, a, s)
-  local rows = rows_of(x, self.D)
+  local own = private[self]
+  local rows = rows_of(x, own.D)
   local B = rows:size(1)
   a, s = coefficient("a", a, B), coefficient("s", s, B)
-  check_noise(self, s)
-  local f = self._family
-  return base.in_blocks(self.work, function(...) return f.mean(self, ...) end, rows, a, s):reshape(x:shape())
+  check_noise(own, s)
+  local f = own.family
+  return base.in_blocks(own.work, function(...) return f.mean(own, ...) end, rows, a, s):reshape(x:shape())
 end
 
 -- The mean of -ln p over samples, and its standard error.
@@ -191,7 +186,8 @@ end
 function Oracle:entropy(options)
   local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
     seed = { "integer", default = 1 } })
-  local exact, deviation = self._family.entropy(self, o)
+  local own = private[self]
+  local exact, deviation = own.family.entropy(own, o)
   if exact then return exact, deviation end
   return sampled_entropy(self, o)
 end
@@ -213,7 +209,26 @@ function Oracle:denoiser(process)
   end
 end
 
-object.methods("oracle", Oracle)
+-- ==== making one ===========================================================================
+
+local class = object.class("oracle", Oracle, {
+  get = { "D", "mean", "cov", "means", "weights" },
+  __tostring = function(self) return private[self].family.text(private[self]) end,
+})
+
+--- An oracle of a family.
+---@param family table
+---@param own table D, work, and the fields that the family's functions read; kept as it is
+---@return diffusion.oracle
+function base.new(family, own)
+  own.family, own.oracle = family, object.new(class, own)
+  return own.oracle
+end
+
+--- The private state of an oracle, for families made of other oracles.
+---@param oracle diffusion.oracle
+---@return table
+function base.own(oracle) return private[oracle] end
 
 -- ==== products ===========================================================================
 

@@ -24,17 +24,19 @@ function family.draw(o, n, options)
 end
 
 function family.bounds(o)
-  local low, high, width = o.of._family.bounds(o.of)
+  local of = base.own(o.of)
+  local low, high, width = of.family.bounds(of)
   for i = 1, o.D do low[i], high[i] = low[i] - 9 * o.std, high[i] + 9 * o.std end
   return low, high, (width ^ 2 + o.std ^ 2) ^ 0.5
 end
 
--- What is beyond 9 std of a box isn't seen from it.
+-- Points farther than 9 std from a box are negligible in it.
 function family.near(o, low, high)
-  local near, a, b = o.of._family.near, {}, {}
-  if not near then return o end
+  local of, a, b = base.own(o.of), {}, {}
+  local near = of.family.near
+  if not near then return o.oracle end
   for i = 1, o.D do a[i], b[i] = low[i] - 9 * o.std, high[i] + 9 * o.std end
-  local part = near(o.of, a, b)
+  local part = near(of, a, b)
   return part and blurred(part, o.std)
 end
 

@@ -25,10 +25,10 @@ local function over(c) return core.is_tensor(c) and c:reshape(c:size(1), 1, 1, 1
 -- c + [lower, upper] where it is above e^-depth of it.
 local function window(o, x, a, s)
   local gain = core.is_tensor(a) and a:maximum(1e-30) or math.max(a, 1e-30) -- 0: all of the box
-  local c = (x / gain):maximum(o._low):minimum(o._high)
+  local c = (x / gain):maximum(o.low):minimum(o.high)
   local z = (gain * c - x) / s
   local reach = s / gain * (2 * depth) / (z:abs() + (z * z + 2 * depth):sqrt())
-  return c, (o._low - c):maximum(-reach), (o._high - c):minimum(reach)
+  return c, (o.low - c):maximum(-reach), (o.high - c):minimum(reach)
 end
 
 -- ln of each side's integral over its length, up to s sqrt(2 pi), and the mean of y there,
@@ -38,49 +38,49 @@ local function sides(o, x, a, s)
   x, a, s = x:reshape(x:size(1), 1, o.D, 1), over(a), over(s)
   local c, lower, upper = gradient.no_grad(window, o, x, a, s)
   local half = (upper - lower) * 0.5
-  local y = (upper + lower) * 0.5 + half * o._nodes
+  local y = (upper + lower) * 0.5 + half * o.nodes
   local z, v = (a * c - x) / s, (a / s) * y
-  local terms = o._log_weights - v * (z + 0.5 * v)
-  local mass = terms:logsumexp(4) - (0.5 * z * z):squeeze(4) + (half / (o._high - o._low)):log():squeeze(4)
+  local terms = o.log_weights - v * (z + 0.5 * v)
+  local mass = terms:logsumexp(4) - (0.5 * z * z):squeeze(4) + (half / (o.high - o.low)):log():squeeze(4)
   return mass, function() return (terms:softmax(4) * y):sum(4) + c:squeeze(4) end
 end
 
 function family.mean(o, x, a, s)
   local mass, means = sides(o, x, a, s)
-  local share = (mass:sum(3) + o._prior):softmax(2):unsqueeze(3)
+  local share = (mass:sum(3) + o.prior):softmax(2):unsqueeze(3)
   return (share * means()):sum(2)
 end
 
 function family.marginal(o, x, a, s)
   local log_s = core.is_tensor(s) and s:squeeze(2):log() or math.log(s)
-  local mass = sides(o, x, a, s):sum(3) + o._prior
+  local mass = sides(o, x, a, s):sum(3) + o.prior
   return mass:logsumexp(2) - o.D * (log_s + 0.5 * math.log(2 * math.pi))
 end
 
 -- A box has its lower sides, not its upper ones.
 function family.density(o, x)
   x = x:unsqueeze(2)
-  local inside = x:ge(o._low:squeeze(4)) * x:lt(o._high:squeeze(4))
-  return (inside:to(core.real):prod(3) * o._density):sum(2):log()
+  local inside = x:ge(o.low:squeeze(4)) * x:lt(o.high:squeeze(4))
+  return (inside:to(core.real):prod(3) * o.density):sum(2):log()
 end
 
 function family.draw(o, n, options)
   local u = fail.call(core.rand, { n, o.D + 1 }, options)
   local which = draw.pick(o.weights, u:select(2, o.D + 1))
-  local low, high = o._low:reshape(o.K, o.D), o._high:reshape(o.K, o.D)
+  local low, high = o.low:reshape(o.K, o.D), o.high:reshape(o.K, o.D)
   low = low:index(1, which)
   return low + (high:index(1, which) - low) * u:narrow(2, 1, o.D)
 end
 
 function family.entropy(o)
-  return -(core.tensor(o.weights) * o._density:log()):sum():item()
+  return -(core.tensor(o.weights) * o.density:log()):sum():item()
 end
 
 function family.bounds(o)
-  return o._low:reshape(o.K, o.D):min(1):totable(), o._high:reshape(o.K, o.D):max(1):totable(), 0
+  return o.low:reshape(o.K, o.D):min(1):totable(), o.high:reshape(o.K, o.D):max(1):totable(), 0
 end
 
-function family.text(o) return ("%s of %d boxes in %d dimensions"):format(o._name, o.K, o.D) end
+function family.text(o) return ("%s of %d boxes in %d dimensions"):format(o.name, o.K, o.D) end
 
 -- ==== making one =============================================================================
 
@@ -90,11 +90,11 @@ local function new(name, lows, highs, weights)
   local K, D = #lows, #lows[1]
   local low, high = core.tensor(lows), core.tensor(highs)
   return base.new(family, {
-    K = K, D = D, weights = weights, work = 2 * K * D * nodes, _name = name,
-    _low = low:reshape(1, K, D, 1), _high = high:reshape(1, K, D, 1),
-    _nodes = core.tensor(u), _log_weights = core.tensor(w):log(),
-    _prior = core.tensor(weights):log():unsqueeze(1),
-    _density = (core.tensor(weights) / (high - low):prod(2)):unsqueeze(1),
+    K = K, D = D, weights = weights, work = 2 * K * D * nodes, name = name,
+    low = low:reshape(1, K, D, 1), high = high:reshape(1, K, D, 1),
+    nodes = core.tensor(u), log_weights = core.tensor(w):log(),
+    prior = core.tensor(weights):log():unsqueeze(1),
+    density = (core.tensor(weights) / (high - low):prod(2)):unsqueeze(1),
   })
 end
 

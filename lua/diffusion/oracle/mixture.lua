@@ -22,15 +22,15 @@ end
 
 -- For each component: how x lies to its mean along its axes, and the variances there.
 local function aligned(o, x, a, s)
-  local gap = x:unsqueeze(1) - over(a) * o._means:unsqueeze(2)
-  return along_axes(gap, o._axes), over(a) ^ 2 * o._variance + over(s) ^ 2
+  local gap = x:unsqueeze(1) - over(a) * o.means:unsqueeze(2)
+  return along_axes(gap, o.axes), over(a) ^ 2 * o.variance + over(s) ^ 2
 end
 
 -- ln(weight_k N(x; a m_k, variance_k)), {K,B}.
 local function log_joint(o, z, variance)
   local quad = (z * z / variance):sum(3)
-  local spread = variance:log():sum(3) * (o.D / o._variance:size(3))
-  return o._prior - 0.5 * (quad + spread + o.D * math.log(2 * math.pi))
+  local spread = variance:log():sum(3) * (o.D / o.variance:size(3))
+  return o.prior - 0.5 * (quad + spread + o.D * math.log(2 * math.pi))
 end
 
 function family.marginal(o, x, a, s)
@@ -40,7 +40,7 @@ end
 -- Each component's m + a C (a^2 C + s^2)^-1 (x - a m), by its share in explaining x.
 function family.mean(o, x, a, s)
   local z, variance = aligned(o, x, a, s)
-  local moved = along_axes(over(a) * o._variance / variance * z, o._back) + o._means:unsqueeze(2)
+  local moved = along_axes(over(a) * o.variance / variance * z, o.back) + o.means:unsqueeze(2)
   if o.K == 1 then return moved:squeeze(1) end
   return (log_joint(o, z, variance):softmax(1):unsqueeze(3) * moved):sum(1)
 end
@@ -48,32 +48,32 @@ end
 function family.draw(o, n, options)
   local which = draw.pick(o.weights, fail.call(core.rand, { n }, options))
   local z = core.randn({ n, o.D }, options)
-  local scaled = z * o._variance:squeeze(2):sqrt():index(1, which)
-  if o._axes then scaled = base.at_highest(family.turned, o, scaled, which) end
-  return scaled + o._means:index(1, which)
+  local scaled = z * o.variance:squeeze(2):sqrt():index(1, which)
+  if o.axes then scaled = base.at_highest(family.turned, o, scaled, which) end
+  return scaled + o.means:index(1, which)
 end
 
 -- Each row turned by its own component's axes: by all of them, and the right one taken.
 function family.turned(o, z, which)
   local out = core.zeros(z:size(1), o.D)
   for k = 1, o.K do
-    out = core.ops.where(which:eq(k):unsqueeze(2), z:matmul(o._back:select(1, k)), out)
+    out = core.ops.where(which:eq(k):unsqueeze(2), z:matmul(o.back:select(1, k)), out)
   end
   return out
 end
 
 function family.bounds(o)
-  local low, high, width = {}, {}, o._variance:min():item() ^ 0.5
-  local reach = 9 * o._variance:max():item() ^ 0.5
-  local least, most = o._means:min(1):totable(), o._means:max(1):totable()
+  local low, high, width = {}, {}, o.variance:min():item() ^ 0.5
+  local reach = 9 * o.variance:max():item() ^ 0.5
+  local least, most = o.means:min(1):totable(), o.means:max(1):totable()
   for i = 1, o.D do low[i], high[i] = least[i] - reach, most[i] + reach end
   return low, high, width
 end
 
 function family.entropy(o)
-  if o._flat then return -math.huge end
+  if o.flat then return -math.huge end
   if o.K > 1 then return quadrature.entropy(o) end
-  local logs = o._variance:log():sum():item() * (o.D / o._variance:size(3))
+  local logs = o.variance:log():sum():item() * (o.D / o.variance:size(3))
   return o.D / 2 * (math.log(2 * math.pi) + 1) + logs / 2
 end
 
@@ -90,10 +90,10 @@ local function new(name, means, variance, axes, weights, fields)
   if not means:isfinite():all() then fail.raise("%s: means must be finite numbers", name) end
   fields.K, fields.D, fields.work = K, D, 2 * K * D
   fields.weights = given.weights(name, weights, K)
-  fields._means, fields._variance, fields._axes = means, variance, axes
-  fields._back = axes and axes:permute(1, 3, 2):contiguous()
-  fields._prior = core.tensor(fields.weights):log():unsqueeze(2)
-  fields._flat = variance:min():item() == 0
+  fields.means, fields.variance, fields.axes = means, variance, axes
+  fields.back = axes and axes:permute(1, 3, 2):contiguous()
+  fields.prior = core.tensor(fields.weights):log():unsqueeze(2)
+  fields.flat = variance:min():item() == 0
   return base.new(family, fields)
 end
 

@@ -25,7 +25,7 @@ local family = { noisy = true }
 local function differences(o, x, a)
   local sum
   for j = 1, o.D do
-    local square = (x:narrow(2, j, 1) - a * o._columns[j]):square()
+    local square = (x:narrow(2, j, 1) - a * o.columns[j]):square()
     sum = sum and sum + square or square
   end
   return sum
@@ -36,11 +36,11 @@ end
 local function logits(o, x, a, s)
   if o.D < wide then
     local quad = differences(o, x, a) * (-0.5 * s ^ -2)
-    return o._prior and quad + o._prior or quad
+    return o.prior and quad + o.prior or quad
   end
-  local reach = base.at_highest(x.matmul, x - a * o._centre, o._points:t())
-  local quad = (reach - (0.5 * a) * o._squares) * (a * s ^ -2)
-  return o._prior and quad + o._prior or quad
+  local reach = base.at_highest(x.matmul, x - a * o.centre, o.points:t())
+  local quad = (reach - (0.5 * a) * o.squares) * (a * s ^ -2)
+  return o.prior and quad + o.prior or quad
 end
 
 -- Shares are e^-60 at least, nothing beside the largest: products with numbers near the least
@@ -48,7 +48,7 @@ end
 function family.mean(o, x, a, s)
   local l = logits(o, x, a, s)
   local share = (l - l:detach():max(2, true)):maximum(-60):softmax(2)
-  return base.at_highest(share.matmul, share, o._points) + o._centre
+  return base.at_highest(share.matmul, share, o.points) + o.centre
 end
 
 local function log_norm(o, s)
@@ -60,13 +60,13 @@ end
 -- differences: the rest are ratios to it.
 function family.marginal(o, x, a, s)
   local l = logits(o, x, a, s)
-  local prior = o._prior and 0 or math.log(o.n)
+  local prior = o.prior and 0 or math.log(o.n)
   if o.D < wide then return l:logsumexp(2) - prior - log_norm(o, s) end
   local nearest = l:detach():argmax(2)
-  local gap = x - a * (o._points:index(1, nearest) + o._centre)
+  local gap = x - a * (o.points:index(1, nearest) + o.centre)
   local most = l:gather(2, nearest:unsqueeze(2))
   local own = (gap:square():sum(2, true) * (-0.5 * s ^ -2)):squeeze(2)
-  if o._prior then own = own + o._prior:squeeze(1):index(1, nearest) end
+  if o.prior then own = own + o.prior:squeeze(1):index(1, nearest) end
   return own + (l - most):logsumexp(2) - prior - log_norm(o, s)
 end
 
@@ -80,10 +80,10 @@ end
 
 -- How often each point is there, by its bytes; made when first asked for.
 local function counts(o)
-  if o._counts then return o._counts end
-  local key, out = keys(o._given), {}
+  if o.counts then return o.counts end
+  local key, out = keys(o.given), {}
   for i = 1, o.n do out[key(i)] = (out[key(i)] or 0) + 1 end
-  o._counts = out
+  o.counts = out
   return out
 end
 
@@ -102,27 +102,27 @@ function family.entropy(o)
 end
 
 function family.draw(o, n, options)
-  if o._draw then return o._draw(n, options) end
+  if o.draw then return o.draw(n, options) end
   local u = fail.call(core.rand, { n }, options)
-  return o._given:index(1, (u * o.n):floor():clamp(0, o.n - 1):to "i64" + 1)
+  return o.given:index(1, (u * o.n):floor():clamp(0, o.n - 1):to "i64" + 1)
 end
 
 function family.bounds(o)
-  return o._given:min(1):totable(), o._given:max(1):totable(), 0
+  return o.given:min(1):totable(), o.given:max(1):totable(), 0
 end
 
 -- The points within a box, with the weights that they have here, or nil.
 function family.near(o, low, high)
-  local inside = o._given:ge(core.tensor(low)) * o._given:le(core.tensor(high))
+  local inside = o.given:ge(core.tensor(low)) * o.given:le(core.tensor(high))
   local index = {}
   for i, yes in ipairs(inside:to(core.real):prod(2):totable()) do if yes == 1 then index[#index + 1] = i end end
   if #index == 0 then return nil end
-  local prior = o._prior and o._prior:squeeze(1):index(1, index):exp() or core.full({ #index }, 1 / o.n)
-  return points.new(o._given:index(1, index), { weights = prior })
+  local prior = o.prior and o.prior:squeeze(1):index(1, index):exp() or core.full({ #index }, 1 / o.n)
+  return points.new(o.given:index(1, index), { weights = prior })
 end
 
 function family.text(o)
-  return ("%s of %d points in %d dimensions"):format(o._name or "empirical distribution", o.n, o.D)
+  return ("%s of %d points in %d dimensions"):format(o.name or "empirical distribution", o.n, o.D)
 end
 
 -- ==== making one =============================================================================
@@ -133,15 +133,15 @@ end
 ---@return diffusion.oracle
 function points.new(y, curve)
   local n, D = y:size(1), y:size(2)
-  local o = { n = n, D = D, work = 2 * n, _given = y }
-  if curve then o._prior, o._draw, o._name = curve.weights:log():unsqueeze(1), curve.draw, curve.name end
+  local o = { n = n, D = D, work = 2 * n, given = y }
+  if curve then o.prior, o.draw, o.name = curve.weights:log():unsqueeze(1), curve.draw, curve.name end
   if D < wide then
-    o._points, o._centre, o._columns = y, 0, {}
-    for j = 1, D do o._columns[j] = y:narrow(2, j, 1):contiguous():reshape(1, n) end
+    o.points, o.centre, o.columns = y, 0, {}
+    for j = 1, D do o.columns[j] = y:narrow(2, j, 1):contiguous():reshape(1, n) end
   else
-    o._centre = y:mean(1, true)
-    o._points = y - o._centre
-    o._squares = o._points:square():sum(2):unsqueeze(1)
+    o.centre = y:mean(1, true)
+    o.points = y - o.centre
+    o.squares = o.points:square():sum(2):unsqueeze(1)
   end
   return base.new(family, o)
 end

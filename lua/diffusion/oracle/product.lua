@@ -10,7 +10,7 @@ local family = {}
 -- fn(part, its columns of x) for each part, in a list.
 local function each(o, x, fn)
   local out, from = {}, 1
-  for i, part in ipairs(o._parts) do
+  for i, part in ipairs(o.parts) do
     out[i] = fn(part, x:narrow(2, from, part.D))
     from = from + part.D
   end
@@ -38,14 +38,14 @@ end
 function family.draw(o, n, options)
   options = draw.counted(options)
   local out = {}
-  for i, part in ipairs(o._parts) do out[i] = part:sample(n, options) end
+  for i, part in ipairs(o.parts) do out[i] = part:sample(n, options) end
   return core.ops.cat(out, 2)
 end
 
 -- Entropies add; so do the squares of their errors, where some are means over samples.
 function family.entropy(o, options)
   local sum, squares = 0, 0
-  for _, part in ipairs(o._parts) do
+  for _, part in ipairs(o.parts) do
     local h, deviation = part:entropy(options)
     sum, squares = sum + h, squares + (deviation or 0) ^ 2
   end
@@ -54,7 +54,7 @@ end
 
 function family.text(o)
   local out = {}
-  for i, part in ipairs(o._parts) do out[i] = tostring(part) end
+  for i, part in ipairs(o.parts) do out[i] = tostring(part) end
   return ("product in %d dimensions: %s"):format(o.D, table.concat(out, " x "))
 end
 
@@ -72,7 +72,7 @@ local function product(parts)
     if kind.of(part) ~= "oracle" then fail.raise("product: part %d is %s, no oracle", i, kind.shown(part)) end
     D = D + part.D
   end
-  return base.new(family, { D = D, work = D, _parts = table.move(parts, 1, #parts, 1, {}) })
+  return base.new(family, { D = D, work = D, parts = table.move(parts, 1, #parts, 1, {}) })
 end
 
 return { product = product }

@@ -1,4 +1,4 @@
--- Sums that stand for integrals: Gauss' and Legendre's nodes, and an entropy on a grid.
+-- Quadrature: Gauss-Legendre nodes, and an entropy on a grid.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 
@@ -11,8 +11,8 @@ local function legendre(n, x)
   return p, n * (x * p - before) / (x * x - 1)
 end
 
---- The n nodes on (-1, 1) and their weights, which sum to 2: exact for polynomials of degree
---- 2n - 1.
+--- The n nodes on (-1, 1) and their weights, of sum 2. The rule is exact for polynomials of
+--- degree 2n - 1.
 ---@param n integer from 2
 ---@return number[] nodes
 ---@return number[] weights
@@ -36,9 +36,9 @@ local most = 2 ^ 22 -- points of a grid
 local spacing = { 1 / 16, 1 / 4 } -- of the least width, in one and in two dimensions
 local tile = { 4096, 64 } -- points of its side
 
--- The axes of a grid {low, step, n}, or nil where it would have too many points.
+-- The axes of a grid {low, step, n}, or nil if it would have too many points.
 local function axes_of(o)
-  local low, high, width = o._family.bounds(o)
+  local low, high, width = o.family.bounds(o)
   local axes, points = {}, 1
   for i = 1, o.D do
     local n = math.ceil((high[i] - low[i]) / (width * spacing[o.D])) + 1
@@ -70,9 +70,9 @@ local function points_of(first, second)
   return core.ops.stack({ x:expand(n, m):reshape(n * m), y }, 2)
 end
 
--- The sum of p ln p over a tile, of that part of the oracle which can be seen from there.
+-- The sum of p ln p over a tile, for the part of the oracle that matters there.
 local function tile_sum(o, first, second)
-  local near, part = o._family.near, o
+  local near, part = o.family.near, o.oracle
   if near then part = near(o, { first[1], second and second[1] }, { first[2], second and second[2] }) end
   if not part then return 0 end
   return gradient.scope(function()
@@ -82,10 +82,10 @@ local function tile_sum(o, first, second)
 end
 
 --- -sum p ln p over a grid, by the trapezoid rule, which converges faster than any power of
---- the spacing where p ln p is smooth; a family's near(o, low, high), if it has one, is the
---- part of an oracle that matters in a box, nil where none does.
----@param o diffusion.oracle
----@return number|nil nil in more than two dimensions, or where the grid would be too large
+--- the spacing if p ln p is smooth. A family's near(o, low, high), if it has one, returns the
+--- part of the oracle that matters in a box, or nil.
+---@param o table an oracle's private state
+---@return number|nil entropy nil in more than two dimensions, or if the grid would be too large
 function quadrature.entropy(o)
   local axes = o.D <= 2 and axes_of(o)
   if not axes then return nil end

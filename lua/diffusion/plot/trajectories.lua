@@ -58,13 +58,13 @@ local function check_paths(series)
   return first
 end
 
--- x where a run stands and after each step that is left, and their t; of a list no t.
+-- The current x of a run and x after each step that is left, and their t. A list has no t.
 local function recorded(given)
   if kind.of(given) ~= "run" then return given, nil end
   local xs, times = { given.x }, {}
   for step in given do
     local from, to = step.t, step.s
-    if given.solver.upward then from, to = to, from end
+    if given.upward then from, to = to, from end
     times[1] = times[1] or from
     xs[#xs + 1], times[#times + 1] = step.x, to
   end

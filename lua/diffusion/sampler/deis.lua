@@ -14,7 +14,7 @@ local function deis(denoise, process, opts)
     local x0, eps = denoise(x, t.t)
     local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
-    past = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.order)), 1, {})
+    past = order.newest(past, opts, pair, opts.order)
     local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
     for i, old in ipairs(past) do
       nodes[i] = (old.place - t.lambda) / h

@@ -30,7 +30,7 @@ local function dpm_solver_multistep(denoise, process, opts)
     local x0, eps = denoise(x, t.t)
     local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
-    local used = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.order)), 1, {})
+    local used = order.newest(past, opts, pair, opts.order)
     local keep, scale, g = expansion.eps(t, s)
     local w = used[2] and weights(g, s.lambda - t.lambda, used, opts) or { g(1) }
     return multistep.sum(opts.mix, keep, x, scale, w, used)

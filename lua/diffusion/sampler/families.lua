@@ -1,19 +1,20 @@
---- The samplers by name: what each file of this folder gives, one published family a file.
--- Such a file returns a table from names to
+-- The samplers by name. Each file of this folder has one published family. It returns a table from
+-- names to
 --   make         function(denoise, process, opts) -> step, see init.lua
---   source       the paper, or whose it is
---   rules        of the options that may stand beside its name, for opts.check
---   order        at which its error falls, at the options' defaults
---   evaluations  of the model at a step, 1 if absent
---   stochastic   it adds noise of its own
---   signal       it can't start where x holds no signal (a = 0)
---   upward       it walks from s to t: from the data to noise
---   pair         it goes on from x0 and eps alone, so these may be of two answers
---   remembers    the fields of its history, each with a list of those that it is never without (memory.lua)
---   whole        it chooses its own steps within a pair: one pair by default
+--   source       the paper, or the library it comes from
+--   rules        of its options, for opts.check
+--   order        of its error, at the options' defaults
+--   evaluations  of the model per step, 1 if absent
+--   stochastic   true if it adds noise of its own
+--   signal       true if it can't start where x has no signal (a = 0)
+--   upward       true if it goes from s to t, from data to noise
+--   pair         true if the step uses only x0 and eps, so they may come from two model outputs (CFG++)
+--   remembers    the fields of its history, each with a list of the fields that it needs (memory.lua)
+--   whole        true if it chooses its own steps within a pair; the grid is then one pair by default
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local flow = require "diffusion.sampler.flow"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
 
@@ -42,7 +43,7 @@ local files = {
   require "diffusion.sampler.lcm",
   require "diffusion.sampler.tcd",
   require "diffusion.sampler.consistency",
-  (require "diffusion.sampler.flow"), -- whose second result would be one more
+  flow,
 }
 
 local solvers, names = {}, {}
@@ -58,7 +59,7 @@ table.sort(names)
 ---@return string[]
 function families.names() return table.move(names, 1, #names, 1, {}) end
 
--- What is known of a user's own function.
+-- The solver of a user's own function.
 local function own(make)
   local function checked(...)
     local step = make(...)
@@ -80,7 +81,7 @@ local function parts(which)
 end
 
 --- The solver that an option `sampler` names.
----@param which string|function|table a name of ours or of a preset, a function, or {name or
+---@param which string|function|table a sampler's or a preset's name, a function, or {name or
 --- function, option = ...}
 ---@return string name
 ---@return table solver as above

@@ -15,6 +15,7 @@
 --                     a path from lambda = ln(a/s) at one level to that at another, in the
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
+local classes = require "diffusion.classes"
 local conditions = require "diffusion.conditions"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -61,7 +62,8 @@ function sampler.presets() return presets.names() end
 -- Gives a step that stands alone its arithmetic and noise, where the caller brings none; returns
 -- what is to be called before each.
 local function alone(own, process, given)
-  local mix_noise, mix_path, begin = noise.of { seed = given.seed or core.random_seed(), draws = 0, process = process }
+  local mix_noise, mix_path, begin = noise.of({ seed = given.seed or core.random_seed(), process = process },
+    { draws = 0 })
   own.mix, own.mix_noise = given.mix or core.ops.mix, given.mix_noise or mix_noise
   own.mix_path, own.nan = given.mix_path or mix_path, given.nan
   return begin
@@ -110,7 +112,7 @@ local rules = {
   steps = { "integer", min = 1 },
   grid = { "any" },
   seed = { "integer" },
-  class = { "integer|table|tensor" },
+  class = classes.rule,
   inputs = conditions.rule,
   guidance = { "number|function" },
   noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
@@ -161,7 +163,7 @@ function sampler.steps(options)
   local model = guided(o.model, o.guidance)
   return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
-    now = { x = x, i = 0, history = {}, drawn = 0 }, draws = 0, evaluations = 0, noise = o.noise,
+    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 

@@ -1,25 +1,25 @@
---- What solvers that come with the library remember from step to step, so that a file's history can be
---- held against it. A solver names its fields, and what each can't be without (families.lua: remembers);
---- a field of one name is the same thing in all.
+-- The histories of the library's solvers, so that a file's history can be checked. A solver names
+-- its fields, and the fields that each needs (families.lua: remembers). A field of one name has the
+-- same meaning in all solvers.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 
 local memory = {}
 
-local MOST = 4 -- values of earlier steps that any solver asks
+local MOST = 4 -- values of earlier steps that a solver uses
 
 local function is_number(value) return type(value) == "number" and value == value end
 
-local function is_like_x(value, run)
-  return core.is_tensor(value) and value:dtype() == core.real and kind.shape_text(value) == run.shape
+local function is_like_x(value, own)
+  return core.is_tensor(value) and value:dtype() == core.real and kind.shape_text(value) == own.shape
 end
 
 -- Values of earlier steps, newest first, and their places.
-local function is_list(list, run)
+local function is_list(list, own)
   if type(list) ~= "table" or #list < 1 or #list > MOST then return false end
   for key, entry in pairs(list) do
-    local fine = math.type(key) == "integer" and type(entry) == "table" and is_like_x(entry.value, run)
+    local fine = math.type(key) == "integer" and type(entry) == "table" and is_like_x(entry.value, own)
     if not (fine and is_number(entry.place)) then return false end
   end
   return true
@@ -28,9 +28,9 @@ end
 local function is_length(value) return is_number(value) and value ~= 0 end
 local function is_amount(value) return is_number(value) and value >= 0 end
 
--- A time that the schedule has a level for: real ones may begin at 1.
-local function is_time(value, run)
-  local schedule = run.process.schedule
+-- A time for which the schedule has a level.
+local function is_time(value, own)
+  local schedule = own.process.schedule
   return is_number(value) and value > 0 and fail.pcall(schedule.signal, schedule, value)
 end
 
@@ -41,26 +41,26 @@ local fields = {
   t = is_time,
 }
 
--- What a solver of the library must have beside a field; nil: it has no such field.
-local function needs_of(run, name)
-  if name == "own_x0" then return run.self_condition and {} or nil end
-  return (run.solver.remembers or {})[name]
+-- The fields that a solver needs together with a field, nil if it has no such field.
+local function needs_of(own, name)
+  if name == "own_x0" then return own.self_condition and {} or nil end
+  return (own.solver.remembers or {})[name]
 end
 
---- What keeps a history from being that of a run's solver, as a sentence; nil: nothing. A user's own solver may
---- remember anything.
----@param run diffusion.run
+--- Why a history doesn't fit a run's solver, as a sentence, or nil. A user's own solver may keep
+--- anything.
+---@param own table a run's private state
 ---@param history table
 ---@param steps integer taken so far
 ---@return string|nil
-function memory.trouble(run, history, steps)
-  if run.name == "function" then return nil end
+function memory.trouble(own, history, steps)
+  if own.name == "function" then return nil end
   if steps == 0 and next(history) ~= nil then return "its history isn't empty, but no step was taken" end
   for name, value in pairs(history) do
-    local needs = needs_of(run, name)
-    if not needs then return ("its history has '%s', which %s doesn't keep"):format(tostring(name), run.name) end
-    if not fields[name](value, run) then
-      return ("its history's '%s' is not what %s keeps of x %s"):format(name, run.name, run.shape)
+    local needs = needs_of(own, name)
+    if not needs then return ("its history has '%s', which %s doesn't keep"):format(tostring(name), own.name) end
+    if not fields[name](value, own) then
+      return ("its history's '%s' is not what %s keeps of x %s"):format(name, own.name, own.shape)
     end
     for _, other in ipairs(needs) do
       if history[other] == nil then return ("its history has '%s' without '%s'"):format(name, other) end

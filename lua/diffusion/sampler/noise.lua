@@ -1,5 +1,5 @@
---- The noise that samplers add: independent from step to step, or increments of one Brownian
---- path, so that runs of one seed and any number of steps share it, or what the user draws.
+-- The noise that samplers add. It is independent in each step, or increments of one Brownian path
+-- that runs of one seed and any number of steps share, or drawn by a source of the user's.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -8,13 +8,13 @@ local streams = require "diffusion.sampler.streams"
 
 local noise = {}
 
--- Time in which the noise of a step that adds s_s sqrt(1 - e^(-2 eta h)) z adds up.
+-- The time in which the noise s_s sqrt(1 - e^(-2 eta h)) z of steps adds up.
 local function clock(eta)
   return function(lambda) return math.exp(2 * eta * lambda) end
 end
 
--- Within a step, increments that begin where it does are those of one path: what an earlier
--- one has drawn is drawn again, and goes on from there. The second result begins a step.
+-- Increments that begin where the step does belong to one path: a longer one repeats the draws of
+-- a shorter one and adds to them. The second result begins a new step.
 local function within_step(draws)
   local path
   local function begin() path = { ends = {}, draws = {} } end
@@ -26,7 +26,7 @@ local function within_step(draws)
     end
     if path.ends[n] ~= to then path.ends[n + 1], path.draws[n + 1] = to, draws() end
     local before, c = from, {}
-    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- the clock's, without overflow
+    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- as the clock, without overflow
     for i, lambda in ipairs(path.ends) do
       c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / (1 - tau(from)))
       before = lambda
@@ -35,12 +35,11 @@ local function within_step(draws)
   end, begin
 end
 
---- mix_path with a path of its own for each step, by what adds c_1 z_1 + c_2 z_2 + ... to a sum.
+--- mix_path with a path of its own in each step.
 ---@param draws fun(): any the next normal, or its number
----@param add fun(c: number[], draws: any[], ...): any sum of c z and of the c x that follow
+---@param add fun(c: number[], draws: any[], ...): any the sum of c z, and of the c x that follow
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
----@return function begin to be called before each step, so that its noise is new: the next may
----  start where this one did, and one that failed is taken again
+---@return function begin call it before each step, so that the step draws new noise
 function noise.independent(draws, add)
   local increment, begin = within_step(draws)
   return function(sigma, from, to, eta, ...)
@@ -49,14 +48,14 @@ function noise.independent(draws, add)
   end, begin
 end
 
--- The ends of a path of all levels. Where the schedule ends without signal, lambda ends
--- nowhere: -40 lies below any level that has some.
+-- The ends of a path over all levels. Without signal at the last level lambda is -inf, so it is
+-- cut at -40, below every level with signal.
 local function ends_of(schedule)
   local low = schedule:log_snr(schedule.T) / 2
   return math.max(low, -40), schedule:log_snr(math.min(1, schedule.T)) / 2
 end
 
---- mix_path along one Brownian path of a seed, over all levels of a schedule.
+--- mix_path along a seed's Brownian path over all levels of a schedule.
 ---@param schedule diffusion.schedule
 ---@param seed integer
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
@@ -70,9 +69,9 @@ function noise.brownian(schedule, seed)
   end
 end
 
---- The next normals of a generator, of a list of them, one a sample, or of a user's function.
+--- The next normals of a generator, of a list with one per sample, or of a user's function.
 ---@param source any
----@param x diffusion.tensor one of their shape
+---@param x diffusion.tensor of the shape wanted
 ---@return diffusion.tensor
 function noise.drawn(source, x)
   if type(source) ~= "function" then return fail.call(core.randn, x:shape(), { generator = source }) end
@@ -84,14 +83,14 @@ function noise.drawn(source, x)
   return z:contiguous()
 end
 
---- Is it a source of the user's own?
+--- Whether a source of noise is the user's own.
 ---@param source any
 ---@return boolean
 function noise.given(source) return source ~= nil and type(source) ~= "string" end
 
 local function is_generator(source) return kind.of(source) == "generator" end
 
--- A function of each generator that a source is or lists.
+-- A copy of a source with fn applied to each generator.
 local function each(source, fn)
   if is_generator(source) then return fn(source) end
   local out = {}
@@ -99,7 +98,7 @@ local function each(source, fn)
   return out
 end
 
---- A source with generators of its own, which draw what the given ones would.
+--- A copy of a source. Its generators are copies that draw the same numbers.
 ---@param source any
 ---@return any
 function noise.cloned(source)
@@ -110,14 +109,14 @@ end
 local Undo = {}
 Undo.__index = Undo
 
--- What a step that fails has drawn of generators is drawn again.
+-- After a failed step, generators repeat what they drew for it.
 function Undo.__close(undo, failed)
   if failed ~= nil then
     for g, state in pairs(undo) do g:set_state(state) end
   end
 end
 
---- A value that, closed by an error, puts a source's generators back to where they are now.
+--- A to-be-closed value. If an error closes it, a source's generators return to their present state.
 ---@param source any
 ---@return table
 function noise.undo(source)
@@ -131,10 +130,10 @@ function noise.undo(source)
   return states
 end
 
--- mix_noise and mix_path by normals that are drawn as they are asked for.
-local function by_source(run)
+-- mix_noise and mix_path from a source of the user's own.
+local function by_source(source, step)
   local mix = core.ops.mix
-  local function draw() return noise.drawn(run.noise, run.x) end
+  local function draw() return noise.drawn(source, step.x) end
   local function add(c, z, ...)
     local terms = {}
     for i = 1, #z do terms[2 * i - 1], terms[2 * i] = c[i], z[i] end
@@ -144,22 +143,24 @@ local function by_source(run)
 end
 
 --- mix_noise and mix_path of a run.
----@param run diffusion.run
+---@param of table {noise, seed, process}: the source of the noise, the seed, and the levels of a path
+---@param step table {x, draws}: a source's noise has x's shape, and each draw of the seed's noise
+---  adds 1 to draws
 ---@return function mix_noise
 ---@return function mix_path
 ---@return function begin as of noise.independent
-function noise.of(run)
-  if noise.given(run.noise) then return by_source(run) end
+function noise.of(of, step)
+  if noise.given(of.noise) then return by_source(of.noise, step) end
   local function draws()
-    rawset(run, "draws", run.draws + 1)
-    return run.draws - 1
+    step.draws = step.draws + 1
+    return step.draws - 1
   end
-  local function mix_noise(sigma, ...) return core.mix_noise(sigma, run.seed, streams.step, draws(), ...) end
-  if run.noise == "brownian" then
-    return mix_noise, noise.brownian(run.process.schedule, run.seed), function() end
+  local function mix_noise(sigma, ...) return core.mix_noise(sigma, of.seed, streams.step, draws(), ...) end
+  if of.noise == "brownian" then
+    return mix_noise, noise.brownian(of.process.schedule, of.seed), function() end
   end
   return mix_noise, noise.independent(draws, function(c, which, ...)
-    return core.mix_normals(c, run.seed, streams.step, which, ...)
+    return core.mix_normals(c, of.seed, streams.step, which, ...)
   end)
 end
 

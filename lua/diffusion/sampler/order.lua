@@ -1,10 +1,10 @@
---- Lower orders at the end of a run, where a multistep solver's last steps are its longest in
---- lambda: Lu et al. 2022, "DPM-Solver++", whose code has it for fewer than 10 steps.
+-- Lower orders at the end of a run, where a multistep solver's steps are longest in lambda: Lu
+-- et al. 2022, "DPM-Solver++", whose code has it for fewer than 10 steps.
 local order = {}
 
---- A solver's rules with the two options that say so: in runs of fewer than lower_order_final
---- steps the last is of order 1 and the one before it of 2 at most; euler_at_final has order 1
---- for the last step of any run.
+--- Adds two options to a solver's rules. In runs of fewer than lower_order_final steps, the last
+--- step has order 1 and the one before it at most 2. With euler_at_final the last step of any run
+--- has order 1.
 ---@param rules table<string, table>
 ---@return table<string, table> rules
 function order.rules(rules)
@@ -22,6 +22,16 @@ function order.at(opts, pair, most)
   local left = pair.n - pair.i + 1
   if opts.euler_at_final and left == 1 then return 1 end
   return pair.n < (opts.lower_order_final or 0) and math.min(most, left) or most
+end
+
+--- The values of earlier steps that a step may use, as many as its highest order.
+---@param past table[] newest first
+---@param opts table the sampler's
+---@param pair table
+---@param most integer the solver's own order
+---@return table[] newest first
+function order.newest(past, opts, pair, most)
+  return table.move(past, 1, math.min(#past, order.at(opts, pair, most)), 1, {})
 end
 
 return order

@@ -53,7 +53,7 @@ local function sa_solver(denoise, process, opts)
     if s.t == 0 then return m end
     if history.x and opts.corrector > 0 then x = corrected(opts, history, m, t, level) end
     local past = multistep.remember(history, m, t.lambda, most)
-    local used = table.move(past, 1, math.min(#past, order.at(opts, pair, opts.predictor)), 1, {})
+    local used = order.newest(past, opts, pair, opts.predictor)
     local sigma = s.s * math.sqrt(levels.gain(1, 2 * tau ^ 2 * (s.lambda - t.lambda)))
     local fresh = tau > 0 and opts.mix_path(sigma, t.lambda, s.lambda, tau ^ 2, 0, x) or nil
     history.x, history.t, history.tau, history.fresh = t.a > 0 and x or nil, t.t, tau, fresh

@@ -1,6 +1,6 @@
---- Runs in files: x, the solver's history and the place, so that another process goes on.
+-- Runs in files: x, the solver's history and the place, so that another process can go on.
 local core = require "diffusion.core"
-local container = require "diffusion.container"
+local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -16,8 +16,8 @@ local function check_told(fine, what, name)
   if not fine then fail.raise("its %s %s is damaged", what, name) end
 end
 
--- The history of files of form 1, which tell it as lists of {key, value}; form 2 has it as it is. An error
--- where a file tells something else. Tensors are the file's.
+-- The history of a file of form 1, written as lists of {key, value}. Form 2 has it as it is. Raises
+-- if the file has anything else. Tensors are the file's.
 local function unpacked(told, tensors, name)
   check_told(type(told) == "table", "value", name)
   if told.tensor ~= nil then
@@ -37,8 +37,8 @@ local function unpacked(told, tensors, name)
   return out
 end
 
--- The same with tensors of the run's own, which outlive the scope that load is called in. One that
--- stands at several places stays one.
+-- A copy with tensors of the run's own, which outlive the scope in which load is called. A tensor
+-- at several places stays one.
 local function owned(value, made)
   if made[value] then return made[value] end
   if core.is_tensor(value) then
@@ -71,29 +71,29 @@ local function options_text(options)
   return #list > 0 and table.concat(list, ", ") or "none"
 end
 
--- What a run must share with the file that it goes on from.
-local function traits(run)
-  local process, levels = run.process, {}
-  for i, step in ipairs(run.grid) do
+-- The properties that a run and its file must share.
+local function traits(own)
+  local process, levels = own.process, {}
+  for i, step in ipairs(own.grid) do
     levels[i] = ("%.10g %.10g"):format(process.schedule:signal(step[1]), process.schedule:noise(step[1]))
   end
-  return { sampler = run.name, options = options_text(run.sampler_options), shape = run.shape, noise = run.noise,
+  return { sampler = own.name, options = options_text(own.sampler_options), shape = own.shape, noise = own.noise,
            schedule = process.schedule.name, levels = table.concat(levels, ", "), predict = process.predict }
 end
 
---- Writes a run, whole or not at all.
----@param run diffusion.run
+--- Writes a run. The file is whole or not written at all.
+---@param own table a run's private state
 ---@param path string
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
-function saved.save(run, path)
+function saved.save(own, path)
   opts.path("run:save", path)
-  if noise.given(run.noise) then
-    fail.raise("run:save: this run's noise is a %s, whose place no file would tell; use seed =", kind.of(run.noise))
+  if noise.given(own.noise) then
+    fail.raise("run:save: this run's noise is a %s, whose place no file would tell; use seed =", kind.of(own.noise))
   end
-  local tensors, facts = { x = run.x }, core.in_c_locale(traits, run)
-  local place = { grid = numbers_of(run.grid), i = run.i, seed = run.seed, draws = run.drawn,
-    evaluations = run.evaluations, history = run.history, form = 2 }
+  local tensors, facts = { x = own.now.x }, core.in_c_locale(traits, own)
+  local place = { grid = numbers_of(own.grid), i = own.now.i, seed = own.seed, draws = own.now.draws,
+    evaluations = own.evaluations, history = own.now.history, form = 2 }
   for key, value in pairs(place) do facts[key] = value end
   return container.write(path, "run", tensors, facts)
 end
@@ -102,10 +102,10 @@ local function is_pair(told)
   return type(told) == "table" and type(told[1]) == "number" and type(told[2]) == "number"
 end
 
-local function same_grid(run, told)
+local function same_grid(own, told)
   if type(told) ~= "table" then return "its grid isn't in it" end
-  if #told ~= #run.grid then return ("it has %d steps, this run has %d"):format(#told, #run.grid) end
-  for i, step in ipairs(run.grid) do
+  if #told ~= #own.grid then return ("it has %d steps, this run has %d"):format(#told, #own.grid) end
+  for i, step in ipairs(own.grid) do
     if not is_pair(told[i]) then return ("its step %d is damaged"):format(i) end
     if told[i][1] ~= step[1] or told[i][2] ~= step[2] then
       return ("its step %d goes from t = %g to %g, this run's from %g to %g"):format(i, told[i][1], told[i][2],
@@ -114,9 +114,9 @@ local function same_grid(run, told)
   end
 end
 
--- The counters: how far it is, how much noise it has drawn (numbered in 32 bits), how often it has asked.
-local function trouble_of_counts(run, facts)
-  local most = { i = #run.grid, draws = 2 ^ 32 - 1, evaluations = 2 ^ 53 }
+-- Checks the counters: steps, draws of noise (numbered in 32 bits), evaluations.
+local function trouble_of_counts(own, facts)
+  local most = { i = #own.grid, draws = 2 ^ 32 - 1, evaluations = 2 ^ 53 }
   for _, name in ipairs { "i", "draws", "evaluations" } do
     local n = facts[name]
     if math.type(n) ~= "integer" or n < 0 or n > most[name] then
@@ -127,48 +127,48 @@ local function trouble_of_counts(run, facts)
   return ("its seed is %s, no whole number"):format(kind.shown(facts.seed))
 end
 
--- The history as values, their tensors the file's, or nil and what is wrong with it.
-local function history_of(run, facts, tensors)
+-- The history, with the file's tensors, or nil and a message.
+local function history_of(own, facts, tensors)
   local history, message = facts.history, nil
   if facts.form ~= 2 then history, message = fail.try(unpacked, history, tensors, "history") end
   if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
-  local trouble = memory.trouble(run, history, facts.i)
+  local trouble = memory.trouble(own, history, facts.i)
   if trouble then return nil, trouble end
   return history
 end
 
--- What of the file isn't as this run has it; nil: nothing.
-local function trouble_of(run, facts, x)
-  local own = core.in_c_locale(traits, run)
+-- Why the file doesn't fit this run, or nil.
+local function trouble_of(own, facts, x)
+  local mine = core.in_c_locale(traits, own)
   for _, what in ipairs { "sampler", "options", "schedule", "predict", "noise", "shape" } do
-    if facts[what] ~= own[what] then
-      return ("its %s is %s, this run's is %s"):format(what, legible.text(facts[what]), own[what])
+    if facts[what] ~= mine[what] then
+      return ("its %s is %s, this run's is %s"):format(what, legible.text(facts[what]), mine[what])
     end
   end
-  if not x or x:dtype() ~= core.real or kind.shape_text(x) ~= run.shape then
-    return ("x is %s, this run's is of %s %s"):format(kind.shown(x), core.real, run.shape)
+  if not x or x:dtype() ~= core.real or kind.shape_text(x) ~= own.shape then
+    return ("x is %s, this run's is of %s %s"):format(kind.shown(x), core.real, own.shape)
   end
-  local trouble = same_grid(run, facts.grid) or trouble_of_counts(run, facts)
-  if not trouble and facts.levels ~= own.levels then
-    trouble = ("its schedule %s has other levels than this run's of that name"):format(own.schedule)
+  local trouble = same_grid(own, facts.grid) or trouble_of_counts(own, facts)
+  if not trouble and facts.levels ~= mine.levels then
+    trouble = ("its schedule %s has other levels than this run's of that name"):format(mine.schedule)
   end
   return trouble
 end
 
---- Goes on from a file that `save` wrote, in a run made with the same options: its next step
---- is what the saved run's would have been.
----@param run diffusion.run
+--- Goes on from a file that `save` wrote, in a run made with the same options. The next step is
+--- the one that the saved run would have taken.
+---@param own table a run's private state
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, where the file isn't such a run
+---@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
 ---@return string|nil message
-function saved.load(run, path)
+function saved.load(own, path)
   local tensors, facts = container.read(opts.path("run:load", path), "run")
   if not tensors then return nil, facts end
-  local trouble, history = trouble_of(run, facts, tensors.x), nil
-  if not trouble then history, trouble = history_of(run, facts, tensors) end
+  local trouble, history = trouble_of(own, facts, tensors.x), nil
+  if not trouble then history, trouble = history_of(own, facts, tensors) end
   if trouble then return legible.refused("%s: %s", path, trouble) end
-  rawset(run, "now", { x = owned(tensors.x, {}), i = facts.i, drawn = facts.draws, history = owned(history, {}) })
-  for _, name in ipairs { "seed", "draws", "evaluations" } do rawset(run, name, facts[name]) end
+  own.now = { x = owned(tensors.x, {}), i = facts.i, draws = facts.draws, history = owned(history, {}) }
+  own.seed, own.evaluations = facts.seed, facts.evaluations
   return true
 end
 

@@ -59,7 +59,7 @@ local function unipc(of)
       local m = of == "x0" and x0 or eps
       if correct and history.x then x = corrected(mix, history, m, t, level, form) end
       local past = multistep.remember(history, m, t.lambda, order)
-      local used = table.move(past, 1, math.min(#past, order_of.at(opts, pair, order)), 1, {})
+      local used = order_of.newest(past, opts, pair, order)
       history.x, history.t, history.used = t.a > 0 and x or nil, t.t, used
       return update(mix, x, t, s, m, table.move(used, 2, #used, 1, {}), form)
     end

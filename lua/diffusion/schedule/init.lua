@@ -46,7 +46,7 @@ function Schedule:plot(o) return require("diffusion.plot").schedules({ self }, o
 ---@return table
 function Schedule:config()
   local out = {}
-  for key, value in pairs(made.config_of[self] or {}) do out[key] = value end
+  for key, value in pairs(object.private[self] or {}) do out[key] = value end
   if next(out) then return out end
   local ln_a, ln_s = self:columns()
   return { name = self.name, vp = self:is_vp(), ln_signal = ln_a, ln_noise = ln_s }

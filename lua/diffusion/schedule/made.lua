@@ -1,13 +1,13 @@
--- A schedule that the core has made, or its sentence at the user's line; and how each was
--- asked for, so that it can be asked for again (config).
+-- Schedules made by the core, and the options that each was made with, for its config.
 local fail = require "diffusion.fail"
+local private = require("diffusion.object").private
 
-local made = { config_of = setmetatable({}, { __mode = "k" }) }
+local made = {}
 
---- Number of steps, an option of every named schedule.
+--- The rule of the number of steps, an option of every named schedule.
 made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
 
---- Takes what the core answered.
+--- Raises the core's message if it made no schedule.
 ---@param what string the function's name, as the user writes it
 ---@param config table|nil plain values to make it again from
 ---@param s any schedule, or nil
@@ -15,7 +15,7 @@ made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
 ---@return any s
 function made.schedule(what, config, s, message)
   if not s then fail.raise("%s: %s", what, message) end
-  made.config_of[s] = config
+  private[s] = config
   return s
 end
 

@@ -1,10 +1,12 @@
--- Schedules that papers name by a formula for beta; the formulas are csrc/process/named.c.
+-- Schedules that papers name by a formula for beta. Nothing cancels in the formulas: 1 -
+-- alpha_bar_t / alpha_bar_{t-1} by subtraction would lose five digits at the first steps.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local made = require "diffusion.schedule.made"
 
 local schedule = {}
 
+local sinh, cosh = core.sinh, core.cosh
 local steps = made.steps
 local max_beta = { "number", default = 0.999, above = 0, max = 1 }
 local rescale = { "boolean", default = true }
@@ -16,24 +18,81 @@ local function ends(first, last, more)
   return rules
 end
 
--- Named schedules: options, and their order as the core wants them.
+-- The place of t among 1..T, 0 to 1.
+local function place(t, T) return T > 1 and (t - 1) / (T - 1) or 0 end
+
+local function linear(o, t, T) return o.beta_start + place(t, T) * (o.beta_end - o.beta_start) end
+
+-- The options of each, and beta = make(o, T)(t).
 local named = {
-  linear = { rules = ends(1e-4, 0.02), "beta_start", "beta_end" },
-  scaled_linear = { rules = ends(0.00085, 0.012), "beta_start", "beta_end" },
-  sigmoid_beta = { rules = ends(1e-4, 0.02), "beta_start", "beta_end" },
-  constant = { rules = { T = steps, rescale = rescale, beta = positive(0.02) }, "beta" },
+  linear = {
+    rules = ends(1e-4, 0.02),
+    make = function(o, T)
+      return function(t) return linear(o, t, T) end
+    end,
+  },
+  scaled_linear = {
+    rules = ends(0.00085, 0.012),
+    make = function(o, T)
+      local first, last = math.sqrt(o.beta_start), math.sqrt(o.beta_end)
+      return function(t)
+        local root = first + place(t, T) * (last - first)
+        return root * root
+      end
+    end,
+  },
+  sigmoid_beta = {
+    rules = ends(1e-4, 0.02),
+    make = function(o, T)
+      return function(t) return o.beta_start + (o.beta_end - o.beta_start) / (1 + math.exp(6 - 12 * place(t, T))) end
+    end,
+  },
+  constant = {
+    rules = { T = steps, rescale = rescale, beta = positive(0.02) },
+    make = function(o)
+      return function() return o.beta end
+    end,
+  },
   warmup = {
     rules = ends(1e-4, 0.02, { fraction = { "number", default = 0.1, above = 0, max = 1 } }),
-    "beta_start", "beta_end", "fraction",
+    make = function(o, T)
+      local rising = math.floor(o.fraction * T)
+      return function(t) return t <= rising and linear(o, t, rising) or o.beta_end end
+    end,
   },
-  cosine = { rules = { T = steps, s = { "number", default = 0.008, min = 0 }, max_beta = max_beta }, "s" },
+  -- alpha_bar(u) ~ cos^2((u + s)/(1 + s) pi/2), and 1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y
+  cosine = {
+    rules = { T = steps, s = { "number", default = 0.008, min = 0 }, max_beta = max_beta },
+    make = function(o, T)
+      local step = math.pi / 2 / ((1 + o.s) * T)
+      return function(t)
+        if t == T then return 1 end
+        local y = (t - 1 + o.s * T) * step
+        local x = y + step
+        return math.sin(x + y) * math.sin(step) / (math.cos(y) * math.cos(y))
+      end
+    end,
+  },
+  -- alpha_bar is a logistic curve S over [start, end] / tau, stretched to fall from 1 to 0. beta is 1 -
+  -- (S(end) - S(x)) / (S(end) - S(y)), and S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2))
   sigmoid = {
     rules = { T = steps, start = number(-3), ["end"] = number(3), tau = positive(1), max_beta = max_beta },
-    "start", "end", "tau",
+    make = function(o, T)
+      local from, to = o.start / o.tau, o["end"] / o.tau
+      local step = (to - from) / T
+      local scale = sinh(step / 2) * cosh(to / 2)
+      return function(t)
+        if t == T then return 1 end
+        local y = from + (t - 1) * step
+        local x = y + step
+        return scale / (cosh(x / 2) * sinh((to - y) / 2))
+      end
+    end,
   },
 }
 
--- Why betas that were multiplied by 1000/T are too large, and from which T on they aren't.
+-- A message about betas that are too large after the multiplication by 1000/T, with the T from
+-- which on they aren't.
 local function too_large(message, o)
   local largest = o.beta or math.max(o.beta_start, o.beta_end)
   return ("%s (betas are for T = 1000 and are multiplied by 1000/T = %g: take T > %d, smaller betas, or "
@@ -44,9 +103,11 @@ local function by_name(name, given)
   local what, form = "schedule." .. name, named[name]
   local o = opts.check(what, given, form.rules)
   local scale = o.rescale and 1000 / o.T or 1
-  local numbers = {}
-  for i, key in ipairs(form) do numbers[i] = key:find "^beta" and o[key] * scale or o[key] end
-  local s, message = core.schedule_named(name, o.T, o.max_beta or 1, table.unpack(numbers))
+  local scaled = {}
+  for key, value in pairs(o) do scaled[key] = key:find "^beta" and value * scale or value end
+  local betas, beta_of = {}, form.make(scaled, o.T)
+  for t = 1, o.T do betas[t] = beta_of(t) end
+  local s, message = core.schedule_from(name, "beta", betas, o.max_beta or 1)
   if not s and scale ~= 1 then message = too_large(message, o) end
   o.name = name
   return made.schedule(what, o, s, message)

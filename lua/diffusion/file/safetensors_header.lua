@@ -1,9 +1,9 @@
--- The header of a safetensors file, read strictly and written as the format's own library
--- writes it. Layout: u64 length | JSON {"name": {dtype, shape, data_offsets}, ...} | data.
--- Read means: every name once, integers exact, nothing after the last brace, tensors that
--- fill the data from end to end without a hole or an overlap.
+-- The header of a safetensors file, written as the format's own library writes it.
+-- Layout: u64 length | JSON {"name": {dtype, shape, data_offsets}, ...} | data.
+-- The reader is strict: every name once, exact integers, nothing after the last brace, and
+-- tensors that fill the data without a hole or an overlap.
 local core = require "diffusion.core"
-local legible = require "diffusion.legible"
+local parser = require "diffusion.file.parser"
 
 local header = {}
 
@@ -17,17 +17,14 @@ local BITS = {
   F4 = 4, F6_E2M3 = 6, F6_E3M2 = 6,
 }
 
--- Raised and caught in here only: a table, so that no error of Lua's own is taken for one.
-local function fail(format, ...)
-  error({ message = legible.said("safetensors: " .. format, ...) }, 0)
-end
+local fault = parser.fault "safetensors"
 
 local function commas(n)
   local text = ("%d"):format(n):reverse():gsub("%d%d%d", "%0,"):reverse()
   return (text:gsub("^,", ""))
 end
 
--- ---- reading: a cursor {text, at} and one function for each thing that may stand there --
+-- ==== reading: a cursor {text, at} and one function for each part of the grammar ===========
 
 local ESCAPE = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 
@@ -35,7 +32,7 @@ local function skip(c)
   c.at = c.text:match("^[ \t\r\n]*()", c.at)
 end
 
--- Takes the sign if it stands here (spaces before it pass).
+-- Skips spaces, then takes the sign if it comes next.
 local function take(c, sign)
   skip(c)
   local here = c.text:sub(c.at, c.at) == sign
@@ -46,7 +43,7 @@ end
 local function expect(c, sign)
   if not take(c, sign) then
     local found = c.text:sub(c.at, c.at)
-    fail("byte %d of the header: %q expected, %s found", c.at, sign,
+    fault("byte %d of the header: %q expected, %s found", c.at, sign,
       found == "" and "its end" or ("%q"):format(found))
   end
 end
@@ -54,17 +51,17 @@ end
 -- \uXXXX, a pair of them beyond U+FFFF.
 local function unicode(c)
   local code = tonumber(c.text:match("^%x%x%x%x", c.at) or "", 16)
-  if not code then fail("byte %d of the header: four hexadecimal digits expected", c.at) end
+  if not code then fault("byte %d of the header: four hexadecimal digits expected", c.at) end
   c.at = c.at + 4
   if code >= 0xD800 and code < 0xDC00 then
     local low = tonumber(c.text:match("^\\u(%x%x%x%x)", c.at) or "", 16)
     if not low or low < 0xDC00 or low > 0xDFFF then
-      fail("byte %d of the header: half a surrogate pair", c.at)
+      fault("byte %d of the header: half a surrogate pair", c.at)
     end
     c.at = c.at + 6
     code = 0x10000 + (code - 0xD800) * 1024 + (low - 0xDC00)
   elseif code >= 0xDC00 and code < 0xE000 then
-    fail("byte %d of the header: half a surrogate pair", c.at)
+    fault("byte %d of the header: half a surrogate pair", c.at)
   end
   return utf8.char(code)
 end
@@ -78,14 +75,14 @@ local function read_string(c)
     local sign = c.text:sub(stop, stop)
     c.at = stop + 1
     if sign == '"' then return table.concat(parts) end
-    if sign == "\127" then parts[#parts + 1] = sign -- of %c, but allowed
-    elseif sign ~= "\\" then fail("byte %d of the header: a string without an end", stop)
+    if sign == "\127" then parts[#parts + 1] = sign -- %c matches it, but JSON allows it
+    elseif sign ~= "\\" then fault("byte %d of the header: a string without an end", stop)
     else
       local name = c.text:sub(c.at, c.at)
       c.at = c.at + 1
       if name == "u" then parts[#parts + 1] = unicode(c)
       else
-        parts[#parts + 1] = ESCAPE[name] or fail("byte %d of the header: \\%s is no escape", stop, name)
+        parts[#parts + 1] = ESCAPE[name] or fault("byte %d of the header: \\%s is no escape", stop, name)
       end
     end
   end
@@ -95,15 +92,15 @@ local function read_integer(c)
   skip(c)
   local digits, stop = c.text:match("^(%d+)()", c.at)
   if not digits or (#digits > 1 and digits:sub(1, 1) == "0") or c.text:find("^[.eE]", stop) then
-    fail("byte %d of the header: a whole number >= 0 expected", c.at)
+    fault("byte %d of the header: a whole number >= 0 expected", c.at)
   end
   local n = math.tointeger(tonumber(digits))
-  if not n or ("%d"):format(n) ~= digits then fail("%.40s overflows 63 bits", digits) end
+  if not n or ("%d"):format(n) ~= digits then fault("%.40s overflows 63 bits", digits) end
   c.at = stop
   return n
 end
 
--- Calls `item` between the brackets, once for each thing between commas.
+-- Calls `item` for each member of a bracketed, comma-separated list.
 local function read_items(c, open, close, item)
   expect(c, open)
   if take(c, close) then return end
@@ -115,17 +112,17 @@ local function read_integers(c, most, what)
   local list = {}
   read_items(c, "[", "]", function()
     list[#list + 1] = read_integer(c)
-    if #list > most then fail("%s has more than %d numbers", what, most) end
+    if #list > most then fault("%s has more than %d numbers", what, most) end
   end)
   return list
 end
 
--- Calls item(key) for each member; a key that comes twice is an error.
+-- Calls item(key) for each member of an object. A repeated key is a fault.
 local function read_object(c, what, item)
   local seen = {}
   read_items(c, "{", "}", function()
     local key = read_string(c)
-    if seen[key] then fail("%s names %q twice", what, key) end
+    if seen[key] then fault("%s names %q twice", what, key) end
     seen[key] = true
     expect(c, ":")
     item(key)
@@ -138,10 +135,10 @@ local function read_tensor(c, name)
     if key == "dtype" then t.dtype = read_string(c)
     elseif key == "shape" then t.shape = read_integers(c, RANK, "shape")
     elseif key == "data_offsets" then t.offsets = read_integers(c, 2, "data_offsets")
-    else fail("tensor %q has a member %q", name, key) end
+    else fault("tensor %q has a member %q", name, key) end
   end)
   if not (t.dtype and t.shape and t.offsets and #t.offsets == 2) then
-    fail("tensor %q lacks its dtype, its shape or its two data_offsets", name)
+    fault("tensor %q lacks its dtype, its shape or its two data_offsets", name)
   end
   return t
 end
@@ -153,29 +150,29 @@ local function read_metadata(c)
 end
 
 local function read_header(text)
-  if not utf8.len(text) then fail("the header isn't UTF-8") end
+  if not utf8.len(text) then fault("the header isn't UTF-8") end
   local c, tensors, metadata = { text = text, at = 1 }, {}, {}
   read_object(c, "the header", function(key)
     if key == "__metadata__" then metadata = read_metadata(c)
     else tensors[#tensors + 1] = read_tensor(c, key) end
   end)
   skip(c)
-  if c.at <= #text then fail("%d bytes follow the header's last brace", #text - c.at + 1) end
+  if c.at <= #text then fault("%d bytes follow the header's last brace", #text - c.at + 1) end
   return tensors, metadata
 end
 
--- ---- what the numbers must satisfy -----------------------------------------------------
+-- ==== checks of sizes and places ===========================================================
 
 local function bytes_of(t)
   local n = BITS[t.dtype]
-  if not n then fail("tensor %q is of type %q, which the format doesn't have", t.name, t.dtype) end
+  if not n then fault("tensor %q is of type %q, which the format doesn't have", t.name, t.dtype) end
   for _, size in ipairs(t.shape) do
     if size > 0 and n > math.maxinteger // size then
-      fail("tensor %q of shape [%s] overflows", t.name, table.concat(t.shape, ","))
+      fault("tensor %q of shape [%s] overflows", t.name, table.concat(t.shape, ","))
     end
     n = n * size
   end
-  if n % 8 ~= 0 then fail("tensor %q, %s [%s], ends within a byte", t.name, t.dtype, table.concat(t.shape, ",")) end
+  if n % 8 ~= 0 then fault("tensor %q, %s [%s], ends within a byte", t.name, t.dtype, table.concat(t.shape, ",")) end
   return n // 8
 end
 
@@ -189,48 +186,45 @@ local function check_layout(tensors, room)
   for _, t in ipairs(tensors) do
     local from, to = t.offsets[1], t.offsets[2]
     if from ~= stop or to < from then
-      fail("tensor %q lies at bytes %s to %s of the data, after %s: a hole or an overlap", t.name,
+      fault("tensor %q lies at bytes %s to %s of the data, after %s: a hole or an overlap", t.name,
         commas(from), commas(to), commas(stop))
     end
     if to - from ~= bytes_of(t) then
-      fail("tensor %q, %s [%s], takes %s bytes, its data_offsets say %s", t.name, t.dtype,
+      fault("tensor %q, %s [%s], takes %s bytes, its data_offsets say %s", t.name, t.dtype,
         table.concat(t.shape, ","), commas(bytes_of(t)), commas(to - from))
     end
     stop = to
   end
   if stop ~= room then
-    fail("the tensors take %s bytes, the file holds %s for them", commas(stop), commas(room))
+    fault("the tensors take %s bytes, the file holds %s for them", commas(stop), commas(room))
   end
+end
+
+local function read(file)
+  local size = file:size()
+  if size < 8 then fault("file holds %d bytes, not even a header's length", size) end
+  local length = ("<i8"):unpack(file:text(0, 8))
+  if length < 0 or length > MOST then
+    fault("not such a file, by its first 8 bytes: a header of %s bytes, more than the %s allowed",
+      length < 0 and "2^63 or more" or commas(length), commas(MOST))
+  end
+  if length > size - 8 then fault("header says %s bytes, file holds %s", commas(length), commas(size)) end
+  local tensors, metadata = read_header(file:text(8, length))
+  check_layout(tensors, size - 8 - length)
+  for _, t in ipairs(tensors) do t.offset = 8 + length + t.offsets[1] end
+  return tensors, metadata
 end
 
 --- Reads and checks a header.
 ---@param file table with `size()` and `text(offset, bytes)`: a mapped file (core.map)
 ---@return table|nil tensors by offset: { name, dtype, shape, offset (from the file's start) }
 ---@return table|string metadata strings by name; or the message
-function header.read(file)
-  local size = file:size()
-  local function work()
-    if size < 8 then fail("file holds %d bytes, not even a header's length", size) end
-    local length = ("<i8"):unpack(file:text(0, 8))
-    if length < 0 or length > MOST then
-      fail("not such a file, by its first 8 bytes: a header of %s bytes, more than the %s allowed",
-        length < 0 and "2^63 or more" or commas(length), commas(MOST))
-    end
-    if length > size - 8 then fail("header says %s bytes, file holds %s", commas(length), commas(size)) end
-    local tensors, metadata = read_header(file:text(8, length))
-    check_layout(tensors, size - 8 - length)
-    for _, t in ipairs(tensors) do t.offset = 8 + length + t.offsets[1] end
-    return tensors, metadata
-  end
-  local fine, tensors, metadata = pcall(core.in_c_locale, work)
-  if fine then return tensors, metadata end
-  if type(tensors) ~= "table" then error(tensors, 0) end
-  return nil, tensors.message
-end
+function header.read(file) return parser.run(read, file) end
 
--- ---- writing ------------------------------------------------------------------------------
+-- ==== writing ==============================================================================
 
--- Wider types first, so that every tensor is aligned; the order within is the format's own.
+-- Wider types come first, so every tensor is aligned. Types of one width stand in the
+-- format's own order.
 local ORDER = {}
 for place, name in ipairs{ "U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8",
   "U8", "BOOL" } do
@@ -271,9 +265,9 @@ local function written(tensors, metadata)
   return ("<I8"):pack(#text) .. text
 end
 
---- Writes a header for tensors in the order that it gives them: by type, wider first, then
---- by name. Padded with spaces to a multiple of 8 bytes.
----@param tensors table list of { name, dtype, shape }; sorted in place
+--- Sorts tensors by type, wider first, then by name, and writes the header for that order.
+--- It is padded with spaces to a multiple of 8 bytes.
+---@param tensors table list of { name, dtype, shape }, sorted in place
 ---@param metadata table|nil strings by name
 ---@return string bytes the length and the header: the file up to the data
 function header.write(tensors, metadata) return core.in_c_locale(written, tensors, metadata) end

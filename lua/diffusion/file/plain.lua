@@ -1,21 +1,24 @@
---- Tables of plain values as JSON can tell them, so that what is written comes back equal: numbers
---- to the bit, integers as integers, strings of any bytes, lists with holes. What JSON has no form
---- for stands as a list that begins with a mark. What can't come back is a sentence with its path.
+-- Tables of plain values as JSON, read back equal: numbers to the bit, integers as integers,
+-- strings of any bytes, lists with holes. Values without a JSON form become a list that begins
+-- with a mark. A value that can't be saved is an error with its path.
 local fail = require "diffusion.fail"
-local json = require "diffusion.json"
+local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 
 local plain = {}
 
--- {PAIRS, key, value, ...}: a table that is neither a list nor an object; {SHARED, number, key, value,
--- ...}: one that stands at several places, of which the others are {AGAIN, number}; {BYTES, hex}: a
--- string that isn't UTF-8; {NAN, hex}: a float of those bits; {TENSOR, name}: one of the file's tensors.
+-- {PAIRS, key, value, ...}: a table that is neither a list nor an object
+-- {SHARED, number, key, value, ...}: the first place of a table that stands at several
+-- {AGAIN, number}: the other places of that table
+-- {BYTES, hex}: a string that isn't UTF-8
+-- {NAN, hex}: a float of those bits
+-- {TENSOR, name}: one of the file's tensors
 local PAIRS, SHARED, AGAIN = "\1pairs", "\1shared", "\1again"
 local BYTES, NAN, TENSOR = "\1bytes", "\1nan", "\1tensor"
 
-local DEPTH = 60 -- tables in one another under a name; a little below what json reads
+local DEPTH = 60 -- nested tables under a name; a little less than json reads
 
--- ---- paths, for messages -------------------------------------------------------------------
+-- ==== paths, for messages ===================================================================
 
 local function key_text(key, first)
   if type(key) ~= "string" then return ("[%s]"):format(kind.shown(key)) end
@@ -23,7 +26,7 @@ local function key_text(key, first)
   return ('["%s"]'):format((key:gsub("[^\32-\126]", function(c) return ("\\%03d"):format(c:byte()) end)))
 end
 
--- The path that a walk stands at; of a long one its beginning.
+-- The path of the current value; only the beginning of a long one.
 local function path_of(trail)
   local out = {}
   for i = 1, math.min(#trail, 8) do out[i] = key_text(trail[i], i == 1) end
@@ -39,7 +42,7 @@ local function refuse_kind(c, name)
     c.tensors and "tensors, " or "", name == "tensor" and ", tensors by d.save" or "")
 end
 
--- ---- out -----------------------------------------------------------------------------------
+-- ==== writing ===============================================================================
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -51,7 +54,7 @@ local scalar = {
   number = function(value) return value == value and value or { NAN, hex((">n"):pack(value)) } end,
 }
 
--- By type, then by value: a table is written in one order, whatever order it is kept in.
+-- Sorts by type, then by value, so equal tables are written alike.
 local function before(a, b)
   local x, y = type(a), type(b)
   if x ~= y then return x < y end
@@ -59,8 +62,7 @@ local function before(a, b)
   return a < b
 end
 
--- A table's keys in order, and what it is: "list" (1 to n and nothing else), "object" (strings
--- in UTF-8) or "pairs".
+-- The sorted keys, and the form: "list" (keys 1 to n), "object" (strings in UTF-8) or "pairs".
 local function survey(c, value)
   local keys, texts = {}, 0
   for key in next, value do
@@ -97,7 +99,7 @@ local function check_table(c, value)
   if #c.trail > DEPTH then refuse(c, "is nested deeper than %d tables", DEPTH) end
 end
 
--- What a table's list begins with, if it needs a mark.
+-- The beginning of a table's list: its mark, if it needs one.
 local function marks_of(c, value, form)
   if not c.shared[value] then return { form == "pairs" and PAIRS or nil }, form end
   c.numbers = c.numbers + 1
@@ -123,7 +125,7 @@ local function packed_table(c, value)
   return out
 end
 
--- A tensor goes among the file's, under a name that is its own: one that is met twice stays one.
+-- A tensor is saved among the file's, under a new name. One that occurs twice is saved once.
 local function packed_tensor(c, value)
   local name = c.named[value]
   if not name then
@@ -144,7 +146,7 @@ function packed(c, value)
   refuse_kind(c, name)
 end
 
--- Finds the tables that stand at several places.
+-- Finds the tables that occur more than once.
 local function find_shared(value, seen, shared, depth)
   if type(value) ~= "table" or depth > DEPTH + 1 then return end
   if seen[value] then
@@ -155,10 +157,11 @@ local function find_shared(value, seen, shared, depth)
   for _, inside in next, value do find_shared(inside, seen, shared, depth + 1) end
 end
 
---- Values as json.encode takes them. Raises a sentence with the path of what can't be saved.
+--- Makes values of which json.encode can write all. Raises with the path of a value that
+--- can't be saved.
 ---@param value table
----@param what string who saves, for messages: "checkpoint:save"
----@param tensors table<string, any>|nil where tensors are put that stand among the values
+---@param what string the caller, for messages: "checkpoint:save"
+---@param tensors table<string, any>|nil receives the tensors among the values
 ---@param prefix string|nil of their names
 ---@return table
 function plain.pack(value, what, tensors, prefix)
@@ -168,7 +171,7 @@ function plain.pack(value, what, tensors, prefix)
   return packed_table(c, value)
 end
 
--- ---- in ------------------------------------------------------------------------------------
+-- ==== reading ===============================================================================
 
 local function bytes_of(text)
   if type(text) ~= "string" or #text % 2 ~= 0 or text:find "%X" then error("a damaged value", 0) end
@@ -215,7 +218,7 @@ function unpacked(value, c)
   return out
 end
 
--- Makes the tables that stand at several places, as JSON's objects are read in any order.
+-- Makes the shared tables first, since JSON's objects may come in any order.
 local function make_shared(value, shared)
   if type(value) ~= "table" then return end
   if value[1] == SHARED then
@@ -231,10 +234,10 @@ local function unpack_all(value, tensors)
   return unpacked(value, c)
 end
 
---- Undoes pack, of what json.decode read.
+--- Undoes pack on a value that json.decode read.
 ---@param value table
----@param tensors table<string, any> those of the file
----@return table|nil value nil with a message where no pack made it
+---@param tensors table<string, any> the file's
+---@return table|nil value nil with a message if pack did not make it
 ---@return string|nil message
 function plain.unpack(value, tensors)
   return fail.try(unpack_all, value, tensors)

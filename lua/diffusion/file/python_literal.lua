@@ -1,16 +1,18 @@
---- Values as Python writes them, in the headers of NumPy's files: dictionaries, lists, tuples, strings, whole
---- numbers, True and False. Nothing is evaluated.
+-- Python literals, as in the headers of NumPy's files: dictionaries, lists, tuples, strings,
+-- integers, True, False and None. Nothing is evaluated.
+local parser = require "diffusion.file.parser"
+
 local literal = {}
 
 local DEPTH = 32
 
 local ESCAPE = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ["'"] = "'", ['"'] = '"' }
 
--- Raised and caught in here only.
-local function fail(c, wish)
+local raise = parser.fault()
+
+local function fault(c, wish)
   local found = c.text:match("^[\32-\126]", c.at)
-  error({ message = ("byte %d of the header: %s expected, %s found"):format(c.at, wish,
-    found and "'" .. found .. "'" or "its end") }, 0)
+  raise("byte %d of the header: %s expected, %s found", c.at, wish, found and "'" .. found .. "'" or "its end")
 end
 
 local function take(c, sign)
@@ -21,7 +23,7 @@ local function take(c, sign)
 end
 
 local function expect(c, sign)
-  if not take(c, sign) then fail(c, sign) end
+  if not take(c, sign) then fault(c, sign) end
 end
 
 local function read_string(c, quote)
@@ -32,23 +34,24 @@ local function read_string(c, quote)
     local sign = c.text:sub(stop, stop)
     if sign == quote then return table.concat(parts) end
     local escaped = sign == "\\" and ESCAPE[c.text:sub(c.at, c.at)]
-    if not escaped then fail(c, "the end of a string") end
+    if not escaped then fault(c, "the end of a string") end
     parts[#parts + 1], c.at = escaped, c.at + 1
   end
 end
 
 local function read_integer(c)
   local digits, stop = c.text:match("^(%-?%d+)L?()", c.at)
-  if not digits then fail(c, "a value") end
+  if not digits then fault(c, "a value") end
   local n = math.tointeger(tonumber(digits))
-  if not n then error({ message = ("the header's number %.40s overflows"):format(digits) }, 0) end
+  if not n then raise("the header's number %.40s overflows", digits) end
   c.at = stop
   return n
 end
 
 local read_value
 
--- Calls item() for each thing between commas, up to the closing sign; a comma may come last.
+-- Calls item() for each member of a comma-separated list, up to the closing sign. A comma may
+-- come last.
 local function read_items(c, close, item)
   while not take(c, close) do
     item()
@@ -66,7 +69,7 @@ local function read_dictionary(c)
   local out = { kind = "dictionary", members = {} }
   read_items(c, "}", function()
     local key = read_value(c)
-    if type(key) ~= "string" or out.members[key] ~= nil then fail(c, "another name") end
+    if type(key) ~= "string" or out.members[key] ~= nil then fault(c, "another name") end
     expect(c, ":")
     out.members[key] = read_value(c)
   end)
@@ -77,7 +80,7 @@ local WORDS = { True = true, False = false, None = { kind = "none" } }
 
 local function read_nested(c)
   c.depth = c.depth + 1
-  if c.depth > DEPTH then fail(c, ("no more than %d brackets"):format(DEPTH)) end
+  if c.depth > DEPTH then fault(c, ("no more than %d brackets"):format(DEPTH)) end
   local value
   if take(c, "{") then value = read_dictionary(c)
   elseif take(c, "[") then value = read_list(c, "list", "]")
@@ -98,22 +101,16 @@ function read_value(c)
   return WORDS[word]
 end
 
---- Reads one value and nothing after it.
+--- Reads one value and nothing after it. A fault is raised, for parser.run.
 ---@param text string
----@return any value strings, integers and booleans as they are; else {kind = "list" or "tuple", ...}, {kind =
----  "dictionary", members =} or {kind = "none"}; nil with a message
----@return string|nil message
+---@return any value strings, integers and booleans as they are; {kind = "list" or "tuple", ...}, {kind =
+---  "dictionary", members =} or {kind = "none"} otherwise
 function literal.read(text)
   local c = { text = text, at = 1, depth = 0 }
-  local fine, value = pcall(function()
-    local out = read_value(c)
-    take(c, "")
-    if c.at <= #text then fail(c, "the end") end
-    return out
-  end)
-  if fine then return value end
-  if type(value) ~= "table" then error(value, 0) end
-  return nil, value.message
+  local value = read_value(c)
+  take(c, "")
+  if c.at <= #text then fault(c, "the end") end
+  return value
 end
 
 return literal

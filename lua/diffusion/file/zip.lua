@@ -1,26 +1,17 @@
--- Zip files: the directory at the end, read strictly, and where each entry's bytes lie.
--- Stored and deflated entries; the sizes that a file claims are checked against what it
--- holds before anything is allocated.
-local legible = require "diffusion.legible"
+-- Zip files with stored and deflated entries. The directory at the end is read strictly.
+-- Sizes that a file claims are checked against its length before anything is allocated.
+local parser = require "diffusion.file.parser"
 
 local zip = {}
 
 local END, END64, PLACE64, ENTRY, LOCAL = "PK\5\6", "PK\6\6", "PK\6\7", "PK\1\2", "PK\3\4"
-local INFLATE_MOST = 1032 -- deflate's best: bytes made of one byte
+local INFLATE_MOST = 1032 -- deflate makes at most this many bytes of one
 
-local function fail(format, ...)
-  error({ message = legible.said("zip: " .. format, ...) }, 0)
-end
-
-local function answer(fine, value)
-  if fine then return value end
-  if type(value) ~= "table" then error(value, 0) end
-  return nil, value.message
-end
+local fault = parser.fault "zip"
 
 local function text_at(file, offset, bytes)
   local text, message = file:text(offset, bytes)
-  return text or fail("%s", message)
+  return text or fault("%s", message)
 end
 
 -- The end record: 22 bytes and a comment, the last thing in the file.
@@ -33,33 +24,35 @@ local function find_end(file)
       return from + at - 1, tail:sub(at, at + 21)
     end
   end
-  fail("no directory at the end of the file (%d bytes): not a zip file, or cut short", size)
+  fault("no directory at the end of the file (%d bytes): not a zip file, or cut short", size)
 end
 
--- Of more than 4 GiB: an end record of 64 bits, which a small one right before points at.
+-- The 64-bit end record of files above 4 GiB. A locator of 20 bytes before the end record
+-- holds its place.
 local function end64(file, at)
-  if at < 20 or text_at(file, at - 20, 4) ~= PLACE64 then fail("its 64-bit directory is missing") end
+  if at < 20 or text_at(file, at - 20, 4) ~= PLACE64 then fault("its 64-bit directory is missing") end
   local place = ("<i8"):unpack(text_at(file, at - 20 + 8, 8))
   local record = text_at(file, math.max(place, 0), 56)
-  if record:sub(1, 4) ~= END64 then fail("its 64-bit directory is missing") end
+  if record:sub(1, 4) ~= END64 then fault("its 64-bit directory is missing") end
   return ("<i8i8i8"):unpack(record, 33)
 end
 
 local function directory_place(file)
   local at, record = find_end(file)
   local disk, first, _, count, bytes, offset = ("<I2I2I2I2I4I4"):unpack(record, 5)
-  if disk ~= 0 or first ~= 0 then fail("in several parts") end
+  if disk ~= 0 or first ~= 0 then fault("in several parts") end
   if count == 0xFFFF or bytes == 0xFFFFFFFF or offset == 0xFFFFFFFF then
     count, bytes, offset = end64(file, at)
   end
   if count < 0 or bytes < 0 or offset < 0 or offset > at or bytes > at - offset or count > bytes // 46 then
-    fail("directory says %d entries in %d bytes at %d, file holds %d before its end record", count, bytes,
+    fault("directory says %d entries in %d bytes at %d, file holds %d before its end record", count, bytes,
       offset, at)
   end
   return count, bytes, offset
 end
 
--- The 64-bit sizes of an entry stand in its extra field 1, those that need it, in order.
+-- Replaces each size that is 0xFFFFFFFF by its 64-bit value. These values stand in order in
+-- extra field 1.
 local function wide_sizes(extra, ...)
   local values, at = { ... }, 1
   while at + 3 <= #extra do
@@ -69,7 +62,7 @@ local function wide_sizes(extra, ...)
       local place = at
       for k, v in ipairs(values) do
         if v == 0xFFFFFFFF then
-          if place + 8 > at + bytes or place + 7 > #extra then fail("a 64-bit size is missing") end
+          if place + 8 > at + bytes or place + 7 > #extra then fault("a 64-bit size is missing") end
           values[k], place = ("<i8"):unpack(extra, place)
         end
       end
@@ -80,24 +73,24 @@ local function wide_sizes(extra, ...)
 end
 
 local function check_entry(e, flags, file)
-  if flags & 1 ~= 0 then fail("entry %q is encrypted", e.name) end
+  if flags & 1 ~= 0 then fault("entry %q is encrypted", e.name) end
   if e.method ~= 0 and e.method ~= 8 then
-    fail("entry %q is compressed by method %d; stored (0) and deflated (8) are read", e.name, e.method)
+    fault("entry %q is compressed by method %d; stored (0) and deflated (8) are read", e.name, e.method)
   end
   local most = e.method == 8 and e.packed * INFLATE_MOST or e.packed
   if e.packed < 0 or e.bytes < 0 or e.offset < 0 or e.packed > file:size() or e.bytes > most
     or (e.method == 0 and e.bytes ~= e.packed) then
-    fail("entry %q says %d bytes packed in %d, in a file of %d", e.name, e.bytes, e.packed, file:size())
+    fault("entry %q says %d bytes packed in %d, in a file of %d", e.name, e.bytes, e.packed, file:size())
   end
 end
 
 local function read_entry(text, at, file)
-  if text:sub(at, at + 3) ~= ENTRY or at + 45 > #text then fail("directory is damaged at its byte %d", at) end
+  if text:sub(at, at + 3) ~= ENTRY or at + 45 > #text then fault("directory is damaged at its byte %d", at) end
   local flags, method, _, _, crc, packed, bytes, n, n_extra, n_comment =
     ("<I2I2I2I2I4I4I4I2I2I2"):unpack(text, at + 8)
   local offset = ("<I4"):unpack(text, at + 42)
   local stop = at + 46 + n + n_extra + n_comment
-  if stop > #text + 1 then fail("directory is cut short") end
+  if stop > #text + 1 then fault("directory is cut short") end
   local name, extra = text:sub(at + 46, at + 45 + n), text:sub(at + 46 + n, at + 45 + n + n_extra)
   bytes, packed, offset = wide_sizes(extra, bytes, packed, offset)
   local e = { name = name, method = method, crc = crc, packed = packed, bytes = bytes, offset = offset }
@@ -105,23 +98,23 @@ local function read_entry(text, at, file)
   return e, stop
 end
 
--- Where an entry's bytes lie, by the header in front of them.
+-- Sets e.from, where the entry's bytes begin, from the local header in front of them.
 local function find_bytes(file, e)
   local front = text_at(file, e.offset, 30)
-  if front:sub(1, 4) ~= LOCAL then fail("entry %q isn't at byte %d", e.name, e.offset) end
+  if front:sub(1, 4) ~= LOCAL then fault("entry %q isn't at byte %d", e.name, e.offset) end
   local n, n_extra = ("<I2I2"):unpack(front, 27)
   if text_at(file, e.offset + 30, n) ~= e.name then
-    fail("entry %q has another name at byte %d", e.name, e.offset)
+    fault("entry %q has another name at byte %d", e.name, e.offset)
   end
   e.from = e.offset + 30 + n + n_extra
 end
 
--- Each entry has its name and its place to itself, before the directory: what entries inflate to is bounded
--- by the file's size.
+-- No two entries share a name or bytes, and none reaches into the directory. So the sum of
+-- the inflated sizes is bounded by the file's size.
 local function check_places(entries, directory)
   local sorted, named = table.move(entries, 1, #entries, 1, {}), {}
   for _, e in ipairs(entries) do
-    if named[e.name] then fail("two entries are named %q", e.name) end
+    if named[e.name] then fault("two entries are named %q", e.name) end
     named[e.name] = true
   end
   table.sort(sorted, function(a, b) return a.offset < b.offset end)
@@ -129,37 +122,36 @@ local function check_places(entries, directory)
     local after = sorted[k + 1]
     local stop = after and after.offset or directory
     if e.from + e.packed > stop then
-      fail("entry %q lies at bytes %d to %d, over %s at %d", e.name, e.offset, e.from + e.packed,
+      fault("entry %q lies at bytes %d to %d, over %s at %d", e.name, e.offset, e.from + e.packed,
         after and ("entry %q"):format(after.name) or "the directory", stop)
     end
   end
+end
+
+local function read_directory(file)
+  local count, bytes, offset = directory_place(file)
+  local text, at, entries = text_at(file, offset, bytes), 1, {}
+  for k = 1, count do
+    entries[k], at = read_entry(text, at, file)
+    find_bytes(file, entries[k])
+  end
+  check_places(entries, offset)
+  return entries
 end
 
 --- Reads a zip file's directory.
 ---@param file table a mapped file (core.map)
 ---@return table|nil entries list of { name, bytes, packed, method, crc, offset, from }, in the file's order
 ---@return string|nil message
-function zip.read(file)
-  local function work()
-    local count, bytes, offset = directory_place(file)
-    local text, at, entries = text_at(file, offset, bytes), 1, {}
-    for k = 1, count do
-      entries[k], at = read_entry(text, at, file)
-      find_bytes(file, entries[k])
-    end
-    check_places(entries, offset)
-    return entries
-  end
-  return answer(pcall(work))
-end
+function zip.read(file) return parser.run(read_directory, file) end
 
 local function checked(e, value, message)
-  if not value then fail("entry %q: %s", e.name, message) end
+  if not value then fault("entry %q: %s", e.name, message) end
   return value
 end
 
 local function check_crc(e, crc)
-  if crc ~= e.crc then fail("entry %q is damaged (checksum)", e.name) end
+  if crc ~= e.crc then fault("entry %q is damaged (checksum)", e.name) end
 end
 
 local function unpacked(file, e)
@@ -181,27 +173,27 @@ local function verified(file, e)
   return true
 end
 
---- An entry's bytes: a window on the file if it is stored, inflated memory if not; the
---- checksum holds.
+--- An entry's bytes: a window on the file if it is stored, inflated memory if not. The
+--- checksum is verified.
 ---@param file table the mapped file
 ---@param entry table of zip.read
 ---@return table|nil part as a mapped file
 ---@return string|nil message
-function zip.open(file, entry) return answer(pcall(unpacked, file, entry)) end
+function zip.open(file, entry) return parser.run(unpacked, file, entry) end
 
---- The first bytes of an entry, before room is made for the rest.
+--- The first bytes of an entry. Nothing is allocated for the rest.
 ---@param file table the mapped file
 ---@param entry table of zip.read
 ---@param bytes integer no more than entry.bytes
 ---@return string|nil text
 ---@return string|nil message
-function zip.front(file, entry, bytes) return answer(pcall(front, file, entry, bytes)) end
+function zip.front(file, entry, bytes) return parser.run(front, file, entry, bytes) end
 
---- Is an entry whole, by its checksum? Nothing of it is kept.
+--- Verifies an entry's checksum. Nothing of the entry is kept.
 ---@param file table the mapped file
 ---@param entry table of zip.read
 ---@return true|nil whole
 ---@return string|nil message
-function zip.verify(file, entry) return answer(pcall(verified, file, entry)) end
+function zip.verify(file, entry) return parser.run(verified, file, entry) end
 
 return zip

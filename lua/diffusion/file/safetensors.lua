@@ -1,18 +1,18 @@
--- Bare tensors as safetensors files: d.save and d.load.
+-- Tensors as safetensors files: d.save and d.load.
 local core = require "diffusion.core"
-local arrays = require "diffusion.arrays"
+local arrays = require "diffusion.file.arrays"
 local fail = require "diffusion.fail"
-local header = require "diffusion.hub.header"
+local header = require "diffusion.file.safetensors_header"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
-local files = {}
+local safetensors = {}
 
 local WRITTEN = { f32 = "F32", f64 = "F64", f16 = "F16", bf16 = "BF16", u8 = "U8", i64 = "I64" }
 
--- The format's types as the core's kinds; integers without a tensor type of their own are
--- widened to i64, BOOL to u8, numbers of 8 bits to f16, or f32 where those are powers of two alone.
+-- The format's types as the core's kinds. Integers without a tensor type of their own are
+-- widened to i64, BOOL to u8, F8 types to f16, F8_E8M0 (powers of two) to f32.
 local READ = {
   F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", U8 = "u8", I64 = "i64",
   BOOL = "bool", I8 = "i8", I16 = "i16", U16 = "u16", I32 = "i32", U32 = "u32", U64 = "u64",
@@ -21,7 +21,7 @@ local READ = {
 }
 
 local function check_tensors(tensors)
-  if kind.of(tensors) ~= "table" then -- a model is a table too, in which nothing would be found
+  if kind.of(tensors) ~= "table" then -- a model is a table too, but without its tensors
     fail.raise("bad argument #2 to 'save' (a table of tensors by name expected, got %s%s)", kind.shown(tensors),
       kind.of(tensors) == "model" and "; model:state() is one" or "")
   end
@@ -50,14 +50,14 @@ local function check_metadata(metadata)
   end
 end
 
---- Writes tensors as a safetensors file, whole or not at all: aside, to the disk, then
---- renamed over the old file.
+--- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- disk, then renamed over it, so the file is always whole.
 ---@param path string
 ---@param tensors table<string, diffusion.tensor> of any shape and type
----@param metadata table<string, string>|nil what else to remember
----@return true|nil done nil with a message where the file can't be written
+---@param metadata table<string, string>|nil saved with them
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
-function files.save(path, tensors, metadata)
+function safetensors.save(path, tensors, metadata)
   opts.path("save", path)
   check_tensors(tensors)
   check_metadata(metadata)
@@ -70,7 +70,8 @@ function files.save(path, tensors, metadata)
   return core.write_file(path, parts)
 end
 
--- The header has been held against the file: what still fails is no tensor's shape, or its value.
+-- The header has been checked against the file. A tensor can still fail by its shape or its
+-- values.
 local function read_tensor(file, t)
   local number, why = READ[t.dtype], nil
   if number then
@@ -81,19 +82,18 @@ local function read_tensor(file, t)
   return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
---- Reads a safetensors file. Tensors stand on the mapped file where type and alignment
---- allow, so a large one costs nothing until it is used; writing to them doesn't change it. A
---- program that cuts the file short while they are in use ends this one (SIGBUS); one that saves
---- as d.save does, by a new file in the old one's place, doesn't matter. With copy = true the
---- tensors stand in memory, and nothing does.
---- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Tensors of types that can't
---- be computed (C64, F4, F6, U64 beyond i64) are listed by pairs, with dtype() and shape(); asking for one by its
---- name is an error.
+--- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
+--- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
+--- the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
+--- the file, as d.save does, is safe. With copy = true the tensors are copied into memory.
+--- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that
+--- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
+--- Reading one by its name is an error.
 ---@param path string
 ---@param options table|nil copy = false
----@return table<string, diffusion.tensor>|nil tensors nil with a message where it isn't a good file
+---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function files.load(path, options)
+function safetensors.load(path, options)
   local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
   local file, message = core.map(opts.path("load", path), o.copy)
   if not file then return nil, message end
@@ -104,4 +104,4 @@ function files.load(path, options)
   return arrays.named(path, all), metadata
 end
 
-return files
+return safetensors

@@ -1,15 +1,15 @@
---- NumPy's types of elements: as the core's kinds where a tensor holds them, and their sizes where none does.
+-- NumPy's element types: the core's kind if a tensor can hold it, and the size in bytes.
 local npy_type = {}
 
 local MOST = math.maxinteger // 1024
 
--- Those without a tensor type of their own are widened to i64, bool to u8.
+-- Integers without a tensor type of their own are widened to i64, bool to u8.
 local KIND = {
   f2 = "f16", f4 = "f32", f8 = "f64", u1 = "u8", i8 = "i64", u8 = "u64",
   i1 = "i8", i2 = "i16", i4 = "i32", u2 = "u16", u4 = "u32", b1 = "bool",
 }
 
--- Letters of types, and which sizes each has: true any, in units of so many bytes.
+-- The sizes in bytes that each letter allows. Letters of UNIT allow any count of units.
 local SIZES = {
   b = { [1] = true }, i = { [1] = true, [2] = true, [4] = true, [8] = true },
   u = { [1] = true, [2] = true, [4] = true, [8] = true }, m = { [8] = true }, M = { [8] = true },
@@ -18,7 +18,7 @@ local SIZES = {
 }
 local UNIT = { S = 1, a = 1, V = 1, U = 4 }
 
--- Bytes of an element by its letter and number; nil: NumPy has no such type.
+-- Bytes of an element by its letter and number, nil if NumPy has no such type.
 local function width_of(letter, digits)
   local n = math.tointeger(tonumber(digits))
   if UNIT[letter] then return n and n < MOST // 4 and n * UNIT[letter] or nil end
@@ -44,7 +44,7 @@ end
 
 local of
 
--- A type and how often it stands there: (type, shape).
+-- A subarray: (type, shape).
 local function of_block(descr, shape)
   local one = of(descr)
   local n = type(shape) == "table" and product(shape) or shape == nil and 1 or math.type(shape) == "integer" and shape
@@ -54,7 +54,7 @@ local function of_block(descr, shape)
   return { name = one.name, width = one.width * n }
 end
 
--- Fields (name, type) or (name, type, shape), one after the other.
+-- A record: a list of fields (name, type) or (name, type, shape).
 local function of_fields(list)
   local out = { name = ("record of %d fields"):format(#list), width = 0 }
   for _, field in ipairs(list) do
@@ -67,10 +67,11 @@ local function of_fields(list)
   return out
 end
 
---- What a header's descr says: {name, width = bytes of an element, kind = the core's or nil, big = big-endian};
---- of Python's objects {name, objects = true}, whose bytes nothing bounds.
----@param descr any of literal.read
----@return table|nil type nil where it isn't NumPy's
+--- The type that a header's descr names: {name, width = bytes of an element, kind = the
+--- core's or nil, big = true if big-endian}. Python's objects, of unknown size, are {name,
+--- objects = true}.
+---@param descr any of python_literal.read
+---@return table|nil type nil if NumPy has no such type
 function npy_type.of(descr)
   if type(descr) == "string" then return of_text(descr) end
   if type(descr) ~= "table" then return nil end

@@ -1,17 +1,17 @@
---- The library's own files: safetensors, with what else there is to know as JSON in the
---- metadata. A file says of which kind it is and of which version of the format.
-local arrays = require "diffusion.arrays"
+-- The library's own files: safetensors with facts as JSON in the metadata. A file states its
+-- kind and the version of its format.
+local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
-local files = require "diffusion.files"
-local json = require "diffusion.json"
-local plain = require "diffusion.plain"
+local json = require "diffusion.file.json"
+local plain = require "diffusion.file.plain"
+local safetensors = require "diffusion.file.safetensors"
 local legible = require "diffusion.legible"
 
 local container = {}
 
 local VERSION = 1
 
--- Kinds, and who reads each.
+-- The kinds, and how each is read.
 local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it",
                  run = "run:load reads it", snapshot = "d.posthoc_ema reads it" }
 
@@ -19,24 +19,24 @@ local READER = { model = "d.load_model and model:load read it", checkpoint = "d.
 ---@param path string
 ---@param kind string "model", "checkpoint", "run", "snapshot"
 ---@param tensors table<string, any>
----@param facts table plain values; those of a run may have tensors among them
----@return true|nil done nil with a message where the file can't be written
+---@param facts table plain values; a run's may hold tensors too
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function container.write(path, kind, tensors, facts)
   local values = core.in_c_locale(plain.pack, facts, kind .. ":save", kind == "run" and tensors or nil, "facts")
-  return files.save(path, tensors, {
+  return safetensors.save(path, tensors, {
     format = "diffusion", version = tostring(VERSION), kind = kind, facts = json.encode(values),
   })
 end
 
---- Reads a file that should be of this kind.
+--- Reads a file of a kind.
 ---@param path string
 ---@param kind string
----@param options table|nil of files.load
----@return table|nil tensors nil with a message where it isn't a good file of the kind
+---@param options table|nil of safetensors.load
+---@return table|nil tensors nil with a message if it isn't a good file of the kind
 ---@return table|string facts or the message
 function container.read(path, kind, options)
-  local tensors, metadata = files.load(path, options)
+  local tensors, metadata = safetensors.load(path, options)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
     return legible.refused("%s: not a file of this library; d.load reads any safetensors file", path)

@@ -1,23 +1,24 @@
--- JSON, the one door to dkjson: configs and metadata, in and out. Python's bare Infinity
--- and NaN are taken and written; nesting is capped; doubles keep every bit.
+-- JSON for configs and metadata; the only file that uses dkjson. Python's bare Infinity and
+-- NaN are read and written. Nesting is limited to 64. Doubles keep every bit.
 local core = require "diffusion.core"
 local dkjson = require "dkjson"
 local fail = require "diffusion.fail"
 
 local json = {
-  null = dkjson.null, ---what null reads as, and is written from
+  null = dkjson.null, ---stands for null
 }
 
 local DEPTH = 64
 
--- A string that isn't in the text, to stand for NaN, which no JSON number is.
+-- A string that does not occur in the text. It stands for NaN, which JSON cannot write.
 local function nan_mark(text)
   local n = 0
   while text:find(("NaN%d"):format(n), 1, true) do n = n + 1 end
   return ("\1NaN%d"):format(n)
 end
 
--- Nesting counted and Python's bare words replaced, outside strings: 1e999 reads as infinity.
+-- Checks the nesting and replaces Python's bare words, outside strings. 1e999 reads as
+-- infinity.
 local function prepare(text, nan)
   local out, from, at, depth = {}, 1, 1, 0
   local words = { Infinity = "1e999", NaN = dkjson.quotestring(nan) }
@@ -34,7 +35,7 @@ local function prepare(text, nan)
       until sign == '"'
     elseif sign == "I" or sign == "N" then
       local word = text:match("^%a+", found)
-      at = found + #word -- the whole of it, known or not: looked at once
+      at = found + #word -- past the word, known or not
       if words[word] then
         out[#out + 1] = text:sub(from, found - 1) .. words[word]
         from = at
@@ -68,10 +69,10 @@ local function decode(text)
   return value
 end
 
---- Reads one JSON value. Integers stay integers; null is json.null; what follows the value
---- is an error.
+--- Reads one JSON value. Integers stay integers, and null becomes json.null. Text after the
+--- value is an error.
 ---@param text string
----@return any value nil with a message where the text isn't JSON
+---@return any value nil with a message if the text isn't JSON
 ---@return string|nil message
 function json.decode(text) return core.in_c_locale(decode, text) end
 
@@ -85,7 +86,7 @@ local function number_text(x)
   end
 end
 
--- A list has the keys 1 to n and no others.
+-- Whether the table's keys are 1 to n. An empty table is a list only if it is marked as one.
 local function is_list(value)
   local meta, n = getmetatable(value), 0
   for key in pairs(value) do
@@ -142,10 +143,10 @@ function encode(value, depth, pretty)
   return bracketed("{", object_parts(value, depth, pretty), "}", depth, pretty)
 end
 
---- Writes a value: keys sorted, doubles exact, an empty table as {}. Raises where JSON has no
---- form for it, or json.decode would not read it.
+--- Writes a value with sorted keys and exact doubles, an empty table as {}. Raises if JSON has
+--- no form for it, or if json.decode would not read it.
 ---@param value any numbers, strings, booleans, json.null, lists and tables of them
----@param pretty boolean|nil on lines of their own, indented by two
+---@param pretty boolean|nil one member a line, indented by two
 ---@return string
 function json.encode(value, pretty)
   return core.in_c_locale(encode, value, 0, pretty)

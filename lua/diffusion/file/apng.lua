@@ -1,12 +1,13 @@
--- Moving PNGs. One PNG a frame, taken apart into chunks and put together again with the
--- three that animate: acTL how many frames and plays, fcTL before each frame, fdAT its pixels.
+-- Animated PNGs. Each frame is written as a PNG, whose chunks are copied. Three kinds of chunk
+-- animate them: acTL (frames, plays), fcTL (before each frame), fdAT (a frame's pixels).
 local core = require "diffusion.core"
 
 local apng = {}
 
 local SIGNATURE = "\x89PNG\r\n\x1a\n"
 
--- A PNG of our own making: what stands before its pixels, and the pixels, still packed.
+-- The chunks before a PNG's pixels, and the compressed pixels. The PNG is our own, so it is
+-- not checked.
 local function parts_of(png)
   local head, pixels, at = {}, {}, #SIGNATURE + 1
   while at <= #png do
@@ -21,22 +22,22 @@ end
 
 local MOST = 1 << 30 -- bytes of a chunk
 
--- Pixels as chunks of one type, `before()` put in front of each.
+-- Pixels as chunks of one type, each beginning with `before()`.
 local function pixel_chunks(out, type, pixels, before)
   for at = 1, #pixels, MOST do
     out[#out + 1] = core.png_chunk(type, before() .. pixels:sub(at, at + MOST - 1))
   end
 end
 
---- The parts of a file that shows these frames one after the other.
----@param frames diffusion.tensor[] u8 [H,W,C], dense, all of one shape
----@param delays integer[] thousandths of a second that each is shown, 0..65535
----@param plays integer how often all are shown; 0 without end
----@return string[] parts to be written one after the other
+--- The bytes of an animation.
+---@param frames diffusion.tensor[] u8 [H,W,C], contiguous, all of one shape
+---@param delays integer[] milliseconds that each is shown, 0..65535
+---@param plays integer number of repetitions, 0 for endless
+---@return string[] parts to be written in order
 function apng.parts(frames, delays, plays)
   local H, W = frames[1]:size(1), frames[1]:size(2)
   local out, number = { SIGNATURE }, -1
-  local function numbered() -- fcTL and fdAT share one count from 0
+  local function numbered() -- fcTL and fdAT are numbered together, from 0
     number = number + 1
     return (">I4"):pack(number)
   end

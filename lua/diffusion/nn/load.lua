@@ -1,0 +1,52 @@
+-- Model files as networks. A model file carries its process, so loading can't mismatch the two.
+local asset = require "diffusion.asset"
+local core = require "diffusion.core"
+local container = require "diffusion.file.container"
+local fail = require "diffusion.fail"
+local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
+local process_from_config = require("diffusion.process").process_from_config
+local family = require "diffusion.nn.family"
+
+-- The network that a file describes, with the file's values.
+local function build(path, config, tensors)
+  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
+  local m, message = fail.try(family.from_config, config, tensors)
+  if not m then return legible.refused("%s: %s", path, message) end
+  return m:load_state(tensors)
+end
+
+-- Whether there is a file. It is not opened, since opening a pipe would wait for its writer.
+local function is_file(path) return core.place(path) == "file" end
+
+-- The path of a name: a file's, or that of a network that comes with the library.
+local function path_of(name)
+  local own = asset.path(name .. ".safetensors")
+  return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
+end
+
+--- A model file (model:save) as a network with its values, and its process (nil if it has
+--- none). The file is mapped while it is read. If another program truncates the file meanwhile,
+--- this one ends (SIGBUS). With copy = true it is read into memory first.
+---@param path string a file, or, if there is none of that name, a network that comes with the
+---  library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
+---@param options table|nil copy = false
+---@return diffusion.model|nil model nil with a message if it isn't a good model file
+---@return diffusion.process|string|nil process or the message
+---@usage local model, process = d.load_model "digits"
+local function load_model(path, options)
+  local o = opts.check("load_model", options, { copy = { "boolean", default = false } }, 2)
+  path = path_of(opts.path("load_model", path))
+  local tensors, facts = container.read(path, "model", o)
+  if not tensors then return nil, facts end
+  local p, why
+  if facts.process then
+    p, why = process_from_config(facts.process)
+    if not p then return legible.refused("%s: its process: %s", path, why) end
+  end
+  local m, message = build(path, facts.model, tensors)
+  if not m then return nil, message end
+  return m, p
+end
+
+return { load_model = load_model }
