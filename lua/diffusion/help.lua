@@ -117,7 +117,8 @@ local function items(lines, heading, list)
   if not list then return end
   lines[#lines + 1] = heading
   for _, item in ipairs(list) do
-    local kind = item.type:find "_options" and "a table of the options below" or item.type
+    local kind = item.type:gsub("^diffusion%.[%w_]+_options%??$", "a table of the options below")
+      :gsub("diffusion%.[%w_]+_options%??", "options")
     local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. kind
     local text = item.text and " -- " .. item.text or ""
     lines[#lines + 1] = wrapped(head .. text, "      ", "  ")

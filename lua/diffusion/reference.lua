@@ -602,11 +602,20 @@ return {
   },
   ["d.grid.beta"] = {
     signature = "d.grid.beta(source, N, [o])",
-    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). of = \"t\": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless rounded; of = \"sigma\": those of 1, ..., 0 in equal steps on the way from sigma_min to sigma_max, as diffusers takes them.",
+    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). of = \"t\": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless rounded; of = \"sigma\": those of 1, ..., 0 in equal steps on the way from sigma_min to sigma_max, as diffusers takes them. Only of = \"sigma\" has options sigma_min and sigma_max.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "T alone is enough for of = \"t\"" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{alpha: number, beta: number, of: \"t\"|\"sigma\", sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "alpha = beta = 0.6, up to 1000; of = \"t\"; else as karras, sigma_min and sigma_max for of = \"sigma\"", optional = true },
+      { name = "o", type = "diffusion.grid_beta_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number", range = "(0, 1000]", default = "0.6", text = "first parameter of the Beta distribution" },
+      { name = "beta", type = "number", range = "(0, 1000]", default = "0.6", text = "second parameter of the Beta distribution" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "of", type = "\"t\" or \"sigma\"", default = "\"t\"", text = "the quantity whose values are Beta quantiles" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -618,7 +627,13 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "as karras", optional = true },
+      { name = "o", type = "diffusion.grid_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -630,7 +645,14 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops", optional = true },
+      { name = "o", type = "diffusion.grid_karras_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "rho", type = "number", range = "> 0", default = "7", text = "steps are equal in the rho-th root of sigma" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -643,7 +665,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_leading_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -655,7 +680,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T; the only step of N = 1 starts from T" },
-      { name = "o", type = "{round: boolean, last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_linspace_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "true", text = "rounds times to whole levels; false leaves them real" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -667,7 +696,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "times", type = "number[]", text = "real levels where the schedule has them" },
-      { name = "o", type = "{last: number}", text = "last = 0: the level at which the grid stops, below its last t", optional = true },
+      { name = "o", type = "diffusion.grid_list_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -679,7 +711,13 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{from: number, to: number, round: boolean, last: number}", text = "from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras", optional = true },
+      { name = "o", type = "diffusion.grid_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "from", type = "number", range = "> 0", default = "T", text = "level of the first step" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "to", type = "number", range = "> 0", default = "1", text = "level from which the last step starts" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -698,7 +736,14 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 1; else as karras", optional = true },
+      { name = "o", type = "diffusion.grid_poly_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "rho", type = "number", range = "> 0", default = "1", text = "power of the curve in ln sigma" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -710,8 +755,19 @@ return {
     params = {
       { name = "name", type = "string", text = "one of d.grid.presets()" },
     },
+    options = {
+      { name = "beta_d", type = "number", range = "> 0", default = "19.9", text = "k-diffusion-vp: slope of beta(u)" },
+      { name = "beta_min", type = "number", range = ">= 0", default = "0.1", text = "k-diffusion-vp: beta(0)" },
+      { name = "eps_s", type = "number", range = "(0, 1)", default = "0.001", text = "k-diffusion-vp: u of the last step" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "offset", type = "integer", range = ">= 0", default = "0", text = "added to every time of leading spacing" },
+      { name = "original", type = "integer", range = ">= 1", default = "50", text = "lcm: number of levels at which the network was distilled" },
+      { name = "round", type = "boolean", default = "that of the grid", text = "takes the nearest whole levels, each once" },
+      { name = "shift_terminal", type = "number", range = "(0, 1)", default = "none", text = "flow: the path is stretched so that 1 - w ends here" },
+      { name = "spacing", type = "\"leading\", \"linspace\" or \"trailing\"", default = "\"linspace\"", text = "diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends" },
+    },
     returns = {
-      { type = "function", text = "make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = \"sigma_min\"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name" },
+      { type = "fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options: diffusion.grid_preset_options?): diffusion.grid", text = "make with last = 1 as diffusers' set_alpha_to_one = false and final_sigmas_type = \"sigma_min\". Other presets take the options of our grid of that name." },
     },
     example = "print(d.grid.preset \"diffusers-leading\"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))",
   },
@@ -728,7 +784,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_quadratic_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -740,7 +799,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "sections", type = "string|integer[]|integer", text = "\"10,15,20\", {10, 15, 20}, 25 or \"ddim25\"" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_section_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -753,7 +815,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "values", type = "number[]" },
-      { name = "o", type = "{round: boolean, last: number}", text = "as karras", optional = true },
+      { name = "o", type = "diffusion.grid_sigmas_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -766,7 +832,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "what to walk, or its T" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{round: boolean, last: number}", text = "round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t", optional = true },
+      { name = "o", type = "diffusion.grid_trailing_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "true", text = "rounds times to whole levels; false leaves them real" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -1111,7 +1181,11 @@ return {
     signature = "d.lr.constant(options)",
     text = "One rate for every step, after a linear warm-up.",
     params = {
-      { name = "options", type = "table", text = "{peak=, warmup = 0 steps}" },
+      { name = "options", type = "diffusion.lr_constant_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1121,7 +1195,12 @@ return {
     signature = "d.lr.cosine(options)",
     text = "Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).",
     params = {
-      { name = "options", type = "table", text = "{peak=, total=, floor = 0}" },
+      { name = "options", type = "diffusion.lr_cosine_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1131,7 +1210,13 @@ return {
     signature = "d.lr.linear(options)",
     text = "A straight line from peak to floor at step `total`, after a linear warm-up.",
     params = {
-      { name = "options", type = "table", text = "{peak=, total=, warmup = 0, floor = 0}" },
+      { name = "options", type = "diffusion.lr_linear_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1141,7 +1226,13 @@ return {
     signature = "d.lr.warmup_cosine(options)",
     text = "A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine from peak to floor at step `total`.",
     params = {
-      { name = "options", type = "table", text = "{peak=, warmup=, total=, floor = 0}" },
+      { name = "options", type = "diffusion.lr_warmup_cosine_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -2206,7 +2297,12 @@ return {
     signature = "d.schedule.constant([o])",
     text = "The same beta at every step (Ho et al. 2020, \"const\" of their code).",
     params = {
-      { name = "o", type = "{T: integer, beta: number, rescale: boolean}", text = "T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false", optional = true },
+      { name = "o", type = "diffusion.schedule_constant_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta", type = "number", range = "> 0", default = "0.02", text = "beta of every step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2216,7 +2312,12 @@ return {
     signature = "d.schedule.cosine([o])",
     text = "alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).",
     params = {
-      { name = "o", type = "{T: integer, s: number, max_beta: number}", text = "T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are", optional = true },
+      { name = "o", type = "diffusion.schedule_cosine_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "0.999", text = "betas above it are cut, as the last one is" },
+      { name = "s", type = "number", range = ">= 0", default = "0.008", text = "offset that keeps beta from vanishing near t = 0" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2227,7 +2328,15 @@ return {
     signature = "d.schedule.cosine_log_snr([o])",
     text = "ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.",
     params = {
-      { name = "o", type = "{T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number}", text = "T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift", optional = true },
+      { name = "o", type = "diffusion.schedule_cosine_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "log_snr_max", type = "number", default = "15", text = "ln SNR at u = 0, before the shift" },
+      { name = "log_snr_min", type = "number", default = "-15", text = "ln SNR of the last level, before the shift" },
+      { name = "shift", type = "number", default = "0", text = "added to ln SNR" },
+      { name = "shift_high", type = "number", default = "shift", text = "added to ln SNR at u = 0" },
+      { name = "shift_low", type = "number", default = "shift", text = "added to ln SNR at u = 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2238,7 +2347,13 @@ return {
     signature = "d.schedule.edm([o])",
     text = "a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).",
     params = {
-      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number, rho: number}", text = "T = 1000, 0.002, 80, 7", optional = true },
+      { name = "o", type = "diffusion.schedule_edm_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "rho", type = "number", range = "> 0", default = "7", text = "steps are equal in the rho-th root of sigma" },
+      { name = "sigma_max", type = "number", range = "> 0", default = "80", text = "sigma of level T" },
+      { name = "sigma_min", type = "number", range = "> 0", default = "0.002", text = "sigma of level 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2248,7 +2363,11 @@ return {
     signature = "d.schedule.exponential([o])",
     text = "alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' \"exp\".",
     params = {
-      { name = "o", type = "{T: integer, rate: number}", text = "T = 1000, rate = 12", optional = true },
+      { name = "o", type = "diffusion.schedule_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "rate", type = "number", range = "> 0", default = "12", text = "alpha_bar is e^(-rate u)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2258,7 +2377,12 @@ return {
     signature = "d.schedule.flow([o])",
     text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al. 2023, eq. 20 and 22, whose samplers are those for any path.",
     params = {
-      { name = "o", type = "{T: integer, shift: number, sigma_min: number}", text = "T = 1000, shift = 1, sigma_min = 0", optional = true },
+      { name = "o", type = "diffusion.schedule_flow_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "shift", type = "number", range = "> 0", default = "1", text = "moves the path towards noise if above 1" },
+      { name = "sigma_min", type = "number", range = "[0, 1)", default = "0", text = "noise that is left at the data's end" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2269,7 +2393,12 @@ return {
     text = "From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a function answers for itself, unless max_beta had to change it.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_beta" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+      { name = "o", type = "diffusion.schedule_from_alpha_bar_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"alpha_bar\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2281,7 +2410,12 @@ return {
     text = "From betas, in (0, 1], 1 at T only.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: integer, T: integer): number", text = "T numbers, or a function of u = t/T" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", text = "T is needed with a function; betas above max_beta are cut", optional = true },
+      { name = "o", type = "diffusion.schedule_from_beta_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"beta\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2303,7 +2437,12 @@ return {
     text = "From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+      { name = "o", type = "diffusion.schedule_from_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"log_snr\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2314,7 +2453,13 @@ return {
     text = "From sigma = s/a, strictly rising.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
-      { name = "o", type = "{T: integer, name: string, form: \"ve\"|\"vp\", max_beta: number}", text = "form \"ve\" (default): a = 1, x_t = x_0 + sigma eps; \"vp\": a^2 + s^2 = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_from_sigma_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "form", type = "\"ve\" or \"vp\"", default = "\"ve\"", text = "\"ve\": x_t = x_0 + sigma eps; \"vp\": a^2 + s^2 = 1" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"sigma\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2324,7 +2469,11 @@ return {
     signature = "d.schedule.jsd([o])",
     text = "alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away (Sohl-Dickstein et al. 2015, sec. 2.4.1; \"jsd\" of Ho et al.'s code). beta_T = 1: x_T holds no signal, as with laplace.",
     params = {
-      { name = "o", type = "{T: integer, max_beta: number}", text = "T = 1000, max_beta = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_jsd_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2334,7 +2483,13 @@ return {
     signature = "d.schedule.laplace([o])",
     text = "ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict v or x0, unless max_beta < 1 cuts the last beta.",
     params = {
-      { name = "o", type = "{T: integer, mu: number, b: number, max_beta: number}", text = "T = 1000, mu = 0, b = 0.5, max_beta = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_laplace_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "b", type = "number", range = "> 0", default = "0.5", text = "scale of the Laplace distribution" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "mu", type = "number", default = "0", text = "median of ln SNR" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2344,7 +2499,13 @@ return {
     signature = "d.schedule.linear([o])",
     text = "Betas in equal steps (Ho et al. 2020, sec. 4).",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand", optional = true },
+      { name = "o", type = "diffusion.schedule_linear_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2360,9 +2521,15 @@ return {
   },
   ["d.schedule.scaled_linear"] = {
     signature = "d.schedule.scaled_linear([o])",
-    text = "Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With 1e-4 and 0.02 it is the \"quad\" of Ho et al.'s code.",
+    text = "Square roots of betas in equal steps (Rombach et al. 2022). With ends 1e-4 and 0.02 it is the \"quad\" of Ho et al.'s code.",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_scaled_linear_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.012", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.00085", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2372,7 +2539,14 @@ return {
     signature = "d.schedule.sigmoid([o])",
     text = "alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).",
     params = {
-      { name = "o", type = "{T: integer, start: number, end: number, tau: number, max_beta: number}", text = "T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999", optional = true },
+      { name = "o", type = "diffusion.schedule_sigmoid_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "end", type = "number", default = "3", text = "end of the logistic curve, over tau" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "0.999", text = "betas above it are cut, as the last one is" },
+      { name = "start", type = "number", default = "-3", text = "start of the logistic curve, over tau" },
+      { name = "tau", type = "number", range = "> 0", default = "1", text = "temperature: both ends are divided by it" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2380,9 +2554,15 @@ return {
   },
   ["d.schedule.sigmoid_beta"] = {
     signature = "d.schedule.sigmoid_beta([o])",
-    text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.",
+    text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff).",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_sigmoid_beta_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2392,7 +2572,12 @@ return {
     signature = "d.schedule.sub_vp([o])",
     text = "The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et al. 2021, score SDE, eq. 29).",
     params = {
-      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "as vp", optional = true },
+      { name = "o", type = "diffusion.schedule_sub_vp_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = "> 0", default = "0.1", text = "beta(0)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2402,7 +2587,12 @@ return {
     signature = "d.schedule.ve([o])",
     text = "The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
     params = {
-      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number}", text = "T = 1000, 0.02, 100", optional = true },
+      { name = "o", type = "diffusion.schedule_ve_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "sigma_max", type = "number", range = "> 0", default = "100", text = "sigma of level T" },
+      { name = "sigma_min", type = "number", range = "> 0", default = "0.02", text = "sigma of level 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2412,7 +2602,12 @@ return {
     signature = "d.schedule.vp([o])",
     text = "The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 (Song et al. 2021, score SDE, eq. 33).",
     params = {
-      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "T = 1000, 0.1, 20", optional = true },
+      { name = "o", type = "diffusion.schedule_vp_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = "> 0", default = "0.1", text = "beta(0)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2422,7 +2617,14 @@ return {
     signature = "d.schedule.warmup([o])",
     text = "Betas in equal steps over the first floor(fraction T) levels, and the last beta from there on (Ho et al. 2020, \"warmup10\" and \"warmup50\" of their code).",
     params = {
-      { name = "o", type = "{T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean}", text = "fraction = 0.1, in (0, 1]; else as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_warmup_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "fraction", type = "number", range = "(0, 1]", default = "0.1", text = "share of the levels in which beta rises" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },

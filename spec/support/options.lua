@@ -106,13 +106,16 @@ function options.written(name, as, rest)
   return { name = name, type = shown, range = range, default = default or inner or "none", text = text or rest, as = as }
 end
 
---- The name of the set of options that a function takes, by the types of its parameters.
+--- The name of the set of options that a function takes, or that the function takes which it
+--- returns.
 ---@param entry table as doc.collect makes them
 ---@return string|nil
 function options.set_of(entry)
-  for _, p in ipairs(entry.params) do
-    local name = (p.type or ""):match "diffusion%.([%w_]+)_options"
-    if name then return name end
+  for _, list in ipairs { entry.params, entry.returns } do
+    for _, item in ipairs(list) do
+      local name = (item.type or ""):match "diffusion%.([%w_]+)_options"
+      if name then return name end
+    end
   end
 end
 

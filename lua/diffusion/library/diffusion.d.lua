@@ -25,6 +25,97 @@ local d = {}
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
 
+---@class (exact) diffusion.grid_beta_options
+---@field alpha? number first parameter of the Beta distribution; range (0, 1000]; default 0.6
+---@field beta? number second parameter of the Beta distribution; range (0, 1000]; default 0.6
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field of? "t"|"sigma" the quantity whose values are Beta quantiles; default "t"
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_exponential_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_karras_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_leading_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_linspace_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean rounds times to whole levels; false leaves them real; default true
+
+---@class (exact) diffusion.grid_list_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_log_snr_options
+---@field from? number level of the first step; range > 0; default T
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field to? number level from which the last step starts; range > 0; default 1
+
+---@class (exact) diffusion.grid_poly_exponential_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field rho? number power of the curve in ln sigma; range > 0; default 1
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_preset_options
+---@field beta_d? number k-diffusion-vp: slope of beta(u); range > 0; default 19.9
+---@field beta_min? number k-diffusion-vp: beta(0); range >= 0; default 0.1
+---@field eps_s? number k-diffusion-vp: u of the last step; range (0, 1); default 0.001
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field offset? integer added to every time of leading spacing; range >= 0; default 0
+---@field original? integer lcm: number of levels at which the network was distilled; range >= 1; default 50
+---@field round? boolean takes the nearest whole levels, each once; default that of the grid
+---@field shift_terminal? number flow: the path is stretched so that 1 - w ends here; range (0, 1)
+---@field spacing? "leading"|"linspace"|"trailing" diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends; default "linspace"
+
+---@class (exact) diffusion.grid_quadratic_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_section_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_sigmas_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+
+---@class (exact) diffusion.grid_trailing_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean rounds times to whole levels; false leaves them real; default true
+
+---@class (exact) diffusion.lr_constant_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.lr_cosine_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+
+---@class (exact) diffusion.lr_linear_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.lr_warmup_cosine_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
 ---@class (exact) diffusion.mlp_options
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
 ---@field depth? integer residual blocks; range >= 1; default 4
@@ -98,6 +189,117 @@ local d = {}
 
 ---@class (exact) diffusion.nn_upsample_options
 ---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.schedule_constant_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta? number beta of every step; range > 0; default 0.02
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_cosine_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field s? number offset that keeps beta from vanishing near t = 0; range >= 0; default 0.008
+
+---@class (exact) diffusion.schedule_cosine_log_snr_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field log_snr_max? number ln SNR at u = 0, before the shift; default 15
+---@field log_snr_min? number ln SNR of the last level, before the shift; default -15
+---@field shift? number added to ln SNR; default 0
+---@field shift_high? number added to ln SNR at u = 0; default shift
+---@field shift_low? number added to ln SNR at u = 1; default shift
+
+---@class (exact) diffusion.schedule_edm_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
+---@field sigma_max? number sigma of level T; range > 0; default 80
+---@field sigma_min? number sigma of level 1; range > 0; default 0.002
+
+---@class (exact) diffusion.schedule_exponential_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rate? number alpha_bar is e^(-rate u); range > 0; default 12
+
+---@class (exact) diffusion.schedule_flow_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field shift? number moves the path towards noise if above 1; range > 0; default 1
+---@field sigma_min? number noise that is left at the data's end; range [0, 1); default 0
+
+---@class (exact) diffusion.schedule_from_alpha_bar_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "alpha_bar"
+
+---@class (exact) diffusion.schedule_from_beta_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "beta"
+
+---@class (exact) diffusion.schedule_from_log_snr_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "log_snr"
+
+---@class (exact) diffusion.schedule_from_sigma_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field form? "ve"|"vp" "ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1; default "ve"
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "sigma"
+
+---@class (exact) diffusion.schedule_jsd_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+
+---@class (exact) diffusion.schedule_laplace_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field b? number scale of the Laplace distribution; range > 0; default 0.5
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field mu? number median of ln SNR; default 0
+
+---@class (exact) diffusion.schedule_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_scaled_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.012
+---@field beta_start? number beta of the first step; range > 0; default 0.00085
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sigmoid_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field end? number end of the logistic curve, over tau; default 3
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field start? number start of the logistic curve, over tau; default -3
+---@field tau? number temperature: both ends are divided by it; range > 0; default 1
+
+---@class (exact) diffusion.schedule_sigmoid_beta_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sub_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_ve_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field sigma_max? number sigma of level T; range > 0; default 100
+---@field sigma_min? number sigma of level 1; range > 0; default 0.02
+
+---@class (exact) diffusion.schedule_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_warmup_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field fraction? number share of the levels in which beta rises; range (0, 1]; default 0.1
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
 
 ---@class (exact) diffusion.unet_options
 ---@field image integer[] {H, W, C} of an image
@@ -837,17 +1039,17 @@ d.grid = {}
 --- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024,
 --- Beta sampling). of = "t": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless
 --- rounded; of = "sigma": those of 1, ..., 0 in equal steps on the way from sigma_min to
---- sigma_max, as diffusers takes them.
+--- sigma_max, as diffusers takes them. Only of = "sigma" has options sigma_min and sigma_max.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
----@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number, round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min and sigma_max for of = "sigma"
+---@param o? diffusion.grid_beta_options?
 ---@return diffusion.grid
 function d.grid.beta(source, N, o) end
 
 --- ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {sigma_min: number, sigma_max: number, round: boolean, last: number} as karras
+---@param o? diffusion.grid_exponential_options?
 ---@return diffusion.grid
 function d.grid.exponential(source, N, o) end
 
@@ -855,7 +1057,7 @@ function d.grid.exponential(source, N, o) end
 --- al. 2022, eq. 5), as real times; one step is sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops
+---@param o? diffusion.grid_karras_options?
 ---@return diffusion.grid
 function d.grid.karras(source, N, o) end
 
@@ -863,21 +1065,21 @@ function d.grid.karras(source, N, o) end
 --- 2021).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_leading_options?
 ---@return diffusion.grid
 function d.grid.leading(source, N, o) end
 
 --- From T to 1 in N equal steps, rounded (half up).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T; the only step of N = 1 starts from T
----@param o? {round: boolean, last: number} as trailing
+---@param o? diffusion.grid_linspace_options?
 ---@return diffusion.grid
 function d.grid.linspace(source, N, o) end
 
 --- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param times number[] real levels where the schedule has them
----@param o? {last: number} last = 0: the level at which the grid stops, below its last t
+---@param o? diffusion.grid_list_options?
 ---@return diffusion.grid
 function d.grid.list(source, times, o) end
 
@@ -885,7 +1087,7 @@ function d.grid.list(source, times, o) end
 --- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras
+---@param o? diffusion.grid_log_snr_options?
 ---@return diffusion.grid
 function d.grid.log_snr(source, N, o) end
 
@@ -897,7 +1099,7 @@ function d.grid.names() end
 --- k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 1; else as karras
+---@param o? diffusion.grid_poly_exponential_options?
 ---@return diffusion.grid
 function d.grid.poly_exponential(source, N, o) end
 
@@ -916,7 +1118,7 @@ function d.grid.poly_exponential(source, N, o) end
 --- "diffusers-dpm-" curves the network is told whole times (the grid's field `told`), as
 --- DPMSolver and its kin tell it.
 ---@param name string one of d.grid.presets()
----@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name
+---@return fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options: diffusion.grid_preset_options?): diffusion.grid make with last = 1 as diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min". Other presets take the options of our grid of that name.
 function d.grid.preset(name) end
 
 --- The names of all presets, sorted.
@@ -927,7 +1129,7 @@ function d.grid.presets() end
 --- 2021, sec. D.2). The early ones, where that repeats a level, are j itself.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_quadratic_options?
 ---@return diffusion.grid
 function d.grid.quadratic(source, N, o) end
 
@@ -937,7 +1139,7 @@ function d.grid.quadratic(source, N, o) end
 --- gives N. A section of one step has its first level: section(T, 1) starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_section_options?
 ---@return diffusion.grid
 function d.grid.section(source, sections, o) end
 
@@ -945,14 +1147,14 @@ function d.grid.section(source, sections, o) end
 --- or left out.
 ---@param source diffusion.process|diffusion.schedule
 ---@param values number[]
----@param o? {round: boolean, last: number} as karras
+---@param o? diffusion.grid_sigmas_options?
 ---@return diffusion.grid
 function d.grid.sigmas(source, values, o) end
 
 --- T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).
 ---@param source diffusion.process|diffusion.schedule|integer what to walk, or its T
 ---@param N integer number of steps, 1..T
----@param o? {round: boolean, last: number} round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t
+---@param o? diffusion.grid_trailing_options?
 ---@return diffusion.grid
 function d.grid.trailing(source, N, o) end
 
@@ -1202,23 +1404,23 @@ function d.load_model(path, options) end
 d.lr = {}
 
 --- One rate for every step, after a linear warm-up.
----@param options table {peak=, warmup = 0 steps}
+---@param options diffusion.lr_constant_options
 ---@return function step -> rate
 function d.lr.constant(options) end
 
 --- Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).
----@param options table {peak=, total=, floor = 0}
+---@param options diffusion.lr_cosine_options
 ---@return function step -> rate
 function d.lr.cosine(options) end
 
 --- A straight line from peak to floor at step `total`, after a linear warm-up.
----@param options table {peak=, total=, warmup = 0, floor = 0}
+---@param options diffusion.lr_linear_options
 ---@return function step -> rate
 function d.lr.linear(options) end
 
 --- A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine
 --- from peak to floor at step `total`.
----@param options table {peak=, warmup=, total=, floor = 0}
+---@param options diffusion.lr_warmup_cosine_options
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
@@ -1886,12 +2088,12 @@ function d.save(path, tensors, metadata) end
 d.schedule = {}
 
 --- The same beta at every step (Ho et al. 2020, "const" of their code).
----@param o? {T: integer, beta: number, rescale: boolean} T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false
+---@param o? diffusion.schedule_constant_options?
 ---@return diffusion.schedule
 function d.schedule.constant(o) end
 
 --- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
----@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
+---@param o? diffusion.schedule_cosine_options?
 ---@return diffusion.schedule
 function d.schedule.cosine(o) end
 
@@ -1899,17 +2101,17 @@ function d.schedule.cosine(o) end
 --- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise
 --- of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
 --- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
----@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift
+---@param o? diffusion.schedule_cosine_log_snr_options?
 ---@return diffusion.schedule
 function d.schedule.cosine_log_snr(o) end
 
 --- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
----@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@param o? diffusion.schedule_edm_options?
 ---@return diffusion.schedule
 function d.schedule.edm(o) end
 
 --- alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' "exp".
----@param o? {T: integer, rate: number} T = 1000, rate = 12
+---@param o? diffusion.schedule_exponential_options?
 ---@return diffusion.schedule
 function d.schedule.exponential(o) end
 
@@ -1917,20 +2119,20 @@ function d.schedule.exponential(o) end
 --- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise
 --- is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al.
 --- 2023, eq. 20 and 22, whose samplers are those for any path.
----@param o? {T: integer, shift: number, sigma_min: number} T = 1000, shift = 1, sigma_min = 0
+---@param o? diffusion.schedule_flow_options?
 ---@return diffusion.schedule
 function d.schedule.flow(o) end
 
 --- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
 --- function answers for itself, unless max_beta had to change it.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
----@param o? {T: integer, name: string, max_beta: number}
+---@param o? diffusion.schedule_from_alpha_bar_options?
 ---@return diffusion.schedule
 function d.schedule.from_alpha_bar(source, o) end
 
 --- From betas, in (0, 1], 1 at T only.
 ---@param source number[]|fun(u: number, t: integer, T: integer): number T numbers, or a function of u = t/T
----@param o? {T: integer, name: string, max_beta: number} T is needed with a function; betas above max_beta are cut
+---@param o? diffusion.schedule_from_beta_options?
 ---@return diffusion.schedule
 function d.schedule.from_beta(source, o) end
 
@@ -1942,32 +2144,32 @@ function d.schedule.from_config(config) end
 
 --- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, max_beta: number}
+---@param o? diffusion.schedule_from_log_snr_options?
 ---@return diffusion.schedule
 function d.schedule.from_log_snr(source, o) end
 
 --- From sigma = s/a, strictly rising.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, form: "ve"|"vp", max_beta: number} form "ve" (default): a = 1, x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1
+---@param o? diffusion.schedule_from_sigma_options?
 ---@return diffusion.schedule
 function d.schedule.from_sigma(source, o) end
 
 --- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away
 --- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" of Ho et al.'s code). beta_T = 1: x_T holds
 --- no signal, as with laplace.
----@param o? {T: integer, max_beta: number} T = 1000, max_beta = 1
+---@param o? diffusion.schedule_jsd_options?
 ---@return diffusion.schedule
 function d.schedule.jsd(o) end
 
 --- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
 --- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict
 --- v or x0, unless max_beta < 1 cuts the last beta.
----@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5, max_beta = 1
+---@param o? diffusion.schedule_laplace_options?
 ---@return diffusion.schedule
 function d.schedule.laplace(o) end
 
 --- Betas in equal steps (Ho et al. 2020, sec. 4).
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand
+---@param o? diffusion.schedule_linear_options?
 ---@return diffusion.schedule
 function d.schedule.linear(o) end
 
@@ -1975,43 +2177,43 @@ function d.schedule.linear(o) end
 ---@return string[]
 function d.schedule.names() end
 
---- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With
---- 1e-4 and 0.02 it is the "quad" of Ho et al.'s code.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Square roots of betas in equal steps (Rombach et al. 2022). With ends 1e-4 and 0.02 it is
+--- the "quad" of Ho et al.'s code.
+---@param o? diffusion.schedule_scaled_linear_options?
 ---@return diffusion.schedule
 function d.schedule.scaled_linear(o) end
 
 --- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
----@param o? {T: integer, start: number, end: number, tau: number, max_beta: number} T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999
+---@param o? diffusion.schedule_sigmoid_options?
 ---@return diffusion.schedule
 function d.schedule.sigmoid(o) end
 
---- Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Betas on a logistic curve (Xu et al. 2022, GeoDiff).
+---@param o? diffusion.schedule_sigmoid_beta_options?
 ---@return diffusion.schedule
 function d.schedule.sigmoid_beta(o) end
 
 --- The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et
 --- al. 2021, score SDE, eq. 29).
----@param o? {T: integer, beta_min: number, beta_max: number} as vp
+---@param o? diffusion.schedule_sub_vp_options?
 ---@return diffusion.schedule
 function d.schedule.sub_vp(o) end
 
 --- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
 --- 2021, score SDE, eq. 31).
----@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@param o? diffusion.schedule_ve_options?
 ---@return diffusion.schedule
 function d.schedule.ve(o) end
 
 --- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
 --- (Song et al. 2021, score SDE, eq. 33).
----@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@param o? diffusion.schedule_vp_options?
 ---@return diffusion.schedule
 function d.schedule.vp(o) end
 
 --- Betas in equal steps over the first floor(fraction T) levels, and the last beta from there
 --- on (Ho et al. 2020, "warmup10" and "warmup50" of their code).
----@param o? {T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean} fraction = 0.1, in (0, 1]; else as linear
+---@param o? diffusion.schedule_warmup_options?
 ---@return diffusion.schedule
 function d.schedule.warmup(o) end
 

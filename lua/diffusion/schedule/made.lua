@@ -5,7 +5,7 @@ local private = require("diffusion.object").private
 local made = {}
 
 --- The rule of the number of steps, an option of every named schedule.
-made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
+made.steps = { "integer", default = 1000, min = 1, max = 1000000, text = "number of steps" }
 
 --- Raises the core's message if it made no schedule.
 ---@param what string the function's name, as the user writes it
