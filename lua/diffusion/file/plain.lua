@@ -4,8 +4,11 @@
 local fail = require "diffusion.fail"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
+local parser = require "diffusion.file.parser"
 
 local plain = {}
+
+local fault = parser.fault()
 
 -- {PAIRS, key, value, ...}: a table that is neither a list nor an object
 -- {SHARED, number, key, value, ...}: the first place of a table that stands at several
@@ -174,7 +177,7 @@ end
 -- ==== reading ===============================================================================
 
 local function bytes_of(text)
-  if type(text) ~= "string" or #text % 2 ~= 0 or text:find "%X" then error("a damaged value", 0) end
+  if type(text) ~= "string" or #text % 2 ~= 0 or text:find "%X" then fault "a damaged value" end
   return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
@@ -183,7 +186,7 @@ local unpacked
 local function read_pairs(out, value, from, c)
   for i = from, #value, 2 do
     local key = unpacked(value[i], c)
-    if not scalar[type(key)] or key ~= key or value[i + 1] == nil then error("a damaged table", 0) end
+    if not scalar[type(key)] or key ~= key or value[i + 1] == nil then fault "a damaged table" end
     out[key] = unpacked(value[i + 1], c)
   end
   return out
@@ -193,17 +196,17 @@ local read_mark = {
   [BYTES] = function(value) return bytes_of(value[2]) end,
   [NAN] = function(value)
     local bytes = bytes_of(value[2])
-    if #bytes ~= #(">n"):pack(0) then error("a damaged value", 0) end
+    if #bytes ~= #(">n"):pack(0) then fault "a damaged value" end
     return (">n"):unpack(bytes)
   end,
   [PAIRS] = function(value, c) return read_pairs({}, value, 2, c) end,
   [SHARED] = function(value, c)
     return read_pairs(c.shared[value[2]], value, 3, c)
   end,
-  [AGAIN] = function(value, c) return c.shared[value[2]] or error("a damaged table", 0) end,
+  [AGAIN] = function(value, c) return c.shared[value[2]] or fault "a damaged table" end,
   [TENSOR] = function(value, c)
     local x = c.tensors[value[2]]
-    if not x then error(("no tensor '%s'"):format(tostring(value[2])), 0) end
+    if not x then fault("no tensor '%s'", tostring(value[2])) end
     c.made[x] = c.made[x] or x:clone()
     return c.made[x]
   end,
@@ -222,7 +225,7 @@ end
 local function make_shared(value, shared)
   if type(value) ~= "table" then return end
   if value[1] == SHARED then
-    if math.type(value[2]) ~= "integer" or shared[value[2]] then error("a damaged table", 0) end
+    if math.type(value[2]) ~= "integer" or shared[value[2]] then fault "a damaged table" end
     shared[value[2]] = {}
   end
   for _, inside in next, value do make_shared(inside, shared) end
@@ -240,7 +243,7 @@ end
 ---@return table|nil value nil with a message if pack did not make it
 ---@return string|nil message
 function plain.unpack(value, tensors)
-  return fail.try(unpack_all, value, tensors)
+  return parser.run(unpack_all, value, tensors)
 end
 
 return plain

@@ -5,19 +5,22 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local parser = require "diffusion.file.parser"
 local memory = require "diffusion.sampler.memory"
 local noise = require "diffusion.sampler.noise"
 
 local saved = {}
 
+local fault = parser.fault()
+
 local function is_key(key) return type(key) == "string" or type(key) == "number" and key == key end
 
 local function check_told(fine, what, name)
-  if not fine then fail.raise("its %s %s is damaged", what, name) end
+  if not fine then fault("its %s %s is damaged", what, name) end
 end
 
--- The history of a file of form 1, written as lists of {key, value}. Form 2 has it as it is. Raises
--- if the file has anything else. Tensors are the file's.
+-- The history of a file of form 1, written as lists of {key, value}. Form 2 has it as it is. A fault
+-- is raised if the file has anything else. Tensors are the file's.
 local function unpacked(told, tensors, name)
   check_told(type(told) == "table", "value", name)
   if told.tensor ~= nil then
@@ -130,7 +133,7 @@ end
 -- The history, with the file's tensors, or nil and a message.
 local function history_of(own, facts, tensors)
   local history, message = facts.history, nil
-  if facts.form ~= 2 then history, message = fail.try(unpacked, history, tensors, "history") end
+  if facts.form ~= 2 then history, message = parser.run(unpacked, history, tensors, "history") end
   if type(history) ~= "table" or core.is_tensor(history) then return nil, message or "its history is no table" end
   local trouble = memory.trouble(own, history, facts.i)
   if trouble then return nil, trouble end
