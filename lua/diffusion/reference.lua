@@ -352,7 +352,11 @@ return {
     text = "The black squares of a board of 4 x 4, even on each.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_checkerboard_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2]" },
@@ -363,7 +367,11 @@ return {
     text = "Eight normal distributions around a circle, each a class.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.07, their standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_eight_gaussians_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.07", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 to 8" },
@@ -374,7 +382,11 @@ return {
     text = "Two half moons, each a class.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.08, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_moons_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.08", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
@@ -385,7 +397,11 @@ return {
     text = "Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.03, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_spiral_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.03", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
@@ -396,7 +412,11 @@ return {
     text = "A roll: r = angle, from 1.5 pi to 4.5 pi.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.04, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_swiss_roll_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.04", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2]" },
@@ -1510,7 +1530,7 @@ return {
     },
     options = {
       { name = "build", type = "function", default = "required", text = "function (net, options) that adds the layers and returns the network's result" },
-      { name = "inputs", type = "table", default = "required", text = "names, or tables as {\"context\", shape = {\"B\", 4}, optional = true, whole = true}; x comes first" },
+      { name = "inputs", type = "list of strings or tables", default = "required", text = "names, or tables as {\"context\", shape = {\"B\", 4}, optional = true, whole = true}; x comes first" },
       { name = "name", type = "string", default = "\"network\"", text = "the network's name in print(model)" },
       { name = "options", type = "any", default = "none", text = "the second argument of build" },
     },
@@ -1857,7 +1877,11 @@ return {
     signature = "d.oracle.box(options)",
     text = "The even distribution on a box.",
     params = {
-      { name = "options", type = "table", text = "{low =, high =}: numbers, or lists of D" },
+      { name = "options", type = "diffusion.oracle_box_options" },
+    },
+    options = {
+      { name = "high", type = "number, list of numbers or tensor", default = "required", text = "upper ends: D numbers, or one for all dimensions" },
+      { name = "low", type = "number, list of numbers or tensor", default = "required", text = "lower ends: D numbers, or one for all dimensions" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1866,9 +1890,14 @@ return {
   },
   ["d.oracle.checkerboard"] = {
     signature = "d.oracle.checkerboard([options])",
-    text = "The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32.",
+    text = "The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32. With noise the entropy is by quadrature.",
     params = {
-      { name = "options", type = "table?", text = "{cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature", optional = true },
+      { name = "options", type = "diffusion.oracle_checkerboard_options?", optional = true },
+    },
+    options = {
+      { name = "cells", type = "integer", range = ">= 1", default = "4", text = "cells of a side" },
+      { name = "noise", type = "number", range = "[0, 1)", default = "0", text = "standard deviation of the noise; the set's is 1" },
+      { name = "size", type = "number", range = "> 0", default = "2 sqrt(3 (1 - noise^2))", text = "side of the board; with four cells the default makes the variance 2 over both coordinates" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1879,7 +1908,12 @@ return {
     signature = "d.oracle.curve(options)",
     text = "A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its quadrature, some 1e-10 near the curve.",
     params = {
-      { name = "options", type = "table", text = "{points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}" },
+      { name = "options", type = "diffusion.oracle_curve_options" },
+    },
+    options = {
+      { name = "points", type = "function or list of functions", default = "required", text = "function from u {n} to points {n,D}, or a list of such pieces, equally likely" },
+      { name = "std", type = "number", range = "> 0", default = "required", text = "standard deviation of the noise" },
+      { name = "power", type = "number", range = "> 0", default = "1", text = "p if the points are smooth in u^(1/p)" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1890,7 +1924,12 @@ return {
     signature = "d.oracle.eight_gaussians([options])",
     text = "The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019 (FFJORD) have radius = 4/1.414, std = 0.5/1.414.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}", optional = true },
+      { name = "options", type = "diffusion.oracle_eight_gaussians_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.07", text = "standard deviation of the noise; the set's is 1" },
+      { name = "radius", type = "number", range = "> 0", default = "sqrt(2 (1 - noise^2))", text = "distance of the means from 0" },
+      { name = "std", type = "number", range = "> 0", default = "noise", text = "standard deviation of each Gaussian" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1902,7 +1941,10 @@ return {
     text = "The empirical distribution of a data set: its n points, equally likely. Its best denoiser is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n where all differ; at a level log_prob is that of a density. With std each point is a Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x| |y| / s^2).",
     params = {
       { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]" },
-      { name = "options", type = "table?", text = "{std = width of each point, above 0; none if absent}", optional = true },
+      { name = "options", type = "diffusion.oracle_empirical_options?", optional = true },
+    },
+    options = {
+      { name = "std", type = "number", range = "> 0", default = "none", text = "each point is a Gaussian of this standard deviation" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1913,7 +1955,12 @@ return {
     signature = "d.oracle.gaussian(options)",
     text = "A Gaussian.",
     params = {
-      { name = "options", type = "table", text = "{mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}" },
+      { name = "options", type = "diffusion.oracle_gaussian_options" },
+    },
+    options = {
+      { name = "cov", type = "list of lists of numbers or tensor", default = "std instead", text = "covariance {D,D}" },
+      { name = "mean", type = "number, list of numbers or tensor", default = "0", text = "the mean: D numbers, or one number for all dimensions" },
+      { name = "std", type = "number, list of numbers or tensor", default = "cov instead", text = "standard deviations: D numbers, or one number for all dimensions" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1924,7 +1971,13 @@ return {
     signature = "d.oracle.histogram(options)",
     text = "A histogram on the line: even within each of K bins.",
     params = {
-      { name = "options", type = "table", text = "{weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}" },
+      { name = "options", type = "diffusion.oracle_histogram_options" },
+    },
+    options = {
+      { name = "weights", type = "list of numbers or tensor", default = "required", text = "K numbers of 0 or more" },
+      { name = "edges", type = "list of numbers or tensor", default = "low and high instead", text = "K + 1 ascending numbers" },
+      { name = "high", type = "number", default = "edges instead", text = "upper end of the last of K bins of one width" },
+      { name = "low", type = "number", default = "edges instead", text = "lower end of the first of K bins of one width" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1935,7 +1988,13 @@ return {
     signature = "d.oracle.mixture(options)",
     text = "A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in one or two dimensions.",
     params = {
-      { name = "options", type = "table", text = "{means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors" },
+      { name = "options", type = "diffusion.oracle_mixture_options" },
+    },
+    options = {
+      { name = "means", type = "list of lists of numbers or tensor", default = "required", text = "means {K,D}" },
+      { name = "covs", type = "list of lists of lists of numbers or tensor", default = "std instead", text = "covariances {K,D,D}" },
+      { name = "std", type = "number, list of numbers or tensor", default = "covs instead", text = "standard deviations: K numbers, or one number for all components" },
+      { name = "weights", type = "list of numbers or tensor", default = "equal", text = "K weights" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1946,7 +2005,10 @@ return {
     signature = "d.oracle.moons([options])",
     text = "The distribution of d.data.toy.moons.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.08, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_moons_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.08", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1968,7 +2030,10 @@ return {
     signature = "d.oracle.spiral([options])",
     text = "The distribution of d.data.toy.spiral.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.03, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_spiral_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.03", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1978,7 +2043,10 @@ return {
     signature = "d.oracle.swiss_roll([options])",
     text = "The distribution of d.data.toy.swiss_roll.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.04, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_swiss_roll_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.04", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -3703,8 +3771,12 @@ return {
     text = "ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the quadratures that the oracle's own text names.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers a sample" },
-      { name = "level", type = "table|diffusion.process?", text = "{a = 1, s = 0}, each a number or {B}; or a process, with t", optional = true },
+      { name = "level", type = "diffusion.process|diffusion.oracle_log_prob_options?", text = "a process with t, or a level", optional = true },
       { name = "t", type = "number|number[]|diffusion.tensor?", text = "with a process", optional = true },
+    },
+    options = {
+      { name = "a", type = "number or tensor", default = "1", text = "signal of the level, one number or {B}" },
+      { name = "s", type = "number or tensor", default = "0", text = "noise of the level, one number or {B}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B}" },
@@ -3728,7 +3800,11 @@ return {
     text = "Draws samples.",
     params = {
       { name = "n", type = "integer" },
-      { name = "options", type = "table?", text = "{seed=} or {generator=}; else manual_seed's counter goes on", optional = true },
+      { name = "options", type = "diffusion.oracle_sample_options?", optional = true },
+    },
+    options = {
+      { name = "generator", type = "generator", default = "none", text = "source of the random numbers, in place of a seed" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n,D}" },

@@ -22,20 +22,66 @@ local function literal(value)
   return "{" .. table.concat(parts, ", ") .. "}"
 end
 
-local function list_text(rule)
-  local kind = rule.each[1]:gsub("|", " or ")
-  return rule.entries and ("list of %d %ss"):format(rule.entries, kind) or ("list of %ss"):format(kind)
+local plain = { integer = true, number = true, boolean = true, string = true, table = true, any = true,
+                userdata = true, ["function"] = true }
+
+-- The type of a rule as editors read it.
+local function editor_type(rule)
+  if rule.as then return rule.as end
+  local parts = {}
+  for name in (rule[1] or ""):gmatch "[^|]+" do
+    if name == "table" and rule.each then parts[#parts + 1] = rule.each[1] .. "[]"
+    else parts[#parts + 1] = name == "path" and "string" or plain[name] and name or "diffusion." .. name end
+  end
+  for _, word in ipairs(rule.one_of or {}) do parts[#parts + 1] = literal(word) end
+  return table.concat(parts, "|")
+end
+
+-- The types of an editor's union. A bar within brackets divides nothing.
+local function union_of(text)
+  local parts, from, depth = {}, 1, 0
+  for i = 1, #text + 1 do
+    local c = text:sub(i, i)
+    if c:find "[(<{]" then depth = depth + 1 elseif c:find "[)>}]" then depth = depth - 1 end
+    if c == "" or c == "|" and depth == 0 then
+      parts[#parts + 1], from = text:sub(from, i - 1), i + 1
+    end
+  end
+  return parts
+end
+
+local spoken
+
+-- "integers", "lists of numbers"
+local function plural(name)
+  local inner = name:match "^%((.*)%)$"
+  if inner then
+    local parts = {}
+    for i, part in ipairs(union_of(inner)) do parts[i] = plural(part) end
+    return table.concat(parts, " or ")
+  end
+  return name:find "%[%]$" and "lists of " .. plural(name:sub(1, -3)) or spoken(name) .. "s"
+end
+
+-- A type as people read it.
+function spoken(name, entries)
+  if name:find "%[%]$" then
+    return "list of " .. (entries and entries .. " " or "") .. plural(name:sub(1, -3))
+  end
+  return name:find "^fun%(" and "function" or (name:gsub("^diffusion%.", ""))
+end
+
+-- "integer, list of 4 integers or tensor" of an editor's "integer|integer[]|diffusion.tensor"
+local function spoken_union(union, entries)
+  local parts = union_of(union)
+  for i, name in ipairs(parts) do parts[i] = spoken(name, entries) end
+  local last = table.remove(parts)
+  return #parts > 0 and table.concat(parts, ", ") .. " or " .. last or last
 end
 
 local function type_text(rule)
   if rule.what then return rule.what end
-  local parts = {}
-  for name in (rule[1] or ""):gmatch "[^|]+" do
-    parts[#parts + 1] = name == "table" and rule.each and list_text(rule) or name
-  end
-  for _, word in ipairs(rule.one_of or {}) do parts[#parts + 1] = literal(word) end
-  local last = table.remove(parts)
-  return #parts > 0 and table.concat(parts, ", ") .. " or " .. last or last
+  return (spoken_union(editor_type(rule), rule.entries):gsub("string", rule[1] == "path" and "path" or "string"))
 end
 
 local function range_text(rule)
@@ -52,22 +98,6 @@ local function default_text(rule)
   if rule.required then return "required" end
   if rule.default ~= nil then return literal(rule.default) end
   return rule.default_text or "none"
-end
-
--- ==== types for editors ====================================================================
-
-local plain = { integer = true, number = true, boolean = true, string = true, table = true, any = true,
-                userdata = true, ["function"] = true }
-
-local function editor_type(rule)
-  if rule.as then return rule.as end
-  local parts = {}
-  for name in (rule[1] or ""):gmatch "[^|]+" do
-    if name == "table" and rule.each then parts[#parts + 1] = rule.each[1] .. "[]"
-    else parts[#parts + 1] = name == "path" and "string" or plain[name] and name or "diffusion." .. name end
-  end
-  for _, word in ipairs(rule.one_of or {}) do parts[#parts + 1] = literal(word) end
-  return table.concat(parts, "|")
 end
 
 -- ==== lists ================================================================================
@@ -102,8 +132,7 @@ end
 function options.written(name, as, rest)
   local inner, text = rest:match "^%((.-)%)%s+(.*)$"
   local default, range = (inner or "none"):match "^(.-);%s*(.*)$"
-  local shown = as:gsub("diffusion%.", ""):gsub("(%a+)%[%]", "list of %1s"):gsub("|", " or ")
-  return { name = name, type = shown, range = range, default = default or inner or "none", text = text or rest, as = as }
+  return { name = name, type = spoken_union(as), range = range, default = default or inner or "none", text = text or rest, as = as }
 end
 
 --- The name of the set of options that a function takes, or that the function takes which it

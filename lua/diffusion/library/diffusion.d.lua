@@ -12,6 +12,26 @@ local d = {}
 ---@field dim? integer numbers of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 64
 
+---@class (exact) diffusion.data_toy_checkerboard_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_eight_gaussians_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_moons_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_spiral_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_swiss_roll_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
 ---@class (exact) diffusion.dit_options
 ---@field image integer[] {H, W, C} of an image
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
@@ -189,6 +209,54 @@ local d = {}
 
 ---@class (exact) diffusion.nn_upsample_options
 ---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.oracle_box_options
+---@field high number|number[]|diffusion.tensor upper ends: D numbers, or one for all dimensions
+---@field low number|number[]|diffusion.tensor lower ends: D numbers, or one for all dimensions
+
+---@class (exact) diffusion.oracle_checkerboard_options
+---@field cells? integer cells of a side; range >= 1; default 4
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
+---@field size? number side of the board; with four cells the default makes the variance 2 over both coordinates; range > 0; default 2 sqrt(3 (1 - noise^2))
+
+---@class (exact) diffusion.oracle_curve_options
+---@field points function|function[] function from u {n} to points {n,D}, or a list of such pieces, equally likely
+---@field std number standard deviation of the noise; range > 0
+---@field power? number p if the points are smooth in u^(1/p); range > 0; default 1
+
+---@class (exact) diffusion.oracle_eight_gaussians_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
+---@field radius? number distance of the means from 0; range > 0; default sqrt(2 (1 - noise^2))
+---@field std? number standard deviation of each Gaussian; range > 0; default noise
+
+---@class (exact) diffusion.oracle_empirical_options
+---@field std? number each point is a Gaussian of this standard deviation; range > 0
+
+---@class (exact) diffusion.oracle_gaussian_options
+---@field cov? number[][]|diffusion.tensor covariance {D,D}; default std instead
+---@field mean? number|number[]|diffusion.tensor the mean: D numbers, or one number for all dimensions; default 0
+---@field std? number|number[]|diffusion.tensor standard deviations: D numbers, or one number for all dimensions; default cov instead
+
+---@class (exact) diffusion.oracle_histogram_options
+---@field weights number[]|diffusion.tensor K numbers of 0 or more
+---@field edges? number[]|diffusion.tensor K + 1 ascending numbers; default low and high instead
+---@field high? number upper end of the last of K bins of one width; default edges instead
+---@field low? number lower end of the first of K bins of one width; default edges instead
+
+---@class (exact) diffusion.oracle_mixture_options
+---@field means number[][]|diffusion.tensor means {K,D}
+---@field covs? number[][][]|diffusion.tensor covariances {K,D,D}; default std instead
+---@field std? number|number[]|diffusion.tensor standard deviations: K numbers, or one number for all components; default covs instead
+---@field weights? number[]|diffusion.tensor K weights; default equal
+
+---@class (exact) diffusion.oracle_moons_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
+
+---@class (exact) diffusion.oracle_spiral_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
+
+---@class (exact) diffusion.oracle_swiss_roll_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
 
 ---@class (exact) diffusion.schedule_constant_options
 ---@field T? integer number of steps; range >= 1; default 1000
@@ -475,6 +543,14 @@ local d = {}
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.oracle_log_prob_options
+---@field a? number|diffusion.tensor signal of the level, one number or {B}; default 1
+---@field s? number|diffusion.tensor noise of the level, one number or {B}; default 0
+
+---@class (exact) diffusion.oracle_sample_options
+---@field generator? diffusion.generator source of the random numbers, in place of a seed
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
@@ -875,31 +951,31 @@ d.data.toy = {}
 
 --- The black squares of a board of 4 x 4, even on each.
 ---@param n integer points
----@param options? table|nil seed; noise = 0, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_checkerboard_options?
 ---@return diffusion.set x [n,2]
 function d.data.toy.checkerboard(n, options) end
 
 --- Eight normal distributions around a circle, each a class.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.07, their standard deviation, of 1 in all
+---@param options? diffusion.data_toy_eight_gaussians_options?
 ---@return diffusion.set x [n,2], classes 1 to 8
 function d.data.toy.eight_gaussians(n, options) end
 
 --- Two half moons, each a class.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.08, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_moons_options?
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.moons(n, options) end
 
 --- Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.03, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_spiral_options?
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.spiral(n, options) end
 
 --- A roll: r = angle, from 1.5 pi to 4.5 pi.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.04, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_swiss_roll_options?
 ---@return diffusion.set x [n,2]
 function d.data.toy.swiss_roll(n, options) end
 
@@ -1798,25 +1874,26 @@ function d.ones(shape, opts) end
 d.oracle = {}
 
 --- The even distribution on a box.
----@param options table {low =, high =}: numbers, or lists of D
+---@param options diffusion.oracle_box_options
 ---@return diffusion.oracle
 function d.oracle.box(options) end
 
 --- The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of
---- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32.
----@param options? table? {cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature
+--- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32. With noise
+--- the entropy is by quadrature.
+---@param options? diffusion.oracle_checkerboard_options?
 ---@return diffusion.oracle
 function d.oracle.checkerboard(options) end
 
 --- A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its
 --- quadrature, some 1e-10 near the curve.
----@param options table {points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}
+---@param options diffusion.oracle_curve_options
 ---@return diffusion.oracle
 function d.oracle.curve(options) end
 
 --- The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019
 --- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
----@param options? table? {noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}
+---@param options? diffusion.oracle_eight_gaussians_options?
 ---@return diffusion.oracle
 function d.oracle.eight_gaussians(options) end
 
@@ -1828,28 +1905,28 @@ function d.oracle.eight_gaussians(options) end
 --- more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x|
 --- |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
----@param options? table? {std = width of each point, above 0; none if absent}
+---@param options? diffusion.oracle_empirical_options?
 ---@return diffusion.oracle
 function d.oracle.empirical(x, options) end
 
 --- A Gaussian.
----@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
+---@param options diffusion.oracle_gaussian_options
 ---@return diffusion.oracle
 function d.oracle.gaussian(options) end
 
 --- A histogram on the line: even within each of K bins.
----@param options table {weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}
+---@param options diffusion.oracle_histogram_options
 ---@return diffusion.oracle
 function d.oracle.histogram(options) end
 
 --- A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in
 --- one or two dimensions.
----@param options table {means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors
+---@param options diffusion.oracle_mixture_options
 ---@return diffusion.oracle
 function d.oracle.mixture(options) end
 
 --- The distribution of d.data.toy.moons.
----@param options? table? {noise = 0.08, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_moons_options?
 ---@return diffusion.oracle
 function d.oracle.moons(options) end
 
@@ -1859,12 +1936,12 @@ function d.oracle.moons(options) end
 function d.oracle.product(parts) end
 
 --- The distribution of d.data.toy.spiral.
----@param options? table? {noise = 0.03, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_spiral_options?
 ---@return diffusion.oracle
 function d.oracle.spiral(options) end
 
 --- The distribution of d.data.toy.swiss_roll.
----@param options? table? {noise = 0.04, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_swiss_roll_options?
 ---@return diffusion.oracle
 function d.oracle.swiss_roll(options) end
 
@@ -2679,7 +2756,7 @@ function oracle:entropy(options) end
 --- D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
 --- quadratures that the oracle's own text names.
 ---@param x diffusion.tensor {B,...}, D numbers a sample
----@param level? table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process, with t
+---@param level? diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
 ---@param t? number|number[]|diffusion.tensor? with a process
 ---@return diffusion.tensor {B}
 function oracle:log_prob(x, level, t) end
@@ -2693,7 +2770,7 @@ function oracle:posterior_mean(x, a, s) end
 
 --- Draws samples.
 ---@param n integer
----@param options? table? {seed=} or {generator=}; else manual_seed's counter goes on
+---@param options? diffusion.oracle_sample_options?
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 

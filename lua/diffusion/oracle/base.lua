@@ -16,6 +16,7 @@ local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local base = {}
 
@@ -98,12 +99,14 @@ end
 
 -- ==== methods ==============================================================================
 
+local sample_rules = opts.declare("oracle_sample", { seed = rule.seed, generator = rule.generator })
+
 --- Draws samples.
 ---@param n integer
----@param options table? {seed=} or {generator=}; else manual_seed's counter goes on
+---@param options diffusion.oracle_sample_options?
 ---@return diffusion.tensor x {n,D}
 function Oracle:sample(n, options)
-  opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
+  opts.check("sample", options, sample_rules, 2)
   local own = private[self]
   return own.family.draw(own, check_count(n), options)
 end
@@ -128,10 +131,14 @@ local function scheduled(schedule, t)
   return fail.call(schedule.signal, schedule, t), fail.call(schedule.noise, schedule, t)
 end
 
+local level_rules = opts.declare("oracle_log_prob", {
+  a = { "number|tensor", default = 1, text = "signal of the level, one number or {B}" },
+  s = { "number|tensor", default = 0, text = "noise of the level, one number or {B}" },
+})
+
 local function level_of(level, t)
   if kind.of(level) == "process" then return scheduled(level.schedule, t) end
-  local o = opts.check("log_prob", level, { a = { "number|tensor", default = 1 },
-    s = { "number|tensor", default = 0 } }, 2)
+  local o = opts.check("log_prob", level, level_rules, 2)
   return o.a, o.s
 end
 
@@ -139,8 +146,7 @@ end
 --- (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
 --- quadratures that the oracle's own text names.
 ---@param x diffusion.tensor {B,...}, D numbers a sample
----@param level table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process,
----  with t
+---@param level diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
 ---@param t number|number[]|diffusion.tensor? with a process
 ---@return diffusion.tensor {B}
 ---@usage local moons = d.oracle.moons{}
