@@ -1291,7 +1291,12 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "diffusion.metric_energy_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1305,7 +1310,10 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
       { name = "class", type = "diffusion.tensor|integer[]|integer", text = "what each should be, 1 to 10" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1329,8 +1337,11 @@ return {
     text = "The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64 features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID). Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of the test images themselves are nearer than fresh ones.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
-      { name = "y", type = "diffusion.tensor|table|nil", text = "other images {m,28,28,1}; the test images' moments if absent; or the options", optional = true },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, as d.metric.frechet's}", optional = true },
+      { name = "y", type = "diffusion.tensor|diffusion.metric_fashion_options|nil", text = "other images {m,28,28,1}, by default the test images' moments; or the options", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1342,7 +1353,10 @@ return {
     signature = "d.metric.fashion_network([options])",
     text = "A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and features {n,64}, of images {n,28,28,1} in [-1, 1].",
     params = {
-      { name = "options", type = "table?", text = "{trained = true: as examples/08_features.lua trained it}", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_network_options?", optional = true },
+    },
+    options = {
+      { name = "trained", type = "boolean", default = "true", text = "parameters as examples/08_features.lua trained them; false: first values" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1351,11 +1365,14 @@ return {
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y, [options])",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact.",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact. It takes three times as long.",
     params = {
       { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
       { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, at three times the cost}", optional = true },
+      { name = "options", type = "diffusion.metric_frechet_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1369,7 +1386,13 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "diffusion.metric_kid_options?", optional = true },
+    },
+    options = {
+      { name = "block", type = "integer", range = ">= 4", default = "none", text = "pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "0", text = "permutations of the labels, for p; not with blocks" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1379,12 +1402,17 @@ return {
   },
   ["d.metric.memorisation"] = {
     signature = "d.metric.memorisation(x, train, held, [options])",
-    text = "The share of samples that are nearer to the training set than all but a share (1 %) of fresh data are: that share on the average where nothing was learnt by heart, towards 1 where samples are copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than 3 / share the interval can't tell how low the share may be, but for copies to the bit.",
+    text = "The share of samples that are nearer to the training set than all but a small share of fresh data are: that share on the average where nothing was learnt by heart, towards 1 where samples are copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than 3 / share the interval can't tell how low the share may be, but for copies to the bit.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "train", type = "diffusion.tensor", text = "what the model was trained on {N, ...}, N >= 2" },
       { name = "held", type = "diffusion.tensor", text = "fresh data {m, ...}, m >= 1 / share" },
-      { name = "options", type = "table?", text = "{share = 0.01, ratio = 1/3, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_memorisation_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "ratio", type = "number", range = "(0, 1]", default = "0.33333333333333", text = "a sample stands alone whose nearest is at most this times as far as its second" },
+      { name = "share", type = "number", range = "(0, 1)", default = "0.01", text = "share of the fresh data that is nearer to the training set than `distance`" },
     },
     returns = {
       { type = "number", text = "share of x" },
@@ -1394,11 +1422,17 @@ return {
   },
   ["d.metric.mmd"] = {
     signature = "d.metric.mmd(x, y, [options])",
-    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
+    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative. Values compare only at the same bandwidth.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth", optional = true },
+      { name = "options", type = "diffusion.metric_mmd_options?", optional = true },
+    },
+    options = {
+      { name = "bandwidth", type = "number or list of numbers", default = "median distance between samples of both sets", text = "h, or a list of several" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1408,11 +1442,18 @@ return {
   },
   ["d.metric.mode_coverage"] = {
     signature = "d.metric.mode_coverage(x, modes, [options])",
-    text = "Which modes samples have: the share of modes with one near, the share of samples that are near a mode (within so many deviations, along each axis of its covariance), and how far the shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is biased upwards by some (K - 1)/2n. Of a Gaussian in D dimensions 3 deviations hold 98.9 % where D = 2, fewer in more.",
+    text = "Which modes samples have: the share of modes with one near, the share of samples that are near a mode (within so many deviations, along each axis of its covariance), and how far the shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in two dimensions, and less in more.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "modes", type = "diffusion.tensor|diffusion.oracle", text = "centres {K,D}, or a mixture or Gaussian of d.oracle" },
-      { name = "options", type = "table?", text = "{std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_mode_coverage_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "least", type = "integer", range = ">= 1", default = "1", text = "samples that make a mode covered" },
+      { name = "std", type = "number", range = "> 0", default = "that of the oracle", text = "standard deviation of modes given as centres" },
+      { name = "weights", type = "list of numbers or tensor", default = "equal", text = "weights of modes given as centres" },
+      { name = "within", type = "number", range = "> 0", default = "3", text = "deviations within which a sample is near a mode" },
     },
     returns = {
       { type = "{covered: number, near: number, kl: number, counts: number[]}", text = "kl is inf where nothing is near" },
@@ -1426,7 +1467,11 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n > k" },
       { name = "y", type = "diffusion.tensor", text = "data {m, ...}, m > k" },
-      { name = "options", type = "table?", text = "{k = 3, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_precision_recall_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "k", type = "integer", range = ">= 1", default = "3", text = "a ball reaches to the k-th neighbour" },
     },
     returns = {
       { type = "{precision: number, recall: number, density: number, coverage: number}" },
@@ -1436,11 +1481,18 @@ return {
   },
   ["d.metric.sliced_wasserstein"] = {
     signature = "d.metric.sliced_wasserstein(x, y, [options])",
-    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power. The interval goes down to 0 where random labels cost as much (p > 0.025).",
+    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 where random labels cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
-      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
+      { name = "options", type = "diffusion.metric_sliced_wasserstein_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "p", type = "number", range = "[1, 8]", default = "1", text = "power of the distance" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "39", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
+      { name = "projections", type = "integer", range = ">= 1", default = "100", text = "directions" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1454,7 +1506,13 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
-      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_two_sample_options?", optional = true },
+    },
+    options = {
+      { name = "hidden", type = "integer", range = ">= 1", default = "64", text = "units of each of the classifier's two layers" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "steps", type = "integer", range = ">= 1", default = "400", text = "training steps of 128 samples" },
     },
     returns = {
       { type = "number", text = "accuracy" },
@@ -1468,7 +1526,12 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}", optional = true },
+      { name = "options", type = "diffusion.metric_wasserstein1_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "99", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },

@@ -136,6 +136,66 @@ local d = {}
 ---@field floor? number the rate from step `total` on; range >= 0; default 0
 ---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
 
+---@class (exact) diffusion.metric_energy_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_fashion_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+
+---@class (exact) diffusion.metric_fashion_network_options
+---@field trained? boolean parameters as examples/08_features.lua trained them; false: first values; default true
+
+---@class (exact) diffusion.metric_frechet_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+
+---@class (exact) diffusion.metric_kid_options
+---@field block? integer pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread; range >= 4
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; not with blocks; range >= 0; default 0
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_memorisation_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field ratio? number a sample stands alone whose nearest is at most this times as far as its second; range (0, 1]; default 0.33333333333333
+---@field share? number share of the fresh data that is nearer to the training set than `distance`; range (0, 1); default 0.01
+
+---@class (exact) diffusion.metric_mmd_options
+---@field bandwidth? number|number[] h, or a list of several; default median distance between samples of both sets
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_mode_coverage_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field least? integer samples that make a mode covered; range >= 1; default 1
+---@field std? number standard deviation of modes given as centres; range > 0; default that of the oracle
+---@field weights? number[]|diffusion.tensor weights of modes given as centres; default equal
+---@field within? number deviations within which a sample is near a mode; range > 0; default 3
+
+---@class (exact) diffusion.metric_precision_recall_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field k? integer a ball reaches to the k-th neighbour; range >= 1; default 3
+
+---@class (exact) diffusion.metric_sliced_wasserstein_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field p? number power of the distance; range [1, 8]; default 1
+---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 39
+---@field projections? integer directions; range >= 1; default 100
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_two_sample_options
+---@field hidden? integer units of each of the classifier's two layers; range >= 1; default 64
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field steps? integer training steps of 128 samples; range >= 1; default 400
+
+---@class (exact) diffusion.metric_wasserstein1_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 99
+---@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+
 ---@class (exact) diffusion.mlp_options
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
 ---@field depth? integer residual blocks; range >= 1; default 4
@@ -1525,7 +1585,7 @@ d.metric = {}
 --- is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}
+---@param options? diffusion.metric_energy_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.energy(x, y, options) end
@@ -1534,7 +1594,7 @@ function d.metric.energy(x, y, options) end
 --- d.metric.fashion_network.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
----@param options? table? {interval = false: true for a second result}
+---@param options? diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
 function d.metric.fashion_accuracy(x, class, options) end
@@ -1550,15 +1610,15 @@ function d.metric.fashion_features(x) end
 --- what `interval` extrapolates. Some of the test images themselves are nearer than fresh
 --- ones.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param y? diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
----@param options? table? {interval = false: true for a second result, as d.metric.frechet's}
+---@param y? diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the test images' moments; or the options
+---@param options? diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias and extrapolated
 function d.metric.fashion_frechet(x, y, options) end
 
 --- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
 --- features {n,64}, of images {n,28,28,1} in [-1, 1].
----@param options? table? {trained = true: as examples/08_features.lua trained it}
+---@param options? diffusion.metric_fashion_network_options?
 ---@return diffusion.model
 function d.metric.fashion_network(options) end
 
@@ -1570,10 +1630,10 @@ function d.metric.fashion_network(options) end
 --- value that infinitely many samples would give, as halves of the sets tell it (Chong &
 --- Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't
 --- tell that, and it reaches from 0 to above the value. It is of the moments: given ones count
---- as exact.
+--- as exact. It takes three times as long.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
----@param options? table? {interval = false: true for a second result, at three times the cost}
+---@param options? diffusion.metric_frechet_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias, the estimate of it, and extrapolated, the value less that
 function d.metric.frechet(x, y, options) end
@@ -1584,12 +1644,12 @@ function d.metric.frechet(x, y, options) end
 --- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
----@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these)}
+---@param options? diffusion.metric_kid_options?
 ---@return number
 ---@return diffusion.interval|nil about
 function d.metric.kid(x, y, options) end
 
---- The share of samples that are nearer to the training set than all but a share (1 %) of
+--- The share of samples that are nearer to the training set than all but a small share of
 --- fresh data are: that share on the average where nothing was learnt by heart, towards 1
 --- where samples are copies. Take fresh data that the training set has no copies of, 100
 --- samples or more: of fewer than 3 / share the interval can't tell how low the share may be,
@@ -1597,7 +1657,7 @@ function d.metric.kid(x, y, options) end
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
----@param options? table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@param options? diffusion.metric_memorisation_options?
 ---@return number share of x
 ---@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second or less (Yoon et al. 2023)
 function d.metric.memorisation(x, train, held, options) end
@@ -1605,10 +1665,10 @@ function d.metric.memorisation(x, train, held, options) end
 --- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
 --- 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal
 --- distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and
---- may be slightly negative.
+--- may be slightly negative. Values compare only at the same bandwidth.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these)}. Values compare only at the same bandwidth
+---@param options? diffusion.metric_mmd_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were taken
 function d.metric.mmd(x, y, options) end
@@ -1616,11 +1676,11 @@ function d.metric.mmd(x, y, options) end
 --- Which modes samples have: the share of modes with one near, the share of samples that are
 --- near a mode (within so many deviations, along each axis of its covariance), and how far the
 --- shares of the modes among these are from the true weights, KL(shares || weights) in nats.
---- That is biased upwards by some (K - 1)/2n. Of a Gaussian in D dimensions 3 deviations hold
---- 98.9 % where D = 2, fewer in more.
+--- That is biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in
+--- two dimensions, and less in more.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
----@param options? table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}
+---@param options? diffusion.metric_mode_coverage_options?
 ---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf where nothing is near
 ---@return table|nil about intervals of covered, near and kl by name; covered.unseen is what share a mode may have, at 95 %, that was not seen
 function d.metric.mode_coverage(x, modes, options) end
@@ -1633,18 +1693,18 @@ function d.metric.mode_coverage(x, modes, options) end
 --- al. 2020). All depend on n and m: compare equal numbers.
 ---@param x diffusion.tensor samples {n, ...}, n > k
 ---@param y diffusion.tensor data {m, ...}, m > k
----@param options? table? {k = 3, interval = false: true for a second result}
+---@param options? diffusion.metric_precision_recall_options?
 ---@return {precision: number, recall: number, density: number, coverage: number}
 ---@return table|nil about an interval of each by name, for the other set's balls as they are
 function d.metric.precision_recall(x, y, options) end
 
 --- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
 --- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
---- lines, which add no bias to its p-th power. The interval goes down to 0 where random labels
---- cost as much (p > 0.025).
+--- lines, which add no bias to its p-th power. An interval needs n and m of 2 or more. It goes
+--- down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
+---@param options? diffusion.metric_sliced_wasserstein_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
@@ -1656,7 +1716,7 @@ function d.metric.sliced_wasserstein(x, y, options) end
 --- the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1, interval = false: true for a second result}
+---@param options? diffusion.metric_two_sample_options?
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, exact, that even odds would give as much
 function d.metric.two_sample(x, y, options) end
@@ -1667,7 +1727,7 @@ function d.metric.two_sample(x, y, options) end
 --- Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
+---@param options? diffusion.metric_wasserstein1_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end

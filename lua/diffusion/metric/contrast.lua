@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local pairs_of = require "diffusion.metric.pairs"
+local rule = require "diffusion.rule"
 
 local contrast = {}
 
@@ -115,8 +116,8 @@ function contrast.of(x, y, kernel, o) return gradient.no_grad(measured, x, y, ke
 
 contrast.rules = {
   interval = interval.rule,
-  permutations = { "integer", default = 200, min = 0 },
-  seed = { "integer", default = 1 },
+  permutations = { "integer", default = 200, min = 0, text = "permutations of the labels, for p" },
+  seed = rule.fixed_seed,
 }
 
 return contrast

@@ -49,19 +49,22 @@ end
 --- print(d.metric.kid(d.metric.fashion_features(x), d.metric.fashion_features(y)))
 function fashion.fashion_features(x) return (select(2, seen("fashion_features", x))) end
 
+local rules = opts.declare("metric_fashion", { interval = interval.rule })
+
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64
 --- features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID).
 --- Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of
 --- the test images themselves are nearer than fresh ones.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param y diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
----@param options table? {interval = false: true for a second result, as d.metric.frechet's}
+---@param y diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the
+---  test images' moments; or the options
+---@param options diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias and extrapolated
 ---@usage print(d.metric.fashion_frechet(d.rand(100, 28, 28, 1), { interval = true }))
 function fashion.fashion_frechet(x, y, options)
   if type(y) == "table" then y, options = nil, y end
-  opts.check("fashion_frechet", options, { interval = interval.rule }, 3)
+  opts.check("fashion_frechet", options, rules, 3)
   local _, a = seen("fashion_frechet", x)
   local b = y == nil and network.moments() or select(2, seen("fashion_frechet", y))
   return frechet(a, b, options)
@@ -76,12 +79,12 @@ end
 --- The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
----@param options table? {interval = false: true for a second result}
+---@param options diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
 ---@usage print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))
 function fashion.fashion_accuracy(x, class, options)
-  local o = opts.check("fashion_accuracy", options, { interval = interval.rule }, 3)
+  local o = opts.check("fashion_accuracy", options, rules, 3)
   local guess = seen("fashion_accuracy", x):argmax(2)
   local wanted = classes_of(class, x:size(1))
   local right = guess:eq(wanted):to(core.real):sum():item()

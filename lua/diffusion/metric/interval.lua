@@ -82,7 +82,8 @@ end
 ---@return number
 function interval.tail(x) return core.tensor({ x / math.sqrt(2) }):erfc():item() / 2 end
 
---- Whether the user wants one.
-interval.rule = { "boolean", default = false }
+--- The option of a metric that asks for one.
+interval.rule = { "boolean", default = false,
+  text = "a second result: the 95 % interval, and which way the value errs" }
 
 return interval

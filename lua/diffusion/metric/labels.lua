@@ -8,6 +8,10 @@ local pairs_of = require "diffusion.metric.pairs"
 
 local labels = {}
 
+--- The option of a metric for so many permutations.
+labels.permutations = { "integer", min = 0,
+  text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" }
+
 --- The share of random relabellings of both sets, and of the sets as they are, that cost as
 --- much as these.
 ---@param x diffusion.tensor {K, n}, a column a sample

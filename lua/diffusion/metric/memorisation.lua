@@ -59,19 +59,22 @@ local function measured(x, train, held, o)
   return value, about
 end
 
-local rules = {
-  share = { "number", default = 0.01, above = 0, below = 1 }, ratio = { "number", default = 1 / 3, above = 0, max = 1 },
+local rules = opts.declare("metric_memorisation", {
+  share = { "number", default = 0.01, above = 0, below = 1,
+    text = "share of the fresh data that is nearer to the training set than `distance`" },
+  ratio = { "number", default = 1 / 3, above = 0, max = 1,
+    text = "a sample stands alone whose nearest is at most this times as far as its second" },
   interval = interval.rule,
-}
+})
 
---- The share of samples that are nearer to the training set than all but a share (1 %) of fresh data
+--- The share of samples that are nearer to the training set than all but a small share of fresh data
 --- are: that share on the average where nothing was learnt by heart, towards 1 where samples are
 --- copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than
 --- 3 / share the interval can't tell how low the share may be, but for copies to the bit.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
----@param options table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@param options diffusion.metric_memorisation_options?
 ---@return number share of x
 ---@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the
 ---  probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and

@@ -88,21 +88,24 @@ local function measured(x, modes, o)
   return r, abouts(r, list, spread, n, near)
 end
 
-local rules = {
-  std = { "number", above = 0 }, weights = { "table|tensor" },
-  within = { "number", default = 3, above = 0, infinite = true },
-  least = { "integer", default = 1, min = 1 }, interval = interval.rule,
-}
+local rules = opts.declare("metric_mode_coverage", {
+  std = { "number", above = 0, default_text = "that of the oracle",
+    text = "standard deviation of modes given as centres" },
+  weights = { "table|tensor", as = "number[]|diffusion.tensor", default_text = "equal",
+    text = "weights of modes given as centres" },
+  within = { "number", default = 3, above = 0, infinite = true,
+    text = "deviations within which a sample is near a mode" },
+  least = { "integer", default = 1, min = 1, text = "samples that make a mode covered" }, interval = interval.rule,
+})
 
 --- Which modes samples have: the share of modes with one near, the share of samples that are near
 --- a mode (within so many deviations, along each axis of its covariance), and how far the
 --- shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is
---- biased upwards by some (K - 1)/2n. Of a Gaussian in D dimensions 3 deviations hold 98.9 % where
---- D = 2, fewer in more.
+--- biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in two
+--- dimensions, and less in more.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
----@param options table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples
----  that make a mode covered), interval = false: true for a second result}
+---@param options diffusion.metric_mode_coverage_options?
 ---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf where nothing is near
 ---@return table|nil about intervals of covered, near and kl by name; covered.unseen is what share a mode
 ---  may have, at 95 %, that was not seen

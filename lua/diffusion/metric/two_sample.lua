@@ -5,6 +5,7 @@ local interval = require "diffusion.metric.interval"
 local lr = require "diffusion.lr"
 local nn = require "diffusion.nn"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local optim = require "diffusion.optim"
 local pairs_of = require "diffusion.metric.pairs"
 local set = require "diffusion.data.set"
@@ -73,10 +74,11 @@ local function right(x, y, o)
   return guess:eq(truth):to(core.real):sum():item(), unseen:size(1)
 end
 
-local rules = {
-  hidden = { "integer", default = 64, min = 1 }, steps = { "integer", default = 400, min = 1 },
-  seed = { "integer", default = 1 }, interval = interval.rule,
-}
+local rules = opts.declare("metric_two_sample", {
+  hidden = { "integer", default = 64, min = 1, text = "units of each of the classifier's two layers" },
+  steps = { "integer", default = 400, min = 1, text = "training steps of 128 samples" },
+  seed = rule.fixed_seed, interval = interval.rule,
+})
 
 --- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both
 --- sets, tells which set a sample of the other halves is from. 0.5 where both distributions are equal; at most
@@ -85,8 +87,7 @@ local rules = {
 --- numbers stay as they were.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128),
----  seed = 1, interval = false: true for a second result}
+---@param options diffusion.metric_two_sample_options?
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, exact, that even odds would give as much
 ---@usage print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))

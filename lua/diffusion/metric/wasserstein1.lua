@@ -6,6 +6,7 @@ local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local function measured(x, y, o)
   local n, m = x:size(1), y:size(1)
@@ -19,9 +20,9 @@ local function measured(x, y, o)
     p = labels.p_value(x, y, value, o) })
 end
 
-local rules = {
-  interval = interval.rule, permutations = { "integer", default = 99, min = 0 }, seed = { "integer", default = 1 },
-}
+local rules = opts.declare("metric_wasserstein1", {
+  permutations = opts.joined(labels.permutations, { default = 99 }), interval = interval.rule, seed = rule.fixed_seed,
+})
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their
 --- empirical distribution functions. As an estimate of the distance between the distributions
@@ -29,8 +30,7 @@ local rules = {
 --- del Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options table? {interval = false: true for a second result, of n and m >= 2, permutations = 99
----  (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these)}
+---@param options diffusion.metric_wasserstein1_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))

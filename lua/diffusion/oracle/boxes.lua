@@ -113,7 +113,8 @@ local function check_sides(name, low, high)
 end
 
 local function side(text) -- each entry is checked later
-  return { "number|table|tensor", required = true, infinite = true, as = "number|number[]|diffusion.tensor", text = text }
+  return { "number|table|tensor", required = true, infinite = true, as = "number|number[]|diffusion.tensor",
+    text = text }
 end
 
 local box_rules = opts.declare("oracle_box", {
