@@ -300,7 +300,15 @@ return {
     text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in the order of their names' bytes; one without pictures keeps its number. Where no sub-folder holds a picture there are no classes. What would be left out is an error that counts it: pictures beside the folders of classes or deeper than those, and of other formats. Names that begin with a dot don't count. Links are followed, in a class to each folder once. One picture that can't be read is an error too.",
     params = {
       { name = "dir", type = "string" },
-      { name = "options", type = "table|nil", text = "size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says", optional = true },
+      { name = "options", type = "diffusion.data_folder_options?", optional = true },
+    },
+    options = {
+      { name = "channels", type = "integer", range = "[1, 3]", default = "3", text = "3 (RGB) or 1 (grey)" },
+      { name = "classes", type = "boolean", default = "true", text = "sub-folders are classes" },
+      { name = "recursive", type = "boolean", default = "false", text = "takes pictures of any depth, for the class of the outermost folder" },
+      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+      { name = "skip", type = "boolean", default = "false", text = "leaves out in silence what would be an error" },
+      { name = "upright", type = "boolean", default = "true", text = "turned as the files' EXIF says; false leaves them as stored" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
@@ -961,7 +969,12 @@ return {
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
-      { name = "options", type = "table|nil", text = "delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end", optional = true },
+      { name = "options", type = "diffusion.image_animate_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "delay", type = "number or list of numbers", default = "0.1", text = "seconds that a frame is shown, 0 to 65, or a list of them" },
+      { name = "loop", type = "integer", range = ">= 0", default = "0", text = "times it plays; 0: without end" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where the file can't be written" },
@@ -973,7 +986,13 @@ return {
     text = "The text that image.show writes.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)", optional = true },
+      { name = "options", type = "diffusion.image_draw_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "label", type = "string", default = "none", text = "a line above the picture" },
+      { name = "style", type = "\"truecolor\", \"256\" or \"ascii\"", default = "the terminal's best", text = "colours or letters" },
+      { name = "width", type = "integer", range = "[2, 10000]", default = "COLUMNS, the terminal's, or 80", text = "letters in a line" },
     },
     returns = {
       { type = "string" },
@@ -984,7 +1003,12 @@ return {
     text = "Pictures side by side in one, row by row; what is left over, and the seams, are black.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see", optional = true },
+      { name = "options", type = "diffusion.image_grid_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "pad", type = "integer", range = ">= 0", default = "2", text = "black pixels around each picture" },
+      { name = "scale", type = "integer", range = ">= 1", default = "1", text = "pixels of the grid along a pixel's side" },
     },
     returns = {
       { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled" },
@@ -1007,7 +1031,11 @@ return {
     text = "Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.",
     params = {
       { name = "path", type = "string", text = "a PNG or a JPEG" },
-      { name = "options", type = "table|nil", text = "channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored", optional = true },
+      { name = "options", type = "diffusion.image_load_options?", optional = true },
+    },
+    options = {
+      { name = "channels", type = "integer", range = "[1, 3]", default = "as in the file", text = "1 (grey) or 3 (RGB)" },
+      { name = "upright", type = "boolean", default = "true", text = "turned as the file's EXIF says; false leaves it as stored" },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x floats [H,W,C] in [-1, 1]; nil with a message" },
@@ -1020,7 +1048,10 @@ return {
     params = {
       { name = "path", type = "string", text = "a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG" },
       { name = "channels", type = "integer|nil", text = "1 grey or 3 RGB (transparent over white); as the file has them if not given", optional = true },
-      { name = "options", type = "table|nil", text = "upright = true: turned as its EXIF says; false leaves it as stored", optional = true },
+      { name = "options", type = "diffusion.image_read_options?", optional = true },
+    },
+    options = {
+      { name = "upright", type = "boolean", default = "true", text = "turned as the file's EXIF says; false leaves it as stored" },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x u8 [H,W,C], C in 1..4; nil with a message" },
@@ -1033,7 +1064,10 @@ return {
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
-      { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit", optional = true },
+      { name = "options", type = "diffusion.image_save_options?", optional = true },
+    },
+    options = {
+      { name = "text", type = "table<string, any>", default = "none", text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message where the file can't be written" },
@@ -1045,7 +1079,13 @@ return {
     text = "Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as letters (no colours, NO_COLOR, or not a terminal at all).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "as image.draw", optional = true },
+      { name = "options", type = "diffusion.image_draw_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "label", type = "string", default = "none", text = "a line above the picture" },
+      { name = "style", type = "\"truecolor\", \"256\" or \"ascii\"", default = "the terminal's best", text = "colours or letters" },
+      { name = "width", type = "integer", range = "[2, 10000]", default = "COLUMNS, the terminal's, or 80", text = "letters in a line" },
     },
     example = "d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })",
   },
@@ -2136,7 +2176,17 @@ return {
     text = "Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines fall as the orders in guides do.",
     params = {
       { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
-      { name = "options", type = "table?", text = "{x = \"evaluations\" | \"steps\", guides = {1, 2, 3}, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+      { name = "options", type = "diffusion.plot_order_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "guides", type = "list of numbers", default = "{1, 2, 3}", text = "orders of the dashed lines" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "x", type = "\"evaluations\" or \"steps\"", default = "\"evaluations\"", text = "quantity of the horizontal axis" },
+      { name = "xlabel", type = "string", default = "by x", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "\"error\"", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -2148,7 +2198,13 @@ return {
     text = "Point clouds in the plane, side by side at one scale.",
     params = {
       { name = "series", type = "table", text = "{ {name, x}, ... } with x {n, 2}" },
-      { name = "options", type = "table?", text = "{file = \"x.png\" or \"x.svg\", title, width, height}", optional = true },
+      { name = "options", type = "diffusion.plot_points_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -2172,7 +2228,17 @@ return {
     text = "The paths of samples: along t for {B,1} (along steps where a list is given), the later time left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma is large at the start (ve, edm), so is x.",
     params = {
       { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
-      { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+      { name = "options", type = "diffusion.plot_trajectories_options?", optional = true },
+    },
+    options = {
+      { name = "count", type = "integer", range = ">= 1", default = "50", text = "the first samples that are drawn" },
+      { name = "data", type = "tensor", default = "none", text = "points {n,2} that are drawn behind curves in the plane" },
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"t\" or \"step\"; none in the plane", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "\"x\"; none in the plane", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -2677,7 +2743,7 @@ return {
       { name = "end", type = "number", default = "3", text = "end of the logistic curve, over tau" },
       { name = "max_beta", type = "number", range = "(0, 1]", default = "0.999", text = "betas above it are cut, as the last one is" },
       { name = "start", type = "number", default = "-3", text = "start of the logistic curve, over tau" },
-      { name = "tau", type = "number", range = "> 0", default = "1", text = "temperature: both ends are divided by it" },
+      { name = "tau", type = "number", range = "> 0", default = "1", text = "divisor of both ends" },
     },
     returns = {
       { type = "diffusion.schedule" },

@@ -12,6 +12,14 @@ local d = {}
 ---@field dim? integer numbers of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 64
 
+---@class (exact) diffusion.data_folder_options
+---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
+---@field classes? boolean sub-folders are classes; default true
+---@field recursive? boolean takes pictures of any depth, for the class of the outermost folder; default false
+---@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
+---@field skip? boolean leaves out in silence what would be an error; default false
+---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
+
 ---@class (exact) diffusion.data_toy_checkerboard_options
 ---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
@@ -114,6 +122,32 @@ local d = {}
 ---@class (exact) diffusion.grid_trailing_options
 ---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
 ---@field round? boolean rounds times to whole levels; false leaves them real; default true
+
+---@class (exact) diffusion.image_animate_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field delay? number|number[] seconds that a frame is shown, 0 to 65, or a list of them; default 0.1
+---@field loop? integer times it plays; 0: without end; range >= 0; default 0
+
+---@class (exact) diffusion.image_draw_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field label? string a line above the picture
+---@field style? "truecolor"|"256"|"ascii" colours or letters; default the terminal's best
+---@field width? integer letters in a line; range [2, 10000]; default COLUMNS, the terminal's, or 80
+
+---@class (exact) diffusion.image_grid_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field pad? integer black pixels around each picture; range >= 0; default 2
+---@field scale? integer pixels of the grid along a pixel's side; range >= 1; default 1
+
+---@class (exact) diffusion.image_load_options
+---@field channels? integer 1 (grey) or 3 (RGB); range [1, 3]; default as in the file
+---@field upright? boolean turned as the file's EXIF says; false leaves it as stored; default true
+
+---@class (exact) diffusion.image_read_options
+---@field upright? boolean turned as the file's EXIF says; false leaves it as stored; default true
+
+---@class (exact) diffusion.image_save_options
+---@field text? table<string, any> tEXt chunks by key, which image.info reads back as strings; numbers keep all bits
 
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
@@ -318,6 +352,32 @@ local d = {}
 ---@class (exact) diffusion.oracle_swiss_roll_options
 ---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
 
+---@class (exact) diffusion.plot_order_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field guides? number[] orders of the dashed lines; default {1, 2, 3}
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
+---@field xlabel? string name of the horizontal axis; default by x
+---@field ylabel? string name of the vertical axis; default "error"
+
+---@class (exact) diffusion.plot_points_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+
+---@class (exact) diffusion.plot_trajectories_options
+---@field count? integer the first samples that are drawn; range >= 1; default 50
+---@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
+---@field ylabel? string name of the vertical axis; default "x"; none in the plane
+
 ---@class (exact) diffusion.schedule_constant_options
 ---@field T? integer number of steps; range >= 1; default 1000
 ---@field beta? number beta of every step; range > 0; default 0.02
@@ -399,7 +459,7 @@ local d = {}
 ---@field end? number end of the logistic curve, over tau; default 3
 ---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
 ---@field start? number start of the logistic curve, over tau; default -3
----@field tau? number temperature: both ends are divided by it; range > 0; default 1
+---@field tau? number divisor of both ends; range > 0; default 1
 
 ---@class (exact) diffusion.schedule_sigmoid_beta_options
 ---@field T? integer number of steps; range >= 1; default 1000
@@ -977,7 +1037,7 @@ function d.data.fashion_mnist(dir, options) end
 --- formats. Names that begin with a dot don't count. Links are followed, in a class to each
 --- folder once. One picture that can't be read is an error too.
 ---@param dir string
----@param options? table|nil size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says
+---@param options? diffusion.data_folder_options?
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
@@ -1364,20 +1424,20 @@ d.image = {}
 --- play and every other program shows the first frame of. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end
+---@param options? diffusion.image_animate_options?
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
+---@param options? diffusion.image_draw_options?
 ---@return string
 function d.image.draw(x, options) end
 
 --- Pictures side by side in one, row by row; what is left over, and the seams, are black.
 ---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see
+---@param options? diffusion.image_grid_options?
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 function d.image.grid(x, options) end
 
@@ -1390,7 +1450,7 @@ function d.image.info(path) end
 
 --- Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.
 ---@param path string a PNG or a JPEG
----@param options? table|nil channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored
+---@param options? diffusion.image_load_options?
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function d.image.load(path, options) end
@@ -1400,7 +1460,7 @@ function d.image.load(path, options) end
 --- as Adobe writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels? integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
----@param options? table|nil upright = true: turned as its EXIF says; false leaves it as stored
+---@param options? diffusion.image_read_options?
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
 function d.image.read(path, channels, options) end
@@ -1408,7 +1468,7 @@ function d.image.read(path, channels, options) end
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit
+---@param options? diffusion.image_save_options?
 ---@return true|nil done nil with a message where the file can't be written
 ---@return string|nil message
 function d.image.save(path, x, options) end
@@ -1416,7 +1476,7 @@ function d.image.save(path, x, options) end
 --- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
 --- letters (no colours, NO_COLOR, or not a terminal at all).
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil as image.draw
+---@param options? diffusion.image_draw_options?
 function d.image.show(x, options) end
 
 --- The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is
@@ -2019,14 +2079,14 @@ function d.plot.lines(series, options) end
 --- Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines
 --- fall as the orders in guides do.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0
----@param options? table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@param options? diffusion.plot_order_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.order(series, options) end
 
 --- Point clouds in the plane, side by side at one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
----@param options? table? {file = "x.png" or "x.svg", title, width, height}
+---@param options? diffusion.plot_points_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.points(series, options) end
@@ -2042,7 +2102,7 @@ function d.plot.schedules(schedules, options) end
 --- left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is:
 --- where sigma is large at the start (ve, edm), so is x.
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
----@param options? table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@param options? diffusion.plot_trajectories_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.trajectories(series, options) end

@@ -159,7 +159,8 @@ function layers.parameter(tensor)
 end
 
 for name, layer in pairs(layers) do
-  if type(layer) == "function" and kinds[name] and name ~= "dropout" then opts.declare("nn_" .. name, kinds[name].rules) end
+  local has_options = type(layer) == "function" and kinds[name] and name ~= "dropout"
+  if has_options then opts.declare("nn_" .. name, kinds[name].rules) end
 end
 
 return layers

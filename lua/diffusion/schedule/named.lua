@@ -78,7 +78,7 @@ local named = {
   -- (S(end) - S(x)) / (S(end) - S(y)), and S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2))
   sigmoid = {
     rules = { T = steps, max_beta = max_beta, start = number(-3, "start of the logistic curve, over tau"),
-      ["end"] = number(3, "end of the logistic curve, over tau"), tau = positive(1, "temperature: both ends are divided by it") },
+      ["end"] = number(3, "end of the logistic curve, over tau"), tau = positive(1, "divisor of both ends") },
     make = function(o, T)
       local from, to = o.start / o.tau, o["end"] / o.tau
       local step = (to - from) / T
