@@ -103,6 +103,9 @@ local function first_sentence(text)
   return #sentence > 54 and sentence:sub(1, 51):gsub("%s*%S*$", " ...") or sentence
 end
 
+-- Whether the reference's name is a kind of thing: no function, nor a choice such as "sampler ddim".
+local function is_thing(name) return not name:find "[.:( ]" end
+
 -- The names below a prefix, a line each.
 local function list_below(prefix, lines)
   for _, name in ipairs(sorted(reference)) do
@@ -137,7 +140,7 @@ end
 local function entry_text(name)
   local entry = reference[name]
   local lines = { entry.signature, wrapped(entry.text, "  ") }
-  local is_class = not name:find "[.:(]"
+  local is_class = is_thing(name)
   items(lines, is_class and "fields" or "takes", entry.params)
   options(lines, entry.options)
   items(lines, "returns", entry.returns)
@@ -157,7 +160,7 @@ local function overview()
   end
   local kinds = {}
   for _, name in ipairs(sorted(reference)) do
-    if not name:find "[.:(]" then kinds[#kinds + 1] = name end
+    if is_thing(name) then kinds[#kinds + 1] = name end
   end
   lines[#lines + 1] = wrapped(table.concat(kinds, " "), (" "):rep(18), ("  %-16s"):format "things")
   lines[#lines + 1] = wrapped(table.concat(guide.names(), " "), (" "):rep(18), ("  %-16s"):format "guides")

@@ -24,6 +24,19 @@ function opts.declare(name, rules)
   return rules
 end
 
+--- A line about each choice that has a name: "sampler ddim" and where it is published.
+opts.choices = {}
+
+--- Declares the options of choices that have a name, as in sampler = {"ddim", eta = 1}.
+---@param group string the option that takes one: "sampler"
+---@param choices table<string, table> each with `source` and, if it has options, `rules`
+function opts.declare_choices(group, choices)
+  for name, choice in pairs(choices) do
+    opts.choices[group .. " " .. name] = choice.source
+    opts.declare(group .. " " .. name, choice.rules or {})
+  end
+end
+
 --- Sets of rules, or parts of a rule, as one table. Later fields replace earlier ones.
 ---@param ... table
 ---@return table

@@ -2931,6 +2931,30 @@ return {
       { type = "diffusion.tensor" },
     },
   },
+  ["decay half_life"] = {
+    signature = "decay = {\"half_life\", ...}",
+    text = "half of a value is left after `steps` updates: Karras et al. 2022",
+    options = {
+      { name = "steps", type = "number", range = "> 0", default = "required", text = "the half-life" },
+      { name = "ramp", type = "number", range = "> 0", default = "0.05", text = "the half-life is at most this share of the updates so far" },
+    },
+  },
+  ["decay power"] = {
+    signature = "decay = {\"power\", ...}",
+    text = "a power average: Karras et al. 2024, section 3.1",
+    options = {
+      { name = "sigma_rel", type = "number", range = "(0, 0.28867513459481)", default = "0.05", text = "standard deviation of the average's profile over 0..1" },
+    },
+  },
+  ["decay warmup"] = {
+    signature = "decay = {\"warmup\", ...}",
+    text = "1 - (1 + k/inv_gamma)^-power at update k: diffusers and k-diffusion",
+    options = {
+      { name = "inv_gamma", type = "number", range = "> 0", default = "1", text = "inverse of gamma" },
+      { name = "max", type = "number", range = "[0, 1)", default = "0.9999", text = "greatest decay" },
+      { name = "power", type = "number", range = "> 0", default = "2/3", text = "power of the formula" },
+    },
+  },
   ["ema"] = {
     signature = "ema",
     text = "A running average of a model's values. It is a denoiser like the model.",
@@ -2990,6 +3014,28 @@ return {
     text = "Updates the average from the model's values. An average given to an optimiser does this by itself.",
     returns = {
       { type = "diffusion.ema", text = "self" },
+    },
+  },
+  ["error huber"] = {
+    signature = "error = {\"huber\", ...}",
+    text = "square below delta, straight above",
+    options = {
+      { name = "delta", type = "number", range = "> 0", default = "1", text = "error from which on the loss is straight" },
+    },
+  },
+  ["error l1"] = {
+    signature = "error = \"l1\"",
+    text = "mean absolute value",
+  },
+  ["error mse"] = {
+    signature = "error = \"mse\"",
+    text = "mean square",
+  },
+  ["error pseudo_huber"] = {
+    signature = "error = {\"pseudo_huber\", ...}",
+    text = "sqrt(mse + c^2) - c: Song & Dhariwal 2024, section 3.3, over sqrt(D)",
+    options = {
+      { name = "c", type = "number", range = "> 0", default = "0.00054", text = "c of the formula" },
     },
   },
   ["generator"] = {
@@ -4250,6 +4296,383 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["sampler annealed_langevin"] = {
+    signature = "sampler = {\"annealed_langevin\", ...}",
+    text = "Song & Ermon 2019, algorithm 1",
+    options = {
+      { name = "inner", type = "integer", range = ">= 1", default = "5", text = "steps at each level" },
+      { name = "step", type = "number", range = "(0, 4)", default = "0.2", text = "length of a step, in units of s^2" },
+    },
+  },
+  ["sampler consistency"] = {
+    signature = "sampler = \"consistency\"",
+    text = "Song et al. 2023, algorithm 1",
+  },
+  ["sampler ddim"] = {
+    signature = "sampler = {\"ddim\", ...}",
+    text = "Song et al. 2021, \"Denoising diffusion implicit models\", eq. 12",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation: 0 adds no noise, 1 is ddpm" },
+    },
+  },
+  ["sampler ddim_inversion"] = {
+    signature = "sampler = {\"ddim_inversion\", ...}",
+    text = "Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3",
+    options = {
+      { name = "at", type = "\"s\" or \"t\"", default = "\"s\"", text = "level at which the model is asked" },
+      { name = "exact", type = "boolean", default = "false", text = "solves each step by iteration, so that ddim returns to the data" },
+      { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-6", text = "residual at which the iteration ends" },
+    },
+  },
+  ["sampler ddpm"] = {
+    signature = "sampler = \"ddpm\"",
+    text = "Ho et al. 2020, algorithm 2",
+  },
+  ["sampler deis"] = {
+    signature = "sampler = {\"deis\", ...}",
+    text = "Zhang & Chen 2023, eq. 15, in ln rho",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "3", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-ddim-eps-of-unclipped-x0"] = {
+    signature = "sampler = {\"diffusers-ddim-eps-of-unclipped-x0\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+    },
+  },
+  ["sampler diffusers-ddim-inverse-told-next-time"] = {
+    signature = "sampler = {\"diffusers-ddim-inverse-told-next-time\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+    },
+  },
+  ["sampler diffusers-ddim-previous-by-stride"] = {
+    signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
+    },
+  },
+  ["sampler diffusers-ddpm-noise-in-last-step"] = {
+    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
+    text = "as another library computes it, its defect kept",
+  },
+  ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-threshold-capped\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
+    signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler diffusers-euler-churn-after-model"] = {
+    signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler diffusers-ipndm-start-without-x0"] = {
+    signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
+    text = "as another library computes it, its defect kept",
+  },
+  ["sampler diffusers-lms-of-missing-slopes"] = {
+    signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
+    text = "as another library computes it, its defect kept",
+    options = {
+      { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
+    },
+  },
+  ["sampler dpm2"] = {
+    signature = "sampler = \"dpm2\"",
+    text = "k-diffusion, after Lu et al. 2022, \"DPM-Solver\"",
+  },
+  ["sampler dpm2_ancestral"] = {
+    signature = "sampler = {\"dpm2_ancestral\", ...}",
+    text = "k-diffusion",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler dpm_adaptive"] = {
+    signature = "sampler = {\"dpm_adaptive\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", app. C",
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "0.0078", text = "absolute tolerance of a step's error" },
+      { name = "h", type = "number", range = "> 0", default = "0.05", text = "first step in ln(a/s)" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "order", type = "integer", range = "[2, 3]", default = "3", text = "order of the solver" },
+      { name = "rtol", type = "number", range = ">= 0", default = "0.05", text = "tolerance relative to the sample's size" },
+    },
+  },
+  ["sampler dpm_solver"] = {
+    signature = "sampler = {\"dpm_solver\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", algorithms 1 and 2",
+    options = {
+      { name = "order", type = "integer", range = "[1, 3]", default = "3", text = "evaluations of a step" },
+    },
+  },
+  ["sampler dpm_solver_multistep"] = {
+    signature = "sampler = {\"dpm_solver_multistep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", app. B, on eps",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that a step uses" },
+    },
+  },
+  ["sampler dpm_solver_singlestep"] = {
+    signature = "sampler = {\"dpm_solver_singlestep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", sec. 3.4",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
+    },
+  },
+  ["sampler dpmpp_2m"] = {
+    signature = "sampler = {\"dpmpp_2m\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", algorithm 2",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_2m_inversion"] = {
+    signature = "sampler = {\"dpmpp_2m_inversion\", ...}",
+    text = "dpmpp_2m backwards, from data to noise",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_2m_sde"] = {
+    signature = "sampler = {\"dpmpp_2m_sde\", ...}",
+    text = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_2s"] = {
+    signature = "sampler = \"dpmpp_2s\"",
+    text = "Lu et al. 2022, \"DPM-Solver++\", algorithm 1",
+  },
+  ["sampler dpmpp_2s_ancestral"] = {
+    signature = "sampler = {\"dpmpp_2s_ancestral\", ...}",
+    text = "k-diffusion, after Lu et al. 2022",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler dpmpp_3m"] = {
+    signature = "sampler = {\"dpmpp_3m\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", three values, their second difference mended",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_3m_sde"] = {
+    signature = "sampler = {\"dpmpp_3m_sde\", ...}",
+    text = "k-diffusion, its second difference mended",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_3s"] = {
+    signature = "sampler = \"dpmpp_3s\"",
+    text = "Lu et al. 2022, \"DPM-Solver++\", in three evaluations",
+  },
+  ["sampler dpmpp_sde"] = {
+    signature = "sampler = {\"dpmpp_sde\", ...}",
+    text = "k-diffusion, after Lu et al. 2022, SDE-DPM-Solver++",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_singlestep"] = {
+    signature = "sampler = {\"dpmpp_singlestep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", at levels of the grid",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
+    },
+  },
+  ["sampler euler"] = {
+    signature = "sampler = \"euler\"",
+    text = "Karras et al. 2022, eq. 1, by Euler",
+  },
+  ["sampler euler_ancestral"] = {
+    signature = "sampler = {\"euler_ancestral\", ...}",
+    text = "k-diffusion; with eta = 1 it is ddpm",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler euler_churn"] = {
+    signature = "sampler = {\"euler_churn\", ...}",
+    text = "Karras et al. 2022, algorithm 2 without its correction",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler flow_euler"] = {
+    signature = "sampler = \"flow_euler\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by Euler",
+  },
+  ["sampler flow_heun"] = {
+    signature = "sampler = \"flow_heun\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by Heun",
+  },
+  ["sampler flow_midpoint"] = {
+    signature = "sampler = \"flow_midpoint\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by the midpoint method",
+  },
+  ["sampler heun"] = {
+    signature = "sampler = {\"heun\", ...}",
+    text = "Karras et al. 2022, algorithms 1 and 2",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler ipndm"] = {
+    signature = "sampler = \"ipndm\"",
+    text = "diffusers, after Liu et al. 2022 (PNDM)",
+  },
+  ["sampler lcm"] = {
+    signature = "sampler = {\"lcm\", ...}",
+    text = "Luo et al. 2023, algorithm 3",
+    options = {
+      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data in these scales" },
+      { name = "timestep_scaling", type = "number", range = "> 0", default = "10", text = "factor of t in the skip and output scales" },
+    },
+  },
+  ["sampler lms"] = {
+    signature = "sampler = {\"lms\", ...}",
+    text = "Adams and Bashforth on Karras et al. 2022, eq. 1",
+    options = {
+      { name = "final", type = "boolean", default = "false", text = "the step to level 0 is a step like the others, not x0" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "values that a step uses" },
+    },
+  },
+  ["sampler plms"] = {
+    signature = "sampler = {\"plms\", ...}",
+    text = "Liu et al. 2022 (PNDM), eq. 12",
+    options = {
+      { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
+      { name = "start", type = "\"heun\" or \"runge_kutta\"", default = "\"heun\"", text = "method of the first steps" },
+    },
+  },
+  ["sampler predictor_corrector"] = {
+    signature = "sampler = {\"predictor_corrector\", ...}",
+    text = "Song et al. 2021 (score SDE), algorithms 2 to 5",
+    options = {
+      { name = "corrections", type = "integer", range = ">= 0", default = "1", text = "corrector steps at each level" },
+      { name = "predictor", type = "\"reverse\" or \"ancestral\"", default = "\"reverse\"", text = "step of the reverse SDE, or of ancestral sampling" },
+      { name = "snr", type = "number", range = "> 0", default = "0.16", text = "ratio of score to noise in a corrector step" },
+    },
+  },
+  ["sampler rk45"] = {
+    signature = "sampler = {\"rk45\", ...}",
+    text = "Song et al. 2021 (score SDE), app. D.4; Dormand & Prince 1980",
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "1e-5", text = "absolute tolerance of a step's error" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to the sample's size" },
+    },
+  },
+  ["sampler sa_solver"] = {
+    signature = "sampler = {\"sa_solver\", ...}",
+    text = "Xue et al. 2023, algorithm 1",
+    options = {
+      { name = "corrector", type = "integer", range = "[0, 4]", default = "2", text = "values that the corrector uses; 0: no corrector" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "predictor", type = "integer", range = "[1, 4]", default = "2", text = "values that the predictor uses" },
+      { name = "tau", type = "number or function", range = ">= 0", default = "1", text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
+      { name = "variant", type = "\"adams\" or \"bh1\"", default = "\"adams\"", text = "weights of two values" },
+    },
+  },
+  ["sampler tcd"] = {
+    signature = "sampler = {\"tcd\", ...}",
+    text = "Zheng et al. 2024, algorithm 4",
+    options = {
+      { name = "gamma", type = "number", range = "[0, 1]", default = "0.3", text = "share of stochasticity: 0 is ddim, 1 goes to the data and back in each step" },
+    },
+  },
+  ["sampler unipc"] = {
+    signature = "sampler = {\"unipc\", ...}",
+    text = "Zhao et al. 2023, algorithms 1 and 2, on x0",
+    options = {
+      { name = "corrector", type = "boolean", default = "true", text = "corrects each x with the next step's value" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
+    },
+  },
+  ["sampler unipc_eps"] = {
+    signature = "sampler = {\"unipc_eps\", ...}",
+    text = "Zhao et al. 2023, algorithms 1 and 2, on eps",
+    options = {
+      { name = "corrector", type = "boolean", default = "true", text = "corrects each x with the next step's value" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
+    },
+  },
   ["schedule"] = {
     signature = "schedule",
     text = "A noise schedule: x_t = signal(t) x_0 + noise(t) eps.",
@@ -5486,6 +5909,45 @@ return {
       { type = "diffusion.tensor", text = "x itself" },
     },
   },
+  ["times importance"] = {
+    signature = "times = {\"importance\", ...}",
+    text = "in proportion to the root mean square of the losses at t: Nichol & Dhariwal 2021, eq. 18",
+    options = {
+      { name = "keep", type = "integer", range = ">= 1", default = "10", text = "losses that are remembered for each t" },
+      { name = "uniform", type = "number", range = "(0, 1]", default = "0.001", text = "share of t that is drawn uniformly" },
+    },
+  },
+  ["times log_normal"] = {
+    signature = "times = {\"log_normal\", ...}",
+    text = "ln sigma is normal: Karras et al. 2022, table 1",
+    options = {
+      { name = "mean", type = "number", default = "-1.2", text = "mean of ln sigma" },
+      { name = "std", type = "number", range = "> 0", default = "1.2", text = "standard deviation of ln sigma" },
+    },
+  },
+  ["times logit_normal"] = {
+    signature = "times = {\"logit_normal\", ...}",
+    text = "t/T is the sigmoid of a normal number: Esser et al. 2024, section 3.1",
+    options = {
+      { name = "mean", type = "number", default = "0", text = "mean of the normal number" },
+      { name = "std", type = "number", range = "> 0", default = "1", text = "standard deviation of the normal number" },
+    },
+  },
+  ["times mode"] = {
+    signature = "times = {\"mode\", ...}",
+    text = "Esser et al. 2024, eq. 20",
+    options = {
+      { name = "scale", type = "number", range = "[-1, 1.75]", default = "1.29", text = "s of the formula; above 0 favours the middle" },
+    },
+  },
+  ["times stratified"] = {
+    signature = "times = \"stratified\"",
+    text = "one t of each of as many strata as the batch has samples",
+  },
+  ["times uniform"] = {
+    signature = "times = \"uniform\"",
+    text = "every t equally likely",
+  },
   ["trainer"] = {
     signature = "trainer",
     text = "A training run, to be started by trainer:run().",
@@ -5504,5 +5966,64 @@ return {
     params = {
       { name = "width", type = "integer?", text = "its last size, where that is known" },
     },
+  },
+  ["weighting edm"] = {
+    signature = "weighting = {\"edm\", ...}",
+    text = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
+    options = {
+      { name = "sigma_data", type = "number", range = "> 0", default = "that of the process", text = "standard deviation of the data" },
+    },
+  },
+  ["weighting min_snr"] = {
+    signature = "weighting = {\"min_snr\", ...}",
+    text = "min(SNR, gamma): Hang et al. 2023, eq. 8",
+    options = {
+      { name = "gamma", type = "number", range = "> 0", default = "5", text = "greatest weight" },
+    },
+  },
+  ["weighting p2"] = {
+    signature = "weighting = {\"p2\", ...}",
+    text = "SNR / (k + SNR)^gamma: Choi et al. 2022",
+    options = {
+      { name = "gamma", type = "number", range = ">= 0", default = "1", text = "power of the formula" },
+      { name = "k", type = "number", range = "> 0", default = "1", text = "k of the formula" },
+    },
+  },
+  ["weighting sigmoid"] = {
+    signature = "weighting = {\"sigmoid\", ...}",
+    text = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
+    options = {
+      { name = "bias", type = "number", default = "2", text = "ln SNR at which the sigmoid is 1/2" },
+    },
+  },
+  ["weighting simple"] = {
+    signature = "weighting = \"simple\"",
+    text = "SNR: 1 on eps, Ho et al. 2020, eq. 14",
+  },
+  ["weighting snr"] = {
+    signature = "weighting = \"snr\"",
+    text = "SNR: the same as simple, Salimans & Ho 2022, section 4",
+  },
+  ["weighting soft_min_snr"] = {
+    signature = "weighting = {\"soft_min_snr\", ...}",
+    text = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
+    options = {
+      { name = "gamma", type = "number", range = "> 0", default = "1/sigma_data^2", text = "weight that is approached at high SNR" },
+    },
+  },
+  ["weighting truncated_snr"] = {
+    signature = "weighting = \"truncated_snr\"",
+    text = "max(SNR, 1): Salimans & Ho 2022, section 4",
+  },
+  ["weighting uniform"] = {
+    signature = "weighting = {\"uniform\", ...}",
+    text = "1 on the error of the quantity `of`",
+    options = {
+      { name = "of", type = "\"x0\", \"eps\", \"v\", \"score\", \"flow\" or \"edm\"", default = "the process's prediction", text = "quantity whose error has weight 1" },
+    },
+  },
+  ["weighting vlb"] = {
+    signature = "weighting = \"vlb\"",
+    text = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8",
   },
 }

@@ -5,6 +5,7 @@
 --   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local object = require "diffusion.object"
+local opts = require "diffusion.opts"
 local help = require "diffusion.help"
 local options = dofile "spec/support/options.lua"
 local pages = dofile "spec/support/pages.lua"
@@ -380,6 +381,13 @@ function doc.collect()
       }
     end
   end
+  for name, source in pairs(opts.choices) do
+    local group, own = name:match "^(%S+) (.*)$"
+    local list = options.declared(name)
+    local form = #list > 0 and '%s = {"%s", ...}' or '%s = "%s"'
+    entries[#entries + 1] = { name = name, signature = form:format(group, own), text = source, params = {}, returns = {},
+                              options = list, choice = true }
+  end
   for name, class in pairs(found.class) do
     local kind = name:gsub("^diffusion%.", "")
     local text = class.text
@@ -511,7 +519,7 @@ function doc.definitions(entries)
   for _, e in ipairs(entries) do define_options(out, e, defined_sets) end
   for _, e in ipairs(entries) do if e.class then define_class(out, e, calls[e.name .. "()"]) end end
   for _, e in ipairs(entries) do
-    if not e.class and not e.name:find "%(%)$" then define(out, e) end
+    if not e.class and not e.choice and not e.name:find "%(%)$" then define(out, e) end
   end
   out[#out + 1] = "\nreturn d\n"
   return table.concat(out, "\n")

@@ -12,6 +12,7 @@ local LARGE = 100000 -- a limit of that size guards memory and isn't shown
 
 local function literal(value)
   if type(value) == "string" then return ('"%s"'):format(value) end
+  if value == math.huge then return "infinite" end
   if type(value) == "number" then return (("%.14g"):format(value):gsub("e([+-])0", "e%1")) end
   if type(value) ~= "table" then return tostring(value) end
   local parts = {}
@@ -96,8 +97,8 @@ end
 
 local function default_text(rule)
   if rule.required then return "required" end
-  if rule.default ~= nil then return literal(rule.default) end
-  return rule.default_text or "none"
+  if rule.default_text or rule.default == nil then return rule.default_text or "none" end
+  return literal(rule.default)
 end
 
 -- ==== lists ================================================================================
