@@ -87,7 +87,7 @@ describe("a model file", function()
 
   it("keeps the optimal variance that was measured of it", function()
     local model, data = stirred(mlp()), d.data.toy.swiss_roll(200)
-    local process = linear():estimate_variance(model, data.x, { levels = 10 })
+    local process = d.estimate_variance(model, linear(), data.x, { levels = 10 })
     assert(model:save(at "optimal", { process = process }))
     local _, p = assert(d.load_model(at "optimal"))
     assert.equal("optimal", p.variance)

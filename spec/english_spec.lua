@@ -5,15 +5,14 @@ local english = dofile "spec/support/english.lua"
 local finished = {
   "spec",
   "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
-  "csrc/binding",
-  "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
+  "csrc/binding", "csrc/io",
+  "README.md", "lua/diffusion/guide", "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
 }
 
 -- Files in these folders that are still to be rewritten.
 local later = {
-  ["csrc/binding/lbox.c"] = true, ["csrc/binding/lextent.c"] = true, ["csrc/binding/linit.c"] = true,
   ["csrc/binding/llayer.c"] = true, ["csrc/binding/lmodel.c"] = true, ["csrc/binding/lmodel.h"] = true,
-  ["csrc/binding/lrun.c"] = true, ["spec/support/doc.lua"] = true,
+  ["spec/support/doc.lua"] = true,
 }
 
 -- Sentences that may break a rule, by file: the first words of each, and why.

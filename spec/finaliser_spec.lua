@@ -148,7 +148,7 @@ describe("what runs within a call", function()
   it("may free its tensors: they stay until it ends", function()
     local z = d.arange(1, 4):to(core.real)
     local options = setmetatable({}, { __index = function(_, k)
-      if k == "eps" then z:free() end
+      if k == "epsilon" then z:free() end
     end })
     local y = z:layer_norm(nil, nil, options)
     assert.near(-1.3416, y[1], 1e-3)

@@ -119,9 +119,9 @@ describe("guidance by a gradient", function()
 
   it("leaves the gradients of all parameters alone, and keeps nothing", function()
     local model, classifier = network(), network()
-    local guided = guidance.classifier(model, log_prob_of(classifier), { process = process, scale = 2 })
+    local guided = guidance.classifier(model, process, log_prob_of(classifier), { scale = 2 })
     local function energy(x0) return x0:square():sum(2) end
-    local through = guidance.gradient(model, energy, { process = process, of = "x0" })
+    local through = guidance.gradient(model, process, energy, { of = "x0" })
     d.record(function() return classifier(x, 5):sum() + model(x, 5):sum() end):backward()
     local before = {}
     for _, m in ipairs { model, classifier } do
@@ -147,7 +147,7 @@ describe("guidance by a gradient", function()
   it("pushes towards the class: ln p rises on the way that x0 moves", function()
     local model, classifier = network(), network()
     local log_prob = log_prob_of(classifier)
-    local guided = guidance.classifier(model, log_prob, { process = process, scale = 1 })
+    local guided = guidance.classifier(model, process, log_prob, { scale = 1 })
     local class = { 1, 2, 2 }
     local function x0_of(out) return process:convert(out, { from = "v", to = "x0", xt = x, t = 40 }) end
     local move = x0_of(guided(x, 40, { class = class })) - x0_of(model(x, 40, { class = class }))
@@ -166,9 +166,9 @@ describe("guidance by a gradient", function()
     local function size(y) return y:square():mean():item() end
     local plain = end_of(guidance.cfg(ema, { scale = 2 }))
     for _, of in ipairs { "x0", "xt" } do
-      local o = { process = process, scale = 0.3, of = of, interval = { 1, 90 } }
-      local outer = end_of(guidance.gradient(guidance.cfg(ema, { scale = 2 }), calm, o))
-      local inner = end_of(guidance.cfg(guidance.gradient(ema, calm, o), { scale = 2 }))
+      local o = { scale = 0.3, of = of, interval = { 1, 90 } }
+      local outer = end_of(guidance.gradient(guidance.cfg(ema, { scale = 2 }), process, calm, o))
+      local inner = end_of(guidance.cfg(guidance.gradient(ema, process, calm, o), { scale = 2 }))
       assert.is_true(size(outer) < size(plain) and size(inner) < size(plain), of)
     end
     assert.equal(plain:shape()[1], 64)
@@ -177,10 +177,10 @@ describe("guidance by a gradient", function()
   it("has no say outside its interval, nor a classifier without a class", function()
     local model = network()
     local function loud() error "asked" end
-    local o = { process = process, interval = { 1, 69 } }
-    same(model(x, 70, classes), guidance.gradient(model, loud, o)(x, 70, classes))
-    same(model(x, 70, {}), guidance.classifier(model, loud, { process = process })(x, 70, {}))
-    local some = guidance.gradient(model, function(xt) return xt:sum(2) end, o)
+    local o = { interval = { 1, 69 } }
+    same(model(x, 70, classes), guidance.gradient(model, process, loud, o)(x, 70, classes))
+    same(model(x, 70, {}), guidance.classifier(model, process, loud)(x, 70, {}))
+    local some = guidance.gradient(model, process, function(xt) return xt:sum(2) end, o)
     local got, plain = some(x, { 10, 70, 70 }, classes), model(x, { 10, 70, 70 }, classes)
     assert.is_false(got[1]:equal(plain[1]))
     assert.is_true(got:narrow(1, 2, 2):allclose(plain:narrow(1, 2, 2)))
@@ -188,7 +188,7 @@ describe("guidance by a gradient", function()
 
   it("says where there is nothing to move", function()
     local flow = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
-    local guided = guidance.gradient(function(xt) return xt end, function(xt) return xt:sum(2) end, { process = flow })
+    local guided = guidance.gradient(function(xt) return xt end, flow, function(xt) return xt:sum(2) end)
     fails("gradient: x_t holds no signal at t = 10, so a gradient moves no x0 there", guided, x, 10)
   end)
 end)
@@ -201,11 +201,12 @@ describe("guidance that can't be", function()
     fails("option 'scale' is missing", guidance.auto, model, model, {})
     fails("auto: weak: model must be a denoiser", guidance.auto, model, nil, { scale = 2 })
     fails("cfg: model must be a denoiser", guidance.cfg, 3, { scale = 2 })
-    fails("classifier: log_prob must be a function, got 3", guidance.classifier, model, 3, { process = process })
-    fails("gradient: energy must be a function, got nil", guidance.gradient, model, nil, { process = process })
-    fails("bad argument #3 to 'gradient' (option 'process' is missing", guidance.gradient, model, model, {})
-    fails("did you mean 'interval'", guidance.classifier, model, model, { process = process, intervall = {} })
-    fails("option 'of': unknown value 'eps'", guidance.gradient, model, model, { process = process, of = "eps" })
+    fails("classifier: log_prob must be a function, got 3", guidance.classifier, model, process, 3)
+    fails("gradient: energy must be a function, got nil", guidance.gradient, model, process)
+    fails("bad argument #2 to 'gradient' (a process expected, got function; its arguments are (model, process, energy, "
+      .. "options))", guidance.gradient, model, model, { process = process })
+    fails("did you mean 'interval'", guidance.classifier, model, process, model, { intervall = {} })
+    fails("option 'of': unknown value 'eps'", guidance.gradient, model, process, model, { of = "eps" })
     fails("got -1", guidance.cfg_pp, model, { scale = -1 })
     for name, make in pairs { cfg = guidance.cfg, cfg_pp = guidance.cfg_pp } do
       fails(name .. ": interval must be {low, high} in t, low <= high, got {5, 2}", make, model,
@@ -223,8 +224,8 @@ describe("guidance that can't be", function()
       cfg_pp = function(m) return guidance.cfg_pp(m, { scale = 0.5 }) end,
       auto = function(m) return guidance.auto(m, model, { scale = 2 }) end,
       ["auto: weak"] = function(m) return guidance.auto(model, m, { scale = 2 }) end,
-      classifier = function(m) return guidance.classifier(m, sum, { process = process }) end,
-      gradient = function(m) return guidance.gradient(m, sum, { process = process }) end,
+      classifier = function(m) return guidance.classifier(m, process, sum) end,
+      gradient = function(m) return guidance.gradient(m, process, sum) end,
     } do
       fails(name .. ": the denoiser returned nil for xt [3,2]", make(mute), x, 5, classes)
       fails(name .. ": the denoiser returned a tensor [3,6] for xt [3,2]", make(wide), x, 5, classes)
@@ -249,8 +250,8 @@ describe("guidance that can't be", function()
         cfg = guidance.cfg(told, { scale = 3, interval = { 30, 50 } }),
         cfg_pp = guidance.cfg_pp(told, { scale = 0.5, interval = { 30, 50 } }),
         auto = guidance.auto(told, model, { scale = 2, interval = { 30, 50 } }),
-        classifier = guidance.classifier(told, ones, { process = process, interval = { 30, 50 } }),
-        gradient = guidance.gradient(told, ones, { process = process, of = "x0", interval = { 30, 50 } }),
+        classifier = guidance.classifier(told, process, ones, { interval = { 30, 50 } }),
+        gradient = guidance.gradient(told, process, ones, { of = "x0", interval = { 30, 50 } }),
       } do
         local want = guided(y, 40, class)
         for _, t in ipairs { list, d.tensor(list), d.tensor(list, { dtype = "i64" }) } do
@@ -265,13 +266,13 @@ describe("guidance that can't be", function()
     local flow = d.process { schedule = d.schedule.flow { T = 50 }, predict = "flow" }
     local function sum(xt) return xt:sum(2) end
     local function model_(xt) return xt * 0.5 end
-    for _, guided in ipairs { guidance.classifier(model_, sum, { process = flow, interval = { 1, 45 } }),
-                              guidance.gradient(model_, sum, { process = flow, interval = { 1, 45 } }) } do
+    for _, guided in ipairs { guidance.classifier(model_, flow, sum, { interval = { 1, 45 } }),
+                              guidance.gradient(model_, flow, sum, { interval = { 1, 45 } }) } do
       local out = guided(x, { 50, 20, 50 }, { class = 1 })
       for _, i in ipairs { 1, 3 } do same(x:select(1, i) * 0.5, out:select(1, i)) end
       same(guided(x:narrow(1, 2, 1), 20, { class = 1 }), out:narrow(1, 2, 1))
       assert.is_false(out:select(1, 2):equal(x:select(1, 2) * 0.5))
-      fails("x_t holds no signal at t = 50", guidance.gradient(model_, sum, { process = flow }), x, { 20, 50, 1 })
+      fails("x_t holds no signal at t = 50", guidance.gradient(model_, flow, sum), x, { 20, 50, 1 })
     end
   end)
 
@@ -284,7 +285,7 @@ describe("guidance that can't be", function()
       return xt:sum(2)
     end
     local function guided(m)
-      return guidance.classifier(m, log_prob, { process = process })(x, 5, { class = 2, x0 = x })
+      return guidance.classifier(m, process, log_prob)(x, 5, { class = 2, x0 = x })
     end
     local function unaware(xt, t, given) return plain(xt, t, { x0 = given.x0 }) end
     for _, m in ipairs { plain, d.ema(plain) } do same(guided(unaware), guided(m)) end
@@ -293,7 +294,7 @@ describe("guidance that can't be", function()
   end)
 
   it("by a classifier takes class 0 for none", function()
-    local guided = guidance.classifier(model, function() error "asked" end, { process = process })
+    local guided = guidance.classifier(model, process, function() error "asked" end)
     for _, none in ipairs { 0, { 0, 0, 0 }, d.zeros({ 3 }, { dtype = "i64" }) } do
       assert.is_true(x:equal(guided(x, 5, { class = none })))
     end
@@ -305,7 +306,7 @@ describe("guidance that can't be", function()
       for _, c in ipairs(list) do assert(c >= 1, "asked about none") end
       return xt:square():sum(2)
     end
-    local guided = guidance.classifier(model, log_prob, { process = process })
+    local guided = guidance.classifier(model, process, log_prob)
     local all = guided(x, 5, { class = { 2, 1, 3 } })
     for _, some in ipairs { { 2, 0, 3 }, d.tensor({ 2, 0, 3 }, { dtype = "i64" }) } do
       local got = guided(x, 5, { class = some })
@@ -333,9 +334,9 @@ describe("guidance that can't be", function()
       auto = { guidance.auto(model_, weak, { scale = 2 }), y * 0.75 + 1, 4 },
       cfg_pp = { guidance.cfg_pp(model_, { scale = 2 }), y * 0.5 + 2, 4 },
       cfg_pp_inside = { guidance.cfg_pp(model_, { scale = 2, interval = { 5, 5 } }), y * 0.5 + 2, 4 },
-      classifier = { guidance.classifier(model_, ones, { process = learned, scale = 2 }), y * 0.5 + 1 + moved, 4 },
+      classifier = { guidance.classifier(model_, learned, ones, { scale = 2 }), y * 0.5 + 1 + moved, 4 },
       -- d(sum of x0)/dx_t = (1 - s/2)/a
-      gradient = { guidance.gradient(model_, ones, { process = learned, scale = -2, of = "x0" }),
+      gradient = { guidance.gradient(model_, learned, ones, { scale = -2, of = "x0" }),
         y * 0.5 + 1 + moved * (1 - s * 0.5) / a, 4 },
     } do
       local value, v = learned:split(row[1](y, 5, { class = 1 }))
@@ -347,9 +348,9 @@ describe("guidance that can't be", function()
   it("names what a user's function should have returned", function()
     local function wrong() return d.zeros(2, 2) end
     fails("classifier: log_prob returned a tensor [2,2] for [3,2]; one number a sample, [3], or their sum expected",
-      guidance.classifier(model, wrong, { process = process }), x, 5, { class = 1 })
-    fails("gradient: energy returned nil", guidance.gradient(model, function() end, { process = process }), x, 5)
-    local mute = guidance.gradient(function() end, model, { process = process, of = "x0" })
+      guidance.classifier(model, process, wrong), x, 5, { class = 1 })
+    fails("gradient: energy returned nil", guidance.gradient(model, process, function() end), x, 5)
+    local mute = guidance.gradient(function() end, process, model, { of = "x0" })
     fails("gradient: the denoiser returned nil", mute, x, 5)
   end)
 end)

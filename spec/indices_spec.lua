@@ -24,7 +24,7 @@ local takers = {
   end,
   classifier = function(at)
     local function log_prob(xt) return xt:sum(2) end
-    return d.guidance.classifier(model, log_prob, { process = process })(x, 5, { class = at })
+    return d.guidance.classifier(model, process, log_prob)(x, 5, { class = at })
   end,
   fashion_accuracy = function(at) return d.metric.fashion_accuracy(d.zeros(4, 28, 28, 1), at) end,
 }

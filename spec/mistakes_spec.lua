@@ -37,7 +37,7 @@ local mistakes = {
   { "below t = 3 (later time first), got 5", function() p:posterior(x, x, 3, 5) end },
   { "posterior: xt is [2,8,8,1], but x0 is [4,2]", function() p:posterior(x, picture, 3) end },
   { "option 'xt' is missing", function() p:convert(x, { from = "eps", to = "x0", t = 3 }) end },
-  { "unknown value 'epsilon'", function() d.process { schedule = p.schedule, predict = "epsilon" } end },
+  { "'epsilon' is called 'eps' here", function() d.process { schedule = p.schedule, predict = "epsilon" } end },
   { "beta[6] = 1", function() d.schedule.linear { T = 10 } end },
   { "steps must be in 1..T = 100, got 200", function() sample { steps = 200 } end },
   { "model must be a denoiser, callable as (xt, t, {class=}), got 5", function() sample { model = 5 } end },
@@ -77,10 +77,10 @@ describe("a mistake", function()
   it("with a file is nil and a sentence", function()
     local path = os.tmpname()
     assert(d.image.save(path, picture:narrow(1, 1, 1)))
-    for _, load in ipairs { d.load, d.load_model } do
+    for wanted, load in pairs { ["a safetensors file"] = d.load, ["a model"] = d.load_model } do
       local value, message = load(path)
       assert.is_nil(value)
-      assert.truthy(message:find("not such a file, by its first 8 bytes", 1, true))
+      assert.truthy(message:find(("a PNG, not %s; d.image.load reads it"):format(wanted), 1, true))
       assert.is_nil((load "/nowhere/a.safetensors"))
     end
     os.remove(path)
@@ -111,7 +111,7 @@ describe("at the user's line,", function()
   end)
 
   it("models, pictures, plots and walks take what they can use", function()
-    answered("model: 'chanels' can't be written", function() mlp.chanels = 3 end)
+    answered("model mlp has no 'chanels'", function() mlp.chanels = 3 end)
     answered("model or ema expected, got 5", function() return (mlp:save("q", { weights = 5 })) end)
     answered("a pattern of Lua's expected, got '['", function() return (mlp:freeze "[") end)
     answered("no pixels in [0,2,1]", function() return (d.image.save("e.png", d.zeros(0, 2, 1))) end)

@@ -70,14 +70,14 @@ describe("group norm", function()
           expected[i] = (v[i] - mean) / math.sqrt(variance + 1e-3) * wv[c] + bv[c]
         end
       end)
-      local got = flat(group_norm(x, w, b, { groups = groups, eps = 1e-3 }))
+      local got = flat(group_norm(x, w, b, { groups = groups, epsilon = 1e-3 }))
       assert.is_true(distance(expected, got) < (double and 1e-12 or 2e-6))
     end
   end)
 
   it("leaves mean 0 and variance 1 far from the origin too", function()
     local x = d.randn({ 2, 30, 30, 8 }, { seed = 4 }) + 1000
-    local y = flat(group_norm(x, nil, nil, { groups = 2, eps = 0 }))
+    local y = flat(group_norm(x, nil, nil, { groups = 2, epsilon = 0 }))
     each_group({ 2, 30, 30, 8 }, 2, function(_, _, at)
       local mean, variance = mean_and_variance(y, at)
       assert.near(0, mean, 2e-6)
@@ -88,7 +88,7 @@ describe("group norm", function()
   it("is its definition where the mean is far above the deviation, and pixels far off", function()
     local shape, C = { 2, 30, 30, 8 }, 8
     local k, w = d.randn(shape, { seed = 25 }), d.randn({ C }, { seed = 26 })
-    local function forward(x) return group_norm(x, w, nil, { groups = 2, eps = 1e-3 }) end
+    local function forward(x) return group_norm(x, w, nil, { groups = 2, epsilon = 1e-3 }) end
     for _, offset in ipairs { 0, 1000 } do
       -- the last two are where a guess of the mean looks
       for _, pixels in ipairs { { { 1, 1 } }, { { 15, 15 } }, { { 8, 16 }, { 16, 1 } } } do
@@ -116,7 +116,7 @@ describe("group norm", function()
 
   it("doesn't see the scale and the place of a group", function()
     local x = d.randn({ 2, 6, 6, 8 }, { seed = 5 })
-    local options = { groups = 4, eps = 0 }
+    local options = { groups = 4, epsilon = 0 }
     local y, z = flat(group_norm(x, nil, nil, options)), flat(group_norm(x * 8 - 3, nil, nil, options))
     assert.is_true(distance(y, z) < (double and 1e-13 or 1e-6))
   end)
@@ -243,7 +243,7 @@ describe("group norm", function()
         local k = d.randn(shape, { seed = 16 })
         local w, b = d.randn({ C }, { seed = 17 }), d.zeros(C)
         local dx, dw, db = d.grad(function(x_, w_, b_)
-          return (group_norm(x_, w_, b_, { groups = groups, eps = 0 }) * k):sum()
+          return (group_norm(x_, w_, b_, { groups = groups, epsilon = 0 }) * k):sum()
         end, x, w, b)
         local v, g, size = flat(x), flat(dx), 0
         for _, value in ipairs(g) do size = size + value ^ 2 end
@@ -254,7 +254,7 @@ describe("group norm", function()
           assert.near(0, move, limit)
           assert.near(0, stretch, limit)
         end)
-        local hat = flat(group_norm(x, nil, nil, { groups = groups, eps = 0 }))
+        local hat = flat(group_norm(x, nil, nil, { groups = groups, epsilon = 0 }))
         local kv, expected_w, expected_b = flat(k), {}, {}
         for i, value in ipairs(hat) do
           local c = (i - 1) % C + 1
@@ -276,8 +276,8 @@ describe("group norm", function()
     assert.error_matches(function() group_norm(x, nil, nil, { group = 2 }) end, "unknown option 'group'")
     assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, add = d.ones(5) }) end,
       "group_norm: add is %[5%] but x %[.*%] wants %[")
-    assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, eps = -1 }) end,
-      "eps must be 0 or more, got %-1")
+    assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, epsilon = -1 }) end,
+      "epsilon must be 0 or more, got %-1")
     assert.error_matches(function() group_norm(x, nil, nil, { groups = 2, dropout = 2 }) end,
       "in %[0, 1%], got 2")
   end)

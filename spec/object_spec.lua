@@ -24,7 +24,8 @@ describe("an object", function()
   it("has methods, fields of its own table, and a length", function()
     local box = object.new(boxes, nil, { width = 2, height = 3, "a", "b" })
     assert.same({ 6, 2, 3, 2, "b" }, { box:area(), box.width, box.height, #box, box[2] })
-    assert.is_nil(box.depth)
+    fails("a box has no 'depth'", function() return box.depth end)
+    assert.is_nil(box.__depth)
     local seen = {}
     for name, value in pairs(box) do seen[name] = value end
     assert.same({ width = 2, height = 3, "a", "b" }, seen)

@@ -344,7 +344,7 @@ describe("a learned variance", function()
       { process = learned, times = "mode" })
     fails("weighting vlb is for a given variance", d.objective, { process = learned, weighting = "vlb" })
     local first = d.objective { process = learned, times = function() return d.tensor({ 1, 1 }, { dtype = "i64" }) end }
-    fails("x0 reaches 3, but decoder 'discretized' is for pictures in [-1, 1]", first,
+    fails("x0 reaches 3, but decoder 'erf' is for pictures in [-1, 1]", first,
       d.mlp { hidden = 8, depth = 1, outputs = 2 }, d.full({ 2, 2 }, 3))
   end)
 end)
@@ -487,7 +487,7 @@ describe("preconditioning", function()
       local net = d.mlp { hidden = 8, depth = 1 }
       local loss_of = d.objective { process = p, weighting = "edm", times = "log_normal" }
       d.manual_seed(9)
-      local loss = d.record(loss_of, d.precondition(net, { process = p, kind = kind }), x0)
+      local loss = d.record(loss_of, d.precondition(net, p, { kind = kind }), x0)
       loss:backward()
       local own = d.objective { process = p, weighting = "edm", times = "log_normal", precondition = kind }
       d.manual_seed(9)
@@ -500,22 +500,23 @@ describe("preconditioning", function()
 
   it("keeps v of a learned variance", function()
     local q = d.process { schedule = d.schedule.linear { T = 50 }, predict = "x0", variance = "learned" }
-    local denoiser = d.precondition(function(x) return d.cat({ x, x * 0 + 7 }, 2) end, { process = q, kind = "vp" })
+    local denoiser = d.precondition(function(x) return d.cat({ x, x * 0 + 7 }, 2) end, q, { kind = "vp" })
     local out = denoiser(d.ones(2, 3), { 5, 50 })
     assert.same({ 2, 6 }, out:shape())
     assert.is_true(out:narrow(2, 4, 3):eq(7):all())
   end)
 
   it("says what doesn't fit", function()
-    fails("model must be a denoiser", d.precondition, 5, { process = p })
-    fails("option 'process' is missing", d.precondition, print, {})
-    fails("unknown value 'vpp'", d.precondition, print, { process = p, kind = "vpp" })
+    fails("model must be a denoiser", d.precondition, 5, p)
+    fails("bad argument #2 to 'precondition' (a process expected, got table; its arguments are (net, process, "
+      .. "options))", d.precondition, print, { process = p })
+    fails("unknown value 'vpp'", d.precondition, print, p, { kind = "vpp" })
     local flow = d.process { schedule = d.schedule.flow { T = 10 }, predict = "flow" }
-    fails("x_t holds no signal at t = 10", d.precondition(print, { process = flow }), d.ones(1, 2), 10)
+    fails("x_t holds no signal at t = 10", d.precondition(print, flow), d.ones(1, 2), 10)
     fails("times = 'uniform' draws t = 10, where x_t holds no signal, and precondition = 'edm' is of ln(s/a)",
       d.objective, { process = flow, precondition = "edm", weighting = "uniform" })
     d.objective { process = flow, precondition = "edm", weighting = "uniform", times = "log_normal" }
-    fails("precondition: the denoiser returned nil", d.precondition(function() end, { process = p }), d.ones(1, 2), 10)
+    fails("precondition: the denoiser returned nil", d.precondition(function() end, p), d.ones(1, 2), 10)
   end)
 end)
 

@@ -262,7 +262,7 @@ describe("an average", function()
   it("names what its decay can't be", function()
     local model = new_model()
     fails("unknown decay 'half_live'; did you mean 'half_life'?", d.ema, model, { decay = { "half_live" } })
-    fails("bad argument #1 to 'half_life' (option 'steps' is missing", d.ema, model, { decay = { "half_life" } })
+    fails("ema: decay half_life: option 'steps' is missing", d.ema, model, { decay = { "half_life" } })
     fails("number in (0, 0.28867513459481) expected, got 0.3", d.ema, model, { decay = { "power", sigma_rel = 0.3 } })
     fails("unknown option 'gamma'", d.ema, model, { decay = { "warmup", gamma = 1 } })
     fails("option 'warmup' goes with a decay that is a number, not table", d.ema, model,

@@ -146,7 +146,7 @@ describe("bytes of pictures", function()
       mlp = function(v) model(v, 5) end,
       ["a layer"] = function(v) linear(v) end,
       ["layers of one's own"] = function(v) own(v) end,
-      precondition = function(v) d.precondition(model, { process = process })(v, 5) end,
+      precondition = function(v) d.precondition(model, process)(v, 5) end,
       guidance = function(v) d.guidance.cfg(model, { scale = 2 })(v, 5, { class = 1 }) end,
       oracle = function(v) d.oracle.gaussian { std = { 1, 1 } }:log_prob(v) end,
       ["an oracle's denoiser"] = function(v) d.oracle.gaussian { std = { 1, 1 } }:denoiser(process)(v, 5) end,

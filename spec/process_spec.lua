@@ -320,14 +320,14 @@ describe("the optimal variance", function()
   local x0 = oracle:sample(500, { seed = 1 })
 
   it("is measured of a network: another process, the same but for that, the same bits for a seed", function()
-    local made = q:estimate_variance(oracle:denoiser(q), x0, { levels = 12 })
+    local made = d.estimate_variance(oracle:denoiser(q), q, x0, { levels = 12 })
     assert.same({ "fixed_small", "optimal", "v", 1, 100 },
       { q.variance, made.variance, made.predict, made.clip, made.T })
     assert.is_nil(q.x0_error)
     assert.equal(1, made.x0_error[1][1])
     assert.equal(100, made.x0_error[#made.x0_error][1])
-    assert.same(made.x0_error, q:estimate_variance(oracle:denoiser(q), x0, { levels = 12 }).x0_error)
-    assert.not_same(made.x0_error, q:estimate_variance(oracle:denoiser(q), x0, { levels = 12, seed = 9 }).x0_error)
+    assert.same(made.x0_error, d.estimate_variance(oracle:denoiser(q), q, x0, { levels = 12 }).x0_error)
+    assert.not_same(made.x0_error, d.estimate_variance(oracle:denoiser(q), q, x0, { levels = 12, seed = 9 }).x0_error)
     for t = 2, 100 do assert.is_true(made:step_variance(t, t - 1) > q:step_variance(t, t - 1)) end
     assert.equal(0, made:step_variance(50, 0))
     assert.matches("variance optimal", tostring(made))
@@ -336,18 +336,18 @@ describe("the optimal variance", function()
   it("takes a set of bytes, classes, and a schedule that ends without signal", function()
     local model, process = d.load_model "digits"
     local digits = d.data.digits()
-    local made = process:estimate_variance(model, digits, { levels = 5, class = digits.class, batch = 400 })
+    local made = d.estimate_variance(model, process, digits, { levels = 5, class = digits.class, batch = 400 })
     assert.equal("optimal", made.variance)
     local flow = d.process { schedule = d.schedule.flow { T = 20 }, predict = "flow" }
-    local straight = flow:estimate_variance(oracle:denoiser(flow), x0, { levels = 8 })
+    local straight = d.estimate_variance(oracle:denoiser(flow), flow, x0, { levels = 8 })
     assert.equal(20, straight.x0_error[#straight.x0_error][1])
     assert.is_true(#straight.x0_error > 5) -- in steps of ln SNR as far as there is any
     local many = d.process { schedule = d.schedule.cosine {} }
-    assert.same(many:estimate_variance(oracle:denoiser(many), x0, { levels = 50 }).x0_error,
-      many:estimate_variance(oracle:denoiser(many), x0).x0_error)
+    assert.same(d.estimate_variance(oracle:denoiser(many), many, x0, { levels = 50 }).x0_error,
+      d.estimate_variance(oracle:denoiser(many), many, x0).x0_error)
     local bytes = d.tensor({ { 0 }, { 255 } }, { dtype = "u8" }) -- -1 and 1
     local function nothing(xt, t) return flow:convert(xt * 0, { from = "x0", to = "flow", xt = xt, t = t }) end
-    assert.near(1, flow:estimate_variance(nothing, bytes, { t = { 5 } }).x0_error[1][2], 1e-5)
+    assert.near(1, d.estimate_variance(nothing, flow, bytes, { t = { 5 } }).x0_error[1][2], 1e-5)
     for t = 2, 20 do
       local v = straight:step_variance(t, t - 1)
       assert.is_true(v > flow:step_variance(t, t - 1) and v < math.huge)
@@ -359,30 +359,30 @@ describe("the optimal variance", function()
 
   it("says what is wrong", function()
     local model = oracle:denoiser(q)
-    local function refuses(sentence, ...) fails(sentence, q.estimate_variance, q, ...) end
-    refuses("estimate_variance: model must be a denoiser", 3, x0)
-    refuses("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got 3)", model, 3)
-    refuses("estimate_variance: 5 samples in 1 round reach 5 levels of", model, x0:narrow(1, 1, 5))
-    refuses("reach 4 levels of 5; give more of either", model, x0:narrow(1, 1, 2),
+    local function refuses(sentence, ...) fails(sentence, d.estimate_variance, ...) end
+    refuses("estimate_variance: model must be a denoiser", 3, q, x0)
+    refuses("bad argument #3 to 'estimate_variance' (x0 [n,...] or a set expected, got 3)", model, q, 3)
+    refuses("estimate_variance: 5 samples in 1 round reach 5 levels of", model, q, x0:narrow(1, 1, 5))
+    refuses("reach 4 levels of 5; give more of either", model, q, x0:narrow(1, 1, 2),
       { t = { 10, 20, 30, 40, 50 }, rounds = 3 })
-    refuses("the error of x0 at t = 10 is nan", function(xt) return xt * (0 / 0) end, x0, { t = { 10, 20 } })
+    refuses("the error of x0 at t = 10 is nan", function(xt) return xt * (0 / 0) end, q, x0, { t = { 10, 20 } })
     fails("process_spec.lua", function()
-      local made = q:estimate_variance(model, x0, { levels = 2 })
+      local made = d.estimate_variance(model, q, x0, { levels = 2 })
       made:step_variance(5, 5)
     end)
-    refuses("t: levels must rise in 1..100, but number 2 is 5", model, x0, { t = { 10, 5 } })
-    refuses("number 1 is 101", model, x0, { t = { 101 } })
-    refuses("t is empty", model, x0, { t = {} })
-    fails("the process takes v of a learned_range variance beside the prediction", q.estimate_variance,
-      d.process { schedule = q.schedule, variance = "learned_range" }, model, x0)
-    refuses("class is [2] for 500 samples", model, x0, { class = { 1, 2 } })
-    refuses("did you mean 'levels'", model, x0, { level = 3 })
-    refuses("the denoiser returned nil for xt", function() end, x0)
+    refuses("t: levels must rise in 1..100, but number 2 is 5", model, q, x0, { t = { 10, 5 } })
+    refuses("number 1 is 101", model, q, x0, { t = { 101 } })
+    refuses("t is empty", model, q, x0, { t = {} })
+    fails("the process takes v of a learned_range variance beside the prediction", d.estimate_variance, model,
+      d.process { schedule = q.schedule, variance = "learned_range" }, x0)
+    refuses("class is [2] for 500 samples", model, q, x0, { class = { 1, 2 } })
+    refuses("did you mean 'levels'", model, q, x0, { level = 3 })
+    refuses("the denoiser returned nil for xt", function() end, q, x0)
     local function makes(sentence, o)
       o.schedule = q.schedule
       fails(sentence, d.process, o)
     end
-    makes('variance = "optimal" is of a network; process:estimate_variance(model, x0) makes one',
+    makes('variance = "optimal" is of a network; d.estimate_variance(model, process, x0) makes one',
       { variance = "optimal" })
     makes('x0_error goes with variance = "optimal"', { x0_error = { { 1, 1 } } })
     makes("x0_error: entry 2 must be {t, mean square error of x0}, t rising in 1..100",

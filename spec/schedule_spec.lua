@@ -166,7 +166,7 @@ describe("named schedules", function()
   end)
 
   it("plot themselves, or say which quantities there are", function()
-    assert.matches("unknown quantity 'betas'; did you mean 'beta'",
+    assert.matches("unknown value 'betas'; did you mean 'beta'",
       message(function() return S.linear():plot{ what = "betas" } end))
   end)
 
@@ -274,10 +274,14 @@ describe("impossible schedules", function()
       .. ".*multiplied by 1000/T = 100: take T > 20, smaller betas, or rescale = false",
       S.linear, { T = 10, beta_end = 0.02 })
     says("schedule.constant: .*beta%[1%] = 2 .*take T > 20", S.constant, { T = 10 })
-    says("take T > 500", S.warmup, { T = 10, beta_start = 0.5 })
+    says("take T > 500", S.warmup, { T = 10, beta_start = 0.5, beta_end = 0.5 })
+    says("beta_start = 0.02 is above beta_end = 0.0001; noise grows with t, so swap them", S.linear,
+      { beta_start = 0.02, beta_end = 1e-4 })
+    says("beta_min = 20 is above beta_max = 0.1", S.vp, { beta_min = 20, beta_max = 0.1 })
     says("log_snr must fall .*; log_snr_min must be below log_snr_max, and shift_low not far above shift_high",
       S.cosine_log_snr, { shift_low = 60 })
-    says("sigma must rise .*; sigma_min must be below sigma_max", S.ve, { sigma_min = 5, sigma_max = 2 })
+    says("sigma_min = 5 is above sigma_max = 2", S.ve, { sigma_min = 5, sigma_max = 2 })
+    says("sigma must rise .*; sigma_min must be below sigma_max", S.ve, { sigma_min = 5, sigma_max = 5 })
     says("option 'fraction': number in %(0, 1%] expected, got 0", S.warmup, { fraction = 0 })
     says("unknown option 'beta_min'", S.laplace, { beta_min = 1 })
     says("this schedule has no alpha_bar", function() return S.sub_vp():alpha_bar(3) end)

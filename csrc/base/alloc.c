@@ -127,9 +127,9 @@ void *df_alloc(size_t bytes) {
   if (memory) return memory;
   return df_fail_null(
       DF_MEMORY,
-      "not enough memory: %.1f MiB asked for, %.1f MiB in use, limit %.1f MiB%s",
-      (double)bytes / 1048576, (double)m.live / 1048576, (double)m.limit / 1048576,
-      m.limit ? "" : " (none set)");
+      m.limit ? "not enough memory: %.1f MiB asked for, %.1f MiB in use, limit %.1f MiB"
+              : "not enough memory: %.1f MiB asked for, %.1f MiB in use; no limit is set",
+      (double)bytes / 1048576, (double)m.live / 1048576, (double)m.limit / 1048576);
 }
 
 void *df_alloc_zeros(size_t bytes) {

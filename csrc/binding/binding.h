@@ -104,6 +104,8 @@ typedef struct dfl_op {
 
 /* Adds rows (NULL-terminated) to core.ops and to the methods of tensors. */
 void dfl_ops(lua_State *L, const dfl_op *rows);
+/* Adds rows to core.ops only: their first argument is not a tensor. */
+void dfl_plain_ops(lua_State *L, const dfl_op *rows);
 /* Adds plain functions to the methods of tensors, or to core itself. */
 void dfl_methods(lua_State *L, const luaL_Reg *rows);
 void dfl_functions(lua_State *L, const luaL_Reg *rows);
@@ -165,8 +167,11 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise);
 df_int dfl_field_int(lua_State *L, int arg, const char *name, df_int otherwise);
 double dfl_field_number(lua_State *L, int arg, const char *name, double otherwise);
 bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise);
+/* The index, from 0, of the field's value in words (NULL-terminated), or 0. */
+int dfl_field_option(lua_State *L, int arg, const char *name, const char *const *words);
 /* Raises, with a suggestion, if the table has a field that is not in names
-** (NULL-terminated). */
+** (NULL-terminated). Entries "old=new" come last: an old name is refused, and the message
+** has the new one. */
 void dfl_fields(lua_State *L, int arg, const char *const *names);
 
 /* ==== lio.c ========================================================================= */

@@ -156,12 +156,37 @@ const char *dfl_path(lua_State *L, int arg) {
   return path;
 }
 
+/* Pushes the names as one text, up to the first old one. */
+static const char *push_valid(lua_State *L, const char *const *names) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; names[i] && !strchr(names[i], '='); i++) {
+    if (i) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
 int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *words) {
   const char *word = luaL_optstring(L, arg, otherwise);
   for (int i = 0; words[i]; i++)
     if (strcmp(words[i], word) == 0) return i;
+  const char *valid = push_valid(L, words);
   return luaL_argerror(
-      L, arg, lua_pushfstring(L, "invalid option '%s'", dfl_printable(L, arg, false)));
+      L, arg,
+      lua_pushfstring(L, "no '%s'; there are %s", dfl_printable(L, arg, false), valid));
+}
+
+/* For x:to "cuda", as in PyTorch. */
+static const char *device_advice(const char *name) {
+  static const char *const devices[] = {
+    "cuda", "cpu", "gpu", "mps", "hip", "xpu", NULL
+  };
+  for (int i = 0; devices[i]; i++)
+    if (strncmp(name, devices[i], strlen(devices[i])) == 0)
+      return "; there are no devices: tensors stay in memory and the CPU computes";
+  return "";
 }
 
 df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
@@ -172,8 +197,8 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
                                   "no type '%s'; there are f32, f64, f16, "
-                                  "bf16, u8, i64",
-                                  dfl_printable(L, arg, false)));
+                                  "bf16, u8, i64%s",
+                                  dfl_printable(L, arg, false), device_advice(name)));
   return dtype;
 }
 
@@ -222,6 +247,20 @@ bool dfl_field_flag(lua_State *L, int arg, const char *name, bool otherwise) {
   return on;
 }
 
+int dfl_field_option(lua_State *L, int arg, const char *name, const char *const *words) {
+  if (!field(L, arg, name)) return 0;
+  const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  int i = 0;
+  while (words[i] && strcmp(words[i], word) != 0) i++;
+  if (!words[i]) {
+    const char *bad = dfl_briefly(L, -1), *valid = push_valid(L, words);
+    luaL_argerror(
+        L, arg, lua_pushfstring(L, "option '%s': no %s; there are %s", name, bad, valid));
+  }
+  lua_pop(L, 1);
+  return i;
+}
+
 static bool known(const char *name, const char *const *names) {
   while (*names && strcmp(*names, name) != 0) names++;
   return *names != NULL;
@@ -232,8 +271,28 @@ static const char *nearest(lua_State *L, const char *word, const char *const *na
   const char *best = NULL;
   size_t letters = strlen(word), least = dfl_near(letters);
   for (; *names; names++)
-    if (dfl_nearer(L, word, letters, *names, &least)) best = *names;
+    if (!strchr(*names, '=') && dfl_nearer(L, word, letters, *names, &least))
+      best = *names;
   return best;
+}
+
+/* The new name where an entry "old=new" has this old one, or NULL. */
+static const char *renamed(const char *word, const char *const *names) {
+  size_t n = strlen(word);
+  for (; *names; names++)
+    if (strncmp(*names, word, n) == 0 && (*names)[n] == '=') return *names + n + 1;
+  return NULL;
+}
+
+static void refuse(lua_State *L, int arg, const char *bad, const char *const *names) {
+  const char *new = renamed(bad, names), *near = nearest(L, bad, names);
+  if (new)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s' is called '%s' here", bad, new));
+  const char *hint = near ? lua_pushfstring(L, "; did you mean '%s'?", near) : ";";
+  const char *valid = push_valid(L, names);
+  luaL_argerror(L, arg,
+                lua_pushfstring(L, "unknown option '%s'%s valid: %s", bad, hint, valid));
 }
 
 void dfl_fields(lua_State *L, int arg, const char *const *names) {
@@ -241,19 +300,6 @@ void dfl_fields(lua_State *L, int arg, const char *const *names) {
   luaL_checktype(L, arg, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING && known(lua_tostring(L, -2), names)) continue;
-    luaL_Buffer b;
-    const char *bad = dfl_printable(L, -2, false), *near = nearest(L, bad, names);
-    luaL_buffinit(L, &b);
-    for (int i = 0; names[i]; i++) {
-      if (i) luaL_addstring(&b, ", ");
-      luaL_addstring(&b, names[i]);
-    }
-    luaL_pushresult(&b);
-    const char *valid = lua_tostring(L, -1);
-    if (near) lua_pushfstring(L, "; did you mean '%s'?", near);
-    else lua_pushliteral(L, ";");
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "unknown option '%s'%s valid: %s", bad,
-                                  lua_tostring(L, -1), valid));
+    refuse(L, arg, dfl_printable(L, -2, false), names);
   }
 }

@@ -41,7 +41,7 @@ static void hold_record(lua_State *L, const df_tensor *x) {
   if (r && dfl_push_record(L, r)) lua_setiuservalue(L, -2, 1);
 }
 
-/* Held first: making the userdata may run a finaliser that lets go of x. */
+/* x is held first, because making the userdata may run a finaliser that releases it. */
 void dfl_push(lua_State *L, df_tensor *x) {
   dfl_state *s = dfl_context(L);
   dfl_check_open(L, s);

@@ -1,11 +1,10 @@
-/* What is open: scopes, which let go of the boxes made in them, and records. They lie one
-** in the other as calls do. A coroutine that is suspended in one leaves it open for all
-** others, who would work in it unknowingly: they are told so. */
+/* Open scopes and records. A scope frees the tensors made in it. Both nest, as calls do.
+** A coroutine that is suspended in one leaves it open for all others, and their next use
+** of it is an error. */
 #include "binding/binding.h"
 #include "binding/state.h"
 
-/* Is this coroutine still to go on? Then: has it been left, or does it wait for one that
-** it has resumed? */
+/* A coroutine has ended, or is left (suspended), or waits for one that it resumed. */
 typedef enum standing { ENDED, LEFT, WAITS } standing;
 
 static standing standing_of(lua_State *thread) {
@@ -17,7 +16,7 @@ static standing standing_of(lua_State *thread) {
 
 static int depth_of(const dfl_state *s) { return s->innermost ? s->innermost->depth : 0; }
 
-/* The boxes of a scope that nobody will end are the collector's. */
+/* The boxes of a scope that will not end belong to the collector. */
 static void give_boxes(dfl_state *s, int depth) {
   for (dfl_box *b = s->newest, *older; b && b->depth >= depth; b = older) {
     older = b->older;

@@ -64,8 +64,20 @@ static void check_followed(lua_State *L, const df_tensor *x) {
              df_tensor_text(x));
 }
 
+/* x[#x + 1] reads as nil, so that ipairs ends there. Places beyond it are errors. */
+static bool is_end(lua_State *L, const df_tensor *x) {
+  int whole;
+  lua_Integer i = lua_tointegerx(L, 2, &whole);
+  return whole && lua_type(L, 2) == LUA_TNUMBER && x->shape.ndim > 0
+         && i == x->shape.size[0] + 1;
+}
+
 int dfl_index(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
+  if (is_end(L, x)) {
+    lua_pushnil(L);
+    return 1;
+  }
   if (lua_type(L, 2) == LUA_TNUMBER && x->shape.ndim == 1) {
     df_int i = position(L, 2, x->shape.size[0], 1);
     check_followed(L, x);

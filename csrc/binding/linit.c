@@ -13,7 +13,7 @@ static void make_core(lua_State *L) {
     lua_newtable(L);
     lua_setfield(L, -2, tables[i]);
   }
-  lua_pushstring(L, df_dtype_name(DF_REAL)); /* what this build computes in */
+  lua_pushstring(L, df_dtype_name(DF_REAL)); /* the type in which this build computes */
   lua_setfield(L, -2, "real");
   lua_setfield(L, LUA_REGISTRYINDEX, DFL_CORE);
 }

@@ -403,9 +403,6 @@ static const dfl_op rows[] = {
   { "clone", run_clone, 1, "x{2,3}" },
   { "contiguous", run_contiguous, 1, "x{2,3}; x{2,3}:t()" },
   { "detach", run_detach, 1, NULL },
-  { "cat", run_cat, 2,
-    "{x{2,3}, x{1,3}}; {x{2,3}, x{2,1}, x{2,2}}, 2; {x{2,2,3}, x{2,2,1}}, -1" },
-  { "stack", run_stack, 2, "{x{2,3}, x{2,3}}; {x{2}, x{2}}, -1; {x{}, x{}}" },
   { "flip", run_flip, 2, "x{2,3}, 2; x{2,3,4}, {1,3}" },
   { "roll", run_roll, 3, "x{2,3}, 1, 2; x{4}, -6, 1" },
   { "repeat_each", run_repeat_each, 3, "x{3}, 2; x{2,3}, 3, -1" },
@@ -413,4 +410,14 @@ static const dfl_op rows[] = {
   { NULL, NULL, 0, NULL },
 };
 
-void dfl_open_layout(lua_State *L) { dfl_ops(L, rows); }
+static const dfl_op of_lists[] = {
+  { "cat", run_cat, 2,
+    "{x{2,3}, x{1,3}}; {x{2,3}, x{2,1}, x{2,2}}, 2; {x{2,2,3}, x{2,2,1}}, -1" },
+  { "stack", run_stack, 2, "{x{2,3}, x{2,3}}; {x{2}, x{2}}, -1; {x{}, x{}}" },
+  { NULL, NULL, 0, NULL },
+};
+
+void dfl_open_layout(lua_State *L) {
+  dfl_ops(L, rows);
+  dfl_plain_ops(L, of_lists);
+}

@@ -99,6 +99,6 @@ static const dfl_op rows[] = {
 };
 
 void dfl_open_mix(lua_State *L) {
-  dfl_ops(L, rows);
+  dfl_plain_ops(L, rows);
   dfl_functions(L, functions);
 }

@@ -24,22 +24,27 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 /* ==== norms ========================================================================= */
 
 /*** Tensor:group_norm
-** (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels
-** of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
+** (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over each group of
+** channels of an image (Wu & He 2018). silu and dropout are optional and run in the same
+** pass.
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts {groups: integer, eps: number, silu: boolean, dropout: number, add:
-**   diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is
-**   added to each pixel of x
+** @param opts diffusion.group_norm_options
+** @option groups integer (required; >= 1) groups of channels; they divide C
+** @option epsilon number (1e-5; > 0) added to the variance
+** @option silu boolean (false) applies silu to the result
+** @option dropout number (0; [0, 1)) probability that an element is set to 0
+** @option add diffusion.tensor {B,C}, added to each pixel of x
 ** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "groups", "eps", "silu", "dropout", "add", NULL };
+  static const char *const names[] = { "groups", "epsilon",     "silu", "dropout",
+                                       "add",    "eps=epsilon", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
   df_tensor *b = dfl_tensor_or_nil(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   dfl_fields(L, 4, names);
   df_norm_opts opts = { .groups = dfl_field_int(L, 4, "groups", 0), .form = DF_ROWS };
-  opts.tiny = dfl_field_number(L, 4, "eps", 1e-5);
+  opts.tiny = dfl_field_number(L, 4, "epsilon", 1e-5);
   opts.silu = dfl_field_flag(L, 4, "silu", false);
   opts.keep = 1 - dfl_field_number(L, 4, "dropout", 0);
   lua_settop(L, 4);
@@ -48,18 +53,19 @@ static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
 }
 
 /*** Tensor:layer_norm
-** (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba
-** et al. 2016).
+** (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over the last dimension
+** (Ba et al. 2016).
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts? {eps: number} default 1e-5
+** @param opts? diffusion.layer_norm_options
+** @option epsilon number (1e-5; > 0) added to the variance
 ** @return diffusion.tensor {...,C} as x */
 static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "eps", NULL };
+  static const char *const names[] = { "epsilon", "eps=epsilon", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
   df_tensor *b = dfl_tensor_or_nil(L, 3);
   dfl_fields(L, 4, names);
-  return df_layer_norm(tape, x, w, b, dfl_field_number(L, 4, "eps", 1e-5));
+  return df_layer_norm(tape, x, w, b, dfl_field_number(L, 4, "epsilon", 1e-5));
 }
 
 /*** Tensor:geglu
@@ -94,8 +100,11 @@ static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
 /*** Tensor:sinusoid
 ** cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
 ** gradient.
-** @param opts {width: integer, max_period: number, shift: number, sin_first: boolean}
-**   width even; max_period 10000, shift 0, sin_first false
+** @param opts diffusion.sinusoid_options
+** @option width integer (required; >= 2) width of the result, even
+** @option max_period number (10000; > 0) the longest period over 2 pi
+** @option shift number (0) in the frequencies: 0 in ADM, 1 in DDPM
+** @option sin_first boolean (false) the sines come first
 ** @return diffusion.tensor {B,width} of t {B} */
 static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "width", "max_period", "shift", "sin_first",
@@ -167,7 +176,8 @@ static df_tensor *run_l1(lua_State *L, df_tape *tape) {
 ** @param a diffusion.tensor
 ** @param b diffusion.tensor the same shape
 ** @param over? string "sample" for one mean per sample
-** @param opts? {delta: number} above 0, default 1
+** @param opts? diffusion.huber_options
+** @option delta number (1; > 0) error from which on the loss is straight
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_huber(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "delta", NULL };
@@ -195,14 +205,14 @@ static const dfl_op rows[] = {
   { "softmax", run_softmax, 2, "x{3,5}, 2; x{2,4,3}, 1; x{2,4,3}, -2" },
   { "log_softmax", run_log_softmax, 2, "x{3,5}, 2; x{2,4,3}, 2" },
   { "group_norm", run_group_norm, 4,
-    "x{2,3,5,6}, x{6}, x{6}, {groups=3}; x{2,7,4}, nil, nil, {groups=2, eps=0.1}; "
+    "x{2,3,5,6}, x{6}, x{6}, {groups=3}; x{2,7,4}, nil, nil, {groups=2, epsilon=0.1}; "
     "x{2,3,4,6}, x{6}, x{6}, {groups=2, silu=true}; "
     "x{2,3,4,4}, x{4}, nil, {groups=4, silu=true, dropout=0.4}; "
     "x{2,3,5,6}, x{6}, x{6}, {groups=3, silu=true, add=x{2,6}}; "
     "x{3,4}, nil, x{4}, {groups=1, add=x{3,4}}; "
     "x{3,4}, nil, x{4}, {groups=1, dropout=0.5}" },
   { "layer_norm", run_layer_norm, 4,
-    "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {eps=0.1}; x{2,3}, x{3}, nil; "
+    "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {epsilon=0.1}; x{2,3}, x{3}, nil; "
     "x{5}, nil, x{5}" },
   { "geglu", run_geglu, 1, "x{3,6}; x{2,3,2}; x{4}" },
   { "dropout", run_dropout, 2, "x{3,7}, 0.3; x{9}, 0.5" },

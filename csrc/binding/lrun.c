@@ -1,4 +1,5 @@
-/* The trampoline that runs ops. When memory is short it collects garbage and tries once more. */
+/* The trampoline that runs ops. When memory is short, it collects garbage and tries once
+** more. */
 #include "base/alloc.h"
 #include "binding/binding.h"
 #include "binding/state.h"
@@ -8,8 +9,8 @@
 
 #define SOFT_LIMIT ((size_t)256 << 20)
 
-/* Where to collect next, with so much alive: at twice that, and where there is a limit
-** half way to it at the latest, so that garbage is never all that stands in the way. */
+/* The next collection is at twice the bytes that are alive. If there is a memory limit,
+** it is at most half way to the limit, so that garbage alone cannot reach it. */
 static size_t soft_limit(void) {
   df_memory m = df_memory_now();
   size_t soft = 2 * m.live > SOFT_LIMIT ? 2 * m.live : SOFT_LIMIT;
@@ -42,7 +43,7 @@ void dfl_collect(lua_State *L) {
 
 /* ==== the trampoline ================================================================ */
 
-/* What calls from within have recorded since the mark is theirs, and stays. */
+/* Nested calls have recorded nodes since the mark: those stay. */
 static void rewind_to(dfl_state *s, const df_mark *mark, uint64_t calls) {
   if (s->calls == calls) df_tape_rewind(s->tape, mark);
   else df_scope_close(s->tape, mark->scope);

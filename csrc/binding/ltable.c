@@ -14,10 +14,11 @@ static int run_row(lua_State *L) {
   return dfl_run(L, row->run);
 }
 
-void dfl_ops(lua_State *L, const dfl_op *rows) {
+/* Adds rows to core.ops, and to another table too. */
+static void add_ops(lua_State *L, const dfl_op *rows, const char *other) {
   static const luaL_Reg run = { "op", run_row };
   core_table(L, "ops");
-  core_table(L, "methods");
+  core_table(L, other);
   core_table(L, "op_examples");
   for (const dfl_op *row = rows; row->name; row++) {
     lua_pushlightuserdata(L, (void *)row);
@@ -32,6 +33,10 @@ void dfl_ops(lua_State *L, const dfl_op *rows) {
   }
   lua_pop(L, 3);
 }
+
+void dfl_ops(lua_State *L, const dfl_op *rows) { add_ops(L, rows, "methods"); }
+
+void dfl_plain_ops(lua_State *L, const dfl_op *rows) { add_ops(L, rows, "ops"); }
 
 void dfl_methods(lua_State *L, const luaL_Reg *rows) {
   core_table(L, "methods");

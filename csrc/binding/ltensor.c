@@ -9,9 +9,9 @@
 ** An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8.
 ** x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count
 ** from 1; negative ones count from the end. Ranges include both ends, {} is a whole
-** dimension, and {2} means {2, 2}. + - * / ^ work element by element and broadcast.
-** If x[i] is a plain number, reading it while x is being recorded is an error, since
-** its
+** dimension, and {2} means {2, 2}. x[#x + 1] is nil, so ipairs(x) ends; other positions
+** out of range are errors. + - * / ^ work element by element and broadcast.
+** If x[i] is a plain number, reading it while x is being recorded is an error, since its
 ** gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a
 ** constant. The results of item(), totable(), bytes() and print are constants too.
 ** @field grad diffusion.tensor|nil the gradient of a parameter after loss:backward()
@@ -125,21 +125,31 @@ static int l_gradient(lua_State *L) {
 
 /* ==== the metatable ================================================================= */
 
-/* Reads positions and unknown methods. */
+/* Reads positions and the gradient. */
 static int l_read(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TSTRING) return dfl_index(L);
-  if (strcmp(lua_tostring(L, 2), "grad") == 0) return l_gradient(L);
-  lua_pushnil(L);
+  return lua_type(L, 2) == LUA_TSTRING ? l_gradient(L) : dfl_index(L);
+}
+
+/* Methods are found without the door: each op asks for one. The table of methods refuses
+** unknown names (lua/diffusion/lookup.lua). */
+static int l_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "grad") == 0)
+    return dfl_door(L);
+  lua_settop(L, 2);
+  lua_gettable(L, lua_upvalueindex(1));
   return 1;
 }
 
-/* Methods are looked up without the door, because each op looks one up. */
-static int l_index(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TSTRING) return dfl_door(L);
-  lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-  lua_pop(L, 1);
-  return dfl_door(L);
+/* Called by pairs, so the user's line is two levels up. */
+static int l_pairs(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_where(L, 2);
+  lua_pushfstring(L,
+                  "pairs(x) of a tensor %s: ipairs(x) goes through its first dimension, "
+                  "x:totable() makes a table",
+                  df_tensor_text(x));
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 static const luaL_Reg methods[] = {
@@ -161,6 +171,7 @@ static const luaL_Reg functions[] = {
 static const luaL_Reg meta[] = {
   { "__len", l_length },
   { "__newindex", dfl_newindex },
+  { "__pairs", l_pairs },
   { NULL, NULL },
 };
 

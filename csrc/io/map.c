@@ -32,6 +32,7 @@ static df_code head(df_map *m, int file, size_t *bytes) {
   static uint8_t empty[1]; /* mmap refuses an empty file */
   struct stat about;
   if (fstat(file, &about) != 0) return df_fail(DF_WORLD, "%s", strerror(errno));
+  if (S_ISDIR(about.st_mode)) return df_fail(DF_WORLD, "a folder, not a file");
   if (!S_ISREG(about.st_mode)) return df_fail(DF_WORLD, "not a regular file");
   *m = (df_map){ .refs = 1, .data = empty, .release = nothing };
   *bytes = (size_t)about.st_size;

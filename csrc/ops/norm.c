@@ -420,7 +420,8 @@ static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
                    "group_norm: %td groups don't divide the %td channels of %s",
                    opts->groups, C, df_tensor_text(x));
   if (!(opts->tiny >= 0))
-    return df_fail(DF_MISUSE, "group_norm: eps must be 0 or more, got %g", opts->tiny);
+    return df_fail(DF_MISUSE, "group_norm: epsilon must be 0 or more, got %g",
+                   opts->tiny);
   if (!(opts->keep >= 0 && opts->keep <= 1))
     return df_fail(DF_MISUSE, "group_norm: the share dropped must be in [0, 1], got %g",
                    1 - opts->keep);

@@ -2,6 +2,7 @@
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
+local trained = require "diffusion.nn.trained"
 local optim = require "diffusion.optim"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -54,7 +55,7 @@ function Checkpoint:save(extra)
   local own, tensors = private[self], {}
   local facts = { random = core.random_state(), extra = extra or {} }
   put(tensors, "model", own.model:state())
-  facts.ema = {}
+  facts.ema, facts.trained = {}, trained.of(own.model)
   for i, one in ipairs(own.averages) do
     put(tensors, one.prefix, one.ema:state())
     facts.ema[i] = one.ema.updates
@@ -138,6 +139,7 @@ function Checkpoint:load()
     if not ok then trouble = message end
   end
   if trouble then return legible.refused("%s: %s", own.path, trouble) end
+  trained.set(own.model, facts.trained) -- of older files, and damaged, nothing is known
   own.model:load_state(take(tensors, "model"))
   for i, one in ipairs(own.averages) do
     one.ema:load_state(take(tensors, one.prefix))
@@ -151,13 +153,13 @@ end
 
 -- ==== making one =============================================================================
 
-local rules = {
-  path = { "path", required = true },
-  model = { "model", required = true },
-  opt = { "adamw" },
-  ema = { "ema|table" },
-  batches = { "any" },
-}
+local rules = opts.declare("checkpoint", {
+  path = { "path", required = true, text = "the file" },
+  model = { "model", required = true, text = "the network" },
+  opt = { "adamw", text = "the optimiser" },
+  ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages" },
+  batches = { "any", as = "diffusion.batches", text = "the batches, whose place is saved" },
+})
 
 local class = object.class("checkpoint", Checkpoint, {
   get = { "path", "model", "opt", "ema", "batches", "extra" },
@@ -176,7 +178,7 @@ local function averages_of(given)
 end
 
 --- A training and the file that it is saved in.
----@param options table {path, model, opt, ema = an average or a list of them, batches}
+---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function checkpoint.checkpoint(options)
   local o = opts.check("checkpoint", options, rules)

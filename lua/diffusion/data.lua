@@ -6,22 +6,29 @@ local folder = require "diffusion.data.folder"
 local npy = require "diffusion.file.npy"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
+local signature = require "diffusion.file.signature"
 local toy = require "diffusion.data.toy"
 
 local data = { set = set.new, folder = folder, toy = toy }
 
-local SPLIT = { split = { one_of = { "train", "test" }, default = "train" } }
+local split_rules = opts.declare("data_split", {
+  split = { one_of = { "train", "test" }, default = "train", text = "the part of the set" } })
+local idx_rules = opts.declare("data_idx", { names = { "table", as = "string[]", text = "names of the classes" } })
+local copy_rules = opts.declare("data_copy", { copy = rule.copy })
 
 -- ---- IDX --------------------------------------------------------------------------------
+
+local IDX = { idx = true, gzip = true }
 
 -- A file in IDX format: { file, sizes } by its header, which is looked at before anything is inflated.
 local function open_idx(path)
   local file, message = core.map(path)
   if not file then return nil, message end
   local sizes, why = file:idx_sizes()
-  if not sizes then return legible.refused("%s: %s", path, why) end
+  if not sizes then return legible.refused("%s: %s", path, signature.mismatch(file, "an IDX file", IDX) or why) end
   return { file = file, sizes = sizes, path = path }
 end
 
@@ -80,51 +87,57 @@ end
 --- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels string|nil path of [n] bytes from 0; classes are one more
----@param options table|nil names: what the classes are called
+---@param options diffusion.data_idx_options?
 ---@return diffusion.set|nil set nil with a message
 ---@return string|nil message
 function data.idx(images, labels, options)
-  local o = opts.check("idx", options, { names = { "table" } }, 3)
+  local o = opts.check("idx", options, idx_rules, 3)
   opts.path("idx", images)
   if labels ~= nil then opts.path("idx", labels, 2) end
   return idx_set(images, images, labels, o.names)
 end
 
--- The first of the usual spellings that is there, in the first folder that has it.
-local function find_file(dirs, stem)
-  for _, dir in ipairs(dirs) do
-    for _, ending in ipairs { "", ".gz" } do
-      for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
-        local path = ("%s/%s%s"):format(dir, name, ending)
-        local file <close> = core.map(path)
-        if file then return path end
-      end
+-- The first of the usual spellings that exists.
+local function find_file(dir, stem)
+  for _, ending in ipairs { "", ".gz" } do
+    for _, name in ipairs { stem, (stem:gsub("%-idx", ".idx")) } do
+      local path = ("%s/%s%s"):format(dir, name, ending)
+      local file <close> = core.map(path)
+      if file then return path end
     end
   end
+end
+
+-- The folder, and advice if the files aren't in it. A folder in the environment is the only one
+-- that is searched, since another one may hold other data.
+local function fashion_folder(dir)
+  local named = os.getenv "DIFFUSION_DATA"
+  local package = "; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA"
+  if dir then return dir, package end
+  if named and named ~= "" then return named, ", which DIFFUSION_DATA names" end
+  return "/usr/share/datasets/fashion-mnist", package
 end
 
 local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
   "ankle boot" }
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
----@param dir string|table|nil the folder; or the options
----@param options table|nil split = "train" or "test"
+--- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.
+---@param dir string|diffusion.data_split_options|nil the folder; or the options
+---@param options diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message where the files are missing
 ---@return string|nil message
 function data.fashion_mnist(dir, options)
   if type(dir) == "table" then dir, options = nil, dir end
-  local o = opts.check("fashion_mnist", options, SPLIT, 2)
+  local o = opts.check("fashion_mnist", options, split_rules, 2)
   if dir ~= nil then opts.path("fashion_mnist", dir) end
-  local dirs = { dir or os.getenv "DIFFUSION_DATA" }
-  if not dir then dirs[#dirs + 1] = "/usr/share/datasets/fashion-mnist" end
+  local folder_name, why = fashion_folder(dir)
   local stem = o.split == "train" and "train" or "t10k"
-  local images = find_file(dirs, stem .. "-images-idx3-ubyte")
-  local labels = find_file(dirs, stem .. "-labels-idx1-ubyte")
+  local images = find_file(folder_name, stem .. "-images-idx3-ubyte")
+  local labels = find_file(folder_name, stem .. "-labels-idx1-ubyte")
   if not (images and labels) then
     return legible.refused("fashion_mnist: no %s-images-idx3-ubyte and %s-labels-idx1-ubyte, with .gz or without, "
-      .. "in %s; install Debian's package dataset-fashion-mnist, or name their folder in DIFFUSION_DATA",
-      stem, stem, table.concat(dirs, ", "))
+      .. "in %s%s", stem, stem, folder_name, why)
   end
   return idx_set("fashion_mnist", images, labels, FASHION)
 end
@@ -157,11 +170,11 @@ end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
----@param options table|nil split = "train" or "test"
+---@param options diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message where files are missing or not what they should be
 ---@return string|nil message
 function data.cifar10(dir, options)
-  local o = opts.check("cifar10", options, SPLIT, 2)
+  local o = opts.check("cifar10", options, split_rules, 2)
   opts.path("cifar10", dir)
   local images, labels = {}, {}
   for k = 1, o.split == "train" and 5 or 1 do
@@ -178,19 +191,17 @@ end
 
 -- ---- NumPy -------------------------------------------------------------------------------
 
-local COPY = { copy = { "boolean", default = false } }
-
 --- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that
 --- no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape();
 --- asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts
 --- the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.
 ---@param path string
----@param options table|nil copy = false
+---@param options diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
 ---integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function data.arrays(path, options)
-  local o = opts.check("arrays", options, COPY, 2)
+  local o = opts.check("arrays", options, copy_rules, 2)
   if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path, o.copy) end
   return npy.load(path, o.copy)
 end
@@ -218,11 +229,11 @@ end
 --- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
 --- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
 ---@param path string
----@param options table|nil copy = false
+---@param options diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function data.npy(path, options)
-  local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, COPY, 2))
+  local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, copy_rules, 2))
   if not found then return nil, message end
   if core.is_tensor(found) then found = { x = found } end
   local parts, trouble = fail.try(parts_of, found) -- one that no tensor holds is an error

@@ -26,6 +26,15 @@ function fail.raise(format, ...)
   error((legible.said(format, ...):gsub("%-nan", "nan")), users_level())
 end
 
+--- A sentence that begins with the user's line, for warnings.
+---@param sentence string
+---@return string
+function fail.placed(sentence)
+  local level = users_level()
+  local info = level > 0 and debug.getinfo(level, "Sl")
+  return info and ("%s:%d: %s"):format(info.short_src, info.currentline, sentence) or sentence
+end
+
 local function settle(fine, ...)
   if fine then return ... end
   local message = ...

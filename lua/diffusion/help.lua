@@ -16,14 +16,14 @@ local areas = {
   { "gradients", "record grad no_grad scope gradcheck" },
   { "losses", "mse l1 huber cross_entropy objective precondition reflow" },
   { "networks", "network nn" },
-  { "noise", "schedule process grid" },
+  { "noise", "schedule process grid estimate_variance" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
   { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp help prompt" },
+  { "runtime", "info threads precision memory memory_limit profile pp warnings help prompt" },
 }
 
 -- The families of networks that the reference lists join the area "networks".
@@ -88,9 +88,9 @@ local function options(lines, list)
   lines[#lines + 1] = row:format("option", "type", "default")
   lines[#lines + 1] = "  " .. ("-"):rep(width - 4)
   for _, o in ipairs(list) do
-    local kind, default = with_range(o), o.default
-    local long = #kind > types or names + types + #default + 6 > width
-    lines[#lines + 1] = row:format(o.name, kind, long and "" or default):gsub("%s+$", "")
+    local own, default = with_range(o), o.default
+    local long = #own > types or names + types + #default + 6 > width
+    lines[#lines + 1] = row:format(o.name, own, long and "" or default):gsub("%s+$", "")
     local text = long and ("%s (default: %s)"):format(o.text, default) or o.text
     lines[#lines + 1] = wrapped(text, (" "):rep(names + 4))
   end
@@ -120,9 +120,9 @@ local function items(lines, heading, list)
   if not list then return end
   lines[#lines + 1] = heading
   for _, item in ipairs(list) do
-    local kind = item.type:gsub("^diffusion%.[%w_]+_options%??$", "a table of the options below")
+    local shown = item.type:gsub("^diffusion%.[%w_]+_options%??$", "a table of the options below")
       :gsub("diffusion%.[%w_]+_options%??", "options")
-    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. kind
+    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. shown
     local text = item.text and " -- " .. item.text or ""
     lines[#lines + 1] = wrapped(head .. text, "      ", "  ")
   end
@@ -132,6 +132,7 @@ end
 local function methods(name, lines)
   local call = reference[name .. "()"]
   if call then lines[#lines + 1] = wrapped(call.text, "      ", ("called as %s: "):format(call.signature)) end
+  options(lines, call and call.options)
   lines[#lines + 1] = "methods"
   list_below(name .. ":", lines)
 end
@@ -193,6 +194,7 @@ end
 -- Every entry that a word means: its whole name, or the last part of it.
 local function meant(word)
   word = word:gsub("%(%)$", "")
+  if reference[word] and reference["d." .. word] then return { "d." .. word, word } end
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
   local out, last = {}, word:match "([%w_]+)$"

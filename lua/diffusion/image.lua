@@ -8,6 +8,7 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.file.signature"
 local terminal = require "diffusion.terminal"
 
 local image = {}
@@ -26,13 +27,15 @@ function image.to_bytes(x) return picture.bytes("to_bytes", x) end
 
 -- ---- files ---------------------------------------------------------------------------------
 
+local PICTURES = { png = true, jpeg = true }
+
 -- Calls work(file) with the mapped file; its failure gets the path in front.
 local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
   local value, why = work(file)
-  if value == nil then return legible.refused("%s: %s", path, why) end
-  return value
+  if value ~= nil then return value end
+  return legible.refused("%s: %s", path, signature.mismatch(file, "a picture (PNG or JPEG)", PICTURES) or why)
 end
 
 local function check_channels(name, channels)
@@ -42,7 +45,7 @@ local function check_channels(name, channels)
 end
 
 local upright = { "boolean", default = true, text = "turned as the file's EXIF says; false leaves it as stored" }
-local columns = { "integer", min = 1, default_text = "ceil(sqrt(B))", text = "pictures in a row" }
+local columns_rule = { "integer", min = 1, default_text = "ceil(sqrt(B))", text = "pictures in a row" }
 
 local read_rules = opts.declare("image_read", { upright = upright })
 local load_rules = opts.declare("image_load", { upright = upright,
@@ -195,7 +198,7 @@ end
 -- ---- many as one ----------------------------------------------------------------------------
 
 local grid_rules = opts.declare("image_grid", {
-  columns = columns, pad = { "integer", default = 2, min = 0, text = "black pixels around each picture" },
+  columns = columns_rule, pad = { "integer", default = 2, min = 0, text = "black pixels around each picture" },
   scale = { "integer", default = 1, min = 1, text = "pixels of the grid along a pixel's side" },
 })
 
@@ -270,7 +273,7 @@ end
 local animate_rules = opts.declare("image_animate", {
   delay = { "number|table", default = 0.1, as = "number|number[]",
     text = "seconds that a frame is shown, 0 to 65, or a list of them" },
-  columns = columns, loop = { "integer", min = 0, max = 2 ^ 31 - 1, default = 0,
+  columns = columns_rule, loop = { "integer", min = 0, max = 2 ^ 31 - 1, default = 0,
     text = "times it plays; 0: without end" },
 })
 
@@ -298,7 +301,7 @@ local function sheet_of(x, columns, width)
 end
 
 local draw_rules = opts.declare("image_draw", {
-  columns = columns, label = { "any", as = "string", text = "a line above the picture" },
+  columns = columns_rule, label = { "any", as = "string", text = "a line above the picture" },
   style = { one_of = { "truecolor", "256", "ascii" }, default_text = "the terminal's best",
     text = "colours or letters" },
   width = { "integer", min = 2, max = 10000, default_text = "COLUMNS, the terminal's, or 80",

@@ -9,6 +9,7 @@ end
 local function part(name) return require(("diffusion.%s"):format(name)) end
 if double then package.loaded["diffusion.core"] = part "core64" end
 local core = require "diffusion.core"
+local lookup = part "lookup"
 
 local d = { _VERSION = "diffusion 0.1.0" }
 
@@ -19,6 +20,9 @@ local from_core = {
   "randperm", "generator", "linalg",
 }
 for _, name in ipairs(from_core) do d[name] = core[name] end
+lookup.functions("d.linalg", core.linalg)
+lookup.strict("tensor", core.methods, { "grad" }, part "torch_names")
+lookup.strict("generator", debug.getmetatable(core.generator { seed = 0 }).__index)
 for _, name in ipairs { "cat", "stack", "where", "mix", "mse", "l1", "huber", "cross_entropy" } do
   d[name] = core.ops[name]
 end
@@ -30,10 +34,10 @@ local home = {
   precondition = "precondition", reflow = "reflow", pp = "print",
   network = "nn.family", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
-  schedule = "schedule", process = "process", grid = "grid", trainer = "trainer",
+  schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
   profile = "runtime", save = "file.safetensors", load = "file.safetensors", help = "help",
-  prompt = "prompt",
+  prompt = "prompt", warnings = "warning",
 }
 
 -- Names that are a file's whole table.
@@ -43,11 +47,35 @@ local whole = {
   likelihood = true, edit = true,
 }
 
-local function load(name)
-  if whole[name] then return part(name) end
-  if home[name] then return part(home[name])[name] end
-  local family = part "nn.family".find(name) -- d.unet: a file in network/
+-- A family of networks has a file in network/: d.unet.
+local function family_of(name)
+  local family = part "nn.family".find(name)
   return family and family.new
+end
+
+local function load(name)
+  if whole[name] then return lookup.functions("d." .. name, part(name)) end
+  if home[name] then return lookup.functions("d." .. name, part(home[name])[name]) end
+  return family_of(name)
+end
+
+-- The families that the reference lists.
+local function families()
+  local names = {}
+  for name, entry in next, (part "reference") do
+    if entry.family then names[name:match "[%w_]+$"] = true end
+  end
+  return names
+end
+
+-- All names, also those that nothing has asked for yet.
+local function names_of(t)
+  local names = {}
+  for _, list in ipairs { t, home, whole, families() } do
+    for name in next, list do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
 end
 
 -- Lua itself reads 0.5 by the locale's decimal point.
@@ -56,17 +84,15 @@ local function loaded(name) return core.in_c_locale(load, name) end
 setmetatable(d, {
   __tostring = function() return d._VERSION .. "; d.help() lists what there is" end,
   __index = function(t, name)
+    if type(name) ~= "string" or name:sub(1, 2) == "__" then return nil end
     local value = loaded(name)
+    if value == nil then part("fail").raise("%s", lookup.sentence("diffusion has", name, names_of(t))) end
     rawset(t, name, value)
     return value
   end,
   -- all names, those too that nothing has asked for yet
   __pairs = function(t)
-    for name in next, home do local _ = t[name] end
-    for name in next, whole do local _ = t[name] end
-    for name, entry in next, part "reference" do
-      if entry.family then local _ = t[name:match "[%w_]+$"] end
-    end
+    for _, name in ipairs(names_of(t)) do local _ = t[name] end
     return next, t, nil
   end,
 })

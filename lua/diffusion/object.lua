@@ -7,6 +7,7 @@
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 
 local object = {}
@@ -92,10 +93,9 @@ end
 -- Computed fields: get[name](own), and set[name](own, value) for those that can be written.
 local function compute_fields(class, methods, get, set)
   function class.__index(self, key)
-    local method = methods[key]
-    if method ~= nil then return method end
     local read = get[key]
-    return read and read(private[self])
+    if read then return read(private[self]) end
+    return methods[key] -- which refuses unknown names
   end
   function class.__newindex(self, key, value)
     check_writable(self, key, set)
@@ -116,7 +116,8 @@ end
 ---@param more table|nil metamethods (__call, __tostring ...), and how fields are read and written:
 ---  writable = rules of opts.check for the fields of `public` that can be written; or, for computed
 ---  fields, get = names of private fields, and functions of the private state by name, set = functions
----  of the private state and the new value by name
+---  of the private state and the new value by name; fields = names of public fields that may be nil;
+---  peers = other libraries' names -> ours; open = true: unknown names read as nil
 ---@return table class
 function object.class(name, methods, more)
   local class = { __name = "diffusion." .. name, __methods = methods, __index = methods,
@@ -126,6 +127,8 @@ function object.class(name, methods, more)
   for key, value in pairs(more) do class[key] = value end
   if class.__tostring then legible.speaks(class) end
   object.methods(name, methods)
+  local fields = more.fields or more.get and opts.names(readers(more.get)) or opts.names(class.writable)
+  if not more.open then lookup.strict(name, methods, fields, more.peers) end
   class.class, class.shown = class, { __index = methods }
   return class
 end

@@ -10,6 +10,7 @@ local classes = require "diffusion.classes"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local picture = require "diffusion.picture"
 
@@ -33,7 +34,7 @@ local function check_rows(rows, T)
     end
     after, own[i] = row[1], { row[1], row[2] }
   end
-  if #rows == 0 then fail.raise "process: x0_error is empty; process:estimate_variance(model, x0) measures it" end
+  if #rows == 0 then fail.raise "process: x0_error is empty; d.estimate_variance(model, process, x0) measures it" end
   return own
 end
 
@@ -46,7 +47,7 @@ function optimal.check(o)
     return
   end
   if not o.x0_error then
-    fail.raise "process: variance = \"optimal\" is of a network; process:estimate_variance(model, x0) makes one"
+    fail.raise "process: variance = \"optimal\" is of a network; d.estimate_variance(model, process, x0) makes one"
   end
   o.x0_error = check_rows(o.x0_error, o.schedule.T)
 end
@@ -85,14 +86,13 @@ end
 
 -- ==== measuring ==============================================================================
 
-local rules = {
-  levels = { "integer", default = 50, min = 2 },
-  t = { "table" },
-  batch = { "integer", default = 256, min = 1 },
-  rounds = { "integer", default = 1, min = 1 },
-  seed = { "integer", default = 0 },
-  class = classes.rule,
-}
+local rules = opts.declare("estimate_variance", {
+  levels = { "integer", default = 50, min = 2, text = "levels at most, whole and about evenly spaced in ln SNR" },
+  t = { "table", as = "number[]", default_text = "by levels", text = "the levels, a list that rises" },
+  batch = { "integer", default = 256, min = 1, text = "samples in a batch" },
+  rounds = { "integer", default = 1, min = 1, text = "passes over the samples, each at other levels" },
+  seed = measure.seed, class = classes.rule,
+})
 
 -- Whole levels of about equal steps in ln SNR, with both ends of the schedule.
 local function spread(schedule, n)
@@ -123,7 +123,7 @@ end
 local function check_data(x0, levels, rounds)
   if kind.of(x0) == "set" then x0 = x0.x end
   if not core.is_tensor(x0) or x0:dim() < 2 then
-    fail.raise("bad argument #2 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", kind.shown(x0))
+    fail.raise("bad argument #3 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", kind.shown(x0))
   end
   local n = x0:size(1)
   local reached = n > 0 and n + rounds - 1 or 0
@@ -155,7 +155,7 @@ end
 local function measured(process, model, x0, times, o)
   local sum, count, n = {}, {}, x0:size(1)
   for i = 1, #times do sum[i], count[i] = 0, 0 end
-  local draw = core.generator { seed = o.seed }
+  local draw = core.generator { seed = measure.own(o.seed) }
   for round = 1, o.rounds do
     for from = 1, n, o.batch do
       local size = math.min(o.batch, n - from + 1)
@@ -182,14 +182,13 @@ local function measured(process, model, x0, times, o)
 end
 
 --- What a network is off by at each level, in one pass over samples: rows {t, E|x0 - x0'|^2/D}.
----@param process diffusion.process
 ---@param model any
+---@param process diffusion.process
 ---@param x0 any
 ---@param options table|nil
 ---@return table rows
-function optimal.estimate(process, model, x0, options)
-  local o = opts.check("estimate_variance", options, rules, 3)
-  opts.denoiser("estimate_variance", model)
+function optimal.estimate(model, process, x0, options)
+  local o = opts.check("estimate_variance", options, rules, 4)
   if process.outputs == 2 then
     fail.raise("estimate_variance: the process takes v of a %s variance beside the prediction; the best variance is "
       .. "for a network that predicts alone", process.variance)

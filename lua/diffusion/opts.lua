@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local renamed = require "diffusion.renamed"
 
 local opts = {}
 
@@ -110,6 +111,7 @@ local function range_text(rule)
 end
 
 local function expected(rule, value)
+  if rule.what then return rule.what end
   local one_of = rule.one_of and "one of " .. table.concat(rule.one_of, ", ")
   if not rule[1] then return one_of end
   local range, endless = range_text(rule), type(value) == "number" and value - value ~= 0
@@ -126,47 +128,85 @@ local function is_valid(value, rule)
   return type(value) ~= "number" or in_range(value, rule)
 end
 
+-- The sentence about a string that isn't allowed.
+local function unknown_value(owner, name, value, rule)
+  local old = renamed.values[owner] and renamed.values[owner][name]
+  if old and old[value] then return ("'%s' is called '%s' here"):format(value, old[value]) end
+  return opts.unknown("value", value, rule.one_of)
+end
+
+-- The sentence about an unknown option.
+local function unknown_option(owner, key, rules)
+  local new = renamed.options[owner] and renamed.options[owner][key]
+  return new and ("option '%s' is called '%s' here"):format(key, new) or opts.unknown("option", key, opts.names(rules))
+end
+
+-- Raises a sentence about the options of the function `owner`: its argument number `argument`, or
+-- part of another option if that is 0.
+local function refuse(owner, argument, format, ...)
+  local sentence = legible.said(format, ...)
+  if argument == 0 then fail.raise("%s: %s", owner, sentence) end
+  fail.raise("bad argument #%d to '%s' (%s)", argument, owner, sentence)
+end
+
+--- The end of a sentence about a value of a wrong type: how to make one of the right type.
+---@param value any
+---@param types string "tensor|set"
+---@return string
+function opts.advice(value, types)
+  local own = kind.of(value)
+  if types:find "process" and own == "schedule" then return "; d.process{ schedule = ... } makes one" end
+  if types:find "model" and own == "string" then return "; d.load_model(path) reads one" end
+  if types:find "tensor" and own == "set" then return "; the set's tensor is its x" end
+  if types:find "picture" and own == "string" then return "; d.image.load(path) reads one" end
+  if types:find "tensor" and own == "table" then return "; d.tensor(list) makes one" end
+  return ""
+end
+
+local function advice_of(value, rule) return rule.advice and rule.advice(value) or opts.advice(value, rule[1] or "") end
+
 -- An integer as Lua's integers are, however it was written.
 local function settled(value, rule) return rule[1] == "integer" and math.tointeger(value) or value end
 
 -- A list whose entries have a rule of their own, as a new list. `entries` is their number, `least`
 -- the smallest.
-local function list_of(where, name, list, rule)
+local function list_of(owner, argument, name, list, rule)
   for field in pairs(list) do
     if math.type(field) ~= "integer" or field < 1 or field > #list then
-      fail.raise("%s (option '%s': a list takes no field '%s')", where, name, tostring(field))
+      refuse(owner, argument, "option '%s': a list takes no field '%s'", name, tostring(field))
     end
   end
   local out, each = {}, rule.each
   for i = 1, #list do
     if not is_valid(list[i], each) then
-      fail.raise("%s (option '%s': entry %d: %s expected, got %s)", where, name, i, expected(each, list[i]),
+      refuse(owner, argument, "option '%s': entry %d: %s expected, got %s", name, i, expected(each, list[i]),
         kind.shown(list[i]))
     end
     out[i] = settled(list[i], each)
   end
   if rule.entries and #out ~= rule.entries or #out < (rule.least or 0) then
-    fail.raise("%s (option '%s': %d entries expected, got %d)", where, name, rule.entries or rule.least, #out)
+    refuse(owner, argument, "option '%s': %d entries expected, got %d", name, rule.entries or rule.least, #out)
   end
   return out
 end
 
-local function checked(where, name, value, rule)
+local function checked(owner, argument, name, value, rule)
   if value == nil then
     if rule.required then
-      fail.raise("%s (option '%s' is missing: %s expected)", where, name, expected(rule))
+      refuse(owner, argument, "option '%s' is missing: %s expected", name, expected(rule))
     end
     return rule.each and rule.default and table.move(rule.default, 1, #rule.default, 1, {}) or rule.default
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
-      fail.raise("%s (option '%s': %s)", where, name, opts.unknown("value", value, rule.one_of))
+      refuse(owner, argument, "option '%s': %s", name, unknown_value(owner, name, value, rule))
     end
-    fail.raise("%s (option '%s': %s expected, got %s)", where, name, expected(rule, value), kind.shown(value))
+    refuse(owner, argument, "option '%s': %s expected, got %s%s", name, expected(rule, value), kind.shown(value),
+      advice_of(value, rule))
   end
   local fault = rule[1] == "path" and path_fault(value)
-  if fault then fail.raise("%s (option '%s': %s)", where, name, fault) end
-  if rule.each and type(value) == "table" then return list_of(where, name, value, rule) end
+  if fault then refuse(owner, argument, "option '%s': %s", name, fault) end
+  if rule.each and type(value) == "table" then return list_of(owner, argument, name, value, rule) end
   return settled(value, rule)
 end
 
@@ -177,22 +217,24 @@ end
 --- unless `infinite`. one_of lists the strings allowed; `types` may name other types too.
 --- A table with a rule `each` for its entries is a list; `entries` is their number, `least` the
 --- smallest.
+--- `what` says what is expected if the types don't. advice(value) ends the sentence about a
+--- value of another type.
 ---@param name string the function's name, as the user writes it
 ---@param given table|nil the user's options
 ---@param rules table<string, table>
----@param argument integer|nil which argument the options are, 1 if not given
+---@param argument integer|nil which argument the options are, 1 if not given; 0: part of another option
 ---@return table
 function opts.check(name, given, rules, argument)
-  local where = ("bad argument #%d to '%s'"):format(argument or 1, name)
+  argument = argument or 1
   if given ~= nil and type(given) ~= "table" then
-    fail.raise("%s (a table of options expected, got %s)", where, kind.shown(given))
+    refuse(name, argument, "a table of options expected, got %s", kind.shown(given))
   end
   for key in pairs(given or {}) do
-    if rules[key] == nil then fail.raise("%s (%s)", where, opts.unknown("option", key, opts.names(rules))) end
+    if rules[key] == nil then refuse(name, argument, "%s", unknown_option(name, key, rules)) end
   end
   local out = {}
   for key, rule in pairs(rules) do
-    out[key] = checked(where, key, given and given[key], rule)
+    out[key] = checked(name, argument, key, given and given[key], rule)
   end
   return out
 end
@@ -277,8 +319,23 @@ end
 ---@param model any
 function opts.denoiser(where, model)
   if not kind.callable(model) then
-    fail.raise("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s", where, kind.shown(model))
+    fail.raise("%s: model must be a denoiser, callable as (xt, t, {class=}), got %s%s", where, kind.shown(model),
+      opts.advice(model, "model"))
   end
+end
+
+--- Raises unless a value is a process.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param process any
+---@param order string|nil the function's arguments, "model, process, x0, options"
+---@return diffusion.process
+function opts.process(name, argument, process, order)
+  if kind.of(process) ~= "process" then
+    fail.raise("bad argument #%d to '%s' (a process expected, got %s%s%s)", argument, name, kind.shown(process),
+      opts.advice(process, "process"), order and ("; its arguments are (%s)"):format(order) or "")
+  end
+  return process
 end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.

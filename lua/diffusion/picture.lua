@@ -3,6 +3,8 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
+local warning = require "diffusion.warning"
 
 local picture = {}
 
@@ -11,6 +13,11 @@ local picture = {}
 local UNSCALED = 4
 
 local REMEDY = 'x:to "u8" makes bytes of numbers in 0..255'
+
+local function check_tensor(name, x)
+  if kind.of(x) == "tensor" then return end
+  fail.raise("%s: a tensor expected, got %s%s", name, kind.shown(x), opts.advice(x, "picture|tensor"))
+end
 
 local function check_whole(name, x)
   local least, most = core.picture_range(x)
@@ -25,6 +32,9 @@ local function check_floats(name, x)
     fail.raise("%s: of %d numbers %d are nan and %d infinite; those of a picture are finite", name, x:numel(), nans,
       infinite)
   end
+  if least >= 0 and most > 2 and most <= UNSCALED then
+    warning.once(picture, name, "%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1]", name, least, most)
+  end
   if least >= 0 and most > UNSCALED then
     fail.raise("%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1] (%s)", name, least, most, REMEDY)
   end
@@ -35,7 +45,7 @@ end
 ---@param x diffusion.tensor of any shape
 ---@return diffusion.tensor u8
 function picture.bytes(name, x)
-  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
+  check_tensor(name, x)
   local dtype = x:dtype()
   if dtype == "u8" then return x:contiguous() end
   if dtype == "i64" then
@@ -53,7 +63,7 @@ end
 ---@param x diffusion.tensor of any shape
 ---@return diffusion.tensor
 function picture.floats(name, x)
-  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
+  check_tensor(name, x)
   if x:dtype() == "u8" or x:dtype() == "i64" then return core.picture_to_float(picture.bytes(name, x)) end
   return x
 end
@@ -82,7 +92,7 @@ end
 ---@param least integer dimensions
 ---@param most integer
 function picture.check(name, x, least, most)
-  if kind.of(x) ~= "tensor" then fail.raise("%s: a tensor expected, got %s", name, kind.of(x)) end
+  check_tensor(name, x)
   if x:dim() < least or x:dim() > most then
     fail.raise("%s: %s expected, got %s", name, most == 3 and "[H,W,C]" or least == 4 and "[B,H,W,C]"
       or "[H,W,C] or [B,H,W,C]", kind.shape_text(x))

@@ -9,6 +9,7 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
 local named = require "diffusion.schedule.named"
+local trained = require "diffusion.nn.trained"
 
 local vp_low, vp_slope, vp_levels = 0.1, 19.9, 1000
 
@@ -73,10 +74,28 @@ local function converted(process, kind, out, xt, t)
   return v and core.ops.cat({ value, v }, -1) or value
 end
 
-local rules = {
-  process = { "process", required = true },
-  kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm" },
-}
+local rules = opts.declare("precondition", {
+  kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm", text = "the row of the paper's table 1" },
+})
+
+-- The denoiser of a raw network. Its training is not checked.
+local function scaled(net, process, name)
+  local kind, schedule = kinds[name], process.schedule
+  return function(xt, t, given)
+    local noise = noise_of(kind, schedule, t)
+    local scale = kind.scale(schedule:signal(t), schedule:noise(t), process.sigma_data)
+    local out = answer.of_denoiser("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
+    return converted(process, kind, out, xt, t)
+  end
+end
+
+-- A network that was trained as another kind expects another noise.
+local function check_kind(net, name)
+  local known = trained.of(net)
+  if not known or known.time == name then return end
+  fail.raise("precondition: kind is '%s', but the network was trained %s", name, known.time == "t"
+    and "to be told t" or ("with precondition = '%s'"):format(known.time))
+end
 
 --- A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022,
 --- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in = 1/sqrt(sigma^2 +
@@ -87,26 +106,24 @@ local rules = {
 --- times = "log_normal" for edm, and weighting = "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its
 ---  variance
----@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@param process diffusion.process
+---@param options diffusion.precondition_options?
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no
 ---  signal
 ---@usage local process = d.process{ schedule = d.schedule.edm{}, predict = "edm", sigma_data = 1 }
 --- local net = d.mlp{ hidden = 16, depth = 1 }
 --- local loss_of = d.objective{ process = process, weighting = "edm", times = "log_normal", precondition = "edm" }
 --- print(d.record(loss_of, net, d.randn(8, 2)):item())
---- local model = d.precondition(net, { process = process })
+--- local model = d.precondition(net, process)
 --- print(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })
-local function precondition(net, options)
+local function precondition(net, process, options)
   opts.denoiser("precondition", net)
-  local o = opts.check("precondition", options, rules, 2)
-  local process, kind = o.process, kinds[o.kind]
-  local schedule = process.schedule
-  return function(xt, t, given)
-    local noise = noise_of(kind, schedule, t)
-    local scale = kind.scale(schedule:signal(t), schedule:noise(t), process.sigma_data)
-    local out = answer.of_denoiser("precondition", net(core.ops.mix(scale, xt), noise, given), xt, process.outputs)
-    return converted(process, kind, out, xt, t)
-  end
+  opts.process("precondition", 2, process, "net, process, options")
+  local name = opts.check("precondition", options, rules, 3).kind
+  check_kind(net, name)
+  local denoiser = scaled(net, process, name)
+  trained.learn(denoiser, process)
+  return denoiser
 end
 
-return { precondition = precondition }
+return { precondition = precondition, scaled = scaled }

@@ -7,7 +7,10 @@ local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local optimal = require "diffusion.optimal"
+local renamed = require "diffusion.renamed"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 --- A schedule, and the parametrisation of the reverse step. It never changes.
 ---@class diffusion.process
@@ -152,12 +155,14 @@ end
 
 -- ==== showing it ==============================================================================
 
+local chain_rules = opts.declare("process_chain", { seed = rule.seed })
+
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
----@param o? {seed: integer}
+---@param o diffusion.process_chain_options?
 ---@return function iterator of t, xt, eps
 function Process:chain(x0, o)
-  o = opts.check("chain", o, { seed = { "integer" } }, 2)
+  o = opts.check("chain", o, chain_rules, 2)
   if type(x0) ~= "number" and not core.is_tensor(x0) then
     fail.raise("bad argument #1 to 'chain' (a number or a tensor expected, got %s)", kind.shown(x0))
   end
@@ -217,27 +222,34 @@ end
 
 -- ==== making one =============================================================================
 
-local rules = {
-  schedule = { "schedule", required = true },
-  predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
-  sigma_data = { "number", default = 0.5, above = 0 },
+-- d.process{ schedule = "cosine" }
+local function schedule_advice(value)
+  local schedule = require("diffusion.schedule").schedule
+  local names = schedule.names()
+  local near = type(value) == "string" and (renamed.schedules[value] or opts.nearest(value, names))
+  return near and ("; d.schedule.%s{} makes one"):format(near) or "; d.schedule.cosine{} makes one"
+end
+
+local rules = opts.declare("process", {
+  schedule = { "schedule", required = true, advice = schedule_advice, text = "the noise schedule" },
+  predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps",
+    text = 'the prediction target; "flow" is eps - x0' },
+  sigma_data = { "number", default = 0.5, above = 0, text = "standard deviation of the data, for edm" },
   variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
-               default = "fixed_small" },
-  clip = { "number", one_of = { "dynamic" }, above = 0 },
-  x0_error = { "table" },
-}
+    as = '"fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number',
+    default = "fixed_small", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+  clip = { "number", one_of = { "dynamic" }, above = 0,
+    text = 'range [-clip, clip] of the predicted x0, or "dynamic"' },
+  x0_error = { "table", as = "number[][]",
+    text = 'rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them' },
+})
 
 local class -- made when its methods are complete
 
---- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
---- predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data =
---- 0.5, the standard deviation of the data); variance "fixed_small" (default, the
---- posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its
---- prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
---- 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean
---- square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or
---- "dynamic"
+--- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the
+--- network's output: "learned" is ln variance, "learned_range" lies between the posterior's and q's
+--- (Nichol & Dhariwal 2021, eq. 15).
+---@param o diffusion.process_options
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
 --- local xt, eps = p:q_sample(d.randn(8, 2), 500)
@@ -256,19 +268,21 @@ end
 --- ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The
 --- variance lies between the posterior's and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
----  batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all
----  or {n}}
+---@param options diffusion.estimate_variance_options?
 ---@return diffusion.process
 ---@usage local oracle = d.oracle.moons{}
 --- local p = d.process{ schedule = d.schedule.cosine{ T = 100 } }
---- local q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))
+--- local q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(2000, { seed = 1 }))
 --- print(p:step_variance(50, 40), q:step_variance(50, 40))
-function Process:estimate_variance(model, x0, options)
+local function estimate_variance(model, process, x0, options)
+  opts.denoiser("estimate_variance", model)
+  opts.process("estimate_variance", 2, process, "model, process, x0, options")
+  trained.check("estimate_variance", model, process)
   local o = {}
-  for name in pairs(rules) do o[name] = self[name] end
-  o.variance, o.x0_error = "optimal", optimal.estimate(self, model, x0, options)
+  for name in pairs(rules) do o[name] = process[name] end
+  o.variance, o.x0_error = "optimal", optimal.estimate(model, process, x0, options)
   return new(o)
 end
 
@@ -299,6 +313,10 @@ local function from_config(config)
   })
 end
 
-class = object.class("process", Process, { __tostring = tostring_process })
+class = object.class("process", Process, {
+  fields = { "schedule", "T", "predict", "sigma_data", "variance", "outputs", "clip", "x0_error" },
+  peers = { estimate_variance = "d.estimate_variance(model, process, x0)" },
+  __tostring = tostring_process,
+})
 
-return { process = new, process_from_config = from_config }
+return { process = new, estimate_variance = estimate_variance, process_from_config = from_config }

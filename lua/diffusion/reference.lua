@@ -31,7 +31,10 @@ return {
     signature = "adamw:step([options])",
     text = "One step: mean of the gradients of the backward calls since the last step (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The first such step prints a warning to stderr; 30 in a row are an error.",
     params = {
-      { name = "options", type = "table?", text = "{zero = true: drop the gradient after the step}", optional = true },
+      { name = "options", type = "diffusion.adamw_step_options?", optional = true },
+    },
+    options = {
+      { name = "zero", type = "boolean", default = "true", text = "drops the gradient after the step" },
     },
     returns = {
       { type = "number", text = "norm L2, of the whole gradient before clipping" },
@@ -131,10 +134,23 @@ return {
   },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
-    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.",
+    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of models a parameter's name is \"1.name\".",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
+      { name = "options", type = "diffusion.adamw_options?", optional = true },
+    },
+    options = {
+      { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
+      { name = "betas", type = "list of numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
+      { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },
+      { name = "groups", type = "list of tables", default = "{}", text = "options for parameters whose names match; the first matching group counts" },
+      { name = "groups.pattern", type = "string", default = "required", text = "Lua pattern of the parameters' names" },
+      { name = "groups.lr", type = "number or function", range = ">= 0", default = "the optimiser's", text = "learning rate, or a function of the step from 1" },
+      { name = "groups.weight_decay", type = "number", range = ">= 0", default = "the optimiser's", text = "decoupled weight decay" },
+      { name = "lr", type = "number or function", range = ">= 0", default = "0.001", text = "learning rate, or a function of the step from 1" },
+      { name = "weight_decay", type = "number", range = ">= 0", default = "0", text = "decoupled weight decay" },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -159,7 +175,11 @@ return {
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "elements 1 and 0" },
@@ -186,7 +206,15 @@ return {
     text = "Mean and variance, in double, of each coordinate of a sampler's result for data N(mean, std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample" },
-      { name = "options", type = "table", text = "{process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}" },
+      { name = "options", type = "diffusion.check_moments_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
+      { name = "grid", type = "grid or list of numbers", default = "trailing", text = "a grid or a list of times" },
+      { name = "mean", type = "number", default = "0", text = "mean of the data" },
+      { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -196,11 +224,24 @@ return {
   },
   ["d.check.order"] = {
     signature = "d.check.order(sampler, oracle, [options])",
-    text = "How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding. Errors of a deterministic sampler are from the ODE's solution, root mean square. One that adds noise runs along one Brownian path for each sample, whatever its steps: its errors, a median, are from many more steps along it.",
+    text = "How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding. Errors of a deterministic sampler are from the ODE's solution, root mean square. One that adds noise runs along one Brownian path for each sample, whatever its steps: its errors, a median, are from many more steps along it. A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double goes on.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "diffusion.check_order_options?", optional = true },
+    },
+    options = {
+      { name = "exact", type = "integer", range = ">= 10", default = "500", text = "steps of the ODE's solution" },
+      { name = "fine", type = "integer", range = ">= 2", default = "16", text = "steps of the reference, in multiples of the most steps" },
+      { name = "from", type = "number", range = "> 0", default = "20", text = "sigma of the start" },
+      { name = "process", type = "process", default = "cosine of 1000 steps, predicting x0", text = "the process" },
+      { name = "quiet", type = "boolean", default = "false", text = "prints no table" },
+      { name = "reference", type = "string, function or table", default = "the sampler itself", text = "sampler that follows the noise's path in more steps, as \"dpmpp_sde\"" },
+      { name = "samples", type = "integer", range = ">= 1", default = "64", text = "number of samples" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "start", type = "integer", range = ">= 0", default = "0", text = "first steps that get the exact x, so that a multistep sampler starts with a history" },
+      { name = "steps", type = "list of integers", default = "{80, 160, 320, 640}", text = "numbers of steps that are compared" },
+      { name = "to", type = "number", range = "> 0", default = "0.02", text = "sigma of the end" },
     },
     returns = {
       { type = "number|nil", text = "order nil where all was rounding" },
@@ -212,7 +253,14 @@ return {
     signature = "d.checkpoint(options)",
     text = "A training and the file that it is saved in.",
     params = {
-      { name = "options", type = "table", text = "{path, model, opt, ema = an average or a list of them, batches}" },
+      { name = "options", type = "diffusion.checkpoint_options" },
+    },
+    options = {
+      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "path", type = "path", default = "required", text = "the file" },
+      { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages" },
+      { name = "opt", type = "adamw", default = "none", text = "the optimiser" },
     },
     returns = {
       { type = "diffusion.checkpoint" },
@@ -257,7 +305,10 @@ return {
     text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape(); asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.data_copy_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message" },
@@ -269,7 +320,10 @@ return {
     text = "CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.",
     params = {
       { name = "dir", type = "string", text = "the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin" },
-      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+      { name = "options", type = "diffusion.data_split_options?", optional = true },
+    },
+    options = {
+      { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message where files are missing or not what they should be" },
@@ -285,10 +339,13 @@ return {
   },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
-    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.",
+    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.",
     params = {
-      { name = "dir", type = "string|table|nil", text = "the folder; or the options", optional = true },
-      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+      { name = "dir", type = "string|diffusion.data_split_options|nil", text = "the folder; or the options", optional = true },
+      { name = "options", type = "diffusion.data_split_options?", optional = true },
+    },
+    options = {
+      { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message where the files are missing" },
@@ -321,7 +378,10 @@ return {
     params = {
       { name = "images", type = "string", text = "path of [n,H,W] or [n,H,W,C] bytes" },
       { name = "labels", type = "string|nil", text = "path of [n] bytes from 0; classes are one more", optional = true },
-      { name = "options", type = "table|nil", text = "names: what the classes are called", optional = true },
+      { name = "options", type = "diffusion.data_idx_options?", optional = true },
+    },
+    options = {
+      { name = "names", type = "list of strings", default = "none", text = "names of the classes" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message" },
@@ -333,7 +393,10 @@ return {
     text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0). As for d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.data_copy_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message" },
@@ -344,7 +407,15 @@ return {
     signature = "d.data.set(options)",
     text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
     params = {
-      { name = "options", type = "table", text = "x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name" },
+      { name = "options", type = "diffusion.data_set_options" },
+    },
+    options = {
+      { name = "x", type = "tensor", default = "required", text = "[n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all examples or of each, 1 to classes" },
+      { name = "classes", type = "integer", range = ">= 1", default = "the largest class", text = "number of classes" },
+      { name = "eps", type = "tensor", default = "none", text = "noise that each example is paired with, as x (d.reflow)" },
+      { name = "name", type = "string", default = "\"set\"", text = "the set's name" },
+      { name = "names", type = "list of strings", default = "none", text = "names of the classes" },
     },
     returns = {
       { type = "diffusion.set" },
@@ -461,9 +532,25 @@ return {
   },
   ["d.edit.img2img"] = {
     signature = "d.edit.img2img(options)",
-    text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.",
+    text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). With a seed, sample k is the same alone or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at which a process that predicts eps or score unclipped can predict x0.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_img2img_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0" },
@@ -475,7 +562,26 @@ return {
     signature = "d.edit.interpolate(options)",
     text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1 give a and b again.",
     params = {
-      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = every whole level | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_interpolate_options" },
+    },
+    options = {
+      { name = "a", type = "a tensor [B,...]", default = "required", text = "the first pictures {B, ...}" },
+      { name = "b", type = "a tensor [B,...]", default = "required", text = "the second pictures, as many" },
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "at", type = "number", default = "T/2; by inversion the start of edit.invert", text = "level of the mixture" },
+      { name = "by", type = "\"noise\" or \"inversion\"", default = "\"noise\"", text = "the way: shared noise, or inversion" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1; 0 is no class" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
+      { name = "u", type = "number or list of numbers", default = "0.5", text = "place between them, 0 is a and 1 is b; or n places" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
@@ -485,9 +591,26 @@ return {
   },
   ["d.edit.invert"] = {
     signature = "d.edit.invert(options)",
-    text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: it says so.",
+    text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: the report says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_invert_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the data {B, ...}" },
+      { name = "check", type = "boolean", default = "false", text = "also measures how far ddim comes back from x0" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "exact", type = "boolean", default = "true", text = "solves each step by iteration, so that ddim returns to the data" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "start", type = "number", default = "T, or the last whole level at which x0 can be predicted", text = "level of the noise" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
     },
     returns = {
       { type = "diffusion.tensor", text = "xt {B, ...}; d.sample{ init = xt, sampler = \"ddim\", grid = report.grid } comes back" },
@@ -497,9 +620,16 @@ return {
   },
   ["d.edit.plan"] = {
     signature = "d.edit.plan(options)",
-    text = "Where an edit starts and which steps it takes, before it is begun: exactly as many as asked for, from exactly that level.",
+    text = "Where an edit starts and which steps it takes, before it is begun: exactly as many as asked for, from exactly that level. Give one of start and strength.",
     params = {
-      { name = "options", type = "table", text = "{process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}" },
+      { name = "options", type = "diffusion.edit_plan_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
       { type = "diffusion.plan" },
@@ -510,7 +640,24 @@ return {
     signature = "d.edit.repaint(options)",
     text = "Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch `resample` times; every step then starts without the solver's history.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}" },
+      { name = "options", type = "diffusion.edit_repaint_options" },
+    },
+    options = {
+      { name = "keep", type = "a tensor [B,...]", default = "required", text = "1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it" },
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it, with the merged x" },
+      { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
+      { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -522,7 +669,15 @@ return {
     signature = "d.edit.repaint_plan(options)",
     text = "RePaint's walk before it is begun: how many steps, and which levels.",
     params = {
-      { name = "options", type = "table", text = "{process, steps = 250 or T if that is less, grid = \"trailing\", jump = 10, resample = 10, sampler = \"ddpm\"} as edit.repaint" },
+      { name = "options", type = "diffusion.edit_repaint_plan_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
+      { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
+      { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -544,22 +699,51 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates r is given by decay: a number, with warmup = true (the default) min(decay, (1 + k) / (10 + k)); {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {\"half_life\", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the batch's size in steps, and ramp = math.huge none; {\"power\", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.",
+    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates r is given by `decay`. The kinds {\"warmup\"}, {\"half_life\", steps =} and {\"power\"} have options of their own: d.help \"half_life\" shows them. A half-life in images is that by the batch's size in steps; with ramp = math.huge it does not ramp up.",
     params = {
       { name = "of", type = "diffusion.model" },
-      { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), or as above, warmup = true}", optional = true },
+      { name = "options", type = "diffusion.ema_options?", optional = true },
+    },
+    options = {
+      { name = "decay", type = "number, table or function", range = "[0, 1)", default = "0.9995", text = "a number, {name, option = ...}, or a function of the update" },
+      { name = "warmup", type = "boolean", default = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
     },
     returns = {
       { type = "diffusion.ema" },
     },
     example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal short, long = d.ema(model, { decay = { \"half_life\", steps = 500 } }), d.ema(model, { decay = { \"power\" } })\nlocal opt = d.adamw(model, { ema = { short, long } })\nd.record(function(x) return d.mse(model(x, 1), x) end, d.randn(8, 2)):backward()\nopt:step()\nprint(short, long)",
   },
+  ["d.estimate_variance"] = {
+    signature = "d.estimate_variance(model, process, x0, [options])",
+    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
+    params = {
+      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
+      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
+      { name = "options", type = "diffusion.estimate_variance_options?", optional = true },
+    },
+    options = {
+      { name = "batch", type = "integer", range = ">= 1", default = "256", text = "samples in a batch" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "levels", type = "integer", range = ">= 2", default = "50", text = "levels at most, whole and about evenly spaced in ln SNR" },
+      { name = "rounds", type = "integer", range = ">= 1", default = "1", text = "passes over the samples, each at other levels" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "t", type = "list of numbers", default = "by levels", text = "the levels, a list that rises" },
+    },
+    returns = {
+      { type = "diffusion.process" },
+    },
+    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
+  },
   ["d.eye"] = {
     signature = "d.eye(n, [opts])",
     text = "The identity matrix.",
     params = {
       { name = "n", type = "integer" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{n,n}" },
@@ -583,7 +767,10 @@ return {
     params = {
       { name = "shape", type = "integer|integer[]", text = "a single number is a shape of one dimension" },
       { name = "value", type = "number", text = "an integer for i64" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -593,7 +780,11 @@ return {
     signature = "d.generator([opts])",
     text = "A separate source of random numbers. g:randn, g:rand, g:bernoulli, g:randint and g:randperm are like the functions of d; g:state() and g:set_state(text) save and restore it. Kind \"torch\" gives the numbers of PyTorch's CPU generator for the same seed. These are the float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose high end is exclusive) and torch.randperm (which counts from 0).",
     params = {
-      { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "default: philox and 0", optional = true },
+      { name = "opts", type = "diffusion.generator_options", optional = true },
+    },
+    options = {
+      { name = "kind", type = "\"philox\" or \"torch\"", default = "\"philox\"", text = "the algorithm" },
+      { name = "seed", type = "integer", default = "0", text = "seed of the numbers" },
     },
     returns = {
       { type = "diffusion.generator" },
@@ -617,7 +808,11 @@ return {
     params = {
       { name = "fn", type = "function", text = "of the inputs, to a tensor" },
       { name = "inputs", type = "table", text = "of tensors (others are passed on)" },
-      { name = "options", type = "table?", text = "{step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}", optional = true },
+      { name = "options", type = "diffusion.gradcheck_options?", optional = true },
+    },
+    options = {
+      { name = "step", type = "number", range = "> 0", default = "1e-5 in double, else 1e-2", text = "step of the differences, times max(1, |x|)" },
+      { name = "tolerance", type = "number", range = ">= 0", default = "1e-6 in double, else 1e-2", text = "largest difference that passes" },
     },
     returns = {
       { type = "boolean", text = "ok" },
@@ -881,7 +1076,11 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "weak", type = "any", text = "another, which predicts the same of the same process" },
-      { name = "options", type = "table", text = "{scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "diffusion.guidance_auto_options" },
+    },
+    options = {
+      { name = "scale", type = "number", default = "required", text = "1 is the model alone" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -890,10 +1089,16 @@ return {
   },
   ["d.guidance.cfg"] = {
     signature = "d.guidance.cfg(model, options)",
-    text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6).",
+    text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}" },
+      { name = "options", type = "diffusion.guidance_cfg_options" },
+    },
+    options = {
+      { name = "scale", type = "number", default = "required", text = "1 is the conditional model, 0 the unconditional one" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "phi of Lin et al. 2024: share of the conditional output's deviation that is restored in each sample" },
+      { name = "without", type = "table<string, diffusion.tensor>", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -905,7 +1110,12 @@ return {
     text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one answer gets cfg's, so it goes around other guidances.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}" },
+      { name = "options", type = "diffusion.guidance_cfg_pp_options" },
+    },
+    options = {
+      { name = "scale", type = "number", range = ">= 0", default = "required", text = "lambda, 0 to 1 in the paper" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "without", type = "table<string, diffusion.tensor>", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -913,30 +1123,41 @@ return {
     example = "local model, process = d.load_model \"digits\"\nlocal guided = d.guidance.cfg_pp(model, { scale = 0.6 })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, class = 3, sampler = \"ddim\",\n                       steps = 20 })",
   },
   ["d.guidance.classifier"] = {
-    signature = "d.guidance.classifier(model, log_prob, options)",
+    signature = "d.guidance.classifier(model, process, log_prob, [options])",
     text = "A denoiser guided by a classifier of noisy x (Dhariwal & Nichol 2021, algorithm 2): scale times the gradient of log_prob is added to the score. The gradient is with respect to x alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided. An unconditional network is called without the class.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
-      { name = "options", type = "table", text = "{process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "diffusion.guidance_classifier_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "scale", type = "number", default = "1", text = "factor of the gradient" },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
+    example = "local p = d.process{ schedule = d.schedule.cosine{}, predict = \"eps\" }\nlocal left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }\nlocal both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nlocal function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end\nlocal guided = d.guidance.classifier(both:denoiser(p), p, log_prob)\nprint(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)",
   },
   ["d.guidance.gradient"] = {
-    signature = "d.guidance.gradient(model, energy, options)",
+    signature = "d.guidance.gradient(model, process, energy, [options])",
     text = "A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to the score. With of = \"x0\" it is the energy of the predicted x0, unclipped, and the gradient goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not changed.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
+      { name = "process", type = "diffusion.process" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
-      { name = "options", type = "table", text = "{process, scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "diffusion.guidance_gradient_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "of", type = "\"xt\" or \"x0\"", default = "\"xt\"", text = "the argument of the energy: x_t or the predicted x0" },
+      { name = "scale", type = "number", default = "1", text = "factor of the gradient" },
     },
     returns = {
       { type = "function", text = "denoiser" },
     },
-    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, dark_below, { process = process, scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
+    example = "local model, process = d.load_model \"digits\"\nlocal function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end\nlocal guided = d.guidance.gradient(model, process, dark_below, { scale = 0.1, of = \"x0\" })\nd.image.show(d.sample{ model = guided, process = process, shape = { 1, 8, 8, 1 }, steps = 10 })",
   },
   ["d.help"] = {
     signature = "d.help([what])",
@@ -953,7 +1174,10 @@ return {
       { name = "a", type = "diffusion.tensor" },
       { name = "b", type = "diffusion.tensor", text = "the same shape" },
       { name = "over", type = "string", text = "\"sample\" for one mean per sample", optional = true },
-      { name = "opts", type = "{delta: number}", text = "above 0, default 1", optional = true },
+      { name = "opts", type = "diffusion.huber_options", optional = true },
+    },
+    options = {
+      { name = "delta", type = "number", range = "> 0", default = "1", text = "error from which on the loss is straight" },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
@@ -1139,7 +1363,21 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it" },
       { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
+      { name = "options", type = "diffusion.likelihood_ode_options?", optional = true },
+    },
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "1e-5", text = "absolute tolerance of a step's error" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "dequantise", type = "boolean or table", default = "false", text = "images: adds uniform noise to their levels" },
+      { name = "dequantise.levels", type = "integer", range = ">= 2", default = "256", text = "number of levels" },
+      { name = "dequantise.span", type = "\"centres\" or \"edges\"", default = "\"centres\"", text = "[-1, 1] spans the centres of the levels, or their edges" },
+      { name = "divergence", type = "\"auto\", \"exact\" or \"hutchinson\"", default = "\"auto\"", text = "\"exact\" takes D gradients, \"hutchinson\" estimates; \"auto\" is exact to 64 dimensions" },
+      { name = "from", type = "number", range = ">= 1", default = "1", text = "level at which the ODE begins" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "probes", type = "integer", range = ">= 1", default = "1", text = "random vectors of Hutchinson's estimate" },
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to the sample's size" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "to", type = "number", default = "T, or the last level with an SNR of 3.7e-5", text = "level at which the prior is taken" },
     },
     returns = {
       { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}" },
@@ -1153,7 +1391,15 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
+      { name = "options", type = "diffusion.likelihood_vlb_options?", optional = true },
+    },
+    options = {
+      { name = "bins", type = "integer", range = ">= 2", default = "256", text = "levels of an image" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "clip", type = "boolean", default = "false", text = "clips the predicted x0 as the process does" },
+      { name = "decoder", type = "\"erf\", \"tanh\" or \"gaussian\"", default = "\"erf\"", text = "last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "t", type = "integer or list of integers", range = ">= 1", default = "all of 1..T", text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
     },
     returns = {
       { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },
@@ -1213,7 +1459,10 @@ return {
     text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.load_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
@@ -1225,7 +1474,11 @@ return {
     text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.load_model_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "process", type = "process", default = "that of the file", text = "a process in place of the file's" },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
@@ -1301,7 +1554,7 @@ return {
   },
   ["d.manual_seed"] = {
     signature = "d.manual_seed(seed)",
-    text = "Seeds all random numbers of this Lua state. All counters restart.",
+    text = "Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance and other measures have an option seed = 1 instead, so that two of them agree.",
     params = {
       { name = "seed", type = "integer" },
     },
@@ -1336,7 +1589,7 @@ return {
     options = {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
       { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1432,7 +1685,7 @@ return {
       { name = "block", type = "integer", range = ">= 4", default = "none", text = "pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread" },
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
       { name = "permutations", type = "integer", range = ">= 0", default = "0", text = "permutations of the labels, for p; not with blocks" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1472,7 +1725,7 @@ return {
       { name = "bandwidth", type = "number or list of numbers", default = "median distance between samples of both sets", text = "h, or a list of several" },
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
       { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1532,7 +1785,7 @@ return {
       { name = "p", type = "number", range = "[1, 8]", default = "1", text = "power of the distance" },
       { name = "permutations", type = "integer", range = ">= 0", default = "39", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
       { name = "projections", type = "integer", range = ">= 1", default = "100", text = "directions" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1551,7 +1804,7 @@ return {
     options = {
       { name = "hidden", type = "integer", range = ">= 1", default = "64", text = "units of each of the classifier's two layers" },
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
       { name = "steps", type = "integer", range = ">= 1", default = "400", text = "training steps of 128 samples" },
     },
     returns = {
@@ -1571,7 +1824,7 @@ return {
     options = {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
       { name = "permutations", type = "integer", range = ">= 0", default = "99", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
-      { name = "seed", type = "integer", default = "1", text = "seed of the measure's own random numbers, whatever d.manual_seed says" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1952,9 +2205,21 @@ return {
   },
   ["d.objective"] = {
     signature = "d.objective(options)",
-    text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.",
+    text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting counts eps the same at every t. With \"vlb\", T times the loss is the sum of the bound's L_t.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"discretized\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
+      { name = "options", type = "diffusion.objective_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "decoder", type = "\"erf\", \"tanh\" or \"gaussian\"", default = "\"erf\"", text = "last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density" },
+      { name = "drop_class", type = "number", range = "[0, 1]", default = "0", text = "share of classes that are hidden, for guidance" },
+      { name = "error", type = "string or table", default = "\"mse\"", text = "measure of the error: a name or {name, option = ...}" },
+      { name = "offset_noise", type = "number", range = ">= 0", default = "0", text = "standard deviation of noise that a whole channel shares" },
+      { name = "precondition", type = "\"edm\", \"vp\", \"ve\" or \"iddpm\"", default = "none", text = "the model is a raw network, scaled by d.precondition" },
+      { name = "self_condition", type = "number", range = "[0, 1]", default = "0", text = "share of batches in which the model is conditioned on its own x0" },
+      { name = "times", type = "string, table or function", default = "\"uniform\"", text = "distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}" },
+      { name = "vlb", type = "number", range = ">= 0", default = "0.001 for a learned variance, else 0", text = "weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension" },
+      { name = "weighting", type = "string, table or function", default = "\"simple\"", text = "weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR" },
     },
     returns = {
       { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
@@ -1966,7 +2231,10 @@ return {
     text = "A tensor filled with ones.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2164,7 +2432,16 @@ return {
     text = "Curves y(x), one a series.",
     params = {
       { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ..." },
-      { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
+      { name = "options", type = "diffusion.plot_lines_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "none", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "none", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -2216,7 +2493,17 @@ return {
     text = "A quantity of several schedules against u = t/T.",
     params = {
       { name = "schedules", type = "table", text = "list of schedules" },
-      { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
+      { name = "options", type = "diffusion.plot_schedules_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -2250,7 +2537,11 @@ return {
     text = "The values that a power average of any width would have, of snapshots that were written on the way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one of them.",
     params = {
       { name = "paths", type = "string[]", text = "one or more snapshots of one training" },
-      { name = "options", type = "table", text = "{sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}" },
+      { name = "options", type = "diffusion.posthoc_ema_options" },
+    },
+    options = {
+      { name = "sigma_rel", type = "number", range = "(0, 0.28867513459481)", default = "required", text = "standard deviation of the average's profile over 0..1" },
+      { name = "updates", type = "integer", range = ">= 1", default = "those of the last snapshot", text = "updates after which it is" },
     },
     returns = {
       { type = "table<string, any>|nil", text = "state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together" },
@@ -2277,22 +2568,34 @@ return {
     },
   },
   ["d.precondition"] = {
-    signature = "d.precondition(net, options)",
+    signature = "d.precondition(net, process, [options])",
     text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
     params = {
       { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
-      { name = "options", type = "table", text = "{process, kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}" },
+      { name = "process", type = "diffusion.process" },
+      { name = "options", type = "diffusion.precondition_options?", optional = true },
+    },
+    options = {
+      { name = "kind", type = "\"edm\", \"vp\", \"ve\" or \"iddpm\"", default = "\"edm\"", text = "the row of the paper's table 1" },
     },
     returns = {
       { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
     },
-    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, { process = process })\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
+    example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, process)\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
   },
   ["d.process"] = {
     signature = "d.process(o)",
-    text = "A process: a schedule, and how the reverse step is parametrised.",
+    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15).",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "diffusion.process_options" },
+    },
+    options = {
+      { name = "schedule", type = "schedule", default = "required", text = "the noise schedule" },
+      { name = "clip", type = "number or \"dynamic\"", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, or \"dynamic\"" },
+      { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
+      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
+      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+      { name = "x0_error", type = "list of lists of numbers", default = "none", text = "rows {t, mean squared error of x0} for \"optimal\", as d.estimate_variance measures them" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -2319,7 +2622,11 @@ return {
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2332,7 +2639,11 @@ return {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, inclusive" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -2343,7 +2654,11 @@ return {
     text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2354,7 +2669,11 @@ return {
     text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -2378,7 +2697,19 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
-      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
+      { name = "options", type = "diffusion.reflow_options" },
+    },
+    options = {
+      { name = "shape", type = "list of integers", default = "required", text = "{n, ...}, the number of pairs first" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a sampler without noise of its own, as of d.sample" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "size", type = "integer", range = ">= 1", default = "1000", text = "samples that are drawn at a time" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2389,7 +2720,24 @@ return {
     signature = "d.sample(options)",
     text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
-      { name = "options", type = "table", text = "as of sampler.steps" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2423,7 +2771,7 @@ return {
     text = "What another library's sampler is here: one of ours with the options that make it so, to be given as `sampler`. Of diffusers by its class, \"diffusers-\" with ddpm, unclip, ddim, pndm (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa, lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others there are names in \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" and \"lucidrains-\". The grids are d.grid.preset's.",
     params = {
       { name = "name", type = "string", text = "one of d.sampler.presets()" },
-      { name = "options", type = "table", text = "of that sampler, in the place of the preset's", optional = true },
+      { name = "options", type = "table<string, any>", text = "of that sampler, in the place of the preset's", optional = true },
     },
     returns = {
       { type = "table", text = "{sampler, option = ...}" },
@@ -2441,7 +2789,24 @@ return {
     signature = "d.sampler.sample(options)",
     text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
-      { name = "options", type = "table", text = "as of sampler.steps" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2455,7 +2820,14 @@ return {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
       { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
       { name = "process", type = "diffusion.process" },
-      { name = "o", type = "table", text = "{seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them; nan = \"error\": \"keep\" lets samples that aren't finite go on", optional = true },
+      { name = "o", type = "diffusion.sampler_step_options?", optional = true },
+    },
+    options = {
+      { name = "mix", type = "function", default = "d.mix", text = "sum of c x" },
+      { name = "mix_noise", type = "function", default = "by seed", text = "the same plus noise" },
+      { name = "mix_path", type = "function", default = "by seed", text = "the same plus an increment of the noise's path" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "function", text = "step (x, {t, s, i, n}, history) -> x; history is a table, empty at first" },
@@ -2464,9 +2836,26 @@ return {
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
-    text = "A run of a sampler, to be stepped: `run()` or `for step in run do`.",
+    text = "A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor init is given and the process predicts eps or score unclipped, the run starts where the SNR is 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = \"brownian\" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays independent. Generators, and functions that return normals of x's shape, draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2855,7 +3244,10 @@ return {
     text = "Creates a tensor from a number or a nested table. If a row is ragged or contains something else than numbers, the error names the row. i64 accepts only integers. Other types round as Tensor:to does.",
     params = {
       { name = "values", type = "number|table" },
-      { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2876,7 +3268,20 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}" },
+      { name = "options", type = "diffusion.trainer_options" },
+    },
+    options = {
+      { name = "batches", type = "batches (set:batches)", default = "required", text = "the batches" },
+      { name = "model", type = "a model", default = "required", text = "the network" },
+      { name = "objective", type = "objective or function", default = "required", text = "d.objective, or a function (model, x0, {class}) -> loss, details" },
+      { name = "opt", type = "an optimiser (d.adamw)", default = "required", text = "the optimiser" },
+      { name = "checkpoint", type = "path", default = "none", text = "file that the run resumes from and saves to" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages that the checkpoint holds" },
+      { name = "floor", type = "number", default = "none", text = "least loss, shown next to the loss; objective:floor gives it" },
+      { name = "log", type = "path", default = "none", text = "CSV file of step, loss, lr and norm" },
+      { name = "on_step", type = "function", default = "none", text = "called after each step" },
+      { name = "quiet", type = "boolean", default = "false", text = "shows no progress" },
+      { name = "save_every", type = "integer", range = ">= 1", default = "500", text = "steps between two saves" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -2908,6 +3313,14 @@ return {
     },
     example = "print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })",
   },
+  ["d.warnings"] = {
+    signature = "d.warnings(where)",
+    text = "Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function. Each kind of warning is given once per model, objective or optimiser.",
+    params = {
+      { name = "where", type = "boolean|fun(message: string)", text = "true is stderr, false is nowhere" },
+    },
+    example = "d.warnings(function(message) print(\"note: \" .. message) end)\nd.warnings(true)",
+  },
   ["d.where"] = {
     signature = "d.where(mask, a, b)",
     text = "Elements of a if the mask is not 0, else of b.",
@@ -2925,7 +3338,10 @@ return {
     text = "A tensor filled with zeros.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2968,7 +3384,11 @@ return {
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor}", optional = true },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -3048,7 +3468,11 @@ return {
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "elements 1 and 0" },
@@ -3067,7 +3491,11 @@ return {
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -3080,7 +3508,11 @@ return {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, inclusive" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -3091,7 +3523,11 @@ return {
     text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -3102,7 +3538,11 @@ return {
     text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -3189,7 +3629,11 @@ return {
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs", optional = true },
+      { name = "options", type = "diffusion.model_call_options?", text = "and the named inputs of a network of d.network", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
     },
     returns = {
       { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
@@ -3232,7 +3676,10 @@ return {
     text = "Reads the values of a model file into this model. As for d.load_model, the file must not be truncated meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table?", text = "{copy = false}", optional = true },
+      { name = "options", type = "diffusion.model_load_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
@@ -3258,10 +3705,14 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), its config, and the process it was trained for.",
+    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
+      { name = "options", type = "diffusion.model_save_options?", optional = true },
+    },
+    options = {
+      { name = "process", type = "process", default = "none", text = "the process that is saved with it" },
+      { name = "weights", type = "model or ema", default = "the model's", text = "an average whose values are saved" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if the file can't be written" },
@@ -3851,7 +4302,12 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps is the noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the network's inputs: {context = c}", optional = true },
+      { name = "given", type = "diffusion.objective_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "eps", type = "tensor", default = "drawn", text = "the noise, as x0: that of d.reflow's pairs" },
+      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },
@@ -3871,9 +4327,16 @@ return {
   },
   ["objective:floor"] = {
     signature = "objective:floor(given)",
-    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset.",
+    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset. Give one of std, data and oracle.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}" },
+      { name = "given", type = "diffusion.objective_floor_options" },
+    },
+    options = {
+      { name = "data", type = "tensor or set", default = "none", text = "samples {n, ...}: the loss of the best affine network, by their covariance" },
+      { name = "oracle", type = "oracle", default = "none", text = "a known distribution: the loss of its best denoiser" },
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the oracle" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "std", type = "number, list of numbers or tensor", default = "none", text = "standard deviations of Gaussian data along its axes: exact" },
     },
     returns = {
       { type = "number" },
@@ -3934,7 +4397,11 @@ return {
     signature = "oracle:entropy([options])",
     text = "The differential entropy in nats, -E ln p (of the empirical distribution: of its points as symbols). By its formula; in one or two dimensions by quadrature; else the mean over samples.",
     params = {
-      { name = "options", type = "table?", text = "{samples = 20000, seed = 1}, for that mean", optional = true },
+      { name = "options", type = "diffusion.oracle_entropy_options?", optional = true },
+    },
+    options = {
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the mean, if there is one" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -4018,7 +4485,10 @@ return {
     text = "The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.",
     params = {
       { name = "x0", type = "number|diffusion.tensor" },
-      { name = "o", type = "{seed: integer}", optional = true },
+      { name = "o", type = "diffusion.process_chain_options?", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "function", text = "iterator of t, xt, eps" },
@@ -4043,10 +4513,16 @@ return {
   },
   ["process:convert"] = {
     signature = "process:convert(value, o)",
-    text = "Converts a prediction from one target to another. It is an error if x_t has no signal and the value does not depend on x_0 (eps or score at zero terminal SNR).",
+    text = "Converts a prediction from one target to another. It is an error if x_t has no signal and the value does not depend on x_0 (eps or score at zero terminal SNR). The targets are x0, eps, v = a eps - s x0 (Salimans & Ho 2022), score = -eps/s, flow = eps - x0, and edm, F of Karras et al. 2022, eq. 7.",
     params = {
       { name = "value", type = "number|diffusion.tensor" },
-      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}", text = "targets: \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
+      { name = "o", type = "diffusion.convert_options" },
+    },
+    options = {
+      { name = "from", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "required", text = "the target of `value`" },
+      { name = "to", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "required", text = "the target of the result" },
+      { name = "xt", type = "number or tensor", default = "required", text = "the noisy x_t" },
+      { name = "t", type = "number, list of numbers or tensor", default = "required", text = "the level" },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -4065,19 +4541,6 @@ return {
       { type = "number|diffusion.tensor", text = "eps" },
       { type = "diffusion.tensor|nil", text = "v for process:step_variance" },
     },
-  },
-  ["process:estimate_variance"] = {
-    signature = "process:estimate_variance(model, x0, [options])",
-    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
-    params = {
-      { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
-      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}", optional = true },
-    },
-    returns = {
-      { type = "diffusion.process" },
-    },
-    example = "local oracle = d.oracle.moons{}\nlocal p = d.process{ schedule = d.schedule.cosine{ T = 100 } }\nlocal q = p:estimate_variance(oracle:denoiser(p), oracle:sample(2000, { seed = 1 }))\nprint(p:step_variance(50, 40), q:step_variance(50, 40))",
   },
   ["process:explain"] = {
     signature = "process:explain(t, [s])",
@@ -4159,7 +4622,11 @@ return {
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "{B, ...}: x_0, or x_s with from = s" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T, one or B" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer, from: number}", text = "standard normal noise; default: drawn from the seed, or from the state of d.manual_seed", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|diffusion.q_sample_options", text = "standard normal noise, or options of its draw", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the noise" },
+      { name = "from", type = "number, list of numbers or tensor", range = ">= 0", default = "0", text = "level s of x" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -4172,7 +4639,10 @@ return {
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "x_{t-1}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer}", text = "as for q_sample; with a seed, each t has different noise", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|diffusion.q_step_options", text = "standard normal noise, or options of its draw", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the noise; each t has its own" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -4769,7 +5239,17 @@ return {
     signature = "schedule:plot([o])",
     text = "Draws a quantity of the schedule against u = t/T; see d.plot.schedules.",
     params = {
-      { name = "o", type = "table", text = "{what = \"log_snr\", file = \"schedule.png\", ...}", optional = true },
+      { name = "o", type = "diffusion.plot_schedules_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message where it fails" },
@@ -4858,7 +5338,15 @@ return {
     signature = "set:batches(options)",
     text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. `.step` can be set to start elsewhere: the next batch is step + 1.",
     params = {
-      { name = "options", type = "table", text = "size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds" },
+      { name = "options", type = "diffusion.set_batches_options" },
+    },
+    options = {
+      { name = "size", type = "integer", range = ">= 1", default = "required", text = "examples in a batch" },
+      { name = "epochs", type = "number", range = "> 0", default = "1", text = "passes over the set, in place of steps" },
+      { name = "flip", type = "boolean", default = "false", text = "mirrors each image left to right with probability 1/2" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "shuffle", type = "boolean", default = "true", text = "each epoch has an order of its own" },
+      { name = "steps", type = "integer", range = ">= 0", default = "by epochs", text = "number of batches" },
     },
     returns = {
       { type = "diffusion.batches" },
@@ -4867,7 +5355,7 @@ return {
   },
   ["tensor"] = {
     signature = "tensor",
-    text = "An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1; negative ones count from the end. Ranges include both ends, {} is a whole dimension, and {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading it while x is being recorded is an error, since its gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(), totable(), bytes() and print are constants too.",
+    text = "An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i], x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1; negative ones count from the end. Ranges include both ends, {} is a whole dimension, and {2} means {2, 2}. x[#x + 1] is nil, so ipairs(x) ends; other positions out of range are errors. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading it while x is being recorded is an error, since its gradient would be lost. Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(), totable(), bytes() and print are constants too.",
     params = {
       { name = "grad", type = "diffusion.tensor|nil", text = "the gradient of a parameter after loss:backward()" },
     },
@@ -4916,7 +5404,11 @@ return {
     text = "True if y has the same shape and |x - y| <= atol + rtol |y| for each element.",
     params = {
       { name = "y", type = "diffusion.tensor" },
-      { name = "opts", type = "{rtol: number, atol: number}", text = "defaults: 1e-5 and 1e-8", optional = true },
+      { name = "opts", type = "diffusion.allclose_options", optional = true },
+    },
+    options = {
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to |y|" },
+      { name = "atol", type = "number", range = ">= 0", default = "1e-8", text = "absolute tolerance" },
     },
     returns = {
       { type = "boolean" },
@@ -4961,7 +5453,12 @@ return {
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
-      { name = "opts", type = "{heads: integer, causal: boolean, mask: diffusion.tensor}", text = "heads 1, causal false", optional = true },
+      { name = "opts", type = "diffusion.attention_options", optional = true },
+    },
+    options = {
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "mask", type = "tensor", default = "none", text = "the mask, as above" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,N,heads D} of x {B,N,heads D}" },
@@ -4982,7 +5479,10 @@ return {
     signature = "tensor:backward([opts])",
     text = "Runs the backward pass of the recorded ops and adds to the gradients of trainable parameters. The tensor must have one element. A second backward pass, a value that was overwritten, and a second derivative are errors. If it fails, also for lack of memory, the gradients of all models reached so far are dropped.",
     params = {
-      { name = "opts", type = "{keep: boolean}", text = "true keeps the record for another backward pass", optional = true },
+      { name = "opts", type = "diffusion.backward_options", optional = true },
+    },
+    options = {
+      { name = "keep", type = "boolean", default = "false", text = "keeps the record for another backward pass" },
     },
   },
   ["tensor:bytes"] = {
@@ -5023,7 +5523,12 @@ return {
     params = {
       { name = "w", type = "diffusion.tensor", text = "{K,R,S,C}" },
       { name = "b", type = "diffusion.tensor", text = "{K}", optional = true },
-      { name = "opts", type = "{stride: integer, pad: integer|integer[], add: diffusion.tensor}", text = "stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added", optional = true },
+      { name = "opts", type = "diffusion.conv2d_options", optional = true },
+    },
+    options = {
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+      { name = "pad", type = "integer or list of integers", range = ">= 0", default = "0", text = "zeros around the image: one number or {top, bottom, left, right}" },
+      { name = "add", type = "tensor", default = "none", text = "a tensor of the result's shape, which is added to it" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,H',W',K} of x {B,H,W,C}" },
@@ -5253,11 +5758,18 @@ return {
   },
   ["tensor:group_norm"] = {
     signature = "tensor:group_norm([w], [b], opts)",
-    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over each group of channels of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x" },
+      { name = "opts", type = "diffusion.group_norm_options" },
+    },
+    options = {
+      { name = "groups", type = "integer", range = ">= 1", default = "required", text = "groups of channels; they divide C" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },
+      { name = "add", type = "tensor", default = "none", text = "{B,C}, added to each pixel of x" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -5314,11 +5826,14 @@ return {
   },
   ["tensor:layer_norm"] = {
     signature = "tensor:layer_norm([w], [b], [opts])",
-    text = "(x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et al. 2016).",
+    text = "(x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over the last dimension (Ba et al. 2016).",
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{eps: number}", text = "default 1e-5", optional = true },
+      { name = "opts", type = "diffusion.layer_norm_options", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{...,C} as x" },
@@ -5703,7 +6218,13 @@ return {
     signature = "tensor:sinusoid(opts)",
     text = "cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No gradient.",
     params = {
-      { name = "opts", type = "{width: integer, max_period: number, shift: number, sin_first: boolean}", text = "width even; max_period 10000, shift 0, sin_first false" },
+      { name = "opts", type = "diffusion.sinusoid_options" },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "shift", type = "number", default = "0", text = "in the frequencies: 0 in ADM, 1 in DDPM" },
+      { name = "sin_first", type = "boolean", default = "false", text = "the sines come first" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,width} of t {B}" },

@@ -3,6 +3,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local samples = {}
 
@@ -13,7 +14,9 @@ local samples = {}
 ---@param least integer|nil dimensions, 2 if not given: a lone sample was given if it has fewer
 ---@return diffusion.tensor x
 function samples.batch(where, name, x, least)
-  if not core.is_tensor(x) then fail.raise("%s: %s must be a tensor, got %s", where, name, kind.shown(x)) end
+  if not core.is_tensor(x) then
+    fail.raise("%s: %s must be a tensor, got %s%s", where, name, kind.shown(x), opts.advice(x, "picture|tensor"))
+  end
   if x:dtype() ~= core.real then
     fail.raise("%s: %s must be %s, got %s%s", where, name, core.real, x:dtype(), kind.float_advice(x))
   end

@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local csv = require "diffusion.file.csv"
 local gradient = require "diffusion.gradient"
+local batches = require "diffusion.objective.batch"
 local networks = require "diffusion.nn.model"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -58,6 +59,12 @@ local function levels_text(details)
   return #list > 0 and table.concat(list, ", ") or "none alone"
 end
 
+-- The data is checked before the network.
+local function check_batch(step, x0)
+  local fault = core.is_tensor(x0) and x0:dim() > 0 and x0:numel() > 0 and batches.fault(x0)
+  if fault then error(legible.said("trainer: the batch of step %d: %s", step, fault), 0) end
+end
+
 local function diagnose(self, step, value, details, class)
   local what = value ~= value and "nan" or tostring(value)
   local where = details and details.xt and first_nonfinite(self.model, details.xt, details.t, class)
@@ -102,9 +109,14 @@ end
 local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, but an unconditional network
   local lr = self.opt.lr
-  local loss, details = gradient.record(self.objective, self.model, x0, { class = class, eps = eps })
+  local fine, loss, details = fail.pcall(gradient.record, self.objective, self.model, x0, { class = class, eps = eps })
+  if not fine then
+    check_batch(step, x0)
+    error(loss, 0)
+  end
   local value = loss:item()
   if value ~= value or math.abs(value) == math.huge then
+    check_batch(step, x0)
     diagnose(self, step, value, details, class)
   end
   loss:backward()
@@ -210,35 +222,45 @@ end
 
 -- ==== making one =============================================================================
 
-local rules = {
-  model = { "any", required = true },
-  objective = { "function|objective", required = true },
-  opt = { "any", required = true },
-  batches = { "any", required = true },
-  ema = { "any" },
-  checkpoint = { "path" },
-  save_every = { "integer", default = 500, min = 1 },
-  log = { "path" },
-  on_step = { "function" },
-  floor = { "number" },
-  quiet = { "boolean", default = false },
-}
+local rules = opts.declare("trainer", {
+  model = { "any", required = true, what = "a model", as = "diffusion.model", text = "the network" },
+  objective = { "function|objective", required = true, as = "diffusion.objective|function",
+    text = "d.objective, or a function (model, x0, {class}) -> loss, details" },
+  opt = { "any", required = true, what = "an optimiser (d.adamw)", as = "diffusion.adamw", text = "the optimiser" },
+  batches = { "any", required = true, what = "batches (set:batches)", as = "diffusion.batches", text = "the batches" },
+  ema = { "any", as = "diffusion.ema|diffusion.ema[]", text = "averages that the checkpoint holds" },
+  checkpoint = { "path", text = "file that the run resumes from and saves to" },
+  save_every = { "integer", default = 500, min = 1, text = "steps between two saves" },
+  log = { "path", text = "CSV file of step, loss, lr and norm" },
+  on_step = { "function", as = "fun(step: integer, loss: number)", text = "called after each step" },
+  floor = { "number", text = "least loss, shown next to the loss; objective:floor gives it" },
+  quiet = { "boolean", default = false, text = "shows no progress" },
+})
 
 -- Fields that can be written before or between runs.
 local writable = {}
 for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do writable[name] = rules[name] end
 
-local class = object.class("trainer", Trainer, { writable = writable, __tostring = tostring_trainer })
+local class = object.class("trainer", Trainer, {
+  writable = writable, __tostring = tostring_trainer,
+  fields = { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor",
+             "quiet" },
+})
+
+-- Batches are those of set:batches, or a callable object with the same fields.
+local function check_batches(walk)
+  local fine, step, total = pcall(function() return walk.step, walk.steps end)
+  if fine and kind.callable(walk) and type(step) == "number" and type(total) == "number" then return end
+  fail.raise("trainer: batches must be callable, with fields step and steps, got %s; set:batches{ size = ... } makes "
+    .. "them", kind.shown(walk))
+end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class})
----  -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves
----  to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
----  function(step, loss), floor = number shown next to the loss (of objective:floor), quiet =
----  false}
+---@param options diffusion.trainer_options
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
+  check_batches(o.batches)
   local keep = o.checkpoint and checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
                                                         ema = o.ema, batches = o.batches }
   return object.new(class, { keep = keep }, o)

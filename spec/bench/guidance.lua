@@ -31,8 +31,8 @@ local function works_of(channels, batch)
   return {
     answer(model),
     function() d.record(function() return model(x, 500, given):square():sum() end):backward() end,
-    answer(d.guidance.gradient(model, square, { process = process, of = "x0", scale = 0.1 })),
-    answer(d.guidance.gradient(model, energy, { process = process, scale = 0.1 })),
+    answer(d.guidance.gradient(model, process, square, { of = "x0", scale = 0.1 })),
+    answer(d.guidance.gradient(model, process, energy, { scale = 0.1 })),
   }
 end
 

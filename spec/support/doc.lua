@@ -4,6 +4,7 @@
 --   lua/diffusion/library/diffusion.d.lua    definitions for LuaLS
 --   build/doc/*.html                         the same, the README and the guides, with a search box
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
+local kind_of = require("diffusion.kind").of
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local help = require "diffusion.help"
@@ -211,12 +212,15 @@ local function sorted(t)
   return keys
 end
 
+-- A table of names, and no object.
+local function is_plain(value) return kind_of(value) == "table" end
+
 -- Tables of names below d; their functions are public, and so are theirs.
 local function walk(prefix, t, out)
   for _, key in ipairs(sorted(t)) do
     local name, value = prefix .. "." .. key, t[key]
     out[#out + 1] = { name = name, value = value }
-    if type(value) == "table" and not getmetatable(value) then walk(name, value, out) end
+    if is_plain(value) then walk(name, value, out) end
   end
   return out
 end
@@ -314,7 +318,7 @@ end
 
 local function entry_of(item, found)
   if item.kind == "net" and layer_entry(item) then return layer_entry(item) end
-  if type(item.value) == "table" and not getmetatable(item.value) then return table_entry(item, found) end
+  if is_plain(item.value) then return table_entry(item, found) end
   if type(item.value) ~= "function" then return value_entry(item, found) end
   local place, is_c = place_of(item.value)
   if is_c then return c_entry(item.name, found) end
@@ -385,8 +389,8 @@ function doc.collect()
     local group, own = name:match "^(%S+) (.*)$"
     local list = options.declared(name)
     local form = #list > 0 and '%s = {"%s", ...}' or '%s = "%s"'
-    entries[#entries + 1] = { name = name, signature = form:format(group, own), text = source, params = {}, returns = {},
-                              options = list, choice = true }
+    entries[#entries + 1] = { name = name, signature = form:format(group, own), text = source, params = {},
+                              returns = {}, options = list, choice = true }
   end
   for name, class in pairs(found.class) do
     local kind = name:gsub("^diffusion%.", "")
@@ -488,12 +492,24 @@ local function define_class(out, e, call)
   out[#out + 1] = ("local %s = {}"):format(e.name)
 end
 
--- A class of options, before the first function that takes it.
-local function define_options(out, e, defined_sets)
-  if not e.set or defined_sets[e.set] then return end
-  defined_sets[e.set] = true
-  out[#out + 1] = ""
-  table.move(options.class(e.set, e.options), 1, #e.options + 1, #out + 1, out)
+-- The classes of options: of functions, and of options that are tables.
+local function define_options(out, entries)
+  local lists, names = {}, {}
+  local function add(set, list)
+    if lists[set] then return end
+    lists[set], names[#names + 1] = list, set
+    for _, o in ipairs(list) do
+      local inner = not o.nested and o.as:match "diffusion%.([%w_]+)_options"
+      if inner then add(inner, options.declared(inner)) end
+    end
+  end
+  for _, e in ipairs(entries) do if e.set then add(e.set, e.options) end end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    out[#out + 1] = ""
+    local lines = options.class(name, lists[name])
+    table.move(lines, 1, #lines, #out + 1, out)
+  end
 end
 
 local function define(out, e)
@@ -514,9 +530,9 @@ function doc.definitions(entries)
   local out = { "---@meta diffusion", "-- Definitions for LuaLS. Made by `make doc` from the comments above what is",
     "-- public; change those.", "", "---@class diffusion", "---@field _VERSION string",
     "local d = {}" }
-  local calls, defined_sets = {}, {}
+  local calls = {}
   for _, e in ipairs(entries) do calls[e.name] = e end
-  for _, e in ipairs(entries) do define_options(out, e, defined_sets) end
+  define_options(out, entries)
   for _, e in ipairs(entries) do if e.class then define_class(out, e, calls[e.name .. "()"]) end end
   for _, e in ipairs(entries) do
     if not e.class and not e.choice and not e.name:find "%(%)$" then define(out, e) end

@@ -40,7 +40,7 @@ end
 function M.by_ops(case)
   local v, out = draw(case), {}
   local function run(x, norm_w, norm_b, w, b)
-    local h = core.ops.group_norm(x, norm_w, norm_b, { groups = case[6], eps = 1e-5 }):silu()
+    local h = core.ops.group_norm(x, norm_w, norm_b, { groups = case[6], epsilon = 1e-5 }):silu()
     return core.ops.conv2d(h, w, b, { pad = 1 })
   end
   local given = {}

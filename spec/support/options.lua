@@ -26,10 +26,19 @@ end
 local plain = { integer = true, number = true, boolean = true, string = true, table = true, any = true,
                 userdata = true, ["function"] = true }
 
+-- The names of the choices that an option takes.
+local function names_of(group)
+  local names = {}
+  for name in pairs(opts.choices) do names[#names + 1] = name:match("^" .. group .. " (.*)$") end
+  table.sort(names)
+  return names
+end
+
 -- The type of a rule as editors read it.
 local function editor_type(rule)
-  if rule.as then return rule.as end
   local parts = {}
+  for _, name in ipairs(rule.choice and names_of(rule.choice) or {}) do parts[#parts + 1] = literal(name) end
+  if rule.as then return table.concat(table.move({ rule.as }, 1, 1, #parts + 1, parts), "|") end
   for name in (rule[1] or ""):gmatch "[^|]+" do
     if name == "table" and rule.each then parts[#parts + 1] = rule.each[1] .. "[]"
     else parts[#parts + 1] = name == "path" and "string" or plain[name] and name or "diffusion." .. name end
@@ -69,6 +78,7 @@ function spoken(name, entries)
   if name:find "%[%]$" then
     return "list of " .. (entries and entries .. " " or "") .. plural(name:sub(1, -3))
   end
+  if name:find "_options$" then return "table" end
   return name:find "^fun%(" and "function" or (name:gsub("^diffusion%.", ""))
 end
 
@@ -82,7 +92,8 @@ end
 
 local function type_text(rule)
   if rule.what then return rule.what end
-  return (spoken_union(editor_type(rule), rule.entries):gsub("string", rule[1] == "path" and "path" or "string"))
+  if rule[1] == "path" then return "path" end
+  return spoken_union(rule.as or editor_type(opts.joined(rule, { choice = false })), rule.entries)
 end
 
 local function range_text(rule)
@@ -111,7 +122,19 @@ local function in_order(list)
   return list
 end
 
+-- The options of an option that is a table of them: "groups.lr" of "groups".
+local function add_nested(list)
+  for i = #list, 1, -1 do
+    local set = list[i].as:match "diffusion%.([%w_]+)_options"
+    for k, o in ipairs(set and options.declared(set) or {}) do
+      table.insert(list, i + k, opts.joined(o, { name = list[i].name .. "." .. o.name, nested = true }))
+    end
+  end
+  return list
+end
+
 --- A declared set as a list, the required options first: {name, type, range, default, text, as}.
+--- The options of an option follow it, `nested`.
 ---@param name string
 ---@return table[]|nil
 function options.declared(name)
@@ -122,7 +145,7 @@ function options.declared(name)
     list[#list + 1] = { name = key, type = type_text(rule), range = range_text(rule), default = default_text(rule),
                         text = rule.text, as = editor_type(rule) }
   end
-  return in_order(list)
+  return add_nested(in_order(list))
 end
 
 --- One @option of a C function's comment.
@@ -133,7 +156,8 @@ end
 function options.written(name, as, rest)
   local inner, text = rest:match "^%((.-)%)%s+(.*)$"
   local default, range = (inner or "none"):match "^(.-);%s*(.*)$"
-  return { name = name, type = spoken_union(as), range = range, default = default or inner or "none", text = text or rest, as = as }
+  return { name = name, type = spoken_union(as), range = range, default = default or inner or "none",
+           text = text or rest, as = as }
 end
 
 --- The name of the set of options that a function takes, or that the function takes which it
@@ -165,7 +189,8 @@ end
 function options.class(name, list)
   local out = { "---@class (exact) diffusion." .. name .. "_options" }
   for _, o in ipairs(list) do
-    out[#out + 1] = ("---@field %s%s %s %s"):format(o.name, o.default == "required" and "" or "?", o.as, sentence(o))
+    local mark = o.default == "required" and "" or "?"
+    if not o.nested then out[#out + 1] = ("---@field %s%s %s %s"):format(o.name, mark, o.as, sentence(o)) end
   end
   return out
 end

@@ -65,7 +65,7 @@ describe("classifier guidance", function()
     it(("draws p(x) p(y|x), exactly, predicting %s"):format(predict), function()
       local p = process_of(predict)
       local data = normal(m, v)
-      local guided = d.guidance.classifier(data:denoiser(p), observed(data, v, p, y, tau), { process = p })
+      local guided = d.guidance.classifier(data:denoiser(p), p, observed(data, v, p, y, tau))
       has_moments(p, guided, mean, variance)
     end)
   end
@@ -73,9 +73,9 @@ describe("classifier guidance", function()
   it("draws p(x) p(y|x)^3 by the classifier of that power, which is not 3 times the gradient", function()
     local p, data = process_of "eps", normal(m, v)
     local sharper = 1 / v + 3 / tau ^ 2
-    local guided = d.guidance.classifier(data:denoiser(p), observed(data, v, p, y, tau / math.sqrt(3)), { process = p })
+    local guided = d.guidance.classifier(data:denoiser(p), p, observed(data, v, p, y, tau / math.sqrt(3)))
     has_moments(p, guided, (m / v + 3 * y / tau ^ 2) / sharper, 1 / sharper)
-    local scaled = d.guidance.classifier(data:denoiser(p), observed(data, v, p, y, tau), { process = p, scale = 3 })
+    local scaled = d.guidance.classifier(data:denoiser(p), p, observed(data, v, p, y, tau), { scale = 3 })
     local _, got = moments_of(scaled, p, mean, variance)
     assert.is_true(math.abs(got - 1 / sharper) > 0.01)
   end)
@@ -86,11 +86,11 @@ describe("classifier guidance", function()
     for _, predict in ipairs(targets) do
       local p = process_of(predict)
       local data = normal(m, v)
-      local guided = d.guidance.classifier(data:denoiser(p), function(xt)
+      local guided = d.guidance.classifier(data:denoiser(p), p, function(xt)
         local a, s = p.schedule:signal(d.tensor(t)):unsqueeze(2), p.schedule:noise(d.tensor(t)):unsqueeze(2)
         local spread = v * s ^ 2 / (a ^ 2 * v + s ^ 2) + tau ^ 2
         return ((data:posterior_mean(xt, a, s) - y):square() / (-2 * spread)):sum(2)
-      end, { process = p })
+      end)
       close(posterior:denoiser(p)(x, t), guided(x, t, { class = { 1, 1, 1, 1, 1 } }), 1e-9)
     end
   end)
@@ -104,7 +104,7 @@ describe("classifier guidance", function()
       local u, c = without:denoiser(p), with:denoiser(p)
       local function log_prob(xt, t) return with:log_prob(xt, p, t) - without:log_prob(xt, p, t) end
       for _, scale in ipairs { 1, 2.5, -0.5 } do
-        local by_gradient = d.guidance.classifier(u, log_prob, { process = p, scale = scale })
+        local by_gradient = d.guidance.classifier(u, p, log_prob, { scale = scale })
         local free = d.guidance.cfg(conditional(c, u), { scale = scale })
         local o = { class = 1 }
         for _, t in ipairs { 1, 300, 900 } do close(free(x, t, o), by_gradient(x, t, o), 1e-8) end
@@ -239,9 +239,9 @@ describe("guidance by an energy", function()
   it("of x_t is -ln p of a classifier", function()
     local p, data = process_of "v", normal(m, v)
     local log_prob = observed(data, v, p, y, tau)
-    local one = d.guidance.classifier(data:denoiser(p), log_prob, { process = p, scale = 2 })
-    local other = d.guidance.gradient(data:denoiser(p), function(xt, t) return -log_prob(xt, t) end,
-      { process = p, scale = 2 })
+    local one = d.guidance.classifier(data:denoiser(p), p, log_prob, { scale = 2 })
+    local other = d.guidance.gradient(data:denoiser(p), p, function(xt, t) return -log_prob(xt, t) end,
+      { scale = 2 })
     close(one(x, 300, { class = 1 }), other(x, 300), 1e-13)
   end)
 
@@ -249,7 +249,7 @@ describe("guidance by an energy", function()
     for _, predict in ipairs(targets) do
       local p, data = process_of(predict), normal(m, v)
       local function energy(x0) return (x0 - y):square():sum(2) / (2 * tau ^ 2) end
-      local guided = d.guidance.gradient(data:denoiser(p), energy, { process = p, scale = 0.7, of = "x0" })
+      local guided = d.guidance.gradient(data:denoiser(p), p, energy, { scale = 0.7, of = "x0" })
       for _, t in ipairs { 1, 200, 800 } do
         local a, s = p.schedule:signal(t), p.schedule:noise(t)
         local x0 = data:posterior_mean(x, a, s)
@@ -264,11 +264,11 @@ describe("guidance by an energy", function()
     -- E(x_t) = k/2 (x_t - a y)^2 with k = 1/(a^2 w + s^2) - 1/(a^2 v + s^2) makes of N(y, v) the score of
     -- N(y, w)
     local w, p = 0.1, process_of "eps"
-    local guided = d.guidance.gradient(normal(y, v):denoiser(p), function(xt, t)
+    local guided = d.guidance.gradient(normal(y, v):denoiser(p), p, function(xt, t)
       local a, s = p.schedule:signal(t), p.schedule:noise(t)
       local stiffness = 1 / (a ^ 2 * w + s ^ 2) - 1 / (a ^ 2 * v + s ^ 2)
       return (xt:squeeze(2) - a * y):square() * (stiffness / 2)
-    end, { process = p })
+    end)
     has_moments(p, guided, y, w)
   end)
 end)
@@ -280,7 +280,7 @@ describe("guidances around one another", function()
     local function slope(xt, t) return strong:log_prob(xt, p, t) - free:log_prob(xt, p, t) end
     local model = conditional(strong:denoiser(p), free:denoiser(p))
     local auto = d.guidance.auto(model, weak:denoiser(p), { scale = 2 })
-    local pushed = d.guidance.classifier(auto, slope, { process = p, scale = 0.5 })
+    local pushed = d.guidance.classifier(auto, p, slope, { scale = 0.5 })
     local all = d.guidance.cfg(pushed, { scale = 3 })
     local x, t = d.randn({ 5, 1 }, { seed = 7 }), 350
     local function eps(oracle) return oracle:denoiser(p)(x, t) end

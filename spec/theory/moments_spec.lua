@@ -57,7 +57,7 @@ describe("terminal variance on Gaussian data", function()
       for t = 1, 1000 do all[t] = t end
       near(want, of(all))
       local p = process_of(row[1])
-      local rows, levels = p:estimate_variance(function(x) return x end, d.zeros(1000, 1)).x0_error, {}
+      local rows, levels = d.estimate_variance(function(x) return x end, p, d.zeros(1000, 1)).x0_error, {}
       for i, r in ipairs(rows) do levels[i] = r[1] end
       assert.near(want, of(levels), 5e-5 * want)
     end

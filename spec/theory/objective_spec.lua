@@ -428,7 +428,7 @@ describe("a learned variance", function()
     local mean = (x0 * linear:signal(1) + (eps - said) * linear:noise(1)) / linear:signal(1) -- x0 of eps' = said
     local nats = (log_variance + (x0 - mean):square() / log_variance:exp() + math.log(2 * math.pi)) / 2
     close(nats:mean():item(), term("gaussian", x0, eps))
-    close(-decoder.discretized(x0, mean, log_variance):mean():item(), term("discretized", x0, eps))
+    close(-decoder.erf(x0, mean, log_variance):mean():item(), term("erf", x0, eps))
     assert.is_true(term("gaussian", x0 * 3, eps) < math.huge) -- no picture, and none asked for
   end)
 
@@ -475,7 +475,7 @@ describe("the decoder", function()
 
   local function bits(x, mean, variance)
     local function one(v) return d.tensor { v } end
-    return -decoder.discretized(one(x), one(mean), one(math.log(variance))):item() / math.log(2)
+    return -decoder.erf(one(x), one(mean), one(math.log(variance))):item() / math.log(2)
   end
 
   it("is erf's, not tanh's, where the mean is off by grey levels", function()
@@ -490,7 +490,7 @@ describe("the decoder", function()
     local x = (d.arange(0, 255) * step - 1)
     for _, case in ipairs { { 0.1, 0.01 }, { -0.99, 0.1 }, { 1.3, 0.3 }, { 0, 5 } } do
       local mean, log_variance = d.full({ 256 }, case[1]), d.full({ 256 }, 2 * math.log(case[2]))
-      close(1, decoder.discretized(x, mean, log_variance):exp():sum():item(), 1e-10)
+      close(1, decoder.erf(x, mean, log_variance):exp():sum():item(), 1e-10)
     end
     -- e^-(m^2 - z^2)/2 over the bin around z, by Simpson, with m the middle: 30 to 34 widths out
     local std = 0.01
@@ -508,10 +508,10 @@ describe("the decoder", function()
   it("has gradients, also in the tails and at the edges", function()
     local x = d.tensor { -1, 1, step / 2, -step / 2, 0.5, 1, -1 }
     local mean = d.tensor { -1.01, 0.9, 0.004, 0.2, -0.8, -0.9, 1.5 }
-    local ok, worst = d.gradcheck(function(m, v) return decoder.discretized(x, m, v) * 1e-3 end,
+    local ok, worst = d.gradcheck(function(m, v) return decoder.erf(x, m, v) * 1e-3 end,
       { mean, d.tensor { -9, -8, -9.8, -7, -5, -6, -4 } })
     assert(ok, worst)
-    assert.is_true(decoder.discretized(x, mean, d.full({ 7 }, -30)):isfinite():all())
+    assert.is_true(decoder.erf(x, mean, d.full({ 7 }, -30)):isfinite():all())
   end)
 end)
 
@@ -524,7 +524,7 @@ describe("a preconditioned network", function()
       local denoiser = d.precondition(function(x, noise)
         seen = { x:item(), noise }
         return x * 0 + 1
-      end, { process = process, kind = kind })
+      end, process, { kind = kind })
       local D = denoiser(d.full({ 1, 1 }, process.schedule:signal(t)), t):item() -- x = 1
       return seen[1], seen[2], D
     end
@@ -561,7 +561,7 @@ describe("a preconditioned network", function()
           return d.precondition(function(x, noise)
             told[#told + 1] = { x:item(), noise }
             return x * 0.3 + 0.1
-          end, { process = process, kind = kind })(d.full({ 1, 1 }, 0.7 * a), level):item()
+          end, process, { kind = kind })(d.full({ 1, 1 }, 0.7 * a), level):item()
         end
         close(D(d.schedule.from_sigma { sigma }, 1, 1), D(vp, t, vp:signal(t)), 1e-10)
         close(told[1][1], told[2][1], 1e-10)
@@ -572,7 +572,7 @@ describe("a preconditioned network", function()
     d.precondition(function(x, noise)
       close(999 * 1e-19, noise, 1e-9)
       return x
-    end, { process = process_of("x0", small), kind = "vp" })(d.ones(1, 1), 1)
+    end, process_of("x0", small), { kind = "vp" })(d.ones(1, 1), 1)
   end)
 
   it("of iddpm is told the nearest level of the cosine schedule, from 0", function()
@@ -582,7 +582,7 @@ describe("a preconditioned network", function()
       d.precondition(function(x, noise)
         assert.equal(999 - j, noise)
         return x
-      end, { process = process, kind = "iddpm" })(d.ones(1, 1), t)
+      end, process, { kind = "iddpm" })(d.ones(1, 1), t)
     end
   end)
 end)

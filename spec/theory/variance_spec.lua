@@ -67,7 +67,7 @@ describe("the optimal variance", function()
 
   it("estimated from the best denoiser comes to it within the error of a mean", function()
     local oracle = d.oracle.gaussian { mean = { 0, 0, 0, 0 }, std = 0.5 }
-    local q = p:estimate_variance(oracle:denoiser(p), oracle:sample(4000, { seed = 1 }), { levels = 20, seed = 2 })
+    local q = d.estimate_variance(oracle:denoiser(p), p, oracle:sample(4000, { seed = 1 }), { levels = 20, seed = 2 })
     local rows, each = q.x0_error, 4000 // #q.x0_error * 4
     for _, row in ipairs(rows) do
       local want = 1 / (4 + p.schedule:snr(row[1]))
@@ -80,19 +80,19 @@ describe("the optimal variance", function()
   it("is of the network as it is: one that says 0 is off by all of x0, clipped or not", function()
     local x0 = d.randn({ 300, 3 }, { seed = 3 })
     local function nothing(xt, t) return p:convert(xt * 0, { from = "x0", to = "v", xt = xt, t = t }) end
-    local rows = p:estimate_variance(nothing, x0, { t = { 5, 100 } }).x0_error
+    local rows = d.estimate_variance(nothing, p, x0, { t = { 5, 100 } }).x0_error
     local odd = {}
     for i = 1, 150 do odd[i] = 2 * i - 1 end
     assert.near(x0:index(1, odd):square():mean():item(), rows[1][2], 1e-10)
     local function large(xt, t) return p:convert(xt * 0 + 7, { from = "x0", to = "v", xt = xt, t = t }) end
     local clipped = d.process { schedule = p.schedule, predict = "v", clip = 2 }
-    local got = clipped:estimate_variance(large, x0, { t = { 100 } }).x0_error[1][2]
+    local got = d.estimate_variance(large, clipped, x0, { t = { 100 } }).x0_error[1][2]
     assert.near((x0 - 2):square():mean():item(), got, 1e-10)
   end)
 
   it("is measured at equal steps of ln SNR", function()
     local fine = d.process { schedule = d.schedule.cosine { T = 1000 }, predict = "v" }
-    local rows = fine:estimate_variance(function(xt) return xt end, d.randn(50, 2), { levels = 8 }).x0_error
+    local rows = d.estimate_variance(function(xt) return xt end, fine, d.randn(50, 2), { levels = 8 }).x0_error
     local ln, n = {}, #rows
     for i, row in ipairs(rows) do ln[i] = fine.schedule:log_snr(row[1]) end
     assert.equal(8, n)
@@ -103,7 +103,7 @@ describe("the optimal variance", function()
   it("reaches further with rounds than there are samples", function()
     local x0, t = d.randn({ 2, 3 }, { seed = 1 }), { 10, 20, 30, 40, 50 }
     local oracle = d.oracle.gaussian { mean = { 0, 0, 0 }, std = 1 }
-    local rows = p:estimate_variance(oracle:denoiser(p), x0, { t = t, rounds = 4 }).x0_error
+    local rows = d.estimate_variance(oracle:denoiser(p), p, x0, { t = t, rounds = 4 }).x0_error
     for i, row in ipairs(rows) do
       assert.equal(t[i], row[1])
       assert.is_true(row[2] > 0 and row[2] < math.huge)
@@ -116,7 +116,7 @@ describe("the optimal variance", function()
       for i, level in ipairs(t) do asked[#asked + 1] = level * 10 + o.class[i] end
       return xt * 0
     end
-    p:estimate_variance(model, x0, { t = { 10, 20, 30 }, rounds = 3, batch = 2, class = { 1, 2, 3 } })
+    d.estimate_variance(model, p, x0, { t = { 10, 20, 30 }, rounds = 3, batch = 2, class = { 1, 2, 3 } })
     table.sort(asked)
     assert.same({ 101, 102, 103, 201, 202, 203, 301, 302, 303 }, asked)
   end)

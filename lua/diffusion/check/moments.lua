@@ -8,15 +8,18 @@ local grids = require "diffusion.grid"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local option = require "diffusion.sampler.option"
+local rule = require "diffusion.rule"
 
-local rules = {
-  process = { "process", required = true },
-  grid = { "grid|table" },
-  steps = { "integer", min = 1 },
-  mean = { "number", default = 0 },
-  std = { "number", default = 1, min = 0 },
-  exact_start = { "boolean", default = false },
-}
+local rules = opts.declare("check_moments", {
+  process = rule.process,
+  grid = { "grid|table", as = "diffusion.grid|number[]", default_text = "trailing",
+    text = "a grid or a list of times" },
+  steps = option.steps,
+  mean = { "number", default = 0, text = "mean of the data" },
+  std = { "number", default = 1, min = 0, text = "standard deviation of the data" },
+  exact_start = { "boolean", default = false, text = "starts from x_T's own distribution, not from noise" },
+})
 
 local refusal = "moments: this sampler's steps depend on x itself, so it isn't linear; sample, and measure"
 
@@ -81,18 +84,16 @@ local function start(schedule, t, o, exact)
   return coefficients { 0, math.sqrt(a ^ 2 + s ^ 2) }
 end
 
-local function grid_of(o)
+local function grid_of(o, solver)
   if kind.of(o.grid) == "grid" then return o.grid end
   if o.grid then return grids.grid.list(o.process, o.grid) end
-  return grids.grid.trailing(o.process, o.steps or o.process.T)
+  return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
 end
 
 --- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
 --- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
 ---@param sampler string|function|table as of d.sample
----@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one,
----  mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own
----  distribution}
+---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance
 ---@usage local p = d.process{ schedule = d.schedule.linear{} }
@@ -100,7 +101,7 @@ end
 return function(sampler, options)
   local o = opts.check("moments", options, rules, 2)
   local name, solver, own = families.resolve(sampler)
-  local grid = grid_of(o)
+  local grid = grid_of(o, solver)
   place.check_solver(o.process, grid[1][1], name, solver)
   local n = #grid
   local begin = arithmetic(own)

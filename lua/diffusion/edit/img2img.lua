@@ -3,6 +3,8 @@
 -- there: the higher the level, the less of x0 is left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -10,29 +12,26 @@ local plan = require "diffusion.edit.plan"
 
 local img2img = {}
 
+local plan_rules = opts.declare("edit_plan", opts.joined(plan.start, plan.steps, { process = option.process }))
+
 --- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
---- for, from exactly that level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T
---- (half up), steps = every whole level | grid = list of times or d.grid, of which those below the
---- start are walked}
+--- for, from exactly that level. Give one of start and strength.
+---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
 --- print(d.edit.plan{ process = process, strength = 0.05, steps = 15 })
 function img2img.plan(options)
-  return plan.of("edit.plan", opts.check("edit.plan", options, plan.rules()))
+  return plan.of("edit.plan", opts.check("edit.plan", options, plan_rules), {})
 end
 
-local rules = plan.rules()
-rules.x0, rules.sampler = { "any", required = true }, { "any", default = "unipc" }
-given.rules(rules)
+local rules = opts.declare("edit_img2img", given.rules(plan.start, plan.steps,
+  { x0 = given.tensor "the pictures {B, ...}", sampler = option.sampler }))
 
 --- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
---- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as
---- edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score
---- unclipped would be blind there, from the last level at which it isn't), steps = how many follow,
---- exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance,
---- self_condition, on_step, nan}
+--- (Meng et al. 2022). With a seed, sample k is the same alone
+--- or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at
+--- the last level at which a process that predicts eps or score unclipped can predict x0.
+---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"
@@ -43,11 +42,10 @@ given.rules(rules)
 --- d.image.show(x)
 function img2img.img2img(options)
   local where = "edit.img2img"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   samples.constant(where, "x0", o.x0)
-  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
-  local p = plan.of(where, o)
+  local p = plan.of(where, o, (given.downward(where, o.sampler)))
   p.evaluations = 0
   if p.steps == 0 then return o.x0:clone(), p end
   local seed = o.seed or core.random_seed()

@@ -5,6 +5,8 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -117,25 +119,25 @@ local function settled(o)
   if not (o.start > 0 and o.start <= o.process.T) then
     fail.raise("%s: at must be a level in 1..T = %d, got %g", where, o.process.T, o.start)
   end
-  if given.downward(where, o.sampler).whole and not o.grid then o.steps = o.steps or 1 end
 end
 
-local rules = plan.rules()
-rules.start, rules.strength = nil, nil
-rules.a, rules.b, rules.sampler = { "any", required = true }, { "any", required = true }, { "any" }
-rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
-rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
-rules.tolerance = { "number", default = 1e-5, above = 0 }
-given.rules(rules)
+local rules = opts.declare("edit_interpolate", given.rules(plan.steps, {
+  a = given.tensor "the first pictures {B, ...}", b = given.tensor "the second pictures, as many",
+  u = { "number|table", default = 0.5, as = "number|number[]",
+    text = "place between them, 0 is a and 1 is b; or n places" },
+  by = { one_of = { "noise", "inversion" }, default = "noise", text = "the way: shared noise, or inversion" },
+  at = { "number", default_text = "T/2; by inversion the start of edit.invert", text = "level of the mixture" },
+  sampler = opts.joined(option.sampler, { default_text = '"unipc"; by inversion "ddim"' }),
+  tolerance = inversion.tolerance,
+  class = opts.joined(option.class, { text = "the class of all pairs or of each, from 1; 0 is no class" }),
+}))
+rules.sampler.default = nil -- the way decides
 
 --- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
 --- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both
 --- are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1
 --- give a and b again.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
---- inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid
---- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
---- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back
 ---@usage local model, process = d.load_model "digits"
@@ -144,7 +146,7 @@ given.rules(rules)
 ---                               u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }
 --- d.image.show(d.image.grid(x, { columns = 5 }))
 function interpolate.interpolate(options)
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local a, b = samples.constant(where, "a", o.a), samples.constant(where, "b", o.b)
   same_shape(where, a, b)
@@ -152,7 +154,7 @@ function interpolate.interpolate(options)
   local u = type(o.u) == "number" and { o.u } or o.u
   if #u == 0 then fail.raise("%s: u is an empty list; numbers expected, 0 for a and 1 for b", where) end
   shares(where, u, #u)
-  local p, seed = plan.of(where, o), o.seed or core.random_seed()
+  local p, seed = plan.of(where, o, (given.downward(where, o.sampler))), o.seed or core.random_seed()
   local between = o.by == "noise" and by_noise(o, seed, p.start) or by_inversion(o, p.grid)
   local mixed, shape = {}, a:shape()
   for k, v in ipairs(u) do mixed[k] = between(v) end

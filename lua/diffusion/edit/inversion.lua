@@ -1,5 +1,6 @@
 -- From data to the noise that ddim turns into it, with what tells how well that went.
 local fail = require "diffusion.fail"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local sampler = require "diffusion.sampler"
@@ -9,6 +10,11 @@ local given = require "diffusion.edit.given"
 local plan = require "diffusion.edit.plan"
 
 local inversion = {}
+
+local of_solver = require("diffusion.sampler.inversion").ddim_inversion.rules
+
+--- The option `tolerance` of what inverts.
+inversion.tolerance = opts.joined(of_solver.tolerance, { default = 1e-5 })
 
 --- How an inversion went; prints as a line.
 ---@class diffusion.inversion
@@ -30,6 +36,7 @@ function Inversion.__tostring(r)
   return table.concat(lines, "; ")
 end
 legible.speaks(Inversion)
+lookup.strict("inversion", Inversion, { "grid", "evaluations", "residual", "tolerance", "error" })
 
 --- The whole level at which an inversion ends unless told: T, or before it the last where the SNR
 --- is 3.7e-5 or more. Beyond, floats hold too few digits of x0 for it to come back.
@@ -37,12 +44,15 @@ legible.speaks(Inversion)
 ---@return integer t
 function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
 
-local rules = plan.rules()
-rules.x0, rules.strength, rules.seed = { "any", required = true }, nil, nil
-rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
-rules.tolerance = { "number", default = 1e-5, above = 0 }
-rules.iterations = { "integer", default = 100, min = 1 }
-given.rules(rules).seed = nil
+local rules = opts.declare("edit_invert", given.rules(plan.steps, {
+  x0 = given.tensor "the data {B, ...}",
+  start = { "number", default_text = "T, or the last whole level at which x0 can be predicted",
+    text = "level of the noise" },
+  exact = opts.joined(of_solver.exact, { default = true }), iterations = of_solver.iterations,
+  tolerance = inversion.tolerance,
+  check = { "boolean", default = false, text = "also measures how far ddim comes back from x0" },
+}))
+rules.seed = nil
 
 -- The largest distance of a sample from where ddim comes back to, and what that cost.
 local function way_back(o, xt, grid)
@@ -52,12 +62,9 @@ end
 
 --- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, "Denoising
 --- diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model
---- that changes fast with x, can keep the residual above it: it says so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
---- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole
---- level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as
---- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
---- and reports the error, class, guidance, self_condition, on_step, nan}
+--- that changes fast with x, can keep the residual above it: the report says so. With exact = false
+--- a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.
+---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
 ---  comes back
 ---@return diffusion.inversion report
@@ -72,7 +79,7 @@ function inversion.invert(options)
   samples.constant(where, "x0", o.x0)
   o.start = o.start or inversion.start(o.process)
   if o.start == 0 then fail.raise("edit.invert: start = 0 is x0 itself; a level in 1..T = %d expected", o.process.T) end
-  local grid = plan.of(where, o).grid
+  local grid = plan.of(where, o, {}).grid
   local run = sampler.steps(given.sampling(o, { init = o.x0, grid = grid, on_step = o.on_step,
     sampler = { "ddim_inversion", exact = o.exact, tolerance = o.tolerance, iterations = o.iterations } }))
   local xt = run:finish()

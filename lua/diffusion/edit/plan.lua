@@ -1,9 +1,12 @@
 -- From which level, and in which steps: a plan never takes a step more or fewer than it says.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
+local opts = require "diffusion.opts"
+local option = require "diffusion.sampler.option"
 local place = require "diffusion.sampler.place"
 
 local plan = {}
@@ -35,13 +38,20 @@ function Plan.__tostring(p)
     strength_text(p), p.steps, p.signal, p.noise, p.snr, p.grid)
 end
 legible.speaks(Plan)
+lookup.strict("plan", Plan,
+  { "start", "steps", "grid", "snr", "signal", "noise", "strength", "T", "evaluations" })
 
---- The options of a plan, for opts.check.
----@return table<string, table>
-function plan.rules()
-  return { process = { "process", required = true }, start = { "number" },
-    strength = { "number", min = 0, max = 1 }, steps = { "integer", min = 1 }, grid = { "table" } }
-end
+--- The options of a plan: where it starts, and in which steps.
+plan.start = {
+  start = { "number", default_text = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+  strength = { "number", min = 0, max = 1, default_text = "start instead", text = "the level nearest to strength T" },
+}
+plan.steps = {
+  steps = opts.joined(option.steps, { text = "number of steps that follow",
+    default_text = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector" }),
+  grid = { "table", as = "diffusion.grid|number[]", default_text = "by steps",
+    text = "a grid or a list of times; those below the start are taken" },
+}
 
 -- strength T, to the nearest level (half up); where a process that predicts eps is blind so
 -- near to T, the last level at which it isn't.
@@ -69,9 +79,9 @@ local function start_of(where, o)
 end
 
 -- N times from the start down: start (N - i)/N, whole ones (half up) but for a real start.
-local function trailing(where, start, N)
+local function trailing(where, start, N, solver)
   local most = math.max(1, math.floor(start))
-  N = N or most
+  N = N or place.steps(solver, most)
   if N > most then
     fail.raise("%s: %d steps from t = %g, but only %d start at a whole level of their own; take fewer, a higher start, "
       .. "or a grid of real levels as d.grid.karras", where, N, start, most)
@@ -97,8 +107,9 @@ end
 --- The plan of options as above.
 ---@param where string "edit.img2img"
 ---@param o table
+---@param solver table of the steps
 ---@return diffusion.plan
-function plan.of(where, o)
+function plan.of(where, o, solver)
   if o.steps and o.grid then fail.raise("%s: steps = %d and a grid; one of the two expected", where, o.steps) end
   local schedule, T = o.process.schedule, o.process.T
   local start = start_of(where, o)
@@ -106,7 +117,7 @@ function plan.of(where, o)
   if start > 0 then
     local times, name, last
     if o.grid then times, name, last = below(where, start, o.grid, o.process)
-    else times, name, last = trailing(where, start, o.steps), "trailing", 0 end
+    else times, name, last = trailing(where, start, o.steps, solver), "trailing", 0 end
     p.grid = made.checked(name, times, T, schedule, last)
     p.steps, p.snr, p.signal, p.noise = #p.grid, schedule:snr(start), schedule:signal(start), schedule:noise(start)
   end

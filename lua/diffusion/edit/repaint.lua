@@ -6,8 +6,11 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
+local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
 local runs = require "diffusion.sampler.run"
@@ -35,6 +38,7 @@ function Walk.__tostring(w)
     w.steps, #w.grid, w.steps - #w.grid, w.jumps, w.jump, w.resample, w.grid)
 end
 legible.speaks(Walk)
+lookup.strict("repaint_plan", Walk, { "grid", "jump", "resample", "jumps", "steps", "times", "evaluations" })
 
 -- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
 -- and there is room for one; from the data there is none.
@@ -65,7 +69,7 @@ end
 -- The plan, and its moves.
 local function walk_of(where, o)
   local solver, name = given.downward(where, o.sampler)
-  if not o.grid and not solver.whole then o.steps = o.steps or math.min(250, o.process.T) end
+  if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
   local grid = place.grid(o, name, solver)
   if grid.last > 0 then
     fail.raise("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
@@ -81,20 +85,20 @@ local function walk_of(where, o)
     times = times_of(grid, moves) }, Walk), moves
 end
 
-local function plan_rules()
-  return { process = { "process", required = true }, steps = { "integer", min = 1 }, grid = { "any" },
-    sampler = { "any", default = "ddpm" }, jump = { "integer", default = 10, min = 1 },
-    resample = { "integer", default = 10, min = 1 } }
-end
+local plan_rules = opts.declare("edit_repaint_plan", {
+  process = option.process, grid = option.grid, sampler = opts.joined(option.sampler, { default = "ddpm" }),
+  steps = opts.joined(option.steps, { default_text = "250, or T if T is less; those of d.sample for other samplers" }),
+  jump = { "integer", default = 10, min = 1, text = "steps of a jump back" },
+  resample = { "integer", default = 10, min = 1, text = "times that each stretch of a jump is walked; 1: no jumps" },
+})
 
 --- RePaint's walk before it is begun: how many steps, and which levels.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10,
----  resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
 function repaint.plan(options)
   local where = "edit.repaint_plan"
-  return (walk_of(where, opts.check(where, options, plan_rules())))
+  return (walk_of(where, families.check(where, options, plan_rules)))
 end
 
 -- ==== the picture ============================================================================
@@ -127,18 +131,17 @@ local function reverse(run, kept, x0)
   return step
 end
 
-local rules = plan_rules()
-rules.x0, rules.keep = { "any", required = true }, { "any", required = true }
-given.rules(rules)
+local rules = opts.declare("edit_repaint", given.rules(plan_rules, {
+  x0 = given.tensor "the pictures {B, ...}",
+  keep = given.tensor "1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it",
+  on_step = opts.joined(option.on_step, { text = "called with each step after it, with the merged x" }),
+}))
 
 --- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1).
 --- Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its
 --- own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch
 --- `resample` times; every step then starts without the solver's history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
---- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less,
---- grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed,
---- class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"
@@ -150,7 +153,7 @@ given.rules(rules)
 --- d.image.show(d.cat({ x0, x0 * keep - (1 - keep), x }, 1))
 function repaint.repaint(options)
   local where = "edit.repaint"
-  local o = opts.check(where, options, rules)
+  local o = families.check(where, options, rules)
   opts.denoiser(where, o.model)
   local x0 = samples.constant(where, "x0", o.x0)
   local kept = mask_of(where, o.keep, x0)

@@ -83,7 +83,7 @@ local function named(given)
   for k, v in pairs(given) do if k ~= 1 then options[k] = v end end
   local law = kinds[which]
   if not law then fail.raise("ema: %s", opts.unknown("decay", which, names)) end
-  local o = opts.check(which, options, law.rules)
+  local o = opts.check("ema: decay " .. which, options, law.rules, 0)
   return law.make(o), which, o
 end
 

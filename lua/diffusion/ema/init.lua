@@ -3,6 +3,7 @@ local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
 local model = require "diffusion.nn.model"
+local trained = require "diffusion.nn.trained"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
@@ -33,7 +34,7 @@ local lending = {
 --- The model's output with the average's values. They are exchanged around the call.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor
----@param options? {class: integer|integer[]|diffusion.tensor}
+---@param options diffusion.model_call_options?
 ---@return diffusion.tensor
 local function call(ema, ...)
   local own = private[ema]
@@ -115,20 +116,20 @@ local class = object.class("ema", Ema, {
   __call = call, __tostring = tostring_ema,
 })
 
-local rules = { decay = { "number|table|function", default = 0.9995, min = 0, below = 1 }, warmup = { "boolean" } }
+local rules = opts.declare("ema", {
+  decay = { "number|table|function", default = 0.9995, min = 0, below = 1, choice = "decay",
+    as = "number|table|fun(update: integer): number",
+      text = "a number, {name, option = ...}, or a function of the update" },
+  warmup = { "boolean", default_text = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
+})
 
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a
 --- list and updates them at each step: average = r average + (1 - r) values. The first update
---- copies the values. After k updates r is given by decay:
---- a number, with warmup = true (the default) min(decay, (1 + k) / (10 + k));
---- {"warmup", inv_gamma = 1, power = 2/3, max = 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max;
---- {"half_life", steps =, ramp = 0.05}: 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a
---- half-life in images is that by the batch's size in steps, and ramp = math.huge none;
---- {"power", sigma_rel = 0.05}: (k / (k + 1))^(gamma + 1), by which the values' weights rise as a
---- power of their time, sigma_rel wide (Karras et al. 2024, algorithm 2), below 12^-1/2;
---- a function of the update's number, k + 1.
+--- copies the values. After k updates r is given by `decay`. The kinds {"warmup"}, {"half_life", steps =}
+--- and {"power"} have options of their own: d.help "half_life" shows them. A half-life in images is
+--- that by the batch's size in steps; with ramp = math.huge it does not ramp up.
 ---@param of diffusion.model
----@param options table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
+---@param options diffusion.ema_options?
 ---@return diffusion.ema
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
 --- local short, long = d.ema(model, { decay = { "half_life", steps = 500 } }), d.ema(model, { decay = { "power" } })
@@ -142,8 +143,9 @@ local function new(of, options)
   end
   local o = opts.check("ema", options, rules, 2)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
-  return object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
-                                          core = core.ema(model.home(of)) }, lending))
+  local ema = object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
+                                               core = core.ema(model.home(of)) }, lending))
+  return trained.wrap(ema, of)
 end
 
 -- ==== for the optimiser ======================================================================

@@ -102,10 +102,11 @@ local function mixed(snapshots, w)
   return state
 end
 
-local rules = {
-  sigma_rel = { "number", required = true, above = 0, below = decays.widest },
-  updates = { "integer", min = 1 },
-}
+local rules = opts.declare("posthoc_ema", {
+  sigma_rel = { "number", required = true, above = 0, below = decays.widest,
+    text = "standard deviation of the average's profile over 0..1" },
+  updates = { "integer", min = 1, default_text = "those of the last snapshot", text = "updates after which it is" },
+})
 
 -- The last update that any snapshot has seen; the target can't lie behind it.
 local function last_of(snapshots, updates)
@@ -122,8 +123,7 @@ end
 --- its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one
 --- of them.
 ---@param paths string[] one or more snapshots of one training
----@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last
----  snapshot}
+---@param options diffusion.posthoc_ema_options
 ---@return table<string, any>|nil state by name, what model:load_state takes; nil with a message
 ---  where a file isn't such a snapshot, or they don't go together
 ---@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to

@@ -30,7 +30,7 @@ function Unread:shape()
 end
 
 local class = object.class("array", Unread, {
-  __tostring = sentence,
+  __tostring = sentence, open = true,
   __index = function(self, key) return Unread[key] or fail.raise("%s", sentence(self)) end,
 })
 

@@ -36,7 +36,7 @@ end
 ---@return table|nil tensors nil with a message if it isn't a good file of the kind
 ---@return table|string facts or the message
 function container.read(path, kind, options)
-  local tensors, metadata = safetensors.load(path, options)
+  local tensors, metadata = safetensors.read(path, options, "a " .. kind)
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
     return legible.refused("%s: not a file of this library; d.load reads any safetensors file", path)

@@ -8,6 +8,7 @@ local parser = require "diffusion.file.parser"
 local literal = require "diffusion.file.python_literal"
 local zip = require "diffusion.file.zip"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.file.signature"
 
 local npy = {}
 
@@ -100,8 +101,8 @@ end
 
 -- ==== files =================================================================================
 
-local function named(path, value, message)
-  if value == nil then return legible.refused("%s: %s", path, message) end
+local function named(path, other, value, message)
+  if value == nil then return legible.refused("%s: %s", path, other or message) end
   return value
 end
 
@@ -121,7 +122,7 @@ end
 function npy.load(path, copy)
   local file, message = core.map(path, copy)
   if not file then return nil, message end
-  return named(path, parser.run(read_one, path, file))
+  return named(path, signature.mismatch(file, "a .npy file", { npy = true }), parser.run(read_one, path, file))
 end
 
 local function entry_source(file, e, name)
@@ -156,7 +157,8 @@ end
 function npy.load_all(path, copy)
   local file, message = core.map(path, copy)
   if not file then return nil, message end
-  return named(path, parser.run(read_all, path, file))
+  local other = signature.mismatch(file, "a .npz file", { npz = true, zip = true })
+  return named(path, other, parser.run(read_all, path, file))
 end
 
 return npy

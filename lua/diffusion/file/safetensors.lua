@@ -5,7 +5,9 @@ local fail = require "diffusion.fail"
 local header = require "diffusion.file.safetensors_header"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local signature = require "diffusion.file.signature"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local safetensors = {}
 
@@ -82,6 +84,28 @@ local function read_tensor(file, t)
   return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
+local SAFETENSORS = { safetensors = true }
+local load_rules = opts.declare("load", { copy = rule.copy })
+
+--- d.load for a file that should hold one thing, which the message names.
+---@param path string
+---@param options table|nil of d.load
+---@param wanted string "a model"
+---@return table|nil tensors nil with a message
+---@return table|string metadata or the message
+function safetensors.read(path, options, wanted)
+  local o = opts.check("load", options, load_rules, 2)
+  local file, message = core.map(opts.path("load", path), o.copy)
+  if not file then return nil, message end
+  local list, metadata = header.read(file)
+  if not list then
+    return legible.refused("%s: %s", path, signature.mismatch(file, wanted, SAFETENSORS) or metadata)
+  end
+  local all = {}
+  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
+  return arrays.named(path, all), metadata
+end
+
 --- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
@@ -90,18 +114,9 @@ end
 --- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
 --- Reading one by its name is an error.
 ---@param path string
----@param options table|nil copy = false
+---@param options diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
-function safetensors.load(path, options)
-  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
-  local file, message = core.map(opts.path("load", path), o.copy)
-  if not file then return nil, message end
-  local list, metadata = header.read(file)
-  if not list then return legible.refused("%s: %s", path, metadata) end
-  local all = {}
-  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
-  return arrays.named(path, all), metadata
-end
+function safetensors.load(path, options) return safetensors.read(path, options, "a safetensors file") end
 
 return safetensors

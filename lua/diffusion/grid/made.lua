@@ -85,7 +85,9 @@ function Grid:times()
   return times
 end
 
-local class = object.class("grid", Grid, { __tostring = tostring_grid })
+local class = object.class("grid", Grid, {
+  fields = { "name", "T", "schedule", "last", "told" }, __tostring = tostring_grid,
+})
 
 -- ==== making ===============================================================================
 

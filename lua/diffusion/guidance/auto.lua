@@ -2,16 +2,18 @@
 -- out = w + scale (m - w), w of a weaker model of the same data: a smaller one, or one trained
 -- for less long. What both get wrong alike, and the weak one more so, is taken back.
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
-local rules = { scale = { "number", required = true }, interval = { "table" } }
+local rules = opts.declare("guidance_auto", {
+  scale = { "number", required = true, text = "1 is the model alone" }, interval = strength.rules.interval,
+})
 
 --- A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al.
 --- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param weak any another, which predicts the same of the same process
----@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for
----  low <= t <= high}
+---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local weak = d.oracle.empirical(d.data.digits(), { std = 0.3 }):denoiser(process)
@@ -20,9 +22,9 @@ local rules = { scale = { "number", required = true }, interval = { "table" } }
 return function(model, weak, options)
   local o = strength.options("auto", model, options, rules, 3)
   opts.denoiser("auto: weak", weak)
-  return function(xt, t, given)
+  return trained.wrap(function(xt, t, given)
     local function ask(name, which) return strength.answer(name, (which(xt, t, given)), xt) end
     return strength.between(function() return ask("auto: weak", weak) end, function() return ask("auto", model) end,
       strength.at(o, t, 1), xt)
-  end
+  end, model)
 end

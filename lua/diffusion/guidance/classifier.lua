@@ -10,12 +10,11 @@ local answer = require "diffusion.answer"
 local opts = require "diffusion.opts"
 local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
+local trained = require "diffusion.nn.trained"
 
-local rules = {
-  process = { "process", required = true },
-  scale = { "number", default = 1 },
-  interval = { "table" },
-}
+local rules = opts.declare("guidance_classifier", {
+  scale = { "number", default = 1, text = "factor of the gradient" }, interval = strength.rules.interval,
+})
 
 -- The classes to ask log_prob for, and a mask of the samples without one (class 0), or nil. Those
 -- samples get class 1, since log_prob may not take 0. nil if no sample has a class.
@@ -45,20 +44,23 @@ end
 --- parameters' .grad is not changed. Samples of class 0, and calls without a class, are not guided.
 --- An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <=
----  high}
+---@param options diffusion.guidance_classifier_options?
 ---@return function denoiser
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "eps" }
 --- local left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }
 --- local both = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }
 --- local function log_prob(xt, t) return right:log_prob(xt, p, t) - both:log_prob(xt, p, t) end
---- local guided = d.guidance.classifier(both:denoiser(p), log_prob, { process = p })
+--- local guided = d.guidance.classifier(both:denoiser(p), p, log_prob)
 --- print(d.sample{ model = guided, process = p, shape = { 8, 1 }, steps = 20, class = 2 }, left, right)
-return function(model, log_prob, options)
-  local o = strength.options("classifier", model, options, rules, 3)
+return function(model, process, log_prob, options)
+  opts.denoiser("classifier", model)
+  opts.process("classifier", 2, process, "model, process, log_prob, options")
+  trained.check("classifier", model, process)
   opts.callable("classifier", "log_prob", log_prob)
-  return function(xt, t, given)
+  local o = strength.options("classifier", model, options, rules, 4)
+  return trained.wrap(function(xt, t, given)
     local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
     local scale = strength.at(o, t, 0)
     local class, none = asked(given and given.class, xt:size(1))
@@ -66,6 +68,6 @@ return function(model, log_prob, options)
     local g = gradient.grad(function(x)
       return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()
     end, xt)
-    return shift("classifier", o.process, out, masked(g, none), t, scale)
-  end
+    return shift("classifier", process, out, masked(g, none), t, scale)
+  end, model)
 end

@@ -6,11 +6,83 @@
 ---@field _VERSION string
 local d = {}
 
+---@class (exact) diffusion.adamw_options
+---@field accumulate? "mean"|"sum" combines the gradients of the backward calls between two steps; default "mean"
+---@field betas? number[] decays of both moments, in [0, 1); default {0.9, 0.999}
+---@field clip? number largest L2 norm of the whole gradient; range > 0
+---@field ema? diffusion.ema|diffusion.ema[] averages that each step updates
+---@field epsilon? number added to the root of the second moment; range >= 1e-37; default 1e-8
+---@field groups? diffusion.adamw_group_options[] options for parameters whose names match; the first matching group counts; default {}
+---@field lr? number|fun(step: integer): number learning rate, or a function of the step from 1; range >= 0; default 0.001
+---@field weight_decay? number decoupled weight decay; range >= 0; default 0
+
+---@class (exact) diffusion.adamw_group_options
+---@field pattern string Lua pattern of the parameters' names
+---@field lr? number|fun(step: integer): number learning rate, or a function of the step from 1; range >= 0; default the optimiser's
+---@field weight_decay? number decoupled weight decay; range >= 0; default the optimiser's
+
+---@class (exact) diffusion.adamw_step_options
+---@field zero? boolean drops the gradient after the step; default true
+
+---@class (exact) diffusion.allclose_options
+---@field rtol? number tolerance relative to |y|; range >= 0; default 1e-5
+---@field atol? number absolute tolerance; range >= 0; default 1e-8
+
+---@class (exact) diffusion.attention_options
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field mask? diffusion.tensor the mask, as above
+
+---@class (exact) diffusion.backward_options
+---@field keep? boolean keeps the record for another backward pass; default false
+
+---@class (exact) diffusion.check_moments_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
+---@field grid? diffusion.grid|number[] a grid or a list of times; default trailing
+---@field mean? number mean of the data; default 0
+---@field std? number standard deviation of the data; range >= 0; default 1
+---@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.check_order_options
+---@field exact? integer steps of the ODE's solution; range >= 10; default 500
+---@field fine? integer steps of the reference, in multiples of the most steps; range >= 2; default 16
+---@field from? number sigma of the start; range > 0; default 20
+---@field process? diffusion.process the process; default cosine of 1000 steps, predicting x0
+---@field quiet? boolean prints no table; default false
+---@field reference? string|function|table sampler that follows the noise's path in more steps, as "dpmpp_sde"; default the sampler itself
+---@field samples? integer number of samples; range >= 1; default 64
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field start? integer first steps that get the exact x, so that a multistep sampler starts with a history; range >= 0; default 0
+---@field steps? integer[] numbers of steps that are compared; default {80, 160, 320, 640}
+---@field to? number sigma of the end; range > 0; default 0.02
+
+---@class (exact) diffusion.checkpoint_options
+---@field model diffusion.model the network
+---@field path string the file
+---@field batches? diffusion.batches the batches, whose place is saved
+---@field ema? diffusion.ema|diffusion.ema[] averages
+---@field opt? diffusion.adamw the optimiser
+
 ---@class (exact) diffusion.context_mlp_options
 ---@field context? integer numbers of a context vector; range >= 1; default 2
 ---@field depth? integer residual blocks; range >= 1; default 3
 ---@field dim? integer numbers of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 64
+
+---@class (exact) diffusion.conv2d_options
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+---@field pad? integer|integer[] zeros around the image: one number or {top, bottom, left, right}; range >= 0; default 0
+---@field add? diffusion.tensor a tensor of the result's shape, which is added to it
+
+---@class (exact) diffusion.convert_options
+---@field from "eps"|"x0"|"v"|"score"|"flow"|"edm" the target of `value`
+---@field to "eps"|"x0"|"v"|"score"|"flow"|"edm" the target of the result
+---@field xt number|diffusion.tensor the noisy x_t
+---@field t number|number[]|diffusion.tensor the level
+
+---@class (exact) diffusion.data_copy_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
 
 ---@class (exact) diffusion.data_folder_options
 ---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
@@ -19,6 +91,20 @@ local d = {}
 ---@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
 ---@field skip? boolean leaves out in silence what would be an error; default false
 ---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
+
+---@class (exact) diffusion.data_idx_options
+---@field names? string[] names of the classes
+
+---@class (exact) diffusion.data_set_options
+---@field x diffusion.tensor [n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255
+---@field class? integer|integer[]|diffusion.tensor the class of all examples or of each, 1 to classes
+---@field classes? integer number of classes; range >= 1; default the largest class
+---@field eps? diffusion.tensor noise that each example is paired with, as x (d.reflow)
+---@field name? string the set's name; default "set"
+---@field names? string[] names of the classes
+
+---@class (exact) diffusion.data_split_options
+---@field split? "train"|"test" the part of the set; default "train"
 
 ---@class (exact) diffusion.data_toy_checkerboard_options
 ---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
@@ -52,6 +138,121 @@ local d = {}
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
+
+---@class (exact) diffusion.draw_options
+---@field seed? integer seed of the numbers; default follows d.manual_seed
+---@field generator? diffusion.generator|diffusion.generator[] source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone
+
+---@class (exact) diffusion.draw_one_options
+---@field seed? integer seed of the numbers; default follows d.manual_seed
+---@field generator? diffusion.generator source of the numbers, in place of a seed
+
+---@class (exact) diffusion.dtype_options
+---@field dtype? "f32"|"f64"|"f16"|"bf16"|"i64"|"u8" type of the numbers; default "f32", in the verification build "f64"
+
+---@class (exact) diffusion.edit_img2img_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the pictures {B, ...}
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
+
+---@class (exact) diffusion.edit_interpolate_options
+---@field a diffusion.tensor the first pictures {B, ...}
+---@field b diffusion.tensor the second pictures, as many
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field at? number level of the mixture; default T/2; by inversion the start of edit.invert
+---@field by? "noise"|"inversion" the way: shared noise, or inversion; default "noise"
+---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1; 0 is no class
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
+---@field u? number|number[] place between them, 0 is a and 1 is b; or n places; default 0.5
+
+---@class (exact) diffusion.edit_invert_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the data {B, ...}
+---@field check? boolean also measures how far ddim comes back from x0; default false
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field exact? boolean solves each step by iteration, so that ddim returns to the data; default true
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field iterations? integer iterations of a step at most; range >= 1; default 100
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field start? number level of the noise; default T, or the last whole level at which x0 can be predicted
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
+
+---@class (exact) diffusion.edit_plan_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
+
+---@class (exact) diffusion.edit_repaint_options
+---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the pictures {B, ...}
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field jump? integer steps of a jump back; range >= 1; default 10
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it, with the merged x
+---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field steps? integer number of steps; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+
+---@class (exact) diffusion.edit_repaint_plan_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field jump? integer steps of a jump back; range >= 1; default 10
+---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field steps? integer number of steps; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+
+---@class (exact) diffusion.ema_options
+---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
+---@field warmup? boolean r is at most (1 + k)/(10 + k), for a decay that is a number; default true
+
+---@class (exact) diffusion.estimate_variance_options
+---@field batch? integer samples in a batch; range >= 1; default 256
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field levels? integer levels at most, whole and about evenly spaced in ln SNR; range >= 2; default 50
+---@field rounds? integer passes over the samples, each at other levels; range >= 1; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field t? number[] the levels, a list that rises; default by levels
+
+---@class (exact) diffusion.generator_options
+---@field kind? "philox"|"torch" the algorithm; default "philox"
+---@field seed? integer seed of the numbers; default 0
+
+---@class (exact) diffusion.gradcheck_options
+---@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-5 in double, else 1e-2
+---@field tolerance? number largest difference that passes; range >= 0; default 1e-6 in double, else 1e-2
 
 ---@class (exact) diffusion.grid_beta_options
 ---@field alpha? number first parameter of the Beta distribution; range (0, 1000]; default 0.6
@@ -123,6 +324,40 @@ local d = {}
 ---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
 ---@field round? boolean rounds times to whole levels; false leaves them real; default true
 
+---@class (exact) diffusion.group_norm_options
+---@field groups integer groups of channels; they divide C; range >= 1
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field silu? boolean applies silu to the result; default false
+---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
+---@field add? diffusion.tensor {B,C}, added to each pixel of x
+
+---@class (exact) diffusion.guidance_auto_options
+---@field scale number 1 is the model alone
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+
+---@class (exact) diffusion.guidance_cfg_options
+---@field scale number 1 is the conditional model, 0 the unconditional one
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field rescale? number phi of Lin et al. 2024: share of the conditional output's deviation that is restored in each sample; range [0, 1]; default 0
+---@field without? table<string, diffusion.tensor> named inputs of the unconditional call: {context = empty}; default the class is dropped
+
+---@class (exact) diffusion.guidance_cfg_pp_options
+---@field scale number lambda, 0 to 1 in the paper; range >= 0
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field without? table<string, diffusion.tensor> named inputs of the unconditional call: {context = empty}; default the class is dropped
+
+---@class (exact) diffusion.guidance_classifier_options
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field scale? number factor of the gradient; default 1
+
+---@class (exact) diffusion.guidance_gradient_options
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
+---@field scale? number factor of the gradient; default 1
+
+---@class (exact) diffusion.huber_options
+---@field delta? number error from which on the loss is straight; range > 0; default 1
+
 ---@class (exact) diffusion.image_animate_options
 ---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
 ---@field delay? number|number[] seconds that a frame is shown, 0 to 65, or a list of them; default 0.1
@@ -149,6 +384,40 @@ local d = {}
 ---@class (exact) diffusion.image_save_options
 ---@field text? table<string, any> tEXt chunks by key, which image.info reads back as strings; numbers keep all bits
 
+---@class (exact) diffusion.layer_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+
+---@class (exact) diffusion.likelihood_dequantise_options
+---@field levels? integer number of levels; range >= 2; default 256
+---@field span? "centres"|"edges" [-1, 1] spans the centres of the levels, or their edges; default "centres"
+
+---@class (exact) diffusion.likelihood_ode_options
+---@field atol? number absolute tolerance of a step's error; range > 0; default 1e-5
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field dequantise? boolean|diffusion.likelihood_dequantise_options images: adds uniform noise to their levels; default false
+---@field divergence? "auto"|"exact"|"hutchinson" "exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions; default "auto"
+---@field from? number level at which the ODE begins; range >= 1; default 1
+---@field most? integer steps after which the run is an error; range >= 1; default 10000
+---@field probes? integer random vectors of Hutchinson's estimate; range >= 1; default 1
+---@field rtol? number tolerance relative to the sample's size; range >= 0; default 1e-5
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field to? number level at which the prior is taken; default T, or the last level with an SNR of 3.7e-5
+
+---@class (exact) diffusion.likelihood_vlb_options
+---@field bins? integer levels of an image; range >= 2; default 256
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field clip? boolean clips the predicted x0 as the process does; default false
+---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field t? integer|integer[] n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted; range >= 1; default all of 1..T
+
+---@class (exact) diffusion.load_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+
+---@class (exact) diffusion.load_model_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field process? diffusion.process a process in place of the file's; default that of the file
+
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
 ---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
@@ -173,7 +442,7 @@ local d = {}
 ---@class (exact) diffusion.metric_energy_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_fashion_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
@@ -188,7 +457,7 @@ local d = {}
 ---@field block? integer pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread; range >= 4
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field permutations? integer permutations of the labels, for p; not with blocks; range >= 0; default 0
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_memorisation_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
@@ -199,7 +468,7 @@ local d = {}
 ---@field bandwidth? number|number[] h, or a list of several; default median distance between samples of both sets
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_mode_coverage_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
@@ -217,18 +486,18 @@ local d = {}
 ---@field p? number power of the distance; range [1, 8]; default 1
 ---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 39
 ---@field projections? integer directions; range >= 1; default 100
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_two_sample_options
 ---@field hidden? integer units of each of the classifier's two layers; range >= 1; default 64
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field steps? integer training steps of 128 samples; range >= 1; default 400
 
 ---@class (exact) diffusion.metric_wasserstein1_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 99
----@field seed? integer seed of the measure's own random numbers, whatever d.manual_seed says; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.mlp_options
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
@@ -239,269 +508,16 @@ local d = {}
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 
----@class (exact) diffusion.network_options
----@field build fun(net: diffusion.net, options: any): diffusion.value function (net, options) that adds the layers and returns the network's result
----@field inputs (string|table)[] names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first
----@field name? string the network's name in print(model); default "network"
----@field options? any the second argument of build
+---@class (exact) diffusion.model_call_options
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field x0? diffusion.tensor its last predicted x0, for a network with self_condition; default zeros
 
----@class (exact) diffusion.nn_attention_options
----@field bias? boolean the last product has a bias; default true
----@field causal? boolean token i attends to tokens 1 .. i; default false
----@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
----@field fused? boolean q, k and v have one weight; default true without a context
----@field heads? integer heads; they divide the width; range >= 1; default 1
----@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
----@field qkv_bias? boolean q, k and v have a bias; default true
+---@class (exact) diffusion.model_load_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
 
----@class (exact) diffusion.nn_conv_options
----@field bias? boolean adds a vector of `out` numbers; default true
----@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
----@field kernel? integer height and width of the kernel; range >= 1; default 3
----@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
----@field stride? integer step between two places of the kernel; range >= 1; default 1
-
----@class (exact) diffusion.nn_downsample_options
----@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
-
----@class (exact) diffusion.nn_group_norm_options
----@field epsilon? number added to the variance; range > 0; default 1e-5
----@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
-
----@class (exact) diffusion.nn_layer_norm_options
----@field affine? boolean has weight and bias; default true
----@field epsilon? number added to the variance; range > 0; default 1e-5
-
----@class (exact) diffusion.nn_linear_options
----@field bias? boolean adds a vector of `out` numbers; default true
----@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
-
----@class (exact) diffusion.nn_norm_conv_options
----@field act? "silu"|"none" activation after the norm; default "silu"
----@field bias? boolean adds a vector of `out` numbers; default true
----@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
----@field epsilon? number added to the variance; range > 0; default 1e-5
----@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
----@field kernel? integer height and width of the kernel; range >= 1; default 3
----@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
----@field stride? integer step between two places of the kernel; range >= 1; default 1
-
----@class (exact) diffusion.nn_res_block_options
----@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
----@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
----@field epsilon? number added to the variance; range > 0; default 1e-5
----@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
-
----@class (exact) diffusion.nn_sinusoid_options
----@field max_period? number the longest period over 2 pi; range > 0; default 10000
----@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
----@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
-
----@class (exact) diffusion.nn_time_embed_options
----@field classes? integer number of classes; 0 for none; range >= 0; default 0
-
----@class (exact) diffusion.nn_upsample_options
----@field times? integer factor of height and width; range >= 1; default 2
-
----@class (exact) diffusion.oracle_box_options
----@field high number|number[]|diffusion.tensor upper ends: D numbers, or one for all dimensions
----@field low number|number[]|diffusion.tensor lower ends: D numbers, or one for all dimensions
-
----@class (exact) diffusion.oracle_checkerboard_options
----@field cells? integer cells of a side; range >= 1; default 4
----@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
----@field size? number side of the board; with four cells the default makes the variance 2 over both coordinates; range > 0; default 2 sqrt(3 (1 - noise^2))
-
----@class (exact) diffusion.oracle_curve_options
----@field points function|function[] function from u {n} to points {n,D}, or a list of such pieces, equally likely
----@field std number standard deviation of the noise; range > 0
----@field power? number p if the points are smooth in u^(1/p); range > 0; default 1
-
----@class (exact) diffusion.oracle_eight_gaussians_options
----@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
----@field radius? number distance of the means from 0; range > 0; default sqrt(2 (1 - noise^2))
----@field std? number standard deviation of each Gaussian; range > 0; default noise
-
----@class (exact) diffusion.oracle_empirical_options
----@field std? number each point is a Gaussian of this standard deviation; range > 0
-
----@class (exact) diffusion.oracle_gaussian_options
----@field cov? number[][]|diffusion.tensor covariance {D,D}; default std instead
----@field mean? number|number[]|diffusion.tensor the mean: D numbers, or one number for all dimensions; default 0
----@field std? number|number[]|diffusion.tensor standard deviations: D numbers, or one number for all dimensions; default cov instead
-
----@class (exact) diffusion.oracle_histogram_options
----@field weights number[]|diffusion.tensor K numbers of 0 or more
----@field edges? number[]|diffusion.tensor K + 1 ascending numbers; default low and high instead
----@field high? number upper end of the last of K bins of one width; default edges instead
----@field low? number lower end of the first of K bins of one width; default edges instead
-
----@class (exact) diffusion.oracle_mixture_options
----@field means number[][]|diffusion.tensor means {K,D}
----@field covs? number[][][]|diffusion.tensor covariances {K,D,D}; default std instead
----@field std? number|number[]|diffusion.tensor standard deviations: K numbers, or one number for all components; default covs instead
----@field weights? number[]|diffusion.tensor K weights; default equal
-
----@class (exact) diffusion.oracle_moons_options
----@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
-
----@class (exact) diffusion.oracle_spiral_options
----@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
-
----@class (exact) diffusion.oracle_swiss_roll_options
----@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
-
----@class (exact) diffusion.plot_order_options
----@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field guides? number[] orders of the dashed lines; default {1, 2, 3}
----@field height? integer pixels; range [100, 10000]; default 600
----@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
----@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
----@field xlabel? string name of the horizontal axis; default by x
----@field ylabel? string name of the vertical axis; default "error"
-
----@class (exact) diffusion.plot_points_options
----@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
----@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
-
----@class (exact) diffusion.plot_trajectories_options
----@field count? integer the first samples that are drawn; range >= 1; default 50
----@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
----@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
----@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
----@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
----@field ylabel? string name of the vertical axis; default "x"; none in the plane
-
----@class (exact) diffusion.schedule_constant_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta? number beta of every step; range > 0; default 0.02
----@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
-
----@class (exact) diffusion.schedule_cosine_options
----@field T? integer number of steps; range >= 1; default 1000
----@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
----@field s? number offset that keeps beta from vanishing near t = 0; range >= 0; default 0.008
-
----@class (exact) diffusion.schedule_cosine_log_snr_options
----@field T? integer number of steps; range >= 1; default 1000
----@field log_snr_max? number ln SNR at u = 0, before the shift; default 15
----@field log_snr_min? number ln SNR of the last level, before the shift; default -15
----@field shift? number added to ln SNR; default 0
----@field shift_high? number added to ln SNR at u = 0; default shift
----@field shift_low? number added to ln SNR at u = 1; default shift
-
----@class (exact) diffusion.schedule_edm_options
----@field T? integer number of steps; range >= 1; default 1000
----@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
----@field sigma_max? number sigma of level T; range > 0; default 80
----@field sigma_min? number sigma of level 1; range > 0; default 0.002
-
----@class (exact) diffusion.schedule_exponential_options
----@field T? integer number of steps; range >= 1; default 1000
----@field rate? number alpha_bar is e^(-rate u); range > 0; default 12
-
----@class (exact) diffusion.schedule_flow_options
----@field T? integer number of steps; range >= 1; default 1000
----@field shift? number moves the path towards noise if above 1; range > 0; default 1
----@field sigma_min? number noise that is left at the data's end; range [0, 1); default 0
-
----@class (exact) diffusion.schedule_from_alpha_bar_options
----@field T? integer number of steps; a function needs it; range >= 1; default length of the list
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
----@field name? string the schedule's name; default "alpha_bar"
-
----@class (exact) diffusion.schedule_from_beta_options
----@field T? integer number of steps; a function needs it; range >= 1; default length of the list
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
----@field name? string the schedule's name; default "beta"
-
----@class (exact) diffusion.schedule_from_log_snr_options
----@field T? integer number of steps; a function needs it; range >= 1; default length of the list
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
----@field name? string the schedule's name; default "log_snr"
-
----@class (exact) diffusion.schedule_from_sigma_options
----@field T? integer number of steps; a function needs it; range >= 1; default length of the list
----@field form? "ve"|"vp" "ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1; default "ve"
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
----@field name? string the schedule's name; default "sigma"
-
----@class (exact) diffusion.schedule_jsd_options
----@field T? integer number of steps; range >= 1; default 1000
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
-
----@class (exact) diffusion.schedule_laplace_options
----@field T? integer number of steps; range >= 1; default 1000
----@field b? number scale of the Laplace distribution; range > 0; default 0.5
----@field max_beta? number betas above it are cut; range (0, 1]; default 1
----@field mu? number median of ln SNR; default 0
-
----@class (exact) diffusion.schedule_linear_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_end? number beta of the last step; range > 0; default 0.02
----@field beta_start? number beta of the first step; range > 0; default 0.0001
----@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
-
----@class (exact) diffusion.schedule_scaled_linear_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_end? number beta of the last step; range > 0; default 0.012
----@field beta_start? number beta of the first step; range > 0; default 0.00085
----@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
-
----@class (exact) diffusion.schedule_sigmoid_options
----@field T? integer number of steps; range >= 1; default 1000
----@field end? number end of the logistic curve, over tau; default 3
----@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
----@field start? number start of the logistic curve, over tau; default -3
----@field tau? number divisor of both ends; range > 0; default 1
-
----@class (exact) diffusion.schedule_sigmoid_beta_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_end? number beta of the last step; range > 0; default 0.02
----@field beta_start? number beta of the first step; range > 0; default 0.0001
----@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
-
----@class (exact) diffusion.schedule_sub_vp_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_max? number beta(1); range > 0; default 20
----@field beta_min? number beta(0); range > 0; default 0.1
-
----@class (exact) diffusion.schedule_ve_options
----@field T? integer number of steps; range >= 1; default 1000
----@field sigma_max? number sigma of level T; range > 0; default 100
----@field sigma_min? number sigma of level 1; range > 0; default 0.02
-
----@class (exact) diffusion.schedule_vp_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_max? number beta(1); range > 0; default 20
----@field beta_min? number beta(0); range > 0; default 0.1
-
----@class (exact) diffusion.schedule_warmup_options
----@field T? integer number of steps; range >= 1; default 1000
----@field beta_end? number beta of the last step; range > 0; default 0.02
----@field beta_start? number beta of the first step; range > 0; default 0.0001
----@field fraction? number share of the levels in which beta rises; range (0, 1]; default 0.1
----@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
-
----@class (exact) diffusion.unet_options
----@field image integer[] {H, W, C} of an image
----@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
----@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
----@field channels? integer channels of the first level, even; range >= 2; default 32
----@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
----@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field heads? integer heads of each attention; range >= 1; default 1
----@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
----@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
----@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
----@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+---@class (exact) diffusion.model_save_options
+---@field process? diffusion.process the process that is saved with it
+---@field weights? diffusion.model|diffusion.ema an average whose values are saved; default the model's
 
 ---@class (exact) diffusion.net_add_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -664,13 +680,412 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field times? integer factor of height and width; range >= 1; default 2
 
+---@class (exact) diffusion.network_options
+---@field build fun(net: diffusion.net, options: any): diffusion.value function (net, options) that adds the layers and returns the network's result
+---@field inputs (string|table)[] names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first
+---@field name? string the network's name in print(model); default "network"
+---@field options? any the second argument of build
+
+---@class (exact) diffusion.nn_attention_options
+---@field bias? boolean the last product has a bias; default true
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
+---@field fused? boolean q, k and v have one weight; default true without a context
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field qkv_bias? boolean q, k and v have a bias; default true
+
+---@class (exact) diffusion.nn_conv_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_downsample_options
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+
+---@class (exact) diffusion.nn_group_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_layer_norm_options
+---@field affine? boolean has weight and bias; default true
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+
+---@class (exact) diffusion.nn_linear_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_norm_conv_options
+---@field act? "silu"|"none" activation after the norm; default "silu"
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_res_block_options
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_sinusoid_options
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
+---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+
+---@class (exact) diffusion.nn_time_embed_options
+---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+
+---@class (exact) diffusion.nn_upsample_options
+---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.objective_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
+---@field drop_class? number share of classes that are hidden, for guidance; range [0, 1]; default 0
+---@field error? "huber"|"l1"|"mse"|"pseudo_huber"|string|table measure of the error: a name or {name, option = ...}; default "mse"
+---@field offset_noise? number standard deviation of noise that a whole channel shares; range >= 0; default 0
+---@field precondition? "edm"|"vp"|"ve"|"iddpm" the model is a raw network, scaled by d.precondition
+---@field self_condition? number share of batches in which the model is conditioned on its own x0; range [0, 1]; default 0
+---@field times? "importance"|"log_normal"|"logit_normal"|"mode"|"stratified"|"uniform"|string|table|function distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}; default "uniform"
+---@field vlb? number weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension; range >= 0; default 0.001 for a learned variance, else 0
+---@field weighting? "edm"|"min_snr"|"p2"|"sigmoid"|"simple"|"snr"|"soft_min_snr"|"truncated_snr"|"uniform"|"vlb"|string|table|function weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR; default "simple"
+
+---@class (exact) diffusion.objective_call_options
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field eps? diffusion.tensor the noise, as x0: that of d.reflow's pairs; default drawn
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+
+---@class (exact) diffusion.objective_floor_options
+---@field data? diffusion.tensor|diffusion.set samples {n, ...}: the loss of the best affine network, by their covariance
+---@field oracle? diffusion.oracle a known distribution: the loss of its best denoiser
+---@field samples? integer samples of the oracle; range >= 2; default 20000
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field std? number|number[]|diffusion.tensor standard deviations of Gaussian data along its axes: exact
+
+---@class (exact) diffusion.oracle_box_options
+---@field high number|number[]|diffusion.tensor upper ends: D numbers, or one for all dimensions
+---@field low number|number[]|diffusion.tensor lower ends: D numbers, or one for all dimensions
+
+---@class (exact) diffusion.oracle_checkerboard_options
+---@field cells? integer cells of a side; range >= 1; default 4
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
+---@field size? number side of the board; with four cells the default makes the variance 2 over both coordinates; range > 0; default 2 sqrt(3 (1 - noise^2))
+
+---@class (exact) diffusion.oracle_curve_options
+---@field points function|function[] function from u {n} to points {n,D}, or a list of such pieces, equally likely
+---@field std number standard deviation of the noise; range > 0
+---@field power? number p if the points are smooth in u^(1/p); range > 0; default 1
+
+---@class (exact) diffusion.oracle_eight_gaussians_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
+---@field radius? number distance of the means from 0; range > 0; default sqrt(2 (1 - noise^2))
+---@field std? number standard deviation of each Gaussian; range > 0; default noise
+
+---@class (exact) diffusion.oracle_empirical_options
+---@field std? number each point is a Gaussian of this standard deviation; range > 0
+
+---@class (exact) diffusion.oracle_entropy_options
+---@field samples? integer samples of the mean, if there is one; range >= 2; default 20000
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.oracle_gaussian_options
+---@field cov? number[][]|diffusion.tensor covariance {D,D}; default std instead
+---@field mean? number|number[]|diffusion.tensor the mean: D numbers, or one number for all dimensions; default 0
+---@field std? number|number[]|diffusion.tensor standard deviations: D numbers, or one number for all dimensions; default cov instead
+
+---@class (exact) diffusion.oracle_histogram_options
+---@field weights number[]|diffusion.tensor K numbers of 0 or more
+---@field edges? number[]|diffusion.tensor K + 1 ascending numbers; default low and high instead
+---@field high? number upper end of the last of K bins of one width; default edges instead
+---@field low? number lower end of the first of K bins of one width; default edges instead
+
 ---@class (exact) diffusion.oracle_log_prob_options
 ---@field a? number|diffusion.tensor signal of the level, one number or {B}; default 1
 ---@field s? number|diffusion.tensor noise of the level, one number or {B}; default 0
 
+---@class (exact) diffusion.oracle_mixture_options
+---@field means number[][]|diffusion.tensor means {K,D}
+---@field covs? number[][][]|diffusion.tensor covariances {K,D,D}; default std instead
+---@field std? number|number[]|diffusion.tensor standard deviations: K numbers, or one number for all components; default covs instead
+---@field weights? number[]|diffusion.tensor K weights; default equal
+
+---@class (exact) diffusion.oracle_moons_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
+
 ---@class (exact) diffusion.oracle_sample_options
 ---@field generator? diffusion.generator source of the random numbers, in place of a seed
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.oracle_spiral_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
+
+---@class (exact) diffusion.oracle_swiss_roll_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
+
+---@class (exact) diffusion.plot_lines_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field logy? boolean the vertical axis is logarithmic; default false
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis
+---@field ylabel? string name of the vertical axis
+
+---@class (exact) diffusion.plot_order_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field guides? number[] orders of the dashed lines; default {1, 2, 3}
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
+---@field xlabel? string name of the horizontal axis; default by x
+---@field ylabel? string name of the vertical axis; default "error"
+
+---@class (exact) diffusion.plot_points_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+
+---@class (exact) diffusion.plot_schedules_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field logy? boolean the vertical axis is logarithmic; default false
+---@field title? string the picture's title
+---@field what? "alpha_bar"|"beta"|"log_snr"|"snr"|"signal"|"noise"|"sigma" the quantity; default "log_snr"
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis; default "u = t/T"
+---@field ylabel? string name of the vertical axis; default what
+
+---@class (exact) diffusion.plot_trajectories_options
+---@field count? integer the first samples that are drawn; range >= 1; default 50
+---@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
+---@field ylabel? string name of the vertical axis; default "x"; none in the plane
+
+---@class (exact) diffusion.posthoc_ema_options
+---@field sigma_rel number standard deviation of the average's profile over 0..1; range (0, 0.28867513459481)
+---@field updates? integer updates after which it is; range >= 1; default those of the last snapshot
+
+---@class (exact) diffusion.precondition_options
+---@field kind? "edm"|"vp"|"ve"|"iddpm" the row of the paper's table 1; default "edm"
+
+---@class (exact) diffusion.process_options
+---@field schedule diffusion.schedule the noise schedule
+---@field clip? number|"dynamic" range [-clip, clip] of the predicted x0, or "dynamic"; range > 0
+---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
+---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
+---@field x0_error? number[][] rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them
+
+---@class (exact) diffusion.process_chain_options
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.q_sample_options
+---@field seed? integer seed of the noise; default follows d.manual_seed
+---@field from? number|number[]|diffusion.tensor level s of x; range >= 0; default 0
+
+---@class (exact) diffusion.q_step_options
+---@field seed? integer seed of the noise; each t has its own; default follows d.manual_seed
+
+---@class (exact) diffusion.reflow_options
+---@field shape integer[] {n, ...}, the number of pairs first
+---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field size? integer samples that are drawn at a time; range >= 1; default 1000
+---@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.sampler_step_options
+---@field mix? function sum of c x; default d.mix
+---@field mix_noise? function the same plus noise; default by seed
+---@field mix_path? function the same plus an increment of the noise's path; default by seed
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.sampler_steps_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field init? diffusion.tensor x at the first level; default noise of the first level
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field noise? "independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor draws of each step, increments of one Brownian path, a generator or one for each sample, or a function; default "independent"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field shape? integer[] {n, ...}, the number of samples first; default that of init
+---@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.schedule_constant_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta? number beta of every step; range > 0; default 0.02
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_cosine_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field s? number offset that keeps beta from vanishing near t = 0; range >= 0; default 0.008
+
+---@class (exact) diffusion.schedule_cosine_log_snr_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field log_snr_max? number ln SNR at u = 0, before the shift; default 15
+---@field log_snr_min? number ln SNR of the last level, before the shift; default -15
+---@field shift? number added to ln SNR; default 0
+---@field shift_high? number added to ln SNR at u = 0; default shift
+---@field shift_low? number added to ln SNR at u = 1; default shift
+
+---@class (exact) diffusion.schedule_edm_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
+---@field sigma_max? number sigma of level T; range > 0; default 80
+---@field sigma_min? number sigma of level 1; range > 0; default 0.002
+
+---@class (exact) diffusion.schedule_exponential_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rate? number alpha_bar is e^(-rate u); range > 0; default 12
+
+---@class (exact) diffusion.schedule_flow_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field shift? number moves the path towards noise if above 1; range > 0; default 1
+---@field sigma_min? number noise that is left at the data's end; range [0, 1); default 0
+
+---@class (exact) diffusion.schedule_from_alpha_bar_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "alpha_bar"
+
+---@class (exact) diffusion.schedule_from_beta_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "beta"
+
+---@class (exact) diffusion.schedule_from_log_snr_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "log_snr"
+
+---@class (exact) diffusion.schedule_from_sigma_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field form? "ve"|"vp" "ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1; default "ve"
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "sigma"
+
+---@class (exact) diffusion.schedule_jsd_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+
+---@class (exact) diffusion.schedule_laplace_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field b? number scale of the Laplace distribution; range > 0; default 0.5
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field mu? number median of ln SNR; default 0
+
+---@class (exact) diffusion.schedule_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_scaled_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.012
+---@field beta_start? number beta of the first step; range > 0; default 0.00085
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sigmoid_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field end? number end of the logistic curve, over tau; default 3
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field start? number start of the logistic curve, over tau; default -3
+---@field tau? number divisor of both ends; range > 0; default 1
+
+---@class (exact) diffusion.schedule_sigmoid_beta_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sub_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_ve_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field sigma_max? number sigma of level T; range > 0; default 100
+---@field sigma_min? number sigma of level 1; range > 0; default 0.02
+
+---@class (exact) diffusion.schedule_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_warmup_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field fraction? number share of the levels in which beta rises; range (0, 1]; default 0.1
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.set_batches_options
+---@field size integer examples in a batch; range >= 1
+---@field epochs? number passes over the set, in place of steps; range > 0; default 1
+---@field flip? boolean mirrors each image left to right with probability 1/2; default false
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field shuffle? boolean each epoch has an order of its own; default true
+---@field steps? integer number of batches; range >= 0; default by epochs
+
+---@class (exact) diffusion.sinusoid_options
+---@field width integer width of the result, even; range >= 2
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field shift? number in the frequencies: 0 in ADM, 1 in DDPM; default 0
+---@field sin_first? boolean the sines come first; default false
+
+---@class (exact) diffusion.trainer_options
+---@field batches diffusion.batches the batches
+---@field model diffusion.model the network
+---@field objective diffusion.objective|function d.objective, or a function (model, x0, {class}) -> loss, details
+---@field opt diffusion.adamw the optimiser
+---@field checkpoint? string file that the run resumes from and saves to
+---@field ema? diffusion.ema|diffusion.ema[] averages that the checkpoint holds
+---@field floor? number least loss, shown next to the loss; objective:floor gives it
+---@field log? string CSV file of step, loss, lr and norm
+---@field on_step? fun(step: integer, loss: number) called after each step
+---@field quiet? boolean shows no progress; default false
+---@field save_every? integer steps between two saves; range >= 1; default 500
+
+---@class (exact) diffusion.unet_options
+---@field image integer[] {H, W, C} of an image
+---@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
+---@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field channels? integer channels of the first level, even; range >= 2; default 32
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer heads of each attention; range >= 1; default 1
+---@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
@@ -715,7 +1130,7 @@ local checkpoint = {}
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
 ---@field updates integer number of updates; can be set
----@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local ema = {}
 
 --- A source of random numbers with its own counter. Each call returns the next numbers.
@@ -764,7 +1179,7 @@ local likelihood = {}
 --- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It
 --- is a denoiser; the fields of the network are reachable as its own.
 ---@class diffusion.model
----@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local model = {}
 
 --- A network that is being written by the function `build` of d.network. Each method adds a
@@ -777,7 +1192,7 @@ local net = {}
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
 ---@field vlb number weight of the variational bound, where the variance is learned
----@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}): diffusion.tensor, table
+---@overload fun(model: any, x0: diffusion.tensor, given?: diffusion.objective_call_options?): diffusion.tensor, table
 local objective = {}
 
 --- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
@@ -859,10 +1274,11 @@ local set = {}
 --- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
 --- x[{{1, 3}, {}, 2}] and #x read elements; x[i] = y writes them. Positions count from 1;
 --- negative ones count from the end. Ranges include both ends, {} is a whole dimension, and
---- {2} means {2, 2}. + - * / ^ work element by element and broadcast. If x[i] is a plain
---- number, reading it while x is being recorded is an error, since its gradient would be lost.
---- Use x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of
---- item(), totable(), bytes() and print are constants too.
+--- {2} means {2, 2}. x[#x + 1] is nil, so ipairs(x) ends; other positions out of range are
+--- errors. + - * / ^ work element by element and broadcast. If x[i] is a plain number, reading
+--- it while x is being recorded is an error, since its gradient would be lost. Use
+--- x:select(dim, i), x[{ {i, i} }], or x:detach()[i] for a constant. The results of item(),
+--- totable(), bytes() and print are constants too.
 ---@class diffusion.tensor
 ---@field grad diffusion.tensor|nil the gradient of a parameter after loss:backward()
 ---@operator add(diffusion.tensor|number): diffusion.tensor
@@ -899,7 +1315,7 @@ function adamw:state() end
 --- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If
 --- the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by
 --- one. The first such step prints a warning to stderr; 30 in a row are an error.
----@param options? table? {zero = true: drop the gradient after the step}
+---@param options? diffusion.adamw_step_options?
 ---@return number norm L2, of the whole gradient before clipping
 function adamw:step(options) end
 
@@ -929,9 +1345,10 @@ function checkpoint:load() end
 ---@return string|nil message
 function checkpoint:save(extra) end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a
+--- list of models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, tiny = 1e-8 (epsilon), weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
+---@param options? diffusion.adamw_options?
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -945,7 +1362,7 @@ function d.arange(first, last, step) end
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor elements 1 and 0
 function d.bernoulli(p, shape, opts) end
 
@@ -961,7 +1378,7 @@ d.check = {}
 --- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
 --- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
 ---@param sampler string|function|table as of d.sample
----@param options table {process, grid = a grid or a list of t, or steps = T of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
+---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance
 function d.check.moments(sampler, options) end
@@ -970,16 +1387,17 @@ function d.check.moments(sampler, options) end
 --- table, and returns the last order seen above rounding. Errors of a deterministic sampler
 --- are from the ODE's solution, root mean square. One that adds noise runs along one Brownian
 --- path for each sample, whatever its steps: its errors, a median, are from many more steps
---- along it.
+--- along it. A reference that is the sampler itself shows an order of 1 as 1.05. In float32
+--- errors end at some 1e-6; DIFFUSION_PRECISION=double goes on.
 ---@param sampler string|function|table as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@param options? diffusion.check_order_options?
 ---@return number|nil order nil where all was rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
 --- A training and the file that it is saved in.
----@param options table {path, model, opt, ema = an average or a list of them, batches}
+---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
@@ -1006,14 +1424,14 @@ d.data = {}
 --- stand on the mapped file where they can: a program that cuts the file short while they are
 --- in use ends this one (SIGBUS). With copy = true they stand in memory.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function d.data.arrays(path, options) end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
----@param options? table|nil split = "train" or "test"
+---@param options? diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message where files are missing or not what they should be
 ---@return string|nil message
 function d.data.cifar10(dir, options) end
@@ -1023,9 +1441,10 @@ function d.data.cifar10(dir, options) end
 function d.data.digits() end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, in $DIFFUSION_DATA, or where Debian's package puts them.
----@param dir? string|table|nil the folder; or the options
----@param options? table|nil split = "train" or "test"
+--- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts
+--- them.
+---@param dir? string|diffusion.data_split_options|nil the folder; or the options
+---@param options? diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message where the files are missing
 ---@return string|nil message
 function d.data.fashion_mnist(dir, options) end
@@ -1045,7 +1464,7 @@ function d.data.folder(dir, options) end
 --- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels? string|nil path of [n] bytes from 0; classes are one more
----@param options? table|nil names: what the classes are called
+---@param options? diffusion.data_idx_options?
 ---@return diffusion.set|nil set nil with a message
 ---@return string|nil message
 function d.data.idx(images, labels, options) end
@@ -1054,13 +1473,13 @@ function d.data.idx(images, labels, options) end
 --- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
 --- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name
+---@param options diffusion.data_set_options
 ---@return diffusion.set
 function d.data.set(options) end
 
@@ -1112,8 +1531,10 @@ function d.dit(options) end
 d.edit = {}
 
 --- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
---- (Meng et al. 2022). Of a seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (every whole level if not given) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
+--- (Meng et al. 2022). With a seed, sample k is the same alone or in a batch. Give one of
+--- start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at
+--- which a process that predicts eps or score unclipped can predict x0.
+---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 function d.edit.img2img(options) end
@@ -1122,22 +1543,24 @@ function d.edit.img2img(options) end
 --- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion:
 --- both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u =
 --- 0 and 1 give a and b again.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = every whole level | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the way back
 function d.edit.interpolate(options) end
 
 --- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021,
 --- "Denoising diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance
---- above 1, and a model that changes fast with x, can keep the residual above it: it says so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = every whole level | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
+--- above 1, and a model that changes fast with x, can keep the residual above it: the report
+--- says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR
+--- 3.7e-5 float32 holds too little of x0.
+---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
 ---@return diffusion.inversion report
 function d.edit.invert(options) end
 
 --- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
---- for, from exactly that level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = every whole level | grid = list of times or d.grid, of which those below the start are walked}
+--- for, from exactly that level. Give one of start and strength.
+---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 function d.edit.plan(options) end
 
@@ -1145,13 +1568,13 @@ function d.edit.plan(options) end
 --- 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw
 --- of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each
 --- stretch `resample` times; every step then starts without the solver's history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250 or T if that is less, grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 function d.edit.repaint(options) end
 
 --- RePaint's walk before it is begun: how many steps, and which levels.
----@param options table {process, steps = 250 or T if that is less, grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 function d.edit.repaint_plan(options) end
 
@@ -1166,21 +1589,30 @@ function d.edit.slerp(a, b, u) end
 
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
 --- or a list and updates them at each step: average = r average + (1 - r) values. The first
---- update copies the values. After k updates r is given by decay: a number, with warmup = true
---- (the default) min(decay, (1 + k) / (10 + k)); {"warmup", inv_gamma = 1, power = 2/3, max =
---- 0.9999}: 1 - (1 + k/inv_gamma)^-power, up to max; {"half_life", steps =, ramp = 0.05}:
---- 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022); a half-life in images is that by the
---- batch's size in steps, and ramp = math.huge none; {"power", sigma_rel = 0.05}: (k / (k +
---- 1))^(gamma + 1), by which the values' weights rise as a power of their time, sigma_rel wide
---- (Karras et al. 2024, algorithm 2), below 12^-1/2; a function of the update's number, k + 1.
+--- update copies the values. After k updates r is given by `decay`. The kinds {"warmup"},
+--- {"half_life", steps =} and {"power"} have options of their own: d.help "half_life" shows
+--- them. A half-life in images is that by the batch's size in steps; with ramp = math.huge it
+--- does not ramp up.
 ---@param of diffusion.model
----@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
+---@param options? diffusion.ema_options?
 ---@return diffusion.ema
 function d.ema(of, options) end
 
+--- The same process with the best variance for a given network: the posterior's plus c0^2
+--- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
+--- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
+--- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
+--- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
+---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
+---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
+---@param options? diffusion.estimate_variance_options?
+---@return diffusion.process
+function d.estimate_variance(model, process, x0, options) end
+
 --- The identity matrix.
 ---@param n integer
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor {n,n}
 function d.eye(n, opts) end
 
@@ -1195,7 +1627,7 @@ function d.frombytes(bytes, shape, dtype) end
 --- A tensor filled with one number.
 ---@param shape integer|integer[] a single number is a shape of one dimension
 ---@param value number an integer for i64
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
 
@@ -1204,7 +1636,7 @@ function d.full(shape, value, opts) end
 --- "torch" gives the numbers of PyTorch's CPU generator for the same seed. These are the
 --- float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose
 --- high end is exclusive) and torch.randperm (which counts from 0).
----@param opts? {kind: "philox"|"torch", seed: integer} default: philox and 0
+---@param opts? diffusion.generator_options
 ---@return diffusion.generator
 function d.generator(opts) end
 
@@ -1223,7 +1655,7 @@ function d.grad(fn, ...) end
 --- Holds the gradient of the sum of `fn(...)` against central differences.
 ---@param fn function of the inputs, to a tensor
 ---@param inputs table of tensors (others are passed on)
----@param options? table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@param options? diffusion.gradcheck_options?
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function d.gradcheck(fn, inputs, options) end
@@ -1361,14 +1793,15 @@ d.guidance = {}
 --- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param weak any another, which predicts the same of the same process
----@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}
+---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 function d.guidance.auto(model, weak, options) end
 
 --- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
---- eq. 6).
+--- eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ
+--- between eps and v.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}
+---@param options diffusion.guidance_cfg_options
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
@@ -1377,7 +1810,7 @@ function d.guidance.cfg(model, options) end
 --- ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it
 --- for one answer gets cfg's, so it goes around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}
+---@param options diffusion.guidance_cfg_pp_options
 ---@return function denoiser
 function d.guidance.cfg_pp(model, options) end
 
@@ -1386,20 +1819,22 @@ function d.guidance.cfg_pp(model, options) end
 --- alone, and parameters' .grad is not changed. Samples of class 0, and calls without a class,
 --- are not guided. An unconditional network is called without the class.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options table {process, scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? diffusion.guidance_classifier_options?
 ---@return function denoiser
-function d.guidance.classifier(model, log_prob, options) end
+function d.guidance.classifier(model, process, log_prob, options) end
 
 --- A denoiser guided down an energy: -scale times its gradient with respect to x_t is added to
 --- the score. With of = "x0" it is the energy of the predicted x0, unclipped, and the gradient
 --- goes through the denoiser (Chung et al. 2023, algorithm 1). Parameters' .grad is not
 --- changed.
 ---@param model any a denoiser (xt, t, {class=})
+---@param process diffusion.process
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
----@param options table {process, scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? diffusion.guidance_gradient_options?
 ---@return function denoiser
-function d.guidance.gradient(model, energy, options) end
+function d.guidance.gradient(model, process, energy, options) end
 
 --- Prints what there is (no argument), a guide, or what is written about a name, a function,
 --- or the methods of a thing.
@@ -1411,7 +1846,7 @@ function d.help(what) end
 ---@param a diffusion.tensor
 ---@param b diffusion.tensor the same shape
 ---@param over? string "sample" for one mean per sample
----@param opts? {delta: number} above 0, default 1
+---@param opts? diffusion.huber_options
 ---@return diffusion.tensor a number, or {B}
 function d.huber(a, b, over, opts) end
 
@@ -1524,7 +1959,7 @@ d.likelihood = {}
 ---@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
+---@param options? diffusion.likelihood_ode_options?
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}
 function d.likelihood.ode(model, process, x0, options) end
 
@@ -1542,7 +1977,7 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
+---@param options? diffusion.likelihood_vlb_options?
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
@@ -1582,7 +2017,7 @@ function d.linspace(first, last, n) end
 --- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
 --- and shape(). Reading one by its name is an error.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
@@ -1591,7 +2026,7 @@ function d.load(path, options) end
 --- none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil copy = false
+---@param options? diffusion.load_model_options?
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -1620,7 +2055,9 @@ function d.lr.linear(options) end
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
---- Seeds all random numbers of this Lua state. All counters restart.
+--- Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an
+--- objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance and
+--- other measures have an option seed = 1 instead, so that two of them agree.
 ---@param seed integer
 function d.manual_seed(seed) end
 
@@ -1976,14 +2413,16 @@ function d.no_grad(fn, ...) end
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
---- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+--- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The
+--- default weighting counts eps the same at every t. With "vlb", T times the loss is the sum
+--- of the bound's L_t.
+---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
 --- A tensor filled with ones.
 ---@param shape integer|integer[] sizes, or one list of them
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.ones(shape, opts) end
 
@@ -2071,7 +2510,7 @@ d.plot = {}
 
 --- Curves y(x), one a series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ...
----@param options? table? {file, title, width, height, xlabel, ylabel, logy}
+---@param options? diffusion.plot_lines_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.lines(series, options) end
@@ -2093,7 +2532,7 @@ function d.plot.points(series, options) end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
----@param options? table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@param options? diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
@@ -2112,7 +2551,7 @@ function d.plot.trajectories(series, options) end
 --- fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the
 --- target is one of them.
 ---@param paths string[] one or more snapshots of one training
----@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}
+---@param options diffusion.posthoc_ema_options
 ---@return table<string, any>|nil state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together
 ---@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to its norm}, or the message
 function d.posthoc_ema(paths, options) end
@@ -2136,12 +2575,15 @@ function d.precision(name) end
 --- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
 --- "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
----@param options table {process, kind = "edm", "vp", "ve" or "iddpm"}
+---@param process diffusion.process
+---@param options? diffusion.precondition_options?
 ---@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
-function d.precondition(net, options) end
+function d.precondition(net, process, options) end
 
---- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as process:estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
+--- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
+--- the network's output: "learned" is ln variance, "learned_range" lies between the
+--- posterior's and q's (Nichol & Dhariwal 2021, eq. 15).
+---@param o diffusion.process_options
 ---@return diffusion.process
 function d.process(o) end
 
@@ -2159,7 +2601,7 @@ function d.prompt() end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function d.rand(shape, opts) end
 
@@ -2167,20 +2609,20 @@ function d.rand(shape, opts) end
 ---@param low integer
 ---@param high integer >= low, inclusive
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64
 function d.randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two or more dimensions, the first counts samples. With a
 --- seed, sample k has the same bits in any batch.
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function d.randn(shape, opts) end
 
 --- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64 {n}
 function d.randperm(n, opts) end
 
@@ -2197,12 +2639,12 @@ function d.record(fn, ...) end
 --- itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = T, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---@param options diffusion.reflow_options
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 function d.sample(options) end
 
@@ -2243,7 +2685,7 @@ function d.sampler.names() end
 --- "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids are
 --- d.grid.preset's.
 ---@param name string one of d.sampler.presets()
----@param options? table of that sampler, in the place of the preset's
+---@param options? table<string, any> of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
 function d.sampler.preset(name, options) end
 
@@ -2252,7 +2694,7 @@ function d.sampler.preset(name, options) end
 function d.sampler.presets() end
 
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
@@ -2260,12 +2702,18 @@ function d.sampler.sample(options) end
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are given them; nan = "error": "keep" lets samples that aren't finite go on
+---@param o? diffusion.sampler_step_options?
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 function d.sampler.step(which, denoise, process, o) end
 
---- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T, grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it: print(run) shows them. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+--- A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor
+--- init is given and the process predicts eps or score unclipped, the run starts where the SNR
+--- is 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise =
+--- "brownian" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and
+--- consistency stays independent. Generators, and functions that return normals of x's shape,
+--- draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a
+--- run can't be saved.
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -2433,7 +2881,7 @@ function d.stack(list, dim) end
 --- else than numbers, the error names the row. i64 accepts only integers. Other types round as
 --- Tensor:to does.
 ---@param values number|table
----@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.tensor(values, opts) end
 
@@ -2444,7 +2892,7 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}
+---@param options diffusion.trainer_options
 ---@return diffusion.trainer
 function d.trainer(options) end
 
@@ -2455,6 +2903,11 @@ function d.trainer(options) end
 ---@return diffusion.model
 function d.unet(options) end
 
+--- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
+--- Each kind of warning is given once per model, objective or optimiser.
+---@param where boolean|fun(message: string) true is stderr, false is nowhere
+function d.warnings(where) end
+
 --- Elements of a if the mask is not 0, else of b.
 ---@param mask diffusion.tensor
 ---@param a diffusion.tensor|number
@@ -2464,7 +2917,7 @@ function d.where(mask, a, b) end
 
 --- A tensor filled with zeros.
 ---@param shape integer|integer[] sizes, or one list of them
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
 
@@ -2496,7 +2949,7 @@ function ema:update() end
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor elements 1 and 0
 function generator:bernoulli(p, shape, opts) end
 
@@ -2506,7 +2959,7 @@ function generator:clone() end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function generator:rand(shape, opts) end
 
@@ -2514,20 +2967,20 @@ function generator:rand(shape, opts) end
 ---@param low integer
 ---@param high integer >= low, inclusive
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64
 function generator:randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two or more dimensions, the first counts samples. With a
 --- seed, sample k has the same bits in any batch.
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function generator:randn(shape, opts) end
 
 --- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64 {n}
 function generator:randperm(n, opts) end
 
@@ -2568,7 +3021,7 @@ function model:freeze(pattern) end
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
 --- truncated meanwhile, unless copy = true.
 ---@param path string
----@param options? table? {copy = false}
+---@param options? diffusion.model_load_options?
 ---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function model:load(path, options) end
@@ -2584,10 +3037,10 @@ function model:load_state(state) end
 ---@return function iterator
 function model:parameters() end
 
---- Writes the model as one file: its values (or an average's), its config, and the process it
---- was trained for.
+--- Writes the model as one file: its values (or an average's), its config, the target that an
+--- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
----@param options? table? {process =, weights = an ema}
+---@param options? diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function model:save(path, options) end
@@ -2837,8 +3290,8 @@ function objective:explain(t) end
 --- the best affine one for each t reaches it. For other data it is the loss of the best affine
 --- network, from their covariance; a network that learns more gets below it. For an oracle it
 --- is a mean over samples. It covers the weighted error only, not a learned variance's bound.
---- It is known for error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1}
+--- It is known for error = "mse" and noise without offset. Give one of std, data and oracle.
+---@param given diffusion.objective_floor_options
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
@@ -2867,7 +3320,7 @@ function oracle:denoiser(process) end
 --- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
 --- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
 --- samples.
----@param options? table? {samples = 20000, seed = 1}, for that mean
+---@param options? diffusion.oracle_entropy_options?
 ---@return number
 ---@return number|nil error its standard error where it is a mean over samples
 function oracle:entropy(options) end
@@ -2896,7 +3349,7 @@ function oracle:sample(n, options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
----@param o? {seed: integer}
+---@param o? diffusion.process_chain_options?
 ---@return function iterator of t, xt, eps
 function process:chain(x0, o) end
 
@@ -2911,9 +3364,11 @@ function process:clipped(x0) end
 function process:config() end
 
 --- Converts a prediction from one target to another. It is an error if x_t has no signal and
---- the value does not depend on x_0 (eps or score at zero terminal SNR).
+--- the value does not depend on x_0 (eps or score at zero terminal SNR). The targets are x0,
+--- eps, v = a eps - s x0 (Salimans & Ho 2022), score = -eps/s, flow = eps - x0, and edm, F of
+--- Karras et al. 2022, eq. 7.
 ---@param value number|diffusion.tensor
----@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor} targets: "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
+---@param o diffusion.convert_options
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
@@ -2926,17 +3381,6 @@ function process:convert(value, o) end
 ---@return number|diffusion.tensor eps
 ---@return diffusion.tensor|nil v for process:step_variance
 function process:estimate(output, xt, t) end
-
---- The same process with the best variance for a given network: the posterior's plus c0^2
---- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
---- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
---- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
---- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
----@param model any a denoiser (xt, t, {class=})
----@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 0, class = one for all or {n}}
----@return diffusion.process
-function process:estimate_variance(model, x0, options) end
 
 --- The formulas of a step, with numbers.
 ---@param t integer in 1..T
@@ -2991,7 +3435,7 @@ function process:q_moments(x, t, s) end
 --- in any batch and at any t.
 ---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
 ---@param t number|number[]|diffusion.tensor in 1..T, one or B
----@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; default: drawn from the seed, or from the state of d.manual_seed
+---@param eps? number|diffusion.tensor|diffusion.q_sample_options standard normal noise, or options of its draw
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_sample(x, t, eps) end
@@ -2999,7 +3443,7 @@ function process:q_sample(x, t, eps) end
 --- Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).
 ---@param x number|diffusion.tensor x_{t-1}
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param eps? number|diffusion.tensor|{seed: integer} as for q_sample; with a seed, each t has different noise
+---@param eps? number|diffusion.tensor|diffusion.q_step_options standard normal noise, or options of its draw
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
@@ -3102,7 +3546,7 @@ function schedule:log_snr(t) end
 function schedule:noise(t) end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
----@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@param o? diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function schedule:plot(o) end
@@ -3148,7 +3592,7 @@ function schedule:snr(t) end
 --- span two epochs, so all batches are full, even if size > n, and no example is left out.
 --- With `epochs`, every example occurs exactly that often, and the last batch may be short.
 --- `.step` can be set to start elsewhere: the next batch is step + 1.
----@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
+---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end
 
@@ -3179,7 +3623,7 @@ function tensor:all(dim, keep) end
 
 --- True if y has the same shape and |x - y| <= atol + rtol |y| for each element.
 ---@param y diffusion.tensor
----@param opts? {rtol: number, atol: number} defaults: 1e-5 and 1e-8
+---@param opts? diffusion.allclose_options
 ---@return boolean
 function tensor:allclose(y, opts) end
 
@@ -3209,7 +3653,7 @@ function tensor:argmin(dim, keep) end
 --- and any other value keeps it. A query that sees no key gets zeros. A mask has no gradient.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
----@param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal false
+---@param opts? diffusion.attention_options
 ---@return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
 function tensor:attention(k, v, opts) end
 
@@ -3222,7 +3666,7 @@ function tensor:avg_pool(times) end
 --- parameters. The tensor must have one element. A second backward pass, a value that was
 --- overwritten, and a second derivative are errors. If it fails, also for lack of memory, the
 --- gradients of all models reached so far are dropped.
----@param opts? {keep: boolean} true keeps the record for another backward pass
+---@param opts? diffusion.backward_options
 function tensor:backward(opts) end
 
 --- The bytes of the elements in order, for d.frombytes. They are constants: no gradient passes
@@ -3249,7 +3693,7 @@ function tensor:contiguous() end
 --- larger than the padded image.
 ---@param w diffusion.tensor {K,R,S,C}
 ---@param b? diffusion.tensor {K}
----@param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
+---@param opts? diffusion.conv2d_options
 ---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
 function tensor:conv2d(w, b, opts) end
 
@@ -3381,11 +3825,11 @@ function tensor:geglu() end
 ---@return diffusion.tensor with the shape of x
 function tensor:gelu(by) end
 
---- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over each group of channels of
---- an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
+--- (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over each group of channels
+--- of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, eps: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; eps 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x
+---@param opts diffusion.group_norm_options
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
@@ -3419,11 +3863,11 @@ function tensor:item() end
 ---@return function iterator that returns i and x[i]
 function tensor:iter() end
 
---- (x - m) / sqrt(s2 + eps) w + b, with mean m and variance s2 over the last dimension (Ba et
---- al. 2016).
+--- (x - m) / sqrt(s2 + epsilon) w + b, with mean m and variance s2 over the last dimension (Ba
+--- et al. 2016).
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts? {eps: number} default 1e-5
+---@param opts? diffusion.layer_norm_options
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 
@@ -3652,7 +4096,7 @@ function tensor:sin() end
 
 --- cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
 --- gradient.
----@param opts {width: integer, max_period: number, shift: number, sin_first: boolean} width even; max_period 10000, shift 0, sin_first false
+---@param opts diffusion.sinusoid_options
 ---@return diffusion.tensor {B,width} of t {B}
 function tensor:sinusoid(opts) end
 

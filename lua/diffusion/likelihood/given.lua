@@ -2,8 +2,8 @@
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
-local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local trained = require "diffusion.nn.trained"
 local samples = require "diffusion.samples"
 local stream = require("diffusion.sampler.streams").likelihood
 
@@ -27,8 +27,8 @@ local function check_signal(where, process)
   end
 end
 
---- The options of a likelihood with its arguments: model, process, x0 of B samples of D numbers,
---- seed. It raises if one of them is wrong.
+--- The options of a likelihood with its arguments: model, process, x0 of B samples of D numbers.
+--- It raises if one of them is wrong.
 ---@param where string
 ---@param rules table of opts.check
 ---@param model any
@@ -39,12 +39,13 @@ end
 function given.options(where, rules, model, process, x0, options)
   local o = opts.check(where, options, rules, 4)
   opts.denoiser(where, model)
-  if kind.of(process) ~= "process" then fail.raise("%s: a process expected, got %s", where, kind.shown(process)) end
+  opts.process(where, 2, process, "model, process, x0, options")
   check_signal(where, process)
+  trained.check(where, model, process)
   samples.constant(where, "x0", x0)
   o.B, o.D = x0:size(1), x0:numel() // x0:size(1)
   classes.of(where, o.class, o.B)
-  o.model, o.process, o.x0, o.seed = model, process, x0, o.seed or core.random_seed()
+  o.model, o.process, o.x0 = model, process, x0
   return o
 end
 

@@ -5,9 +5,12 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
+local measure = require "diffusion.measure"
+local opts = require "diffusion.opts"
 local place = require "diffusion.sampler.place"
 local dequantise = require "diffusion.likelihood.dequantise"
 local divergence = require "diffusion.likelihood.divergence"
@@ -16,14 +19,17 @@ local given = require "diffusion.likelihood.given"
 local where, exact_to = "likelihood.ode", 64
 local each, mix = adaptive.each, core.ops.mix
 
-local rules = adaptive.rules(1e-5, 1e-5)
-rules.divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto" }
-rules.probes = { "integer", default = 1, min = 1 }
-rules.seed = { "integer" }
-rules.dequantise = { "boolean|table", default = false }
-rules.from = { "number", default = 1, min = 1 }
-rules.to = { "number" }
-rules.class = classes.rule
+local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e-5), {
+  divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto",
+    text = '"exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions' },
+  probes = { "integer", default = 1, min = 1, text = "random vectors of Hutchinson's estimate" },
+  seed = measure.seed, class = classes.rule,
+  dequantise = { "boolean|table", default = false,
+    as = "boolean|diffusion.likelihood_dequantise_options", text = "images: adds uniform noise to their levels" },
+  from = { "number", default = 1, min = 1, text = "level at which the ODE begins" },
+  to = { "number", default_text = "T, or the last level with an SNR of 3.7e-5",
+    text = "level at which the prior is taken" },
+}))
 
 -- ==== the way ================================================================================
 
@@ -117,6 +123,8 @@ function Likelihood.__tostring(r)
     given.shown(r.bits, r.bits_error), r.constant ~= 0 and (", %.5f of them for dequantising"):format(r.constant) or "")
 end
 legible.speaks(Likelihood)
+lookup.strict("likelihood", Likelihood,
+  { "nats", "mean", "error", "bits", "bits_error", "constant", "D", "divergence", "evaluations", "from", "to" })
 
 local function likelihood(o)
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
@@ -150,10 +158,7 @@ end
 ---  through it
 ---@param process diffusion.process what it clips is not clipped here
 ---@param x0 diffusion.tensor {B, ...}
----@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed, from = 1 and
----  to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or
----  more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256,
----  span = "centres" | "edges"}, class}
+---@param options diffusion.likelihood_ode_options?
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits,
 ---  bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence
 ---  takes), from, to}

@@ -6,6 +6,9 @@ local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
+local measure = require "diffusion.measure"
+local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
@@ -13,14 +16,13 @@ local divergence = require "diffusion.likelihood.step"
 
 local where = "likelihood.vlb"
 
-local rules = {
-  t = { "integer|table", min = 1 },
-  seed = { "integer" },
-  decoder = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" },
-  bins = { "integer", default = 256, min = 2 },
-  class = classes.rule,
-  clip = { "boolean", default = false },
-}
+local rules = opts.declare("likelihood_vlb", {
+  t = { "integer|table", min = 1, as = "integer|integer[]", default_text = "all of 1..T",
+    text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
+  seed = measure.seed, decoder = decoder.rule, class = classes.rule,
+  bins = { "integer", default = 256, min = 2, text = "levels of an image" },
+  clip = { "boolean", default = false, text = "clips the predicted x0 as the process does" },
+})
 
 -- ==== which t ================================================================================
 
@@ -170,6 +172,8 @@ function Bound.__tostring(r)
   return table.concat(lines, "\n")
 end
 legible.speaks(Bound)
+lookup.strict("bound", Bound,
+  { "samples", "D", "unit", "errors", "prior", "steps", "decoder", "total", "error", "terms", "per_sample" })
 
 local function scaled(list, c)
   local out = {}
@@ -242,11 +246,7 @@ end
 ---  process's variance is learned, which the bound then takes number by number
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
----  ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1
----  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed, decoder =
----  "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels,
----  class, clip = false (true: as the process clips)}
+---@param options diffusion.likelihood_vlb_options?
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,
 ---  decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}:
 ---  value is the mean of the terms of from..to, error a standard error, which counts the samples,

@@ -4,15 +4,14 @@
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
-local pairs_of = require "diffusion.metric.pairs"
-local rule = require "diffusion.rule"
+local measure = require "diffusion.measure"
 
 local contrast = {}
 
 -- Each row picks n of the pooled N as the first set: as given, then P at random.
 local function labels(n, N, P, seed)
   local rows = { core.arange(1, N):to(core.real) }
-  for p = 1, P do rows[p + 1] = core.randperm(N, { seed = pairs_of.own_seed(seed) + p }):to(core.real) end
+  for p = 1, P do rows[p + 1] = core.randperm(N, { seed = measure.own(seed) + p }):to(core.real) end
   return core.ops.stack(rows, 1):le(n):to(core.real)
 end
 
@@ -94,7 +93,7 @@ end
 
 local function measured(x, y, kernel, o)
   local n, m, P = x:size(1), y:size(1), o.interval and o.permutations or 0
-  local told = P > 0 and labels(n, n + m, P, o.seed or 1) or nil
+  local told = P > 0 and labels(n, n + m, P, o.seed) or nil
   local sums, labelled = core.pair_sums(core.ops.cat({ x, y }, 1), n, kernel[1], kernel[2], told)
   sums = sums:totable()
   local r = means(sums, n, m)
@@ -117,7 +116,7 @@ function contrast.of(x, y, kernel, o) return gradient.no_grad(measured, x, y, ke
 contrast.rules = {
   interval = interval.rule,
   permutations = { "integer", default = 200, min = 0, text = "permutations of the labels, for p" },
-  seed = rule.fixed_seed,
+  seed = measure.seed,
 }
 
 return contrast

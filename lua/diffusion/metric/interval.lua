@@ -1,6 +1,7 @@
 --- What a metric says beside its value: where the truth lies, how that was found, and which
 --- way the value errs.
 local core = require "diffusion.core"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 
 local interval = {}
@@ -17,12 +18,14 @@ local z = 1.959963984540054 -- 95 % of a normal variable lie within
 ---@field se number|nil standard error of the value
 ---@field p number|nil the probability of such a value, or a larger one, were both sets of one distribution
 local Interval = { __name = "diffusion.interval" }
+Interval.__index, Interval.__newindex = Interval, rawset -- metrics add fields of their own
 
 function Interval:__tostring()
   local p = self.p and ("; p = %.3g"):format(self.p) or ""
   return ("95 %% between %.4g and %.4g%s (%s)"):format(self.low, self.high, p, self.method)
 end
 legible.speaks(Interval)
+lookup.strict("interval", Interval, { "low", "high", "level", "method", "n", "bias", "se", "p" })
 
 --- Fields as an interval.
 ---@param fields table {low, high, method, n, bias, ...}

@@ -4,7 +4,7 @@ local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local line = require "diffusion.metric.line"
-local pairs_of = require "diffusion.metric.pairs"
+local measure = require "diffusion.measure"
 
 local labels = {}
 
@@ -23,7 +23,7 @@ function labels.p_value(x, y, value, o)
   if o.permutations == 0 then return nil end
   local z, n, m, count = core.ops.cat({ x, y }, 2), x:size(2), y:size(2), 1
   for k = 1, o.permutations do
-    local order = core.randperm(n + m, { seed = pairs_of.own_seed(o.seed) + k })
+    local order = core.randperm(n + m, { seed = measure.own(o.seed) + k })
     local function sorted(first, size) return (z:index(2, order:narrow(1, first, size):contiguous()):sort(2)) end
     local cost = gradient.scope(function() return line.cost(sorted(1, n), sorted(n + 1, m), o.p):mean() end):item()
     if cost >= value then count = count + 1 end

@@ -26,11 +26,6 @@ function pairs_of.rows(name, least, ...)
   return table.unpack(sets)
 end
 
---- A seed for a metric's own numbers, different from that of samples drawn with the user's seed.
----@param seed integer
----@return integer
-function pairs_of.own_seed(seed) return seed + 0x6d657472 end
-
 --- The product of matrices in float32 throughout, whatever d.precision says: metrics are small
 --- differences of large sums.
 function pairs_of.product(x, y) return base.at_highest(x.matmul, x, y) end

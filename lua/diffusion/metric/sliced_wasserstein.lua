@@ -4,12 +4,12 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
+local measure = require "diffusion.measure"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
-local rule = require "diffusion.rule"
 
 local function directions(D, o)
-  local u = core.randn({ o.projections, D }, { seed = pairs_of.own_seed(o.seed) })
+  local u = core.randn({ o.projections, D }, { seed = measure.own(o.seed) })
   return u / u:square():sum(2, true):sqrt()
 end
 
@@ -59,7 +59,7 @@ local rules = opts.declare("metric_sliced_wasserstein", {
   projections = { "integer", default = 100, min = 1, text = "directions" },
   p = { "number", default = 1, min = 1, max = 8, text = "power of the distance" },
   permutations = opts.joined(labels.permutations, { default = 39 }),
-  seed = rule.fixed_seed,
+  seed = measure.seed,
   interval = interval.rule,
 })
 

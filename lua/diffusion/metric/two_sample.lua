@@ -4,8 +4,8 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local lr = require "diffusion.lr"
 local nn = require "diffusion.nn"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
-local rule = require "diffusion.rule"
 local optim = require "diffusion.optim"
 local pairs_of = require "diffusion.metric.pairs"
 local set = require "diffusion.data.set"
@@ -62,7 +62,7 @@ end
 -- How many of the held-out samples the network calls what they are.
 local function right(x, y, o)
   local kept <close> = setmetatable({ state = core.random_state() }, Counters) -- luacheck: ignore 211
-  local seed, count = pairs_of.own_seed(o.seed), math.min(x:size(1), y:size(1))
+  local seed, count = measure.own(o.seed), math.min(x:size(1), y:size(1))
   core.manual_seed(seed)
   local x1, x2 = split(x, count, seed)
   local y1, y2 = split(y, count, seed + 1)
@@ -77,7 +77,7 @@ end
 local rules = opts.declare("metric_two_sample", {
   hidden = { "integer", default = 64, min = 1, text = "units of each of the classifier's two layers" },
   steps = { "integer", default = 400, min = 1, text = "training steps of 128 samples" },
-  seed = rule.fixed_seed, interval = interval.rule,
+  seed = measure.seed, interval = interval.rule,
 })
 
 --- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both

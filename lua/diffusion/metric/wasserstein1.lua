@@ -4,9 +4,9 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local labels = require "diffusion.metric.labels"
 local line = require "diffusion.metric.line"
+local measure = require "diffusion.measure"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
-local rule = require "diffusion.rule"
 
 local function measured(x, y, o)
   local n, m = x:size(1), y:size(1)
@@ -21,7 +21,7 @@ local function measured(x, y, o)
 end
 
 local rules = opts.declare("metric_wasserstein1", {
-  permutations = opts.joined(labels.permutations, { default = 99 }), interval = interval.rule, seed = rule.fixed_seed,
+  permutations = opts.joined(labels.permutations, { default = 99 }), interval = interval.rule, seed = measure.seed,
 })
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their

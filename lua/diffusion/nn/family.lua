@@ -6,7 +6,6 @@ local kinds = require "diffusion.nn.kinds"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
-local shown = require("diffusion.kind").shown
 
 local family = {}
 

@@ -5,14 +5,17 @@ local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local process_from_config = require("diffusion.process").process_from_config
 local family = require "diffusion.nn.family"
+local trained = require "diffusion.nn.trained"
 
 -- The network that a file describes, with the file's values.
-local function build(path, config, tensors)
-  if type(config) ~= "table" then return legible.refused("%s: no network is described inside", path) end
-  local m, message = fail.try(family.from_config, config, tensors)
-  if not m then return legible.refused("%s: %s", path, message) end
+local function build(path, facts, tensors)
+  if type(facts.model) ~= "table" then return legible.refused("%s: no network is described inside", path) end
+  local m, message = fail.try(family.from_config, facts.model, tensors)
+  if m then message = trained.set(m, facts.trained) end
+  if message then return legible.refused("%s: %s", path, message) end
   return m:load_state(tensors)
 end
 
@@ -25,27 +28,32 @@ local function path_of(name)
   return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
 end
 
+local rules = opts.declare("load_model", { copy = rule.copy,
+  process = opts.joined(rule.process, { required = false, default_text = "that of the file",
+    text = "a process in place of the file's" }) })
+
 --- A model file (model:save) as a network with its values, and its process (nil if it has
 --- none). The file is mapped while it is read. If another program truncates the file meanwhile,
 --- this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the
 ---  library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options table|nil copy = false
+---@param options diffusion.load_model_options?
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 ---@usage local model, process = d.load_model "digits"
 local function load_model(path, options)
-  local o = opts.check("load_model", options, { copy = { "boolean", default = false } }, 2)
+  local o = opts.check("load_model", options, rules, 2)
   path = path_of(opts.path("load_model", path))
-  local tensors, facts = container.read(path, "model", o)
+  local tensors, facts = container.read(path, "model", { copy = o.copy })
   if not tensors then return nil, facts end
-  local p, why
-  if facts.process then
+  local p, why = o.process
+  if facts.process and not p then
     p, why = process_from_config(facts.process)
     if not p then return legible.refused("%s: its process: %s", path, why) end
   end
-  local m, message = build(path, facts.model, tensors)
+  local m, message = build(path, facts, tensors)
   if not m then return nil, message end
+  if o.process or p and not trained.of(m) then trained.learn(m, p) end
   return m, p
 end
 

@@ -5,10 +5,13 @@ local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local module = require "diffusion.nn.module"
 local object = require "diffusion.object"
+local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local model = {}
 
@@ -38,6 +41,14 @@ function model.home(m) return private[m].home end
 function model.takes_class(m)
   local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
   return not (config and config.classes == 0)
+end
+
+--- The number of classes of a network, or of an average of one. nil if it isn't known.
+---@param m any
+---@return integer|nil
+function model.classes(m)
+  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
+  return config and config.classes or nil
 end
 
 -- ==== the call ==========================================================================
@@ -76,12 +87,24 @@ local function checked_x0(own, x0, x)
   return x0
 end
 
+local call_rules = opts.declare("model_call", { class = classes.rule,
+  x0 = { "tensor", default_text = "zeros", text = "its last predicted x0, for a network with self_condition" } })
+
 -- The rules of the third argument: the names of a network's further inputs.
 local function input_rules(inputs)
   local rules = {}
-  for _, one in ipairs(inputs) do rules[one[1]] = { "tensor" } end
+  for _, one in ipairs(inputs) do rules[one[1]] = call_rules.x0 end
   rules.class = rules.class and classes.rule
   return rules
+end
+
+-- Raises if xt is one sample instead of a batch. The dimensions of stock networks' samples are known.
+local function check_batch(own, x)
+  local image, dim = own.config.image, own.config.dim
+  if image and x:dim() == 3 or dim and x:dim() == 1 and x:size(1) == dim then
+    fail.raise("model: xt is %s, without a batch dimension; x:unsqueeze(1) makes a batch of one",
+      kind.shape_text(x))
+  end
 end
 
 -- A single layer of the core has the inputs of a denoiser.
@@ -135,8 +158,7 @@ end
 --- forward wants it.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
----  none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs
+---@param options diffusion.model_call_options? and the named inputs of a network of d.network
 ---@return diffusion.tensor as xt: what its process's `predict` names
 local function call(m, x, t, options, ...)
   local own = private[m]
@@ -144,9 +166,13 @@ local function call(m, x, t, options, ...)
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
+  check_batch(own, x)
   if t == nil and own.timed then fail.raise "model: t is missing; its arguments are (xt, t, {class=})" end
   local as_it_is = t == nil or own.timed == false or own.single and core.is_tensor(t)
-  if not as_it_is then t = levels(t, x:dim() > 0 and x:size(1) or 1) end
+  if not as_it_is then
+    t = levels(t, x:dim() > 0 and x:size(1) or 1)
+    trained.check_level(m, t)
+  end
   return own.call(own, x, t, options, ...)
 end
 
@@ -230,32 +256,40 @@ end
 
 -- ==== files =============================================================================
 
-local save_rules = { process = { "process" }, weights = { "model|ema" } }
+local save_rules = opts.declare("model_save", {
+  process = opts.joined(rule.process, { required = false, text = "the process that is saved with it" }),
+  weights = { "model|ema", default_text = "the model's", text = "an average whose values are saved" },
+})
 
---- Writes the model as one file: its values (or an average's), its config, and the process it was
---- trained for.
+--- Writes the model as one file: its values (or an average's), its config, the target that an
+--- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
----@param options table? {process =, weights = an ema}
+---@param options diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
-  local described = { model = self:config() }
-  if o.process then described.process = o.process:config() end
+  local described = { model = self:config(), trained = trained.of(self) }
+  if o.process then
+    trained.check_target("save", self, o.process)
+    described.process = o.process:config()
+  end
   return container.write(path, "model", (o.weights or self):state(), described)
 end
+
+local load_rules = opts.declare("model_load", { copy = rule.copy })
 
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
 --- truncated meanwhile, unless copy = true.
 ---@param path string
----@param options table? {copy = false}
+---@param options diffusion.model_load_options?
 ---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function Model:load(path, options)
-  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
-  local tensors, message = container.read(path, "model", o)
-  if not tensors then return nil, message end
-  local trouble = model.mismatch(self:parameters(), tensors)
+  local o = opts.check("load", options, load_rules, 2)
+  local tensors, described = container.read(path, "model", o)
+  if not tensors then return nil, described end
+  local trouble = model.mismatch(self:parameters(), tensors) or trained.set(self, described.trained)
   if trouble then return legible.refused("%s: %s", path, trouble) end
   return self:load_state(tensors)
 end
@@ -329,13 +363,48 @@ local function tostring_model(m)
   return table.concat({ ("%s: %s"):format(module.title(own.root), count), table.unpack(lines) }, "\n")
 end
 
+-- The names of a network's fields.
+local function fields_of(root)
+  if not core.is_layer(root) then return module.fields(root) end
+  local names = {}
+  for i, part in ipairs(core.layer_parts(root)) do names[i] = part[1] end
+  return names
+end
+
+-- "model unet has no 'chanels'; did you mean 'channels'?", among methods, fields and options.
+local function absence(m, key)
+  local own = private[m]
+  local names = fields_of(own.root)
+  for _, more in ipairs { Model, own.config } do
+    for name in next, more do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return lookup.sentence(("model %s has"):format(own.config.name or own.config.kind), key, names, "model")
+end
+
+-- Methods come first, then the fields of the network. Any other name is an error.
+local function field(m, key)
+  local value = Model[key]
+  if value == nil then value = private[m].root[key] end
+  if value ~= nil or not lookup.is_public(key) then return value end
+  if private[m].config[key] ~= nil then
+    fail.raise("'%s' is an option of this model; model:config().%s has its value", key, key)
+  end
+  fail.raise("%s", absence(m, key))
+end
+
+local function refuse_write(m, key)
+  local own = private[m]
+  if own.config[key] ~= nil then
+    fail.raise("'%s' is an option of this model, given when it is made; it can't be changed", legible.line(key))
+  end
+  local is_field = Model[key] ~= nil or own.root[key] ~= nil
+  fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
+    legible.line(key)) or absence(m, tostring(key)))
+end
+
 models = object.class("model", Model, {
-  -- methods first, then the fields of the network
-  __index = function(m, key) return Model[key] or private[m].root[key] end,
-  __newindex = function(_, key)
-    fail.raise("model: '%s' can't be written; options are given when a model is made, values by load_state", key)
-  end,
-  __call = call, __tostring = tostring_model,
+  open = true, __index = field, __newindex = refuse_write, __call = call, __tostring = tostring_model,
 })
 
 --- Raises unless a state has exactly the parameters of the network under a root, of the same
@@ -358,7 +427,7 @@ local function calling(root, inputs)
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true
   for i = 3, inputs and #inputs or 0 do optional = optional and inputs[i].optional end
   local rules = input_rules(inputs or layer_inputs)
-  local checked = { class = classes.rule, x0 = { "tensor" } }
+  local checked = opts.joined(call_rules)
   for i = timed and 3 or 2, inputs and #inputs or 0 do checked[inputs[i][1]] = rules[inputs[i][1]] end
   if not inputs then
     return { call = call_layer, rules = rules, checked_rules = checked, inputs = layer_inputs, single = true }

@@ -42,6 +42,7 @@ local function call(m, ...)
 end
 
 class = object.class("module", {}, {
+  open = true,
   __index = read, __newindex = assign, __call = call,
   __tostring = function(m) return table.concat({ module.title(m), table.unpack(module.tree(m)) }, "\n") end,
 })
@@ -203,6 +204,15 @@ function module.elements(part)
   local n = 0
   for _, named in ipairs(module.layers(part)) do n = n + core.layer_elements(named[2]) end
   return n
+end
+
+--- The names of a module's fields, in order of assignment.
+---@param m any
+---@return string[]
+function module.fields(m)
+  local names = {}
+  for _, key in ipairs(private[m].order) do names[#names + 1] = type(key) == "string" and key or nil end
+  return names
 end
 
 --- 1234567 -> "1,234,567"

@@ -15,7 +15,10 @@ local function choice(what, which, laws)
     for k, v in pairs(which) do if k ~= 1 then options[k] = v end end
     which = which[1]
   end
-  if laws[which] then return which, laws[which], opts.check(which, options, laws[which].rules or {}) end
+  local law = laws[which]
+  if law then
+    return which, law, opts.check(("objective: %s %s"):format(what, which), options, law.rules or {}, 0)
+  end
   local names = {}
   for name in pairs(laws) do names[#names + 1] = name end
   table.sort(names)

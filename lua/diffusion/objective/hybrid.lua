@@ -8,17 +8,17 @@ local divergence = require "diffusion.likelihood.step"
 
 local hybrid = {}
 
-local function check_range(x0)
+local function check_range(how, x0)
   local most = x0:abs():max():item()
   if most <= 1 + 1e-5 then return end
-  fail.raise("objective: x0 reaches %.4g, but decoder 'discretized' is for pictures in [-1, 1]; take "
-    .. "decoder = 'gaussian'", most)
+  fail.raise("objective: x0 reaches %.4g, but decoder '%s' is for pictures in [-1, 1]; take "
+    .. "decoder = 'gaussian'", most, how)
 end
 
 --- L_t of each sample, its mean over dimensions in nats: the divergence, and at t = 1
 --- -ln p(x0 | x1).
 ---@param process diffusion.process
----@param how string decoder: "discretized" or "gaussian"
+---@param how string decoder: "erf", "tanh" or "gaussian"
 ---@param x0 diffusion.tensor
 ---@param xt diffusion.tensor
 ---@param t diffusion.tensor {B} whole
@@ -31,7 +31,7 @@ function hybrid.term(process, how, x0, xt, t, value, v)
   local each = divergence(process, x0, believed, t, log_variance)
   local first = t:eq(1)
   if first:any() then
-    if how == "discretized" then check_range(x0) end
+    if how ~= "gaussian" then check_range(how, x0) end
     each = core.ops.where(first:over(x0), -decoder[how](x0, believed, log_variance), each)
   end
   return samples.rows(each):mean(2)

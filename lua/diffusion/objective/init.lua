@@ -4,6 +4,8 @@
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
+local decoders = require "diffusion.likelihood.decoder"
+local batches = require "diffusion.objective.batch"
 local errors = require "diffusion.objective.error"
 local floors = require "diffusion.objective.floor"
 local gradient = require "diffusion.gradient"
@@ -13,9 +15,11 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local legible = require "diffusion.legible"
 local samples = require "diffusion.samples"
-local precondition = require("diffusion.precondition").precondition
+local precondition = require "diffusion.precondition"
+local trained = require "diffusion.nn.trained"
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
 
@@ -83,22 +87,30 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
-local call_rules = { class = classes.rule, eps = { "tensor" }, inputs = conditions.rule }
+-- If the loss isn't finite, the data is checked before anyone blames the network.
+local function check_finite(loss, x0)
+  local value = loss:item()
+  local fault = value - value ~= 0 and batches.fault(x0)
+  if fault then fail.raise("objective: %s; the data makes the loss %g, whatever the network", fault, value) end
+end
+
+local call_rules = opts.declare("objective_call", { class = classes.rule, inputs = conditions.rule,
+  eps = { "tensor", default_text = "drawn", text = "the noise, as x0: that of d.reflow's pairs" } })
 
 --- The loss of a batch.
 ---@param model any a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only
 ---@param x0 diffusion.tensor {B, ...}
----@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table} eps is the
----  noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the
----  network's inputs: {context = c}
+---@param given diffusion.objective_call_options?
 ---@return diffusion.tensor loss a number
 ---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is
 ---  the loss; vlb {B}, nats a dimension, if the variance is learned
 local function call(self, model, x0, given)
   local B = samples.batch("objective", "x0", x0, 1):size(1)
   opts.denoiser("objective", model)
-  if self.precondition then model = precondition(model, { process = self.process, kind = self.precondition }) end
   local o = opts.check("objective", given, call_rules, 3)
+  batches.look(self, model, x0, o.class)
+  if core.recording() then trained.learn(model, self.process, self.precondition) end
+  if self.precondition then model = precondition.scaled(model, self.process, self.precondition) end
   local law = private[self].times
   local guard <close> = gradient.guard()
   local t, share = law.draw(B)
@@ -110,6 +122,7 @@ local function call(self, model, x0, given)
   if law.learn and core.recording() then law.learn(t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
   local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
+  check_finite(loss, x0)
   return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
 end
 
@@ -162,10 +175,8 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- the best affine one for each t reaches it. For other data it is the loss of the best affine
 --- network, from their covariance; a network that learns more gets below it. For an oracle it is
 --- a mean over samples. It covers the weighted error only, not a learned variance's bound. It is
---- known for error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or
----  {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle,
----  samples = 20000, seed = 1}
+--- known for error = "mse" and noise without offset. Give one of std, data and oracle.
+---@param given diffusion.objective_floor_options
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
@@ -205,25 +216,33 @@ end
 
 -- ==== making one ==============================================================================
 
-local rules = {
-  process = { "process", required = true },
-  weighting = { "string|table|function", default = "simple" },
-  times = { "string|table|function", default = "uniform" },
-  error = { "string|table", default = "mse" },
-  vlb = { "number", min = 0 },
-  decoder = { one_of = { "discretized", "gaussian" }, default = "discretized" },
-  precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
-  drop_class = { "number", default = 0, min = 0, max = 1 },
-  self_condition = { "number", default = 0, min = 0, max = 1 },
-  offset_noise = { "number", default = 0, min = 0 },
-}
+local rules = opts.declare("objective", {
+  process = rule.process,
+  weighting = { "string|table|function", default = "simple", choice = "weighting", as = "string|table|function",
+    text = "weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR" },
+  times = { "string|table|function", default = "uniform", choice = "times", as = "string|table|function",
+    text = "distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}" },
+  error = { "string|table", default = "mse", choice = "error",
+    text = "measure of the error: a name or {name, option = ...}" },
+  vlb = { "number", min = 0, default_text = "0.001 for a learned variance, else 0",
+    text = "weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension" },
+  decoder = decoders.rule,
+  precondition = { one_of = { "edm", "vp", "ve", "iddpm" },
+    text = "the model is a raw network, scaled by d.precondition" },
+  drop_class = { "number", default = 0, min = 0, max = 1, text = "share of classes that are hidden, for guidance" },
+  self_condition = { "number", default = 0, min = 0, max = 1,
+    text = "share of batches in which the model is conditioned on its own x0" },
+  offset_noise = { "number", default = 0, min = 0, text = "standard deviation of noise that a whole channel shares" },
+})
 
 -- Fields that can be written later, such as between stages of a training.
-local writable = { vlb = { "number", default = 0, min = 0 } }
+local writable = { vlb = opts.joined(rules.vlb, { default = 0 }) }
 for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writable[name] = rules[name] end
 
 local class = object.class("objective", Objective, {
   writable = writable, __call = call, __tostring = tostring_objective,
+  fields = { "process", "weighting", "times", "error", "vlb", "decoder", "precondition", "drop_class",
+             "self_condition", "offset_noise" },
 })
 
 -- The bound is a sum over whole t.
@@ -252,23 +271,9 @@ end
 --- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
 --- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with weighting =
---- "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr",
----  "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1,
----  gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the
----  sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) ->
----  weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std =
----  1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance",
----  keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B};
----  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
----  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
----  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
----  weighted error; decoder = "discretized" (of pictures in [-1, 1]) or "gaussian", the bound's last term;
----  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
----  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
----  {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard
----  deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance
----  1 + 0.1^2}
+--- "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting
+--- counts eps the same at every t. With "vlb", T times the loss is the sum of the bound's L_t.
+---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }

@@ -130,7 +130,8 @@ local laws = {
     mean = { "number", default = -1.2, text = "mean of ln sigma" },
     std = { "number", default = 1.2, above = 0, text = "standard deviation of ln sigma" } } },
   logit_normal = { make = logit_normal,
-    source = "t/T is the sigmoid of a normal number: Esser et al. 2024, section 3.1", rules = { mean = { "number", default = 0, text = "mean of the normal number" },
+    source = "t/T is the sigmoid of a normal number: Esser et al. 2024, section 3.1",
+    rules = { mean = { "number", default = 0, text = "mean of the normal number" },
               std = { "number", default = 1, above = 0, text = "standard deviation of the normal number" } } },
   mode = { make = mode, source = "Esser et al. 2024, eq. 20", rules = {
     scale = { "number", default = 1.29, min = -1, max = 1.75,

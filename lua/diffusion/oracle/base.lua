@@ -15,6 +15,7 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local rule = require "diffusion.rule"
 
@@ -183,15 +184,19 @@ local function sampled_entropy(o, options)
   end)
 end
 
+local entropy_rules = opts.declare("oracle_entropy", {
+  samples = { "integer", default = 20000, min = 2, text = "samples of the mean, if there is one" },
+  seed = measure.seed,
+})
+
 --- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
 --- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
 --- samples.
----@param options table? {samples = 20000, seed = 1}, for that mean
+---@param options diffusion.oracle_entropy_options?
 ---@return number
 ---@return number|nil error its standard error where it is a mean over samples
 function Oracle:entropy(options)
-  local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
-    seed = { "integer", default = 1 } })
+  local o = opts.check("entropy", options, entropy_rules)
   local own = private[self]
   local exact, deviation = own.family.entropy(own, o)
   if exact then return exact, deviation end
@@ -203,9 +208,7 @@ end
 ---@param process diffusion.process
 ---@return function denoiser
 function Oracle:denoiser(process)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #1 to 'denoiser' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("denoiser", 1, process)
   local schedule = process.schedule
   return function(xt, t)
     rows_of(xt, self.D)

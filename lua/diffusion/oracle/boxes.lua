@@ -112,14 +112,14 @@ local function check_sides(name, low, high)
   end
 end
 
-local function side(text) -- each entry is checked later
+local function ends(text) -- each entry is checked later
   return { "number|table|tensor", required = true, infinite = true, as = "number|number[]|diffusion.tensor",
     text = text }
 end
 
 local box_rules = opts.declare("oracle_box", {
-  low = side "lower ends: D numbers, or one for all dimensions",
-  high = side "upper ends: D numbers, or one for all dimensions",
+  low = ends "lower ends: D numbers, or one for all dimensions",
+  high = ends "upper ends: D numbers, or one for all dimensions",
 })
 
 --- The even distribution on a box.

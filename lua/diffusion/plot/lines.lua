@@ -7,7 +7,8 @@ local gnuplot = require "diffusion.plot.gnuplot"
 
 local plot = {}
 
-local line_rules = gnuplot.rules { xlabel = { "string" }, ylabel = { "string" }, logy = { "boolean" } }
+local line_rules = opts.declare("plot_lines", gnuplot.rules(opts.joined(gnuplot.labels, {
+  logy = { "boolean", default_text = "false", text = "the vertical axis is logarithmic" } })))
 
 -- A list of numbers from a list or a tensor of one dimension.
 local function numbers(v, i)
@@ -39,15 +40,7 @@ local function has_place(points, logy)
   return false
 end
 
---- Curves y(x), one a series.
----@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
----  one length; without x it is 1, 2, ...
----@param options table? {file, title, width, height, xlabel, ylabel, logy}
----@return boolean|nil ok nil with a message where it fails
----@return string|nil message
-function plot.lines(series, options)
-  local o = opts.check("lines", options, line_rules, 2)
-  gnuplot.check_series(series)
+local function drawn_lines(series, o)
   local lines, curves, drawn = { "set grid lc rgb '#dddddd'" }, {}, false
   for i, s in ipairs(series) do
     local points = points_of(s, i)
@@ -63,38 +56,52 @@ function plot.lines(series, options)
   return gnuplot.run(lines, o)
 end
 
+--- Curves y(x), one a series.
+---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
+---  one length; without x it is 1, 2, ...
+---@param options diffusion.plot_lines_options?
+---@return boolean|nil ok nil with a message where it fails
+---@return string|nil message
+function plot.lines(series, options)
+  local o = opts.check("lines", options, line_rules, 2)
+  gnuplot.check_series(series)
+  return drawn_lines(series, o)
+end
+
 local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", "sigma" }
+
+--- The options of plot.schedules.
+plot.schedule_rules = opts.declare("plot_schedules", opts.joined(line_rules, {
+  what = { one_of = of_schedule, default = "log_snr", text = "the quantity" },
+  xlabel = opts.joined(line_rules.xlabel, { default_text = '"u = t/T"' }),
+  ylabel = opts.joined(line_rules.ylabel, { default_text = "what" }),
+}))
+
+-- The quantity of a schedule where it is finite, and u = t/T there.
+local function curve_of(s, what)
+  local y, u = {}, {}
+  for t = 1, s.T do
+    local v = fail.call(s[what], s, t)
+    if v - v == 0 then y[#y + 1], u[#u + 1] = v, t / s.T end
+  end
+  return { s.name, y, u }
+end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
----@param options table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@param options diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
 function plot.schedules(schedules, options)
-  local o = {}
-  for k, v in pairs(options == nil and o or opts.table("schedules", 2, "a table of options", options)) do o[k] = v end
-  local what = o.what or "log_snr"
-  local known = false
-  for _, name in ipairs(of_schedule) do known = known or name == what end
-  if not known then fail.raise("plot: %s", opts.unknown("quantity", what, of_schedule)) end
-  o.what = nil
-  o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or what
+  local o = opts.check("schedules", options, plot.schedule_rules, 2)
+  o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or o.what
   local series = {}
-  if type(schedules) ~= "table" then
-    fail.raise("plot: a list of schedules expected, got %s", kind.shown(schedules))
-  end
-  for i, s in ipairs(schedules) do
+  for i, s in ipairs(opts.table("schedules", 1, "a list of schedules", schedules)) do
     if kind.of(s) ~= "schedule" then fail.raise("plot: entry %d is %s, not a schedule", i, kind.shown(s)) end
-    local y, u = {}, {}
-    for t = 1, s.T do
-      local v = fail.call(s[what], s, t)
-      if v == v and v ~= math.huge and v ~= -math.huge then
-        y[#y + 1], u[#u + 1] = v, t / s.T
-      end
-    end
-    series[i] = { s.name, y, u }
+    series[i] = curve_of(s, o.what)
   end
-  return plot.lines(series, o)
+  gnuplot.check_series(series)
+  return drawn_lines(series, o)
 end
 
 return plot

@@ -18,4 +18,4 @@ local function ddpm(denoise, process, opts)
 end
 
 return { ddpm = { make = ddpm, source = "Ho et al. 2020, algorithm 2",
-    order = 1, stochastic = true } }
+    order = 1, stochastic = true, every = true } }

@@ -47,6 +47,7 @@ local function traits(solver)
   if solver.signal then list[#list + 1] = "can't start where x holds no signal" end
   if solver.upward then list[#list + 1] = "goes from data to noise" end
   if solver.whole then list[#list + 1] = "finds its own steps within a pair of levels" end
+  if solver.every then list[#list + 1] = "T steps by default" end
   return table.concat(list, "; ")
 end
 

@@ -11,12 +11,16 @@
 --   pair         true if the step uses only x0 and eps, so they may come from two model outputs (CFG++)
 --   remembers    the fields of its history, each with a list of the fields that it needs (memory.lua)
 --   whole        true if it chooses its own steps within a pair; the grid is then one pair by default
+--   every        true if it takes all T levels by default, as published; the others take 50 steps
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local alias = require "diffusion.sampler.alias"
 local flow = require "diffusion.sampler.flow"
 local peers = require "diffusion.sampler.peers"
 local preset = require "diffusion.sampler.preset"
+local renamed = require "diffusion.renamed"
 
 local families = {}
 
@@ -82,6 +86,18 @@ local function parts(which)
   return which[1], options
 end
 
+-- The sentence about an unknown sampler.
+local function unknown(name)
+  if type(name) ~= "string" then
+    return ("a name of d.sampler.names(), a function or {name, option = ...} expected, got %s"):format(kind.shown(name))
+  end
+  local ours, grid = alias(name, names)
+  if not ours then return opts.unknown("sampler", name, names) end
+  local also = grid and (', with the option grid = "%s"'):format(grid)
+    or name:find "eta$" and (', with an option: {"%s", eta = 1}'):format(ours) or ""
+  return ("'%s' is called '%s' here%s"):format(legible.line(name), ours, also)
+end
+
 --- The solver that an option `sampler` names.
 ---@param which string|function|table a sampler's or a preset's name, a function, or {name or
 --- function, option = ...}
@@ -95,8 +111,40 @@ function families.resolve(which)
   local base = name
   if found then base, options = parts(found) end
   local solver = solvers[base] or peers[base]
-  if not solver then fail.raise("sampler: %s", opts.unknown("sampler", name, names)) end
-  return name, solver, opts.check(name, options, solver.rules or {})
+  if not solver then fail.raise("sampler: %s", unknown(name)) end
+  return name, solver, opts.check("sampler " .. name, options, solver.rules or {}, 0)
+end
+
+-- A sampler that has an option: the chosen one, or else the first by name. nil if none has it.
+local function owner_of(key, which)
+  local chosen = parts(which)
+  local function has(name) return solvers[name] and solvers[name].rules and solvers[name].rules[key] and name end
+  if has(chosen) or has "ddim" then return has(chosen) or "ddim" end
+  for _, name in ipairs(names) do
+    if has(name) then return name end
+  end
+end
+
+-- The sentence about an option of a sampler, or of another library, nil for any other name.
+local function misplaced(key, which)
+  local ours = renamed.sampling[key]
+  if ours then return ("option '%s' is called '%s' here"):format(key, ours) end
+  local owner = owner_of(key, which)
+  return owner and ("'%s' is an option of the sampler: sampler = {\"%s\", %s = ...}"):format(key, owner, key)
+end
+
+--- opts.check for options that include `sampler`.
+---@param name string the function's name, as the user writes it
+---@param given table|nil
+---@param rules table<string, table>
+---@param argument integer|nil
+---@return table
+function families.check(name, given, rules, argument)
+  for key in pairs(type(given) == "table" and given or {}) do
+    local sentence = rules[key] == nil and type(key) == "string" and misplaced(key, given.sampler)
+    if sentence then fail.raise("bad argument #%d to '%s' (%s)", argument or 1, name, sentence) end
+  end
+  return opts.check(name, given, rules, argument)
 end
 
 return families

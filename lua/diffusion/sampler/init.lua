@@ -15,7 +15,6 @@
 --                     a path from lambda = ln(a/s) at one level to that at another, in the
 --                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
 local core = require "diffusion.core"
-local classes = require "diffusion.classes"
 local conditions = require "diffusion.conditions"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -24,9 +23,11 @@ local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
 local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
+local option = require "diffusion.sampler.option"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require("diffusion.guidance.cfg").cfg
+local trained = require "diffusion.nn.trained"
 
 local sampler = { names = families.names, explain = require "diffusion.sampler.explain" }
 
@@ -42,7 +43,7 @@ local sampler = { names = families.names, explain = require "diffusion.sampler.e
 --- names in "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids
 --- are d.grid.preset's.
 ---@param name string one of d.sampler.presets()
----@param options? table of that sampler, in the place of the preset's
+---@param options? table<string, any> of that sampler, in the place of the preset's
 ---@return table {sampler, option = ...}
 ---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
 function sampler.preset(name, options)
@@ -69,12 +70,18 @@ local function alone(own, process, given)
   return begin
 end
 
+local step_rules = opts.declare("sampler_step", {
+  seed = option.seed, nan = option.nan,
+  mix = { "function", default_text = "d.mix", text = "sum of c x" },
+  mix_noise = { "function", default_text = "by seed", text = "the same plus noise" },
+  mix_path = { "function", default_text = "by seed", text = "the same plus an increment of the noise's path" },
+})
+
 --- The step of a sampler by itself, for loops of one's own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param o? table {seed} of the noise, or {mix, mix_noise, mix_path}, functions as samplers are
----  given them; nan = "error": "keep" lets samples that aren't finite go on
+---@param o diffusion.sampler_step_options?
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)
@@ -83,13 +90,10 @@ end
 --- for i, pair in ipairs(grid) do x = step(x, { t = pair[1], s = pair[2], i = i, n = #grid }, history) end
 --- print(x)
 function sampler.step(which, denoise, process, o)
-  o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
-    mix_path = { "function" }, nan = finite.rule }, 4)
+  o = opts.check("step", o, step_rules, 4)
   local name, solver, own = families.resolve(which)
   opts.callable("step", "denoise", denoise)
-  if kind.of(process) ~= "process" then
-    fail.raise("bad argument #3 to 'step' (a process expected, got %s)", kind.shown(process))
-  end
+  opts.process("step", 3, process, "sampler, denoise, process, options")
   local begin = alone(own, process, o)
   local step = solver.make(denoise, process, own)
   return function(x, pair, history)
@@ -104,23 +108,16 @@ function sampler.step(which, denoise, process, o)
   end
 end
 
-local rules = {
-  model = { "any", required = true },
-  process = { "process", required = true },
-  shape = { "table" },
-  sampler = { "any", default = "unipc" },
-  steps = { "integer", min = 1 },
-  grid = { "any" },
-  seed = { "integer" },
-  class = classes.rule,
-  inputs = conditions.rule,
-  guidance = { "number|function" },
-  noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
-  init = { "tensor" },
-  self_condition = { "boolean", default = false },
-  on_step = { "function" },
-  nan = finite.rule,
-}
+local rules = opts.declare("sampler_steps", {
+  model = option.model, process = option.process, sampler = option.sampler, steps = option.steps, grid = option.grid,
+  seed = option.seed, class = option.class, inputs = option.inputs, guidance = option.guidance,
+  self_condition = option.self_condition, on_step = option.on_step, nan = option.nan,
+  shape = { "table", as = "integer[]", default_text = "that of init", text = "{n, ...}, the number of samples first" },
+  init = { "tensor", default_text = "noise of the first level", text = "x at the first level" },
+  noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent",
+    as = '"independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor',
+    text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+})
 
 -- The model with guidance: a scale is short for cfg's, a function makes of the model another.
 local function guided(model, guidance)
@@ -131,47 +128,41 @@ local function guided(model, guidance)
   return out
 end
 
---- A run of a sampler, to be stepped: `run()` or `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = T,
----  grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
----  inputs = tensors by the names of the network's inputs, a row a sample, as {context = c},
----  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
----  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
----  of no path, and stays independent) | generator | list of them | function(x), self_condition =
----  false: true tells the model the x0 that it said last, on_step, nan = "error": the first step
----  after which a sample isn't finite is an error with its number, its levels and how many samples are
----  so; "keep" goes on}. Where
----  neither grid nor init is given and the process predicts eps or score unclipped, the
----  first step is from where the SNR is 3.7e-5, and steps = T are fewer by those before it:
----  print(run) shows them. A generator, a list of one for each sample, or a function that returns
----  normals of x's shape is asked for the start, unless there is init, and then at each step that
----  adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run
----  can't be saved
----@return diffusion.run
----@usage local model, process = d.load_model "digits"
---- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
---- for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
---- d.image.show(run.x)
-function sampler.steps(options)
-  local o = opts.check("steps", options, rules)
-  opts.denoiser("sampler", o.model)
-  local name, solver, sampler_options = families.resolve(o.sampler)
+-- A run of checked options; `name` is what the user called.
+local function run_of(name, options)
+  local o = families.check(name, options, rules)
+  opts.denoiser(name, o.model)
+  trained.check(name, o.model, o.process)
+  local which, solver, sampler_options = families.resolve(o.sampler)
   local seed = o.seed or core.random_seed()
-  local grid = place.grid(o, name, solver)
-  local x = place.start(o, seed, grid, name, solver)
+  local grid = place.grid(o, which, solver)
+  local x = place.start(o, seed, grid, which, solver)
   local model = guided(o.model, o.guidance)
-  return run.new { name = name, solver = solver, sampler_options = sampler_options, model = model,
+  return run.new { name = which, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
     now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 
+--- A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor init is
+--- given and the process predicts eps or score unclipped, the run starts where the SNR is 3.7e-5.
+--- The steps before are left out; print(run) shows those that stay. With noise = "brownian" more
+--- steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays
+--- independent. Generators, and functions that return normals of x's shape, draw the start too, as
+--- in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.
+---@param options diffusion.sampler_steps_options
+---@return diffusion.run
+---@usage local model, process = d.load_model "digits"
+--- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
+--- for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
+--- d.image.show(run.x)
+function sampler.steps(options) return run_of("sampler.steps", options) end
+
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
 --- d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
-function sampler.sample(options) return sampler.steps(options):finish() end
+function sampler.sample(options) return run_of("sample", options):finish() end
 
 return sampler

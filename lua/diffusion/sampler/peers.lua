@@ -169,7 +169,7 @@ local peers = {
   ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
   ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
-  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true },
+  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn.rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },

@@ -80,10 +80,19 @@ function place.check_solver(process, t, name, solver)
   end
 end
 
+--- How many steps a solver takes where the user names no number.
+---@param solver table
+---@param most integer T, or the whole levels up to where it starts
+---@return integer
+function place.steps(solver, most)
+  if solver.whole then return 1 end
+  return solver.every and most or math.min(50, most)
+end
+
 local function named_grid(o, solver)
   local make, message = grids.find(o.grid or "trailing")
   if not make then fail.raise("sampler: %s", message) end
-  local grid = make(o.process.schedule, o.steps or solver.whole and 1 or o.process.T)
+  local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
   check_target(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end
@@ -121,6 +130,16 @@ function place.grid(o, name, solver)
   return grid
 end
 
+local function check_shape(shape)
+  if #shape == 0 then fail.raise("sampler: option 'shape' is empty; {count, ...} expected") end
+  for i, size in ipairs(shape) do
+    if not (type(size) == "number" and math.tointeger(size) and size >= 0) then
+      fail.raise("sampler: option 'shape': size %d must be a whole number of 0 or more, got %s; the first is the "
+        .. "number of samples", i, kind.shown(size))
+    end
+  end
+end
+
 --- x at the first level: noise of the marginal's scale, or what the user gives.
 ---@param o table options of sampler.steps
 ---@param seed integer
@@ -134,7 +153,7 @@ function place.start(o, seed, grid, name, solver)
   end
   if solver.upward then fail.raise("sampler: %s goes from data to noise; give the data as option 'init'", name) end
   if not o.shape then fail.raise("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
-  if #o.shape == 0 then fail.raise("sampler: option 'shape' is empty; {count, ...} expected") end
+  check_shape(o.shape)
   local t, schedule = grid[1][1], o.process.schedule
   local scale = math.sqrt(schedule:signal(t) ^ 2 + schedule:noise(t) ^ 2)
   local zeros = fail.call(core.zeros, o.shape)

@@ -140,6 +140,7 @@ local remedies = {
 local function by_function(name, given)
   local what, form = "schedule." .. name, continuous[name]
   local o = opts.check(what, given, form.rules)
+  made.check_ends(what, o)
   local from = form.key == "columns" and from_columns or from_numbers
   local s, message = from(name, form, o, form.make(o))
   o.name = name

@@ -5,6 +5,7 @@
 local core = require "diffusion.core"
 local made = require "diffusion.schedule.made"
 local fail = require "diffusion.fail"
+local lookup = require "diffusion.lookup"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
@@ -36,10 +37,14 @@ function Schedule:rescale_zero_terminal_snr()
 end
 
 --- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
----@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@param o diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message where it fails
 ---@return string|nil message
-function Schedule:plot(o) return require("diffusion.plot").schedules({ self }, o) end
+function Schedule:plot(o)
+  local plot = require "diffusion.plot.lines"
+  opts.check("plot", o, plot.schedule_rules)
+  return plot.schedules({ self }, o)
+end
 
 --- A table of plain values from which schedule.from_config makes the same schedule again;
 --- real levels of functions become interpolated ones.
@@ -62,7 +67,7 @@ function schedule.from_config(config)
     if not by_name[config.name] then return nil, opts.unknown("schedule", config.name, schedule.names()) end
     local o = {}
     for key, value in pairs(config) do if key ~= "name" then o[key] = value end end
-    return fail.try(schedule[config.name], o)
+    return made.of_file(schedule[config.name], o)
   end
   if type(config.name) ~= "string" or type(config.vp) ~= "boolean" then
     return nil, "the schedule's description lacks its name, or whether a^2 + s^2 is 1"
@@ -93,6 +98,7 @@ local function sparkline(s, width)
 end
 
 object.methods("schedule", Schedule)
+lookup.strict("schedule", Schedule, { "T", "name" })
 
 function core.schedule_meta.__tostring(s)
   local what = s:is_vp() and "alpha_bar" or "signal"

@@ -98,13 +98,14 @@ for name, form in pairs(named) do opts.declare("schedule_" .. name, form.rules) 
 -- which on they aren't.
 local function too_large(message, o)
   local largest = o.beta or math.max(o.beta_start, o.beta_end)
-  return ("%s (betas are for T = 1000 and are multiplied by 1000/T = %g: take T > %d, smaller betas, or "
+  return ("%s (betas are for T = 1000 and are multiplied by 1000/T = %g: take T > %.0f, smaller betas, or "
     .. "rescale = false)"):format(message, 1000 / o.T, math.floor(1000 * largest))
 end
 
 local function by_name(name, given)
   local what, form = "schedule." .. name, named[name]
   local o = opts.check(what, given, form.rules)
+  made.check_ends(what, o)
   local scale = o.rescale and 1000 / o.T or 1
   local scaled = {}
   for key, value in pairs(o) do scaled[key] = key:find "^beta" and value * scale or value end

@@ -1,0 +1,71 @@
+-- The kind of a file, recognised by its first bytes. Error messages name it if another kind was
+-- wanted.
+local legible = require "diffusion.legible"
+
+local signature = {}
+
+-- kind, its first bytes, its name in messages, and the function that reads it
+local kinds = {
+  { "png", "\x89PNG\r\n\x1a\n", "a PNG", "d.image.load reads it" },
+  { "jpeg", "\xff\xd8\xff", "a JPEG", "d.image.load reads it" },
+  { "npy", "\x93NUMPY", "a NumPy file", "d.data.arrays reads it" },
+  { "gif", "GIF8", "a GIF" },
+  { "webp", "RIFF", "a RIFF file, as WebP pictures are" },
+  { "bmp", "BM", "a BMP" },
+  { "gguf", "GGUF", "a GGUF file" },
+  { "hdf5", "\x89HDF\r\n\x1a\n", "an HDF5 file" },
+  { "gzip", "\x1f\x8b", "a gzip file" },
+  { "idx", "\0\0\x08", "an IDX file", "d.data.idx reads it" },
+  { "pdf", "%PDF", "a PDF" },
+  { "html", "<!DOCTYPE", "a page of HTML" },
+  { "html", "<!doctype", "a page of HTML" },
+  { "html", "<html", "a page of HTML" },
+  { "json", "{", "JSON" },
+  { "lfs", "version https://git-lfs", "a pointer of Git LFS, whose file was never fetched" },
+}
+
+-- The name of the first entry tells PyTorch's zip files from NumPy's.
+local function zip_kind(head)
+  local length = #head >= 30 and ("<I2"):unpack(head, 27) or 0
+  local name = head:sub(31, 30 + length)
+  if name:find "%.npy$" then return "npz", "a NumPy .npz file", "d.data.npy and d.data.arrays read it" end
+  if name:find "data%.pkl$" then
+    return "pt", "a PyTorch file (.pt)", "save its tensors as safetensors in Python, which d.load reads"
+  end
+  return "zip", "a zip file"
+end
+
+-- A pickle of protocol 2 to 5. PyTorch wrote those before its zip files.
+local function is_pickle(head) return head:find "^\x80[\2-\5]" ~= nil end
+
+local function is_safetensors(head)
+  return #head >= 9 and head:sub(9, 9) == "{" and ("<I8"):unpack(head) < 1 << 40
+end
+
+local function is_text(head) return #head > 0 and not head:find "[%z\1-\8\14-\31\127]" and utf8.len(head) ~= nil end
+
+local function of(head)
+  if is_safetensors(head) then return "safetensors", "a safetensors file", "d.load_model or d.load reads it" end
+  for _, one in ipairs(kinds) do
+    if head:sub(1, #one[2]) == one[2] then return one[1], one[3], one[4] end
+  end
+  if head:sub(1, 4) == "PK\3\4" then return zip_kind(head) end
+  if is_pickle(head) then
+    return "pt", "a pickle, as old PyTorch files are", "save its tensors as safetensors in Python, which d.load reads"
+  end
+  if is_text(head) then return "text", "a text file" end
+end
+
+--- "a PNG, not a model; d.image.load reads it", for a file of another kind than the wanted ones.
+---@param file any of core.map
+---@param wanted string "a model"
+---@param fine table<string, boolean> the kinds that are wanted
+---@return string|nil sentence nil if the file may be of a wanted kind, or its kind is unknown
+function signature.mismatch(file, wanted, fine)
+  local head = file:text(0, math.min(file:size(), 80))
+  local kind, name, reader = of(head or "")
+  if not kind or fine[kind] then return nil end
+  return legible.said("%s, not %s%s", name, wanted, reader and "; " .. reader or "")
+end
+
+return signature

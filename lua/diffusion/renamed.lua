@@ -1,0 +1,31 @@
+-- Old names of options and values, and other libraries' names for them. A call with one of them
+-- is an error that says our name.
+return {
+  --- By function: old name -> new name.
+  options = {
+    adamw = { tiny = "epsilon" },
+    dropout = { drop = "dropout" },
+    group_norm = { tiny = "epsilon", eps = "epsilon" },
+    layer_norm = { tiny = "epsilon", eps = "epsilon" },
+    norm_conv = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
+    res_block = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
+  },
+
+  --- Options of the functions that draw samples: another library's name -> ours.
+  sampling = {
+    num_inference_steps = "steps", num_steps = "steps", sample_steps = "steps", n_steps = "steps",
+    timesteps = "grid", sigmas = "grid", scheduler = "sampler", method = "sampler",
+    guidance_scale = "guidance", cfg_scale = "guidance", cfg = "guidance", cond_scale = "guidance",
+    class_labels = "class", labels = "class", classes = "class", y = "class",
+    latents = "init", x_T = "init", noise_seed = "seed", generator = "noise", callback = "on_step",
+  },
+
+  --- Schedules: diffusers' name -> ours.
+  schedules = { squaredcos_cap_v2 = "cosine", squaredcos = "cosine" },
+
+  --- By function and option: old value -> new value.
+  values = {
+    objective = { decoder = { discretized = "erf" } },
+    process = { predict = { epsilon = "eps", noise = "eps", sample = "x0", v_prediction = "v", velocity = "flow" } },
+  },
+}
