@@ -68,6 +68,11 @@ describe("safetensors' numbers of 8 bits", function()
     end
     assert.equal("f16", x:dtype())
     assert.equal(2 * 448, (x + x):max():item())
+    local path = safetensors { { "x", "F8_E4M3", { 127 }, table.concat(codes) }, { "p", "F8_E8M0", { 1 }, "\254" } }
+    local wide = assert(d.load(path, { f8 = "f32" }))
+    assert.equal("f32", wide.x:dtype())
+    assert.is_true(wide.x:equal(x:to "f32"))
+    assert.equal(2 ^ 127, assert(d.load(path)).p:item())
   end)
 end)
 

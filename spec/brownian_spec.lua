@@ -35,7 +35,7 @@ describe("a Brownian path", function()
     local tree = brownian.new { low = -1, high = 1, clock = stairs }
     local c, nodes, dtau = tree:increment(-0.9, -0.3)
     assert.same({ {}, {}, 0 }, { c, nodes, dtau + 0 })
-    says("the clock stands still from lambda = -0.9 to -0.3", tree.noise, tree, 1, -0.9, -0.3)
+    says("the clock doesn't advance from lambda = -0.9 to -0.3", tree.noise, tree, 1, -0.9, -0.3)
     c = tree:increment(-0.4, 0.3)
     local variance = 0
     for _, v in ipairs(c) do variance = variance + v * v end
@@ -58,7 +58,7 @@ describe("a Brownian path", function()
     says("to must be a lambda in [-5, 4], got 4.1", tree.increment, tree, 0, 4.1)
     says("to must be a lambda in [-5, 4], got nil", tree.increment, tree, 0)
     says("from must be a lambda in [-5, 4] or -inf, got ", tree.increment, tree, 0 / 0, 1)
-    says("an increment goes up in lambda, got 1 to 1", tree.increment, tree, 1, 1)
+    says("the lambda of an increment must rise, got 1 to 1", tree.increment, tree, 1, 1)
     says("got 2 to 1", tree.noise, tree, 1, 2, 1)
     local wave = new { low = 0, high = 10, clock = function(lambda) return lambda == 5 and -7 or lambda end }
     says("the clock must rise with lambda, but it falls from 0 to -7 at lambda = 5", wave.increment, wave, 1, 2)

@@ -116,7 +116,7 @@ describe("d.sampler.preset", function()
     fails("unknown option 'fomr'; did you mean 'form'?", d.sampler.preset, "diffusers-dpmpp-2m", { fomr = "heun" })
     fails("bad argument #2 to 'sampler.preset' (a table of options expected, got 'heun')", d.sampler.preset,
       "diffusers-dpmpp-2m", "heun")
-    fails("so it clips by itself; give it clip = 1, and the process none", d.sample, { model = model, shape = { 1, 2 },
+    fails("so it clips x0 itself; give it clip = 1, and the process none", d.sample, { model = model, shape = { 1, 2 },
       process = d.process { schedule = p.schedule, clip = 1 }, sampler = "diffusers-ddim-eps-of-unclipped-x0" })
     fails("sampler: unknown sampler 'diffusers-dim'", d.sampler.steps,
       { model = model, process = p, shape = { 1, 2 }, sampler = "diffusers-dim" })
@@ -183,7 +183,7 @@ describe("noise of one's own", function()
   end)
 
   it("isn't saved, and must be one", function()
-    fails("run:save: this run's noise is a generator, whose place no file would tell; use seed =",
+    fails("run:save: this run's noise is a generator, whose state can't be saved; use seed =",
       function() run { noise = d.generator {} }:save "run.safetensors" end)
     fails("(option 'noise': unknown value 'torch'; valid: independent, brownian)",
       function() run { noise = "torch" } end)

@@ -248,10 +248,10 @@ describe("RePaint", function()
 
   it("is refused in a sentence", function()
     fails("edit.repaint: keep must be a tensor, got true", repaint, { keep = true })
-    fails("edit.repaint: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from 0 to 0.5",
+    fails("edit.repaint: keep must be 1 (x0 stays) or 0 (repainted) everywhere, but it goes from 0 to 0.5",
       repaint, { keep = keep / 2 })
-    fails("edit.repaint: keep is [5,3], which doesn't lie over x0 [6,8,8,1]", repaint, { keep = d.ones(5, 3) })
-    fails("edit.repaint: keep is [2,6,8,8,1], which doesn't lie over x0", repaint, { keep = d.ones(2, 6, 8, 8, 1) })
+    fails("edit.repaint: keep is [5,3], which doesn't broadcast to x0 [6,8,8,1]", repaint, { keep = d.ones(5, 3) })
+    fails("edit.repaint: keep is [2,6,8,8,1], which doesn't broadcast to x0", repaint, { keep = d.ones(2, 6, 8, 8, 1) })
     fails("edit.repaint: a jump of 12 steps has no room in 12", repaint, { jump = 12 })
     fails("edit.repaint: the grid stops at t = 1", repaint, { grid = d.grid.trailing(process, 12, { last = 1 }) })
     fails("unknown option 'mask'", repaint, { mask = keep })

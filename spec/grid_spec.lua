@@ -158,7 +158,7 @@ describe("a sampler's grid", function()
   it("can't start from x_T without signal if eps is predicted, whatever the schedule", function()
     for _, blind in ipairs { d.schedule.jsd(), d.schedule.laplace(), d.schedule.flow(),
       d.schedule.linear():rescale_zero_terminal_snr() } do
-      fails("x_t holds no signal at t = 1000, so eps says nothing of x0 there; predict v or x0, or give a grid that "
+      fails("x_t holds no signal at t = 1000, so eps doesn't determine x0 there; predict v or x0, or give a grid that "
         .. "starts lower", run, d.process { schedule = blind }, "trailing", 5)
       assert.equal(801, run(d.process { schedule = blind }, "leading", 5)[1][1])
       assert.equal(1000, run(d.process { schedule = blind, predict = "x0" }, "trailing", 5)[1][1])

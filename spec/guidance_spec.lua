@@ -93,7 +93,7 @@ describe("guidance", function()
     end
     assert.is_true(run "euler_ancestral":isfinite():all())
     for _, sampler in ipairs { "unipc", "heun", "ddpm", "lms" } do
-      fails(("sampler %s: the model gives a second answer"):format(sampler), run, sampler)
+      fails(("sampler %s: the model returns a second output"):format(sampler), run, sampler)
     end
   end)
 
@@ -347,7 +347,7 @@ describe("guidance that can't be", function()
 
   it("names what a user's function should have returned", function()
     local function wrong() return d.zeros(2, 2) end
-    fails("classifier: log_prob returned a tensor [2,2] for [3,2]; one number a sample, [3], or their sum expected",
+    fails("classifier: log_prob returned a tensor [2,2] for [3,2]; one number per sample, [3], or their sum expected",
       guidance.classifier(model, process, wrong), x, 5, { class = 1 })
     fails("gradient: energy returned nil", guidance.gradient(model, process, function() end), x, 5)
     local mute = guidance.gradient(function() end, process, model, { of = "x0" })

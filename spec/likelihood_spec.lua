@@ -277,7 +277,7 @@ describe("a likelihood refuses", function()
 
     it("eps where there is no signal: " .. name, function()
       local p = d.process { schedule = process.schedule, predict = "eps" }
-      fails("x_t holds no signal at t = 50, so eps says nothing of x0 there; predict v or x0", f, best, p, x)
+      fails("x_t holds no signal at t = 50, so eps doesn't determine x0 there; predict v or x0", f, best, p, x)
     end)
   end
 

@@ -128,7 +128,7 @@ describe("metrics", function()
     fails("option 'cov' is missing", M.frechet, x, { mean = d.zeros(2) })
     fails("frechet: the covariance isn't symmetric", M.frechet, x, { mean = d.zeros(2), cov = d.tensor { { 1, 5 },
       { -3, 1 } } })
-    fails("frechet: moments that aren't finite", M.frechet, x, { mean = d.zeros(2) / 0, cov = d.eye(2) })
+    fails("frechet: the moments aren't finite", M.frechet, x, { mean = d.zeros(2) / 0, cov = d.eye(2) })
     fails("option 'n': integer in [1, inf) expected, got 0", M.frechet, x, { mean = d.zeros(2), cov = d.eye(2), n = 0 })
     fails("samples of 2 and of 3 numbers", M.frechet, x, { mean = d.zeros(3), cov = d.eye(3) })
     fails("frechet: at least 4 samples are needed for an interval, got 3", M.frechet, x, x:narrow(1, 1, 3),

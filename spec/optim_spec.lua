@@ -336,7 +336,7 @@ describe("averages put together afterwards", function()
     local tensors, metadata = d.load(one)
     metadata.facts = '{"updates":2,"sigma_rel":0.4}'
     assert(d.save(at "forged", tensors, metadata))
-    says("forged: its updates or its sigma_rel aren't in it", { at "forged" })
+    says("forged: its updates or its sigma_rel are missing", { at "forged" })
     fails("updates = 9, but the last snapshot is of 3", d.posthoc_ema, { one, two }, { sigma_rel = 0.1, updates = 9 })
     fails("option 'sigma_rel' is missing", d.posthoc_ema, { one })
     fails("a list of paths expected, got 'one'", d.posthoc_ema, "one")

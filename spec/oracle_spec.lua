@@ -323,7 +323,7 @@ describe("oracles refuse", function()
     fails("option 'std' is missing", o.curve, { points = print })
     fails("a list of oracles expected, got nil", o.product)
     fails("a list of oracles expected", o.product, {})
-    fails("part 2 is 5, no oracle", o.product, { cases.moons, 5 })
+    fails("part 2 is 5, not an oracle", o.product, { cases.moons, 5 })
   end)
 
   it("points and levels that don't fit", function()

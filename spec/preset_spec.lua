@@ -156,7 +156,7 @@ describe("presets", function()
     for _, t in ipairs(told:times()) do
       assert.is_true(told.told[t] % 1 == 0 and math.abs(told.told[t] - t) <= 0.5)
     end
-    assert.matches("the network is told whole t", tostring(told))
+    assert.matches("the network is evaluated at whole t", tostring(told))
     assert.equal(7, preset "diffusers-dpm-karras"(sd, 1, { last = 7 })[1][2])
     assert.equal(3, preset "k-diffusion-vp"(d.schedule.vp(), 1, { last = 3 })[1][2])
   end)

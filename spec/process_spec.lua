@@ -373,7 +373,7 @@ describe("the optimal variance", function()
     refuses("t: levels must rise in 1..100, but number 2 is 5", model, q, x0, { t = { 10, 5 } })
     refuses("number 1 is 101", model, q, x0, { t = { 101 } })
     refuses("t is empty", model, q, x0, { t = {} })
-    fails("the process takes v of a learned_range variance beside the prediction", d.estimate_variance, model,
+    fails("the process takes v of a learned_range variance next to the prediction", d.estimate_variance, model,
       d.process { schedule = q.schedule, variance = "learned_range" }, x0)
     refuses("class is [2] for 500 samples", model, q, x0, { class = { 1, 2 } })
     refuses("did you mean 'levels'", model, q, x0, { level = 3 })

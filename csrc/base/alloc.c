@@ -112,18 +112,39 @@ extern bool df_alloc_fails(void) __attribute__((weak, visibility("default")));
 
 /* ==== public functions ============================================================== */
 
-void *df_alloc(size_t bytes) {
+static size_t (*spare_of)(size_t bytes);
+
+static bool within_limit(size_t bytes) {
+  return bytes <= BLOCK_MAX && (!now.limit || now.live + bytes <= now.limit);
+}
+
+/* A block or NULL; and the counters then, and who might spare some if it was short. */
+static void *allocate(size_t bytes, df_memory *m, size_t (**spare)(size_t bytes)) {
   void *memory = NULL;
   pthread_mutex_lock(&lock);
   bool refused = df_alloc_fails && df_alloc_fails();
-  if (bytes <= BLOCK_MAX && (!now.limit || now.live + bytes <= now.limit) && !refused) {
+  if (within_limit(bytes) && !refused) {
     memory = take(bytes);
     if (!memory) trim(), memory = take(bytes);
   }
   now.blocks += memory != NULL;
   if (now.live > now.peak) now.peak = now.live;
-  df_memory m = now;
+  *m = now, *spare = refused ? NULL : spare_of;
   pthread_mutex_unlock(&lock);
+  return memory;
+}
+
+void *df_alloc_if_free(size_t bytes) {
+  df_memory m;
+  size_t (*spare)(size_t);
+  return allocate(bytes, &m, &spare);
+}
+
+void *df_alloc(size_t bytes) {
+  df_memory m;
+  size_t (*spare)(size_t);
+  void *memory = allocate(bytes, &m, &spare);
+  if (!memory && spare && spare(bytes) > 0) memory = allocate(bytes, &m, &spare);
   if (memory) return memory;
   return df_fail_null(
       DF_MEMORY,
@@ -201,6 +222,12 @@ void df_memory_reset_peak(void) {
 void df_memory_trim(void) {
   pthread_mutex_lock(&lock);
   trim();
+  pthread_mutex_unlock(&lock);
+}
+
+void df_alloc_spare_from(size_t (*spare)(size_t bytes)) {
+  pthread_mutex_lock(&lock);
+  spare_of = spare;
   pthread_mutex_unlock(&lock);
 }
 

@@ -17,7 +17,8 @@ typedef struct df_memory {
 
 void *df_alloc(size_t bytes); /* contents undefined; NULL with DF_MEMORY set */
 void *df_alloc_zeros(size_t bytes);
-void df_free(void *block); /* NULL is fine */
+void *df_alloc_if_free(size_t bytes); /* as df_alloc; but NULL is no error */
+void df_free(void *block);            /* NULL is fine */
 /* Grows a list of n items of `width` bytes, so that one more fits. *list is a block or
 ** NULL, and *have is its capacity. Returns false with DF_MEMORY set. */
 bool df_room(void **list, size_t n, size_t *have, size_t width);
@@ -26,6 +27,10 @@ df_memory df_memory_now(void);
 void df_memory_limit(size_t bytes);
 void df_memory_reset_peak(void);
 void df_memory_trim(void); /* returns pooled memory to the system */
+
+/* `spare` frees blocks that can be computed again, about so many bytes, and returns how
+** many. df_alloc calls it before it fails. */
+void df_alloc_spare_from(size_t (*spare)(size_t bytes));
 
 /* For fork.c: the lists are consistent, and do not change, between these two calls. */
 void df_alloc_hold(void);

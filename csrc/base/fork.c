@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/alloc.h"
+#include "base/kept.h"
 #include "base/pool.h"
 
 /* Many threads may read at once. A waiting writer (a fork) precedes later readers. */
@@ -25,17 +26,20 @@ void df_foreign_end(void) { pthread_rwlock_unlock(&foreign); }
 static void before(void) {
   df_pool_hold();
   pthread_rwlock_wrlock(&foreign);
+  df_kept_hold();
   df_alloc_hold();
 }
 
 static void after_in_parent(void) {
   df_alloc_let_go();
+  df_kept_let_go();
   pthread_rwlock_unlock(&foreign);
   df_pool_let_go();
 }
 
 static void after_in_child(void) {
   df_alloc_let_go();
+  df_kept_let_go();
   foreign = fresh;
   df_pool_restart();
 }

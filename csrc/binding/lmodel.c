@@ -1,5 +1,5 @@
-/* Homes in Lua: packing named layers, and their parameters by number. What a model is to
-** users is made of this in lua/diffusion/nn/model.lua. */
+/* Parameter buffers in Lua: naming layers, making values, and parameters by number.
+** lua/diffusion/nn/model.lua makes models of them. */
 #include "binding/lmodel.h"
 
 #include <stdlib.h>
@@ -86,8 +86,8 @@ static int l_parameters(lua_State *L) {
   return 1;
 }
 
-/* home(list of {path, layer}): names the layers and moves their parameters into one
-** vector, each once. */
+/* core.home(list of {path, layer}): names the parameters of the layers, each once. They
+** have no values until `start`. */
 static int l_home(lua_State *L) {
   int n;
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -95,8 +95,7 @@ static int l_home(lua_State *L) {
   b->home = NULL;
   luaL_setmetatable(L, DFL_HOME);
   df_param **list = push_named(L, &n);
-  dfl_collect(L);
-  b->home = df_home_new(list, n, df_tape_seeded(dfl_tape(L)));
+  b->home = df_home_new(list, n);
   if (!b->home) return dfl_raise(L);
   lua_pop(L, 1);
   return 1;
@@ -128,7 +127,9 @@ static int l_name(lua_State *L) {
 }
 
 static int l_value(lua_State *L) {
-  dfl_push(L, param_at(L)->value);
+  const df_param *p = param_at(L);
+  if (!p->value) return luaL_error(L, "model: '%s' has no value yet", p->name);
+  dfl_push(L, p->value);
   return 1;
 }
 
@@ -140,8 +141,32 @@ static int l_trainable(lua_State *L) {
 static int l_set_trainable(lua_State *L) {
   df_home *h = dfl_home(L, 1);
   df_int i = dfl_position(L, 2, h->n, "a model");
-  df_home_set_trainable(h, (int)i, lua_toboolean(L, 3));
+  if (df_home_set_trainable(h, (int)i, lua_toboolean(L, 3)) != DF_OK) dfl_raise(L);
   return 0;
+}
+
+/* adopt(i, tensor) and give(i, tensor), before start() */
+static int take(lua_State *L, df_code (*how)(df_home *h, int i, df_tensor *x)) {
+  df_home *h = dfl_home(L, 1);
+  df_int i = dfl_position(L, 2, h->n, "a model");
+  if (how(h, (int)i, dfl_tensor(L, 3)) != DF_OK) dfl_raise(L);
+  return 0;
+}
+
+static int l_adopt(lua_State *L) { return take(L, df_home_adopt); }
+
+static int l_give(lua_State *L) { return take(L, df_home_give); }
+
+static int l_start(lua_State *L) {
+  df_home *h = dfl_home(L, 1);
+  dfl_collect(L);
+  if (df_home_start(h, df_tape_seeded(dfl_tape(L))) != DF_OK) dfl_raise(L);
+  return 0;
+}
+
+static int l_adopted(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dfl_home(L, 1)->adopted);
+  return 1;
 }
 
 static const luaL_Reg methods[] = {
@@ -151,6 +176,10 @@ static const luaL_Reg methods[] = {
   { "value", l_value },
   { "trainable", l_trainable },
   { "set_trainable", l_set_trainable },
+  { "adopt", l_adopt },
+  { "give", l_give },
+  { "start", l_start },
+  { "adopted", l_adopted },
   { NULL, NULL },
 };
 

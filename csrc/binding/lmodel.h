@@ -1,5 +1,4 @@
-/* Boxes that the files on networks share: how a home or a layer is taken from, and given
-** to, Lua. */
+/* Boxes of layers and parameter buffers, which the files on networks share. */
 #ifndef dfl_model_h
 #define dfl_model_h
 

@@ -46,8 +46,7 @@ static int l_ema_swap(lua_State *L) {
 }
 
 static int l_ema_update(lua_State *L) {
-  df_ema_update(check_ema(L, 1));
-  return 0;
+  return df_ema_update(check_ema(L, 1)) == DF_OK ? 0 : dfl_raise(L);
 }
 
 /* rate(r): the fraction of the average that the next update keeps */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "base/kept.h"
 #include "base/pool.h"
 #include "binding/binding.h"
 #include "engine/conv.h"
@@ -89,26 +90,52 @@ static void set_number(lua_State *L, const char *name, size_t value) {
 
 static int l_memory(lua_State *L) {
   df_memory m = df_memory_now();
-  lua_createtable(L, 0, 6);
+  df_kept_account packs = df_kept_now();
+  lua_createtable(L, 0, 8);
   set_number(L, "live", m.live);
   set_number(L, "peak", m.peak);
   set_number(L, "pooled", m.pooled);
   set_number(L, "limit", m.limit);
   set_number(L, "blocks", m.blocks);
   set_number(L, "fresh", m.fresh);
+  set_number(L, "packs", packs.bytes);
+  set_number(L, "pack_budget", packs.budget);
   return 1;
 }
 
 /*** d.memory_limit
-** Sets an upper limit for the memory of tensors. Above it an op collects garbage and
-** retries once, then raises an error. A training step that fails this way can be
-** repeated. Weights are as before the step, and gradients are dropped.
+** Sets an upper limit for the memory of tensors. Above it packed weights are dropped
+** first. Then an op collects garbage and retries once, then raises an error. A training
+** step that fails this way can be repeated. Weights are as before the step, and gradients
+** are dropped.
 ** @param bytes integer 0: no limit */
 static int l_memory_limit(lua_State *L) {
   lua_Integer bytes = luaL_checkinteger(L, 1);
   luaL_argcheck(L, bytes >= 0, 1, "bytes can't be negative");
   df_memory_limit((size_t)bytes);
   return 0;
+}
+
+/*** d.pack_budget
+** Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a
+** layout of their own. Packed weights that are not being trained are kept while the
+** budget has room. Others are packed again in each product, with the same results in less
+** memory. The default is half of the bytes that models read from files in place, and at
+** least 256 MiB.
+** @param bytes? integer|string 0: keep none; "default"
+** @return integer */
+static int l_pack_budget(lua_State *L) {
+  bool default_again =
+      lua_type(L, 1) == LUA_TSTRING && strcmp(lua_tostring(L, 1), "default") == 0;
+  if (default_again) {
+    df_kept_set_budget(-1);
+  } else if (!lua_isnoneornil(L, 1)) {
+    lua_Integer bytes = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, bytes >= 0, 1, "bytes can't be negative");
+    df_kept_set_budget((df_int)bytes);
+  }
+  lua_pushinteger(L, (lua_Integer)df_kept_now().budget);
+  return 1;
 }
 
 static int l_memory_reset_peak(lua_State *L) {
@@ -264,6 +291,7 @@ static const luaL_Reg functions[] = {
   { "isa", l_isa },
   { "memory", l_memory },
   { "memory_limit", l_memory_limit },
+  { "pack_budget", l_pack_budget },
   { "memory_reset_peak", l_memory_reset_peak },
   { "pool", l_pool },
   { "clock", l_clock },

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "engine/operand.h"
+#include "engine/weights.h"
 
 /* y[n,p,q,k] = sum_rsc x[n, p stride + r - top, q stride + s - left, c] w[k,r,s,c]
 **   x: B, H, W, C    w: K, R, S, C (R <= DF_TAPS_MAX)    y: B, P, Q, K */
@@ -13,18 +14,26 @@ typedef struct df_conv {
   df_int K, R, S, stride, top, left;
   df_int P, Q;
   df_precision precision;
+  bool half;    /* the weights are stored in 16 bits */
+  df_int pitch; /* from a pixel of the result, and of add, to the next; 0: adjacent */
 } df_conv;
+
+/* The pitch of a result of so many columns: K of y, C of dx. */
+static inline df_int df_conv_pitch(const df_conv *c, df_int columns) {
+  return c->pitch ? c->pitch : columns;
+}
 
 /* y from x and w; dx from dy and w; dw from x and dy. */
 typedef enum df_direction { DF_FORWARD, DF_DATA, DF_WEIGHT } df_direction;
 
-/* Weights (K, R, S, C, dense) packed for a direction of an algorithm. */
+/* Weights (K, R, S, C) packed for a direction of an algorithm. */
 typedef struct df_packing {
   size_t (*bytes)(const df_conv *c);
-  void (*pack)(void *packed, const df_real *w, const df_conv *c); /* over the pool */
+  df_code (*pack)(void *packed, const df_weights *w, const df_conv *c); /* by the pool */
 } df_packing;
 
-/* All arrays but x are dense. Functions for what `can` refuses may be NULL. */
+/* Arrays but x and w are dense, save for the pitch. Functions for what `can` refuses may
+** be NULL. */
 typedef struct df_algorithm {
   const char *name;
   df_form (*form)(const df_conv *c); /* the best form for x */
@@ -43,6 +52,7 @@ typedef struct df_algorithm {
   /* dw = or += sum over images and pixels of dy times the x that w was multiplied with */
   df_code (*weight)(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                     const df_real *dy);
+  bool fourfold; /* packs are four times the weights: those of 16 bits aren't kept */
 } df_algorithm;
 
 /* The algorithm for a direction, given the form of x (DF_DATA: ROWS); never NULL. */

@@ -104,8 +104,42 @@ static size_t bytes(const df_conv *c) {
   return (size_t)df_packed_size(c->C, c->R * c->S * c->K) * sizeof(df_real);
 }
 
-static void pack(void *packed, const df_real *w, const df_conv *c) {
-  df_pack_weights(packed, w, c->C, 1, c->R * c->S * c->K, c->C, false);
+typedef struct packing {
+  df_real *packed;
+  const df_conv *c;
+} packing;
+
+/* Columns of `depth` reals that are `step` apart. Column j begins at `from`. */
+static void pack_column(df_real *packed, df_int j, const df_real *from, df_int step,
+                        df_int depth) {
+  df_int panel = df_kernel()->panel;
+  df_real *to = packed + j / panel * panel * depth + j % panel;
+  for (df_int i = 0; i < depth; i++) to[i * panel] = from[i * step];
+}
+
+static void pack_ahead(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  df_int taps = p->c->R * p->c->S;
+  for (df_int j = 0; j < b->K * taps; j++)
+    pack_column(p->packed, j, b->at + j / taps * b->row + j % taps * b->tap, 1, b->C);
+}
+
+static void pack_back(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  for (df_int j = 0; j < p->c->R * p->c->S * b->C; j++)
+    pack_column(p->packed, j, b->at + j / b->C * b->tap + j % b->C, b->row, b->K);
+}
+
+/* The whole kernel is one block, as there are few columns. */
+static df_code pack_whole(void *packed, size_t size, const df_weights *w,
+                          df_weight_task *task, const df_conv *c) {
+  packing p = { packed, c };
+  memset(packed, 0, size);
+  return df_weights_each(w, w->K, w->C, task, &p);
+}
+
+static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+  return pack_whole(packed, bytes(c), w, pack_ahead, c);
 }
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
@@ -131,9 +165,8 @@ static size_t back_bytes(const df_conv *c) {
   return (size_t)df_packed_size(c->K, c->R * c->S * c->C) * sizeof(df_real);
 }
 
-static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  df_int n = c->R * c->S * c->C;
-  df_pack_weights(packed, w, c->K, n, n, 1, false);
+static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+  return pack_whole(packed, back_bytes(c), w, pack_back, c);
 }
 
 /* Packs the taps in reverse order. */
@@ -244,6 +277,6 @@ static bool pays(const df_conv *c, df_direction d) {
 }
 
 const df_algorithm df_conv_few = {
-  "few",   form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, weight
+  "few",   form, can,    pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, weight, false
 };

@@ -3,6 +3,7 @@
 
 #include "engine/gemm.h"
 #include "engine/panel.h"
+#include "kernels/kernels.h"
 
 static df_form form(const df_conv *c) {
   (void)c;
@@ -26,8 +27,8 @@ static size_t bytes(const df_conv *c) {
   return (size_t)df_packed_size(c->C, c->K) * sizeof(df_real);
 }
 
-static void pack(void *packed, const df_real *w, const df_conv *c) {
-  df_pack_weights(packed, w, c->C, 1, c->K, c->C, rounds(c));
+static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+  return df_pack_outputs(packed, w, rounds(c));
 }
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
@@ -38,6 +39,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                 .x = x->at,
                 .packed = packed,
                 .y = y,
+                .ldy = df_conv_pitch(c, c->K),
                 .bias = bias,
                 .add = add,
                 .round = rounds(c) };
@@ -48,8 +50,21 @@ static size_t back_bytes(const df_conv *c) {
   return (size_t)df_packed_size(c->K, c->C) * sizeof(df_real);
 }
 
-static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  df_pack_weights(packed, w, c->K, c->C, c->C, 1, rounds(c));
+typedef struct packing {
+  df_real *packed;
+  const df_conv *c;
+} packing;
+
+/* Inputs as columns of K. */
+static void pack_inputs(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  df_pack_panel(p->packed + b->c * p->c->K + b->k * df_kernel()->panel, b->at, b->K,
+                b->row, b->C, 1, rounds(p->c));
+}
+
+static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c };
+  return df_weights_each(w, DF_WEIGHTS_ALL, df_kernel()->panel, pack_inputs, &p);
 }
 
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
@@ -60,6 +75,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
                 .x = dy,
                 .packed = packed,
                 .y = dx,
+                .ldy = df_conv_pitch(c, c->C),
                 .accumulate = accumulate,
                 .round = rounds(c) };
   return df_rows_run(&r);
@@ -81,6 +97,6 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
 }
 
 const df_algorithm df_conv_rows = {
-  "rows",  form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, weight
+  "rows",  form, can,    pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, weight, false
 };

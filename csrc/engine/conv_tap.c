@@ -127,13 +127,13 @@ static size_t bytes(const df_conv *c) {
   return (size_t)df_packed_size(c->R * c->S * c->C, c->K) * sizeof(df_real);
 }
 
-static void pack(void *packed, const df_real *w, const df_conv *c) {
-  df_int n = c->R * c->S * c->C;
-  df_pack_weights(packed, w, n, 1, c->K, n, rounds(c));
+static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+  return df_pack_outputs(packed, w, rounds(c));
 }
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                        const void *packed, const df_real *bias, const df_real *add) {
+  df_int pixel = df_conv_pitch(c, c->K);
   pass p = { .x = *x,
              .R = c->R,
              .S = c->S,
@@ -145,9 +145,9 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
              .Q = c->Q,
              .K = c->K,
              .y = y,
-             .pixel = c->K,
-             .line = c->Q * c->K,
-             .image = c->P * c->Q * c->K,
+             .pixel = pixel,
+             .line = c->Q * pixel,
+             .image = c->P * c->Q * pixel,
              .bias = bias,
              .add = add,
              .round = rounds(c) };
@@ -178,31 +178,38 @@ static size_t back_bytes(const df_conv *c) {
   return (size_t)size * sizeof(df_real);
 }
 
+typedef struct packing {
+  df_real *packed;
+  const df_conv *c;
+} packing;
+
 /* Taps in the order in which dy is read, channels K, columns C. */
-static void pack_phase(df_real *packed, const df_real *w, const df_conv *c,
+static void pack_phase(const df_conv *c, df_real *packed, const df_weight_block *b,
                        const df_phase *v, const df_phase *h) {
-  const df_kernels *kernel = df_kernel();
-  df_int taps = v->taps * h->taps;
-  for (df_int first = 0; first < c->C; first += kernel->panel)
-    for (df_int t = 0; t < taps; t++) {
-      df_int r = v->phase + c->stride * (v->taps - 1 - t / h->taps);
-      df_int s = h->phase + c->stride * (h->taps - 1 - t % h->taps);
-      kernel->pack_weights(packed + (first * taps + t * kernel->panel) * c->K,
-                           w + (r * c->S + s) * c->C + first, 1, 0, c->K,
-                           c->R * c->S * c->C, df_min(kernel->panel, c->C - first), 1);
-    }
-  df_int size = phase_packed(c, v, h);
-  if (rounds(c)) kernel->round_bf16(packed, packed, size);
+  df_int taps = v->taps * h->taps, panel = df_kernel()->panel;
+  for (df_int t = 0; t < taps; t++) {
+    df_int r = v->phase + c->stride * (v->taps - 1 - t / h->taps);
+    df_int s = h->phase + c->stride * (h->taps - 1 - t % h->taps);
+    df_pack_panel(packed + (b->c * taps + t * panel) * c->K + b->k * panel,
+                  b->at + (r * c->S + s) * b->tap, b->K, b->row, b->C, 1, rounds(c));
+  }
 }
 
-static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  df_real *to = packed;
+static void pack_phases(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  const df_conv *c = p->c;
+  df_real *to = p->packed;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
     df_phase v = df_phase_of(i / c->stride, c->R, c->stride, c->top, c->H);
     df_phase h = df_phase_of(i % c->stride, c->S, c->stride, c->left, c->W);
-    pack_phase(to, w, c, &v, &h);
+    pack_phase(c, to, b, &v, &h);
     to += phase_packed(c, &v, &h);
   }
+}
+
+static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c };
+  return df_weights_each(w, DF_WEIGHTS_ALL, df_kernel()->panel, pack_phases, &p);
 }
 
 /* Zeroes pixels that no output has read. */
@@ -216,7 +223,7 @@ static void clear_phase(const pass *p) {
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                     const void *packed) {
   const df_real *w = packed;
-  df_int C = c->C, st = c->stride;
+  df_int pixel = df_conv_pitch(c, c->C), st = c->stride;
   df_image from = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K);
   for (df_int i = 0; i < st * st; i++) {
     df_phase v = df_phase_of(i / st, c->R, st, c->top, c->H);
@@ -230,11 +237,11 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
                .packed = w,
                .P = v.count,
                .Q = h.count,
-               .K = C,
-               .y = dx + (v.first * c->W + h.first) * C,
-               .pixel = st * C,
-               .line = st * c->W * C,
-               .image = c->H * c->W * C,
+               .K = c->C,
+               .y = dx + (v.first * c->W + h.first) * pixel,
+               .pixel = st * pixel,
+               .line = st * c->W * pixel,
+               .image = c->H * c->W * pixel,
                .accumulate = accumulate,
                .round = rounds(c) };
     w += phase_packed(c, &v, &h);
@@ -265,6 +272,6 @@ static bool pays(const df_conv *c, df_direction d) {
 }
 
 const df_algorithm df_conv_taps = {
-  "taps",  form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, df_conv_weight
+  "taps", form,           can,  pays, { bytes, pack }, { back_bytes, back_pack }, forward,
+  data,   df_conv_weight, false
 };

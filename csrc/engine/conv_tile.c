@@ -40,42 +40,6 @@ static df_int panel_of(const panels *p) { return plane_of(p) * p->planes; }
 static df_int count_of(const panels *p) { return df_ceil_div(p->K, DF_PANEL); }
 static df_int halves_of(const panels *p) { return count_of(p) * panel_of(p); }
 
-typedef struct packing {
-  panels p;
-  const df_conv *c;
-  const df_real *w;
-  uint16_t *to;
-  df_phase v, h; /* backward */
-} packing;
-
-static void pack_ahead(void *context, df_int begin, df_int end) {
-  const packing *p = context;
-  df_int C = p->c->C, row = p->p.taps * C;
-  for (df_int i = begin; i < end; i++)
-    for (df_int t = 0; t < p->p.taps; t++)
-      df_kernel()->pair_columns(p->to + i * panel_of(&p->p) + t * p->p.depth * DF_PANEL,
-                                0, low_of(&p->p), p->w + i * DF_PANEL * row + t * C, row,
-                                C, df_min(DF_PANEL, p->c->K - i * DF_PANEL), p->p.depth);
-}
-
-/* rows of w packed at a time; all their channels are read in order */
-#define ROWS_PACKED DF_PANEL
-
-/* Taps in the order in which dy is read, channels K, columns C. */
-static void pack_back(void *context, df_int begin, df_int end) {
-  const packing *p = context;
-  const df_conv *c = p->c;
-  for (df_int k = begin * ROWS_PACKED; k < end * ROWS_PACKED; k += ROWS_PACKED)
-    for (df_int t = 0; t < p->p.taps; t++) {
-      df_int r = p->v.phase + c->stride * (p->v.taps - 1 - t / p->h.taps);
-      df_int s = p->h.phase + c->stride * (p->h.taps - 1 - t % p->h.taps);
-      df_kernel()->pair_rows(p->to + (t * p->p.depth + k) * DF_PANEL, panel_of(&p->p),
-                             low_of(&p->p), p->w + ((k * c->R + r) * c->S + s) * c->C,
-                             c->R * c->S * c->C, df_min(ROWS_PACKED, c->K - k), c->C,
-                             ROWS_PACKED);
-    }
-}
-
 static panels ahead_panels(const df_conv *c) {
   return panels_of(c->R * c->S, c->C, c->K, c->precision);
 }
@@ -85,10 +49,29 @@ static size_t bytes(const df_conv *c) {
   return (size_t)halves_of(&p) * sizeof(uint16_t);
 }
 
-static void pack(void *packed, const df_real *w, const df_conv *c) {
-  packing p = { .p = ahead_panels(c), .c = c, .w = w, .to = packed };
-  df_parallel(count_of(&p.p), 1, pack_ahead, &p);
+typedef struct packing {
+  uint16_t *to;
+  const df_conv *c;
+} packing;
+
+/* Channels of a panel; the last ones with the zeros behind them. */
+static void pack_ahead(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  panels of = ahead_panels(p->c);
+  uint16_t *to = p->to + b->k / DF_PANEL * panel_of(&of) + b->c * DF_PANEL;
+  df_int tall = b->c + b->C < p->c->C ? b->C : of.depth - b->c;
+  for (df_int t = 0; t < of.taps; t++)
+    df_kernel()->pair_columns(to + t * of.depth * DF_PANEL, 0, low_of(&of),
+                              b->at + t * b->tap, b->row, b->C, b->K, tall);
 }
+
+static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c };
+  return df_weights_each(w, DF_PANEL, DF_WEIGHTS_ALL, pack_ahead, &p);
+}
+
+/* rows of w packed at a time; all their channels are read in order */
+#define ROWS_PACKED DF_PANEL
 
 /* Phase i of stride x stride, and its weights. */
 static panels back_panels(const df_conv *c, df_int i, df_phase *v, df_phase *h) {
@@ -107,14 +90,35 @@ static size_t back_bytes(const df_conv *c) {
   return size;
 }
 
-static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  uint16_t *to = packed;
-  for (df_int i = 0; i < c->stride * c->stride; i++) {
-    packing p = { .c = c, .w = w, .to = to };
-    p.p = back_panels(c, i, &p.v, &p.h);
-    df_parallel(p.p.depth / ROWS_PACKED, 1, pack_back, &p);
-    to += halves_of(&p.p);
+/* Taps in the order in which dy is read, channels K, columns C. */
+static void pack_phase(const df_conv *c, uint16_t *to, const df_weight_block *b,
+                       df_int i) {
+  df_phase v, h;
+  panels of = back_panels(c, i, &v, &h);
+  to += b->c / DF_PANEL * panel_of(&of) + b->k * DF_PANEL;
+  for (df_int t = 0; t < of.taps; t++) {
+    df_int r = v.phase + c->stride * (v.taps - 1 - t / h.taps);
+    df_int s = h.phase + c->stride * (h.taps - 1 - t % h.taps);
+    df_kernel()->pair_rows(to + t * of.depth * DF_PANEL, panel_of(&of), low_of(&of),
+                           b->at + (r * c->S + s) * b->tap, b->row, b->K, b->C,
+                           ROWS_PACKED);
   }
+}
+
+static void pack_back(const void *context, const df_weight_block *b) {
+  const packing *p = context;
+  uint16_t *to = p->to;
+  for (df_int i = 0; i < p->c->stride * p->c->stride; i++) {
+    df_phase v, h;
+    panels of = back_panels(p->c, i, &v, &h);
+    pack_phase(p->c, to, b, i);
+    to += halves_of(&of);
+  }
+}
+
+static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c };
+  return df_weights_each(w, ROWS_PACKED, DF_WEIGHTS_ALL, pack_back, &p);
 }
 
 /* ==== one pass ====================================================================== */
@@ -209,8 +213,8 @@ static void rows_items(void *context, df_int begin, df_int end) {
   df_real *piece = df_workspace_take(&p->room);
   for (df_int item = begin; item < end; item++) {
     df_int block = item / p->groups, row = block * run->m / blocks;
-    df_pairs r = pairs_of(p, item % p->groups, row * p->w.K);
-    r.m = (block + 1) * run->m / blocks - row, r.ldy = p->w.K;
+    df_pairs r = pairs_of(p, item % p->groups, row * p->pixel);
+    r.m = (block + 1) * run->m / blocks - row, r.ldy = p->pixel;
     r.x = (void *)piece, r.tap = &none;
     df_kernel()->planes((void *)piece, p->flat.pixel, p->flat.low, run->x + row * run->C,
                         run->C, r.m, run->C, p->w.depth);
@@ -219,7 +223,7 @@ static void rows_items(void *context, df_int begin, df_int end) {
   df_workspace_give(&p->room, piece);
 }
 
-/* p->w, packed, y, bias, add and accumulate are set. */
+/* p->w, packed, y, pixel, bias, add and accumulate are set. */
 static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   rows_run run = { .p = *p, .x = x, .m = m, .C = C };
   df_int rows = df_min(ROWS_BLOCK, df_max(ROWS_LEAST, m / ITEMS_WANTED));
@@ -240,13 +244,14 @@ static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                        const void *packed, const df_real *bias, const df_real *add) {
+  df_int pixel = df_conv_pitch(c, c->K);
   pass p = { .flat = df_flat_of(c, x),
              .w = ahead_panels(c),
              .packed = packed,
              .y = y,
-             .pixel = c->K,
-             .line = c->Q * c->K,
-             .image = c->P * c->Q * c->K,
+             .pixel = pixel,
+             .line = c->Q * pixel,
+             .image = c->P * c->Q * pixel,
              .bias = bias,
              .add = add };
   bool plain = df_flat_is_rows(c, x->form);
@@ -265,7 +270,7 @@ static void clear_pixels(const pass *p) {
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                     const void *packed) {
   const uint16_t *w = packed;
-  df_int C = c->C, st = c->stride;
+  df_int pixel = df_conv_pitch(c, c->C), st = c->stride;
   for (df_int i = 0; i < st * st; i++) {
     df_phase v, h;
     panels of = back_panels(c, i, &v, &h);
@@ -280,10 +285,10 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
                          .planes = df_flat_planes(c->precision) },
                .w = of,
                .packed = w,
-               .y = dx + (v.first * c->W + h.first) * C,
-               .pixel = st * C,
-               .line = st * c->W * C,
-               .image = c->H * c->W * C,
+               .y = dx + (v.first * c->W + h.first) * pixel,
+               .pixel = st * pixel,
+               .line = st * c->W * pixel,
+               .image = c->H * c->W * pixel,
                .accumulate = accumulate };
     if (df_flat_is_rows(c, DF_ROWS)) return run_rows(&p, dy, c->B * c->H * c->W, c->K);
     w += halves_of(&of);
@@ -328,7 +333,13 @@ static bool pays(const df_conv *c, df_direction d) {
   return ours < 2 * C * df_ceil_div(K, 16) * 16 && !winograd_is_faster(c, d);
 }
 
-const df_algorithm df_conv_tiles = {
-  "tiles", form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, df_tile_weight
-};
+const df_algorithm df_conv_tiles = { "tiles",
+                                     form,
+                                     can,
+                                     pays,
+                                     { bytes, pack },
+                                     { back_bytes, back_pack },
+                                     forward,
+                                     data,
+                                     df_tile_weight,
+                                     false };

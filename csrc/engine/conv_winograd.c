@@ -25,9 +25,6 @@ static df_int odd_lines(df_int reals) {
 
 static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
 
-/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
-** few sets of the first cache. */
-
 /* Panels of outputs, for C inputs and K outputs. Each is 36 planes of C x panel. */
 static df_int weight_plane(df_int C) { return odd_lines(C * df_kernel()->panel); }
 
@@ -44,58 +41,38 @@ static size_t back_bytes(const df_conv *c) { return weight_bytes(c->K, c->C); }
 
 typedef struct packing {
   df_real *u;
-  const df_real *w; /* K, 3, 3, C */
-  df_int C, K, chunks;
-  bool back, round;
+  const df_conv *c;
+  bool back;
 } packing;
 
-/* Channels [from, from + n) of a panel. Their taps are packed into the place of the last
-** planes, and transformed in place. */
-static void pack_chunk(const packing *p, df_int panel, df_int from, df_int n) {
+/* Channels of a panel. Their taps are packed into the place of the last planes, and
+** transformed in place. */
+static void pack_block(const void *context, const df_weight_block *b) {
+  const packing *p = context;
   const df_kernels *kernel = df_kernel();
-  df_int width = kernel->panel, first = panel * width;
-  df_int columns = df_min(width, (p->back ? p->C : p->K) - first);
-  df_int plane = weight_plane(p->back ? p->K : p->C);
-  df_real *u = p->u + panel * POINTS * plane + from * width;
+  df_int width = kernel->panel, plane = weight_plane(p->back ? p->c->K : p->c->C);
+  df_int first = p->back ? b->c : b->k, from = p->back ? b->k : b->c;
+  df_int n = p->back ? b->K : b->C;
+  df_real *u = p->u + first / width * POINTS * plane + from * width;
   df_real *taps = u + (POINTS - TAPS) * plane;
   for (df_int t = 0; t < TAPS; t++)
     if (p->back)
-      kernel->pack_weights(taps + t * plane,
-                           p->w + (from * TAPS + TAPS - 1 - t) * p->C + first, 1, 0, n,
-                           TAPS * p->C, columns, 1);
+      df_pack_panel(taps + t * plane, b->at + (TAPS - 1 - t) * b->tap, n, b->row, b->C, 1,
+                    rounds(p->c));
     else
-      df_pack_panel(taps + t * plane, p->w + (first * TAPS + t) * p->C + from, n, 1,
-                    columns, TAPS * p->C, false);
-  for (df_int t = 0; t < TAPS && p->round; t++)
-    kernel->round_bf16(taps + t * plane, taps + t * plane, n * width);
+      df_pack_panel(taps + t * plane, b->at + t * b->tap, n, 1, b->K, b->row,
+                    rounds(p->c));
   kernel->winograd_weights(u, plane, taps, plane, n * width);
 }
 
-static void pack_items(void *context, df_int begin, df_int end) {
-  const packing *p = context;
-  df_int channels = p->back ? p->K : p->C;
-  for (df_int i = begin; i < end; i++) {
-    df_int from = i % p->chunks * CHANNELS;
-    pack_chunk(p, i / p->chunks, from, df_min(CHANNELS, channels - from));
-  }
+static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c, false };
+  return df_weights_each(w, df_kernel()->panel, CHANNELS, pack_block, &p);
 }
 
-static void run_packing(packing *p) {
-  df_int panels = df_ceil_div(p->back ? p->C : p->K, df_kernel()->panel);
-  p->chunks = df_ceil_div(p->back ? p->K : p->C, CHANNELS);
-  df_parallel(panels * p->chunks, 1, pack_items, p);
-}
-
-static void pack(void *packed, const df_real *w, const df_conv *c) {
-  packing p = { .u = packed, .w = w, .C = c->C, .K = c->K, .round = rounds(c) };
-  run_packing(&p);
-}
-
-static void back_pack(void *packed, const df_real *w, const df_conv *c) {
-  packing p = {
-    .u = packed, .w = w, .C = c->C, .K = c->K, .back = true, .round = rounds(c)
-  };
-  run_packing(&p);
+static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+  packing p = { packed, c, true };
+  return df_weights_each(w, CHANNELS, df_kernel()->panel, pack_block, &p);
 }
 
 /* ==== tiles ========================================================================= */
@@ -149,7 +126,8 @@ typedef struct pass {
   df_image x;
   df_int top, left, K;
   const df_real *u;
-  df_real *y; /* B, P, Q, K */
+  df_real *y;   /* B, P, Q, K */
+  df_int pixel; /* from a pixel of y to the next */
   const df_real *bias, *add;
   bool accumulate, round;
   tiles tiles;
@@ -178,7 +156,7 @@ static void finish_outputs(const pass *p, const df_real *m, df_int from, df_int 
     tile t = tile_at(&p->tiles, from + i);
     for (df_int j = 0; j < 16; j++) {
       df_int h = t.p + j / 4, w = t.q + j % 4;
-      at[j] = h < P && w < Q ? ((t.n * P + h) * Q + w) * p->K : -1;
+      at[j] = h < P && w < Q ? ((t.n * P + h) * Q + w) * p->pixel : -1;
     }
     df_kernel()->winograd_outputs(p->y + k, at, m + i * panel, p->output,
                                   p->bias ? p->bias + k : NULL,
@@ -243,6 +221,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
              .K = c->K,
              .u = packed,
              .y = y,
+             .pixel = df_conv_pitch(c, c->K),
              .bias = bias,
              .add = add,
              .round = rounds(c),
@@ -258,6 +237,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
              .K = c->C,
              .u = packed,
              .y = dx,
+             .pixel = df_conv_pitch(c, c->C),
              .accumulate = accumulate,
              .round = rounds(c),
              .tiles = tiles_of(c->B, c->H, c->W) };
@@ -392,21 +372,24 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
          && (plain || (x == DF_HALF && rounds(c)));
 }
 
+#define HALF_TILES 36
+
 /* Few channels have transforms but hardly any products. Tiles that stick out of the image
 ** waste their work. A million weights take 150 MB transformed. If tiles are few, the
 ** transformed weights are read from far away for little work. With weights in memory, one
 ** image of 8 x 8 and 256 channels (4 tiles) takes as long as taps, 0.5 ms on two cores;
 ** sixteen images take half as long. One image of 4 x 4 takes 0.34 ms against 0.13.
-** Gradients of weights have a batch of tiles. */
+** Gradients of weights have a batch of tiles. Weights of 16 bits are packed in each
+** product, which takes as long as 16 tiles. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   df_int count = df_ceil_div(P, 4) * df_ceil_div(Q, 4);
   if (c->precision == DF_HIGHEST || sizeof(df_real) != sizeof(float)) return false;
   return df_min(c->C, c->K) >= 16 && c->C * c->K <= 1 << 20 && count * 16 * 5 <= P * Q * 9
-         && (d == DF_WEIGHT ? c->B * count >= 48 : count >= 4);
+         && (d == DF_WEIGHT ? c->B * count >= 48 : count >= (c->half ? HALF_TILES : 4));
 }
 
 const df_algorithm df_conv_winograd = {
-  "winograd", form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
-  forward,    data, weight
+  "winograd", form, can,    pays, { bytes, pack }, { back_bytes, back_pack },
+  forward,    data, weight, true
 };

@@ -50,11 +50,11 @@ static void rows_items(void *context, df_int begin, df_int end) {
     df_int m = df_min(ROWS_BLOCK, r->m - row);
     df_int k = g * panels / run->groups * kernel->panel;
     df_int to = df_min((g + 1) * panels / run->groups * kernel->panel, r->K);
-    df_int at = row * r->K + k;
+    df_int at = row * r->ldy + k;
     const df_real *x = r->x + row * r->C;
     if (copy) kernel->round_bf16(copy, x, m * r->C);
-    kernel->rows(r->y + at, r->K, copy ? copy : x, r->C, &none, 1, r->packed + k * r->C,
-                 r->bias ? r->bias + k : NULL, r->add ? r->add + at : NULL, r->K,
+    kernel->rows(r->y + at, r->ldy, copy ? copy : x, r->C, &none, 1, r->packed + k * r->C,
+                 r->bias ? r->bias + k : NULL, r->add ? r->add + at : NULL, r->ldy,
                  r->accumulate, m, r->C, to - k);
   }
   if (copy) df_workspace_give(&run->room, copy);

@@ -9,10 +9,10 @@
 /* -- rows against packed weights
 ** ------------------------------------------------------ */
 
-/* y (m x K) = or += x (m x C) W + bias (K) + add (m x K); all dense. A row's bits don't
-** depend on the other rows. bias and add may be NULL. */
+/* y (m x K) = or += x (m x C) W + bias (K) + add (m x K). x is dense; rows of y and of add
+** are ldy apart. A row's bits don't depend on the other rows. bias and add may be NULL. */
 typedef struct df_rows {
-  df_int m, C, K;
+  df_int m, C, K, ldy;
   df_real *y;
   const df_real *x, *packed, *bias, *add;
   bool accumulate;

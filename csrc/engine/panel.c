@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/pool.h"
 #include "kernels/kernels.h"
 
 df_int df_packed_size(df_int C, df_int K) {
@@ -27,24 +26,25 @@ void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_in
 
 typedef struct packing {
   df_real *packed;
-  const df_real *w;
-  df_int C, sc, K, sk;
+  const df_weights *w;
   bool round;
 } packing;
 
-static void pack_panels(void *context, df_int begin, df_int end) {
+/* Taps that are adjacent are one column. */
+static void pack_block(const void *context, const df_weight_block *b) {
   const packing *p = context;
-  df_int panel = df_kernel()->panel;
-  for (df_int i = begin; i < end; i++)
-    df_pack_panel(p->packed + i * panel * p->C, p->w + i * panel * p->sk, p->C, p->sc,
-                  df_min(panel, p->K - i * panel), p->sk, p->round);
+  df_int taps = p->w->R * p->w->S, C = p->w->C, panel = df_kernel()->panel;
+  df_real *to = p->packed + b->k * taps * C + b->c * panel;
+  if (b->C == C && (taps == 1 || b->tap == C)) {
+    df_pack_panel(to, b->at, taps * C, 1, b->K, b->row, p->round);
+    return;
+  }
+  for (df_int t = 0; t < taps; t++)
+    df_pack_panel(to + t * C * panel, b->at + t * b->tap, b->C, 1, b->K, b->row,
+                  p->round);
 }
 
-#define GRAIN 16384 /* reals of a chunk */
-
-void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
-                     df_int sk, bool round) {
-  packing p = { packed, w, C, sc, K, sk, round };
-  df_int panel = df_kernel()->panel;
-  df_parallel(df_ceil_div(K, panel), GRAIN / (panel * C + 1) + 1, pack_panels, &p);
+df_code df_pack_outputs(df_real *packed, const df_weights *w, bool round) {
+  packing p = { packed, w, round };
+  return df_weights_each(w, df_kernel()->panel, DF_WEIGHTS_ALL, pack_block, &p);
 }

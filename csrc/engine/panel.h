@@ -3,16 +3,15 @@
 #ifndef df_panel_h
 #define df_panel_h
 
-#include "base/base.h"
+#include "engine/weights.h"
 
 df_int df_packed_size(df_int C, df_int K); /* in reals */
 
-/* Packs C x K weights over the pool. Element (c, k) is w[c sc + k sk], rounded to bf16 if
-** asked. */
-void df_pack_weights(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K,
-                     df_int sk, bool round);
+/* Packs panels whose columns are outputs. A column has the inputs of all taps, tap by
+** tap. Rounded to bf16 if asked. */
+df_code df_pack_outputs(df_real *packed, const df_weights *w, bool round);
 
-/* The same for n <= panel columns, on this thread. */
+/* Packs C x n weights, n <= panel, on this thread. Element (c, k) is w[c sc + k sk]. */
 void df_pack_panel(df_real *packed, const df_real *w, df_int C, df_int sc, df_int n,
                    df_int sk, bool round);
 

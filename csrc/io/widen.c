@@ -1,5 +1,5 @@
-/* Numbers as files store them. Integers without a tensor type of their own become i64,
-** bools u8, numbers of 8 bits f16, powers of two f32. All of them are exact. */
+/* Numbers as files store them. Bools and integers without a tensor type of their own
+** become i64, numbers of 8 bits f16, powers of two f32. All of them are exact. */
 #include "io/widen.h"
 
 #include <math.h>
@@ -42,7 +42,7 @@ static void from_u32(void *y, const void *x, df_int n) {
 }
 
 static void from_bool(void *y, const void *x, df_int n) {
-  for (df_int i = 0; i < n; i++) ((uint8_t *)y)[i] = ((const uint8_t *)x)[i] != 0;
+  for (df_int i = 0; i < n; i++) ((int64_t *)y)[i] = ((const uint8_t *)x)[i] != 0;
 }
 
 /* ==== numbers of 8 bits ============================================================= */
@@ -124,7 +124,7 @@ static const df_number numbers[] = {
   { "u16", 2, DF_I64, from_u16 },
   { "i32", 4, DF_I64, from_i32 },
   { "u32", 4, DF_I64, from_u32 },
-  { "bool", 1, DF_U8, from_bool },
+  { "bool", 1, DF_I64, from_bool },
   { "f8_e4m3", 1, DF_F16, from_e4m3 },
   { "f8_e5m2", 1, DF_F16, from_e5m2 },
   { "f8_e4m3fnuz", 1, DF_F16, from_e4m3fnuz },

@@ -48,8 +48,8 @@ static df_code check_context(const df_layer *l, const df_tensor *context) {
                  l->o.context);
 }
 
-/* y = out(attention(q, k, v)). q is a product of x; k and v are products of the context, or
-** of x if there is none.
+/* y = out(attention(q, k, v)). q is a product of x; k and v are products of the context,
+** or of x if there is none.
 **   x: B, N, in   context: B, M, context, or NULL   mask: see df_attention, or NULL */
 static df_tensor *attention_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {

@@ -54,8 +54,8 @@ df_layer *df_norm_conv_layer(const df_layer_opts *o) {
 enum { ONE, TWO };
 
 /* Ho et al. 2020, appendix B: h = norm_conv(x); y = norm_conv(h + linear(e)) + x. The
-** second norm_conv has dropout and starts at zero. x passes a 1x1 convolution if in != out.
-** The caller activates e once for all blocks.
+** second norm_conv has dropout and starts at zero. If in != out, x passes a 1x1
+** convolution. The caller activates e once for all blocks.
 **   x: B, H, W, in   e: B, embed   ->  B, H, W, out */
 
 static df_tensor *embedded(df_tape *tape, const df_layer *l, const df_layer *embed,

@@ -7,24 +7,32 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-#define PIECE 16384 /* elements a thread works at once */
+#define PIECE 16384 /* elements that a thread processes at once */
 
-static void copy_values(df_ema *e) {
+static void copy_values(df_ema *e, df_int from) {
   const df_home *h = e->home;
-  memcpy(e->values->body->data, h->values->body->data,
-         (size_t)h->count * sizeof(df_real));
+  memcpy((df_real *)e->values->body->data + from,
+         (const df_real *)h->values->body->data + from,
+         (size_t)(e->count - from) * sizeof(df_real));
+}
+
+/* A parameter's average: a window on the vector, or the adopted value itself. */
+static df_tensor *average_of(const df_ema *e, const df_param *p) {
+  const df_tensor *x = p->value;
+  if (p->at >= 0) return df_tensor_on(e->values, DF_REAL, &p->shape, p->at);
+  return df_tensor_window(x, &x->shape, x->stride, x->offset);
 }
 
 static df_code furnish(df_ema *e) {
   df_home *h = e->home;
+  e->count = h->count;
   e->values = df_storage_new((size_t)h->count * sizeof(df_real));
   e->value = calloc((size_t)h->n + 1, sizeof *e->value);
   if (!e->values || !e->value)
     return df_fail(DF_MEMORY, "not enough memory for an average");
-  copy_values(e);
+  copy_values(e, 0);
   for (int i = 0; i < h->n; i++) {
-    const df_param *p = h->param[i];
-    e->value[i] = df_tensor_on(e->values, DF_REAL, &p->shape, p->at);
+    e->value[i] = average_of(e, h->param[i]);
     if (!e->value[i]) return DF_MEMORY;
   }
   return DF_OK;
@@ -48,6 +56,23 @@ void df_ema_free(df_ema *e) {
   free(e);
 }
 
+df_code df_ema_follow(df_ema *e) {
+  const df_home *h = e->home;
+  const df_int from = e->count;
+  if (from == h->count) return DF_OK;
+  if (df_lengthen(e->values, from, h->count) != DF_OK) return DF_MEMORY;
+  e->count = h->count;
+  copy_values(e, from);
+  for (int i = 0; i < h->n; i++) {
+    if (h->param[i]->at < from) continue;
+    df_tensor *value = average_of(e, h->param[i]);
+    if (!value) return DF_MEMORY;
+    df_tensor_release(e->value[i]);
+    e->value[i] = value;
+  }
+  return DF_OK;
+}
+
 void df_ema_move(const df_ema *e, df_int at, df_int n) {
   df_real rate = (df_real)e->rate, rest = 1 - rate;
   const df_real *w = (const df_real *)e->home->values->body->data + at;
@@ -55,7 +80,7 @@ void df_ema_move(const df_ema *e, df_int at, df_int n) {
 }
 
 void df_ema_moved(df_ema *e) {
-  if (e->rate == 0) copy_values(e);
+  if (e->rate == 0) copy_values(e, 0);
   df_storage_touch(e->values);
   e->updates++;
 }
@@ -64,9 +89,11 @@ static void move_piece(void *context, df_int begin, df_int end) {
   df_ema_move(context, begin, end - begin);
 }
 
-void df_ema_update(df_ema *e) {
+df_code df_ema_update(df_ema *e) {
+  if (df_ema_follow(e) != DF_OK) return DF_MEMORY;
   df_parallel(e->home->count, PIECE, move_piece, e);
   df_ema_moved(e);
+  return DF_OK;
 }
 
 void df_ema_swap(df_ema *e) {

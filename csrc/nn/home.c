@@ -1,8 +1,10 @@
-/* Values of a model in one vector; gradients of what is trainable in another. */
+/* Making the values of a model, adopting others, and freezing. */
 #include "nn/home.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "ops/copy.h"
 
 #define LINE (DF_ALIGN / (df_int)sizeof(df_real)) /* elements */
 
@@ -62,36 +64,39 @@ static void drop(df_leaf *leaf) {
   for (int i = 0; i < h->n; i++) h->param[i]->leaf.arrived = false;
 }
 
-void df_home_set_trainable(df_home *h, int i, bool trainable) {
-  df_leaf *leaf = &h->param[i]->leaf;
-  if (leaf->trainable == trainable) return;
-  df_home_forget(h);
-  leaf->trainable = trainable;
-}
-
 /* ==== values ======================================================================= */
 
-static df_code move_in(df_home *h, df_param *p) {
-  p->value = df_tensor_on(h->values, DF_REAL, &p->shape, h->count);
-  if (!p->value) return DF_MEMORY;
-  p->value->leaf = &p->leaf;
+static void bind(df_param *p, df_tensor *value) {
+  p->value = value;
+  value->leaf = &p->leaf;
   p->leaf.need = need;
   p->leaf.drop = drop;
-  p->home = h;
-  p->at = h->count;
-  h->count += padded(p);
-  h->param[h->n++] = df_param_retain(p);
+}
+
+/* Places parameter p in the vector, from `at` on, and zeros the gap behind it. */
+static df_code place(df_home *h, df_param *p, df_int at) {
+  const df_int n = df_param_count(p);
+  df_tensor *value = df_tensor_on(h->values, DF_REAL, &p->shape, at);
+  if (!value) return DF_MEMORY;
+  memset((df_real *)h->values->body->data + at + n, 0,
+         (size_t)(padded(p) - n) * sizeof(df_real));
+  p->at = at;
+  bind(p, value);
   return DF_OK;
 }
 
-/* A parameter whose home is gone: its value stays, and no gradient arrives. */
+/* After its model is gone, a parameter keeps its value, and no gradient arrives. */
 static void move_out(df_param *p) {
   p->home = NULL;
   p->leaf.trainable = false;
-  p->value->leaf = NULL;
-  p->value->record = 0;
+  if (p->value) {
+    p->value->leaf = NULL;
+    p->value->record = 0;
+  }
   df_param_release(p);
 }
+
+/* ==== naming ======================================================================= */
 
 static int by_name(const void *a, const void *b) {
   const df_param *const *p = a, *const *q = b;
@@ -111,26 +116,140 @@ static df_code names_differ(df_param *const *param, int n) {
   return code;
 }
 
-static df_code furnish(df_home *h, df_param *const *param, int n, uint64_t seed) {
-  df_int count = 0;
-  for (int i = 0; i < n; i++) count += padded(param[i]);
-  h->param = calloc((size_t)n + 1, sizeof *h->param);
-  if (!h->param) return df_fail(DF_MEMORY, "not enough memory for a model");
-  h->values = zeros(count);
-  if (!h->values || names_differ(param, n) != DF_OK) return df_error_code();
-  for (int i = 0; i < n; i++)
-    if (move_in(h, param[i]) != DF_OK) return df_error_code();
-  for (int i = 0; i < n; i++) df_param_start(param[i], seed);
+df_home *df_home_new(df_param *const *param, int n) {
+  df_home *h = calloc(1, sizeof *h);
+  if (h) h->param = calloc((size_t)n + 1, sizeof *h->param);
+  if (!h || !h->param) {
+    free(h);
+    return df_fail_null(DF_MEMORY, "not enough memory for a model");
+  }
+  h->refs = 1;
+  if (names_differ(param, n) != DF_OK) {
+    df_home_release(h);
+    return NULL;
+  }
+  for (int i = 0; i < n; i++) {
+    h->param[h->n++] = df_param_retain(param[i]);
+    param[i]->home = h;
+  }
+  return h;
+}
+
+/* ==== before the start ============================================================= */
+
+static df_code check_fit(const df_home *h, const df_param *p, const df_tensor *x) {
+  if (h->values) return df_fail(DF_MISUSE, "model: '%s' has its value already", p->name);
+  if (!df_dtype_is_float(x->dtype))
+    return df_fail(DF_MISUSE, "model: '%s' must be floats, got %s %s", p->name,
+                   df_dtype_name(x->dtype), df_tensor_text(x));
+  if (df_shape_equal(&x->shape, &p->shape)) return DF_OK;
+  return df_fail(DF_MISUSE, "model: '%s' is %s, but the network's is %s", p->name,
+                 df_tensor_text(x), df_shape_text(&p->shape));
+}
+
+static df_code take(df_home *h, int i, df_tensor *x, df_init_kind kind) {
+  df_param *p = h->param[i];
+  if (check_fit(h, p, x) != DF_OK) return DF_MISUSE;
+  df_tensor_retain(x);
+  df_tensor_release(p->init.given);
+  p->init = (df_init){ .kind = kind, .given = x };
   return DF_OK;
 }
 
-df_home *df_home_new(df_param *const *param, int n, uint64_t seed) {
-  df_home *h = calloc(1, sizeof *h);
-  if (!h) return df_fail_null(DF_MEMORY, "not enough memory for a model");
-  h->refs = 1;
-  if (furnish(h, param, n, seed) == DF_OK) return h;
-  df_home_release(h);
-  return NULL;
+df_code df_home_adopt(df_home *h, int i, df_tensor *x) {
+  return take(h, i, x, DF_INIT_ADOPTED);
+}
+
+df_code df_home_give(df_home *h, int i, df_tensor *x) {
+  return take(h, i, x, DF_INIT_GIVEN);
+}
+
+/* ==== the start ==================================================================== */
+
+static size_t bytes_of(const df_param *p, df_dtype dtype) {
+  return (size_t)df_param_count(p) * (size_t)df_dtype_size(dtype);
+}
+
+/* The budget of packed weights follows the bytes that are adopted. */
+static void count_adopted(df_home *h, df_int bytes) {
+  h->adopted += bytes;
+  df_pack_adopted(bytes);
+}
+
+static bool is_adopted(const df_param *p) { return p->init.kind == DF_INIT_ADOPTED; }
+
+static df_code adopt(df_home *h, df_param *p) {
+  const df_tensor *x = p->init.given;
+  df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
+  if (!value) return DF_MEMORY;
+  count_adopted(h, (df_int)bytes_of(p, x->dtype));
+  df_tensor_release(p->init.given);
+  p->init.given = NULL;
+  p->at = -1;
+  p->leaf.trainable = false;
+  bind(p, value);
+  return DF_OK;
+}
+
+static df_code make_values(df_home *h) {
+  df_int count = 0, at = 0;
+  for (int i = 0; i < h->n; i++)
+    if (!is_adopted(h->param[i])) count += padded(h->param[i]);
+  h->values = df_storage_new((size_t)count * sizeof(df_real));
+  if (!h->values) return DF_MEMORY;
+  h->count = count;
+  for (int i = 0; i < h->n; i++) {
+    df_param *p = h->param[i];
+    if ((is_adopted(p) ? adopt(h, p) : place(h, p, at)) != DF_OK) return DF_MEMORY;
+    if (p->at >= 0) at += padded(p);
+  }
+  return DF_OK;
+}
+
+df_code df_home_start(df_home *h, uint64_t seed) {
+  if (h->values) return df_fail(DF_MISUSE, "model: it has been started already");
+  if (make_values(h) != DF_OK) return df_error_code();
+  for (int i = 0; i < h->n; i++)
+    if (h->param[i]->at >= 0) df_param_start(h->param[i], seed);
+  return DF_OK;
+}
+
+/* ==== freezing ===================================================================== */
+
+df_code df_lengthen(df_storage *s, df_int from, df_int to) {
+  df_storage *longer = df_storage_new((size_t)to * sizeof(df_real));
+  if (!longer) return DF_MEMORY;
+  const df_body old = *s->body;
+  memcpy(longer->body->data, old.data, (size_t)from * sizeof(df_real));
+  *s->body = *longer->body;
+  s->body->version = old.version + 1;
+  *longer->body = old;
+  df_storage_release(longer);
+  return DF_OK;
+}
+
+/* Copies an adopted value to the end of the vector. */
+static df_code make_own(df_home *h, df_param *p) {
+  df_tensor *adopted = p->value;
+  const df_int at = h->count;
+  if (df_lengthen(h->values, at, at + padded(p)) != DF_OK || place(h, p, at) != DF_OK)
+    return df_error_code();
+  h->count += padded(p);
+  count_adopted(h, -(df_int)bytes_of(p, adopted->dtype));
+  df_tensor_copy(p->value, adopted);
+  df_tensor_touch(p->value);
+  adopted->leaf = NULL;
+  df_tensor_release(adopted);
+  return DF_OK;
+}
+
+df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
+  df_param *p = h->param[i];
+  if (p->leaf.trainable == trainable) return DF_OK;
+  df_home_forget(h);
+  if (trainable && p->at < 0 && make_own(h, p) != DF_OK) return df_error_code();
+  p->leaf.trainable = trainable;
+  return DF_OK;
 }
 
 df_home *df_home_retain(df_home *h) {
@@ -141,6 +260,7 @@ df_home *df_home_retain(df_home *h) {
 void df_home_release(df_home *h) {
   if (!h || --h->refs > 0) return;
   df_home_forget(h);
+  df_pack_adopted(-h->adopted);
   for (int i = 0; i < h->n; i++) move_out(h->param[i]);
   df_storage_release(h->values);
   free(h->param);

@@ -1,5 +1,7 @@
-/* A home: one aligned vector for all values of a model. Gradients have their own vector,
-** made at the first arrival, for what is trainable then; a frozen parameter has none. */
+/* The parameter buffer of one model. Parameters are named first. Then each is adopted,
+** given, or left to be drawn, and df_home_start makes the values. Values that are not
+** adopted are in one aligned vector. Gradients are in another, which is made at the first
+** arrival, for the parameters that are trainable then. */
 #ifndef df_home_h
 #define df_home_h
 
@@ -8,21 +10,34 @@
 typedef struct df_home {
   int refs;
   int n;
-  df_param **param;   /* in the order of the names' first appearance */
-  df_storage *values; /* `count` reals */
-  df_int count;       /* each parameter begins at a cache line; the gaps hold 0 */
+  df_param **param;   /* in the order in which names appeared first */
+  df_storage *values; /* `count` reals; NULL until the start */
+  df_int count;       /* each parameter begins at a cache line; gaps are 0 */
+  df_int adopted;     /* bytes of adopted values */
 } df_home;
 
-/* Moves parameters in, new and named by df_layer_name, and gives them their first values.
-** Fails if two have one name. */
-df_home *df_home_new(df_param *const *param, int n, uint64_t seed);
+/* Takes new parameters, named by df_layer_name. Fails if two have one name. */
+df_home *df_home_new(df_param *const *param, int n);
 df_home *df_home_retain(df_home *h);
 /* With the last reference the parameters become constants: they keep their values. */
 void df_home_release(df_home *h); /* NULL is fine */
 
-/* Freezing or thawing lets go of all gradients of the home. */
-void df_home_set_trainable(df_home *h, int i, bool trainable);
-void df_home_forget(df_home *h); /* lets go of the gradients */
+/* Before the start: parameter i becomes a frozen window on x, which has the parameter's
+** shape, any float type and any strides. Its value is neither drawn nor copied. */
+df_code df_home_adopt(df_home *h, int i, df_tensor *x);
+/* Before the start: parameter i begins as a copy of x, which has its shape. */
+df_code df_home_give(df_home *h, int i, df_tensor *x);
+/* Makes the values; those neither adopted nor given are drawn. Once. */
+df_code df_home_start(df_home *h, uint64_t seed);
+
+/* Releases all gradients if it changes anything. An adopted parameter that becomes
+** trainable is copied into the vector first, as reals. */
+df_code df_home_set_trainable(df_home *h, int i, bool trainable);
+void df_home_forget(df_home *h); /* releases the gradients */
+
+/* Makes a vector of reals longer. All windows on it see the longer one, whose new part is
+** undefined. */
+df_code df_lengthen(df_storage *s, df_int from, df_int to);
 
 df_int df_home_elements(const df_home *h, bool trainable_only);
 

@@ -1,4 +1,5 @@
-/* The table of kinds. A new kind is one row here and one entry in lua/diffusion/nn/kinds.lua. */
+/* The table of kinds. A new kind is one row here and one entry in
+** lua/diffusion/nn/kinds.lua. */
 #include "nn/kinds.h"
 
 #include <stddef.h>

@@ -99,7 +99,7 @@ static char *joined(const char *path, const char *name) {
 static int name_param(df_param *p, const char *path, const char *name, df_param **list,
                       int n) {
   if (!p || n < 0 || (p->place < n && list[p->place] == p)) return n;
-  if (p->value)
+  if (p->value || p->home)
     return df_fail(DF_MISUSE,
                    "model: '%s' is in a model already; a layer can be in one model",
                    p->name),
@@ -213,7 +213,7 @@ static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
 
 static void release_layer(void *layer) { df_layer_release(layer); }
 
-/* The value of one parameter; they all live in one home. */
+/* The value of one parameter. All of them are in one vector. */
 static df_tensor *any_value(const df_layer *layer) {
   df_tensor *value = layer->weight ? layer->weight->value : NULL;
   for (int i = 0; i < layer->parts && !value; i++)

@@ -1,6 +1,6 @@
-/* Layers: functions of tensors that own parameters. All are made and called in one way, so
-** networks written as lists (net.h) and modules composed in Lua use the same ones. A layer
-** may have parts, which are layers with a name. */
+/* Layers: functions of tensors that own parameters. All are made and called in one way,
+** so networks written as lists (net.h) and modules composed in Lua use the same ones. A
+** layer may have parts, which are layers with a name. */
 #ifndef df_layers_h
 #define df_layers_h
 
@@ -9,7 +9,7 @@
 
 typedef struct df_layer df_layer;
 
-#define DF_INPUTS DF_STRETCH_INPUTS /* of a layer, at most */
+#define DF_INPUTS DF_STRETCH_INPUTS /* at most, per layer */
 
 typedef struct df_kind {
   const char *name; /* "conv" */
@@ -67,7 +67,8 @@ struct df_layer {
 
 /* -- making -------------------------------------------------------------------------- */
 df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o);
-/* Takes `part` over; returns it. NULL (with the sentence set) marks the whole as failed. */
+/* Takes `part` over and returns it. NULL (with the sentence set) marks the whole as
+** failed. */
 df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name);
 /* The layer, or NULL if one of its parts failed. */
 df_layer *df_layer_done(df_layer *layer);
@@ -131,7 +132,7 @@ df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer, df_a
     df_tokens_layer, df_pixels_layer, df_patchify_layer, df_unpatchify_layer,
     df_places_layer;
 
-/* The largest divisor of C that is at most 32 and leaves 4 channels a group; 1 if none. */
+/* The largest divisor of C that is at most 32 and leaves 4 channels per group, or 1. */
 df_int df_groups_for(df_int C);
 
 /* Fails unless `value` >= 1: "conv: in must be at least 1, got 0". */

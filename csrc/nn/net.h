@@ -7,7 +7,7 @@
 ** connections of a UNet are slots that are read late.
 **
 ** An input that the caller leaves out is absent. A step whose required input is absent is
-** skipped, and its result is absent too; kinds with optional inputs (add, time_embed,
+** skipped, and its result is absent too. Kinds with optional inputs (add, time_embed,
 ** attention's mask) run without them. The network's result must not be absent. */
 #ifndef df_net_h
 #define df_net_h

@@ -12,7 +12,7 @@
 #include "kernels/kernels.h"
 
 #define PIECE 16384 /* elements */
-#define GRAIN 4     /* pieces a thread takes at once; many are small */
+#define GRAIN 4     /* pieces that a thread takes at once; many are small */
 
 /* ==== slices and pieces ============================================================ */
 
@@ -125,8 +125,8 @@ void df_optim_zero(df_optim *o) {
 
 /* ==== the norm ===================================================================== */
 
-/* The squares of a real may be none: those of 1e26 and 1e-30 aren't floats. Where the sum
-** says that it may have lost some, they are summed again as doubles, scaled by the largest. */
+/* Squares of |g| < 1e-19 underflow and of |g| > 1e19 overflow in float. If the sum may
+** have lost some, the squares are summed again in double, scaled by the largest. */
 typedef struct norm_task {
   const df_optim *o;
   double scale;
@@ -180,7 +180,7 @@ static double most_of(norm_task *t) {
   return most;
 }
 
-/* Of a finite largest element that isn't 0; by a power of 2, which rounds nothing. */
+/* `most` is finite and not 0. The scale is a power of 2, so scaling rounds nothing. */
 static double scaled_norm(norm_task *t, double most) {
   int exponent;
   frexp(most, &exponent);
@@ -189,7 +189,7 @@ static double scaled_norm(norm_task *t, double most) {
   return sqrt(sum_of(t)) / t->scale;
 }
 
-/* Each square that is lost is less than the least normal real. */
+/* Each lost square is below the least normal real. */
 static bool has_lost(const df_optim *o, double sum) {
   const double least = sizeof(df_real) == sizeof(float) ? FLT_MIN : DBL_MIN;
   return isinf(sum) || sum < 1e10 * least * (double)o->count;
@@ -210,10 +210,10 @@ static df_code gradient_norm(const df_optim *o, double *norm) {
 typedef struct step_task {
   const df_optim *o;
   const df_step *step;
-  df_update update; /* what all pieces share */
+  df_update update; /* constants of all pieces */
 } step_task;
 
-/* The next average of a home, from number *i on; NULL where there is none left. */
+/* The model's next average, from number *i on, or NULL. */
 static const df_ema *next_ema(const df_step *step, const df_home *home, int *i) {
   while (*i < step->emas) {
     const df_ema *e = step->ema[(*i)++];
@@ -269,12 +269,18 @@ static void apply(df_optim *o, const df_step *step, double scale) {
   o->steps++;
 }
 
+static df_code follow(const df_step *step) {
+  for (int i = 0; i < step->emas; i++)
+    if (df_ema_follow(step->ema[i]) != DF_OK) return DF_MEMORY;
+  return DF_OK;
+}
+
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm) {
   int k = walks(o);
   if (k == 0)
     return df_fail(DF_MISUSE, "step: no gradient has arrived since the last step; call "
                               "loss:backward() before it");
-  if (df_optim_need_moments(o) != DF_OK || complete(o) != DF_OK
+  if (follow(step) || df_optim_need_moments(o) != DF_OK || complete(o) != DF_OK
       || gradient_norm(o, norm) != DF_OK)
     return df_error_code();
   double scale = step->mean ? 1.0 / k : 1;

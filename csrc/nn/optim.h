@@ -1,5 +1,5 @@
-/* AdamW over the trainable parameters of some homes: global-norm clip, the step, and the
-** averages, in one pass. */
+/* AdamW over the trainable parameters of some models. Clipping by the global norm, the
+** step and the averages are one pass. */
 #ifndef df_optim_h
 #define df_optim_h
 
@@ -12,7 +12,7 @@ typedef struct df_slice {
   df_int at;
 } df_slice;
 
-/* What a thread works at once: some elements of a slice. */
+/* Some elements of a slice, which one thread processes. */
 typedef struct df_piece {
   int slice;
   df_int first, n;
@@ -30,8 +30,8 @@ typedef struct df_optim {
   int64_t steps;     /* applied */
 } df_optim;
 
-/* Of all that is trainable in the homes now. `group` has an entry for each parameter of
-** the homes, one after the other. Fails if nothing is trainable. */
+/* An optimiser of the parameters that are trainable now. `group` has an entry for each
+** parameter of each model, in order. Fails if nothing is trainable. */
 df_optim *df_optim_new(df_home *const *home, int homes, const int *group);
 void df_optim_free(df_optim *o); /* NULL is fine */
 
@@ -42,15 +42,15 @@ typedef struct df_group {
 typedef struct df_step {
   double beta1, beta2, tiny;
   double clip;           /* largest global L2 norm of the gradient; 0: none */
-  bool mean;             /* k backward walks: their mean, else their sum */
-  const df_group *group; /* by the numbers that `group` of df_optim_new has */
-  df_ema *const *ema;    /* averages to move along */
+  bool mean;             /* gradients of k backward passes: their mean, else their sum */
+  const df_group *group; /* indexed by the numbers in `group` of df_optim_new */
+  df_ema *const *ema;    /* averages to update */
   int emas;
 } df_step;
 
-/* One step: *norm is that of the gradient before clipping. A parameter that no gradient
-** reached counts with 0; one frozen since is left alone. Where the norm isn't finite
-** nothing is changed. Gradients stay: see df_optim_zero. Fails if none has arrived. */
+/* One step: *norm is the gradient's, before clipping. A parameter that no gradient
+** reached has gradient 0; one frozen since is not changed. If the norm is not finite,
+** nothing changes. Gradients stay: see df_optim_zero. Fails if no gradient arrived. */
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm);
 void df_optim_zero(df_optim *o);
 

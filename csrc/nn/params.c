@@ -83,7 +83,7 @@ typedef void starter(const df_param *p, df_real *w, df_int n, const df_random *k
 static starter *const start[] = {
   [DF_INIT_ZERO] = start_zero,       [DF_INIT_ONE] = start_one,
   [DF_INIT_UNIFORM] = start_uniform, [DF_INIT_NORMAL] = start_normal,
-  [DF_INIT_GIVEN] = start_given,
+  [DF_INIT_GIVEN] = start_given, /* DF_INIT_ADOPTED is never started */
 };
 
 void df_param_start(df_param *p, uint64_t seed) {

@@ -1,6 +1,6 @@
-/* Parameters: an identity (name, shape, how it starts) apart from its values. Layers hold
-** df_param pointers, never pointers to values, so freezing, sharing and averages cost them
-** nothing; values and gradients live in a home (home.h). */
+/* Parameters: an identity (name, shape, first value) separate from the value. Layers hold
+** df_param pointers, never pointers to values, so freezing, weight sharing and averages
+** cost nothing. The parameter buffer (`nn/home.h`) holds values and gradients. */
 #ifndef df_params_h
 #define df_params_h
 
@@ -10,8 +10,9 @@ typedef enum df_init_kind {
   DF_INIT_ZERO,
   DF_INIT_ONE,
   DF_INIT_UNIFORM, /* in (-scale, scale) */
-  DF_INIT_NORMAL,  /* of standard deviation `scale` */
-  DF_INIT_GIVEN    /* a copy of `given`, which is let go of then */
+  DF_INIT_NORMAL,  /* standard deviation `scale` */
+  DF_INIT_GIVEN,   /* a copy of `given`, which is released then */
+  DF_INIT_ADOPTED  /* `given` itself, in its own dtype and strides, never copied */
 } df_init_kind;
 
 typedef struct df_init {
@@ -23,13 +24,13 @@ typedef struct df_init {
 typedef struct df_param {
   df_leaf leaf; /* first, so that `need` finds its parameter */
   int refs;
-  char *name; /* the path in its model, "blocks.2.conv.weight"; NULL until packed */
-  int place;  /* in the list that df_layer_name has put it in last */
+  char *name; /* the path in its model, "blocks.2.conv.weight"; NULL until named */
+  int place;  /* index in the list that df_layer_name put it in last */
   df_shape shape;
   df_init init;
-  df_tensor *value;     /* what ops read; NULL until packed */
-  struct df_home *home; /* NULL: not packed yet, or its model is gone */
-  df_int at;            /* of its values in the home's vector, in elements */
+  df_tensor *value;     /* the tensor that ops read; NULL until it is started */
+  struct df_home *home; /* NULL: not in a model yet, or its model is gone */
+  df_int at;            /* offset in the vector of values, in elements; -1: adopted */
 } df_param;
 
 /* Retains init.given. */
@@ -39,8 +40,8 @@ void df_param_release(df_param *p); /* NULL is fine */
 
 df_int df_param_count(const df_param *p);
 
-/* Writes the first values: Philox keyed by the seed and a hash of the name, so a layer
-** more or less leaves the others' start alone. */
+/* Writes the first values. Philox is keyed by the seed and a hash of the name, so adding
+** a layer does not change the first values of the others. */
 void df_param_start(df_param *p, uint64_t seed);
 
 #endif

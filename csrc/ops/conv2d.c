@@ -72,7 +72,8 @@ static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor 
                 .stride = o->stride,
                 .top = o->top,
                 .left = o->left,
-                .precision = df_tape_precision(tape) };
+                .precision = df_tape_precision(tape),
+                .half = df_dtype_size(w->dtype) == 2 };
   c.P = (c.H + o->top + o->bottom - c.R) / c.stride + 1;
   c.Q = (c.W + o->left + o->right - c.S) / c.stride + 1;
   return c;

@@ -1,47 +1,110 @@
-/* The engine's convolution between tensors, and the cache of packed weights. The key of a
-** pack has all facts that its layout depends on. */
+/* The engine's convolution between tensors, and the cache of packed weights. */
 #include "ops/product.h"
 
+#include "engine/conv_columns.h"
 #include "kernels/kernels.h"
 #include "ops/fold.h"
 #include "ops/op.h"
 #include "ops/operand.h"
 #include "ops/sink.h"
 
-/* Differs between layouts of one window: its shape, the stride, the kernel's panels. */
-static df_int fingerprint(const df_conv *c) {
-  df_int part[] = {
-    c->K, c->R, c->S, c->C, c->stride, c->precision == DF_MEDIUM, df_kernel()->panel
-  };
-  uint64_t mixed = 0;
-  for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-    mixed = mixed * 1000003u + (uint64_t)part[i];
-  return (df_int)mixed;
+/* ==== weights ======================================================================= */
+
+static void read_f32(df_real *y, const void *x, df_int n) {
+  df_kernel()->from_f32(y, x, n);
+}
+static void read_f16(df_real *y, const void *x, df_int n) {
+  df_kernel()->from_f16(y, x, n);
+}
+static void read_bf16(df_real *y, const void *x, df_int n) {
+  df_kernel()->from_bf16(y, x, n);
 }
 
-/* Memory for packed weights. Trainable weights change before their next use, so their
-** packs belong to the scope. Frozen ones keep theirs until they are written to. */
-static void *room_for(df_tape *tape, df_tensor *w, const df_conv *c,
-                      const df_packing *how, bool learnt) {
-  size_t bytes = how->bytes(c);
-  if (!learnt) return df_pack_make(w->storage, how, w->offset, fingerprint(c), bytes);
-  df_int reals = (df_int)((bytes + sizeof(df_real) - 1) / sizeof(df_real));
-  df_shape shape = { .ndim = 1, .size = { reals } };
-  df_tensor *scratch = df_result(tape, &shape);
-  return scratch ? df_tensor_reals(scratch) : NULL;
+static df_weight_reader *const reader[DF_DTYPES] = {
+  [DF_F32] = read_f32, [DF_F16] = read_f16, [DF_BF16] = read_bf16
+};
+
+/* w itself, or a dense copy of a type that can't be packed from. */
+static df_tensor *packable(df_tape *tape, df_tensor *w) {
+  return w->dtype == DF_REAL || reader[w->dtype] ? w : df_dense(tape, w);
 }
 
-static const void *packed(df_tape *tape, df_tensor *w, const df_conv *c,
-                          const df_packing *how, bool learnt) {
-  if (!df_tensor_is_dense(w)) w = df_dense(tape, w);
-  if (!w) return NULL;
-  void *found = df_pack_find(w->storage, how, w->offset, fingerprint(c));
-  if (found) return found;
-  df_tensor *reals = df_dense(tape, w);
-  found = reals ? room_for(tape, w, c, how, learnt) : NULL;
-  if (found) how->pack(found, df_tensor_reals(reals), c);
-  return found;
+static df_weights weights_of(const df_tensor *w, const df_conv *c) {
+  int last = w->shape.ndim - 1;
+  return (df_weights){ .at = df_tensor_data(w),
+                       .bytes = df_dtype_size(w->dtype),
+                       .read = w->dtype == DF_REAL ? NULL : reader[w->dtype],
+                       .K = c->K,
+                       .R = c->R,
+                       .S = c->S,
+                       .C = c->C,
+                       .k_step = w->stride[0],
+                       .r_step = last == 3 ? w->stride[1] : 0,
+                       .s_step = last == 3 ? w->stride[2] : 0,
+                       .c_step = w->stride[last] };
 }
+
+/* ==== packing ======================================================================= */
+
+/* Weights for one product. */
+typedef struct packed {
+  df_weights weights;
+  const void *data; /* packed; NULL: they are packed a block of columns at a time */
+  df_kept *kept;    /* to be given back, or NULL */
+} packed;
+
+/* All that the layout of packed weights depends on. */
+static df_pack_key key_of(const df_tensor *w, const packed *p, const df_conv *c,
+                          const df_packing *how) {
+  const df_weights *f = &p->weights;
+  return (df_pack_key){ how,
+                        { w->offset, (df_int)w->dtype, f->k_step, f->r_step, f->s_step,
+                          f->c_step, c->K, c->R, c->S, c->C, c->stride,
+                          c->precision == DF_MEDIUM, (df_int)df_kernel() } };
+}
+
+/* Trainable weights change before their next use, so their packs belong to the scope. */
+static df_code pack_once(df_tape *tape, packed *p, const df_conv *c,
+                         const df_packing *how) {
+  df_int reals = df_ceil_div((df_int)how->bytes(c), (df_int)sizeof(df_real));
+  df_tensor *scratch = df_result(tape, &(df_shape){ 1, { reals } });
+  if (!scratch) return DF_MEMORY;
+  p->data = df_tensor_reals(scratch);
+  return how->pack(df_tensor_reals(scratch), &p->weights, c);
+}
+
+/* Packs of frozen weights are kept until they are written to, as far as the budget
+** goes. */
+static df_code pack_to_keep(const df_tensor *w, packed *p, const df_conv *c,
+                            const df_packing *how) {
+  df_pack_key key = key_of(w, p, c, how);
+  df_kept *kept = df_pack_of(w->storage, &key);
+  if (!kept) return DF_MEMORY;
+  p->data = df_kept_take(kept);
+  if (p->data) return p->kept = kept, DF_OK;
+  void *made = df_kept_make(kept, how->bytes(c));
+  if (!made) return DF_OK;
+  p->data = made, p->kept = kept;
+  df_code code = how->pack(made, &p->weights, c);
+  if (code != DF_OK) df_kept_give(kept), df_kept_end(kept);
+  return code;
+}
+
+static df_code open_packed(df_tape *tape, df_tensor *w, const df_conv *c,
+                           const df_algorithm *a, const df_packing *how, bool learnt,
+                           packed *p) {
+  w = packable(tape, w);
+  if (!w) return df_error_code();
+  *p = (packed){ .weights = weights_of(w, c) };
+  if (learnt) return pack_once(tape, p, c, how);
+  return c->half && a->fourfold ? DF_OK : pack_to_keep(w, p, c, how);
+}
+
+static void close_packed(const packed *p) {
+  if (p->kept) df_kept_give(p->kept);
+}
+
+/* ==== forward ======================================================================= */
 
 static df_image image_of(const df_tensor *x, const df_conv *c) {
   return df_tensor_image(x, c->B, c->H, c->W, c->C);
@@ -51,12 +114,16 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
                               df_tensor *w, const df_tensor *b, const df_tensor *add,
                               const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
-  const void *weights = packed(tape, w, c, &a->ahead, df_is_learnt(tape, w));
-  if (!weights) return NULL;
+  packed p;
+  if (open_packed(tape, w, c, a, &a->ahead, df_is_learnt(tape, w), &p) != DF_OK)
+    return NULL;
   df_image image = image_of(x, c);
-  df_code code =
-      a->forward(c, df_tensor_reals(y), &image, weights, b ? df_tensor_reals(b) : NULL,
-                 add ? df_tensor_reals(add) : NULL);
+  df_real *to = df_tensor_reals(y);
+  const df_real *bias = b ? df_tensor_reals(b) : NULL,
+                *more = add ? df_tensor_reals(add) : NULL;
+  df_code code = p.data ? a->forward(c, to, &image, p.data, bias, more)
+                        : df_columns_forward(a, c, to, &image, &p.weights, bias, more);
+  close_packed(&p);
   return code == DF_OK ? y : NULL;
 }
 
@@ -92,9 +159,14 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   if (df_sink_open(node, 0, &dx) != DF_OK) return df_error_code();
   if (!dx.to) return DF_OK;
   const df_algorithm *a = df_conv_choose(c, DF_DATA, DF_ROWS);
-  const void *weights = packed(tape, node->keep[1], c, &a->back, df_wants(node, 1));
-  if (!weights) return DF_MEMORY;
-  return a->data(c, dx.to, dx.beta != 0, df_tensor_reals(dy), weights);
+  packed p;
+  df_code code = open_packed(tape, node->keep[1], c, a, &a->back, df_wants(node, 1), &p);
+  if (code != DF_OK) return code;
+  const df_real *from = df_tensor_reals(dy);
+  code = p.data ? a->data(c, dx.to, dx.beta != 0, from, p.data)
+                : df_columns_data(a, c, dx.to, dx.beta != 0, from, &p.weights);
+  close_packed(&p);
+  return code;
 }
 
 df_code df_product_backward(df_tape *tape, df_node *node, df_tensor *dy) {

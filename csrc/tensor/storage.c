@@ -1,6 +1,8 @@
 /* Storage, with the packed operands that are cached in it. */
 #include "tensor/storage.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 
 typedef struct whole { /* a handle and its body in one block */
@@ -34,7 +36,7 @@ static void drop_packs(df_body *b) {
   while (b->packs) {
     df_pack *p = b->packs;
     b->packs = p->next;
-    df_free(p->data);
+    df_kept_end(&p->kept);
     df_free(p);
   }
 }
@@ -51,21 +53,19 @@ void df_storage_touch(df_storage *s) {
   drop_packs(s->body);
 }
 
-void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra) {
-  for (df_pack *p = s->body->packs; p; p = p->next)
-    if (p->kind == kind && p->offset == offset && p->extra == extra) return p->data;
-  return NULL;
+static bool same(const df_pack_key *a, const df_pack_key *b) {
+  return a->kind == b->kind && memcmp(a->fact, b->fact, sizeof a->fact) == 0;
 }
 
-void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
-                   size_t bytes) {
-  void *data = df_alloc(bytes);
-  df_pack *p = data ? df_alloc(sizeof *p) : NULL;
-  if (!p) {
-    df_free(data);
-    return NULL;
-  }
-  *p = (df_pack){ s->body->packs, kind, offset, extra, data };
+df_kept *df_pack_of(df_storage *s, const df_pack_key *key) {
+  for (df_pack *p = s->body->packs; p; p = p->next)
+    if (same(&p->key, key)) return &p->kept;
+  df_pack *p = df_alloc_zeros(sizeof *p);
+  if (!p) return NULL;
+  p->key = *key;
+  p->next = s->body->packs;
   s->body->packs = p;
-  return data;
+  return &p->kept;
 }
+
+void df_pack_adopted(df_int bytes) { df_kept_adopted(bytes); }

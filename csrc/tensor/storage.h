@@ -4,16 +4,22 @@
 #ifndef df_storage_h
 #define df_storage_h
 
-#include "base/base.h"
+#include "base/kept.h"
+
+#define DF_PACK_FACTS 16
+
+/* Identifies a packed operand. Keys are compared whole. */
+typedef struct df_pack_key {
+  const void *kind;           /* an address that identifies the layout */
+  df_int fact[DF_PACK_FACTS]; /* the window, and all else that the layout depends on */
+} df_pack_key;
 
 /* A packed operand: weights in the layout of one engine. It is valid until the next
 ** write. */
 typedef struct df_pack {
   struct df_pack *next;
-  const void *kind; /* an address that identifies the layout */
-  df_int offset;    /* start of the packed window, in elements */
-  df_int extra;     /* distinguishes packs of one window */
-  void *data;
+  df_pack_key key;
+  df_kept kept; /* its block may be dropped at any time */
 } df_pack;
 
 typedef struct df_body {
@@ -39,11 +45,11 @@ df_storage *df_storage_retain(df_storage *s);
 void df_storage_release(df_storage *s);
 void df_storage_touch(df_storage *s); /* call this after a write */
 
-/* Returns the packed operand of this window, or NULL. */
-void *df_pack_find(df_storage *s, const void *kind, df_int offset, df_int extra);
+/* The packed operand of this key, with a block or without; NULL with DF_MEMORY. */
+df_kept *df_pack_of(df_storage *s, const df_pack_key *key);
 
-/* Allocates one that does not exist yet; NULL with DF_MEMORY. */
-void *df_pack_make(df_storage *s, const void *kind, df_int offset, df_int extra,
-                   size_t bytes);
+/* Raises the budget of packed operands by half of the bytes of parameters that are read
+** in a mapped file. Call it with the same bytes, negative, when the file is released. */
+void df_pack_adopted(df_int bytes);
 
 #endif

@@ -1,24 +1,24 @@
--- Checks of what a user's function returns: a denoiser, or a function of each sample.
+-- Checks of the results of a user's functions: a denoiser, or a function of each sample.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 
 local answer = {}
 
--- The shape of a denoiser's answer to xt as text; its last dimension is `outputs` times xt's.
+-- The shape of a denoiser's output for xt as text. Its last dimension is `outputs` times xt's.
 local function answer_text(xt, outputs)
   local shape = xt:shape()
   shape[#shape] = shape[#shape] * outputs
   return "[" .. table.concat(shape, ",") .. "]"
 end
 
--- What was expected instead of a tensor, or of something else, that does not fit.
+-- The end of a message about a tensor, or another value, that does not fit.
 local function expectation(out, xt, outputs)
   local is_tensor = kind.of(out) == "tensor"
   if is_tensor and out:dtype() ~= xt:dtype() then
     return ("%s %s expected"):format(xt:dtype(), answer_text(xt, outputs))
   end
   if outputs == 2 then
-    return answer_text(xt, 2) .. " expected, since the variance is learned: v beside the prediction (outputs = 2 of "
+    return answer_text(xt, 2) .. " expected, since the variance is learned: v next to the prediction (outputs = 2 of "
       .. "d.mlp, d.unet and d.dit)"
   end
   local twice = is_tensor and kind.shape_text(out) == answer_text(xt, 2)
@@ -28,8 +28,8 @@ end
 
 --- Raises unless a denoiser returned a tensor of xt's shape and dtype. Its last dimension
 --- is twice xt's if the variance is learned.
----@param where string who called the denoiser
----@param out any what it returned
+---@param where string the caller of the denoiser
+---@param out any the denoiser's result
 ---@param xt any
 ---@param outputs integer|nil process.outputs, 1 if not given
 ---@return any out
@@ -43,12 +43,12 @@ end
 
 --- Raises unless a user's function returned one number per sample, or their sum.
 ---@param what string the function, as the message names it
----@param value any what it returned
+---@param value any the function's result
 ---@param x any the samples
 ---@return any value
 function answer.per_sample(what, value, x)
   if kind.of(value) ~= "tensor" or value:numel() ~= 1 and kind.shape_text(value) ~= ("[%d]"):format(x:size(1)) then
-    fail.raise("%s returned %s for %s; one number a sample, [%d], or their sum expected", what, kind.shown(value),
+    fail.raise("%s returned %s for %s; one number per sample, [%d], or their sum expected", what, kind.shown(value),
       kind.shape_text(x), x:size(1))
   end
   return value

@@ -1,4 +1,4 @@
--- Checkpoints: all that a training needs to go on bit for bit.
+-- Checkpoints: all that is needed to resume a training, bit for bit.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local model = require "diffusion.nn.model"
@@ -12,7 +12,7 @@ local legible = require "diffusion.legible"
 
 local checkpoint = {}
 
--- {a = x} under "prefix.a"
+-- Puts {a = x} into tensors as "prefix.a".
 local function put(tensors, prefix, state)
   for name, x in pairs(state) do tensors[prefix .. "." .. name] = x end
 end
@@ -28,7 +28,7 @@ end
 --- A training and the file that it is saved in.
 ---@class diffusion.checkpoint
 ---@field path string can be written
----@field extra table|nil after load: what was given to save
+---@field extra table|nil after load: the value that was given to save
 local Checkpoint = {}
 
 local private = object.private -- {averages, extra}, and the options
@@ -41,11 +41,11 @@ local function tostring_checkpoint(self)
   return ("checkpoint %s of %s"):format(own.path, table.concat(parts, ", "))
 end
 
---- Saves a training: values, moments, averages, random counters, the place in the data, and
+--- Saves a training: parameters, moments, averages, random counters, the place in the data, and
 --- `extra`. The file is written whole or not at all.
----@param extra table? found equal in .extra after load: numbers, strings of any bytes, booleans, and
----  tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table
----  that contains itself, is an error, and nothing is written
+---@param extra table? equal in .extra after load: numbers, strings of any bytes, booleans, and tables
+---  of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that
+---  contains itself, is an error, and nothing is written
 ---@return true|nil done nil with a message if it fails
 ---@return string|nil message
 function Checkpoint:save(extra)
@@ -91,7 +91,7 @@ local function is_random_state(list)
   return true
 end
 
--- The first of the numbers needed that the file doesn't have, nil if it has all.
+-- The first number that is needed and missing in the file, or nil.
 local function missing(own, facts)
   local opt = facts.opt
   if not are_counts(facts.ema, #own.averages) then return "the average's updates" end
@@ -108,7 +108,7 @@ local function optimiser_state(tensors, facts)
            skipped = told.skipped, lr = told.lr }
 end
 
--- Why the file doesn't fit, nil if it does. Nothing is changed.
+-- The reason why the file doesn't fit, or nil. Nothing is changed.
 local function trouble_of(own, tensors, facts)
   local function check(prefix, parameters)
     local trouble = model.mismatch(parameters, take(tensors, prefix))
@@ -120,13 +120,13 @@ local function trouble_of(own, tensors, facts)
   end
   if trouble then return trouble end
   local lost = missing(own, facts)
-  if lost then return ("%s aren't in it"):format(lost) end
+  if lost then return ("%s are missing"):format(lost) end
   return own.opt and optim.mismatch(own.opt, optimiser_state(tensors, facts)) or nil
 end
 
---- Goes on from the file, if there is one.
+--- Resumes from the file, if there is one.
 ---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing
----  changed, if the file can't be read or is of another training
+---  changed, if the file can't be read or is from another training
 ---@return string|nil message
 function Checkpoint:load()
   local own = private[self]
@@ -139,7 +139,7 @@ function Checkpoint:load()
     if not ok then trouble = message end
   end
   if trouble then return legible.refused("%s: %s", own.path, trouble) end
-  trained.set(own.model, facts.trained) -- of older files, and damaged, nothing is known
+  trained.set(own.model, facts.trained) -- older files, and damaged ones, say nothing
   own.model:load_state(take(tensors, "model"))
   for i, one in ipairs(own.averages) do
     one.ema:load_state(take(tensors, one.prefix))

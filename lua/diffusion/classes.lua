@@ -1,11 +1,11 @@
--- Classes that a user gives for n samples: one for all or one for each, counted from 1. 0 is none.
+-- Classes of n samples: one for all or one for each, counted from 1. Class 0 is none.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 
 local classes = {
   rule = { "number|table|tensor", as = "integer|integer[]|diffusion.tensor",
-    text = "the class of all samples or of each, from 1; 0 is no class" }, -- of an option `class`
+    text = "the class of all samples or of each, from 1; 0 is no class" }, -- the option `class`
 }
 
 --- Classes as a tensor with one for each sample. nil stays nil.
@@ -23,7 +23,7 @@ function classes.of(where, class, n)
   return class
 end
 
--- The least and the largest. A tensor's min and max refuse numbers that a real rounds.
+-- The smallest and the largest. A tensor's min and max refuse integers that a real would round.
 local function extremes(class)
   local low, high = math.maxinteger, math.mininteger
   for _, c in ipairs(class:totable()) do low, high = math.min(low, c), math.max(high, c) end

@@ -5,7 +5,7 @@ usage: diffusion                    a prompt, with the module as d
        diffusion script.lua [args]  runs a script
        diffusion --version | --info | --help]]
 
--- A rock's command finds its modules in a tree that isn't on Lua's path, too.
+-- A rock's command also finds its modules in a tree that isn't on Lua's path.
 local tree, version = arg[0]:match "^(.*)/lib/luarocks/rocks%-([%d.]+)/"
 if tree then
   local share = tree .. "/share/lua/" .. version
@@ -13,7 +13,7 @@ if tree then
   package.cpath = tree .. "/lib/lua/" .. version .. "/?.so;" .. package.cpath
 end
 
--- Paths and options may hold any bytes; what the library says is printable already.
+-- Paths and options may hold any bytes. The library's own messages are printable already.
 local function printable(text)
   pcall(require, "diffusion")
   local core = package.loaded["diffusion.core"]

@@ -1,4 +1,4 @@
--- What a model is conditioned on besides x and t: classes, and the named inputs of its network.
+-- The conditions that a model can be given: classes, and the named inputs of its network.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local classes = require "diffusion.classes"
@@ -12,9 +12,9 @@ conditions.rule = { "table", as = "table<string, diffusion.tensor>",
 
 local own_options = { class = true, x0 = true, x = true, t = true }
 
---- The third argument of a denoiser: {class =, context =, ...}.
+--- Makes the third argument of a denoiser: {class =, context =, ...}.
 ---@param where string the caller's name
----@param class any as users give it
+---@param class any as users may give it
 ---@param inputs table|nil tensors {n, ...} by name
 ---@param n integer samples
 ---@return table

@@ -1,5 +1,5 @@
--- Data sets: files of the usual formats, the digits that come with the library, toy sets,
--- and sets made of one's own tensors. What can't be read is nil and a message.
+-- Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets of
+-- your own tensors. If a file can't be read, the result is nil and a message.
 local asset = require "diffusion.asset"
 local core = require "diffusion.core"
 local folder = require "diffusion.data.folder"
@@ -23,7 +23,7 @@ local copy_rules = opts.declare("data_copy", { copy = rule.copy })
 
 local IDX = { idx = true, gzip = true }
 
--- A file in IDX format: { file, sizes } by its header, which is looked at before anything is inflated.
+-- A file in IDX format as { file, sizes }. Its header is checked before anything is inflated.
 local function open_idx(path)
   local file, message = core.map(path)
   if not file then return nil, message end
@@ -84,7 +84,7 @@ local function idx_set(name, images, labels, names)
   return set.new { x = x, class = class, names = names, name = name }
 end
 
---- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
+--- A set of images, with labels if a file is named, from IDX files (MNIST's format), gzipped or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels string|nil path of [n] bytes from 0; classes are one more
 ---@param options diffusion.data_idx_options?
@@ -122,10 +122,11 @@ local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "
   "ankle boot" }
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.
+--- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's
+--- package.
 ---@param dir string|diffusion.data_split_options|nil the folder; or the options
 ---@param options diffusion.data_split_options?
----@return diffusion.set|nil set nil with a message where the files are missing
+---@return diffusion.set|nil set nil with a message if the files are missing
 ---@return string|nil message
 function data.fashion_mnist(dir, options)
   if type(dir) == "table" then dir, options = nil, dir end
@@ -142,7 +143,7 @@ function data.fashion_mnist(dir, options)
   return idx_set("fashion_mnist", images, labels, FASHION)
 end
 
---- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
+--- The digits that come with the library: 1,797 grey images 8 x 8 (Alpaydin & Kaynak 1998, UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function data.digits()
   local names = {}
@@ -171,7 +172,7 @@ end
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
 ---@param options diffusion.data_split_options?
----@return diffusion.set|nil set nil with a message where files are missing or not what they should be
+---@return diffusion.set|nil set nil with a message if files are missing or damaged
 ---@return string|nil message
 function data.cifar10(dir, options)
   local o = opts.check("cifar10", options, split_rules, 2)
@@ -191,10 +192,11 @@ end
 
 -- ---- NumPy -------------------------------------------------------------------------------
 
---- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that
---- no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape();
---- asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts
---- the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.
+--- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. Some arrays of a
+--- .npz fit no tensor: complex numbers, strings, records and objects. They are listed by pairs,
+--- with dtype() and shape(), but indexing by the name of one is an error. Tensors are windows on
+--- the mapped file if possible. If another program truncates the file meanwhile, this one ends
+--- (SIGBUS). With copy = true they are copied into memory.
 ---@param path string
 ---@param options diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
@@ -206,7 +208,7 @@ function data.arrays(path, options)
   return npy.load(path, o.copy)
 end
 
--- How examples, classes from 1 and labels from 0 are named in .npz files.
+-- The names of examples, classes from 1 and labels from 0 in .npz files.
 local EXAMPLES, CLASSES, LABELS = { "x", "images", "data" }, { "class" }, { "labels", "label", "y" }
 
 local function first_of(arrays, names)
@@ -225,9 +227,9 @@ local function unnamed(path, arrays)
     table.concat(EXAMPLES, ", "), #names > 0 and table.concat(names, ", ") or "none")
 end
 
---- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
---- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
---- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
+--- A set from NumPy's files. A .npy file holds the examples. A .npz file holds them as x, images or
+--- data. It may also hold their class (from 1), or their labels, label or y (from 0). As with
+--- d.data.arrays, the file must not be truncated while the set is in use, unless copy = true.
 ---@param path string
 ---@param options diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message

@@ -1,5 +1,5 @@
--- Errors. A misuse is raised at the user's line, however many of the library's own
--- functions lie between. A fault of the outside world is returned as nil and a message.
+-- Errors. A misuse is raised at the user's line, even if other functions of the library lie between. A
+-- failure of files or other programs is returned as nil and a message.
 local legible = require "diffusion.legible"
 
 local fail = {}
@@ -18,9 +18,8 @@ local function users_level()
   end
 end
 
---- Raises a sentence at the user's line. Foreign names among the arguments are made
---- printable.
----@param format string of string.format
+--- Raises a sentence at the user's line. Names from outside among the arguments are made printable.
+---@param format string as in string.format
 ---@param ... any its arguments
 function fail.raise(format, ...)
   error((legible.said(format, ...):gsub("%-nan", "nan")), users_level())
@@ -52,8 +51,8 @@ end
 ---@return any ...
 function fail.call(fn, ...) return settle(pcall(fn, ...)) end
 
---- Whether Lua or the core raised this error because memory ran out. No file and no
---- argument is at fault then.
+--- Whether Lua or the core raised this error because memory ran out. Then no file and no argument
+--- is the cause.
 ---@param message any
 ---@return boolean
 function fail.out_of_memory(message)
@@ -77,8 +76,8 @@ local function refused(fine, ...)
   return nil, (legible.printable((...)):gsub("^[^\n]-:%d+: ", "", 1))
 end
 
---- Calls a function that judges what a file says. Its error becomes nil and a message,
---- since the user's line is not at fault.
+--- Calls a function that checks a file's contents. Its error becomes nil and a message, since the
+--- user's line is not the cause.
 ---@param fn any
 ---@param ... any its arguments
 ---@return any ... what fn returns, or nil and its message

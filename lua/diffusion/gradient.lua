@@ -1,6 +1,6 @@
---- Recording and gradients: d.record, d.grad, d.no_grad, d.scope, guests, d.gradcheck.
--- The tape itself is C (csrc/ops/tape.h); this file gives it its Lua words. Each opens a
--- record with <close>, so an error inside leaves nothing open.
+--- Recording and gradients: d.record, d.grad, d.no_grad, d.scope, custom ops, d.gradcheck.
+-- The tape itself is in C (csrc/ops/tape.h), and this file is its interface in Lua. Each function
+-- opens a record with <close>, so an error inside leaves nothing open.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -12,9 +12,10 @@ local function check_callable(name, fn)
   if not kind.callable(fn) then fail.raise("%s: a function expected, got %s", name, kind.of(fn)) end
 end
 
---- Records what `fn` computes from trainable parameters, so that `loss:backward()` can
---- walk it. Like pcall: function, arguments. All coroutines share one stack of records and
---- scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.
+--- Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute
+--- gradients. It is called like pcall, with a function and its arguments. All coroutines share one
+--- stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed,
+--- before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -28,8 +29,8 @@ function gradient.record(fn, ...)
   return fn(...)
 end
 
---- For functions that read numbers out of x: raises where x is being recorded, since the
---- numbers would be constants, unnoticed.
+--- For functions that read numbers out of x. It raises if x is being recorded, since the numbers would
+--- silently be constants.
 ---@param where string the function, for messages
 ---@param what string
 ---@param x any anything but a tensor passes
@@ -55,7 +56,7 @@ local function is_float(x)
   return core.is_tensor(x) and x:dtype() ~= "i64" and x:dtype() ~= "u8"
 end
 
--- Gradients of the tensors among `inputs` after a walk, in order.
+-- The gradients of the tensors among `inputs` after a backward pass, in order.
 local function gradients_of(record, inputs, n)
   local out, k = {}, 0
   for i = 1, n do
@@ -67,12 +68,14 @@ local function gradients_of(record, inputs, n)
   return out, k
 end
 
---- The gradient of the first result of `fn` (one element) with respect to each float
---- tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. As with
---- d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.
---- Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are
---- all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share.
---- Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.
+--- The gradient of the first result of `fn` (one element) with respect to each float tensor among
+--- its arguments. Parameters are constants: `p.grad` isn't changed. As with d.record, a coroutine
+--- that yields within `fn` must be resumed, or closed, before others compute.
+---
+--- Some functions have points without a derivative. It is 0 there for norm, std, abs, relu and l1
+--- at 0, and for rows of softmax and similar functions that are all -inf. Ties in max, min, maximum
+--- and minimum share the gradient. Clamp passes gradients on at its bounds. sqrt, log and powers
+--- below 1 give inf at 0.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
@@ -99,18 +102,18 @@ function gradient.grad(fn, ...)
     local value = results[i]
     out[k + i] = core.is_tensor(value) and record:value(value) or value
   end
-  record:free() -- what it holds is free now, not when the collector comes
+  record:free() -- its memory is free now, before the collector runs
   return table.unpack(out, 1, k + results.n)
 end
 
---- A scope as a value: `local guard <close> = gradient.guard()`, and `guard:keep(...)`
---- names what outlives it.
+--- A scope as a value: `local guard <close> = gradient.guard()`. `guard:keep(...)` names values
+--- that outlive it.
 gradient.guard = core.scope_open
 
---- Runs `fn` and lets go of every tensor made inside, but for its results (tensors
---- returned directly): memory is free at once, not when the collector comes. All coroutines
---- share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or
---- closed, before others compute.
+--- Runs `fn` and frees every tensor made inside, except its results (tensors returned directly).
+--- The memory is free at once, before the collector runs. All coroutines share one stack of records
+--- and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others
+--- compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -121,11 +124,10 @@ function gradient.scope(fn, ...)
   return guard:keep(fn(...))
 end
 
---- An op of your own. `forward(...)` computes a tensor (and, second, anything that
---- `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the
---- result, what was kept, and the arguments, and returns a gradient or nil for each
---- argument. dy is its own to write to. What was kept and the arguments must be as `forward`
---- left them.
+--- A custom op. `forward(...)` returns a tensor, and optionally any value that `backward` needs.
+--- `backward(dy, kept, ...)` gets the gradient of the result, that value, and the arguments. It
+--- returns a gradient or nil for each argument, and may write to dy. The value and the arguments
+--- must not be changed between the two calls.
 ---@param forward function
 ---@param backward function
 ---@return function
@@ -135,23 +137,23 @@ function gradient.guest(forward, backward)
   return function(...)
     local y, kept = gradient.no_grad(forward, ...)
     if not core.is_tensor(y) then
-      fail.raise("guest: forward returned a %s, not a tensor", kind.of(y))
+      fail.raise("nn.guest: forward returned a %s, not a tensor", kind.of(y))
     end
     return fail.call(core.note_guest, y, false, backward, kept, ...)
   end
 end
 
--- The random counters as they are now, put back when the value closes.
+-- The random counters as they are now, restored when the value closes.
 local Counters = {}
 Counters.__index = Counters
 function Counters.kept() return setmetatable({ state = core.random_state() }, Counters) end
 function Counters.__close(counters) core.set_random_state(counters.state) end
 
---- The random counters as a value: `local now <close> = gradient.counters()` puts them back.
+--- The random counters as a value: `local now <close> = gradient.counters()` restores them at its end.
 ---@return any
 gradient.counters = Counters.kept
 
--- The backward of a recomputed function: run it again, recorded, and walk that.
+-- The backward of a recomputed function: runs it again, recorded, and computes gradients from that.
 local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
@@ -171,8 +173,9 @@ local function walk_again(dy, kept, ...)
   return table.unpack(out, 1, args.n)
 end
 
---- `fn` (of tensors, to one tensor) without its inner values kept: they are computed a
---- second time on the way back, with the same random numbers. Memory for time.
+--- Calls `fn`, a function of tensors to one tensor, without saving its intermediate values. They
+--- are recomputed in the backward pass, with the same random numbers. This saves memory and costs
+--- time.
 ---@param fn function
 ---@return function
 function gradient.recompute(fn)
@@ -186,7 +189,7 @@ function gradient.recompute(fn)
   end
 end
 
--- d(sum of fn's result)/dx by central differences, elements in order.
+-- d(sum of fn's result)/dx by central differences, for each element in order.
 local function by_differences(fn, inputs, which, step)
   local x = inputs[which]
   local flat = x:clone():flatten()
@@ -214,9 +217,9 @@ local gradcheck_rules = opts.declare("gradcheck", {
     text = "largest difference that passes" },
 })
 
---- Holds the gradient of the sum of `fn(...)` against central differences.
----@param fn function of the inputs, to a tensor
----@param inputs table of tensors (others are passed on)
+--- Compares the gradient of the sum of `fn(...)` with central differences.
+---@param fn function (inputs...) -> tensor
+---@param inputs table list of tensors; other values are passed on
 ---@param options diffusion.gradcheck_options?
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)

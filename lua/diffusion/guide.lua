@@ -17,7 +17,7 @@ function guide.names()
   return out
 end
 
---- The page of a guide as it stands in its file; nil where there is none.
+--- The text of a guide's file, or nil if there is no such guide.
 ---@param name string
 ---@return string|nil
 function guide.page(name)
@@ -26,7 +26,7 @@ function guide.page(name)
   return f and f:read "a"
 end
 
---- The first paragraph of a guide, which says what it is about.
+--- The first paragraph of a guide, which states its subject.
 ---@param name string
 ---@return string
 function guide.about(name)
@@ -36,14 +36,14 @@ function guide.about(name)
   return ""
 end
 
---- The call that shows a guide, at the prompt: some are called as something of d is.
+--- The call that shows a guide at the prompt. Some guides have the name of an entry of d.
 ---@param name string
 ---@return string
 function guide.call(name)
   return ('d.help "%s%s"'):format((reference[name] or reference["d." .. name]) and "guide " or "", name)
 end
 
---- A guide as the terminal on standard output shows it; nil where there is none.
+--- A guide as text for the terminal on standard output, or nil if there is none.
 ---@param name string
 ---@return string|nil
 function guide.text(name)
@@ -51,7 +51,7 @@ function guide.text(name)
   return page and typeset.set(page, terminal.width(), terminal.bold(), guide.call)
 end
 
--- The guide that explains a name of d, or a kind of thing, where the two are called differently.
+-- The guide that explains a name of d, or a kind of object, if the two have different names.
 local explains = {
   sampler = "samplers", sample = "samplers", run = "samplers",
   grid = "schedules", schedule = "schedules", process = "schedules",
@@ -69,10 +69,11 @@ local explains = {
   tensor = "tensors", record = "tensors", grad = "tensors", no_grad = "tensors", scope = "tensors",
   generator = "compatibility", precision = "performance", threads = "performance",
   profile = "performance", memory = "performance", memory_limit = "performance",
+  pack_budget = "performance",
 }
 
---- The guide that explains what the reference calls so ("d.sampler", "d.sampler.steps", "run"); nil
---- where there is none, and for methods.
+--- The guide that explains an entry of the reference ("d.sampler", "d.sampler.steps", "run"), or
+--- nil. Methods have none.
 ---@param name string
 ---@return string|nil
 function guide.of(name)

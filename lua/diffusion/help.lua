@@ -1,5 +1,5 @@
---- d.help: the guides, and what is written above each public function, at the prompt. The
---- latter is in reference.lua, made from those comments and loaded at the first question.
+--- d.help shows the guides and the comments above public functions at the prompt. The latter are in
+--- reference.lua, which is made from those comments and loaded on first use.
 local core = require "diffusion.core"
 local kind = require "diffusion.kind"
 local guide = require "diffusion.guide"
@@ -9,7 +9,7 @@ local reference = require "diffusion.reference"
 
 local help = {}
 
--- The overview: what there is, by area.
+-- The overview: all names, by area.
 local areas = {
   { "tensors", "tensor zeros ones full arange linspace eye frombytes cat stack where mix linalg" },
   { "random numbers", "randn rand bernoulli randint randperm manual_seed generator" },
@@ -23,7 +23,7 @@ local areas = {
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model" },
-  { "runtime", "info threads precision memory memory_limit profile pp warnings help prompt" },
+  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt" },
 }
 
 -- The families of networks that the reference lists join the area "networks".
@@ -106,7 +106,7 @@ end
 -- Whether the reference's name is a kind of thing: no function, nor a choice such as "sampler ddim".
 local function is_thing(name) return not name:find "[.:( ]" end
 
--- The names below a prefix, a line each.
+-- The names that begin with a prefix, one per line.
 local function list_below(prefix, lines)
   for _, name in ipairs(sorted(reference)) do
     if name:sub(1, #prefix) == prefix and not name:find("[.]", #prefix + 1) then
@@ -115,7 +115,7 @@ local function list_below(prefix, lines)
   end
 end
 
--- Parameters, results or fields: a paragraph each.
+-- Parameters, results or fields, one paragraph each.
 local function items(lines, heading, list)
   if not list then return end
   lines[#lines + 1] = heading
@@ -128,7 +128,7 @@ local function items(lines, heading, list)
   end
 end
 
--- How a thing is called, and its methods.
+-- The call of an object, and its methods.
 local function methods(name, lines)
   local call = reference[name .. "()"]
   if call then lines[#lines + 1] = wrapped(call.text, "      ", ("called as %s: "):format(call.signature)) end
@@ -176,7 +176,7 @@ local function list_of_guides()
   return table.concat(lines, "\n")
 end
 
--- The name, as the reference has it, of a function or table that d reaches.
+-- The name in the reference of a function or table that d reaches.
 local function name_of(value)
   for _, name in ipairs(sorted(reference)) do
     local path = name:match "^d%.(.*)$"
@@ -191,7 +191,7 @@ local function name_of(value)
   end
 end
 
--- Every entry that a word means: its whole name, or the last part of it.
+-- All entries that a word may mean: a whole name, or the last part of one.
 local function meant(word)
   word = word:gsub("%(%)$", "")
   if reference[word] and reference["d." .. word] then return { "d." .. word, word } end
@@ -219,7 +219,7 @@ local function topics()
   return table.move(guides, 1, #guides, #out + 1, out)
 end
 
--- A guide, unless a name of the library is spelled so in full: d.data has one, and so has data.
+-- A guide, unless the word is the full name of an entry: data is a guide, d.data is an entry.
 local function guide_of_word(word)
   local asked = word:match "^guide%s+(.-)%s*$"
   if asked then return guide.text(asked) end
@@ -252,7 +252,7 @@ function help.text(what)
   local known_as = kind.of(what)
   if rawequal(what, package.loaded["diffusion"]) then return overview() end
   if reference[known_as] then return entry_text(known_as) end
-  return ("nothing is written here of what is a '%s'; d.help() lists what there is"):format(legible.line(known_as))
+  return ("there is no help about a '%s'; d.help() lists what there is"):format(legible.line(known_as))
 end
 
 --- Prints what there is (no argument), a guide, or what is written about a name, a function, or

@@ -1,5 +1,6 @@
--- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor
--- [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.
+-- Pictures: reads and writes files, also animated ones, makes grids, and draws in a terminal. A
+-- picture is a tensor [H,W,C] of numbers as in picture.lua. A batch has one more dimension in
+-- front.
 local apng = require "diffusion.file.apng"
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
@@ -13,14 +14,15 @@ local terminal = require "diffusion.terminal"
 
 local image = {}
 
---- The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as `255 - x`
---- makes of bytes, v/127.5 - 1. Floats stay as they are.
+--- The numbers of a picture as floats v/127.5 - 1 in [-1, 1]. The numbers may be bytes, or whole
+--- numbers 0..255, which for example `255 - x` gives for bytes. Floats are returned unchanged.
 ---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor
 function image.to_float(x) return picture.floats("to_float", x) end
 
---- The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is clamped), and
---- whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4 and other whole numbers are errors.
+--- The numbers of a picture as bytes 0..255. Floats in [-1, 1] are rounded, and those outside are
+--- clamped. Whole numbers must be in 0..255. Bytes are returned unchanged. nan, infinity, floats
+--- from 0 to beyond 4 and other whole numbers are errors.
 ---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor u8
 function image.to_bytes(x) return picture.bytes("to_bytes", x) end
@@ -29,7 +31,7 @@ function image.to_bytes(x) return picture.bytes("to_bytes", x) end
 
 local PICTURES = { png = true, jpeg = true }
 
--- Calls work(file) with the mapped file; its failure gets the path in front.
+-- Calls work(file) with the mapped file. The path is put before its error message.
 local function with_file(path, work)
   local file <close>, message = core.map(path)
   if not file then return nil, message end
@@ -51,8 +53,9 @@ local read_rules = opts.declare("image_read", { upright = upright })
 local load_rules = opts.declare("image_load", { upright = upright,
   channels = { "integer", min = 1, max = 3, default_text = "as in the file", text = "1 (grey) or 3 (RGB)" } })
 
---- A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever the file says
---- of gamma and colour spaces, values stay as stored. A palette and inks (CMYK, as Adobe writes them) become RGB.
+--- A picture file's pixels as bytes. 16 bits per channel are rounded to 8. Gamma and colour spaces
+--- in the file are ignored: values are returned as stored. A palette and inks (CMYK, as Adobe
+--- writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
 ---@param options diffusion.image_read_options?
@@ -70,7 +73,7 @@ function image.read(path, channels, options)
   end)
 end
 
---- Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.
+--- Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.
 ---@param path string a PNG or a JPEG
 ---@param options diffusion.image_load_options?
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
@@ -114,11 +117,11 @@ function Info.__tostring(info)
 end
 legible.speaks(Info)
 
---- What a picture file says of itself, without decoding it. Its text is as the file has it, to the
---- byte; print and d.pp show what could steer a terminal as escapes.
+--- The description of a picture file, without decoding its pixels. Its text has the file's bytes.
+--- print and d.pp show characters that could control a terminal as escapes.
 ---@param path string
----@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8,
----where EXIF has the picture turned: height and width are of the upright one; nil with a message
+---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, if
+---EXIF turns the picture: height and width are those of the upright one; nil with a message
 ---@return string|nil message
 function image.info(path)
   opts.path("info", path)
@@ -134,7 +137,7 @@ function image.info(path)
   end)
 end
 
--- A text as it is; a number with the digits that give it back.
+-- A text is returned as it is, and a number with the digits that restore it.
 local function value_text(value)
   if math.type(value) == "float" and value - value == 0 then return json.encode(value) end
   return (tostring(value):gsub("^%-nan", "nan"))
@@ -177,7 +180,7 @@ local save_rules = opts.declare("image_save", { text = { "table", as = "table<st
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options diffusion.image_save_options?
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function image.save(path, x, options)
   local o = opts.check("save", options, save_rules, 3)
@@ -202,7 +205,7 @@ local grid_rules = opts.declare("image_grid", {
   scale = { "integer", default = 1, min = 1, text = "pixels of the grid along a pixel's side" },
 })
 
---- Pictures side by side in one, row by row; what is left over, and the seams, are black.
+--- Pictures in a grid, row by row. Unused places and the gaps are black.
 ---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options diffusion.image_grid_options?
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
@@ -226,7 +229,7 @@ function image.grid(x, options)
   return sheet
 end
 
--- Bytes of one picture: a batch of several becomes a grid.
+-- The bytes of one picture. A batch of several becomes a grid.
 local function one_of(name, x, grid)
   local bytes = picture.bytes(name, x)
   if bytes:dim() == 3 then return bytes end
@@ -234,7 +237,7 @@ local function one_of(name, x, grid)
   return image.grid(bytes, grid)
 end
 
--- The frames of image.animate as dense bytes, all of one shape.
+-- The frames of image.animate as contiguous bytes, all with one shape.
 local function frames_of(given, columns)
   local tensor = kind.of(given) == "tensor"
   if not tensor and type(given) ~= "table" then
@@ -256,7 +259,7 @@ local function frames_of(given, columns)
   return frames
 end
 
--- Thousandths of a second that each of n frames is shown.
+-- The milliseconds for which each of n frames is shown.
 local function thousandths(delay, n)
   local out, listed = {}, type(delay) == "table"
   if listed and #delay ~= n then fail.raise("animate: %d delays for %d frames", #delay, n) end
@@ -277,13 +280,13 @@ local animate_rules = opts.declare("image_animate", {
     text = "times it plays; 0: without end" },
 })
 
---- Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers
---- play and every other program shows the first frame of. Frames share size and channels.
+--- Writes pictures as an animated PNG, whole or not at all. Browsers play it, and other programs
+--- show the first frame. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made
 ---one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options diffusion.image_animate_options?
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function image.animate(path, frames, options)
   local o = opts.check("animate", options, animate_rules, 3)
@@ -292,7 +295,7 @@ function image.animate(path, frames, options)
   return core.write_file(path, apng.parts(list, thousandths(o.delay, #list), o.loop))
 end
 
--- Bytes of a batch as one RGB picture no wider than the terminal takes.
+-- The bytes of a batch as one RGB picture that fits the terminal's width.
 local function sheet_of(x, columns, width)
   local bytes = core.picture_channels(one_of("show", x, { columns = columns, pad = 1 }), 3)
   local H, W = bytes:size(1), bytes:size(2)
@@ -323,8 +326,8 @@ function image.draw(x, options)
   return o.label and legible.printable(o.label) .. "\n" .. text or text
 end
 
---- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
---- letters (no colours, NO_COLOR, or not a terminal at all).
+--- Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours. Without
+--- colours, with NO_COLOR or without a terminal it draws with letters.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options diffusion.image_draw_options?
 ---@usage d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })

@@ -1,5 +1,5 @@
---- diffusion: denoising diffusion models in Lua over a C core. Everything is in the table
---- that this file returns; parts load when they are first used.
+--- diffusion: denoising diffusion models in Lua over a C core. This file returns a table of
+--- everything. Parts are loaded on first use.
 local wanted = os.getenv "DIFFUSION_PRECISION" or "single"
 local double = wanted == "double"
 if not (double or wanted == "single" or wanted == "") then
@@ -13,11 +13,11 @@ local lookup = part "lookup"
 
 local d = { _VERSION = "diffusion 0.1.0" }
 
--- What the core offers directly.
+-- Names that come directly from the core.
 local from_core = {
   "tensor", "zeros", "ones", "full", "arange", "linspace", "eye", "frombytes",
-  "threads", "precision", "memory_limit", "manual_seed", "randn", "rand", "bernoulli", "randint",
-  "randperm", "generator", "linalg",
+  "threads", "precision", "memory_limit", "pack_budget", "manual_seed", "randn", "rand", "bernoulli",
+  "randint", "randperm", "generator", "linalg",
 }
 for _, name in ipairs(from_core) do d[name] = core[name] end
 lookup.functions("d.linalg", core.linalg)
@@ -27,7 +27,7 @@ for _, name in ipairs { "cat", "stack", "where", "mix", "mse", "l1", "huber", "c
   d[name] = core.ops[name]
 end
 
--- Names that live in a file of their own, loaded when first asked for.
+-- Names that are in a file of their own, loaded on first use.
 local home = {
   record = "gradient", grad = "gradient", no_grad = "gradient", scope = "gradient",
   gradcheck = "gradient", sample = "sampler", objective = "objective",
@@ -40,7 +40,7 @@ local home = {
   prompt = "prompt", warnings = "warning",
 }
 
--- Names that are a file's whole table.
+-- Names that stand for a file's whole table.
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
   plot = true, data = true, image = true, check = true,
@@ -68,7 +68,7 @@ local function families()
   return names
 end
 
--- All names, also those that nothing has asked for yet.
+-- All names, even if they aren't loaded yet.
 local function names_of(t)
   local names = {}
   for _, list in ipairs { t, home, whole, families() } do
@@ -78,7 +78,7 @@ local function names_of(t)
   return names
 end
 
--- Lua itself reads 0.5 by the locale's decimal point.
+-- Lua itself would read 0.5 with the locale's decimal point.
 local function loaded(name) return core.in_c_locale(load, name) end
 
 setmetatable(d, {
@@ -90,7 +90,7 @@ setmetatable(d, {
     rawset(t, name, value)
     return value
   end,
-  -- all names, those too that nothing has asked for yet
+  -- lists all names, even if they aren't loaded yet
   __pairs = function(t)
     for _, name in ipairs(names_of(t)) do local _ = t[name] end
     return next, t, nil

@@ -39,7 +39,7 @@ function kind.shown(value)
   return fine and "a tensor " .. text or "a freed tensor"
 end
 
---- The end of a sentence about integers that came where floats are expected.
+--- The end of a message about integers if floats are expected.
 ---@param x diffusion.tensor
 ---@return string advice empty if x holds floats
 function kind.float_advice(x)

@@ -1,5 +1,5 @@
--- Text as people and other programs may have it: no byte of a foreign name steers a
--- terminal, and no locale of the host program changes a number, a letter or an order.
+-- Text for people and other programs. Bytes in names from outside can't control a terminal. The
+-- locale of the host program doesn't change a number, a letter or an order.
 local core = require "diffusion.core"
 
 local legible = {}
@@ -20,8 +20,8 @@ function legible.text(value) return core.in_c_locale(tostring, value) end
 ---@return string
 function legible.lower(text) return core.in_c_locale(string.lower, text) end
 
---- A foreign text as people may see it: UTF-8, line breaks and tabs stay; what steers a
---- terminal, or is no UTF-8, is \xHH or \u{H}.
+--- A text from outside in printable form. UTF-8, line breaks and tabs stay. Characters that control
+--- a terminal, and bytes that are not UTF-8, become \xHH or \u{H}.
 ---@param value any
 ---@return string
 function legible.printable(value) return core.printable(legible.text(value)) end
@@ -31,26 +31,26 @@ function legible.printable(value) return core.printable(legible.text(value)) end
 ---@return string
 function legible.line(value) return core.printable(legible.text(value), true) end
 
---- A sentence in which foreign names may stand.
+--- A sentence whose arguments may be names from outside.
 ---@param format string
 ---@param ... any
 ---@return string
 function legible.said(format, ...) return core.printable(legible.format(format, ...)) end
 
---- What the outside world did wrong.
+--- nil and a message, for a failure of files or other programs.
 ---@param format string
 ---@param ... any
 ---@return nil
 ---@return string message
 function legible.refused(format, ...) return nil, legible.said(format, ...) end
 
---- What a function tells people, printable, with decimal points.
+--- The text of a function for people, printable and with decimal points.
 ---@param tell fun(...): string
 ---@param ... any its arguments
 ---@return string
 function legible.told(tell, ...) return core.printable(core.in_c_locale(tell, ...)) end
 
---- Makes what a kind of thing says of itself printable, with decimal points.
+--- Makes the __tostring of a metatable printable, with decimal points.
 ---@param meta table with __tostring
 function legible.speaks(meta)
   local text = meta.__tostring

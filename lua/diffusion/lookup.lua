@@ -25,8 +25,8 @@ end
 --- "a run has no 'stpe'; did you mean 'step'?"
 ---@param whose string "a run has", "d has"
 ---@param key any
----@param names string[] what there is
----@param help string|nil the name under which d.help tells more
+---@param names string[] the known names
+---@param help string|nil a topic of d.help
 ---@return string
 function lookup.sentence(whose, key, names, help)
   local near = opts.nearest(key, names)

@@ -14,7 +14,7 @@ local linear_rules = opts.declare("lr_linear", { peak = peak, total = total, war
 local cosine_rules = opts.declare("lr_cosine", { peak = peak, total = total, floor = floor })
 local warmup_cosine_rules = opts.declare("lr_warmup_cosine", linear_rules)
 
--- How far a step is from the end of the warm-up (0) to `total` (1).
+-- The place of a step between the end of the warm-up (0) and `total` (1).
 local function progress(step, o)
   return math.min(1, math.max(0, (step - o.warmup) / math.max(1, o.total - o.warmup)))
 end
@@ -26,7 +26,7 @@ end
 
 local step_rule = { "number", min = 0 }
 
--- Step 0, which some loops begin with, is where the warm-up starts from.
+-- Some loops begin with step 0, which is the start of the warm-up.
 local function warming(shape, o)
   return function(step)
     opts.held("lr: the step", step, step_rule)

@@ -1,4 +1,4 @@
---- Reads Markdown, as much of it as the guides use, into blocks and spans.
+--- Reads Markdown, as far as the guides use it, into blocks and spans.
 --
 -- A block is one of these:
 --   {kind = "heading", level, text}        {kind = "paragraph", text}
@@ -18,7 +18,7 @@ local function lines_of(text)
   return lines
 end
 
--- The cells of a table's line; a bar inside a cell is written \|.
+-- The cells of a table's line. A bar inside a cell is written \|.
 local function cells(line)
   local out = {}
   for cell in line:gsub("\\|", "\0"):gsub("^%s*|", ""):gsub("|%s*$", ""):gsub("$", "|"):gmatch "(.-)|" do
@@ -33,8 +33,8 @@ local function item_of(line)
   return mark, rest
 end
 
--- Each reader takes the lines and a place; a block and the place behind it, or nil where the
--- lines there are of another kind.
+-- Each reader takes the lines and a place. It returns a block and the place after it, or nil if the
+-- lines are not of its kind.
 local readers = {}
 
 readers[1] = function(lines, i)
@@ -66,7 +66,7 @@ readers[4] = function(lines, i)
   return block, at
 end
 
--- Lines that begin with blanks go on with the item before them. A numbered list begins with 1.
+-- Lines that begin with blanks continue the item before them. A numbered list begins with 1.
 readers[5] = function(lines, i)
   local mark = item_of(lines[i])
   if mark ~= "-" and mark ~= "1" then return end
@@ -89,7 +89,7 @@ local function other_block(lines, i)
   end
 end
 
--- The lines up to an empty one or to another block.
+-- The lines up to an empty one or another block.
 local function paragraph(lines, i)
   local words, at = { lines[i] }, i + 1
   while lines[at] and lines[at]:find "%S" and not other_block(lines, at) do
@@ -115,7 +115,7 @@ end
 
 -- ==== spans ================================================================================
 
--- By the sign that opens it: the pattern of a whole span, and what it is.
+-- For each opening sign: patterns of whole spans, and their kinds.
 local forms = {
   ["`"] = { { "^`([^`]+)`()", "code" } },
   ["*"] = { { "^%*%*(%S.-)%*%*()", "strong" }, { "^%*(%S.-)%*()", "emphasis" } },
@@ -123,7 +123,7 @@ local forms = {
   ["<"] = { { "^<(https?://[^>]+)>()", "link" } },
 }
 
--- The span that begins at a place, and the place behind it.
+-- The span that begins at a place, and the place after it.
 local function span_at(text, at)
   for _, form in ipairs(forms[text:sub(at, at)]) do
     local inner, target, after = text:match(form[1], at)
@@ -134,7 +134,7 @@ local function span_at(text, at)
   end
 end
 
---- The spans of a block's text, in order; their texts are plain.
+--- The spans of a block's text, in order. Their texts are plain.
 ---@param text string
 ---@return table[] spans
 function markdown.spans(text)
@@ -156,7 +156,7 @@ function markdown.spans(text)
   return spans
 end
 
---- A text without the marks of its spans.
+--- A text without its markup.
 ---@param text string
 ---@return string
 function markdown.plain(text)

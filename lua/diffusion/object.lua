@@ -1,9 +1,9 @@
--- The library's objects. An object looks like an empty table. Behind it stand
+-- The library's objects. An object looks like an empty table. Behind it are
 --   its private state, which only the library's files reach: object.private[self]
---   its fields, which a user reads, and writes where the class allows it
---   its methods, which say what they expect if they are called on something else
--- A class has fields of one of two kinds. Most stand in a table of their own, the object's
--- `public`. Fields that change with the private state are computed, by the class's `get`.
+--   its fields, which a user reads, and writes if the class allows it
+--   its methods, which report the expected kind if they are called on another value
+-- A class has fields of one of two kinds. Most are in a separate table, the object's `public`.
+-- Fields that change with the private state are computed, by the class's `get`.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -39,8 +39,8 @@ end
 ---@return function
 function object.unguarded(fn) return unguarded[fn] or fn end
 
---- Guards all methods of a kind: called with a dot, or on something else, they say what
---- they expect. Methods of the core check that themselves.
+--- Guards all methods of a kind. Called with a dot, or on another value, they report the expected
+--- kind. Methods of the core check that themselves.
 ---@param own_kind string "trainer"
 ---@param methods table<string, function> complete; its functions are replaced
 function object.methods(own_kind, methods)
@@ -67,7 +67,7 @@ local function check_writable(self, key, writable)
     table.concat(opts.names(writable), ", "))
 end
 
--- Fields of `public` are written within the class's rules.
+-- Writes a field of `public`, as far as the class's rules allow it.
 local function write_public(self, key, value)
   local class = debug.getmetatable(self)
   check_writable(self, key, class.writable)
@@ -81,7 +81,7 @@ local function pairs_public(self) return next, debug.getmetatable(self).__index 
 
 local function public_length(self) return #debug.getmetatable(self).__index end
 
--- get with its list of names as functions that read them.
+-- `get`, with its list of names replaced by functions that read them.
 local function readers(get)
   local out = {}
   for key, value in pairs(get) do
@@ -110,9 +110,9 @@ end
 
 -- ==== classes and objects ================================================================
 
---- A class: what its objects can do. Its methods must be complete.
+--- A class: the abilities of its objects. Its methods must be complete.
 ---@param name string "trainer"
----@param methods table<string, function> guarded from here on
+---@param methods table<string, function> guarded by this call
 ---@param more table|nil metamethods (__call, __tostring ...), and how fields are read and written:
 ---  writable = rules of opts.check for the fields of `public` that can be written; or, for computed
 ---  fields, get = names of private fields, and functions of the private state by name, set = functions
@@ -136,7 +136,7 @@ end
 --- An object of a class.
 ---@param class table
 ---@param own table|nil its private state
----@param public table|nil the fields that can be read, kept as it is
+---@param public table|nil the fields that can be read; it is not copied
 ---@return table
 function object.new(class, own, public)
   local meta = class

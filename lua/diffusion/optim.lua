@@ -11,7 +11,7 @@ local warning = require "diffusion.warning"
 
 local optim = {}
 
--- ==== rules of its numbers ================================================================
+-- ==== rules of numbers ===================================================================
 
 -- They hold for options, groups, assignments, functions' results and loaded states.
 local least_epsilon = core.real == "f64" and 1e-300 or 1e-37 -- smaller numbers round to 0
@@ -24,7 +24,7 @@ local count = { "integer", min = 0, required = true }
 
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
----@field lr number of the next step; can be set to a number or a function of the step
+---@field lr number rate of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local Adamw = {}
@@ -140,7 +140,7 @@ local function named(names, list)
   end
 end
 
--- Whether a state's rates are none (nil), or a list of rates and false.
+-- Whether a state's rates are absent (nil), or a list of rates and false.
 local function rates_are_fine(list)
   if list ~= nil and type(list) ~= "table" then return false end
   for _, lr in pairs(list or {}) do
@@ -149,13 +149,13 @@ local function rates_are_fine(list)
   return true
 end
 
--- Second moments are 0 or more; inf is a square beyond the range of a real.
+-- Second moments are 0 or more. inf is a square beyond the range of a real.
 local function moments_are_fine(first, second)
   first, second = first:detach():to(core.real), second:detach():to(core.real)
   return first:isfinite():all() and second:ge(0):all()
 end
 
--- Why the moments don't fit an optimiser, or nil.
+-- The reason why the moments don't fit an optimiser, or nil.
 local function trouble_of_moments(own, mine, state)
   for _, which in ipairs { "first", "second" } do
     local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
@@ -168,21 +168,21 @@ local function trouble_of_moments(own, mine, state)
   end
 end
 
---- Why a state doesn't fit an optimiser, as a sentence, or nil.
+--- The reason why a state doesn't fit an optimiser, as a sentence, or nil.
 ---@param opt diffusion.adamw
----@param state table as of state()
+---@param state table from state()
 ---@return string|nil
 function optim.mismatch(opt, state)
-  if type(state) ~= "table" then return "no table of the optimiser's is in it" end
+  if type(state) ~= "table" then return "the optimiser's table is missing" end
   local counted = opts.allows(state.steps, count) and opts.allows(state.skipped or 0, count)
-  if not counted then return "the optimiser's steps aren't in it" end
+  if not counted then return "the optimiser's steps are missing" end
   if not rates_are_fine(state.lr) then return "its learning rates must be finite numbers of 0 or more" end
   return trouble_of_moments(private[opt], opt:state(), state)
 end
 
---- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
---- and nothing else. Rates that are numbers are restored; functions stay this optimiser's.
----@param state table as of state()
+--- Copies a state in. It must have the moments of every parameter of this optimiser, and nothing
+--- else. Rates that are numbers are restored. Functions of this optimiser stay.
+---@param state table from state()
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
@@ -225,7 +225,7 @@ local group_rules = opts.declare("adamw_group", {
   weight_decay = opts.joined(weight_decay, { default_text = "the optimiser's" }),
 })
 
--- The first group whose pattern matches a name; 0, the options themselves, if none does.
+-- The first group whose pattern matches a name. 0 stands for the options themselves, if none does.
 -- Matches of later groups are noted too.
 local function group_of(name, groups, matched)
   local first = 0
@@ -238,7 +238,7 @@ local function group_of(name, groups, matched)
   return first
 end
 
--- A group without a parameter is a mistake, which would train at the wrong rate.
+-- A group without a parameter is a mistake: its parameters would train at the wrong rate.
 local function check_matched(groups, matched, example)
   for i = 2, #groups do
     if not matched[i] then

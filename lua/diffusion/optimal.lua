@@ -1,9 +1,10 @@
---- The best variance of the reverse step, of a network as it is: Bao et al. 2022, "Analytic-DPM: an
+--- The best variance of the reverse step for a given network. See Bao et al. 2022, "Analytic-DPM: an
 --- analytic estimate of the optimal reverse variance in diffusion probabilistic models", theorem 1.
--- p(x_s | x_t) has the posterior's mean at x0', the network's x0. What x0 is off by adds to the posterior's
--- variance: v = c0^2 E|x0 - x0'|^2/D + posterior variance. The error is measured at some levels, and
--- ln of it taken as a straight line between them in ln SNR. (For a network that is E[x0 | x_t] the error
--- is s^2/a^2 (1 - E|eps'|^2/D), the paper's form; measured against x0 it holds for any network.)
+-- p(x_s | x_t) has the posterior's mean at x0', the network's x0. The error of x0' adds to the
+-- posterior's variance: v = c0^2 E|x0 - x0'|^2/D + posterior variance. The error is measured at
+-- some levels. Between them its ln is interpolated linearly in ln SNR. For the best denoiser E[x0 |
+-- x_t] the error is s^2/a^2 (1 - E|eps'|^2/D), the paper's form. Measured against x0 it holds for
+-- any network.
 local core = require "diffusion.core"
 local answer = require "diffusion.answer"
 local classes = require "diffusion.classes"
@@ -24,7 +25,7 @@ local function is_row(row, after, T)
   return type(t) == "number" and t > after and t <= T and type(mse) == "number" and mse >= 0 and mse < math.huge
 end
 
--- Rows {t, mse}, t rising: what the option x0_error must be. A copy, which stays as it is.
+-- Checks the option x0_error, rows {t, mse} with rising t, and returns a copy that doesn't change.
 local function check_rows(rows, T)
   local after, own = 0, {}
   for i, row in ipairs(rows) do
@@ -38,8 +39,8 @@ local function check_rows(rows, T)
   return own
 end
 
---- Raises unless an option x0_error is there where the variance is "optimal", and only there, and
---- is right. The options then have rows of their own.
+--- Raises unless the option x0_error is present exactly if the variance is "optimal", and is
+--- correct. The options then have a copy of its rows.
 ---@param o table options of d.process
 function optimal.check(o)
   if o.variance ~= "optimal" then
@@ -52,7 +53,7 @@ function optimal.check(o)
   o.x0_error = check_rows(o.x0_error, o.schedule.T)
 end
 
--- The row before t, by halving: 0 where t lies before the first.
+-- The row before t, by bisection. 0 if t lies before the first.
 local function before(rows, t)
   local low, high = 0, #rows + 1
   while high - low > 1 do
@@ -62,7 +63,7 @@ local function before(rows, t)
   return low
 end
 
--- The error at t: of eps it stays as it is below the first level, of x0 above the last.
+-- The error at t. Below the first level the error of eps is constant, and above the last that of x0.
 local function interpolated(schedule, rows, t)
   local i = before(rows, t)
   if i == 0 then return rows[1][2] * schedule:snr(rows[1][1]) / schedule:snr(t) end
@@ -72,8 +73,9 @@ local function interpolated(schedule, rows, t)
   return math.exp((1 - w) * math.log(math.max(least, rows[i][2])) + w * math.log(math.max(least, rows[i + 1][2])))
 end
 
---- The variance of the step from t to s. An error of x0 beyond 1/SNR, more than saying eps = 0 makes, counts as
---- that: so the variance lies between the posterior's and (a_s/a_t)^2 times q's (Bao et al. 2022, theorem 2).
+--- The variance of the step from t to s. An error of x0 above 1/SNR exceeds that of eps = 0 and is
+--- reduced to it. So the variance lies between the posterior's and (a_s/a_t)^2 times q's (Bao et
+--- al. 2022, theorem 2).
 ---@param p diffusion.process
 ---@param t number
 ---@param s number
@@ -94,7 +96,7 @@ local rules = opts.declare("estimate_variance", {
   seed = measure.seed, class = classes.rule,
 })
 
--- Whole levels of about equal steps in ln SNR, with both ends of the schedule.
+-- Whole levels at about equal steps in ln SNR, with both ends of the schedule.
 local function spread(schedule, n)
   local T, out = schedule.T, { 1 }
   local last = schedule:snr(T) > 0 and T or math.max(1, T - 1)
@@ -119,7 +121,7 @@ local function given_levels(list, T)
   return list
 end
 
--- Rounds go one level further each.
+-- Each round moves every sample to the next level.
 local function check_data(x0, levels, rounds)
   if kind.of(x0) == "set" then x0 = x0.x end
   if not core.is_tensor(x0) or x0:dim() < 2 then
@@ -134,14 +136,14 @@ local function check_data(x0, levels, rounds)
   return x0
 end
 
--- The network's mean square errors of x0 for some samples at levels of their own.
+-- The network's mean square errors of x0, for samples at different levels.
 local function errors_of(process, model, x0, t, eps, class)
   local xt = process:q_sample(x0, t, eps)
   local out = answer.of_denoiser("estimate_variance", (model(xt, t, { class = class })), xt)
   return core.ops.mse((process:estimate(out, xt, t)), x0, "sample"):totable()
 end
 
--- The levels of samples from `from` on: one after the other, in every round one further.
+-- The levels of the samples after `from`, in turn. Each round moves them by one.
 local function levels_of(times, from, count, round)
   local which, t = {}, {}
   for i = 1, count do
@@ -181,7 +183,7 @@ local function measured(process, model, x0, times, o)
   return sum
 end
 
---- What a network is off by at each level, in one pass over samples: rows {t, E|x0 - x0'|^2/D}.
+--- Measures a network's error at each level, in one pass over samples: rows {t, E|x0 - x0'|^2/D}.
 ---@param model any
 ---@param process diffusion.process
 ---@param x0 any
@@ -190,7 +192,7 @@ end
 function optimal.estimate(model, process, x0, options)
   local o = opts.check("estimate_variance", options, rules, 4)
   if process.outputs == 2 then
-    fail.raise("estimate_variance: the process takes v of a %s variance beside the prediction; the best variance is "
+    fail.raise("estimate_variance: the process takes v of a %s variance next to the prediction; the best variance is "
       .. "for a network that predicts alone", process.variance)
   end
   local times = o.t and given_levels(o.t, process.T) or spread(process.schedule, o.levels)

@@ -1,5 +1,5 @@
--- Checks of arguments: tables of options held to rules of type, range and default, single
--- arguments, and unknown names answered with the nearest known one.
+-- Checks of arguments: tables of options, with rules of type, range and default, and single
+-- arguments. A message about an unknown name suggests the nearest known one.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -51,7 +51,7 @@ end
 
 -- ==== names ==============================================================================
 
---- The nearest of the names, if it is near enough to be what was meant.
+--- The nearest of the names, if it is near enough to be meant.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
@@ -69,7 +69,7 @@ end
 
 --- "unknown option 'stpes'; did you mean 'steps'? valid: ...", for any set of names.
 ---@param what string "option", "schedule", ...
----@param word any what the user wrote
+---@param word any as the user wrote it
 ---@param names string[] the valid names, in the order to show
 ---@return string
 function opts.unknown(what, word, names)
@@ -252,7 +252,7 @@ end
 --- the result of a user's function.
 ---@param what string "adamw: the learning rate of step 3"
 ---@param value any
----@param rule table of opts.check
+---@param rule table as in opts.check
 ---@return any value
 function opts.held(what, value, rule)
   if not is_valid(value, rule) then
@@ -268,7 +268,7 @@ end
 ---@param argument integer which argument it is
 ---@param what string the argument's name
 ---@param value any
----@param rule table of opts.check
+---@param rule table as in opts.check
 ---@return any value
 function opts.argument(name, argument, what, value, rule)
   if not is_valid(value, rule) then
@@ -340,7 +340,7 @@ end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.
 ---@param where string
----@param name string what it is there
+---@param name string the argument's name
 ---@param x any
 ---@return any x
 function opts.floats(where, name, x)

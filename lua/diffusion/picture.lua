@@ -1,5 +1,5 @@
--- What the numbers of a picture are: u8 bytes, floats in [-1, 1], or i64 whole numbers in 0..255,
--- which arithmetic makes of bytes. Whatever takes pictures asks here; all else is a sentence.
+-- The numbers of a picture: u8 bytes, floats in [-1, 1], or i64 whole numbers in 0..255, the result
+-- of arithmetic on bytes. Functions that take pictures call these checks. Other values raise.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -8,7 +8,7 @@ local warning = require "diffusion.warning"
 
 local picture = {}
 
--- Floats beyond this of which none is negative are bytes that were never scaled; samples that
+-- Floats that are never negative but go beyond this are bytes that were not scaled. Samples that
 -- overshoot [-1, 1] do so on both sides.
 local UNSCALED = 4
 
@@ -40,9 +40,9 @@ local function check_floats(name, x)
   end
 end
 
---- Dense bytes of a picture's numbers; floats outside [-1, 1] are clamped.
----@param name string the function's, as the user writes it
----@param x diffusion.tensor of any shape
+--- The numbers of a picture as contiguous bytes. Floats outside [-1, 1] are clamped.
+---@param name string the function's name, as the user writes it
+---@param x diffusion.tensor any shape
 ---@return diffusion.tensor u8
 function picture.bytes(name, x)
   check_tensor(name, x)
@@ -58,9 +58,9 @@ function picture.bytes(name, x)
   return core.picture_to_bytes(x)
 end
 
---- A picture's numbers as floats in [-1, 1]; floats stay as they are.
+--- A picture's numbers as floats in [-1, 1]. Floats are returned unchanged.
 ---@param name string
----@param x diffusion.tensor of any shape
+---@param x diffusion.tensor any shape
 ---@return diffusion.tensor
 function picture.floats(name, x)
   check_tensor(name, x)
@@ -68,19 +68,19 @@ function picture.floats(name, x)
   return x
 end
 
---- Numbers as reals: an error, as in arithmetic, where these would round the whole ones of an i64.
+--- Numbers as reals. As in arithmetic, it is an error if a real would round a whole number of an i64.
 ---@param x diffusion.tensor
----@return diffusion.tensor of core.real
+---@return diffusion.tensor reals of type core.real
 function picture.reals(x)
   if x:dtype() == "i64" then return fail.call(core.ops.div, x, 1) end
   return x:to(core.real)
 end
 
---- The numbers of a set's examples: those of pictures, as bytes are and whole numbers [n,H,W,C], as
---- floats in [-1, 1]; others as they are.
+--- The numbers of a set's examples. Those of pictures (bytes, or whole numbers [n,H,W,C]) become
+--- floats in [-1, 1]. Others are returned as reals.
 ---@param name string
 ---@param x diffusion.tensor [n, ...]
----@return diffusion.tensor of core.real
+---@return diffusion.tensor reals of type core.real
 function picture.examples(name, x)
   if x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 then x = picture.floats(name, x) end
   return picture.reals(x)

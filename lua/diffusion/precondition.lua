@@ -1,8 +1,8 @@
---- A raw network F as a denoiser: D = c_skip x + c_out F(c_in x; c_noise), with x = x_t/a and its
---- noise sigma = s/a (Karras et al. 2022, eq. 7 and table 1).
--- Each kind is a target of the process: F of "edm" is its own, that of "vp" and "iddpm" is eps
--- (c_out = -sigma), that of "ve" is -eps. So nothing is divided by a = 0, and the network's
--- answer becomes whatever the process predicts.
+--- Makes a denoiser of a raw network F: D = c_skip x + c_out F(c_in x; c_noise). Here x = x_t/a,
+--- with the noise sigma = s/a (Karras et al. 2022, eq. 7 and table 1).
+-- Each kind is a target of the process. F predicts "edm" itself, eps for "vp" and "iddpm" (c_out =
+-- -sigma), or -eps for "ve". So nothing is divided by a = 0, and the network's output is converted
+-- to the process's target.
 local core = require "diffusion.core"
 local answer = require "diffusion.answer"
 local fail = require "diffusion.fail"
@@ -13,7 +13,7 @@ local trained = require "diffusion.nn.trained"
 
 local vp_low, vp_slope, vp_levels = 0.1, 19.9, 1000
 
--- ln(1 + x), exact for small x too.
+-- ln(1 + x), accurate for small x too.
 local function log1p(x)
   local y = 1 + x
   return y == 1 and x or math.log(y) * x / (y - 1)
@@ -26,7 +26,7 @@ local function vp_noise(sigma)
   return (vp_levels - 1) * t
 end
 
--- The level of the cosine schedule whose sigma is nearest, counted from 0: M - 1 - j of u_j.
+-- The nearest level of the cosine schedule by sigma, counted from 0: M - 1 - j of u_j.
 local cosine
 local function iddpm_noise(sigma)
   cosine = cosine or named.cosine { T = 1000 }
@@ -41,7 +41,7 @@ end
 
 local function unit(a, s) return (s ^ 2 + a ^ 2) ^ -0.5 end
 
--- target: of F, with its sign; scale: c_in/a, what x_t is multiplied by; noise: c_noise
+-- target: the target of F, with its sign; scale: c_in/a, the factor of x_t; noise: c_noise
 local kinds = {
   edm = { target = "edm", sign = 1, noise = function(sigma) return math.log(sigma) / 4 end,
           scale = function(a, s, d) return (s ^ 2 + a ^ 2 * d ^ 2) ^ -0.5 end },
@@ -53,11 +53,11 @@ local kinds = {
 
 local function finite_noise(kind, sigma, t)
   if sigma < math.huge then return kind.noise(sigma) end
-  fail.raise("precondition: x_t holds no signal at t = %g, and c_noise is of ln(s/a); take a schedule that keeps some",
-    t)
+  fail.raise("precondition: x_t holds no signal at t = %g, and c_noise is of ln(s/a); take a schedule that "
+    .. "keeps some signal", t)
 end
 
--- c_noise of each level: a number where t is one.
+-- c_noise of each level, or a number if t is one.
 local function noise_of(kind, schedule, t)
   if type(t) == "number" then return finite_noise(kind, schedule:sigma(t), t) end
   gradient.constant("precondition", "t", t)
@@ -66,7 +66,7 @@ local function noise_of(kind, schedule, t)
   return core.tensor(list)
 end
 
--- The network's answer as what the process predicts; v beside it stays.
+-- The network's output as the process's target. The v next to it isn't changed.
 local function converted(process, kind, out, xt, t)
   local value, v = process:split(out)
   if kind.sign < 0 then value = -value end
@@ -89,27 +89,28 @@ local function scaled(net, process, name)
   end
 end
 
--- A network that was trained as another kind expects another noise.
+-- A network that was trained as another kind expects other noise levels.
 local function check_kind(net, name)
   local known = trained.of(net)
   if not known or known.time == name then return end
   fail.raise("precondition: kind is '%s', but the network was trained %s", name, known.time == "t"
-    and "to be told t" or ("with precondition = '%s'"):format(known.time))
+    and "on t" or ("with precondition = '%s'"):format(known.time))
 end
 
---- A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022,
---- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in = 1/sqrt(sigma^2 +
---- sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; "ve", 1
---- and ln(sigma/2); "iddpm", as vp with the nearest level of the cosine schedule, counted from 0.
---- The network is what is trained and saved: an objective with precondition = kind takes it as it
---- is, and samplers take what is returned here. The losses of table 1 are weighting = "edm" with
---- times = "log_normal" for edm, and weighting = "simple" for the others.
----@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its
----  variance
+--- Makes a denoiser of a raw network, with its input and output scaled (Karras et al. 2022, table
+--- 1). The network is called as (c_in x_t/a, c_noise, {class=}). The scales are:
+---   edm: c_in = 1/sqrt(sigma^2 + sigma_data^2), c_noise = ln(sigma)/4
+---   vp: c_in = 1/sqrt(sigma^2 + 1), c_noise = 999 t of the VP SDE
+---   ve: c_in = 1, c_noise = ln(sigma/2)
+---   iddpm: as vp, with the nearest level of the cosine schedule, counted from 0
+---
+--- The raw network is trained and saved: an objective with precondition = kind takes it. Samplers
+--- take the function that is returned here. The losses of table 1 are weighting = "edm"
+--- with times = "log_normal" for edm, and weighting = "simple" for the others.
+---@param net any a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance
 ---@param process diffusion.process
 ---@param options diffusion.precondition_options?
----@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no
----  signal
+---@return function denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal
 ---@usage local process = d.process{ schedule = d.schedule.edm{}, predict = "edm", sigma_data = 1 }
 --- local net = d.mlp{ hidden = 16, depth = 1 }
 --- local loss_of = d.objective{ process = process, weighting = "edm", times = "log_normal", precondition = "edm" }

@@ -1,5 +1,5 @@
---- How tensors and tables look at a prompt: a header with shape and moments, then a corner
--- of the numbers, never more than a screen.
+--- The text of tensors and tables at a prompt. A tensor shows a header with shape and moments, then a
+--- corner of its numbers, at most a screen.
 local core = require "diffusion.core"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -127,8 +127,8 @@ end
 
 local print_ = {}
 
---- Prints a table with its keys in order, four levels deep, tensors and models in a line
---- each; what isn't a plain table as print does.
+--- Prints a table with its keys in order, four levels deep. Tensors and models take one line each.
+--- Other values are printed as print does.
 ---@param t any
 ---@usage d.pp{ lr = 1e-3, shape = { 8, 28, 28, 1 }, x = d.zeros(3) }
 function print_.pp(t)

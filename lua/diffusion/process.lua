@@ -18,10 +18,10 @@ local rule = require "diffusion.rule"
 ---@field T integer
 ---@field predict string the target that the network predicts: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
----@field variance string|fun(t: number, s: number): number of the reverse step
----@field outputs integer of the network, side by side in its last dimension: 2 if the variance is learned
+---@field variance string|fun(t: number, s: number): number variance of the reverse step
+---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
 ---@field clip number|string|nil
----@field x0_error table|nil of variance "optimal": rows {t, E|x0 - x0'|^2/D}
+---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
 
 -- ==== the reverse step =======================================================================
@@ -65,8 +65,7 @@ end
 
 --- The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t. The
 --- two are consistent even if x0 was clipped. v is that of a learned variance.
----@param output number|diffusion.tensor of the kind process.predict, next to v if the variance is
----  learned
+---@param output number|diffusion.tensor the kind process.predict, next to v if the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
@@ -144,7 +143,7 @@ end
 --- Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every kind.
 ---@param t number
 ---@param s number
----@param v? diffusion.tensor of process:split, if the variance is learned
+---@param v? diffusion.tensor v from process:split, if the variance is learned
 ---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function Process:step_variance(t, s, v)
   if s == 0 then return 0 end
@@ -262,11 +261,11 @@ local function new(o)
   return object.new(class, nil, p)
 end
 
---- The same process with the best variance for a given network: the posterior's plus c0^2 times the
---- mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the
---- samples, each noised to one of the levels in turn. Between levels ln of the error is linear in
---- ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The
---- variance lies between the posterior's and (a_s/a_t)^2 times q's.
+--- The same process with the best variance for a given network (Bao et al. 2022, theorem 1). That is
+--- the posterior's plus c0^2 times the mean squared error of the predicted x0. It takes one pass
+--- over the samples, each noised to one of the levels in turn. Between levels ln of the error is
+--- linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model
+--- files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats

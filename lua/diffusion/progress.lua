@@ -1,4 +1,4 @@
---- How far a loop is: a bar on a terminal, a plain line now and then elsewhere.
+--- The progress of a loop: a bar on a terminal, or otherwise a plain line from time to time.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
 
@@ -14,7 +14,7 @@ local function clock_text(seconds)
   return ("%d:%02d"):format(s // 60, s % 60)
 end
 
---- A progress over `total` steps, of which some are done.
+--- The progress over `total` steps.
 ---@param total integer
 ---@param options table? {done = 0, unit = "images", out = io.stderr, every = 30 seconds
 ---  between plain lines}
@@ -31,7 +31,7 @@ local function bar(share, width)
   return ("#"):rep(full) .. ("."):rep(width - full)
 end
 
---- Tells it of a step: its number, a text for it ("loss 0.031"), and how many items it took.
+--- Reports a step: its number, a text for it ("loss 0.031"), and the number of its items.
 function Progress:update(step, text, items)
   self.items = self.items + items
   local now = core.clock()
@@ -51,7 +51,7 @@ function Progress:update(step, text, items)
   self.out:flush()
 end
 
---- Ends the bar's line, where the loop ends before its time.
+--- Ends the bar's line if the loop ends early.
 function Progress:close()
   if self.live then self.out:write "\n" end
 end

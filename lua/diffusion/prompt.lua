@@ -1,10 +1,11 @@
---- The prompt of the command `diffusion`. Lines are edited where the interpreter can; Ctrl-C is
---- an error in what runs, and the end of the line where nothing does.
+--- The prompt of the command `diffusion`. Lines are edited if the interpreter can. Ctrl-C raises an
+--- error in running code. Otherwise it drops the line.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
 
--- Reads lines until they are a chunk; nil and a message for what can't be one, nil alone where
--- Ctrl-C dropped them; false at the end, with a message where it comes in between.
+-- Reads lines until they are a complete chunk. The result is nil and a message for a syntax error, and
+-- nil alone after Ctrl-C. It is false at the end of the input. If the chunk is incomplete then, a
+-- message follows.
 local function read_chunk()
   local text, mark, fault = "", "> ", nil
   repeat
@@ -26,7 +27,7 @@ end
 
 local function run(chunk) print_any(chunk()) end
 
--- Without the frames of the prompt itself, which are under every chunk's.
+-- The message without the prompt's own frames, which are below those of every chunk.
 local function shown(message)
   return legible.printable((message:gsub("\n[^\n]*\n[^\n]*'diffusion%.core%.attended'.*", "")))
 end
@@ -55,8 +56,8 @@ end
 
 local prompt = {}
 
---- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what
---- runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.
+--- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends
+--- running code, and values stay. The second Ctrl-C ends a coroutine. At a line it drops the line.
 function prompt.prompt()
   _G.d = package.loaded["diffusion"]
   print(_G.d)

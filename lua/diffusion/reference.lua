@@ -5,16 +5,16 @@ return {
     signature = "adamw",
     text = "AdamW over the parameters that were trainable when it was made.",
     params = {
-      { name = "lr", type = "number", text = "of the next step; can be set to a number or a function of the step" },
+      { name = "lr", type = "number", text = "rate of the next step; can be set to a number or a function of the step" },
       { name = "steps", type = "integer", text = "steps taken" },
       { name = "skipped", type = "integer", text = "steps not taken, since the gradient wasn't finite" },
     },
   },
   ["adamw:load_state"] = {
     signature = "adamw:load_state(state)",
-    text = "Copies a state in. It must hold the moments of every parameter that this optimiser moves, and nothing else. Rates that are numbers are restored; functions stay this optimiser's.",
+    text = "Copies a state in. It must have the moments of every parameter of this optimiser, and nothing else. Rates that are numbers are restored. Functions of this optimiser stay.",
     params = {
-      { name = "state", type = "table", text = "as of state()" },
+      { name = "state", type = "table", text = "from state()" },
     },
     returns = {
       { type = "diffusion.adamw", text = "self" },
@@ -53,13 +53,13 @@ return {
   },
   ["batches"] = {
     signature = "batches",
-    text = "A walk over a set. Its state is its step.",
+    text = "An iterator over a set. Its state is its step.",
     params = {
-      { name = "step", type = "integer", text = "batches given so far; can be set" },
+      { name = "step", type = "integer", text = "batches returned so far; can be set" },
       { name = "steps", type = "integer", text = "number of batches" },
       { name = "size", type = "integer", text = "examples in a batch" },
       { name = "n", type = "integer", text = "examples in the set" },
-      { name = "seed", type = "integer", text = "of the order and the flips" },
+      { name = "seed", type = "integer", text = "seed of the order and the flips" },
       { name = "shuffle", type = "boolean" },
       { name = "flip", type = "boolean" },
     },
@@ -76,12 +76,12 @@ return {
   },
   ["batches:load_state"] = {
     signature = "batches:load_state(state)",
-    text = "Goes on from a state. The next batches are those that would have followed it.",
+    text = "Continues from a state. The next batches are those that would have followed it.",
     params = {
-      { name = "state", type = "table", text = "of `state()`" },
+      { name = "state", type = "table", text = "from `state()`" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message if the state is of another set or other sizes" },
+      { type = "true|nil", text = "done nil with a message if the state is from another set or has other sizes" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -94,7 +94,7 @@ return {
   },
   ["bound"] = {
     signature = "bound",
-    text = "A bound, of d.likelihood.vlb; prints as a table.",
+    text = "The result of d.likelihood.vlb. It prints as a table.",
   },
   ["brownian"] = {
     signature = "brownian",
@@ -110,22 +110,22 @@ return {
     text = "A training and the file that it is saved in.",
     params = {
       { name = "path", type = "string", text = "can be written" },
-      { name = "extra", type = "table|nil", text = "after load: what was given to save" },
+      { name = "extra", type = "table|nil", text = "after load: the value that was given to save" },
     },
   },
   ["checkpoint:load"] = {
     signature = "checkpoint:load()",
-    text = "Goes on from the file, if there is one.",
+    text = "Resumes from the file, if there is one.",
     returns = {
-      { type = "boolean|nil", text = "loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training" },
+      { type = "boolean|nil", text = "loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is from another training" },
       { type = "string|nil", text = "message" },
     },
   },
   ["checkpoint:save"] = {
     signature = "checkpoint:save([extra])",
-    text = "Saves a training: values, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all.",
+    text = "Saves a training: parameters, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all.",
     params = {
-      { name = "extra", type = "table?", text = "found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written", optional = true },
+      { name = "extra", type = "table?", text = "equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that contains itself, is an error, and nothing is written", optional = true },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if it fails" },
@@ -199,13 +199,13 @@ return {
   },
   ["d.check"] = {
     signature = "d.check",
-    text = "Samplers held against theory: d.check.order and d.check.moments.",
+    text = "Samplers compared with theory: d.check.order and d.check.moments.",
   },
   ["d.check.moments"] = {
     signature = "d.check.moments(sampler, options)",
-    text = "Mean and variance, in double, of each coordinate of a sampler's result for data N(mean, std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.",
+    text = "The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean, std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear in x.",
     params = {
-      { name = "sampler", type = "string|function|table", text = "as of d.sample" },
+      { name = "sampler", type = "string|function|table", text = "as in d.sample" },
       { name = "options", type = "diffusion.check_moments_options" },
     },
     options = {
@@ -224,9 +224,9 @@ return {
   },
   ["d.check.order"] = {
     signature = "d.check.order(sampler, oracle, [options])",
-    text = "How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a table, and returns the last order seen above rounding. Errors of a deterministic sampler are from the ODE's solution, root mean square. One that adds noise runs along one Brownian path for each sample, whatever its steps: its errors, a median, are from many more steps along it. A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double goes on.",
+    text = "Measures how fast a sampler's error falls with the number of steps, which are uniform in ln sigma. It prints a table, and returns the last order above rounding. The error of a deterministic sampler is the root mean square distance from the ODE's solution. A sampler that adds noise follows one Brownian path per sample for any number of steps. Its error is the median distance from many more steps. A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double continues further.",
     params = {
-      { name = "sampler", type = "string|function|table", text = "as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)" },
+      { name = "sampler", type = "string|function|table", text = "as in d.sample; not one whose noise has no path (euler_churn, lcm, annealed_langevin and similar)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
       { name = "options", type = "diffusion.check_order_options?", optional = true },
     },
@@ -244,7 +244,7 @@ return {
       { name = "to", type = "number", range = "> 0", default = "0.02", text = "sigma of the end" },
     },
     returns = {
-      { type = "number|nil", text = "order nil where all was rounding" },
+      { type = "number|nil", text = "order nil if all errors are due to rounding" },
       { type = "table", text = "rows { {steps, error, order, evaluations}, ... }" },
     },
     example = "local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }\nd.check.order(\"heun\", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })\nd.check.order(\"euler_ancestral\", mixture, { samples = 8, steps = { 20, 40 }, fine = 4 })",
@@ -298,11 +298,11 @@ return {
   },
   ["d.data"] = {
     signature = "d.data",
-    text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets made of one's own tensors. What can't be read is nil and a message.",
+    text = "Data sets: files of the usual formats, the digits that come with the library, toy sets, and sets of your own tensors. If a file can't be read, the result is nil and a message.",
   },
   ["d.data.arrays"] = {
     signature = "d.data.arrays(path, [options])",
-    text = "NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name. Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are listed by pairs, with dtype() and shape(); asking for one by its name is an error. Tensors stand on the mapped file where they can: a program that cuts the file short while they are in use ends this one (SIGBUS). With copy = true they stand in memory.",
+    text = "NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. Some arrays of a .npz fit no tensor: complex numbers, strings, records and objects. They are listed by pairs, with dtype() and shape(), but indexing by the name of one is an error. Tensors are windows on the mapped file if possible. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true they are copied into memory.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.data_copy_options?", optional = true },
@@ -326,20 +326,20 @@ return {
       { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
-      { type = "diffusion.set|nil", text = "set nil with a message where files are missing or not what they should be" },
+      { type = "diffusion.set|nil", text = "set nil with a message if files are missing or damaged" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.data.digits"] = {
     signature = "d.data.digits()",
-    text = "The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).",
+    text = "The digits that come with the library: 1,797 grey images 8 x 8 (Alpaydin & Kaynak 1998, UCI).",
     returns = {
       { type = "diffusion.set", text = "set x u8 [1797,8,8,1], classes 1 to 10 named \"0\" to \"9\"" },
     },
   },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
-    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts them.",
+    text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's package.",
     params = {
       { name = "dir", type = "string|diffusion.data_split_options|nil", text = "the folder; or the options", optional = true },
       { name = "options", type = "diffusion.data_split_options?", optional = true },
@@ -348,13 +348,13 @@ return {
       { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
-      { type = "diffusion.set|nil", text = "set nil with a message where the files are missing" },
+      { type = "diffusion.set|nil", text = "set nil with a message if the files are missing" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.data.folder"] = {
     signature = "d.data.folder(dir, [options])",
-    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in the order of their names' bytes; one without pictures keeps its number. Where no sub-folder holds a picture there are no classes. What would be left out is an error that counts it: pictures beside the folders of classes or deeper than those, and of other formats. Names that begin with a dot don't count. Links are followed, in a class to each folder once. One picture that can't be read is an error too.",
+    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too.",
     params = {
       { name = "dir", type = "string" },
       { name = "options", type = "diffusion.data_folder_options?", optional = true },
@@ -374,7 +374,7 @@ return {
   },
   ["d.data.idx"] = {
     signature = "d.data.idx(images, [labels], [options])",
-    text = "Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.",
+    text = "A set of images, with labels if a file is named, from IDX files (MNIST's format), gzipped or not.",
     params = {
       { name = "images", type = "string", text = "path of [n,H,W] or [n,H,W,C] bytes" },
       { name = "labels", type = "string|nil", text = "path of [n] bytes from 0; classes are one more", optional = true },
@@ -390,7 +390,7 @@ return {
   },
   ["d.data.npy"] = {
     signature = "d.data.npy(path, [options])",
-    text = "A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or data, and if it has them their class (from 1) or their labels, label or y (from 0). As for d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.",
+    text = "A set from NumPy's files. A .npy file holds the examples. A .npz file holds them as x, images or data. It may also hold their class (from 1), or their labels, label or y (from 0). As with d.data.arrays, the file must not be truncated while the set is in use, unless copy = true.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.data_copy_options?", optional = true },
@@ -424,11 +424,11 @@ return {
   },
   ["d.data.toy"] = {
     signature = "d.data.toy",
-    text = "Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates, by their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points are the first of more.",
+    text = "Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates. These hold for the distribution, not for the sample. Point i depends on (seed, i) alone, so fewer points are the first of more.",
   },
   ["d.data.toy.checkerboard"] = {
     signature = "d.data.toy.checkerboard(n, [options])",
-    text = "The black squares of a board of 4 x 4, even on each.",
+    text = "The black squares of a 4 x 4 board, with uniform density.",
     params = {
       { name = "n", type = "integer", text = "points" },
       { name = "options", type = "diffusion.data_toy_checkerboard_options?", optional = true },
@@ -473,7 +473,7 @@ return {
   },
   ["d.data.toy.spiral"] = {
     signature = "d.data.toy.spiral(n, [options])",
-    text = "Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.",
+    text = "Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is uniform in r^2.",
     params = {
       { name = "n", type = "integer", text = "points" },
       { name = "options", type = "diffusion.data_toy_spiral_options?", optional = true },
@@ -488,7 +488,7 @@ return {
   },
   ["d.data.toy.swiss_roll"] = {
     signature = "d.data.toy.swiss_roll(n, [options])",
-    text = "A roll: r = angle, from 1.5 pi to 4.5 pi.",
+    text = "A spiral whose radius equals its angle, from 1.5 pi to 4.5 pi.",
     params = {
       { name = "n", type = "integer", text = "points" },
       { name = "options", type = "diffusion.data_toy_swiss_roll_options?", optional = true },
@@ -503,7 +503,7 @@ return {
   },
   ["d.dit"] = {
     signature = "d.dit(options)",
-    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity. Other H and W may be used too, if the patch divides them.",
+    text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}. Patches are tokens with fixed sines and cosines of their places. The shifts, scales and gates of its blocks are linear in time and class (adaLN-Zero). The network starts at 0, and each block as the identity. Other H and W may be used too, if the patch divides them.",
     family = true,
     params = {
       { name = "options", type = "diffusion.dit_options" },
@@ -528,11 +528,11 @@ return {
   },
   ["d.edit"] = {
     signature = "d.edit",
-    text = "d.edit: pictures changed by a model that was trained to draw them. Each takes one table of options, and has a plan of its steps, which prints.",
+    text = "d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of options, and returns a plan of its steps, which can be printed.",
   },
   ["d.edit.img2img"] = {
     signature = "d.edit.img2img(options)",
-    text = "Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). With a seed, sample k is the same alone or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at which a process that predicts eps or score unclipped can predict x0.",
+    text = "Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at which a process that predicts eps or score unclipped can predict x0.",
     params = {
       { name = "options", type = "diffusion.edit_img2img_options" },
     },
@@ -560,7 +560,7 @@ return {
   },
   ["d.edit.interpolate"] = {
     signature = "d.edit.interpolate(options)",
-    text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1 give a and b again.",
+    text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3), both are noised to the level `at` with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By inversion, both are inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u = 0 and 1 then return a and b.",
     params = {
       { name = "options", type = "diffusion.edit_interpolate_options" },
     },
@@ -585,13 +585,13 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
-      { type = "diffusion.plan", text = "plan with evaluations of the way back" },
+      { type = "diffusion.plan", text = "plan with evaluations of the sampling" },
     },
     example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.image.to_float(d.data.digits().x)\nlocal x = d.edit.interpolate{ model = model, process = process, a = x0:narrow(1, 1, 2), b = x0:narrow(1, 3, 2),\n                              u = { 0, 0.25, 0.5, 0.75, 1 }, at = 300, steps = 10, seed = 1 }\nd.image.show(d.image.grid(x, { columns = 5 }))",
   },
   ["d.edit.invert"] = {
     signature = "d.edit.invert(options)",
-    text = "The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model that changes fast with x, can keep the residual above it: the report says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.",
+    text = "The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3). Guidance above 1, or a model that changes fast with x, can keep the residual above the tolerance. The report says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.",
     params = {
       { name = "options", type = "diffusion.edit_invert_options" },
     },
@@ -620,7 +620,7 @@ return {
   },
   ["d.edit.plan"] = {
     signature = "d.edit.plan(options)",
-    text = "Where an edit starts and which steps it takes, before it is begun: exactly as many as asked for, from exactly that level. Give one of start and strength.",
+    text = "The start and the steps of an edit, before it runs. It has exactly the given number of steps, from exactly the given level. Give one of start and strength.",
     params = {
       { name = "options", type = "diffusion.edit_plan_options" },
     },
@@ -638,7 +638,7 @@ return {
   },
   ["d.edit.repaint"] = {
     signature = "d.edit.repaint(options)",
-    text = "Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch `resample` times; every step then starts without the solver's history.",
+    text = "Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022, algorithm 1). After each reverse step the kept part is x0 noised to the step's level with independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t | x_s) repeat each stretch `resample` times. Every step then starts without the solver's history.",
     params = {
       { name = "options", type = "diffusion.edit_repaint_options" },
     },
@@ -667,7 +667,7 @@ return {
   },
   ["d.edit.repaint_plan"] = {
     signature = "d.edit.repaint_plan(options)",
-    text = "RePaint's walk before it is begun: how many steps, and which levels.",
+    text = "The steps and levels of RePaint, before it runs.",
     params = {
       { name = "options", type = "diffusion.edit_repaint_plan_options" },
     },
@@ -686,7 +686,7 @@ return {
   },
   ["d.edit.slerp"] = {
     signature = "d.edit.slerp(a, b, u)",
-    text = "Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a + sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the length of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.",
+    text = "The point between a and b on the great circle, per sample: sin((1 - u) theta)/sin theta a + sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985). It keeps the norm of noise. If sin theta < 1e-6 it is (1 - u) a + u b. u may lie outside 0..1.",
     params = {
       { name = "a", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "b", type = "diffusion.tensor", text = "as a" },
@@ -699,7 +699,7 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates r is given by `decay`. The kinds {\"warmup\"}, {\"half_life\", steps =} and {\"power\"} have options of their own: d.help \"half_life\" shows them. A half-life in images is that by the batch's size in steps; with ramp = math.huge it does not ramp up.",
+    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list, and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates, the option decay determines r.  A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.  {\"warmup\"} gives 1 - (1 + k/inv_gamma)^-power, at most max.  {\"half_life\", steps =} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.  {\"power\"} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).  A function takes the number of the update, k + 1. d.help \"half_life\" shows the options of a kind.",
     params = {
       { name = "of", type = "diffusion.model" },
       { name = "options", type = "diffusion.ema_options?", optional = true },
@@ -715,7 +715,7 @@ return {
   },
   ["d.estimate_variance"] = {
     signature = "d.estimate_variance(model, process, x0, [options])",
-    text = "The same process with the best variance for a given network: the posterior's plus c0^2 times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
+    text = "The same process with the best variance for a given network (Bao et al. 2022, theorem 1). That is the posterior's plus c0^2 times the mean squared error of the predicted x0. It takes one pass over the samples, each noised to one of the levels in turn. Between levels ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process" },
@@ -792,7 +792,7 @@ return {
   },
   ["d.grad"] = {
     signature = "d.grad(fn, ...)",
-    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants here: `p.grad` isn't touched. As with d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute. Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for rows that are all -inf in softmax and its kin. Elements that tie in max, min, maximum and minimum share. Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have inf at 0.",
+    text = "The gradient of the first result of `fn` (one element) with respect to each float tensor among its arguments. Parameters are constants: `p.grad` isn't changed. As with d.record, a coroutine that yields within `fn` must be resumed, or closed, before others compute.  Some functions have points without a derivative. It is 0 there for norm, std, abs, relu and l1 at 0, and for rows of softmax and similar functions that are all -inf. Ties in max, min, maximum and minimum share the gradient. Clamp passes gradients on at its bounds. sqrt, log and powers below 1 give inf at 0.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -804,10 +804,10 @@ return {
   },
   ["d.gradcheck"] = {
     signature = "d.gradcheck(fn, inputs, [options])",
-    text = "Holds the gradient of the sum of `fn(...)` against central differences.",
+    text = "Compares the gradient of the sum of `fn(...)` with central differences.",
     params = {
-      { name = "fn", type = "function", text = "of the inputs, to a tensor" },
-      { name = "inputs", type = "table", text = "of tensors (others are passed on)" },
+      { name = "fn", type = "function", text = "(inputs...) -> tensor" },
+      { name = "inputs", type = "table", text = "list of tensors; other values are passed on" },
       { name = "options", type = "diffusion.gradcheck_options?", optional = true },
     },
     options = {
@@ -821,11 +821,11 @@ return {
   },
   ["d.grid"] = {
     signature = "d.grid",
-    text = "d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first; one definition for every sampler. Here: all of them by name, and lists of one's own.",
+    text = "d.grid: the times that a sampler visits. A grid is a list of steps {t, s}, later time first, and every sampler takes any grid. This file has all grids by name, and lists of your own.",
   },
   ["d.grid.beta"] = {
     signature = "d.grid.beta(source, N, [o])",
-    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). of = \"t\": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless rounded; of = \"sigma\": those of 1, ..., 0 in equal steps on the way from sigma_min to sigma_max, as diffusers takes them. Only of = \"sigma\" has options sigma_min and sigma_max.",
+    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). With of = \"t\" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way from 1 to T, and times are real unless rounded. With of = \"sigma\" it takes those of 1, ..., 0 in equal steps as the share of the way from sigma_min to sigma_max, as diffusers does. Only of = \"sigma\" has options sigma_min and sigma_max.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "T alone is enough for of = \"t\"" },
       { name = "N", type = "integer", text = "number of steps" },
@@ -846,7 +846,7 @@ return {
   },
   ["d.grid.exponential"] = {
     signature = "d.grid.exponential(source, N, [o])",
-    text = "ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.",
+    text = "ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
@@ -864,7 +864,7 @@ return {
   },
   ["d.grid.karras"] = {
     signature = "d.grid.karras(source, N, [o])",
-    text = "Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et al. 2022, eq. 5), as real times; one step is sigma_max.",
+    text = "Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min, as real times (Karras et al. 2022, eq. 5). A single step starts at sigma_max.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
@@ -884,7 +884,7 @@ return {
   },
   ["d.grid.leading"] = {
     signature = "d.grid.leading(source, N, [o])",
-    text = "1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al. 2021).",
+    text = "1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N). The first step starts below T (Song et al. 2021).",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
@@ -902,7 +902,7 @@ return {
     text = "From T to 1 in N equal steps, rounded (half up).",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
-      { name = "N", type = "integer", text = "number of steps, 1..T; the only step of N = 1 starts from T" },
+      { name = "N", type = "integer", text = "number of steps, 1..T; a single step starts from T" },
       { name = "o", type = "diffusion.grid_linspace_options?", optional = true },
     },
     options = {
@@ -915,10 +915,10 @@ return {
   },
   ["d.grid.list"] = {
     signature = "d.grid.list(source, times, [o])",
-    text = "Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.",
+    text = "A grid of your own times, strictly falling within 0 < t <= T. A final 0 may be given or omitted.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
-      { name = "times", type = "number[]", text = "real levels where the schedule has them" },
+      { name = "times", type = "number[]", text = "real levels if the schedule has them" },
       { name = "o", type = "diffusion.grid_list_options?", optional = true },
     },
     options = {
@@ -930,7 +930,7 @@ return {
   },
   ["d.grid.log_snr"] = {
     signature = "d.grid.log_snr(source, N, [o])",
-    text = "ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.",
+    text = "ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). ln SNR is -2 ln sigma, so this equals exponential, but its ends are given as times.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
@@ -948,14 +948,14 @@ return {
   },
   ["d.grid.names"] = {
     signature = "d.grid.names()",
-    text = "The names of grids that take a number of steps, sorted; d.grid.presets() has more.",
+    text = "The names of grids that take a number of steps, sorted. d.grid.presets() has more.",
     returns = {
       { type = "string[]" },
     },
   },
   ["d.grid.poly_exponential"] = {
     signature = "d.grid.poly_exponential(source, N, [o])",
-    text = "ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.",
+    text = "ln sigma falls from sigma_max to sigma_min as (1 - u)^rho, with u in equal steps (Crowson's k-diffusion). If rho > 1, more steps are near sigma_min. rho = 1 is exponential.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
@@ -974,7 +974,7 @@ return {
   },
   ["d.grid.preset"] = {
     signature = "d.grid.preset(name)",
-    text = "A grid as another library makes it, by its name and its option's. Of diffusers: \"diffusers-\" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`); \"diffusers-dpm-\" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on d.schedule.flow{ shift = } \"diffusers-\" with flow, flux, unipc-flow, dpm-flow and flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and guided-diffusion-ddim (timestep_respacing \"N\" and \"ddimN\"), lucidrains, lcm, ddim-quadratic (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), \"k-diffusion-\" with karras, exponential, polyexponential, vp, discrete, \"sd.cpp-\" with discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; of \"diffusers-dpm-\" curves the network is told whole times (the grid's field `told`), as DPMSolver and its kin tell it.",
+    text = "A grid as another library makes it, by the library's name and its option's. The presets of diffusers begin with \"diffusers-\": leading, leading-offset1, trailing, linspace: DDPM, DDIM, PNDM; euler-linspace: Euler, Heun and LMS, which don't round, and interpolate sigma linearly; karras, exponential, beta: Euler, Heun, LMS, between the ends that `spacing` gives; dpm-leading, dpm-trailing, dpm-linspace: DPMSolver, UniPC, DEIS, SA, with N + 1 points and one dropped; dpm-karras, dpm-exponential, dpm-lu, dpm-beta: the same, between the schedule's ends; flow, flux, unipc-flow, dpm-flow, flow-shifted-twice: on d.schedule.flow{ shift = }. FlowMatchEuler is flow-shifted-twice. Others are guided-diffusion and guided-diffusion-ddim (timestep_respacing \"N\" and \"ddimN\"), lucidrains, lcm, ddim-quadratic (the paper's) and ddim-repo-quadratic. edm has sigma from 0.002 to 80, within the schedule's. k-diffusion's begin with \"k-diffusion-\": karras, exponential, polyexponential, vp, discrete. stable-diffusion.cpp's begin with \"sd.cpp-\": discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas. For the curves of \"diffusers-dpm-\" the network is evaluated at whole times, as in DPMSolver (the grid's field `told`).",
     params = {
       { name = "name", type = "string", text = "one of d.grid.presets()" },
     },
@@ -1003,7 +1003,7 @@ return {
   },
   ["d.grid.quadratic"] = {
     signature = "d.grid.quadratic(source, N, [o])",
-    text = "floor(T j^2 / N^2) for j = N, ..., 1: most steps where there is little noise (Song et al. 2021, sec. D.2). The early ones, where that repeats a level, are j itself.",
+    text = "floor(T j^2 / N^2) for j = N, ..., 1: most steps are at low noise (Song et al. 2021, sec. D.2). The earliest times, for which that would repeat a level, are j itself.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
@@ -1018,7 +1018,7 @@ return {
   },
   ["d.grid.section"] = {
     signature = "d.grid.section(source, sections, [o])",
-    text = "T cut into as many equal sections as numbers are given, the earliest first; each has that many steps, from its first level to its last, rounded half to even (Dhariwal & Nichol 2021, their code's `timestep_respacing`). \"ddimN\" is 1, 1 + k, ... with the smallest whole k that gives N. A section of one step has its first level: section(T, 1) starts from t = 1.",
+    text = "Cuts T into equal sections, one per number, the earliest first. Each number is the number of steps of its section, from its first level to its last, rounded half to even. It is the `timestep_respacing` in the code of Dhariwal & Nichol 2021. \"ddimN\" is 1, 1 + k, ... with the smallest whole k that gives N steps. A section of one step has its first level: section(T, 1) starts from t = 1.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "sections", type = "string|integer[]|integer", text = "\"10,15,20\", {10, 15, 20}, 25 or \"ddim25\"" },
@@ -1034,7 +1034,7 @@ return {
   },
   ["d.grid.sigmas"] = {
     signature = "d.grid.sigmas(source, values, [o])",
-    text = "Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written or left out.",
+    text = "A grid of your own sigmas, strictly falling within those of levels 1..T. A final 0 may be given or omitted.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "values", type = "number[]" },
@@ -1051,9 +1051,9 @@ return {
   },
   ["d.grid.trailing"] = {
     signature = "d.grid.trailing(source, N, [o])",
-    text = "T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).",
+    text = "T, T - T/N, ..., T/N, rounded (half up). It starts from pure noise (Lin et al. 2024, table 2).",
     params = {
-      { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "what to walk, or its T" },
+      { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "a process, a schedule, or its T" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
       { name = "o", type = "diffusion.grid_trailing_options?", optional = true },
     },
@@ -1068,14 +1068,14 @@ return {
   },
   ["d.guidance"] = {
     signature = "d.guidance",
-    text = "Guidance: functions from denoisers to a denoiser, to be put around one another.",
+    text = "Guidance: functions from denoisers to a denoiser. They can be nested.",
   },
   ["d.guidance.auto"] = {
     signature = "d.guidance.auto(model, weak, options)",
-    text = "A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al. 2024, \"Guiding a diffusion model with a bad version of itself\"). Both are asked alike.",
+    text = "A denoiser guided by a weaker version of itself: weak + scale (model - weak). See Karras et al. 2024, \"Guiding a diffusion model with a bad version of itself\". Both get the same arguments.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "weak", type = "any", text = "another, which predicts the same of the same process" },
+      { name = "weak", type = "any", text = "another denoiser with the same target and process" },
       { name = "options", type = "diffusion.guidance_auto_options" },
     },
     options = {
@@ -1089,7 +1089,7 @@ return {
   },
   ["d.guidance.cfg"] = {
     signature = "d.guidance.cfg(model, options)",
-    text = "A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.",
+    text = "A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "options", type = "diffusion.guidance_cfg_options" },
@@ -1107,7 +1107,7 @@ return {
   },
   ["d.guidance.cfg_pp"] = {
     signature = "d.guidance.cfg_pp(model, options)",
-    text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one answer gets cfg's, so it goes around other guidances.",
+    text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2). It returns u + scale (c - u), from which samplers compute x0, and u, from which they compute eps. c is conditioned on the class and u is not. It works with ddim, euler, euler_ancestral and your own samplers; others refuse it. A caller that uses only the first output gets cfg's, so apply cfg_pp last, around other guidances.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "options", type = "diffusion.guidance_cfg_pp_options" },
@@ -1185,11 +1185,11 @@ return {
   },
   ["d.image"] = {
     signature = "d.image",
-    text = "Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture is a tensor [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in front.",
+    text = "Pictures: reads and writes files, also animated ones, makes grids, and draws in a terminal. A picture is a tensor [H,W,C] of numbers as in picture.lua. A batch has one more dimension in front.",
   },
   ["d.image.animate"] = {
     signature = "d.image.animate(path, frames, [options])",
-    text = "Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers play and every other program shows the first frame of. Frames share size and channels.",
+    text = "Writes pictures as an animated PNG, whole or not at all. Browsers play it, and other programs show the first frame. Frames share size and channels.",
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
@@ -1201,7 +1201,7 @@ return {
       { name = "loop", type = "integer", range = ">= 0", default = "0", text = "times it plays; 0: without end" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -1224,7 +1224,7 @@ return {
   },
   ["d.image.grid"] = {
     signature = "d.image.grid(x, [options])",
-    text = "Pictures side by side in one, row by row; what is left over, and the seams, are black.",
+    text = "Pictures in a grid, row by row. Unused places and the gaps are black.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
       { name = "options", type = "diffusion.image_grid_options?", optional = true },
@@ -1241,18 +1241,18 @@ return {
   },
   ["d.image.info"] = {
     signature = "d.image.info(path)",
-    text = "What a picture file says of itself, without decoding it. Its text is as the file has it, to the byte; print and d.pp show what could steer a terminal as escapes.",
+    text = "The description of a picture file, without decoding its pixels. Its text has the file's bytes. print and d.pp show characters that could control a terminal as escapes.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "table|nil", text = "info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, where EXIF has the picture turned: height and width are of the upright one; nil with a message" },
+      { type = "table|nil", text = "info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, if EXIF turns the picture: height and width are those of the upright one; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.image.load"] = {
     signature = "d.image.load(path, [options])",
-    text = "Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.",
+    text = "Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.",
     params = {
       { name = "path", type = "string", text = "a PNG or a JPEG" },
       { name = "options", type = "diffusion.image_load_options?", optional = true },
@@ -1268,7 +1268,7 @@ return {
   },
   ["d.image.read"] = {
     signature = "d.image.read(path, [channels], [options])",
-    text = "A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever the file says of gamma and colour spaces, values stay as stored. A palette and inks (CMYK, as Adobe writes them) become RGB.",
+    text = "A picture file's pixels as bytes. 16 bits per channel are rounded to 8. Gamma and colour spaces in the file are ignored: values are returned as stored. A palette and inks (CMYK, as Adobe writes them) become RGB.",
     params = {
       { name = "path", type = "string", text = "a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG" },
       { name = "channels", type = "integer|nil", text = "1 grey or 3 RGB (transparent over white); as the file has them if not given", optional = true },
@@ -1294,13 +1294,13 @@ return {
       { name = "text", type = "table<string, any>", default = "none", text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message where the file can't be written" },
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.image.show"] = {
     signature = "d.image.show(x, [options])",
-    text = "Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as letters (no colours, NO_COLOR, or not a terminal at all).",
+    text = "Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours. Without colours, with NO_COLOR or without a terminal it draws with letters.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
       { name = "options", type = "diffusion.image_draw_options?", optional = true },
@@ -1315,7 +1315,7 @@ return {
   },
   ["d.image.to_bytes"] = {
     signature = "d.image.to_bytes(x)",
-    text = "The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is clamped), and whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4 and other whole numbers are errors.",
+    text = "The numbers of a picture as bytes 0..255. Floats in [-1, 1] are rounded, and those outside are clamped. Whole numbers must be in 0..255. Bytes are returned unchanged. nan, infinity, floats from 0 to beyond 4 and other whole numbers are errors.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "u8, i64 or floats of any shape" },
     },
@@ -1325,7 +1325,7 @@ return {
   },
   ["d.image.to_float"] = {
     signature = "d.image.to_float(x)",
-    text = "The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as `255 - x` makes of bytes, v/127.5 - 1. Floats stay as they are.",
+    text = "The numbers of a picture as floats v/127.5 - 1 in [-1, 1]. The numbers may be bytes, or whole numbers 0..255, which for example `255 - x` gives for bytes. Floats are returned unchanged.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "u8, i64 or floats of any shape" },
     },
@@ -1335,7 +1335,7 @@ return {
   },
   ["d.info"] = {
     signature = "d.info()",
-    text = "What runs here, in a few lines.",
+    text = "The version and the machine in a few lines.",
     returns = {
       { type = "string" },
     },
@@ -1354,14 +1354,14 @@ return {
   },
   ["d.likelihood"] = {
     signature = "d.likelihood",
-    text = "How likely data is to a model: d.likelihood.vlb, a bound term by term, and d.likelihood.ode, the density of its probability-flow ODE.",
+    text = "The likelihood of data under a model: d.likelihood.vlb is a bound, term by term, and d.likelihood.ode the density of its probability-flow ODE.",
   },
   ["d.likelihood.ode"] = {
     signature = "d.likelihood.ode(model, process, x0, [options])",
-    text = "-ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq. 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for itself (as sampler rk45), with the divergence of its motion beside it, and met there by the prior.  No ODE begins where there is no noise: it begins at level `from`, and the density is that of x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of -ln p is so the data's entropy and KL(p || p with that noise), which falls as sigma^4 where p is smooth, and is never below it. (Song et al. take x0 for x at their first level, too.) At `to` the density is taken for the prior's, which errs by what x still holds of x0 there.  The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per dimension are mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1] whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c = log2(127.5) = 6.99435; with span = \"edges\" they become y = (x + u)/128 - 1, u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.",
+    text = "Returns -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq. 39). The ODE takes x to noise in the angle atan(s/a), by adaptive steps of each sample (as in the sampler rk45). The divergence of its field is integrated with it, and the prior is evaluated at its end.  The ODE can't start without noise, so it starts at level `from`. The density is that of x0 + sigma eps with sigma = s/a there, evaluated at x0. For the best denoiser the mean of -ln p is then the data's entropy plus KL(p || p with that noise). That term is never negative, and falls as sigma^4 where p is smooth. (Song et al. also use x0 as x at their first level.) At `to` the density is taken to be the prior's. The error is due to the remains of x0 in x there.  Up to 64 dimensions the divergence is exact, with D gradients per evaluation. Beyond, it is Hutchinson's unbiased estimate from `probes` vectors of -1 and 1. Bits per dimension are mean/(D ln 2) + c. Without dequantise c is 0. With it, images have levels whose centres go from -1 to 1, as in d.image (y = x/127.5 - 1). A uniform number within +-1/2 level is added, and c = log2(127.5) = 6.99435. With span = \"edges\" they become y = (x + u)/128 - 1 with u in [0, 1), as in score SDE, and c = log2(128) = 7.",
     params = {
-      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it" },
-      { name = "process", type = "diffusion.process", text = "what it clips is not clipped here" },
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}), without self-conditioning; gradients pass through it" },
+      { name = "process", type = "diffusion.process", text = "its clip is not applied here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "options", type = "diffusion.likelihood_ode_options?", optional = true },
     },
@@ -1380,15 +1380,15 @@ return {
       { name = "to", type = "number", default = "T, or the last level with an SNR of 3.7e-5", text = "level at which the prior is taken" },
     },
     returns = {
-      { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}" },
+      { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, bits, bits_error, constant, D, divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation includes the gradients for the divergence" },
     },
     example = "local process = d.process{ schedule = d.schedule.flow{}, predict = \"x0\" }\nlocal moons = d.oracle.moons{}\nprint(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())",
   },
   ["d.likelihood.vlb"] = {
     signature = "d.likelihood.vlb(model, process, x0, [options])",
-    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others are means over one noise for each sample and t. At t = 1, where the posterior has no variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped means are no longer those of the model that is trained. Nor is a model told its own x0 (self_condition): steps that pass it on are no chain of x_t alone.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the levels needs. For continuous data decoder = \"gaussian\" takes the density N(x0; x0', that variance) itself, and the unit is nats a sample, to be held against an entropy.",
+    text = "The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by term. The prior's term is L_T = KL(q(x_T | x_0) || p(x_T)). The terms of steps are KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's is -ln p(x_0 | x_1). L_T is exact; the others are means with one noise for each sample and t. At t = 1 the posterior has no variance, so that of t = 2 is used, as in the code of Ho et al. 2020. A learned variance, or a variance function that is above 0 at (1, 0), is used as it is. x0' isn't clipped by default, since clipped means are not those of the model's reverse process. Nor is the model conditioned on its own x0 (self_condition), since its steps would then depend on more than x_t.  Images are levels of [-1, 1], and the unit is bits per dimension: a bound on the length of a code for the levels. For continuous data use decoder = \"gaussian\", the density N(x0; x0', variance). The unit is then nats per sample, comparable to an entropy.",
     params = {
-      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number" },
+      { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); its output is twice as wide if the process's variance is learned, and the variance is then per element" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "options", type = "diffusion.likelihood_vlb_options?", optional = true },
@@ -1402,7 +1402,7 @@ return {
       { name = "t", type = "integer or list of integers", range = ">= 1", default = "all of 1..T", text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
     },
     returns = {
-      { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing" },
+      { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}. value is the mean of the terms of from..to. error is a standard error that includes the samples, their noise and the choice of t. total, steps and per_sample are nil if terms are missing" },
     },
     example = "local model, process = d.load_model \"digits\"\nlocal x0 = d.data.digits().x:narrow(1, 1, 8)\nprint(d.likelihood.vlb(model, process, d.image.to_float(x0), { t = 10, seed = 1 }))",
   },
@@ -1456,13 +1456,14 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
+    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.load_options?", optional = true },
     },
     options = {
       { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "f8", type = "\"f16\" or \"f32\"", default = "\"f16\"", text = "the type of tensors whose elements have 8 bits" },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
@@ -1471,13 +1472,14 @@ return {
   },
   ["d.load_model"] = {
     signature = "d.load_model(path, [options])",
-    text = "A model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
+    text = "Reads a model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
       { name = "options", type = "diffusion.load_model_options?", optional = true },
     },
     options = {
       { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "frozen", type = "boolean", default = "false", text = "uses the file's values as they are, mapped, in their own type" },
       { name = "process", type = "process", default = "that of the file", text = "a process in place of the file's" },
     },
     returns = {
@@ -1561,26 +1563,26 @@ return {
   },
   ["d.memory"] = {
     signature = "d.memory()",
-    text = "Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and how many blocks there are, and how often memory came fresh from the system.",
+    text = "The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also the number of blocks, and how often memory was obtained from the system (fresh). `packs` are the live bytes of packed weights, and `pack_budget` is their limit. Adopted parameters on a mapped file are not counted.",
     returns = {
-      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh}" },
+      { type = "table", text = "memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}" },
     },
     example = "print(d.memory())",
   },
   ["d.memory_limit"] = {
     signature = "d.memory_limit(bytes)",
-    text = "Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
+    text = "Sets an upper limit for the memory of tensors. Above it packed weights are dropped first. Then an op collects garbage and retries once, then raises an error. A training step that fails this way can be repeated. Weights are as before the step, and gradients are dropped.",
     params = {
       { name = "bytes", type = "integer", text = "0: no limit" },
     },
   },
   ["d.metric"] = {
     signature = "d.metric",
-    text = "Distances between two sets of samples, and what else can be told of samples; nothing is downloaded. Each is a number, and with interval = true a second result: a confidence interval, which way the value is biased, and a p-value where there is a test.",
+    text = "Distances between two sets of samples, and other measures of samples. Nothing is downloaded. Each returns a number. With interval = true it also returns a confidence interval, the direction of the value's bias, and a p-value if there is a test.",
   },
   ["d.metric.energy"] = {
     signature = "d.metric.energy(x, y, [options])",
-    text = "The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative.",
+    text = "The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|. It is zero only for equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be slightly negative.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
@@ -1599,10 +1601,10 @@ return {
   },
   ["d.metric.fashion_accuracy"] = {
     signature = "d.metric.fashion_accuracy(x, class, [options])",
-    text = "The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.",
+    text = "The fraction of images that d.metric.fashion_network recognises as the class they were sampled for.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
-      { name = "class", type = "diffusion.tensor|integer[]|integer", text = "what each should be, 1 to 10" },
+      { name = "class", type = "diffusion.tensor|integer[]|integer", text = "the intended class of each, 1 to 10" },
       { name = "options", type = "diffusion.metric_fashion_options?", optional = true },
     },
     options = {
@@ -1610,13 +1612,13 @@ return {
     },
     returns = {
       { type = "number" },
-      { type = "diffusion.interval|nil", text = "about Wilson's; of the real test images the network knows some 92 %" },
+      { type = "diffusion.interval|nil", text = "about Wilson's; the network recognises about 92 % of the real test images" },
     },
     example = "print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))",
   },
   ["d.metric.fashion_features"] = {
     signature = "d.metric.fashion_features(x)",
-    text = "The features by which fashion_frechet compares, for any other metric of two sets.",
+    text = "The features that fashion_frechet compares, for any other metric of two sets.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
     },
@@ -1627,7 +1629,7 @@ return {
   },
   ["d.metric.fashion_frechet"] = {
     signature = "d.metric.fashion_frechet(x, [y], [options])",
-    text = "The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64 features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID). Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of the test images themselves are nearer than fresh ones.",
+    text = "The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images. It is computed in the 64 features of d.metric.fashion_network, so it can't be compared with FID. It is biased upwards for few images: compare equal numbers, or the extrapolated value of `interval`. A part of the test images themselves is nearer than fresh images are.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
       { name = "y", type = "diffusion.tensor|diffusion.metric_fashion_options|nil", text = "other images {m,28,28,1}, by default the test images' moments; or the options", optional = true },
@@ -1644,7 +1646,7 @@ return {
   },
   ["d.metric.fashion_network"] = {
     signature = "d.metric.fashion_network([options])",
-    text = "A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and features {n,64}, of images {n,28,28,1} in [-1, 1].",
+    text = "A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and features {n,64} of images {n,28,28,1} in [-1, 1].",
     params = {
       { name = "options", type = "diffusion.metric_fashion_network_options?", optional = true },
     },
@@ -1658,7 +1660,7 @@ return {
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y, [options])",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike: compare only equal numbers, or what is extrapolated. The interval is around the value that infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't tell that, and it reaches from 0 to above the value. It is of the moments: given ones count as exact. It takes three times as long.",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is computed in double, from any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. The value is biased upwards. If both are alike the bias is about D^2/4 (1/n + 1/m) times the features' variance. So compare only equal numbers of samples, or extrapolated values. The interval is around the value for infinitely many samples, estimated from halves of the sets (Chong & Forsyth 2020). So it may not contain the value itself. Halves of fewer than 4 D samples don't determine it; the interval then reaches from 0 to above the value. Given moments count as exact. It takes three times as long.",
     params = {
       { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
       { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
@@ -1669,13 +1671,13 @@ return {
     },
     returns = {
       { type = "number" },
-      { type = "diffusion.interval|nil", text = "about with bias, the estimate of it, and extrapolated, the value less that" },
+      { type = "diffusion.interval|nil", text = "about with bias, its estimate, and extrapolated, the value minus the bias" },
     },
     example = "local value, about = d.metric.frechet(d.randn(500, 4), d.randn(500, 4) + 1, { interval = true })\nprint(value, about.extrapolated, about)",
   },
   ["d.metric.kid"] = {
     signature = "d.metric.kid(x, y, [options])",
-    text = "The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of samples; it may be negative. The kernel isn't invariant: features further from 0 have larger values.",
+    text = "The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum mean discrepancy of the kernel (x.y/D + 1)^3. It is unbiased for any number of samples, and may be negative. The kernel isn't invariant: features farther from 0 have larger values.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
@@ -1695,10 +1697,10 @@ return {
   },
   ["d.metric.memorisation"] = {
     signature = "d.metric.memorisation(x, train, held, [options])",
-    text = "The share of samples that are nearer to the training set than all but a small share of fresh data are: that share on the average where nothing was learnt by heart, towards 1 where samples are copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than 3 / share the interval can't tell how low the share may be, but for copies to the bit.",
+    text = "The fraction of samples that are unusually near to the training set. Unusually means nearer than all but a small share of fresh data. On average the result is that share if nothing was memorised. It is 1 if all samples are copies. The fresh data must have no copies of the training set, and at least 100 samples. The interval has a useful lower end from 3 / share fresh samples on. Exact copies need fewer.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
-      { name = "train", type = "diffusion.tensor", text = "what the model was trained on {N, ...}, N >= 2" },
+      { name = "train", type = "diffusion.tensor", text = "the model's training set {N, ...}, N >= 2" },
       { name = "held", type = "diffusion.tensor", text = "fresh data {m, ...}, m >= 1 / share" },
       { name = "options", type = "diffusion.metric_memorisation_options?", optional = true },
     },
@@ -1709,13 +1711,13 @@ return {
     },
     returns = {
       { type = "number", text = "share of x" },
-      { type = "diffusion.interval|nil", text = "about beside the interval: distance, what was taken for near; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second or less (Yoon et al. 2023)" },
+      { type = "diffusion.interval|nil", text = "about with the interval; distance, the threshold; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the fractions of samples and of fresh data whose nearest is at most `ratio` times as far as their second (Yoon et al. 2023)" },
     },
     example = "local train, held = d.randn(500, 2), d.randn(500, 2)\nprint(d.metric.memorisation(train:narrow(1, 1, 100) + 0.001, train, held, { interval = true }))",
   },
   ["d.metric.mmd"] = {
     signature = "d.metric.mmd(x, y, [options])",
-    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and may be slightly negative. Values compare only at the same bandwidth.",
+    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be slightly negative. Values compare only at the same bandwidth.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
@@ -1729,13 +1731,13 @@ return {
     },
     returns = {
       { type = "number" },
-      { type = "diffusion.interval|nil", text = "about with p, and the bandwidths that were taken" },
+      { type = "diffusion.interval|nil", text = "about with p, and the bandwidths that were used" },
     },
     example = "print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))",
   },
   ["d.metric.mode_coverage"] = {
     signature = "d.metric.mode_coverage(x, modes, [options])",
-    text = "Which modes samples have: the share of modes with one near, the share of samples that are near a mode (within so many deviations, along each axis of its covariance), and how far the shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in two dimensions, and less in more.",
+    text = "The modes that samples cover: the fraction of modes with a sample near them, and the fraction of samples near a mode. Near is within so many deviations along each axis of the covariance. kl is the divergence KL(shares || weights) of the modes' shares from the true weights, in nats, biased upwards by about (K - 1)/2n. In two dimensions, 98.9 % of a Gaussian lie within 3 deviations; in more, fewer.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "modes", type = "diffusion.tensor|diffusion.oracle", text = "centres {K,D}, or a mixture or Gaussian of d.oracle" },
@@ -1749,14 +1751,14 @@ return {
       { name = "within", type = "number", range = "> 0", default = "3", text = "deviations within which a sample is near a mode" },
     },
     returns = {
-      { type = "{covered: number, near: number, kl: number, counts: number[]}", text = "kl is inf where nothing is near" },
-      { type = "table|nil", text = "about intervals of covered, near and kl by name; covered.unseen is what share a mode may have, at 95 %, that was not seen" },
+      { type = "{covered: number, near: number, kl: number, counts: number[]}", text = "kl is inf if no sample is near a mode" },
+      { type = "table|nil", text = "about intervals of covered, near and kl by name; covered.unseen is the share that an unseen mode may have, at 95 %" },
     },
     example = "local oracle = d.oracle.mixture{ means = { { -1, 0 }, { 1, 0 }, { 0, 2 } }, std = 0.2 }\nd.pp(d.metric.mode_coverage(oracle:sample(500, { seed = 1 }), oracle))",
   },
   ["d.metric.precision_recall"] = {
     signature = "d.metric.precision_recall(x, y, [options])",
-    text = "How much of what a model makes is right, and how much of what is right it makes (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its k-th neighbour in its own set; precision is the share of x in a ball of y, recall that of y in a ball of x. Beside them density, the balls of y around a sample of x over k, and coverage, the share of y with one of x in their ball, which outliers don't move (Naeem et al. 2020). All depend on n and m: compare equal numbers.",
+    text = "Precision, the fraction of samples that are like data, and recall, the fraction of data that samples are like (Kynkäänniemi et al. 2019), on any features. Around each sample a ball reaches to its k-th neighbour in its own set. Precision is the fraction of x in a ball of y, and recall that of y in a ball of x. density is the number of balls of y around a sample of x, divided by k. coverage is the fraction of y with one of x in their ball. Outliers change these two less (Naeem et al. 2020). All depend on n and m: compare equal numbers.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n > k" },
       { name = "y", type = "diffusion.tensor", text = "data {m, ...}, m > k" },
@@ -1768,13 +1770,13 @@ return {
     },
     returns = {
       { type = "{precision: number, recall: number, density: number, coverage: number}" },
-      { type = "table|nil", text = "about an interval of each by name, for the other set's balls as they are" },
+      { type = "table|nil", text = "about an interval of each by name, with the other set's balls held fixed" },
     },
     example = "print(d.metric.precision_recall(d.randn(500, 2) * 0.5, d.randn(500, 2)).recall)",
   },
   ["d.metric.sliced_wasserstein"] = {
     signature = "d.metric.sliced_wasserstein(x, y, [options])",
-    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few lines, which add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 where random labels cost as much (p > 0.025).",
+    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 if random labels often cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
@@ -1795,7 +1797,7 @@ return {
   },
   ["d.metric.two_sample"] = {
     signature = "d.metric.two_sample(x, y, [options])",
-    text = "The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both sets, tells which set a sample of the other halves is from. 0.5 where both distributions are equal; at most 1/2 + half their total variation, from which it errs downwards as the network is small and saw few samples. The larger set is cut to the size of the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.",
+    text = "The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of both sets. The value is its accuracy in telling which set a sample of the other halves is from. It is 0.5 if both distributions are equal. It is at most 1/2 plus half their total variation, and biased downwards from that, as the network is small and trained on few samples. The larger set is cut to the size of the smaller. The same seed gives the same bits. d.manual_seed's counters are restored.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
@@ -1809,13 +1811,13 @@ return {
     },
     returns = {
       { type = "number", text = "accuracy" },
-      { type = "diffusion.interval|nil", text = "about with p, exact, that even odds would give as much" },
+      { type = "diffusion.interval|nil", text = "about with p, the exact probability of this accuracy at even odds" },
     },
     example = "print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))",
   },
   ["d.metric.wasserstein1"] = {
     signature = "d.metric.wasserstein1(x, y, [options])",
-    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions. As an estimate of the distance between the distributions it is biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is del Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).",
+    text = "The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical distribution functions. As an estimate of the distance between the distributions it is biased upwards, by about n^(-1/2) of their spread if both are equal. The interval is that of del Barrio & Loubes (2019). It goes down to 0 if random labels often cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
@@ -1880,7 +1882,7 @@ return {
   },
   ["d.network"] = {
     signature = "d.network(options)",
-    text = "A network of one's own, written as a list of layers that the core runs. The model saves, loads and runs like a stock one: the file holds the list.",
+    text = "Your own network, written as a list of layers that the core runs. The model saves, loads and runs like a built-in one. The file stores the list.",
     params = {
       { name = "options", type = "diffusion.network_options" },
     },
@@ -1897,11 +1899,11 @@ return {
   },
   ["d.nn"] = {
     signature = "d.nn",
-    text = "nn: layers, modules of one's own, and models that pack them.",
+    text = "nn: layers, your own modules, and models that pack them.",
   },
   ["d.nn.attention"] = {
     signature = "d.nn.attention(width, [options])",
-    text = "Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The residual connection is yours: x + attention(norm(x)).",
+    text = "Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. It has no residual connection: write x + attention(norm(x)).",
     params = {
       { name = "width", type = "integer" },
       { name = "options", type = "diffusion.nn_attention_options?", optional = true },
@@ -1955,9 +1957,9 @@ return {
   },
   ["d.nn.dropout"] = {
     signature = "d.nn.dropout([probability])",
-    text = "Dropout (Srivastava et al. 2014). It acts in d.record only, and not after model:eval().",
+    text = "Dropout (Srivastava et al. 2014). It acts only in d.record, and not after model:eval().",
     params = {
-      { name = "probability", type = "number?", text = "that an element is set to 0, in [0, 1); 0.5 if nil", optional = true },
+      { name = "probability", type = "number?", text = "probability that an element is set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1965,18 +1967,18 @@ return {
   },
   ["d.nn.embedding"] = {
     signature = "d.nn.embedding(n, width)",
-    text = "A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.",
+    text = "A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width added.",
     params = {
       { name = "n", type = "integer", text = "rows" },
       { name = "width", type = "integer" },
     },
     returns = {
-      { type = "diffusion.layer", text = "layer, field weight {n, width}, standard normal at first" },
+      { type = "diffusion.layer", text = "layer, field weight {n, width}, with standard normal first values" },
     },
   },
   ["d.nn.gelu"] = {
     signature = "d.nn.gelu",
-    text = "x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu, b).",
+    text = "x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a, nn.gelu, b).",
   },
   ["d.nn.group_norm"] = {
     signature = "d.nn.group_norm(channels, [options])",
@@ -1995,7 +1997,7 @@ return {
   },
   ["d.nn.guest"] = {
     signature = "d.nn.guest(forward, backward)",
-    text = "An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward` may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was kept, and the arguments, and returns a gradient or nil for each argument. dy is its own to write to. What was kept and the arguments must be as `forward` left them.",
+    text = "A custom op. `forward(...)` returns a tensor, and optionally any value that `backward` needs. `backward(dy, kept, ...)` gets the gradient of the result, that value, and the arguments. It returns a gradient or nil for each argument, and may write to dy. The value and the arguments must not be changed between the two calls.",
     params = {
       { name = "forward", type = "function" },
       { name = "backward", type = "function" },
@@ -2047,20 +2049,23 @@ return {
     },
   },
   ["d.nn.model"] = {
-    signature = "d.nn.model(root, [config], [inputs])",
-    text = "Packs every parameter under a root into one named vector and gives each its first value, by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.",
+    signature = "d.nn.model(root, [options])",
+    text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "config", type = "table|nil", text = "what config() returns; networks made as lists give it", optional = true },
-      { name = "inputs", type = "table|nil", text = "the inputs of such a network", optional = true },
+      { name = "options", type = "diffusion.nn_model_options?", optional = true },
+    },
+    options = {
+      { name = "adopt", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
     },
     returns = {
       { type = "diffusion.model" },
     },
+    example = "local nn = d.nn\nlocal half = d.randn(4, 2):to \"f16\"\nlocal net = nn.model(nn.sequence(nn.linear(2, 4), nn.linear(4, 1)), { adopt = { [\"1.weight\"] = half } })\nprint(net:count())",
   },
   ["d.nn.module"] = {
     signature = "d.nn.module(name, builder)",
-    text = "Defines a module. The builder fills it with layers, modules and a `forward`; fields that are layers or modules are its parts.",
+    text = "Defines a module. The builder fills it with layers, modules and a `forward`. Fields that are layers or modules are its parts.",
     params = {
       { name = "name", type = "string", text = "shown when a model is printed" },
       { name = "builder", type = "function", text = "(m, ...) fills m; returns nothing" },
@@ -2072,7 +2077,7 @@ return {
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
-    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel of x before the norm.",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to each pixel of x before the norm.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
@@ -2095,7 +2100,7 @@ return {
   },
   ["d.nn.parameter"] = {
     signature = "d.nn.parameter(tensor)",
-    text = "A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the tensor that is trained.",
+    text = "A single parameter that begins as a copy of `tensor`. As a module's field it reads as the trained tensor.",
     params = {
       { name = "tensor", type = "diffusion.tensor" },
     },
@@ -2115,7 +2120,7 @@ return {
   },
   ["d.nn.res_block"] = {
     signature = "d.nn.res_block(inp, out, [options])",
-    text = "The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding, norm_conv with dropout starting at zero, plus x (through a 1x1 convolution where the channels differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.",
+    text = "The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then norm_conv with dropout, which starts at zero, plus x. x goes through a 1x1 convolution if the channels differ. It is called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
@@ -2144,7 +2149,7 @@ return {
   },
   ["d.nn.silu"] = {
     signature = "d.nn.silu",
-    text = "x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).",
+    text = "x / (1 + e^-x). This is a layer, not a constructor: nn.sequence(a, nn.silu, b).",
   },
   ["d.nn.sinusoid"] = {
     signature = "d.nn.sinusoid(width, [options])",
@@ -2164,10 +2169,10 @@ return {
   },
   ["d.nn.time_embed"] = {
     signature = "d.nn.time_embed(inp, width, [options])",
-    text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row); called as embed(t, class).",
+    text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row). It is called as embed(t, class).",
     params = {
       { name = "inp", type = "integer", text = "width of the sinusoid, even" },
-      { name = "width", type = "integer", text = "of the result" },
+      { name = "width", type = "integer", text = "width of the result" },
       { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
     },
     options = {
@@ -2179,7 +2184,7 @@ return {
   },
   ["d.nn.upsample"] = {
     signature = "d.nn.upsample(inp, [out], [options])",
-    text = "Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.",
+    text = "Nearest-neighbour upsampling, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
@@ -2205,7 +2210,7 @@ return {
   },
   ["d.objective"] = {
     signature = "d.objective(options)",
-    text = "A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is weighed. Weights stand on the squared error of x0 and are converted to what is predicted. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting counts eps the same at every t. With \"vlb\", T times the loss is the sum of the bound's L_t.",
+    text = "A loss for `d.record`. t and eps are drawn, and the error of the model's prediction at x_t is weighted. Weights apply to the squared error of x0 and are converted to the prediction target. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting counts eps the same at every t. With \"vlb\", T times the loss is the sum of the bound's L_t.",
     params = {
       { name = "options", type = "diffusion.objective_options" },
     },
@@ -2242,11 +2247,11 @@ return {
   },
   ["d.oracle"] = {
     signature = "d.oracle",
-    text = "Distributions whose best denoiser E[x0 | xt] is known exactly: they stand where a trained network would, and a sampler's result, a loss or a likelihood can be held against the truth. Each samples, gives ln p of the data and of the data under any noise, its entropy, and the denoiser of a process.",
+    text = "Distributions whose best denoiser E[x0 | xt] is known exactly. They replace a trained network, so that a sampler's result, a loss or a likelihood can be compared with the truth. Each draws samples, gives ln p of the data with and without noise, its entropy, and the denoiser of a process.",
   },
   ["d.oracle.box"] = {
     signature = "d.oracle.box(options)",
-    text = "The even distribution on a box.",
+    text = "The uniform distribution on a box.",
     params = {
       { name = "options", type = "diffusion.oracle_box_options" },
     },
@@ -2261,7 +2266,7 @@ return {
   },
   ["d.oracle.checkerboard"] = {
     signature = "d.oracle.checkerboard([options])",
-    text = "The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32. With noise the entropy is by quadrature.",
+    text = "The squares of one colour of a board, with uniform density. By default it is that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8, with entropy ln 32. With noise the entropy is by quadrature.",
     params = {
       { name = "options", type = "diffusion.oracle_checkerboard_options?", optional = true },
     },
@@ -2277,7 +2282,7 @@ return {
   },
   ["d.oracle.curve"] = {
     signature = "d.oracle.curve(options)",
-    text = "A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its quadrature, some 1e-10 near the curve.",
+    text = "A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact, except for an error of about 1e-10 of its quadrature near the curve.",
     params = {
       { name = "options", type = "diffusion.oracle_curve_options" },
     },
@@ -2293,7 +2298,7 @@ return {
   },
   ["d.oracle.eight_gaussians"] = {
     signature = "d.oracle.eight_gaussians([options])",
-    text = "The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019 (FFJORD) have radius = 4/1.414, std = 0.5/1.414.",
+    text = "The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019 (FFJORD) have radius = 4/1.414, std = 0.5/1.414.",
     params = {
       { name = "options", type = "diffusion.oracle_eight_gaussians_options?", optional = true },
     },
@@ -2309,7 +2314,7 @@ return {
   },
   ["d.oracle.empirical"] = {
     signature = "d.oracle.empirical(x, [options])",
-    text = "The empirical distribution of a data set: its n points, equally likely. Its best denoiser is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n where all differ; at a level log_prob is that of a density. With std each point is a Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x| |y| / s^2).",
+    text = "The empirical distribution of a data set: its n points with equal weights. Its best denoiser is that of a network that has memorised the set. log_prob(x) is ln of the fraction of points equal to x, -inf elsewhere. entropy() is that of the points as symbols, ln n if all differ. With a level, log_prob is a density. With std each point becomes a Gaussian (a kernel density estimate), and both are those of a density. In float32, points of 16 dimensions or more are compared by products, whose rounding changes weights by a factor of exp(1e-7 |x| |y| / s^2).",
     params = {
       { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]" },
       { name = "options", type = "diffusion.oracle_empirical_options?", optional = true },
@@ -2340,7 +2345,7 @@ return {
   },
   ["d.oracle.histogram"] = {
     signature = "d.oracle.histogram(options)",
-    text = "A histogram on the line: even within each of K bins.",
+    text = "A histogram on the line: uniform within each of K bins.",
     params = {
       { name = "options", type = "diffusion.oracle_histogram_options" },
     },
@@ -2357,7 +2362,7 @@ return {
   },
   ["d.oracle.mixture"] = {
     signature = "d.oracle.mixture(options)",
-    text = "A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in one or two dimensions.",
+    text = "A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its entropy is computed by quadrature.",
     params = {
       { name = "options", type = "diffusion.oracle_mixture_options" },
     },
@@ -2388,7 +2393,7 @@ return {
   },
   ["d.oracle.product"] = {
     signature = "d.oracle.product(parts)",
-    text = "Independent blocks of coordinates: the first part's, then the second's, ...",
+    text = "Independent blocks of coordinates: those of the first part, then of the second, ...",
     params = {
       { name = "parts", type = "diffusion.oracle[]", text = "one or more" },
     },
@@ -2423,13 +2428,23 @@ return {
       { type = "diffusion.oracle" },
     },
   },
+  ["d.pack_budget"] = {
+    signature = "d.pack_budget([bytes])",
+    text = "Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a layout of their own. Packed weights that are not being trained are kept while the budget has room. Others are packed again in each product, with the same results in less memory. The default is half of the bytes that models read from files in place, and at least 256 MiB.",
+    params = {
+      { name = "bytes", type = "integer|string", text = "0: keep none; \"default\"", optional = true },
+    },
+    returns = {
+      { type = "integer" },
+    },
+  },
   ["d.plot"] = {
     signature = "d.plot",
-    text = "Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where there is a display, or its text terminal.",
+    text = "Plots by gnuplot, an optional program that is looked for at run time. A plot is a PNG or SVG file, a window if there is a display, or text in the terminal.",
   },
   ["d.plot.lines"] = {
     signature = "d.plot.lines(series, [options])",
-    text = "Curves y(x), one a series.",
+    text = "Curves y(x), one per series.",
     params = {
       { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ..." },
       { name = "options", type = "diffusion.plot_lines_options?", optional = true },
@@ -2444,13 +2459,13 @@ return {
       { name = "ylabel", type = "string", default = "none", text = "name of the vertical axis" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.plot.order"] = {
     signature = "d.plot.order(series, [options])",
-    text = "Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines fall as the orders in guides do.",
+    text = "Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed lines show the slopes of the orders in guides.",
     params = {
       { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
       { name = "options", type = "diffusion.plot_order_options?", optional = true },
@@ -2466,13 +2481,13 @@ return {
       { name = "ylabel", type = "string", default = "\"error\"", text = "name of the vertical axis" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.plot.points"] = {
     signature = "d.plot.points(series, [options])",
-    text = "Point clouds in the plane, side by side at one scale.",
+    text = "Point clouds in the plane, in panels of one scale.",
     params = {
       { name = "series", type = "table", text = "{ {name, x}, ... } with x {n, 2}" },
       { name = "options", type = "diffusion.plot_points_options?", optional = true },
@@ -2484,7 +2499,7 @@ return {
       { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -2506,13 +2521,13 @@ return {
       { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.plot.trajectories"] = {
     signature = "d.plot.trajectories(series, [options])",
-    text = "The paths of samples: along t for {B,1} (along steps where a list is given), the later time left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma is large at the start (ve, edm), so is x.",
+    text = "The trajectories of samples. Those of {B,1} are drawn against t, later times on the left, or against the step for a list. Those of {B,2} are curves in the plane. A run is stepped to its end. x is shown as it is, so it starts large if sigma does (ve, edm).",
     params = {
       { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
       { name = "options", type = "diffusion.plot_trajectories_options?", optional = true },
@@ -2528,13 +2543,13 @@ return {
       { name = "ylabel", type = "string", default = "\"x\"; none in the plane", text = "name of the vertical axis" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
   ["d.posthoc_ema"] = {
     signature = "d.posthoc_ema(paths, options)",
-    text = "The values that a power average of any width would have, of snapshots that were written on the way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one of them.",
+    text = "The values that a power average of any width would have, from snapshots that ema:snapshot wrote during training. They should be of two averages, best with sigma_rel 0.05 and 0.1. Least squares fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target is one of them.",
     params = {
       { name = "paths", type = "string[]", text = "one or more snapshots of one training" },
       { name = "options", type = "diffusion.posthoc_ema_options" },
@@ -2544,14 +2559,14 @@ return {
       { name = "updates", type = "integer", range = ">= 1", default = "those of the last snapshot", text = "updates after which it is" },
     },
     returns = {
-      { type = "table<string, any>|nil", text = "state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together" },
-      { type = "table|string", text = "fit {weights = a list, one a snapshot, error = of the profile, relative to its norm}, or the message" },
+      { type = "table<string, any>|nil", text = "state by name, for model:load_state; nil with a message if a file isn't such a snapshot, or they can't be combined" },
+      { type = "table|string", text = "fit {weights = a list, one per snapshot, error = of the profile, relative to its norm}, or the message" },
     },
     example = "local model = d.mlp{ hidden = 16, depth = 1 }\nlocal ema, path = d.ema(model, { decay = { \"power\", sigma_rel = 0.1 } }), os.tmpname()\nassert(ema:update():snapshot(path))\nlocal state, fit = assert(d.posthoc_ema({ path }, { sigma_rel = 0.1 }))\nmodel:load_state(state)\nprint(fit.weights[1], fit.error)\nos.remove(path)",
   },
   ["d.pp"] = {
     signature = "d.pp(t)",
-    text = "Prints a table with its keys in order, four levels deep, tensors and models in a line each; what isn't a plain table as print does.",
+    text = "Prints a table with its keys in order, four levels deep. Tensors and models take one line each. Other values are printed as print does.",
     params = {
       { name = "t", type = "any" },
     },
@@ -2569,9 +2584,9 @@ return {
   },
   ["d.precondition"] = {
     signature = "d.precondition(net, process, [options])",
-    text = "A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}): \"edm\", c_in = 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; \"vp\", 1/sqrt(sigma^2 + 1) and 999 t of the VP SDE; \"ve\", 1 and ln(sigma/2); \"iddpm\", as vp with the nearest level of the cosine schedule, counted from 0. The network is what is trained and saved: an objective with precondition = kind takes it as it is, and samplers take what is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
+    text = "Makes a denoiser of a raw network, with its input and output scaled (Karras et al. 2022, table 1). The network is called as (c_in x_t/a, c_noise, {class=}). The scales are: edm: c_in = 1/sqrt(sigma^2 + sigma_data^2), c_noise = ln(sigma)/4 vp: c_in = 1/sqrt(sigma^2 + 1), c_noise = 999 t of the VP SDE ve: c_in = 1, c_noise = ln(sigma/2) iddpm: as vp, with the nearest level of the cosine schedule, counted from 0  The raw network is trained and saved: an objective with precondition = kind takes it. Samplers take the function that is returned here. The losses of table 1 are weighting = \"edm\" with times = \"log_normal\" for edm, and weighting = \"simple\" for the others.",
     params = {
-      { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance" },
+      { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance" },
       { name = "process", type = "diffusion.process" },
       { name = "options", type = "diffusion.precondition_options?", optional = true },
     },
@@ -2579,7 +2594,7 @@ return {
       { name = "kind", type = "\"edm\", \"vp\", \"ve\" or \"iddpm\"", default = "\"edm\"", text = "the row of the paper's table 1" },
     },
     returns = {
-      { type = "function", text = "denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal" },
+      { type = "function", text = "denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal" },
     },
     example = "local process = d.process{ schedule = d.schedule.edm{}, predict = \"edm\", sigma_data = 1 }\nlocal net = d.mlp{ hidden = 16, depth = 1 }\nlocal loss_of = d.objective{ process = process, weighting = \"edm\", times = \"log_normal\", precondition = \"edm\" }\nprint(d.record(loss_of, net, d.randn(8, 2)):item())\nlocal model = d.precondition(net, process)\nprint(d.sample{ model = model, process = process, shape = { 4, 2 }, steps = 10 })",
   },
@@ -2604,7 +2619,7 @@ return {
   },
   ["d.profile"] = {
     signature = "d.profile(fn, ...)",
-    text = "Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps for the way back: printed, most time first.",
+    text = "Prints the time of `fn` by op, forward and backward, longest first. It also prints the memory that each op saves for the backward pass.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -2615,7 +2630,7 @@ return {
   },
   ["d.prompt"] = {
     signature = "d.prompt()",
-    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends what runs, and the values stay; a coroutine is ended by the second. At a line it drops the line.",
+    text = "Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends running code, and values stay. The second Ctrl-C ends a coroutine. At a line it drops the line.",
   },
   ["d.rand"] = {
     signature = "d.rand([shape], [opts])",
@@ -2681,7 +2696,7 @@ return {
   },
   ["d.record"] = {
     signature = "d.record(fn, ...)",
-    text = "Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk it. Like pcall: function, arguments. All coroutines share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
+    text = "Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute gradients. It is called like pcall, with a function and its arguments. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -2693,10 +2708,10 @@ return {
   },
   ["d.reflow"] = {
     signature = "d.reflow(model, process, options)",
-    text = "Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0, class and eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.",
+    text = "Pairs (x0, eps) of a model, where x0 is the end of its flow from eps. The result is a set whose batches give step, x0, class and eps. Give eps to the objective, which then keeps them paired. A trainer does that by itself.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "process", type = "diffusion.process", text = "whose x_T is noise alone, as of d.schedule.flow" },
+      { name = "process", type = "diffusion.process", text = "its x_T must be noise alone, as with d.schedule.flow" },
       { name = "options", type = "diffusion.reflow_options" },
     },
     options = {
@@ -2746,11 +2761,11 @@ return {
   },
   ["d.sampler"] = {
     signature = "d.sampler",
-    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of                     a learned variance, for process:step_variance(t, s, v); where the model                     answers twice, x0 of the first and eps of the second (CFG++)   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           a table of the solver's own: tensors, numbers, strings and tables of                     these, empty at the start   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from                     the run's own counter, so sample k doesn't depend on its batch   opts.nan          \"keep\" where samples that aren't finite go on, else \"error\"   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of                     a path from lambda = ln(a/s) at one level to that at another, in the                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path",
+    text = "Samplers by name, and the run that steps them. A sampler is `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:   denoise(x, t)     x0 and eps predicted at level t, clipped as the process says, and v of a                     learned variance, for process:step_variance(t, s, v). If the model returns                     two outputs (CFG++), x0 is that of the first and eps that of the second   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),                     number i of n   history           the solver's own table, empty at the start. It may hold tensors, numbers,                     strings and tables of these   opts.mix          sum of c x, in one pass (d.mix)   opts.mix_noise    mix_noise(sigma, c1, x1, ...): adds sigma z to it. z comes from the run's                     own counter, so sample k doesn't depend on its batch   opts.nan          \"keep\" to continue with samples that aren't finite, else \"error\"   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): adds sigma z to it. z is the                     increment of a path between two levels, lambda = ln(a/s), in the time                     e^(2 eta lambda). The path is the step's own, or the run's Brownian path",
   },
   ["d.sampler.explain"] = {
     signature = "d.sampler.explain([name])",
-    text = "What a sampler is: its source, the order at which its error falls (at its options' defaults), evaluations of the model a step, and options; without a name, a table of all.",
+    text = "Describes a sampler: its source, its order, its evaluations of the model per step, and its options. The order is that of its error with the default options. Without a name, it returns a table of all samplers.",
     params = {
       { name = "name", type = "string", optional = true },
     },
@@ -2768,10 +2783,10 @@ return {
   },
   ["d.sampler.preset"] = {
     signature = "d.sampler.preset(name, [options])",
-    text = "What another library's sampler is here: one of ours with the options that make it so, to be given as `sampler`. Of diffusers by its class, \"diffusers-\" with ddpm, unclip, ddim, pndm (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa, lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others there are names in \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" and \"lucidrains-\". The grids are d.grid.preset's.",
+    text = "The equivalent of another library's sampler: one of ours with the options that match it, to be passed as `sampler`. A name begins with the library: \"diffusers-\", \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" or \"lucidrains-\". d.sampler.presets() lists them all. diffusers' DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde or dpmpp-2m-inverse. Its solver_type is our option form, and its euler_at_final has the same name. DPMSolverSinglestep is dpmpp-singlestep or dpm-singlestep. A preset reproduces a defect of the other library only if its name ends in the defect, as \"diffusers-ddpm-noise-in-last-step\". Other presets are correct. d.grid.preset has the grids.",
     params = {
       { name = "name", type = "string", text = "one of d.sampler.presets()" },
-      { name = "options", type = "table<string, any>", text = "of that sampler, in the place of the preset's", optional = true },
+      { name = "options", type = "table<string, any>", text = "options of that sampler, which replace the preset's", optional = true },
     },
     returns = {
       { type = "table", text = "{sampler, option = ...}" },
@@ -2815,7 +2830,7 @@ return {
   },
   ["d.sampler.step"] = {
     signature = "d.sampler.step(which, denoise, process, [o])",
-    text = "The step of a sampler by itself, for loops of one's own.",
+    text = "The step of a sampler, for a loop of your own.",
     params = {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
       { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
@@ -2836,7 +2851,7 @@ return {
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
-    text = "A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor init is given and the process predicts eps or score unclipped, the run starts where the SNR is 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = \"brownian\" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays independent. Generators, and functions that return normals of x's shape, draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.",
+    text = "A run of a sampler. It takes a step by `run()`, or all by `for step in run do`. If neither grid nor init is given and the process predicts eps or score unclipped, the run starts at SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = \"brownian\" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays independent. Generators, and functions that return normals of x's shape, draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.",
     params = {
       { name = "options", type = "diffusion.sampler_steps_options" },
     },
@@ -2864,10 +2879,10 @@ return {
   },
   ["d.save"] = {
     signature = "d.save(path, tensors, [metadata])",
-    text = "Writes tensors as a safetensors file. It is written beside the old file, flushed to the disk, then renamed over it, so the file is always whole.",
+    text = "Writes tensors as a safetensors file. It is written next to the old file, flushed to the disk, then renamed over it, so the file is always whole.",
     params = {
       { name = "path", type = "string" },
-      { name = "tensors", type = "table<string, diffusion.tensor>", text = "of any shape and type" },
+      { name = "tensors", type = "table<string, diffusion.tensor>", text = "tensors of any shape and type" },
       { name = "metadata", type = "table<string, string>|nil", text = "saved with them", optional = true },
     },
     returns = {
@@ -2877,7 +2892,7 @@ return {
   },
   ["d.schedule"] = {
     signature = "d.schedule",
-    text = "d.schedule: noise schedules by name, from lists and from functions. A schedule is two columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else is derived from them. Times are 1..T; accessors take a number (and answer in double), a list or a tensor (and answer with a tensor).",
+    text = "d.schedule: noise schedules by name, from lists and from functions. A schedule has two columns over 0..T: the signal a_t and the noise s_t of x_t = a_t x_0 + s_t eps. All else is derived from them. Times are 1..T. Accessors take a number and return a double, or take a list or a tensor and return a tensor.",
   },
   ["d.schedule.constant"] = {
     signature = "d.schedule.constant([o])",
@@ -2912,7 +2927,7 @@ return {
   },
   ["d.schedule.cosine_log_snr"] = {
     signature = "d.schedule.cosine_log_snr([o])",
-    text = "ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.",
+    text = "ln SNR = -2 ln tan of an angle, which moves linearly between those of log_snr_max and log_snr_min (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). shift adapts it to the size of pictures: 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low + (1 - u) shift_high interpolates between two shifts: shift_low is for high noise and shift_high for low noise.",
     params = {
       { name = "o", type = "diffusion.schedule_cosine_log_snr_options?", optional = true },
     },
@@ -2947,7 +2962,7 @@ return {
   },
   ["d.schedule.exponential"] = {
     signature = "d.schedule.exponential([o])",
-    text = "alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' \"exp\".",
+    text = "alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it \"exp\".",
     params = {
       { name = "o", type = "diffusion.schedule_exponential_options?", optional = true },
     },
@@ -2961,7 +2976,7 @@ return {
   },
   ["d.schedule.flow"] = {
     signature = "d.schedule.flow([o])",
-    text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al. 2023, eq. 20 and 22, whose samplers are those for any path.",
+    text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T. shift > 1 moves it towards noise: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise at the data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al. 2023, eq. 20 and 22. Its samplers are those for any path.",
     params = {
       { name = "o", type = "diffusion.schedule_flow_options?", optional = true },
     },
@@ -2976,7 +2991,7 @@ return {
   },
   ["d.schedule.from_alpha_bar"] = {
     signature = "d.schedule.from_alpha_bar(source, [o])",
-    text = "From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a function answers for itself, unless max_beta had to change it.",
+    text = "From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated between integers too, unless max_beta had to change it.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_beta" },
       { name = "o", type = "diffusion.schedule_from_alpha_bar_options?", optional = true },
@@ -3014,7 +3029,7 @@ return {
       { name = "config", type = "table" },
     },
     returns = {
-      { type = "diffusion.schedule|nil", text = "schedule nil with a message where it describes none" },
+      { type = "diffusion.schedule|nil", text = "schedule nil with a message if it describes none" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -3053,7 +3068,7 @@ return {
   },
   ["d.schedule.jsd"] = {
     signature = "d.schedule.jsd([o])",
-    text = "alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away (Sohl-Dickstein et al. 2015, sec. 2.4.1; \"jsd\" of Ho et al.'s code). beta_T = 1: x_T holds no signal, as with laplace.",
+    text = "alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0 (Sohl-Dickstein et al. 2015, sec. 2.4.1; \"jsd\" in Ho et al.'s code). beta_T = 1, so x_T holds no signal, as with laplace.",
     params = {
       { name = "o", type = "diffusion.schedule_jsd_options?", optional = true },
     },
@@ -3067,7 +3082,7 @@ return {
   },
   ["d.schedule.laplace"] = {
     signature = "d.schedule.laplace([o])",
-    text = "ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict v or x0, unless max_beta < 1 cuts the last beta.",
+    text = "ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must predict v or x0. max_beta < 1 cuts the last beta and avoids this.",
     params = {
       { name = "o", type = "diffusion.schedule_laplace_options?", optional = true },
     },
@@ -3156,7 +3171,7 @@ return {
   },
   ["d.schedule.sub_vp"] = {
     signature = "d.schedule.sub_vp([o])",
-    text = "The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et al. 2021, score SDE, eq. 29).",
+    text = "The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1 (Song et al. 2021, score SDE, eq. 29).",
     params = {
       { name = "o", type = "diffusion.schedule_sub_vp_options?", optional = true },
     },
@@ -3171,7 +3186,7 @@ return {
   },
   ["d.schedule.ve"] = {
     signature = "d.schedule.ve([o])",
-    text = "The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
+    text = "The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
     params = {
       { name = "o", type = "diffusion.schedule_ve_options?", optional = true },
     },
@@ -3186,7 +3201,7 @@ return {
   },
   ["d.schedule.vp"] = {
     signature = "d.schedule.vp([o])",
-    text = "The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 (Song et al. 2021, score SDE, eq. 33).",
+    text = "The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u = t/T (Song et al. 2021, score SDE, eq. 33).",
     params = {
       { name = "o", type = "diffusion.schedule_vp_options?", optional = true },
     },
@@ -3218,7 +3233,7 @@ return {
   },
   ["d.scope"] = {
     signature = "d.scope(fn, ...)",
-    text = "Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned directly): memory is free at once, not when the collector comes. All coroutines share one stack of records and scopes: a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
+    text = "Runs `fn` and frees every tensor made inside, except its results (tensors returned directly). The memory is free at once, before the collector runs. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -3289,7 +3304,7 @@ return {
   },
   ["d.unet"] = {
     signature = "d.unet(options)",
-    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class, attention at the factors asked for and in the middle, predicting C channels. Other H and W may be used too, if the levels divide them.",
+    text = "The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual blocks with time and class, and attention in the middle and at the given factors. Other H and W may be used too, if the levels divide them.",
     family = true,
     params = {
       { name = "options", type = "diffusion.unet_options" },
@@ -3431,7 +3446,7 @@ return {
   },
   ["ema:update"] = {
     signature = "ema:update()",
-    text = "Updates the average from the model's values. An average given to an optimiser does this by itself.",
+    text = "Updates the average from the model's values. An optimiser that was given the average calls it.",
     returns = {
       { type = "diffusion.ema", text = "self" },
     },
@@ -3586,25 +3601,25 @@ return {
     signature = "interval",
     text = "",
     params = {
-      { name = "low", type = "number", text = "the truth lies between low and high with a probability of `level`" },
+      { name = "low", type = "number", text = "the true value lies between low and high with a probability of `level`" },
       { name = "high", type = "number" },
       { name = "level", type = "number", text = "0.95" },
-      { name = "method", type = "string", text = "how low and high were found" },
-      { name = "n", type = "integer[]", text = "how many samples of each set" },
-      { name = "bias", type = "string|number", text = "which way the value errs: a sentence, or about how far" },
+      { name = "method", type = "string", text = "the method that found low and high" },
+      { name = "n", type = "integer[]", text = "number of samples of each set" },
+      { name = "bias", type = "string|number", text = "direction of the value's bias as a sentence, or its approximate size" },
       { name = "se", type = "number|nil", text = "standard error of the value" },
-      { name = "p", type = "number|nil", text = "the probability of such a value, or a larger one, were both sets of one distribution" },
+      { name = "p", type = "number|nil", text = "probability of such a value, or a larger one, if both sets have one distribution" },
     },
   },
   ["inversion"] = {
     signature = "inversion",
-    text = "How an inversion went; prints as a line.",
+    text = "The report of an inversion. It prints as a line.",
     params = {
-      { name = "grid", type = "diffusion.grid", text = "by which ddim comes back" },
-      { name = "evaluations", type = "integer", text = "of the model, those of the way back too" },
-      { name = "residual", type = "number|nil", text = "of exact steps: the largest last change, root mean square of a sample" },
-      { name = "tolerance", type = "number", text = "that the residual was to reach" },
-      { name = "error", type = "number|nil", text = "with check: the largest root mean square of a sample's way from x0" },
+      { name = "grid", type = "diffusion.grid", text = "by which ddim returns to x0" },
+      { name = "evaluations", type = "integer", text = "number of evaluations of the model, including those of `check`" },
+      { name = "residual", type = "number|nil", text = "for exact steps: the largest last change, as a sample's root mean square" },
+      { name = "tolerance", type = "number", text = "that the residual should reach" },
+      { name = "error", type = "number|nil", text = "with check: the largest distance from x0, as a sample's root mean square" },
     },
   },
   ["layer"] = {
@@ -3617,15 +3632,15 @@ return {
   },
   ["likelihood"] = {
     signature = "likelihood",
-    text = "A likelihood, of d.likelihood.ode; prints as two lines.",
+    text = "The result of d.likelihood.ode. It prints as two lines.",
   },
   ["model"] = {
     signature = "model",
-    text = "A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a denoiser; the fields of the network are reachable as its own.",
+    text = "A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model. It is a denoiser. The fields of the network can be read as its own.",
   },
   ["model()"] = {
     signature = "model(xt, t, [options])",
-    text = "The network's prediction for xt at level t. Networks for other uses are called as their forward wants it.",
+    text = "The network's prediction for xt at level t. A network for another use is called as its forward requires.",
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
@@ -3636,7 +3651,7 @@ return {
       { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
     },
     returns = {
-      { type = "diffusion.tensor", text = "as xt: what its process's `predict` names" },
+      { type = "diffusion.tensor", text = "as xt: the target that its process's `predict` names" },
     },
   },
   ["model:config"] = {
@@ -3656,16 +3671,16 @@ return {
   },
   ["model:eval"] = {
     signature = "model:eval()",
-    text = "Turns dropout off. It only ever acts inside d.record.",
+    text = "Turns dropout off. It acts only inside d.record in any case.",
     returns = {
       { type = "diffusion.model", text = "self" },
     },
   },
   ["model:freeze"] = {
     signature = "model:freeze([pattern])",
-    text = "Freezes the parameters whose names match: no gradient, no moments, no step. The model's accumulated gradients are dropped.",
+    text = "Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's accumulated gradients are dropped.",
     params = {
-      { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
+      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3735,9 +3750,9 @@ return {
   },
   ["model:unfreeze"] = {
     signature = "model:unfreeze([pattern])",
-    text = "Undoes freeze.",
+    text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
-      { name = "pattern", type = "string|nil", text = "Lua's; all if nil", optional = true },
+      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3764,7 +3779,7 @@ return {
   },
   ["net:again"] = {
     signature = "net:again(path, given)",
-    text = "Calls the part at a path once more, with the same parameters.",
+    text = "Calls the part at a path again, with the same parameters.",
     params = {
       { name = "path", type = "string" },
       { name = "given", type = "diffusion.value|diffusion.value[]" },
@@ -4293,7 +4308,7 @@ return {
     params = {
       { name = "process", type = "diffusion.process" },
       { name = "error", type = "string", text = "\"mse\", \"l1\", \"huber\" or \"pseudo_huber\"" },
-      { name = "vlb", type = "number", text = "weight of the variational bound, where the variance is learned" },
+      { name = "vlb", type = "number", text = "weight of the variational bound, if the variance is learned" },
     },
   },
   ["objective()"] = {
@@ -4346,12 +4361,12 @@ return {
   },
   ["objective:load_state"] = {
     signature = "objective:load_state([state])",
-    text = "Goes on from a state.",
+    text = "Continues from a state.",
     params = {
-      { name = "state", type = "table|nil", text = "of `state()`", optional = true },
+      { name = "state", type = "table|nil", text = "from `state()`", optional = true },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, if it is of another objective" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if it is from another objective" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -4374,18 +4389,18 @@ return {
   },
   ["oracle"] = {
     signature = "oracle",
-    text = "A distribution whose best denoiser is known, of d.oracle. What it computes has gradients with respect to x and to the level.",
+    text = "A distribution whose best denoiser is known, made by d.oracle. Its results have gradients with respect to x and to the level.",
     params = {
       { name = "D", type = "integer", text = "its dimension" },
-      { name = "mean", type = "diffusion.tensor|nil", text = "of a Gaussian" },
-      { name = "cov", type = "diffusion.tensor|nil", text = "of a Gaussian" },
-      { name = "means", type = "diffusion.tensor|nil", text = "of a mixture" },
-      { name = "weights", type = "number[]|nil", text = "of a mixture or boxes" },
+      { name = "mean", type = "diffusion.tensor|nil", text = "the mean, for a Gaussian" },
+      { name = "cov", type = "diffusion.tensor|nil", text = "the covariance, for a Gaussian" },
+      { name = "means", type = "diffusion.tensor|nil", text = "the means, for a mixture" },
+      { name = "weights", type = "number[]|nil", text = "the weights, for a mixture or boxes" },
     },
   },
   ["oracle:denoiser"] = {
     signature = "oracle:denoiser(process)",
-    text = "The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts. xt is {B,...} with D numbers a sample, t a number, a list or {B}.",
+    text = "The best possible denoiser E[x0 | xt], as a function (xt, t) -> the process's target. xt is {B,...} with D numbers per sample. t is a number, a list or {B}.",
     params = {
       { name = "process", type = "diffusion.process" },
     },
@@ -4395,7 +4410,7 @@ return {
   },
   ["oracle:entropy"] = {
     signature = "oracle:entropy([options])",
-    text = "The differential entropy in nats, -E ln p (of the empirical distribution: of its points as symbols). By its formula; in one or two dimensions by quadrature; else the mean over samples.",
+    text = "The differential entropy in nats, -E ln p. That of the empirical distribution is the entropy of its points as symbols. It is computed by a formula if there is one, by quadrature in one or two dimensions, or as a mean over samples.",
     params = {
       { name = "options", type = "diffusion.oracle_entropy_options?", optional = true },
     },
@@ -4405,16 +4420,16 @@ return {
     },
     returns = {
       { type = "number" },
-      { type = "number|nil", text = "error its standard error where it is a mean over samples" },
+      { type = "number|nil", text = "error its standard error, if it is a mean over samples" },
     },
   },
   ["oracle:log_prob"] = {
     signature = "oracle:log_prob(x, [level], [t])",
-    text = "ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the quadratures that the oracle's own text names.",
+    text = "ln p(x) of each row. It is that of the data, or with a level that of a x0 + s eps. The gradient of the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior mean. Both are exact, except for quadratures that tostring(oracle) names.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers a sample" },
+      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers per sample" },
       { name = "level", type = "diffusion.process|diffusion.oracle_log_prob_options?", text = "a process with t, or a level", optional = true },
-      { name = "t", type = "number|number[]|diffusion.tensor?", text = "with a process", optional = true },
+      { name = "t", type = "number|number[]|diffusion.tensor?", text = "if level is a process", optional = true },
     },
     options = {
       { name = "a", type = "number or tensor", default = "1", text = "signal of the level, one number or {B}" },
@@ -4427,11 +4442,11 @@ return {
   },
   ["oracle:posterior_mean"] = {
     signature = "oracle:posterior_mean(x, a, s)",
-    text = "The best x0 of x = a x0 + s eps: E[x0 | x].",
+    text = "The best prediction of x0 from x = a x0 + s eps: E[x0 | x].",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers a sample" },
+      { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers per sample" },
       { name = "a", type = "number|diffusion.tensor", text = "signal, one or {B}" },
-      { name = "s", type = "number|diffusion.tensor", text = "noise, one or {B}; above 0 where the data has points without width (empirical, boxes)" },
+      { name = "s", type = "number|diffusion.tensor", text = "noise, one or {B}; above 0 if the data has points without width (empirical, boxes)" },
     },
     returns = {
       { type = "diffusion.tensor", text = "as x" },
@@ -4454,16 +4469,16 @@ return {
   },
   ["plan"] = {
     signature = "plan",
-    text = "Where an edit starts, and its steps; prints as a table.",
+    text = "The start and the steps of an edit. It prints as a table.",
     params = {
-      { name = "start", type = "number", text = "the level t where it starts; 0: nothing is to be done" },
-      { name = "steps", type = "integer", text = "how many steps follow, exactly" },
-      { name = "grid", type = "diffusion.grid|nil", text = "these steps; nil where there are none" },
-      { name = "snr", type = "number", text = "signal to noise at the start: a^2/s^2" },
-      { name = "signal", type = "number", text = "a of x_t = a x0 + s eps" },
+      { name = "start", type = "number", text = "the first level t; 0 if nothing is to be done" },
+      { name = "steps", type = "integer", text = "exact number of steps" },
+      { name = "grid", type = "diffusion.grid|nil", text = "the steps; nil if there are none" },
+      { name = "snr", type = "number", text = "signal to noise ratio at the start, a^2/s^2" },
+      { name = "signal", type = "number", text = "a in x_t = a x0 + s eps" },
       { name = "noise", type = "number", text = "s" },
-      { name = "strength", type = "number|nil", text = "what was asked for" },
-      { name = "evaluations", type = "integer|nil", text = "of the model, once it is done" },
+      { name = "strength", type = "number|nil", text = "as given in the options" },
+      { name = "evaluations", type = "integer|nil", text = "number of evaluations of the model, once the edit is done" },
     },
   },
   ["process"] = {
@@ -4474,10 +4489,10 @@ return {
       { name = "T", type = "integer" },
       { name = "predict", type = "string", text = "the target that the network predicts: \"eps\", \"x0\", \"v\", \"score\", \"flow\", \"edm\"" },
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
-      { name = "variance", type = "string|fun(t: number, s: number): number", text = "of the reverse step" },
-      { name = "outputs", type = "integer", text = "of the network, side by side in its last dimension: 2 if the variance is learned" },
+      { name = "variance", type = "string|fun(t: number, s: number): number", text = "variance of the reverse step" },
+      { name = "outputs", type = "integer", text = "width of the network's output in multiples of C: 2 if the variance is learned" },
       { name = "clip", type = "number|string|nil" },
-      { name = "x0_error", type = "table|nil", text = "of variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
+      { name = "x0_error", type = "table|nil", text = "for variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },
   ["process:chain"] = {
@@ -4532,7 +4547,7 @@ return {
     signature = "process:estimate(output, xt, t)",
     text = "The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t. The two are consistent even if x0 was clipped. v is that of a learned variance.",
     params = {
-      { name = "output", type = "number|diffusion.tensor", text = "of the kind process.predict, next to v if the variance is learned" },
+      { name = "output", type = "number|diffusion.tensor", text = "the kind process.predict, next to v if the variance is learned" },
       { name = "xt", type = "number|diffusion.tensor" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
     },
@@ -4666,7 +4681,7 @@ return {
     params = {
       { name = "t", type = "number" },
       { name = "s", type = "number" },
-      { name = "v", type = "diffusion.tensor", text = "of process:split, if the variance is learned", optional = true },
+      { name = "v", type = "diffusion.tensor", text = "v from process:split, if the variance is learned", optional = true },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "variance a tensor as v if the variance is learned" },
@@ -4686,30 +4701,30 @@ return {
   },
   ["repaint_plan"] = {
     signature = "repaint_plan",
-    text = "Where RePaint goes: down its grid, with jumps back; prints as a table.",
+    text = "The levels that RePaint visits: down its grid, with jumps back. It prints as a table.",
     params = {
       { name = "grid", type = "diffusion.grid" },
-      { name = "jump", type = "integer", text = "steps of a jump back" },
-      { name = "resample", type = "integer", text = "how often each stretch of them is walked" },
-      { name = "jumps", type = "integer", text = "how many jumps there are" },
-      { name = "steps", type = "integer", text = "reverse steps in all" },
+      { name = "jump", type = "integer", text = "number of steps of a jump back" },
+      { name = "resample", type = "integer", text = "how often each stretch is sampled" },
+      { name = "jumps", type = "integer", text = "number of jumps" },
+      { name = "steps", type = "integer", text = "number of reverse steps in all" },
       { name = "times", type = "number[]", text = "every level that is visited, in order, from the first to the data" },
-      { name = "evaluations", type = "integer|nil", text = "of the model, once it is done" },
+      { name = "evaluations", type = "integer|nil", text = "number of evaluations of the model, once it is done" },
     },
   },
   ["run"] = {
     signature = "run",
-    text = "A sampler under way. run() takes a step; `for step in run do` takes all that are left.",
+    text = "A run of a sampler. run() takes a step; `for step in run do` takes all that are left.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "the current samples; written to, the run goes on from there without history" },
+      { name = "x", type = "diffusion.tensor", text = "the current samples; if written, the run continues from there without history" },
       { name = "i", type = "integer", text = "steps taken" },
       { name = "grid", type = "diffusion.grid" },
       { name = "seed", type = "integer" },
-      { name = "history", type = "table", text = "the solver's: tensors, numbers, and tables of these" },
-      { name = "evaluations", type = "integer", text = "of the model so far" },
-      { name = "draws", type = "integer", text = "of noise so far" },
-      { name = "upward", type = "boolean|nil", text = "true if it goes from data to noise" },
-      { name = "on_step", type = "function|nil", text = "called after each step; can be written" },
+      { name = "history", type = "table", text = "the solver's own: tensors, numbers, and tables of these" },
+      { name = "evaluations", type = "integer", text = "number of evaluations of the model so far" },
+      { name = "draws", type = "integer", text = "number of draws of noise so far" },
+      { name = "upward", type = "boolean|nil", text = "true if the run goes from data to noise" },
+      { name = "on_step", type = "function|nil", text = "called after each step; may be written" },
     },
   },
   ["run()"] = {
@@ -4746,12 +4761,12 @@ return {
   },
   ["run:load"] = {
     signature = "run:load(path)",
-    text = "Goes on from a file of run:save, in a run made with the same options.",
+    text = "Continues from a file of run:save, in a run made with the same options.",
     params = {
       { name = "path", type = "string" },
     },
     returns = {
-      { type = "true|nil", text = "done nil with a message, and nothing changed, if the file isn't of such a run" },
+      { type = "true|nil", text = "done nil with a message, and nothing changed, if the file is not from such a run" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -4810,32 +4825,32 @@ return {
   },
   ["sampler diffusers-ddim-eps-of-unclipped-x0"] = {
     signature = "sampler = {\"diffusers-ddim-eps-of-unclipped-x0\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
     },
   },
   ["sampler diffusers-ddim-inverse-told-next-time"] = {
     signature = "sampler = {\"diffusers-ddim-inverse-told-next-time\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
     },
   },
   ["sampler diffusers-ddim-previous-by-stride"] = {
     signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
     signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
   },
   ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
     signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
@@ -4846,7 +4861,7 @@ return {
   },
   ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
     signature = "sampler = {\"diffusers-dpmpp-2m-threshold-capped\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
@@ -4857,7 +4872,7 @@ return {
   },
   ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
     signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
@@ -4865,7 +4880,7 @@ return {
   },
   ["sampler diffusers-euler-churn-after-model"] = {
     signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
@@ -4875,11 +4890,11 @@ return {
   },
   ["sampler diffusers-ipndm-start-without-x0"] = {
     signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
   },
   ["sampler diffusers-lms-of-missing-slopes"] = {
     signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
-    text = "as another library computes it, its defect kept",
+    text = "as another library computes it, including its defect",
     options = {
       { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
     },
@@ -4974,7 +4989,7 @@ return {
   },
   ["sampler dpmpp_3m"] = {
     signature = "sampler = {\"dpmpp_3m\", ...}",
-    text = "Lu et al. 2022, \"DPM-Solver++\", three values, their second difference mended",
+    text = "Lu et al. 2022, \"DPM-Solver++\", three values, second difference corrected",
     options = {
       { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
@@ -4984,7 +4999,7 @@ return {
   },
   ["sampler dpmpp_3m_sde"] = {
     signature = "sampler = {\"dpmpp_3m_sde\", ...}",
-    text = "k-diffusion, its second difference mended",
+    text = "k-diffusion, second difference corrected",
     options = {
       { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
       { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
@@ -5193,7 +5208,7 @@ return {
   },
   ["schedule:config"] = {
     signature = "schedule:config()",
-    text = "A table of plain values from which schedule.from_config makes the same schedule again; real levels of functions become interpolated ones.",
+    text = "A table of plain values from which schedule.from_config makes the same schedule. Real levels of a function are interpolated in it.",
     returns = {
       { type = "table" },
     },
@@ -5237,7 +5252,7 @@ return {
   },
   ["schedule:plot"] = {
     signature = "schedule:plot([o])",
-    text = "Draws a quantity of the schedule against u = t/T; see d.plot.schedules.",
+    text = "Plots a quantity of the schedule against u = t/T; see d.plot.schedules.",
     params = {
       { name = "o", type = "diffusion.plot_schedules_options?", optional = true },
     },
@@ -5252,7 +5267,7 @@ return {
       { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
-      { type = "boolean|nil", text = "ok nil with a message where it fails" },
+      { type = "boolean|nil", text = "ok nil with a message if it fails" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -5286,7 +5301,7 @@ return {
   },
   ["schedule:rescale_zero_terminal_snr"] = {
     signature = "schedule:rescale_zero_terminal_snr()",
-    text = "The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1). The first level stays.",
+    text = "The same schedule, shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1). The first level is not changed.",
     returns = {
       { type = "diffusion.schedule" },
     },
@@ -5330,13 +5345,13 @@ return {
       { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
       { name = "n", type = "integer", text = "number of examples" },
       { name = "classes", type = "integer|nil" },
-      { name = "names", type = "string[]|nil", text = "of the classes" },
+      { name = "names", type = "string[]|nil", text = "names of the classes" },
       { name = "name", type = "string" },
     },
   },
   ["set:batches"] = {
     signature = "set:batches(options)",
-    text = "A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. `.step` can be set to start elsewhere: the next batch is step + 1.",
+    text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1.",
     params = {
       { name = "options", type = "diffusion.set_batches_options" },
     },
@@ -6475,9 +6490,9 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step. The second one has its usual effect on the program. At the library's prompt a third one breaks off the step, and nothing of that step is kept.",
+    text = "Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step. The second one has its usual effect on the program. At the library's prompt a third one interrupts the step, and nothing of that step is kept.",
     returns = {
-      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
+      { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },
     },
   },

@@ -1,5 +1,5 @@
---- Reflow: pairs of a noise and what a model's flow makes of it, to train the next model on, whose
---- paths are straighter (Liu et al. 2023, algorithm 1).
+--- Reflow: pairs of a noise and the sample to which a model's flow takes it. They train a next
+--- model, whose trajectories are straighter (Liu et al. 2023, algorithm 1).
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local families = require "diffusion.sampler.families"
@@ -19,7 +19,7 @@ local rules = opts.declare("reflow", {
   class = opts.joined(option.class, { text = "the class of all pairs or of each, from 1" }),
 })
 
--- x_T has to be eps itself.
+-- x_T must be eps itself.
 local function check_end(process)
   local schedule = process.schedule
   local a, s = schedule:signal(process.T), schedule:noise(process.T)
@@ -28,21 +28,22 @@ local function check_end(process)
     schedule.name, a, s)
 end
 
--- Noise of the sampler's own would be no part of the pair.
+-- A sampler that adds noise gives no pairs, since its end doesn't depend on the start alone.
 local function check_sampler(which)
   local name, solver, own = families.resolve(which)
   if solver.stochastic or (own.eta or 0) > 0 then
-    fail.raise("reflow: %s adds noise of its own, so its end says nothing of its start; take unipc, ddim or heun", name)
+    fail.raise("reflow: %s adds noise, so its end doesn't depend on the start alone; take unipc, ddim or heun", name)
   end
 end
 
 -- A part of the classes.
 local function part(class, from, count) return class and class:narrow(1, from, count):contiguous() end
 
---- Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0, class and
---- eps. An objective is told eps, and so keeps them paired; a trainer does that by itself.
+--- Pairs (x0, eps) of a model, where x0 is the end of its flow from eps. The result is a set whose
+--- batches give step, x0, class and eps. Give eps to the objective, which then keeps them paired. A
+--- trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
----@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
+---@param process diffusion.process its x_T must be noise alone, as with d.schedule.flow
 ---@param options diffusion.reflow_options
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }

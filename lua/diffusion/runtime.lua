@@ -1,4 +1,4 @@
---- The machine and what the library does with it.
+--- The machine, and the library's use of it.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
@@ -10,18 +10,21 @@ local function mebibytes(bytes) return legible.format("%.1f MiB", bytes / 2 ^ 20
 local Memory = {}
 
 function Memory.__tostring(m)
-  return ("%s in use, %s at most, %s kept for reuse, limit %s"):format(mebibytes(m.live),
-    mebibytes(m.peak), mebibytes(m.pooled), m.limit > 0 and mebibytes(m.limit) or "none")
+  return ("%s in use (%s of them packed weights), %s at most, %s kept for reuse, limit %s"):format(
+    mebibytes(m.live), mebibytes(m.packs), mebibytes(m.peak), mebibytes(m.pooled),
+    m.limit > 0 and mebibytes(m.limit) or "none")
 end
 legible.speaks(Memory)
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
---- how many blocks there are, and how often memory came fresh from the system.
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none). Also
+--- the number of blocks, and how often memory was obtained from the system (fresh). `packs` are the
+--- live bytes of packed weights, and `pack_budget` is their limit. Adopted parameters on a mapped
+--- file are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 ---@usage print(d.memory())
 function runtime.memory() return setmetatable(core.memory(), Memory) end
 
---- What runs here, in a few lines.
+--- The version and the machine in a few lines.
 ---@return string
 function runtime.info()
   local isa, all = core.isa()
@@ -35,8 +38,8 @@ function runtime.info()
   }, "\n")
 end
 
---- Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps
---- for the way back: printed, most time first.
+--- Prints the time of `fn` by op, forward and backward, longest first. It also prints the memory
+--- that each op saves for the backward pass.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns

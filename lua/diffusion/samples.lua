@@ -9,7 +9,7 @@ local samples = {}
 
 --- Raises unless x is a batch: reals [B,...] with at least one sample.
 ---@param where string the caller: "objective"
----@param name string of x there: "x0"
+---@param name string the name of x there: "x0"
 ---@param x any
 ---@param least integer|nil dimensions, 2 if not given: a lone sample was given if it has fewer
 ---@return diffusion.tensor x
@@ -28,7 +28,7 @@ end
 
 --- Raises unless x is a batch of finite numbers that is not being recorded.
 ---@param where string the caller
----@param name string of x there
+---@param name string the name of x there
 ---@param x any
 ---@param least integer|nil dimensions, 2 if not given
 ---@return diffusion.tensor x

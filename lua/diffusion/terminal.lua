@@ -1,10 +1,10 @@
--- Pixels as letters: half blocks in 24-bit or 256 colours, or a ramp of plain signs, by
--- what the terminal on standard output can do.
+-- Pixels as characters: half blocks in 24-bit or 256 colours, or letters, as the terminal on
+-- standard output can show them.
 local core = require "diffusion.core"
 
 local terminal = {}
 
---- "truecolor", "256", or "ascii" where there is no terminal, no colour, or NO_COLOR.
+--- "truecolor" or "256". It is "ascii" without a terminal or without colours, or with NO_COLOR.
 ---@return string
 function terminal.style()
   local none = os.getenv "NO_COLOR"
@@ -14,7 +14,7 @@ function terminal.style()
   return term:find "256color" and "256" or "ascii"
 end
 
---- Can standard output show bold type? It can at a terminal, unless NO_COLOR is set or TERM is "dumb".
+--- Whether standard output can show bold type: at a terminal, unless NO_COLOR is set or TERM is "dumb".
 ---@return boolean
 function terminal.bold()
   local none, term = os.getenv "NO_COLOR" or "", os.getenv "TERM" or ""
@@ -23,14 +23,14 @@ end
 
 local function wide_enough(columns) return columns and columns >= 2 and columns <= 10000 and columns or nil end
 
---- Letters to a line: COLUMNS, or as many as the terminal on standard output has, or 80.
+--- The width of a line: COLUMNS, or the columns of the terminal on standard output, or 80.
 ---@return integer
 function terminal.width()
   local asked = math.tointeger(tonumber(os.getenv "COLUMNS" or ""))
   return wide_enough(asked) or wide_enough(core.columns(1)) or 80
 end
 
--- The nearest of 256 colours: a cube of 6 x 6 x 6 from 16, 24 greys from 232.
+-- The nearest of 256 colours. They are a cube of 6 x 6 x 6 from 16, and 24 greys from 232.
 local LEVEL = { 0, 95, 135, 175, 215, 255 }
 
 local function nearest_level(v)
@@ -54,7 +54,7 @@ local function paint(style, layer, r, g, b)
   return ("\27[%d;2;%d;%d;%dm"):format(layer, r, g, b)
 end
 
--- The upper half block in the upper pixel's colour, on the lower's.
+-- The upper half block, in the upper pixel's colour on the lower's.
 local function half_blocks(bytes, H, W, style)
   local lines = {}
   for i = 0, H - 1, 2 do
@@ -81,8 +81,8 @@ local function brightness(bytes, i, j, W)
   return 0.299 * r + 0.587 * g + 0.114 * b
 end
 
--- A letter is twice as tall as wide: two letters to a pixel where they fit, else one letter
--- to two pixels, one above the other.
+-- A letter is twice as tall as wide. If they fit, two letters show one pixel. Otherwise one letter
+-- shows two pixels, one above the other.
 local function letters(bytes, H, W, width)
   local double = 2 * W <= width
   local lines = {}

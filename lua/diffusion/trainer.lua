@@ -1,5 +1,5 @@
 -- The usual training loop: batches, loss, step, checkpoint, log, progress. Ctrl-C saves a
--- checkpoint from which the same call goes on. A loss that isn't finite is traced to its step,
+-- checkpoint, from which the same call resumes. A loss that isn't finite is traced to its step,
 -- levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
@@ -73,10 +73,10 @@ local function diagnose(self, step, value, details, class)
     levels_text(details), where), 0)
 end
 
--- After so many steps in a row that the optimiser refused, the trainer raises.
+-- The trainer raises after this many steps in a row that the optimiser refused.
 local PATIENCE = 10
 
--- The last parameter whose gradient isn't finite: the nearest to the loss.
+-- The last parameter whose gradient isn't finite, which is the nearest to the loss.
 local function nonfinite_gradient(model)
   local last
   for name, p in model:parameters() do
@@ -91,8 +91,8 @@ local function careful_step(self, state, step)
   local norm = self.opt:step()
   state.refused = norm - norm == 0 and 0 or state.refused + 1
   if state.refused == PATIENCE then
-    error(legible.said("trainer: the gradient's norm is no number at %d steps in a row, the last is step %d, though "
-      .. "the loss is one; look at the gradient of '%s'", PATIENCE, step, tostring(name)), 0)
+    error(legible.said("trainer: the gradient's norm is NaN or infinite in %d steps in a row, the last is step %d; "
+      .. "the loss is finite; check the gradient of '%s'", PATIENCE, step, tostring(name)), 0)
   end
   return norm
 end
@@ -162,9 +162,9 @@ local function steps(self, log, bar, state)
   end
 end
 
--- Ctrl-C is checked between steps. A second one goes to the host program, which may raise an
--- error at any line of Lua's main thread. The steps run in a coroutine, so each one is whole
--- even then. At the library's prompt a third Ctrl-C breaks off the step.
+-- Ctrl-C is checked between steps. A second one goes to the host program, which may raise an error
+-- at any line of Lua's main thread. The steps run in a coroutine, so each one is complete even
+-- then. At the library's prompt a third Ctrl-C interrupts the step.
 local function take_steps(stopped, thread, ...)
   local ending <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
   repeat
@@ -194,11 +194,11 @@ local function resume(self)
   return loaded
 end
 
---- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
---- step. The second one has its usual effect on the program. At the library's prompt a third one
---- breaks off the step, and nothing of that step is kept.
----@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed =
----  step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
+--- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step.
+--- The second one has its usual effect on the program. At the library's prompt a third one
+--- interrupts the step, and nothing of that step is kept.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message
+---  if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function Trainer:run()
   local resumed, why = resume(self)

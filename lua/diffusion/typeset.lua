@@ -1,4 +1,5 @@
---- Markdown set for a terminal: wrapped to a width, headings bold where there is bold type.
+--- Formats Markdown for a terminal: wrapped to a width, with bold headings if the terminal has bold
+--- type.
 local markdown = require "diffusion.markdown"
 
 local typeset = {}
@@ -7,7 +8,7 @@ local INDENT = 2
 local NARROWEST = 16 -- columns of a table narrower than that are hard to read
 local UNBROKEN = 36  -- code up to that, and to half a line, stays on one line
 
--- Columns that a text takes: bold type takes none, a letter of UTF-8 one.
+-- The columns that a text takes. Bold type takes none, and a letter in UTF-8 takes one.
 local function columns(text)
   local shown = text:gsub("\27%[%d*m", "")
   return utf8.len(shown) or #shown
@@ -17,7 +18,7 @@ end
 
 local function bold(word, on) return on and "\27[1m" .. word .. "\27[0m" or word end
 
--- A link as text: a guide by the call that shows it, a page of the web by its address.
+-- A link as text: the call that shows a guide, or the address of a web page.
 local function link_text(span, o)
   local guide = span.target:match "^([%w_]+)%.md" or span.target:match "guide/([%w_]+)%.md"
   if guide == span.text then return o.call(guide) end
@@ -28,7 +29,8 @@ local function link_text(span, o)
   return span.text
 end
 
--- The words of a span with the blanks before each; "" before a first one that touches what comes before.
+-- The words of a span with the blanks before each. The blanks are "" if the first word touches the
+-- text before it.
 local function pieces(span, o)
   local out, text = {}, span.text
   if span.kind == "code" then text = "`" .. text .. "`" end
@@ -39,7 +41,7 @@ local function pieces(span, o)
   return out, text:find "%s$" ~= nil
 end
 
--- The words of a text: spans that touch make one word.
+-- The words of a text. Spans that touch make one word.
 local function words_of(text, o)
   local words, open = {}, false
   for _, span in ipairs(markdown.spans(text)) do
@@ -54,7 +56,7 @@ local function words_of(text, o)
   return words
 end
 
--- Words in lines of a width; the first line begins with `first`, the others with `rest`.
+-- Words in lines of a width. The first line begins with `first`, the others with `rest`.
 local function fill(words, width, first, rest)
   local lines, line, empty = {}, first, true
   for _, word in ipairs(words) do
@@ -72,7 +74,7 @@ local function append(out, lines) table.move(lines, 1, #lines, #out + 1, out) en
 
 -- ==== tables ===============================================================================
 
--- How wide each column of a table is by nature, and how wide its longest word.
+-- Returns the natural width of each column of a table, and the width of its longest word.
 local function measures(rows)
   local natural, least = {}, {}
   for _, row in ipairs(rows) do
@@ -91,7 +93,7 @@ local function sum(list)
   return total
 end
 
--- The widths of the columns, the widest narrowed until all fit; nil where they can't.
+-- The widths of the columns. The widest are narrowed until all fit. nil if they can't.
 local function fitted(rows, room)
   local widths, least = measures(rows)
   for j, natural in ipairs(widths) do least[j] = math.min(natural, math.max(least[j], NARROWEST)) end
@@ -122,7 +124,7 @@ local function side_by_side(out, row, widths)
   end
 end
 
--- A row as a list of its own, where the columns don't fit side by side.
+-- A row as a list, if the columns don't fit side by side.
 local function one_below_another(out, row, head, width)
   append(out, fill(row[1], width, "  ", "  "))
   for j = 2, #row do
@@ -135,7 +137,7 @@ end
 
 -- ==== blocks ===============================================================================
 
--- By kind: what sets a block into lines.
+-- The function that formats each kind of block into lines.
 local setters = {}
 
 function setters.heading(out, block, o)
@@ -186,11 +188,11 @@ function setters.table(out, block, o)
   for _, row in ipairs(rows) do side_by_side(out, row, widths) end
 end
 
---- A text of Markdown as lines for a terminal. Code and words longer than a line stay whole.
+--- Markdown as lines for a terminal. Code, and words longer than a line, are not broken.
 ---@param text string
 ---@param width integer columns of the terminal
----@param can_bold boolean false where headings are underlined instead
----@param call function name of a guide -> the call that shows it
+---@param can_bold boolean if false, headings are underlined instead
+---@param call function (name of a guide) -> the call that shows it
 ---@return string
 function typeset.set(text, width, can_bold, call)
   local out, o = {}, { width = width, bold = can_bold, call = call }

@@ -16,7 +16,7 @@ local show = to_stderr
 --- Shows a warning, the first time for this object.
 ---@param object any its subject, not nil
 ---@param which string the kind of warning
----@param format string of string.format
+---@param format string as in string.format
 ---@param ... any its arguments
 function warning.once(object, which, format, ...)
   local own = given[object] or {}

@@ -27,7 +27,7 @@ local function collector(out, kind)
   local open, after_cell
   local self = {}
   function self.close()
-    if open and open.text:find "%a%a" then out[#out + 1] = open end
+    if open and open.kind ~= "code" and open.text:find "%a%a" then out[#out + 1] = open end
     open = nil
   end
   function self.start(line, text, its, is_item)
@@ -62,7 +62,7 @@ local function add_line(passages, number, text, indent, base)
   elseif fence then
     passages.start(number, fence, "label")
     passages.close()
-  elseif tag then passages.start(number, tag, "label")
+  elseif tag then passages.start(number, tag, text:find "^@usage" and "code" or "label")
   elseif item then passages.start(number, item, "label", true)
   elseif indent > base and not passages.in_item() then passages.cell(number, text)
   else passages.add(number, text) end

@@ -242,7 +242,7 @@ describe("schedules", function()
 
   it("without terminal signal refuse a network of eps, with a sentence [Inf]", function()
     local p = d.process { schedule = d.schedule.scaled_linear():rescale_zero_terminal_snr() }
-    fails("x_t holds no signal at t = 1000, so eps says nothing of x0 there; predict v or x0", d.sample,
+    fails("x_t holds no signal at t = 1000, so eps doesn't determine x0 there; predict v or x0", d.sample,
       { model = function(x) return x end, process = p, shape = { 1, 1 }, steps = 5 })
     local v = d.process { schedule = p.schedule, predict = "v" }
     local x = d.sample { model = mixture:denoiser(v), process = v, shape = { 4, 1 }, steps = 5, seed = 1 }

@@ -270,7 +270,7 @@ describe("frechet", function()
       local value, about = M.frechet(normal(n, 5, n), normal(60, 5, 2) + 1, { interval = true })
       assert.equal(0, about.low)
       assert.near(value + 1.959963984540054 * about.se, about.high, 1e-9)
-      assert.match("so few samples don't tell the bias", about.method)
+      assert.match("so few samples don't determine the bias", about.method)
     end
     assert(select(2, M.frechet(normal(20, 5, 1), normal(60, 5, 2) + 2, { interval = true })).low > 0)
   end)
@@ -480,7 +480,7 @@ describe("mode_coverage", function()
 end)
 
 describe("memorisation", function()
-  it("is the share of fresh data where nothing was learnt by heart", function()
+  it("is the share of fresh data if nothing was memorised", function()
     local sum, nearer = 0, 0
     for r = 1, 40 do
       local v, about = M.memorisation(normal(200, 2, r), normal(150, 2, 3000 + r), normal(400, 2, 6000 + r),

@@ -155,17 +155,17 @@ describe("d.check.order of samplers that add noise", function()
     for _, sampler in ipairs { { "euler_churn", s_churn = 4 }, { "heun", s_churn = 4 }, "lcm", "annealed_langevin",
                                "predictor_corrector" } do
       local name = type(sampler) == "table" and sampler[1] or sampler
-      fails("the noise that " .. name .. " adds is not of a path", d.check.order, sampler, mixture, with {})
+      fails("the noise that " .. name .. " adds has no path", d.check.order, sampler, mixture, with {})
     end
     d.check.order("euler_churn", mixture, with {})
     local order = d.check.order({ "euler_ancestral", eta = 0 }, mixture, with {})
     assert.equal(d.check.order("euler", mixture, with {}), order)
     local function refuses(sentence, sampler, o) fails(sentence, d.check.order, sampler, mixture, with(o)) end
-    refuses("start = 2 exact steps are known of the ODE only", "dpmpp_3m_sde", { start = 2 })
+    refuses("start = 2 exact steps need the ODE's solution", "dpmpp_3m_sde", { start = 2 })
     refuses("a reference is for samplers that add noise", "heun", { reference = "dpmpp_sde" })
     refuses("the reference heun adds no noise", "ddpm", { reference = "heun" })
     refuses("did you mean 'ddpm'", "ddpm", { reference = "ddmp" })
-    refuses("ddim_inversion walks from the data to noise", "ddim_inversion", {})
+    refuses("ddim_inversion goes from data to noise", "ddim_inversion", {})
     refuses("option 'fine'", "ddpm", { fine = 1 })
   end)
 end)

@@ -1,6 +1,6 @@
---- Exact moments of what a sampler makes of Gaussian data, without drawing a number. The best
---- denoiser of N(mean, std^2) is affine, and so is every sampler built of `mix` and `mix_noise`:
---- x is kept as its coefficients of 1, of the start's noise and of each noise added since.
+--- The exact moments of a sampler's result for Gaussian data, without random numbers. The best
+--- denoiser of N(mean, std^2) is affine, and so is a sampler made of `mix` and `mix_noise`. So x is
+--- represented by its coefficients of 1, of the start's noise, and of each noise added since.
 local families = require "diffusion.sampler.families"
 local noise = require "diffusion.sampler.noise"
 local place = require "diffusion.sampler.place"
@@ -31,7 +31,7 @@ local Coefficients = { __index = refuse, __add = refuse, __sub = refuse, __mul =
 -- Coefficients of {1, start, noise 1, noise 2, ...}.
 local function coefficients(list) return setmetatable(list, Coefficients) end
 
--- sum of c x over the pairs given
+-- The sum of c x over the given pairs.
 local function mix(...)
   local out = {}
   for i = 1, select("#", ...), 2 do
@@ -42,8 +42,8 @@ local function mix(...)
   return coefficients(out)
 end
 
--- Gives a sampler its arithmetic, on coefficients; normal number k is coefficient k. Returns what
--- begins a step.
+-- Gives a sampler mix functions for coefficients. Normal number k is coefficient k. Returns a function
+-- that begins a step.
 local function arithmetic(own)
   local drawn = 2
   local function draws()
@@ -66,7 +66,7 @@ local function arithmetic(own)
   return begin
 end
 
--- E[x0 | xt] = mean + gain (xt - a mean), and the eps that goes with it.
+-- E[x0 | xt] = mean + gain (xt - a mean), and the eps for it.
 local function best(process, mean, std)
   local schedule = process.schedule
   return function(x, t)
@@ -77,7 +77,7 @@ local function best(process, mean, std)
   end
 end
 
--- Noise as samplers start from, or the true distribution at level t.
+-- The start of samplers, which is noise, or the true distribution at level t.
 local function start(schedule, t, o, exact)
   local a, s = schedule:signal(t), schedule:noise(t)
   if exact then return coefficients { a * o.mean, math.sqrt((a * o.std) ^ 2 + s ^ 2) } end
@@ -90,9 +90,9 @@ local function grid_of(o, solver)
   return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
 end
 
---- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
---- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
----@param sampler string|function|table as of d.sample
+--- The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean,
+--- std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear in x.
+---@param sampler string|function|table as in d.sample
 ---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance

@@ -1,5 +1,4 @@
---- The order at which a sampler converges, measured on a distribution whose best denoiser is
---- known.
+--- Measures the order at which a sampler converges, on a distribution whose best denoiser is known.
 local core = require "diffusion.core"
 local families = require "diffusion.sampler.families"
 local gradient = require "diffusion.gradient"
@@ -35,8 +34,8 @@ local function levels(schedule, o, N)
   return times
 end
 
--- The probability-flow ODE in y = x/a over ln sigma, dy/dln sigma = y - D(y), by Runge's and
--- Kutta's steps of fourth order.
+-- The probability-flow ODE in y = x/a over ln sigma, dy/dln sigma = y - D(y), by Runge-Kutta steps of
+-- order 4.
 local function kutta(oracle, y, from, to, n)
   local h, at = math.log(to / from) / n, math.log(from)
   local function slope(z, ln_sigma) return z - oracle:posterior_mean(z, 1, math.exp(ln_sigma)) end
@@ -53,15 +52,14 @@ local function kutta(oracle, y, from, to, n)
   return y
 end
 
--- The same in so many steps, and twice as many, that what is left of both (Richardson: h^4
--- cancels) stands for the truth.
+-- The true end: n and 2n steps, extrapolated so that the error's h^4 cancels (Richardson).
 local function exact(oracle, y, from, to, n)
   if from == to then return y end
   return core.ops.mix(16 / 15, kutta(oracle, y, from, to, 2 * n), -1 / 15, kutta(oracle, y, from, to, n))
 end
 
--- The arithmetic of a sampler: all noise is of one Brownian path, whatever the steps. Tells
--- `seen` when there is any.
+-- The arithmetic of a sampler. All noise is from one Brownian path, for any steps. Sets seen.noise if
+-- noise is added.
 local function arithmetic(own, name, schedule, seed, seen)
   local along = noise.brownian(schedule, seed)
   own.mix = core.ops.mix
@@ -72,14 +70,14 @@ local function arithmetic(own, name, schedule, seed, seen)
   end
   function own.mix_noise(sigma, ...)
     if sigma == 0 then return core.ops.mix(...) end
-    fail.raise("order: the noise that %s adds is not of a path that runs of other steps could share, so it comes to "
-      .. "nothing along one; its moments can be checked (d.check.moments), or its samples", name)
+    fail.raise("order: the noise that %s adds has no path that runs of other steps could share; check its "
+      .. "moments (d.check.moments) or its samples instead", name)
   end
   return own
 end
 
--- Where the sampler ends, as y = x/a, from y at the first level, how often it asked, and
--- whether it added noise. Its first `start` steps are fed the truth: they only fill its history.
+-- The end of the sampler as y = x/a, from y at the first level, the number of evaluations, and
+-- whether it added noise. Its first `start` steps get the exact x, and only fill its history.
 local function sampled_end(sampler, oracle, process, y, o, N)
   local schedule, times, asked, seen = process.schedule, levels(process.schedule, o, N), 0, {}
   local model, history = oracle:denoiser(process), {}
@@ -105,26 +103,28 @@ local function print_row(N, asked, gap, order)
   print(legible.format("%8d %12d %12.3e %8s", N, asked, gap, order and legible.format("%.2f", order) or ""))
 end
 
--- Below this the errors are those of rounding.
+-- Smaller errors are those of rounding.
 local function rounding(truth)
   return (core.real == "f64" and 1e-13 or 2e-6) * truth:square():mean():item() ^ 0.5
 end
 
--- The size of an error: the root mean square of all samples; along paths the median of a
--- sample's own, since the few that pass close between two modes end now in one, now in the other.
+-- The size of an error: the root mean square over all samples, or along paths the median. The few paths
+-- that pass close between two modes may end in either.
 local function size_of(gap, path)
   if not path then return gap:square():mean():item() ^ 0.5 end
   return gap:square():mean(2):sqrt():quantile(0.5):item()
 end
 
--- What errors are counted from, and its name: of the ODE its solution, of a path the end of
--- many more steps along it.
+-- The reference for errors, and its name. It is the solution of the ODE, or the end of many more steps
+-- along the same path.
 local function truth_of(sampler, oracle, process, y, o, path)
   if not path then
     if o.reference then fail.raise("order: a reference is for samplers that add noise; the truth here is the ODE") end
     return exact(oracle, y, o.from, o.to, o.exact), ("the ODE's solution, by %d steps of order 4"):format(o.exact)
   end
-  if o.start > 0 then fail.raise("order: start = %d exact steps are known of the ODE only, not of a path", o.start) end
+  if o.start > 0 then
+    fail.raise("order: start = %d exact steps need the ODE's solution; along a path it is unknown", o.start)
+  end
   local which, N = o.reference or sampler, o.fine * o.steps[#o.steps]
   local end_of, _, noisy = sampled_end(which, oracle, process, y, o, N)
   local name = families.resolve(which)
@@ -132,7 +132,7 @@ local function truth_of(sampler, oracle, process, y, o, path)
   return end_of, ("%s in %d steps along the same Brownian path"):format(name, N)
 end
 
--- The table's rows, and the last order that rounding didn't touch.
+-- The table's rows, and the last order that isn't due to rounding.
 local function measured(sampler, oracle, process, y, o)
   local ends, rows, last = {}, {}, nil
   for i, N in ipairs(o.steps) do ends[i] = table.pack(sampled_end(sampler, oracle, process, y, o, N)) end
@@ -152,7 +152,7 @@ end
 
 local function check_sampler(sampler)
   local name, solver = families.resolve(sampler)
-  if solver.upward then fail.raise("order: %s walks from the data to noise; its ends aren't measured here", name) end
+  if solver.upward then fail.raise("order: %s goes from data to noise; its order isn't measured here", name) end
 end
 
 local function check_steps(steps)
@@ -170,7 +170,7 @@ local function check_oracle(oracle)
   end
 end
 
--- Both ends of the way within the process's levels.
+-- Both ends of the range, checked to lie within the process's levels.
 local function check_ends(o, schedule)
   local least, most = schedule:sigma(1), schedule:sigma(schedule.T)
   if not (o.to < o.from and o.to >= least and o.from <= most) then
@@ -179,17 +179,18 @@ local function check_ends(o, schedule)
   end
 end
 
---- How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a
---- table, and returns the last order seen above rounding. Errors of a deterministic sampler are
---- from the ODE's solution, root mean square. One that adds noise runs along one Brownian path
---- for each sample, whatever its steps: its errors, a median, are from many more steps along it.
+--- Measures how fast a sampler's error falls with the number of steps, which are uniform in ln
+--- sigma. It prints a table, and returns the last order above rounding. The error of a
+--- deterministic sampler is the root mean square distance from the ODE's solution. A sampler that
+--- adds noise follows one Brownian path per sample for any number of steps. Its error is the median
+--- distance from many more steps.
 --- A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some
---- 1e-6; DIFFUSION_PRECISION=double goes on.
----@param sampler string|function|table as of d.sample; not one whose noise is no path's
---- (euler_churn, lcm, annealed_langevin and their like)
+--- 1e-6; DIFFUSION_PRECISION=double continues further.
+---@param sampler string|function|table as in d.sample; not one whose noise has no path (euler_churn, lcm,
+--- annealed_langevin and similar)
 ---@param oracle any a distribution of d.oracle
 ---@param options diffusion.check_order_options?
----@return number|nil order nil where all was rounding
+---@return number|nil order nil if all errors are due to rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 ---@usage local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }
 --- d.check.order("heun", mixture, { samples = 8, steps = { 20, 40 }, exact = 200 })

@@ -1,8 +1,7 @@
--- The curves that toy sets are drawn along, each of mean 0 and scaled so that the variances of
--- both coordinates sum to 2, before noise:
---   at(u, class)   x, y, each {n}, of u in (0, 1), even, and of the class where there are some
---   classes        how many, or nil
---   power          1, or p where the curve is smooth in u^(1/p) rather than in u
+-- The curves of toy sets. Each has mean 0, and the variances of both coordinates sum to 2 before noise:
+--   at(u, class)   x, y, each {n}, for uniform u in (0, 1), and for the class if there are classes
+--   classes        number of classes, or nil
+--   power          1, or p if the curve is smooth in u^(1/p) rather than in u
 local curves = {}
 
 local function noise(default)

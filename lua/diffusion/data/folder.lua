@@ -14,12 +14,12 @@ local function extension(name) return legible.lower(name:match "%.([^.]+)$" or "
 
 -- ---- finding ---------------------------------------------------------------------------
 
--- What a folder holds: pictures right in it, those further down, and those of other formats
--- in either; lists of paths.
+-- The pictures of a folder: those directly in it, those in deeper folders, and files of other formats
+-- in either. Each is a list of paths.
 local function found() return { here = {}, below = {}, other = {} } end
 
--- Walks a folder and those in it. A folder that links lead to again is walked once, so that
--- circles end.
+-- Lists a folder and those in it. A folder that several links lead to is listed once, so circles of
+-- links end.
 local function walk(into, path, list, seen)
   local names, id = core.list(path)
   if not names then return nil, id end
@@ -36,7 +36,7 @@ local function walk(into, path, list, seen)
   return into
 end
 
--- What lies in each sub-folder, in order of their names, and in the folder itself.
+-- The pictures of each sub-folder, in order of the names, and of the folder itself.
 local function survey(dir)
   local names, id = core.list(dir)
   if not names then return nil, id end
@@ -61,7 +61,7 @@ end
 
 -- ---- choosing --------------------------------------------------------------------------
 
--- Pictures without classes, and what is left out: { list, why }.
+-- Pictures without classes, and those that are left out: { list, why }.
 local function without_classes(own, subs, o)
   local list, deeper, left = {}, {}, {}
   add(list, own.here)
@@ -73,16 +73,16 @@ local function without_classes(own, subs, o)
   return list, left
 end
 
--- Pictures with the numbers of their folders, and what is left out.
+-- Pictures with the numbers of their folders, and those that are left out.
 local function with_classes(own, subs, o)
-  local list, beside, deeper = {}, {}, {}
-  add(beside, own.here)
+  local list, outside, deeper = {}, {}, {}
+  add(outside, own.here)
   for k, sub in ipairs(subs) do
     add(list, sub.here, k)
     add(o.recursive and list or deeper, sub.below, k)
   end
   return list, {
-    { beside, "beside the folders of classes", "classes = false takes all pictures without classes" },
+    { outside, "outside the folders of classes", "classes = false takes all pictures without classes" },
     { deeper, "in folders of a class's folder", "recursive = true takes them for that class" },
   }
 end
@@ -94,7 +94,7 @@ local function others(own, subs)
   return { all, "in neither PNG nor JPEG", "save them as PNG" }
 end
 
--- nil where nothing is left out, or may be.
+-- A message about pictures that are left out, or nil if there are none or `skip` is given.
 local function complaint(dir, left, o)
   for _, group in ipairs(o.skip and {} or left) do
     local n = #group[1]
@@ -111,7 +111,7 @@ local function names_of(subs)
   return names
 end
 
--- Folders of which none holds a picture are no classes.
+-- Without a picture in any sub-folder there are no classes.
 local function any_picture(subs)
   for _, sub in ipairs(subs) do if #sub.here + #sub.below > 0 then return true end end
   return false
@@ -181,11 +181,12 @@ local rules = opts.declare("data_folder", {
   upright = { "boolean", default = true, text = "turned as the files' EXIF says; false leaves them as stored" },
 })
 
---- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in the
---- order of their names' bytes; one without pictures keeps its number. Where no sub-folder holds a picture there
---- are no classes. What would be left out is an error that counts it: pictures beside the folders of classes or
---- deeper than those, and of other formats. Names that begin with a dot don't count. Links are followed, in a
---- class to each folder once. One picture that can't be read is an error too.
+--- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1
+--- in byte order of their names. A sub-folder without pictures keeps its number. Without a picture
+--- in any sub-folder there are no classes. It is an error if a picture would be left out. That
+--- happens outside the folders of classes, in deeper folders, and to other formats. Names that
+--- begin with a dot are ignored. Links are followed, to each folder once per class. A picture that
+--- can't be read is an error too.
 ---@param dir string
 ---@param options diffusion.data_folder_options?
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message

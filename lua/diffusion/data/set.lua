@@ -1,5 +1,5 @@
--- A set of examples, and the walk over its batches. The examples of a step are a function of
--- (seed, step) alone, so a walk can go on exactly where it stopped.
+-- A set of examples, and the iterator over its batches. The examples of a step depend on (seed, step)
+-- alone, so an iterator can continue exactly at the step where it stopped.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -10,23 +10,23 @@ local opts = require "diffusion.opts"
 local rule = require "diffusion.rule"
 local picture = require "diffusion.picture"
 
--- ==== the walk ===========================================================================
+-- ==== the iterator =======================================================================
 
---- A walk over a set. Its state is its step.
+--- An iterator over a set. Its state is its step.
 ---@class diffusion.batches
----@field step integer batches given so far; can be set
+---@field step integer batches returned so far; can be set
 ---@field steps integer number of batches
 ---@field size integer examples in a batch
 ---@field n integer examples in the set
----@field seed integer of the order and the flips
+---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
 local Batches = {}
 
-local private = object.private -- {set, total = examples of all batches, kept = tables of the epoch}, the fields
+local private = object.private -- {set, total = examples of all batches, kept = tables of the epoch} and the fields
 
--- Epochs follow one another in an endless list of examples, each in an order of its own. Batch
--- k is examples (k-1) size + 1 to k size of that list.
+-- Epochs follow one another in an endless list of examples, each in its own order. Batch k is examples
+-- (k-1) size + 1 to k size of that list.
 local function places(b, step)
   local from, list = (step - 1) * b.size, {}
   local to = math.min(step * b.size, b.total)
@@ -108,9 +108,9 @@ function Batches:state()
   return state
 end
 
---- Goes on from a state. The next batches are those that would have followed it.
----@param state table of `state()`
----@return true|nil done nil with a message if the state is of another set or other sizes
+--- Continues from a state. The next batches are those that would have followed it.
+---@param state table from `state()`
+---@return true|nil done nil with a message if the state is from another set or has other sizes
 ---@return string|nil message
 function Batches:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
@@ -151,7 +151,7 @@ local batches = object.class("batches", Batches, {
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer number of examples
 ---@field classes integer|nil
----@field names string[]|nil of the classes
+---@field names string[]|nil names of the classes
 ---@field name string
 local Set = {}
 
@@ -164,11 +164,10 @@ local batches_rules = opts.declare("set_batches", {
   flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
 })
 
---- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
---- Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may
---- span two epochs, so all batches are full, even if size > n, and no example is left out. With
---- `epochs`, every example occurs exactly that often, and the last batch may be short. `.step`
---- can be set to start elsewhere: the next batch is step + 1.
+--- An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned
+--- as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are
+--- full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that
+--- often, and the last batch may be short. If `.step` is set, the next batch is step + 1.
 ---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 ---@usage for step, x0, class in d.data.digits():batches{ size = 64, steps = 3 } do print(step, x0:std():item()) end
@@ -200,7 +199,7 @@ local sets = object.class("set", Set, {
 
 local set = {}
 
--- Arithmetic on bytes makes i64, so [n,H,W,C] of i64 are pictures too.
+-- Arithmetic on bytes gives i64, so [n,H,W,C] of i64 are pictures too.
 local function is_pictures(x) return x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 end
 
 local set_rules = opts.declare("data_set", {

@@ -1,6 +1,6 @@
--- Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates, by
--- their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points
--- are the first of more.
+-- Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates. These hold for
+-- the distribution, not for the sample. Point i depends on (seed, i) alone, so fewer points are the
+-- first of more.
 local core = require "diffusion.core"
 local curves = require "diffusion.data.curves"
 local set = require "diffusion.data.set"
@@ -16,8 +16,8 @@ for name, noise in pairs(curves.noise) do
   rules[name] = opts.declare("data_toy_" .. name, { seed = rule.seed, noise = noise })
 end
 
--- curve(u) gives x, y, each {n}, of mean 0, scaled so that their variances sum to 2, and
--- the classes; noise takes its share of the variance.
+-- curve(u) returns x, y, each {n}, with mean 0 and variances that sum to 2, and the classes. noise
+-- takes its share of the variance.
 local function points(name, n, options, classes, curve)
   local count = math.tointeger(n)
   if not count or count < 0 or count >= 2 ^ 31 - 1 then
@@ -32,7 +32,7 @@ local function points(name, n, options, classes, curve)
   return set.new { x = xy, class = class, classes = classes, name = name }
 end
 
--- 1..n by the third number of a point.
+-- An index in 1..n from the third random number of a point.
 local function pick(u, n)
   return (u * n):floor() + 1
 end
@@ -46,7 +46,7 @@ local function along(name, n, options)
   end)
 end
 
---- A roll: r = angle, from 1.5 pi to 4.5 pi.
+--- A spiral whose radius equals its angle, from 1.5 pi to 4.5 pi.
 ---@param n integer points
 ---@param options diffusion.data_toy_swiss_roll_options?
 ---@return diffusion.set x [n,2]
@@ -70,7 +70,7 @@ function toy.eight_gaussians(n, options)
   end)
 end
 
---- The black squares of a board of 4 x 4, even on each.
+--- The black squares of a 4 x 4 board, with uniform density.
 ---@param n integer points
 ---@param options diffusion.data_toy_checkerboard_options?
 ---@return diffusion.set x [n,2]
@@ -84,7 +84,8 @@ function toy.checkerboard(n, options)
   end)
 end
 
---- Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.
+--- Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is uniform
+--- in r^2.
 ---@param n integer points
 ---@param options diffusion.data_toy_spiral_options?
 ---@return diffusion.set x [n,2], classes 1 and 2

@@ -1,4 +1,4 @@
--- The options that all edits have, and those that go on to the sampler.
+-- The options that all edits share, and those that are passed on to the sampler.
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local samples = require "diffusion.samples"
@@ -35,8 +35,8 @@ function given.downward(where, which)
   return solver, name
 end
 
---- Options of sampler.steps: `own`, and those of the edit that both have.
----@param o table the edit's
+--- Options for sampler.steps: those that an edit shares with it, and `own`.
+---@param o table the edit's options
 ---@param own table
 ---@return table
 function given.sampling(o, own)

@@ -1,6 +1,6 @@
--- SDEdit: Meng et al. 2022, "SDEdit: guided image synthesis and editing with stochastic
--- differential equations". x0 is noised to a level, q(x_t | x0), and the model comes back from
--- there: the higher the level, the less of x0 is left.
+-- SDEdit follows Meng et al. 2022, "SDEdit: guided image synthesis and editing with stochastic
+-- differential equations". x0 is noised to a level by q(x_t | x0), and the model samples from there.
+-- The higher the level, the less of x0 is left.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
@@ -14,8 +14,9 @@ local img2img = {}
 
 local plan_rules = opts.declare("edit_plan", opts.joined(plan.start, plan.steps, { process = option.process }))
 
---- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
---- for, from exactly that level. Give one of start and strength.
+--- The start and the steps of an edit, before it runs. It has exactly the given number of steps, from
+--- exactly the given level.
+--- Give one of start and strength.
 ---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
@@ -27,10 +28,10 @@ end
 local rules = opts.declare("edit_img2img", given.rules(plan.start, plan.steps,
   { x0 = given.tensor "the pictures {B, ...}", sampler = option.sampler }))
 
---- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
---- (Meng et al. 2022). With a seed, sample k is the same alone
---- or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at
---- the last level at which a process that predicts eps or score unclipped can predict x0.
+--- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there
+--- (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.
+--- Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level
+--- at which a process that predicts eps or score unclipped can predict x0.
 ---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations

@@ -1,5 +1,5 @@
---- d.edit: pictures changed by a model that was trained to draw them. Each takes one table of
---- options, and has a plan of its steps, which prints.
+--- d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of options,
+--- and returns a plan of its steps, which can be printed.
 local img2img = require "diffusion.edit.img2img"
 local repaint = require "diffusion.edit.repaint"
 local interpolate = require "diffusion.edit.interpolate"

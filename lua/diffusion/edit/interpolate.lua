@@ -1,5 +1,5 @@
--- Between two pictures: through noise that both share (Ho et al. 2020, sec. 4.3), or along the
--- great circle between the noises from which ddim draws them.
+-- Interpolation between two pictures. It goes through noise that both share (Ho et al. 2020,
+-- sec. 4.3), or along the great circle between the noises that ddim maps to them.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -42,8 +42,8 @@ local function shares(where, u, B)
   return u
 end
 
--- The angle between each a and b: of unit vectors, 2 atan(|a - b|/|a + b|), which loses no
--- digits near 0 and pi as acos does. 0 where one of them is 0.
+-- The angle between each a and b, as 2 atan(|a - b|/|a + b|) of unit vectors. Unlike acos, it loses
+-- no digits near 0 and pi. The angle is 0 if one of them is 0.
 local function angles(a, b)
   local B = a:size(1)
   local function unit(x)
@@ -59,9 +59,9 @@ local function angles(a, b)
   return theta
 end
 
---- Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a + sin(u
---- theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the length
---- of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.
+--- The point between a and b on the great circle, per sample: sin((1 - u) theta)/sin theta a + sin(u
+--- theta)/sin theta b with theta the angle between them (Shoemake 1985). It keeps the norm of noise.
+--- If sin theta < 1e-6 it is (1 - u) a + u b. u may lie outside 0..1.
 ---@param a diffusion.tensor {B, ...}
 ---@param b diffusion.tensor as a
 ---@param u number|number[] 0 is a and 1 is b; a list has one for each sample
@@ -87,7 +87,7 @@ end
 
 local where = "edit.interpolate"
 
--- The noisy mixtures, one tensor for each u: by the same noise for both, linearly.
+-- The noisy mixtures, one tensor for each u. Both pictures get the same noise and are mixed linearly.
 local function by_noise(o, seed, start)
   local a = o.process:q_sample(o.a, start, { seed = seed })
   local b = o.process:q_sample(o.b, start, { seed = seed })
@@ -102,13 +102,13 @@ local function by_inversion(o, grid)
   return function(u) return interpolate.slerp(a, b, u) end
 end
 
--- A sample's class for each of its n mixtures.
+-- Each sample's class, repeated for its n mixtures.
 local function repeated(class, B, n)
   class = classes.of(where, class, B)
   return class and class:repeat_each(n)
 end
 
--- The default sampler and level of each way.
+-- The default sampler and level of each method.
 local function settled(o)
   local inverted = o.by == "inversion"
   if inverted and o.sampler ~= nil and o.sampler ~= "ddim" then
@@ -133,13 +133,13 @@ local rules = opts.declare("edit_interpolate", given.rules(plan.steps, {
 }))
 rules.sampler.default = nil -- the way decides
 
---- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
---- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion: both
---- are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u = 0 and 1
---- give a and b again.
+--- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3), both are noised to the level `at`
+--- with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By inversion, both are
+--- inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u = 0 and 1 then return a
+--- and b.
 ---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
----@return diffusion.plan plan with evaluations of the way back
+---@return diffusion.plan plan with evaluations of the sampling
 ---@usage local model, process = d.load_model "digits"
 --- local x0 = d.image.to_float(d.data.digits().x)
 --- local x = d.edit.interpolate{ model = model, process = process, a = x0:narrow(1, 1, 2), b = x0:narrow(1, 3, 2),

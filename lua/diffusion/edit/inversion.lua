@@ -1,4 +1,4 @@
--- From data to the noise that ddim turns into it, with what tells how well that went.
+-- Maps data to the noise from which ddim draws it, and reports how accurate the result is.
 local fail = require "diffusion.fail"
 local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
@@ -16,13 +16,13 @@ local of_solver = require("diffusion.sampler.inversion").ddim_inversion.rules
 --- The option `tolerance` of what inverts.
 inversion.tolerance = opts.joined(of_solver.tolerance, { default = 1e-5 })
 
---- How an inversion went; prints as a line.
+--- The report of an inversion. It prints as a line.
 ---@class diffusion.inversion
----@field grid diffusion.grid by which ddim comes back
----@field evaluations integer of the model, those of the way back too
----@field residual number|nil of exact steps: the largest last change, root mean square of a sample
----@field tolerance number that the residual was to reach
----@field error number|nil with check: the largest root mean square of a sample's way from x0
+---@field grid diffusion.grid by which ddim returns to x0
+---@field evaluations integer number of evaluations of the model, including those of `check`
+---@field residual number|nil for exact steps: the largest last change, as a sample's root mean square
+---@field tolerance number that the residual should reach
+---@field error number|nil with check: the largest distance from x0, as a sample's root mean square
 local Inversion = { __name = "diffusion.inversion" }
 Inversion.__index = Inversion
 
@@ -38,8 +38,8 @@ end
 legible.speaks(Inversion)
 lookup.strict("inversion", Inversion, { "grid", "evaluations", "residual", "tolerance", "error" })
 
---- The whole level at which an inversion ends unless told: T, or before it the last where the SNR
---- is 3.7e-5 or more. Beyond, floats hold too few digits of x0 for it to come back.
+--- The default last level of an inversion: T, or the last whole level with an SNR of 3.7e-5 or more.
+--- Beyond it, float32 holds too few digits of x0 to recover it.
 ---@param process diffusion.process
 ---@return integer t
 function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
@@ -54,16 +54,17 @@ local rules = opts.declare("edit_invert", given.rules(plan.steps, {
 }))
 rules.seed = nil
 
--- The largest distance of a sample from where ddim comes back to, and what that cost.
-local function way_back(o, xt, grid)
+-- Samples back from xt. Returns the largest root mean square distance from x0, and the evaluations.
+local function check_error(o, xt, grid)
   local run = sampler.steps(given.sampling(o, { sampler = "ddim", grid = grid, init = xt }))
   return math.max(table.unpack(given.gaps(run:finish(), o.x0))), run.evaluations
 end
 
---- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021, "Denoising
---- diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance above 1, and a model
---- that changes fast with x, can keep the residual above it: the report says so. With exact = false
---- a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.
+--- The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance (Song et
+--- al. 2021, "Denoising diffusion implicit models", sec. 4.3). Guidance above 1, or a model that
+--- changes fast with x, can keep the residual above the tolerance. The report says so.
+--- With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32
+--- holds too little of x0.
 ---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
 ---  comes back
@@ -87,7 +88,7 @@ function inversion.invert(options)
     evaluations = run.evaluations }
   if o.check then
     local more
-    report.error, more = way_back(o, xt, grid)
+    report.error, more = check_error(o, xt, grid)
     report.evaluations = report.evaluations + more
   end
   return xt, setmetatable(report, Inversion)

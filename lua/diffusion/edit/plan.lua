@@ -1,4 +1,4 @@
--- From which level, and in which steps: a plan never takes a step more or fewer than it says.
+-- The first level of an edit, and its steps. An edit takes exactly the steps of its plan.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
@@ -11,16 +11,16 @@ local place = require "diffusion.sampler.place"
 
 local plan = {}
 
---- Where an edit starts, and its steps; prints as a table.
+--- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
----@field start number the level t where it starts; 0: nothing is to be done
----@field steps integer how many steps follow, exactly
----@field grid diffusion.grid|nil these steps; nil where there are none
----@field snr number signal to noise at the start: a^2/s^2
----@field signal number a of x_t = a x0 + s eps
+---@field start number the first level t; 0 if nothing is to be done
+---@field steps integer exact number of steps
+---@field grid diffusion.grid|nil the steps; nil if there are none
+---@field snr number signal to noise ratio at the start, a^2/s^2
+---@field signal number a in x_t = a x0 + s eps
 ---@field noise number s
----@field strength number|nil what was asked for
----@field evaluations integer|nil of the model, once it is done
+---@field strength number|nil as given in the options
+---@field evaluations integer|nil number of evaluations of the model, once the edit is done
 local Plan = { __name = "diffusion.plan" }
 Plan.__index = Plan
 
@@ -53,8 +53,8 @@ plan.steps = {
     text = "a grid or a list of times; those below the start are taken" },
 }
 
--- strength T, to the nearest level (half up); where a process that predicts eps is blind so
--- near to T, the last level at which it isn't.
+-- The level nearest to strength T (half up). If a process that predicts eps can't determine x0 so
+-- close to T, it is the last level at which it can.
 local function by_strength(where, process, strength)
   local T = process.T
   local t = math.floor(strength * T + 0.5)
@@ -78,7 +78,7 @@ local function start_of(where, o)
   return math.tointeger(o.start) or o.start
 end
 
--- N times from the start down: start (N - i)/N, whole ones (half up) but for a real start.
+-- N times from the start down: start (N - i)/N, rounded (half up) unless the start is real.
 local function trailing(where, start, N, solver)
   local most = math.max(1, math.floor(start))
   N = N or place.steps(solver, most)
@@ -91,7 +91,7 @@ local function trailing(where, start, N, solver)
   return times
 end
 
--- The start, and what of a grid lies below it.
+-- The start, and the steps of a grid that lie below it.
 local function below(where, start, grid, process)
   if kind.of(grid) ~= "grid" then grid = grids.grid.list(process, grid) end
   if grid.T ~= process.T then
@@ -104,10 +104,10 @@ local function below(where, start, grid, process)
   return times, grid.name, grid.last
 end
 
---- The plan of options as above.
+--- The plan that the options describe.
 ---@param where string "edit.img2img"
 ---@param o table
----@param solver table of the steps
+---@param solver table that takes the steps
 ---@return diffusion.plan
 function plan.of(where, o, solver)
   if o.steps and o.grid then fail.raise("%s: steps = %d and a grid; one of the two expected", where, o.steps) end

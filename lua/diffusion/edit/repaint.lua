@@ -1,7 +1,6 @@
 -- RePaint: Lugmayr et al. 2022, "RePaint: inpainting using denoising diffusion probabilistic
--- models", algorithm 1. After each reverse step the kept part of x is replaced by x0 noised to
--- that level, with a draw of its own; and again and again the walk jumps back, so that the two
--- parts come to agree.
+-- models", algorithm 1. After each reverse step the kept part of x is replaced by x0 noised to that
+-- level, with independent noise. Repeated jumps back make the two parts consistent.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
@@ -21,15 +20,15 @@ local repaint = {}
 
 -- ==== the walk ===============================================================================
 
---- Where RePaint goes: down its grid, with jumps back; prints as a table.
+--- The levels that RePaint visits: down its grid, with jumps back. It prints as a table.
 ---@class diffusion.repaint_plan
 ---@field grid diffusion.grid
----@field jump integer steps of a jump back
----@field resample integer how often each stretch of them is walked
----@field jumps integer how many jumps there are
----@field steps integer reverse steps in all
+---@field jump integer number of steps of a jump back
+---@field resample integer how often each stretch is sampled
+---@field jumps integer number of jumps
+---@field steps integer number of reverse steps in all
 ---@field times number[] every level that is visited, in order, from the first to the data
----@field evaluations integer|nil of the model, once it is done
+---@field evaluations integer|nil number of evaluations of the model, once it is done
 local Walk = { __name = "diffusion.repaint_plan" }
 Walk.__index = Walk
 
@@ -40,11 +39,11 @@ end
 legible.speaks(Walk)
 lookup.strict("repaint_plan", Walk, { "grid", "jump", "resample", "jumps", "steps", "times", "evaluations" })
 
--- As published: with `left` steps to go, jumps start where left - 1 is a multiple of their length
--- and there is room for one; from the data there is none.
+-- Whether a jump starts with `left` steps to go, as in the paper's code. left - 1 must be a multiple
+-- of its length, and it must not go beyond the first level. No jump starts from the data.
 local function jumps_from(left, n, jump) return left >= 1 and (left - 1) % jump == 0 and left + jump <= n end
 
--- The walk as moves: 1 a reverse step, -jump a jump back.
+-- The moves: 1 is a reverse step, -jump a jump back.
 local function moves_of(n, jump, resample)
   local moves, jumped, left = {}, {}, n
   while left > 0 do
@@ -66,7 +65,7 @@ local function times_of(grid, moves)
   return times
 end
 
--- The plan, and its moves.
+-- The plan and its moves.
 local function walk_of(where, o)
   local solver, name = given.downward(where, o.sampler)
   if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
@@ -92,7 +91,7 @@ local plan_rules = opts.declare("edit_repaint_plan", {
   resample = { "integer", default = 10, min = 1, text = "times that each stretch of a jump is walked; 1: no jumps" },
 })
 
---- RePaint's walk before it is begun: how many steps, and which levels.
+--- The steps and levels of RePaint, before it runs.
 ---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
@@ -103,23 +102,23 @@ end
 
 -- ==== the picture ============================================================================
 
--- keep as true and false that lie over x0, or a sentence.
+-- keep as booleans that broadcast to x0. Raises if it is wrong.
 local function mask_of(where, keep, x0)
   if not core.is_tensor(keep) then fail.raise("%s: keep must be a tensor, got %s", where, kind.shown(keep)) end
   local kept = keep:ne(0)
   if not keep:eq(1):eq(kept):all() then
-    fail.raise("%s: keep must be 1 (x0 stays) or 0 (painted anew) everywhere, but it goes from %g to %g with other "
+    fail.raise("%s: keep must be 1 (x0 stays) or 0 (repainted) everywhere, but it goes from %g to %g with other "
       .. "values between; threshold it, as keep:gt(0.5)", where, keep:min():item(), keep:max():item())
   end
   local fine, over = fail.pcall(core.ops.where, kept, x0, x0)
   if not fine or kind.shape_text(over) ~= kind.shape_text(x0) then
-    fail.raise("%s: keep is %s, which doesn't lie over x0 %s; the same shape expected, or one that broadcasts to it",
+    fail.raise("%s: keep is %s, which doesn't broadcast to x0 %s; give it that shape, or as {H, W, 1}",
       where, kind.shape_text(keep), kind.shape_text(x0))
   end
   return kept
 end
 
--- One reverse step, after which the kept part is x0 at that level, with a draw of its own.
+-- One reverse step. Then the kept part is replaced by x0 noised to that level, independently.
 local function reverse(run, kept, x0)
   local step = run()
   run.x = gradient.scope(function()
@@ -137,10 +136,10 @@ local rules = opts.declare("edit_repaint", given.rules(plan_rules, {
   on_step = opts.joined(option.on_step, { text = "called with each step after it, with the merged x" }),
 }))
 
---- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm 1).
---- Each reverse step is followed by x0 at the step's level in the kept part, with a draw of its
---- own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each stretch
---- `resample` times; every step then starts without the solver's history.
+--- Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022,
+--- algorithm 1). After each reverse step the kept part is x0 noised to the step's level with
+--- independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t | x_s)
+--- repeat each stretch `resample` times. Every step then starts without the solver's history.
 ---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations

@@ -1,5 +1,5 @@
---- How much of itself a running average keeps at each update: a number for update k + 1, after
---- k of them. The first is not asked for: it copies.
+--- The decay of a running average: a number r for update k + 1, after k updates. The first update
+--- copies the values and has no decay.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -7,20 +7,21 @@ local opts = require "diffusion.opts"
 
 local decay = {}
 
--- diffusers' and k-diffusion's: 1 - (1 + k/inv_gamma)^-power
+-- As in diffusers and k-diffusion: 1 - (1 + k/inv_gamma)^-power
 local function warmup(o)
   return function(k) return math.min(o.max, 1 - (1 + k / o.inv_gamma) ^ -o.power) end
 end
 
--- Karras et al. 2022 (EDM's code): of a value half is left after `steps`, at first after a share
--- of the steps so far.
+-- As in EDM's code (Karras et al. 2022). Half of a value is left after `steps`, or at first after a
+-- fixed share of the steps so far.
 local function half_life(o)
   return function(k) return 0.5 ^ (1 / math.min(o.steps, o.ramp * k)) end
 end
 
---- The exponent gamma of a power average whose profile, tau^gamma over 0..1, has the standard
---- deviation sigma_rel: the positive root of gamma^3 + 7 gamma^2 + (16 - sigma_rel^-2) gamma + 12 -
---- sigma_rel^-2 (Karras et al. 2024, algorithm 2). Newton's steps from above, where the cubic is convex.
+--- The exponent gamma of a power average. Its profile tau^gamma over 0..1 has the standard
+--- deviation sigma_rel. gamma is the positive root of gamma^3 + 7 gamma^2 + (16 - sigma_rel^-2)
+--- gamma + 12 - sigma_rel^-2 (Karras et al. 2024, algorithm 2). Newton's method starts from above,
+--- where the cubic is convex.
 ---@param sigma_rel number in (0, 12^-1/2)
 ---@return number gamma
 function decay.exponent(sigma_rel)
@@ -35,14 +36,14 @@ function decay.exponent(sigma_rel)
   return gamma
 end
 
--- Karras et al. 2024, section 3.1: (1 - 1/t)^(gamma + 1), so that after t updates the value of update
--- j counts by the integral of (gamma + 1) tau^gamma / t^(gamma + 1) from j - 1 to j.
+-- Karras et al. 2024, section 3.1: (1 - 1/t)^(gamma + 1). After t updates, the weight of the value of
+-- update j is the integral of (gamma + 1) tau^gamma / t^(gamma + 1) from j - 1 to j.
 local function power(o)
   local gamma = decay.exponent(o.sigma_rel)
   return function(k) return (k / (k + 1)) ^ (gamma + 1) end
 end
 
-decay.widest = 12 ^ -0.5 -- sigma_rel of gamma = 0, the plain mean
+decay.widest = 12 ^ -0.5 -- sigma_rel for gamma = 0, the plain mean
 
 local kinds = {
   warmup = { make = warmup, source = "1 - (1 + k/inv_gamma)^-power at update k: diffusers and k-diffusion", rules = {
@@ -66,7 +67,7 @@ local function constant(value, ramp)
   return function(k) return math.min(value, (1 + k) / (10 + k)) end
 end
 
--- A user's function of the update's number, from 1.
+-- A user's function of the number of the update, from 1.
 local function own(fn)
   return function(k)
     local r = fn(k + 1)
@@ -87,12 +88,12 @@ local function named(given)
   return law.make(o), which, o
 end
 
---- What the options `decay` and `warmup` of d.ema say.
+--- The law that the options `decay` and `warmup` of d.ema choose.
 ---@param given number|table|function
 ---@param ramp boolean|nil
 ---@return fun(k: number): number rate
 ---@return string text
----@return table options of a kind that has a name
+---@return table options those of a named law
 function decay.resolve(given, ramp)
   if type(given) == "number" then return constant(given, ramp ~= false), legible.format("%g", given), {} end
   if ramp ~= nil then

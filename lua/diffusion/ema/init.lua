@@ -23,7 +23,7 @@ local function set_updates(own, value)
   own.core:updates(value)
 end
 
--- Closing the private state gives the model its own values back.
+-- A to-be-closed value. Closing it gives the model its own values back.
 local lending = {
   __close = function(own)
     own.core:swap()
@@ -77,8 +77,7 @@ local function ready(ema)
   return own.core
 end
 
---- Updates the average from the model's values. An average given to an optimiser does this by
---- itself.
+--- Updates the average from the model's values. An optimiser that was given the average calls it.
 ---@return diffusion.ema self
 function Ema:update()
   ready(self):update()
@@ -123,11 +122,21 @@ local rules = opts.declare("ema", {
   warmup = { "boolean", default_text = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
 })
 
---- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a
---- list and updates them at each step: average = r average + (1 - r) values. The first update
---- copies the values. After k updates r is given by `decay`. The kinds {"warmup"}, {"half_life", steps =}
---- and {"power"} have options of their own: d.help "half_life" shows them. A half-life in images is
---- that by the batch's size in steps; with ramp = math.huge it does not ramp up.
+--- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list,
+--- and updates them at each step: average = r average + (1 - r) values. The first update copies the
+--- values. After k updates, the option decay determines r.
+---
+--- A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.
+---
+--- {"warmup"} gives 1 - (1 + k/inv_gamma)^-power, at most max.
+---
+--- {"half_life", steps =} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a half-life
+--- in images by the batch size. ramp = math.huge turns the ramp off.
+---
+--- {"power"} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its time, and has
+--- the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).
+---
+--- A function takes the number of the update, k + 1. d.help "half_life" shows the options of a kind.
 ---@param of diffusion.model
 ---@param options diffusion.ema_options?
 ---@return diffusion.ema
@@ -152,7 +161,7 @@ end
 
 local function is_ema(value) return object.is(value, class) end
 
--- The core's averages with the rates of the coming step.
+-- The core's averages, each with its rate for the coming step.
 local function all_ready(list)
   local out = {}
   for i, ema in ipairs(list) do out[i] = ready(ema) end

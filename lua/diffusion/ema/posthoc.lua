@@ -1,8 +1,8 @@
---- Power averages of other widths from snapshots of a few, after training: Karras et al. 2024,
+--- Power averages of other widths, made after training from snapshots of a few. See Karras et al. 2024,
 --- "Analyzing and improving the training dynamics of diffusion models", algorithm 3.
--- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1) over
--- 0..t. Any other profile is put together of the snapshots' by least squares, and the values by
--- the same weights. Profiles are scaled to a norm of 1, in doubles.
+-- After t updates a power average has the profile p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1)
+-- over 0..t. Least squares fits any other profile by those of the snapshots. The same weights give
+-- the values. Profiles are scaled to norm 1, in doubles.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
@@ -11,7 +11,7 @@ local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
--- The integral of two profiles' product.
+-- The integral of the product of two profiles.
 local function product(p, q)
   if p.t > q.t then p, q = q, p end
   return (p.gamma + 1) * (q.gamma + 1) / (p.gamma + q.gamma + 1) * (p.t / q.t) ^ q.gamma / q.t
@@ -29,7 +29,7 @@ local function normal_equations(profiles, target)
   return a, b
 end
 
--- What is left of the target, of norm 1: sqrt(1 - 2 w.b + w.A w).
+-- The norm of the error of the fit: sqrt(1 - 2 w.b + w.A w), for a target of norm 1.
 local function residual(a, b, w)
   local left = 1
   for i = 1, #w do
@@ -41,7 +41,7 @@ end
 
 local function doubles(list) return core.tensor(list, { dtype = "f64" }) end
 
---- The snapshots' weights, and the error of the profile relative to its norm.
+--- Returns the snapshots' weights, and the error of the profile relative to its norm.
 ---@param profiles {t: number, gamma: number}[]
 ---@param target {t: number, gamma: number}
 ---@return number[] weights
@@ -65,11 +65,11 @@ end
 local function read(path)
   local tensors, facts = container.read(path, "snapshot")
   if not tensors then return nil, facts end
-  if not is_profile(facts) then return legible.refused("%s: its updates or its sigma_rel aren't in it", path) end
+  if not is_profile(facts) then return legible.refused("%s: its updates or its sigma_rel are missing", path) end
   return { path = path, tensors = tensors, t = facts.updates, gamma = decays.exponent(facts.sigma_rel) }
 end
 
--- Why two snapshots don't go together; nil if they do.
+-- The reason why two snapshots can't be combined, or nil.
 local function trouble_of(first, snapshot, earlier)
   local trouble = model.mismatch(model.each(first.tensors), snapshot.tensors)
   if trouble then return ("%s: not of the model of %s: %s"):format(snapshot.path, first.path, trouble) end
@@ -108,7 +108,7 @@ local rules = opts.declare("posthoc_ema", {
   updates = { "integer", min = 1, default_text = "those of the last snapshot", text = "updates after which it is" },
 })
 
--- The last update that any snapshot has seen; the target can't lie behind it.
+-- The last update of any snapshot. The target must not lie after it.
 local function last_of(snapshots, updates)
   local last = 0
   for _, s in ipairs(snapshots) do last = math.max(last, s.t) end
@@ -118,15 +118,15 @@ local function last_of(snapshots, updates)
   return updates or last
 end
 
---- The values that a power average of any width would have, of snapshots that were written on the
---- way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares fit of
---- its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the target is one
---- of them.
+--- The values that a power average of any width would have, from snapshots that ema:snapshot wrote
+--- during training. They should be of two averages, best with sigma_rel 0.05 and 0.1. Least squares
+--- fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target
+--- is one of them.
 ---@param paths string[] one or more snapshots of one training
 ---@param options diffusion.posthoc_ema_options
----@return table<string, any>|nil state by name, what model:load_state takes; nil with a message
----  where a file isn't such a snapshot, or they don't go together
----@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to
+---@return table<string, any>|nil state by name, for model:load_state; nil with a message if a file isn't
+---  such a snapshot, or they can't be combined
+---@return table|string fit {weights = a list, one per snapshot, error = of the profile, relative to
 ---  its norm}, or the message
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
 --- local ema, path = d.ema(model, { decay = { "power", sigma_rel = 0.1 } }), os.tmpname()

@@ -1,5 +1,5 @@
--- Animated PNGs. Each frame is written as a PNG, whose chunks are copied. Three kinds of chunk
--- animate them: acTL (frames, plays), fcTL (before each frame), fdAT (a frame's pixels).
+-- Animated PNGs. Each frame is written as a PNG, whose chunks are copied. Animation adds three kinds of
+-- chunks: acTL (frames, plays), fcTL (before each frame) and fdAT (a frame's pixels).
 local core = require "diffusion.core"
 
 local apng = {}
@@ -33,7 +33,7 @@ end
 ---@param frames diffusion.tensor[] u8 [H,W,C], contiguous, all of one shape
 ---@param delays integer[] milliseconds that each is shown, 0..65535
 ---@param plays integer number of repetitions, 0 for endless
----@return string[] parts to be written in order
+---@return string[] parts to write in order
 function apng.parts(frames, delays, plays)
   local H, W = frames[1]:size(1), frames[1]:size(2)
   local out, number = { SIGNATURE }, -1

@@ -72,7 +72,7 @@ function arrays.named(path, all)
 end
 
 --- A sentence about the first array, by name, that can't be read. nil if all are tensors.
----@param named table<string, any> of arrays.named
+---@param named table<string, any> from arrays.named
 ---@return string|nil
 function arrays.trouble(named)
   local first

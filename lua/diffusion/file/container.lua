@@ -11,7 +11,7 @@ local container = {}
 
 local VERSION = 1
 
--- The kinds, and how each is read.
+-- The kinds, and the function that reads each.
 local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it",
                  run = "run:load reads it", snapshot = "d.posthoc_ema reads it" }
 
@@ -32,7 +32,7 @@ end
 --- Reads a file of a kind.
 ---@param path string
 ---@param kind string
----@param options table|nil of safetensors.load
+---@param options table|nil for safetensors.load
 ---@return table|nil tensors nil with a message if it isn't a good file of the kind
 ---@return table|string facts or the message
 function container.read(path, kind, options)

@@ -12,14 +12,14 @@ local signature = require "diffusion.file.signature"
 
 local npy = {}
 
-local LONGEST = 1 << 20 -- of a header
+local LONGEST = 1 << 20 -- bytes in a header
 
 local fault, need = parser.fault "npy", parser.need
 
 -- ==== the header ============================================================================
 
--- A source is where an array's bytes come from: {name, bytes = how many, text(n) = the first
--- n bytes, file() = all of them as a mapped file, verify() = true if their checksum holds}.
+-- A source gives an array's bytes: {name, bytes = their number, text(n) = the first n, file() = all
+-- as a mapped file, verify() = true if their checksum is right}.
 
 -- The place of the header's text, after "\x93NUMPY" major minor length.
 local function header_place(source)

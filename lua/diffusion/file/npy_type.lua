@@ -70,7 +70,7 @@ end
 --- The type that a header's descr names: {name, width = bytes of an element, kind = the
 --- core's or nil, big = true if big-endian}. Python's objects, of unknown size, are {name,
 --- objects = true}.
----@param descr any of python_literal.read
+---@param descr any from python_literal.read
 ---@return table|nil type nil if NumPy has no such type
 function npy_type.of(descr)
   if type(descr) == "string" then return of_text(descr) end

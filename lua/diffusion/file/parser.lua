@@ -9,7 +9,7 @@ local parser = {}
 local Fault = { __tostring = function(fault) return fault.message end }
 
 --- The function with which a parser raises its faults.
----@param name string|nil of the format, the beginning of each message
+---@param name string|nil name of the format, with which each message begins
 ---@return fun(format: string, ...: any) fault as string.format; foreign names are made printable
 function parser.fault(name)
   local prefix = name and name .. ": " or ""

@@ -10,12 +10,12 @@ local plain = {}
 
 local fault = parser.fault()
 
--- {PAIRS, key, value, ...}: a table that is neither a list nor an object
--- {SHARED, number, key, value, ...}: the first place of a table that stands at several
--- {AGAIN, number}: the other places of that table
--- {BYTES, hex}: a string that isn't UTF-8
--- {NAN, hex}: a float of those bits
--- {TENSOR, name}: one of the file's tensors
+-- A table that is neither a list nor an object is {PAIRS, key, value, ...}.
+-- A table that occurs several times is {SHARED, number, key, value, ...} at first.
+-- Its other places are {AGAIN, number}.
+-- A string that isn't UTF-8 is {BYTES, hex}.
+-- A NaN with certain bits is {NAN, hex}.
+-- A tensor among the file's is {TENSOR, name}.
 local PAIRS, SHARED, AGAIN = "\1pairs", "\1shared", "\1again"
 local BYTES, NAN, TENSOR = "\1bytes", "\1nan", "\1tensor"
 
@@ -29,7 +29,7 @@ local function key_text(key, first)
   return ('["%s"]'):format((key:gsub("[^\32-\126]", function(c) return ("\\%03d"):format(c:byte()) end)))
 end
 
--- The path of the current value; only the beginning of a long one.
+-- The path of the current value. A long path is cut.
 local function path_of(trail)
   local out = {}
   for i = 1, math.min(#trail, 8) do out[i] = key_text(trail[i], i == 1) end
@@ -160,12 +160,12 @@ local function find_shared(value, seen, shared, depth)
   for _, inside in next, value do find_shared(inside, seen, shared, depth + 1) end
 end
 
---- Makes values of which json.encode can write all. Raises with the path of a value that
+--- Makes values that json.encode can write. Raises with the path of a value that
 --- can't be saved.
 ---@param value table
 ---@param what string the caller, for messages: "checkpoint:save"
 ---@param tensors table<string, any>|nil receives the tensors among the values
----@param prefix string|nil of their names
+---@param prefix string|nil prefix of their names
 ---@return table
 function plain.pack(value, what, tensors, prefix)
   local c = { what = what, trail = {}, open = {}, shared = {}, number = {}, numbers = 0, tensors = tensors,

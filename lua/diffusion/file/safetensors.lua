@@ -14,7 +14,7 @@ local safetensors = {}
 local WRITTEN = { f32 = "F32", f64 = "F64", f16 = "F16", bf16 = "BF16", u8 = "U8", i64 = "I64" }
 
 -- The format's types as the core's kinds. Integers without a tensor type of their own are
--- widened to i64, BOOL to u8, F8 types to f16, F8_E8M0 (powers of two) to f32.
+-- widened to i64, and so is BOOL. F8 types become f16, F8_E8M0 (powers of two) f32.
 local READ = {
   F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", U8 = "u8", I64 = "i64",
   BOOL = "bool", I8 = "i8", I16 = "i16", U16 = "u16", I32 = "i32", U32 = "u32", U64 = "u64",
@@ -52,10 +52,10 @@ local function check_metadata(metadata)
   end
 end
 
---- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- Writes tensors as a safetensors file. It is written next to the old file, flushed to the
 --- disk, then renamed over it, so the file is always whole.
 ---@param path string
----@param tensors table<string, diffusion.tensor> of any shape and type
+---@param tensors table<string, diffusion.tensor> tensors of any shape and type
 ---@param metadata table<string, string>|nil saved with them
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
@@ -74,22 +74,24 @@ end
 
 -- The header has been checked against the file. A tensor can still fail by its shape or its
 -- values.
-local function read_tensor(file, t)
+local function read_tensor(file, t, f8)
   local number, why = READ[t.dtype], nil
   if number then
     local x, message = file:tensor(number, t.shape, t.offset)
-    if x then return x end
+    if x then return f8 == "f32" and t.dtype:find "^F8" and x:to "f32" or x end
     why = message
   end
   return arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
 local SAFETENSORS = { safetensors = true }
-local load_rules = opts.declare("load", { copy = rule.copy })
+local load_rules = opts.declare("load", { copy = rule.copy,
+  f8 = { one_of = { "f16", "f32" }, default = "f16", text = "the type of tensors whose elements have 8 bits" },
+})
 
 --- d.load for a file that should hold one thing, which the message names.
 ---@param path string
----@param options table|nil of d.load
+---@param options table|nil those of d.load
 ---@param wanted string "a model"
 ---@return table|nil tensors nil with a message
 ---@return table|string metadata or the message
@@ -102,7 +104,7 @@ function safetensors.read(path, options, wanted)
     return legible.refused("%s: %s", path, signature.mismatch(file, wanted, SAFETENSORS) or metadata)
   end
   local all = {}
-  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t) end
+  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t, o.f8) end
   return arrays.named(path, all), metadata
 end
 
@@ -110,7 +112,7 @@ end
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
 --- the file, as d.save does, is safe. With copy = true the tensors are copied into memory.
---- Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32. Types that
+--- Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that
 --- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
 --- Reading one by its name is an error.
 ---@param path string

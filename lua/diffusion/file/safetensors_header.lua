@@ -1,7 +1,7 @@
 -- The header of a safetensors file, written as the format's own library writes it.
 -- Layout: u64 length | JSON {"name": {dtype, shape, data_offsets}, ...} | data.
--- The reader is strict: every name once, exact integers, nothing after the last brace, and
--- tensors that fill the data without a hole or an overlap.
+-- The reader is strict: every name occurs once, integers are exact, and nothing follows the last brace.
+-- The tensors must fill the data without a hole or an overlap.
 local core = require "diffusion.core"
 local parser = require "diffusion.file.parser"
 

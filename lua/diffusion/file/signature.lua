@@ -57,7 +57,7 @@ local function of(head)
 end
 
 --- "a PNG, not a model; d.image.load reads it", for a file of another kind than the wanted ones.
----@param file any of core.map
+---@param file any from core.map
 ---@param wanted string "a model"
 ---@param fine table<string, boolean> the kinds that are wanted
 ---@return string|nil sentence nil if the file may be of a wanted kind, or its kind is unknown

@@ -176,14 +176,14 @@ end
 --- An entry's bytes: a window on the file if it is stored, inflated memory if not. The
 --- checksum is verified.
 ---@param file table the mapped file
----@param entry table of zip.read
+---@param entry table from zip.read
 ---@return table|nil part as a mapped file
 ---@return string|nil message
 function zip.open(file, entry) return parser.run(unpacked, file, entry) end
 
 --- The first bytes of an entry. Nothing is allocated for the rest.
 ---@param file table the mapped file
----@param entry table of zip.read
+---@param entry table from zip.read
 ---@param bytes integer no more than entry.bytes
 ---@return string|nil text
 ---@return string|nil message
@@ -191,7 +191,7 @@ function zip.front(file, entry, bytes) return parser.run(front, file, entry, byt
 
 --- Verifies an entry's checksum. Nothing of the entry is kept.
 ---@param file table the mapped file
----@param entry table of zip.read
+---@param entry table from zip.read
 ---@return true|nil whole
 ---@return string|nil message
 function zip.verify(file, entry) return parser.run(verified, file, entry) end

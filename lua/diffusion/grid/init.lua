@@ -1,5 +1,5 @@
--- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first;
--- one definition for every sampler. Here: all of them by name, and lists of one's own.
+-- d.grid: the times that a sampler visits. A grid is a list of steps {t, s}, later time first, and
+-- every sampler takes any grid. This file has all grids by name, and lists of your own.
 local fail = require "diffusion.fail"
 local made = require "diffusion.grid.made"
 local presets = require "diffusion.grid.preset"
@@ -14,15 +14,15 @@ end
 add(require "diffusion.grid.formula")
 add(require "diffusion.grid.section")
 add(require "diffusion.grid.sigma")
-by_name.sigmas = nil -- takes a list, not a number of steps
+by_name.sigmas = nil -- it takes a list instead of a number of steps
 
 grid.preset, grid.presets = presets.preset, presets.names
 
 local list_rules = opts.declare("grid_list", { last = made.last })
 
---- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
+--- A grid of your own times, strictly falling within 0 < t <= T. A final 0 may be given or omitted.
 ---@param source diffusion.process|diffusion.schedule|integer
----@param times number[] real levels where the schedule has them
+---@param times number[] real levels if the schedule has them
 ---@param o diffusion.grid_list_options?
 ---@return diffusion.grid
 function grid.list(source, times, o)
@@ -46,7 +46,7 @@ function grid.list(source, times, o)
   return made.checked("list", list, T, schedule, o.last)
 end
 
---- The names of grids that take a number of steps, sorted; d.grid.presets() has more.
+--- The names of grids that take a number of steps, sorted. d.grid.presets() has more.
 ---@return string[]
 function grid.names()
   local names = {}
@@ -55,7 +55,7 @@ function grid.names()
   return names
 end
 
--- The grid or preset of a name, for samplers: nil and a sentence where there is none.
+-- The grid or preset of this name, for samplers, or nil and a message.
 local function find(name)
   if type(name) == "string" and by_name[name] then return grid[name] end
   local preset, message = presets.find(name)

@@ -27,7 +27,7 @@ function made.source(what, source)
   fail.raise("bad argument #1 to '%s' (a process, a schedule or T expected, got %s)", what, given)
 end
 
---- Raises unless N is a number of steps, at most `most`.
+--- Raises unless N is a number of steps, at least 1 and at most `most`.
 ---@param what string
 ---@param N any
 ---@param most integer|nil no limit if nil
@@ -67,7 +67,7 @@ end
 
 local function tostring_grid(g)
   local lines = { ("grid %s: %d of %d steps%s"):format(g.name, #g, g.T, rest_text(g)) }
-  if g.told then lines[1] = lines[1] .. "; the network is told whole t" end
+  if g.told then lines[1] = lines[1] .. "; the network is evaluated at whole t" end
   if g.schedule then
     local signal = g.schedule:is_vp() and "alpha_bar" or "signal"
     lines[2] = ("%7s -> %-7s%13s%13s%13s%13s"):format("t", "s", signal .. "_t", signal .. "_s", "sigma_t",
@@ -125,7 +125,7 @@ local function check_last(what, times, last)
   end
 end
 
---- A grid whose times have been worked out: checked to fall to `last`, by levels that there are.
+--- A grid from computed times. Raises unless they fall to `last` and the schedule has their levels.
 ---@param name string
 ---@param times number[]
 ---@param T integer
@@ -148,8 +148,8 @@ function made.checked(name, times, T, schedule, last)
   return made.grid(name, times, T, schedule, last)
 end
 
---- Whole levels nearest to real ones (half up), each taken once: of two that meet the later
---- moves up, and from T down where there is no room.
+--- The whole levels nearest to real ones (half up), each once. If two coincide, the later one moves
+--- up, or the earlier ones move down if T is reached.
 ---@param times number[] falling, #times <= T
 ---@param T integer
 ---@return integer[]

@@ -1,8 +1,8 @@
--- Other libraries' grids, by the name of the library and of its option, in our times (theirs
--- + 1 where they count from 0). Where a library rounds, its floats and its rounding are
--- followed; where its grid is defective for some N (a step too many or from the wrong end, a
--- repeated level, a whole number missed in float32) there is the grid that was meant, or an
--- error. A defect that is always there is in the name.
+-- Other libraries' grids, by the name of the library and of its option, in our times (theirs + 1 if
+-- they count from 0). The floats and the rounding of the library are reproduced. If its grid is
+-- defective for some N, the preset gives the intended grid, or an error. Such defects are a step too
+-- many or from the wrong end, a repeated level, or a whole number missed in float32. A defect that
+-- is always there is in the name.
 local made = require "diffusion.grid.made"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -13,7 +13,7 @@ local sigma_of = require "diffusion.grid.preset_sigma"
 local in_times, in_sigma = times_of.presets, sigma_of.presets
 opts.declare("grid_preset", opts.joined(times_of.rules, sigma_of.rules))
 
--- The grid of a preset that lists times.
+-- The grid of a preset that is a list of times.
 local function by_times(name, form, source, N, o)
   local what = "grid.preset " .. name
   local schedule, T = made.source(what, source)
@@ -33,8 +33,8 @@ local function by_times(name, form, source, N, o)
   return made.checked(name, times, T, schedule, o.last)
 end
 
--- diffusers' DPMSolver, UniPC and DEIS tell the network whole times, counted from 0, at levels
--- in between: rounded (half to even) of karras, cut off of the other curves.
+-- diffusers' DPMSolver, UniPC and DEIS evaluate the network at whole times, counted from 0, although
+-- the levels lie in between. karras is rounded (half to even), and the other curves are truncated.
 local function rounded(t)
   local whole = math.floor(t)
   local over = t - whole
@@ -60,7 +60,7 @@ for _, family in ipairs { in_times, in_sigma } do
 end
 table.sort(names)
 
--- nil and a sentence where there is no such preset.
+-- The preset's function, or nil and a message.
 local function find(name)
   local form, make = in_times[name], in_sigma[name]
   if not (form or make) then return nil, opts.unknown("preset", name, names) end
@@ -75,19 +75,22 @@ end
 
 local preset = { find = find }
 
---- A grid as another library makes it, by its name and its option's. Of diffusers: "diffusers-"
---- with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM), euler-linspace (Euler, Heun
---- and LMS don't round it, and have sigma on a line between whole times), karras, exponential, beta
---- (Euler, Heun, LMS: between the ends of `spacing`); "diffusers-dpm-" with leading, trailing,
---- linspace (DPMSolver, UniPC, DEIS, SA: N + 1 points, one dropped), karras, exponential, lu, beta
---- (between the schedule's ends); on d.schedule.flow{ shift = } "diffusers-" with flow, flux,
---- unipc-flow, dpm-flow and
---- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and
---- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic (the
---- paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's), "k-diffusion-" with
---- karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with discrete, simple,
---- sgm-uniform, karras, exponential. Levels have the library's sigmas; of "diffusers-dpm-" curves the
---- network is told whole times (the grid's field `told`), as DPMSolver and its kin tell it.
+--- A grid as another library makes it, by the library's name and its option's. The presets of
+--- diffusers begin with "diffusers-":
+---   leading, leading-offset1, trailing, linspace: DDPM, DDIM, PNDM;
+---   euler-linspace: Euler, Heun and LMS, which don't round, and interpolate sigma linearly;
+---   karras, exponential, beta: Euler, Heun, LMS, between the ends that `spacing` gives;
+---   dpm-leading, dpm-trailing, dpm-linspace: DPMSolver, UniPC, DEIS, SA, with N + 1 points and one
+---   dropped;
+---   dpm-karras, dpm-exponential, dpm-lu, dpm-beta: the same, between the schedule's ends;
+---   flow, flux, unipc-flow, dpm-flow, flow-shifted-twice: on d.schedule.flow{ shift = }.
+--- FlowMatchEuler is flow-shifted-twice. Others are guided-diffusion and guided-diffusion-ddim
+--- (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic (the paper's) and
+--- ddim-repo-quadratic. edm has sigma from 0.002 to 80, within the schedule's. k-diffusion's begin
+--- with "k-diffusion-": karras, exponential, polyexponential, vp, discrete. stable-diffusion.cpp's
+--- begin with "sd.cpp-": discrete, simple, sgm-uniform, karras, exponential. Levels have the
+--- library's sigmas. For the curves of "diffusers-dpm-" the network is evaluated at whole times, as
+--- in DPMSolver (the grid's field `told`).
 ---@param name string one of d.grid.presets()
 ---@return fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options:
 --- diffusion.grid_preset_options?): diffusion.grid make with last = 1 as diffusers' set_alpha_to_one = false and

@@ -1,5 +1,5 @@
--- Other libraries' grids that are curves of sigma, or one of our own under another name. A
--- preset here is make(source, N, o) -> grid.
+-- Other libraries' grids that are curves of sigma, or equal one of ours. A preset here is
+-- make(source, N, o) -> grid.
 local made = require "diffusion.grid.made"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
@@ -10,7 +10,7 @@ local times_of = require "diffusion.grid.preset_times"
 
 local presets = {}
 
--- The same as one of our own grids, with options of its own beside or instead.
+-- One of our own grids under another name. `fixed` replaces its options.
 local function like(name, make, fixed)
   presets[name] = function(source, N, o)
     local all = {}
@@ -25,7 +25,7 @@ local spacing_rules = { last = made.last, round = round, offset = times_of.rules
   spacing = { one_of = { "leading", "linspace", "trailing" }, default = "linspace",
     text = "diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends" } }
 
--- Euler, Heun and LMS take the ends of the curve from the grid that the spacing gives.
+-- Euler, Heun and LMS take the ends of the curve from the grid that `spacing` gives.
 local function within_spacing(name, make, fixed)
   presets[name] = function(source, N, o)
     local what = "grid.preset " .. name
@@ -49,7 +49,7 @@ like("diffusers-dpm-exponential", sigma.exponential)
 like("diffusers-dpm-lu", sigma.exponential)
 like("diffusers-dpm-beta", sigma.beta, { of = "sigma" })
 
--- Between two whole times Euler, Heun and LMS have sigma on a line, where ours is in ln sigma.
+-- Between two whole times Euler, Heun and LMS interpolate sigma linearly. Our levels do so in ln sigma.
 presets["diffusers-euler-linspace"] = function(source, N, o)
   local all = { round = false }
   for key, value in pairs(o or {}) do all[key] = value end
@@ -77,7 +77,7 @@ presets["guided-diffusion-ddim"] = function(source, N, o)
   return section.section(source, ("ddim%d"):format(made.count("grid.preset guided-diffusion-ddim", N)), o)
 end
 
--- EDM's sampler keeps its ends within what the network was trained on.
+-- EDM's sampler clamps its ends to the levels on which the network was trained.
 presets.edm = function(source, N, o)
   local schedule, T = made.source("grid.preset edm", source)
   if not schedule then fail.raise "grid.preset edm: a schedule or a process is needed, for its sigmas" end
@@ -91,7 +91,7 @@ local vp_rules = { last = made.last, round = round,
   beta_min = { "number", default = 0.1, min = 0, text = "k-diffusion-vp: beta(0)" },
   eps_s = { "number", default = 1e-3, above = 0, below = 1, text = "k-diffusion-vp: u of the last step" } }
 
--- expm1(x) for x > 0, exact for small x too.
+-- expm1(x) for x > 0, accurate for small x too.
 local function expm1(x)
   if x > 1e-2 then return math.exp(x) - 1 end
   return x * (1 + x / 2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5))))

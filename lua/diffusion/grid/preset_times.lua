@@ -1,8 +1,8 @@
 -- Other libraries' grids that are lists of times. A preset here is a table:
 --   times(N, T, o, schedule)   the times, the latest first
---   rules                      of its options
---   most(T, o), why            the largest N that the library can do, and why; T without it
---   path                       only for x_t = (1 - w) x_0 + w eps
+--   rules                      its options, for opts.check
+--   most(T, o), why            the largest N that the library can do, and why; without it, T
+--   path                       true if it is only for x_t = (1 - w) x_0 + w eps
 local fail = require "diffusion.fail"
 
 local presets = {}
@@ -13,14 +13,14 @@ local function in_t(name, times, more)
   presets[name] = form
 end
 
--- Half to even, as numpy and Python round.
+-- Rounds half to even, as numpy and Python do.
 local function even(x)
   local whole = math.floor(x)
   local over = x - whole
   return math.tointeger(over > 0.5 and whole + 1 or over == 0.5 and whole + whole % 2 or whole)
 end
 
--- f(i) of i = 1..N, the latest first.
+-- f(i) for i = 1..N, the latest first.
 local function each(N, f)
   local times = {}
   for i = 1, N do times[i] = f(i) end
@@ -34,7 +34,7 @@ local own = {
   shift_terminal = { "number", above = 0, below = 1, text = "flow: the path is stretched so that 1 - w ends here" },
 }
 
--- numpy.arange(T, 0, -T/N), rounded: what it adds at each place is (T - T/N) - T in double.
+-- numpy.arange(T, 0, -T/N), rounded. At each place it adds (T - T/N) - T, in double.
 local function diffusers_trailing(N, T)
   local step = (T - T / N) - T
   return each(N, function(i) return even(T + (i - 1) * step) end)
@@ -48,7 +48,7 @@ local function diffusers_linspace(N, T)
   return each(N, function(i) return N == 1 and T or even((N - i) * ((T - 1) / (N - 1))) + 1 end)
 end
 
--- DPMSolver and its kin take N + 1 points and drop the lowest.
+-- DPMSolver, UniPC, DEIS and SA take N + 1 points and drop the lowest.
 local function one_less(T) return math.max(1, T - 1) end
 local why_less = ": this library takes one point more and drops it, which needs N + 1 <= T"
 
@@ -66,7 +66,7 @@ end, { most = one_less, why = why_less })
 
 in_t("lucidrains", function(N, T) return each(N, function(i) return (N + 1 - i) * T // N end) end)
 
--- floor((j - 1)^2 0.8 T / (N - 1)^2) + 1; where that repeats a level, j itself
+-- floor((j - 1)^2 0.8 T / (N - 1)^2) + 1, or j itself if that repeats a level
 in_t("ddim-repo-quadratic", function(N, T)
   local root = N > 1 and math.sqrt(T * 0.8) / (N - 1) or 0
   return each(N, function(i)
@@ -76,7 +76,7 @@ in_t("ddim-repo-quadratic", function(N, T)
   end)
 end)
 
--- The levels that a student was distilled at, `original` of them, thinned to N.
+-- The `original` levels at which a student was distilled, thinned to N.
 local function originals(T, o) return math.min(T, o.original) end
 in_t("lcm", function(N, T, o)
   local all = originals(T, o)
@@ -88,7 +88,7 @@ end, {
 
 in_t("sd.cpp-simple", function(N, T) return each(N, function(i) return T - (i - 1) * T // N end) end)
 
--- N + 1 points from T to 1, the lowest dropped, real.
+-- N + 1 real points from T to 1, the lowest dropped.
 local function uniform(N, T)
   return each(N, function(i) return T - (i - 1) * (T - 1) / N end)
 end
@@ -98,12 +98,12 @@ in_t("sd.cpp-sgm-uniform", uniform)
 
 local function level_of_noise(schedule, w) return fail.call(schedule.level_of_sigma, schedule, w / (1 - w)) end
 
--- w from 1 (level T) to `low` as the schedule's shift moves it, in N equal steps before that.
+-- Times for N equal steps of w from 1 (level T) to `low`, before the schedule's shift.
 local function flow_times(N, T, low)
   return each(N, function(i) return N == 1 and T or T - (i - 1) * (T - low) / (N - 1) end)
 end
 
--- The w of the times, stretched so that the last is `terminal`, as times.
+-- The times whose w are stretched so that the last is `terminal`.
 local function stretched(times, T, terminal, schedule)
   if #times == 1 then return times end
   local scale = (1 - terminal) / (1 - schedule:noise(times[#times]))

@@ -1,5 +1,5 @@
--- Grids in guided-diffusion's notation: T is cut into sections, each with its own number of
--- steps; or "ddimN", a whole stride.
+-- Grids in guided-diffusion's notation. T is cut into sections, each with its own number of steps;
+-- or "ddimN" gives a whole stride.
 local fail = require "diffusion.fail"
 local made = require "diffusion.grid.made"
 local kind = require "diffusion.kind"
@@ -7,14 +7,15 @@ local opts = require "diffusion.opts"
 
 local what = "grid.section"
 
--- Half to even, as Python rounds.
+-- Rounds half to even, as Python does.
 local function even(x)
   local whole = math.floor(x)
   local over = x - whole
   return over > 0.5 and whole + 1 or over == 0.5 and whole + whole % 2 or whole
 end
 
--- The strides k for which 1, 1 + k, ... are N of T, and how near to N others come.
+-- The smallest stride k for which 1, 1 + k, ... up to T has N times. Raises, with the nearest
+-- possible N, if there is none.
 local function stride(N, T)
   local below, above = 0, math.maxinteger
   for k = 1, T - 1 do
@@ -34,7 +35,7 @@ local function by_stride(N, T)
   return times
 end
 
--- Appends the times of one section that starts after `before`, rising.
+-- Appends the rising times of one section that starts after `before`.
 local function add_section(times, before, size, count)
   local step, place = count > 1 and (size - 1) / (count - 1) or 1, 0.0
   for _ = 1, count do
@@ -83,10 +84,11 @@ local section = {}
 
 local rules = opts.declare("grid_section", { last = made.last })
 
---- T cut into as many equal sections as numbers are given, the earliest first; each has that
---- many steps, from its first level to its last, rounded half to even (Dhariwal & Nichol 2021,
---- their code's `timestep_respacing`). "ddimN" is 1, 1 + k, ... with the smallest whole k that
---- gives N. A section of one step has its first level: section(T, 1) starts from t = 1.
+--- Cuts T into equal sections, one per number, the earliest first. Each number is the number of
+--- steps of its section, from its first level to its last, rounded half to even. It is the
+--- `timestep_respacing` in the code of Dhariwal & Nichol 2021. "ddimN" is 1, 1 + k, ... with the
+--- smallest whole k that gives N steps. A section of one step has its first level: section(T, 1)
+--- starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
 ---@param o diffusion.grid_section_options?

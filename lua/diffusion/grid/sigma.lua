@@ -1,5 +1,5 @@
--- Grids of noise levels: sigma = s/a by a curve from sigma_max to sigma_min, and each sigma's
--- time, real in general, by the schedule.
+-- Grids of noise levels. sigma = s/a follows a curve from sigma_max to sigma_min. The schedule gives
+-- the time of each sigma, a real number in general.
 local made = require "diffusion.grid.made"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -43,8 +43,8 @@ local function check_ends(what, o, N, T)
   end
 end
 
--- The time of a sigma; an integer that rounding has missed is that integer, and an end of the
--- schedule that end.
+-- The time of a sigma. A time within rounding error of an integer, or of an end of the schedule, is
+-- set to it.
 local function time_of(schedule, T)
   local low, high = schedule:sigma(1), schedule:sigma(T)
   return function(value)
@@ -61,7 +61,7 @@ local function finished(name, times, T, schedule, o)
   return made.checked(name, times, T, schedule, o.last)
 end
 
--- N sigmas by curve(u), u from 0 (sigma_max) to 1 (sigma_min), kept between the two.
+-- N sigmas by curve(u), u from 0 (sigma_max) to 1 (sigma_min), clamped to these two.
 local function by_curve(name, schedule, N, o, curve)
   local T, times = schedule.T, {}
   local time = time_of(schedule, T)
@@ -73,7 +73,7 @@ local function by_curve(name, schedule, N, o, curve)
   return finished(name, times, T, schedule, o)
 end
 
--- Schedule, number of steps and options of such a grid.
+-- The schedule, the number of steps and the options of such a grid.
 local function arguments(name, source, N, o, own)
   local what = "grid." .. name
   local schedule, T = schedule_of(what, source)
@@ -90,8 +90,8 @@ local karras_rules = opts.declare("grid_karras",
 local exponential_rules = opts.declare("grid_exponential", curve_rules {})
 local poly_rules = opts.declare("grid_poly_exponential", curve_rules { rho = rho(1, "power of the curve in ln sigma") })
 
---- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
---- al. 2022, eq. 5), as real times; one step is sigma_max.
+--- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min, as real times
+--- (Karras et al. 2022, eq. 5). A single step starts at sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o diffusion.grid_karras_options?
@@ -104,14 +104,14 @@ function sigma.karras(source, N, o)
   return by_curve("karras", schedule, N, o, function(u) return (high + u * (low - high)) ^ o.rho end)
 end
 
--- ln sigma from its maximum to its minimum, as (1 - u)^rho.
+-- ln sigma falls from its maximum to its minimum as (1 - u)^rho.
 local function by_logarithm(name, schedule, N, o)
   local low = math.log(o.sigma_min)
   local range = math.log(o.sigma_max) - low
   return by_curve(name, schedule, N, o, function(u) return math.exp(low + (1 - u) ^ (o.rho or 1) * range) end)
 end
 
---- ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.
+--- ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o diffusion.grid_exponential_options?
@@ -122,8 +122,8 @@ function sigma.exponential(source, N, o)
   return by_logarithm("exponential", schedule, N, o)
 end
 
---- ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's
---- k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.
+--- ln sigma falls from sigma_max to sigma_min as (1 - u)^rho, with u in equal steps (Crowson's
+--- k-diffusion). If rho > 1, more steps are near sigma_min. rho = 1 is exponential.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o diffusion.grid_poly_exponential_options?
@@ -140,8 +140,8 @@ local log_snr_rules = opts.declare("grid_log_snr", {
   round = made.round, last = made.last,
 })
 
---- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver).
---- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
+--- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). ln SNR is
+--- -2 ln sigma, so this equals exponential, but its ends are given as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o diffusion.grid_log_snr_options?
@@ -183,10 +183,11 @@ local function beta_of_sigma(schedule, N, o)
   end)
 end
 
---- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024,
---- Beta sampling). of = "t": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless
---- rounded; of = "sigma": those of 1, ..., 0 in equal steps on the way from sigma_min to
---- sigma_max, as diffusers takes them. Only of = "sigma" has options sigma_min and sigma_max.
+--- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta
+--- sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way
+--- from 1 to T, and times are real unless rounded. With of = "sigma" it takes those of 1, ..., 0 in
+--- equal steps as the share of the way from sigma_min to sigma_max, as diffusers does.
+--- Only of = "sigma" has options sigma_min and sigma_max.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
 ---@param o diffusion.grid_beta_options?
@@ -207,8 +208,8 @@ end
 
 local sigmas_rules = opts.declare("grid_sigmas", { round = made.round, last = made.last })
 
---- Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written
---- or left out.
+--- A grid of your own sigmas, strictly falling within those of levels 1..T. A final 0 may be given
+--- or omitted.
 ---@param source diffusion.process|diffusion.schedule
 ---@param values number[]
 ---@param o diffusion.grid_sigmas_options?

@@ -1,6 +1,7 @@
---- Autoguidance: Karras et al. 2024, "Guiding a diffusion model with a bad version of itself", eq. 5.
--- out = w + scale (m - w), w of a weaker model of the same data: a smaller one, or one trained
--- for less long. What both get wrong alike, and the weak one more so, is taken back.
+--- Autoguidance follows Karras et al. 2024, "Guiding a diffusion model with a bad version of
+--- itself", eq. 5.
+-- out = w + scale (m - w). w is the output of a weaker model of the same data: a smaller one, or one
+-- trained for less long. Errors of both, which are larger in the weak one, are reduced.
 local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
@@ -9,10 +10,10 @@ local rules = opts.declare("guidance_auto", {
   scale = { "number", required = true, text = "1 is the model alone" }, interval = strength.rules.interval,
 })
 
---- A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al.
---- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
+--- A denoiser guided by a weaker version of itself: weak + scale (model - weak). See Karras et al.
+--- 2024, "Guiding a diffusion model with a bad version of itself". Both get the same arguments.
 ---@param model any a denoiser (xt, t, {class=})
----@param weak any another, which predicts the same of the same process
+---@param weak any another denoiser with the same target and process
 ---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"

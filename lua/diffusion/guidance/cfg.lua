@@ -1,8 +1,7 @@
 --- Classifier-free guidance: Ho & Salimans 2022, eq. 6, with scale = 1 + w.
--- out = u + scale (c - u), c with the class and u without. It mixes what the model
--- predicts, whatever that is: at one x_t all targets are affine in one another, so guiding
--- eps, v or x0 is the same (rescale apart: deviations aren't affine). Of a learned variance v
--- stays c's: it is no such target.
+-- out = u + scale (c - u), with the outputs c with the class and u without. At a given x_t all
+-- targets are affine in one another, so guiding eps, v or x0 gives the same result. rescale does
+-- not, since deviations aren't affine. The v of a learned variance is no such target, and stays c's.
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -17,8 +16,8 @@ local rules = opts.declare("guidance_cfg", {
   interval = strength.rules.interval, without = strength.rules.without,
 })
 
--- Lin et al. 2024, section 3.4: the guided output with the conditional one's standard
--- deviation in each sample, mixed in by phi. A sample that has none stays as it is.
+-- Lin et al. 2024, section 3.4: the guided output with the standard deviation of c in each sample,
+-- mixed in by phi. A sample whose deviation is 0 isn't changed.
 local function rescaled(out, c, phi)
   local dims = {}
   for i = 2, out:dim() do dims[#dims + 1] = i end
@@ -27,9 +26,9 @@ local function rescaled(out, c, phi)
   return out * (phi * ratio + (1 - phi))
 end
 
---- The model's two answers at a call, as functions: without the class, and with it.
----@param name string of the guidance
----@param o table its options
+--- The model's two outputs at a call, as functions: without the class, and with it.
+---@param name string the guidance's name
+---@param o table the guidance's options
 ---@param model any a denoiser
 ---@param xt diffusion.tensor
 ---@param t any
@@ -43,9 +42,9 @@ local function answers(name, o, model, xt, t, given)
   return function() return ask(bare) end, function() return ask(given) end
 end
 
---- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
---- eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ between
---- eps and v.
+--- A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans
+--- 2022, eq. 6).
+--- The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options diffusion.guidance_cfg_options
 ---@return function denoiser

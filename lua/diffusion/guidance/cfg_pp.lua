@@ -1,8 +1,8 @@
 --- CFG++: Chung et al. 2024, "CFG++: manifold-constrained classifier free guidance for diffusion
 --- models", algorithm 2.
--- x0 is that of the guided answer, u + scale (c - u), and the noise that a step goes on with is
--- that of u, the answer without a class. So the denoiser returns both, and a sampler that goes
--- on from x0 and eps alone (ddim, euler) is the paper's as it stands.
+-- x0 is that of the guided output u + scale (c - u). The noise of the next level is that of u, the
+-- output without a class. So the denoiser returns both. A sampler whose step uses only x0 and eps
+-- (ddim, euler) then is the paper's without a change.
 local answers = require("diffusion.guidance.cfg").answers
 local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
@@ -13,10 +13,10 @@ local rules = opts.declare("guidance_cfg_pp", {
   interval = strength.rules.interval, without = strength.rules.without,
 })
 
---- A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from which
---- samplers take x0, and u, from which they take eps; c is told the class and u not. For ddim,
---- euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it for one
---- answer gets cfg's, so it goes around other guidances.
+--- A denoiser for CFG++ (Chung et al. 2024, algorithm 2). It returns u + scale (c - u), from which
+--- samplers compute x0, and u, from which they compute eps. c is conditioned on the class and u is
+--- not. It works with ddim, euler, euler_ancestral and your own samplers; others refuse it. A caller
+--- that uses only the first output gets cfg's, so apply cfg_pp last, around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options diffusion.guidance_cfg_pp_options
 ---@return function denoiser

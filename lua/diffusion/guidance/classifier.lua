@@ -16,8 +16,8 @@ local rules = opts.declare("guidance_classifier", {
   scale = { "number", default = 1, text = "factor of the gradient" }, interval = strength.rules.interval,
 })
 
--- The classes to ask log_prob for, and a mask of the samples without one (class 0), or nil. Those
--- samples get class 1, since log_prob may not take 0. nil if no sample has a class.
+-- The classes to evaluate log_prob for, and a mask of the samples without one (class 0), or nil.
+-- Those samples get class 1, since log_prob may not take 0. Returns nil if no sample has a class.
 local function asked(class, B)
   local each = classes.of("classifier", class, B)
   local none = each and each:eq(0)

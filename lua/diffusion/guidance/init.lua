@@ -1,4 +1,4 @@
---- Guidance: functions from denoisers to a denoiser, to be put around one another.
+--- Guidance: functions from denoisers to a denoiser. They can be nested.
 return {
   cfg = require("diffusion.guidance.cfg").cfg,
   cfg_pp = require "diffusion.guidance.cfg_pp",

@@ -5,7 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local strength = require "diffusion.guidance.strength"
 
--- The change of the process's target when x0 changes by 1 and x_t stays.
+-- The change of the process's target when x0 changes by 1 at the same x_t.
 local function share(process, t)
   return process:convert(1, { from = "x0", to = process.predict, xt = 0, t = t })
 end
@@ -21,9 +21,9 @@ local function factor(name, process, t)
 end
 
 --- A model's output with scale g added to the score.
----@param name string of the guidance
+---@param name string the guidance's name
 ---@param process diffusion.process
----@param out diffusion.tensor of the kind process.predict
+---@param out diffusion.tensor the output, of the kind process.predict
 ---@param g diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@param scale number|number[] one, or one per sample

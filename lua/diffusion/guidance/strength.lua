@@ -24,7 +24,7 @@ local function listed(t)
   return t:numel() == 1 and t:item() or t:flatten():totable()
 end
 
---- fn at each sample's level as a list, or one number if t is one or all results are equal.
+--- fn at each sample's level as a list, or one number if t is one number or all results are equal.
 ---@param t number|number[]|diffusion.tensor
 ---@param fn fun(t: number, i?: integer): number i: the sample's number, in a list
 ---@return number|number[]
@@ -50,12 +50,12 @@ local function checked_interval(name, interval)
   return { low, high }
 end
 
---- The options of a guidance, whose model is checked too.
----@param name string of the guidance
+--- The options of a guidance. Checks the model too.
+---@param name string the guidance's name
 ---@param model any a denoiser
 ---@param options any
----@param rules table<string, table> of opts.check, with an `interval`
----@param argument integer which argument the options are
+---@param rules table<string, table> for opts.check, with an `interval`
+---@param argument integer number of the argument that holds the options
 ---@return table o
 function strength.options(name, model, options, rules, argument)
   local o = opts.check(name, options, rules, argument)
@@ -80,7 +80,7 @@ end
 --- u + scale (c - u), in one pass.
 ---@param u diffusion.tensor
 ---@param c diffusion.tensor
----@param scale number|number[] one, or one a sample
+---@param scale number|number[] one, or one per sample
 ---@return diffusion.tensor
 function strength.beyond(u, c, scale)
   if type(scale) == "number" then return core.ops.mix(1 - scale, u, scale, c) end
@@ -107,7 +107,7 @@ local function apart(out, xt)
 end
 
 --- Raises unless a denoiser's output has the shape of xt, or is twice as wide (a learned variance).
----@param name string of the caller
+---@param name string the caller's name
 ---@param out any
 ---@param xt diffusion.tensor
 ---@return diffusion.tensor

@@ -413,9 +413,11 @@ local d = {}
 
 ---@class (exact) diffusion.load_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field f8? "f16"|"f32" the type of tensors whose elements have 8 bits; default "f16"
 
 ---@class (exact) diffusion.load_model_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
 ---@class (exact) diffusion.lr_constant_options
@@ -716,6 +718,9 @@ local d = {}
 ---@class (exact) diffusion.nn_linear_options
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_model_options
+---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
 
 ---@class (exact) diffusion.nn_norm_conv_options
 ---@field act? "silu"|"none" activation after the norm; default "silu"
@@ -1089,7 +1094,7 @@ local d = {}
 
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
----@field lr number of the next step; can be set to a number or a function of the step
+---@field lr number rate of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
@@ -1098,19 +1103,19 @@ local adamw = {}
 ---@class diffusion.array
 local array = {}
 
---- A walk over a set. Its state is its step.
+--- An iterator over a set. Its state is its step.
 ---@class diffusion.batches
----@field step integer batches given so far; can be set
+---@field step integer batches returned so far; can be set
 ---@field steps integer number of batches
 ---@field size integer examples in a batch
 ---@field n integer examples in the set
----@field seed integer of the order and the flips
+---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
---- A bound, of d.likelihood.vlb; prints as a table.
+--- The result of d.likelihood.vlb. It prints as a table.
 ---@class diffusion.bound
 local bound = {}
 
@@ -1124,7 +1129,7 @@ local brownian = {}
 --- A training and the file that it is saved in.
 ---@class diffusion.checkpoint
 ---@field path string can be written
----@field extra table|nil after load: what was given to save
+---@field extra table|nil after load: the value that was given to save
 local checkpoint = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
@@ -1146,23 +1151,23 @@ local generator = {}
 local grid = {}
 
 ---@class diffusion.interval
----@field low number the truth lies between low and high with a probability of `level`
+---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
 ---@field level number 0.95
----@field method string how low and high were found
----@field n integer[] how many samples of each set
----@field bias string|number which way the value errs: a sentence, or about how far
+---@field method string the method that found low and high
+---@field n integer[] number of samples of each set
+---@field bias string|number direction of the value's bias as a sentence, or its approximate size
 ---@field se number|nil standard error of the value
----@field p number|nil the probability of such a value, or a larger one, were both sets of one distribution
+---@field p number|nil probability of such a value, or a larger one, if both sets have one distribution
 local interval = {}
 
---- How an inversion went; prints as a line.
+--- The report of an inversion. It prints as a line.
 ---@class diffusion.inversion
----@field grid diffusion.grid by which ddim comes back
----@field evaluations integer of the model, those of the way back too
----@field residual number|nil of exact steps: the largest last change, root mean square of a sample
----@field tolerance number that the residual was to reach
----@field error number|nil with check: the largest root mean square of a sample's way from x0
+---@field grid diffusion.grid by which ddim returns to x0
+---@field evaluations integer number of evaluations of the model, including those of `check`
+---@field residual number|nil for exact steps: the largest last change, as a sample's root mean square
+---@field tolerance number that the residual should reach
+---@field error number|nil with check: the largest distance from x0, as a sample's root mean square
 local inversion = {}
 
 --- A part of a network, called with tensors once nn.model has given it values; its parts, if
@@ -1172,12 +1177,12 @@ local inversion = {}
 ---@field bias diffusion.tensor|nil
 local layer = {}
 
---- A likelihood, of d.likelihood.ode; prints as two lines.
+--- The result of d.likelihood.ode. It prints as two lines.
 ---@class diffusion.likelihood
 local likelihood = {}
 
---- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It
---- is a denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp and similar functions, d.network, nn.model or
+--- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local model = {}
@@ -1191,30 +1196,30 @@ local net = {}
 ---@class diffusion.objective
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
----@field vlb number weight of the variational bound, where the variance is learned
+---@field vlb number weight of the variational bound, if the variance is learned
 ---@overload fun(model: any, x0: diffusion.tensor, given?: diffusion.objective_call_options?): diffusion.tensor, table
 local objective = {}
 
---- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
+--- A distribution whose best denoiser is known, made by d.oracle. Its results have gradients
 --- with respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
----@field mean diffusion.tensor|nil of a Gaussian
----@field cov diffusion.tensor|nil of a Gaussian
----@field means diffusion.tensor|nil of a mixture
----@field weights number[]|nil of a mixture or boxes
+---@field mean diffusion.tensor|nil the mean, for a Gaussian
+---@field cov diffusion.tensor|nil the covariance, for a Gaussian
+---@field means diffusion.tensor|nil the means, for a mixture
+---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
 
---- Where an edit starts, and its steps; prints as a table.
+--- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
----@field start number the level t where it starts; 0: nothing is to be done
----@field steps integer how many steps follow, exactly
----@field grid diffusion.grid|nil these steps; nil where there are none
----@field snr number signal to noise at the start: a^2/s^2
----@field signal number a of x_t = a x0 + s eps
+---@field start number the first level t; 0 if nothing is to be done
+---@field steps integer exact number of steps
+---@field grid diffusion.grid|nil the steps; nil if there are none
+---@field snr number signal to noise ratio at the start, a^2/s^2
+---@field signal number a in x_t = a x0 + s eps
 ---@field noise number s
----@field strength number|nil what was asked for
----@field evaluations integer|nil of the model, once it is done
+---@field strength number|nil as given in the options
+---@field evaluations integer|nil number of evaluations of the model, once the edit is done
 local plan = {}
 
 --- A schedule, and the parametrisation of the reverse step. It never changes.
@@ -1223,34 +1228,34 @@ local plan = {}
 ---@field T integer
 ---@field predict string the target that the network predicts: "eps", "x0", "v", "score", "flow", "edm"
 ---@field sigma_data number standard deviation of the data, for "edm"
----@field variance string|fun(t: number, s: number): number of the reverse step
----@field outputs integer of the network, side by side in its last dimension: 2 if the variance is learned
+---@field variance string|fun(t: number, s: number): number variance of the reverse step
+---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
 ---@field clip number|string|nil
----@field x0_error table|nil of variance "optimal": rows {t, E|x0 - x0'|^2/D}
+---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
---- Where RePaint goes: down its grid, with jumps back; prints as a table.
+--- The levels that RePaint visits: down its grid, with jumps back. It prints as a table.
 ---@class diffusion.repaint_plan
 ---@field grid diffusion.grid
----@field jump integer steps of a jump back
----@field resample integer how often each stretch of them is walked
----@field jumps integer how many jumps there are
----@field steps integer reverse steps in all
+---@field jump integer number of steps of a jump back
+---@field resample integer how often each stretch is sampled
+---@field jumps integer number of jumps
+---@field steps integer number of reverse steps in all
 ---@field times number[] every level that is visited, in order, from the first to the data
----@field evaluations integer|nil of the model, once it is done
+---@field evaluations integer|nil number of evaluations of the model, once it is done
 local repaint_plan = {}
 
---- A sampler under way. run() takes a step; `for step in run do` takes all that are left.
+--- A run of a sampler. run() takes a step; `for step in run do` takes all that are left.
 ---@class diffusion.run
----@field x diffusion.tensor the current samples; written to, the run goes on from there without history
+---@field x diffusion.tensor the current samples; if written, the run continues from there without history
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
----@field history table the solver's: tensors, numbers, and tables of these
----@field evaluations integer of the model so far
----@field draws integer of noise so far
----@field upward boolean|nil true if it goes from data to noise
----@field on_step function|nil called after each step; can be written
+---@field history table the solver's own: tensors, numbers, and tables of these
+---@field evaluations integer number of evaluations of the model so far
+---@field draws integer number of draws of noise so far
+---@field upward boolean|nil true if the run goes from data to noise
+---@field on_step function|nil called after each step; may be written
 ---@overload fun(): table|nil
 local run = {}
 
@@ -1267,7 +1272,7 @@ local schedule = {}
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer number of examples
 ---@field classes integer|nil
----@field names string[]|nil of the classes
+---@field names string[]|nil names of the classes
 ---@field name string
 local set = {}
 
@@ -1299,9 +1304,9 @@ local trainer = {}
 ---@field width integer? its last size, where that is known
 local value = {}
 
---- Copies a state in. It must hold the moments of every parameter that this optimiser moves,
---- and nothing else. Rates that are numbers are restored; functions stay this optimiser's.
----@param state table as of state()
+--- Copies a state in. It must have the moments of every parameter of this optimiser, and
+--- nothing else. Rates that are numbers are restored. Functions of this optimiser stay.
+---@param state table from state()
 ---@return diffusion.adamw self
 function adamw:load_state(state) end
 
@@ -1323,9 +1328,9 @@ function adamw:step(options) end
 ---@return diffusion.adamw self
 function adamw:zero() end
 
---- Goes on from a state. The next batches are those that would have followed it.
----@param state table of `state()`
----@return true|nil done nil with a message if the state is of another set or other sizes
+--- Continues from a state. The next batches are those that would have followed it.
+---@param state table from `state()`
+---@return true|nil done nil with a message if the state is from another set or has other sizes
 ---@return string|nil message
 function batches:load_state(state) end
 
@@ -1333,14 +1338,14 @@ function batches:load_state(state) end
 ---@return table state { step, seed, size, n, shuffle, flip }
 function batches:state() end
 
---- Goes on from the file, if there is one.
----@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is of another training
+--- Resumes from the file, if there is one.
+---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is from another training
 ---@return string|nil message
 function checkpoint:load() end
 
---- Saves a training: values, moments, averages, random counters, the place in the data, and
---- `extra`. The file is written whole or not at all.
----@param extra? table? found equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table at two places stays one. Anything else, or a table that contains itself, is an error, and nothing is written
+--- Saves a training: parameters, moments, averages, random counters, the place in the data,
+--- and `extra`. The file is written whole or not at all.
+---@param extra? table? equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that contains itself, is an error, and nothing is written
 ---@return true|nil done nil with a message if it fails
 ---@return string|nil message
 function checkpoint:save(extra) end
@@ -1372,27 +1377,29 @@ function d.bernoulli(p, shape, opts) end
 ---@return diffusion.tensor
 function d.cat(list, dim) end
 
---- Samplers held against theory: d.check.order and d.check.moments.
+--- Samplers compared with theory: d.check.order and d.check.moments.
 d.check = {}
 
---- Mean and variance, in double, of each coordinate of a sampler's result for data N(mean,
---- std^2) and the best denoiser, unclipped; for samplers whose steps are linear in x.
----@param sampler string|function|table as of d.sample
+--- The mean and variance of each coordinate of a sampler's result, in double. The data is
+--- N(mean, std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear
+--- in x.
+---@param sampler string|function|table as in d.sample
 ---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance
 function d.check.moments(sampler, options) end
 
---- How fast a sampler's error falls with the number of steps, uniform in ln sigma: prints a
---- table, and returns the last order seen above rounding. Errors of a deterministic sampler
---- are from the ODE's solution, root mean square. One that adds noise runs along one Brownian
---- path for each sample, whatever its steps: its errors, a median, are from many more steps
---- along it. A reference that is the sampler itself shows an order of 1 as 1.05. In float32
---- errors end at some 1e-6; DIFFUSION_PRECISION=double goes on.
----@param sampler string|function|table as of d.sample; not one whose noise is no path's (euler_churn, lcm, annealed_langevin and their like)
+--- Measures how fast a sampler's error falls with the number of steps, which are uniform in ln
+--- sigma. It prints a table, and returns the last order above rounding. The error of a
+--- deterministic sampler is the root mean square distance from the ODE's solution. A sampler
+--- that adds noise follows one Brownian path per sample for any number of steps. Its error is
+--- the median distance from many more steps. A reference that is the sampler itself shows an
+--- order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double
+--- continues further.
+---@param sampler string|function|table as in d.sample; not one whose noise has no path (euler_churn, lcm, annealed_langevin and similar)
 ---@param oracle any a distribution of d.oracle
 ---@param options? diffusion.check_order_options?
----@return number|nil order nil where all was rounding
+---@return number|nil order nil if all errors are due to rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
@@ -1415,14 +1422,14 @@ function d.context_mlp(options) end
 function d.cross_entropy(x, class, over) end
 
 --- Data sets: files of the usual formats, the digits that come with the library, toy sets, and
---- sets made of one's own tensors. What can't be read is nil and a message.
+--- sets of your own tensors. If a file can't be read, the result is nil and a message.
 d.data = {}
 
---- NumPy's arrays as they are: a .npy file's tensor, or the tensors of a .npz file by name.
---- Arrays of a .npz that no tensor holds (complex numbers, strings, records, objects) are
---- listed by pairs, with dtype() and shape(); asking for one by its name is an error. Tensors
---- stand on the mapped file where they can: a program that cuts the file short while they are
---- in use ends this one (SIGBUS). With copy = true they stand in memory.
+--- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. Some arrays of
+--- a .npz fit no tensor: complex numbers, strings, records and objects. They are listed by
+--- pairs, with dtype() and shape(), but indexing by the name of one is an error. Tensors are
+--- windows on the mapped file if possible. If another program truncates the file meanwhile,
+--- this one ends (SIGBUS). With copy = true they are copied into memory.
 ---@param path string
 ---@param options? diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message
@@ -1432,36 +1439,38 @@ function d.data.arrays(path, options) end
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
 ---@param options? diffusion.data_split_options?
----@return diffusion.set|nil set nil with a message where files are missing or not what they should be
+---@return diffusion.set|nil set nil with a message if files are missing or damaged
 ---@return string|nil message
 function d.data.cifar10(dir, options) end
 
---- The library's own: 1,797 handwritten digits, grey, 8 x 8 (Alpaydin & Kaynak 1998, UCI).
+--- The digits that come with the library: 1,797 grey images 8 x 8 (Alpaydin & Kaynak 1998,
+--- UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function d.data.digits() end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
---- clothes, from IDX files in `dir`, else in $DIFFUSION_DATA, else where Debian's package puts
---- them.
+--- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from
+--- Debian's package.
 ---@param dir? string|diffusion.data_split_options|nil the folder; or the options
 ---@param options? diffusion.data_split_options?
----@return diffusion.set|nil set nil with a message where the files are missing
+---@return diffusion.set|nil set nil with a message if the files are missing
 ---@return string|nil message
 function d.data.fashion_mnist(dir, options) end
 
 --- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered
---- from 1 in the order of their names' bytes; one without pictures keeps its number. Where no
---- sub-folder holds a picture there are no classes. What would be left out is an error that
---- counts it: pictures beside the folders of classes or deeper than those, and of other
---- formats. Names that begin with a dot don't count. Links are followed, in a class to each
---- folder once. One picture that can't be read is an error too.
+--- from 1 in byte order of their names. A sub-folder without pictures keeps its number.
+--- Without a picture in any sub-folder there are no classes. It is an error if a picture would
+--- be left out. That happens outside the folders of classes, in deeper folders, and to other
+--- formats. Names that begin with a dot are ignored. Links are followed, to each folder once
+--- per class. A picture that can't be read is an error too.
 ---@param dir string
 ---@param options? diffusion.data_folder_options?
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
 
---- Images, and labels if named, from files in IDX format (MNIST's), gzipped or not.
+--- A set of images, with labels if a file is named, from IDX files (MNIST's format), gzipped
+--- or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels? string|nil path of [n] bytes from 0; classes are one more
 ---@param options? diffusion.data_idx_options?
@@ -1469,9 +1478,10 @@ function d.data.folder(dir, options) end
 ---@return string|nil message
 function d.data.idx(images, labels, options) end
 
---- A set from NumPy's files: a .npy file of examples, or a .npz file with them as x, images or
---- data, and if it has them their class (from 1) or their labels, label or y (from 0). As for
---- d.data.arrays, the file must not be cut short while the set is in use, unless copy = true.
+--- A set from NumPy's files. A .npy file holds the examples. A .npz file holds them as x,
+--- images or data. It may also hold their class (from 1), or their labels, label or y (from
+--- 0). As with d.data.arrays, the file must not be truncated while the set is in use, unless
+--- copy = true.
 ---@param path string
 ---@param options? diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
@@ -1483,12 +1493,12 @@ function d.data.npy(path, options) end
 ---@return diffusion.set
 function d.data.set(options) end
 
---- Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates, by
---- their formulas, not by what was drawn. Point i is a function of (seed, i): fewer points are
---- the first of more.
+--- Toy sets: points in the plane with mean 0 and a variance of 1 over both coordinates. These
+--- hold for the distribution, not for the sample. Point i depends on (seed, i) alone, so fewer
+--- points are the first of more.
 d.data.toy = {}
 
---- The black squares of a board of 4 x 4, even on each.
+--- The black squares of a 4 x 4 board, with uniform density.
 ---@param n integer points
 ---@param options? diffusion.data_toy_checkerboard_options?
 ---@return diffusion.set x [n,2]
@@ -1506,81 +1516,83 @@ function d.data.toy.eight_gaussians(n, options) end
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.moons(n, options) end
 
---- Two arms around each other, each a class: r = angle, to 3 pi, even in r^2.
+--- Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is
+--- uniform in r^2.
 ---@param n integer points
 ---@param options? diffusion.data_toy_spiral_options?
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.spiral(n, options) end
 
---- A roll: r = angle, from 1.5 pi to 4.5 pi.
+--- A spiral whose radius equals its angle, from 1.5 pi to 4.5 pi.
 ---@param n integer points
 ---@param options? diffusion.data_toy_swiss_roll_options?
 ---@return diffusion.set x [n,2]
 function d.data.toy.swiss_roll(n, options) end
 
---- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens
---- with fixed sines and cosines of their places, and blocks of attention and two products
---- whose shifts, scales and gates are a product of time and class (adaLN-Zero). It starts at
---- 0, each block as the identity. Other H and W may be used too, if the patch divides them.
+--- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}. Patches are tokens
+--- with fixed sines and cosines of their places. The shifts, scales and gates of its blocks
+--- are linear in time and class (adaLN-Zero). The network starts at 0, and each block as the
+--- identity. Other H and W may be used too, if the patch divides them.
 ---@param options diffusion.dit_options
 ---@return diffusion.model
 function d.dit(options) end
 
---- d.edit: pictures changed by a model that was trained to draw them. Each takes one table of
---- options, and has a plan of its steps, which prints.
+--- d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of
+--- options, and returns a plan of its steps, which can be printed.
 d.edit = {}
 
---- Other pictures like given ones: x0 noised to a level by q(x_t | x0), and sampled from there
---- (Meng et al. 2022). With a seed, sample k is the same alone or in a batch. Give one of
---- start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at
---- which a process that predicts eps or score unclipped can predict x0.
+--- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from
+--- there (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.
+--- Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the
+--- last level at which a process that predicts eps or score unclipped can predict x0.
 ---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 function d.edit.img2img(options) end
 
---- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3): both are noised to the level
---- `at` with the same noise, mixed (1 - u) x_t + u x'_t, and sampled from there. By inversion:
---- both are inverted as edit.invert does, mixed by edit.slerp, and ddim comes back; there u =
---- 0 and 1 give a and b again.
+--- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3), both are noised to the level
+--- `at` with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By
+--- inversion, both are inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u
+--- = 0 and 1 then return a and b.
 ---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
----@return diffusion.plan plan with evaluations of the way back
+---@return diffusion.plan plan with evaluations of the sampling
 function d.edit.interpolate(options) end
 
---- The noise x_t from which ddim draws x0: ddim's steps backwards (Song et al. 2021,
---- "Denoising diffusion implicit models", sec. 4.3), each solved to a tolerance. Guidance
---- above 1, and a model that changes fast with x, can keep the residual above it: the report
---- says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR
+--- The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance
+--- (Song et al. 2021, "Denoising diffusion implicit models", sec. 4.3). Guidance above 1, or a
+--- model that changes fast with x, can keep the residual above the tolerance. The report says
+--- so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR
 --- 3.7e-5 float32 holds too little of x0.
 ---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
 ---@return diffusion.inversion report
 function d.edit.invert(options) end
 
---- Where an edit starts and which steps it takes, before it is begun: exactly as many as asked
---- for, from exactly that level. Give one of start and strength.
+--- The start and the steps of an edit, before it runs. It has exactly the given number of
+--- steps, from exactly the given level. Give one of start and strength.
 ---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 function d.edit.plan(options) end
 
---- Paints anew what isn't to be kept, so that it suits what is (Lugmayr et al. 2022, algorithm
---- 1). Each reverse step is followed by x0 at the step's level in the kept part, with a draw
---- of its own, and at last by x0 itself. Jumps back of `jump` steps by q(x_t | x_s) walk each
---- stretch `resample` times; every step then starts without the solver's history.
+--- Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022,
+--- algorithm 1). After each reverse step the kept part is x0 noised to the step's level with
+--- independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t |
+--- x_s) repeat each stretch `resample` times. Every step then starts without the solver's
+--- history.
 ---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 function d.edit.repaint(options) end
 
---- RePaint's walk before it is begun: how many steps, and which levels.
+--- The steps and levels of RePaint, before it runs.
 ---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 function d.edit.repaint_plan(options) end
 
---- Between a and b along the great circle, for each sample: sin((1 - u) theta)/sin theta a +
---- sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985), which keeps the
---- length of noise; (1 - u) a + u b where sin theta < 1e-6. Beyond 0..1 it goes on.
+--- The point between a and b on the great circle, per sample: sin((1 - u) theta)/sin theta a +
+--- sin(u theta)/sin theta b with theta the angle between them (Shoemake 1985). It keeps the
+--- norm of noise. If sin theta < 1e-6 it is (1 - u) a + u b. u may lie outside 0..1.
 ---@param a diffusion.tensor {B, ...}
 ---@param b diffusion.tensor as a
 ---@param u number|number[] 0 is a and 1 is b; a list has one for each sample
@@ -1588,21 +1600,26 @@ function d.edit.repaint_plan(options) end
 function d.edit.slerp(a, b, u) end
 
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
---- or a list and updates them at each step: average = r average + (1 - r) values. The first
---- update copies the values. After k updates r is given by `decay`. The kinds {"warmup"},
---- {"half_life", steps =} and {"power"} have options of their own: d.help "half_life" shows
---- them. A half-life in images is that by the batch's size in steps; with ramp = math.huge it
---- does not ramp up.
+--- or a list, and updates them at each step: average = r average + (1 - r) values. The first
+--- update copies the values. After k updates, the option decay determines r. A number gives
+--- min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself. {"warmup"} gives
+--- 1 - (1 + k/inv_gamma)^-power, at most max. {"half_life", steps =} gives 0.5^(1 / min(steps,
+--- ramp k)) (Karras et al. 2022). Divide a half-life in images by the batch size. ramp =
+--- math.huge turns the ramp off. {"power"} gives (k / (k + 1))^(gamma + 1). A value's weight
+--- grows as a power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et
+--- al. 2024, algorithm 2). A function takes the number of the update, k + 1. d.help
+--- "half_life" shows the options of a kind.
 ---@param of diffusion.model
 ---@param options? diffusion.ema_options?
 ---@return diffusion.ema
 function d.ema(of, options) end
 
---- The same process with the best variance for a given network: the posterior's plus c0^2
---- times the mean squared error of the predicted x0 (Bao et al. 2022, theorem 1). It takes one
---- pass over the samples, each noised to one of the levels in turn. Between levels ln of the
---- error is linear in ln SNR. The error is that of the clipped x0, which samplers use. It is
---- saved in model files. The variance lies between the posterior's and (a_s/a_t)^2 times q's.
+--- The same process with the best variance for a given network (Bao et al. 2022, theorem 1).
+--- That is the posterior's plus c0^2 times the mean squared error of the predicted x0. It
+--- takes one pass over the samples, each noised to one of the levels in turn. Between levels
+--- ln of the error is linear in ln SNR. The error is that of the clipped x0, which samplers
+--- use. It is saved in model files. The variance lies between the posterior's and (a_s/a_t)^2
+--- times q's.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
@@ -1641,55 +1658,57 @@ function d.full(shape, value, opts) end
 function d.generator(opts) end
 
 --- The gradient of the first result of `fn` (one element) with respect to each float tensor
---- among its arguments. Parameters are constants here: `p.grad` isn't touched. As with
---- d.record, a coroutine that yields within `fn` must be resumed, or closed, before others
---- compute. Where a function has no slope: 0 for norm, std, abs, relu and l1 at 0, and for
---- rows that are all -inf in softmax and its kin. Elements that tie in max, min, maximum and
---- minimum share. Clamp passes gradients on at its bounds. sqrt, log and powers below 1 have
---- inf at 0.
+--- among its arguments. Parameters are constants: `p.grad` isn't changed. As with d.record, a
+--- coroutine that yields within `fn` must be resumed, or closed, before others compute. Some
+--- functions have points without a derivative. It is 0 there for norm, std, abs, relu and l1
+--- at 0, and for rows of softmax and similar functions that are all -inf. Ties in max, min,
+--- maximum and minimum share the gradient. Clamp passes gradients on at its bounds. sqrt, log
+--- and powers below 1 give inf at 0.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... one gradient for each float tensor, then what fn returned, detached
 function d.grad(fn, ...) end
 
---- Holds the gradient of the sum of `fn(...)` against central differences.
----@param fn function of the inputs, to a tensor
----@param inputs table of tensors (others are passed on)
+--- Compares the gradient of the sum of `fn(...)` with central differences.
+---@param fn function (inputs...) -> tensor
+---@param inputs table list of tensors; other values are passed on
 ---@param options? diffusion.gradcheck_options?
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function d.gradcheck(fn, inputs, options) end
 
---- d.grid: which times a sampler visits. A grid is a list of steps {t, s}, later time first;
---- one definition for every sampler. Here: all of them by name, and lists of one's own.
+--- d.grid: the times that a sampler visits. A grid is a list of steps {t, s}, later time
+--- first, and every sampler takes any grid. This file has all grids by name, and lists of your
+--- own.
 d.grid = {}
 
 --- Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024,
---- Beta sampling). of = "t": those of 1, 1 - 1/N, ..., 1/N on the way from 1 to T, real unless
---- rounded; of = "sigma": those of 1, ..., 0 in equal steps on the way from sigma_min to
---- sigma_max, as diffusers takes them. Only of = "sigma" has options sigma_min and sigma_max.
+--- Beta sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share
+--- of the way from 1 to T, and times are real unless rounded. With of = "sigma" it takes those
+--- of 1, ..., 0 in equal steps as the share of the way from sigma_min to sigma_max, as
+--- diffusers does. Only of = "sigma" has options sigma_min and sigma_max.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
 ---@param o? diffusion.grid_beta_options?
 ---@return diffusion.grid
 function d.grid.beta(source, N, o) end
 
---- ln sigma in equal steps, from sigma_max to sigma_min: a geometric sequence.
+--- ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o? diffusion.grid_exponential_options?
 ---@return diffusion.grid
 function d.grid.exponential(source, N, o) end
 
---- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min (Karras et
---- al. 2022, eq. 5), as real times; one step is sigma_max.
+--- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min, as real
+--- times (Karras et al. 2022, eq. 5). A single step starts at sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o? diffusion.grid_karras_options?
 ---@return diffusion.grid
 function d.grid.karras(source, N, o) end
 
---- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N): the first step starts below T (Song et al.
+--- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N). The first step starts below T (Song et al.
 --- 2021).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
@@ -1699,52 +1718,54 @@ function d.grid.leading(source, N, o) end
 
 --- From T to 1 in N equal steps, rounded (half up).
 ---@param source diffusion.process|diffusion.schedule|integer
----@param N integer number of steps, 1..T; the only step of N = 1 starts from T
+---@param N integer number of steps, 1..T; a single step starts from T
 ---@param o? diffusion.grid_linspace_options?
 ---@return diffusion.grid
 function d.grid.linspace(source, N, o) end
 
---- Times of your own, strictly falling within 0 < t <= T; a last 0 may be written or left out.
+--- A grid of your own times, strictly falling within 0 < t <= T. A final 0 may be given or
+--- omitted.
 ---@param source diffusion.process|diffusion.schedule|integer
----@param times number[] real levels where the schedule has them
+---@param times number[] real levels if the schedule has them
 ---@param o? diffusion.grid_list_options?
 ---@return diffusion.grid
 function d.grid.list(source, times, o) end
 
---- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver).
---- Since ln SNR = -2 ln sigma this is exponential; here the ends are stated as times.
+--- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). ln
+--- SNR is -2 ln sigma, so this equals exponential, but its ends are given as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o? diffusion.grid_log_snr_options?
 ---@return diffusion.grid
 function d.grid.log_snr(source, N, o) end
 
---- The names of grids that take a number of steps, sorted; d.grid.presets() has more.
+--- The names of grids that take a number of steps, sorted. d.grid.presets() has more.
 ---@return string[]
 function d.grid.names() end
 
---- ln sigma from sigma_max to sigma_min as (1 - u)^rho with u in equal steps (Crowson's
---- k-diffusion): more of them near sigma_min for rho > 1. rho = 1 is exponential.
+--- ln sigma falls from sigma_max to sigma_min as (1 - u)^rho, with u in equal steps (Crowson's
+--- k-diffusion). If rho > 1, more steps are near sigma_min. rho = 1 is exponential.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
 ---@param o? diffusion.grid_poly_exponential_options?
 ---@return diffusion.grid
 function d.grid.poly_exponential(source, N, o) end
 
---- A grid as another library makes it, by its name and its option's. Of diffusers:
---- "diffusers-" with leading, leading-offset1, trailing, linspace (DDPM, DDIM, PNDM),
---- euler-linspace (Euler, Heun and LMS don't round it, and have sigma on a line between whole
---- times), karras, exponential, beta (Euler, Heun, LMS: between the ends of `spacing`);
---- "diffusers-dpm-" with leading, trailing, linspace (DPMSolver, UniPC, DEIS, SA: N + 1
---- points, one dropped), karras, exponential, lu, beta (between the schedule's ends); on
---- d.schedule.flow{ shift = } "diffusers-" with flow, flux, unipc-flow, dpm-flow and
---- flow-shifted-twice, which is what FlowMatchEuler does. Of others: guided-diffusion and
---- guided-diffusion-ddim (timestep_respacing "N" and "ddimN"), lucidrains, lcm, ddim-quadratic
---- (the paper's), ddim-repo-quadratic, edm (sigma 0.002 to 80 within the schedule's),
---- "k-diffusion-" with karras, exponential, polyexponential, vp, discrete, "sd.cpp-" with
---- discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas; of
---- "diffusers-dpm-" curves the network is told whole times (the grid's field `told`), as
---- DPMSolver and its kin tell it.
+--- A grid as another library makes it, by the library's name and its option's. The presets of
+--- diffusers begin with "diffusers-": leading, leading-offset1, trailing, linspace: DDPM,
+--- DDIM, PNDM; euler-linspace: Euler, Heun and LMS, which don't round, and interpolate sigma
+--- linearly; karras, exponential, beta: Euler, Heun, LMS, between the ends that `spacing`
+--- gives; dpm-leading, dpm-trailing, dpm-linspace: DPMSolver, UniPC, DEIS, SA, with N + 1
+--- points and one dropped; dpm-karras, dpm-exponential, dpm-lu, dpm-beta: the same, between
+--- the schedule's ends; flow, flux, unipc-flow, dpm-flow, flow-shifted-twice: on
+--- d.schedule.flow{ shift = }. FlowMatchEuler is flow-shifted-twice. Others are
+--- guided-diffusion and guided-diffusion-ddim (timestep_respacing "N" and "ddimN"),
+--- lucidrains, lcm, ddim-quadratic (the paper's) and ddim-repo-quadratic. edm has sigma from
+--- 0.002 to 80, within the schedule's. k-diffusion's begin with "k-diffusion-": karras,
+--- exponential, polyexponential, vp, discrete. stable-diffusion.cpp's begin with "sd.cpp-":
+--- discrete, simple, sgm-uniform, karras, exponential. Levels have the library's sigmas. For
+--- the curves of "diffusers-dpm-" the network is evaluated at whole times, as in DPMSolver
+--- (the grid's field `told`).
 ---@param name string one of d.grid.presets()
 ---@return fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options: diffusion.grid_preset_options?): diffusion.grid make with last = 1 as diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min". Other presets take the options of our grid of that name.
 function d.grid.preset(name) end
@@ -1753,62 +1774,66 @@ function d.grid.preset(name) end
 ---@return string[]
 function d.grid.presets() end
 
---- floor(T j^2 / N^2) for j = N, ..., 1: most steps where there is little noise (Song et al.
---- 2021, sec. D.2). The early ones, where that repeats a level, are j itself.
+--- floor(T j^2 / N^2) for j = N, ..., 1: most steps are at low noise (Song et al. 2021, sec.
+--- D.2). The earliest times, for which that would repeat a level, are j itself.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
 ---@param o? diffusion.grid_quadratic_options?
 ---@return diffusion.grid
 function d.grid.quadratic(source, N, o) end
 
---- T cut into as many equal sections as numbers are given, the earliest first; each has that
---- many steps, from its first level to its last, rounded half to even (Dhariwal & Nichol 2021,
---- their code's `timestep_respacing`). "ddimN" is 1, 1 + k, ... with the smallest whole k that
---- gives N. A section of one step has its first level: section(T, 1) starts from t = 1.
+--- Cuts T into equal sections, one per number, the earliest first. Each number is the number
+--- of steps of its section, from its first level to its last, rounded half to even. It is the
+--- `timestep_respacing` in the code of Dhariwal & Nichol 2021. "ddimN" is 1, 1 + k, ... with
+--- the smallest whole k that gives N steps. A section of one step has its first level:
+--- section(T, 1) starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
 ---@param o? diffusion.grid_section_options?
 ---@return diffusion.grid
 function d.grid.section(source, sections, o) end
 
---- Sigmas of your own, strictly falling within those of levels 1..T; a last 0 may be written
---- or left out.
+--- A grid of your own sigmas, strictly falling within those of levels 1..T. A final 0 may be
+--- given or omitted.
 ---@param source diffusion.process|diffusion.schedule
 ---@param values number[]
 ---@param o? diffusion.grid_sigmas_options?
 ---@return diffusion.grid
 function d.grid.sigmas(source, values, o) end
 
---- T, T - T/N, ..., T/N, rounded (half up): starts from pure noise (Lin et al. 2024, table 2).
----@param source diffusion.process|diffusion.schedule|integer what to walk, or its T
+--- T, T - T/N, ..., T/N, rounded (half up). It starts from pure noise (Lin et al. 2024, table
+--- 2).
+---@param source diffusion.process|diffusion.schedule|integer a process, a schedule, or its T
 ---@param N integer number of steps, 1..T
 ---@param o? diffusion.grid_trailing_options?
 ---@return diffusion.grid
 function d.grid.trailing(source, N, o) end
 
---- Guidance: functions from denoisers to a denoiser, to be put around one another.
+--- Guidance: functions from denoisers to a denoiser. They can be nested.
 d.guidance = {}
 
---- A denoiser guided by a weaker version of itself, weak + scale (model - weak) (Karras et al.
---- 2024, "Guiding a diffusion model with a bad version of itself"). Both are asked alike.
+--- A denoiser guided by a weaker version of itself: weak + scale (model - weak). See Karras et
+--- al. 2024, "Guiding a diffusion model with a bad version of itself". Both get the same
+--- arguments.
 ---@param model any a denoiser (xt, t, {class=})
----@param weak any another, which predicts the same of the same process
+---@param weak any another denoiser with the same target and process
 ---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 function d.guidance.auto(model, weak, options) end
 
---- A guided denoiser, u + scale (c - u) with c told the class and u not (Ho & Salimans 2022,
---- eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ
---- between eps and v.
+--- A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho &
+--- Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so
+--- results differ between eps and v.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options diffusion.guidance_cfg_options
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
---- A denoiser for CFG++ (Chung et al. 2024, algorithm 2): it returns u + scale (c - u), from
---- which samplers take x0, and u, from which they take eps; c is told the class and u not. For
---- ddim, euler, euler_ancestral and samplers of one's own; others refuse it. Whoever asks it
---- for one answer gets cfg's, so it goes around other guidances.
+--- A denoiser for CFG++ (Chung et al. 2024, algorithm 2). It returns u + scale (c - u), from
+--- which samplers compute x0, and u, from which they compute eps. c is conditioned on the
+--- class and u is not. It works with ddim, euler, euler_ancestral and your own samplers;
+--- others refuse it. A caller that uses only the first output gets cfg's, so apply cfg_pp
+--- last, around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param options diffusion.guidance_cfg_pp_options
 ---@return function denoiser
@@ -1850,17 +1875,17 @@ function d.help(what) end
 ---@return diffusion.tensor a number, or {B}
 function d.huber(a, b, over, opts) end
 
---- Pictures: files in and out, still and moving, grids, and drawing in a terminal. A picture
---- is a tensor [H,W,C] of numbers as picture.lua has them; a batch has one dimension more in
---- front.
+--- Pictures: reads and writes files, also animated ones, makes grids, and draws in a terminal.
+--- A picture is a tensor [H,W,C] of numbers as in picture.lua. A batch has one more dimension
+--- in front.
 d.image = {}
 
---- Writes pictures as one that moves, whole or not at all: an animated PNG, which browsers
---- play and every other program shows the first frame of. Frames share size and channels.
+--- Writes pictures as an animated PNG, whole or not at all. Browsers play it, and other
+--- programs show the first frame. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options? diffusion.image_animate_options?
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.image.animate(path, frames, options) end
 
@@ -1870,29 +1895,29 @@ function d.image.animate(path, frames, options) end
 ---@return string
 function d.image.draw(x, options) end
 
---- Pictures side by side in one, row by row; what is left over, and the seams, are black.
+--- Pictures in a grid, row by row. Unused places and the gaps are black.
 ---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options? diffusion.image_grid_options?
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 function d.image.grid(x, options) end
 
---- What a picture file says of itself, without decoding it. Its text is as the file has it, to
---- the byte; print and d.pp show what could steer a terminal as escapes.
+--- The description of a picture file, without decoding its pixels. Its text has the file's
+--- bytes. print and d.pp show characters that could control a terminal as escapes.
 ---@param path string
----@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, where EXIF has the picture turned: height and width are of the upright one; nil with a message
+---@return table|nil info { height, width, channels, format, text = {key = value} }, and orientation, 2 to 8, if EXIF turns the picture: height and width are those of the upright one; nil with a message
 ---@return string|nil message
 function d.image.info(path) end
 
---- Reads a picture, upright as its EXIF says. Of 16 bits a channel the nearest of 8 are kept.
+--- Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.
 ---@param path string a PNG or a JPEG
 ---@param options? diffusion.image_load_options?
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function d.image.load(path, options) end
 
---- A picture file's pixels as bytes: 16 bits a channel become the nearest of 8, and whatever
---- the file says of gamma and colour spaces, values stay as stored. A palette and inks (CMYK,
---- as Adobe writes them) become RGB.
+--- A picture file's pixels as bytes. 16 bits per channel are rounded to 8. Gamma and colour
+--- spaces in the file are ignored: values are returned as stored. A palette and inks (CMYK, as
+--- Adobe writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels? integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
 ---@param options? diffusion.image_read_options?
@@ -1904,30 +1929,31 @@ function d.image.read(path, channels, options) end
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
 ---@param options? diffusion.image_save_options?
----@return true|nil done nil with a message where the file can't be written
+---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.image.save(path, x, options) end
 
---- Draws in the terminal: two pixels to a letter in 24-bit colour, or in 256 colours, or as
---- letters (no colours, NO_COLOR, or not a terminal at all).
+--- Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours.
+--- Without colours, with NO_COLOR or without a terminal it draws with letters.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
 ---@param options? diffusion.image_draw_options?
 function d.image.show(x, options) end
 
---- The numbers of a picture as bytes 0..255: floats in [-1, 1], rounded (what is outside is
---- clamped), and whole numbers 0..255. Bytes stay. nan, infinity, floats from 0 to beyond 4
---- and other whole numbers are errors.
+--- The numbers of a picture as bytes 0..255. Floats in [-1, 1] are rounded, and those outside
+--- are clamped. Whole numbers must be in 0..255. Bytes are returned unchanged. nan, infinity,
+--- floats from 0 to beyond 4 and other whole numbers are errors.
 ---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor u8
 function d.image.to_bytes(x) end
 
---- The numbers of a picture as floats in [-1, 1]: of bytes, and of whole numbers 0..255 as
---- `255 - x` makes of bytes, v/127.5 - 1. Floats stay as they are.
+--- The numbers of a picture as floats v/127.5 - 1 in [-1, 1]. The numbers may be bytes, or
+--- whole numbers 0..255, which for example `255 - x` gives for bytes. Floats are returned
+--- unchanged.
 ---@param x diffusion.tensor u8, i64 or floats of any shape
 ---@return diffusion.tensor
 function d.image.to_float(x) end
 
---- What runs here, in a few lines.
+--- The version and the machine in a few lines.
 ---@return string
 function d.info() end
 
@@ -1938,47 +1964,49 @@ function d.info() end
 ---@return diffusion.tensor a number, or {B}
 function d.l1(a, b, over) end
 
---- How likely data is to a model: d.likelihood.vlb, a bound term by term, and
---- d.likelihood.ode, the density of its probability-flow ODE.
+--- The likelihood of data under a model: d.likelihood.vlb is a bound, term by term, and
+--- d.likelihood.ode the density of its probability-flow ODE.
 d.likelihood = {}
 
---- -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE,
---- eq. 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for
---- itself (as sampler rk45), with the divergence of its motion beside it, and met there by the
---- prior. No ODE begins where there is no noise: it begins at level `from`, and the density is
---- that of x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of
---- -ln p is so the data's entropy and KL(p || p with that noise), which falls as sigma^4 where
---- p is smooth, and is never below it. (Song et al. take x0 for x at their first level, too.)
---- At `to` the density is taken for the prior's, which errs by what x still holds of x0 there.
---- The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond
---- them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per
---- dimension are mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1]
---- whose centres go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is
---- added, and c = log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1,
---- u in [0, 1), as score SDE's data are, and c = log2(128) = 7. Without it c is 0.
----@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass through it
----@param process diffusion.process what it clips is not clipped here
+--- Returns -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score
+--- SDE, eq. 39). The ODE takes x to noise in the angle atan(s/a), by adaptive steps of each
+--- sample (as in the sampler rk45). The divergence of its field is integrated with it, and the
+--- prior is evaluated at its end. The ODE can't start without noise, so it starts at level
+--- `from`. The density is that of x0 + sigma eps with sigma = s/a there, evaluated at x0. For
+--- the best denoiser the mean of -ln p is then the data's entropy plus KL(p || p with that
+--- noise). That term is never negative, and falls as sigma^4 where p is smooth. (Song et al.
+--- also use x0 as x at their first level.) At `to` the density is taken to be the prior's. The
+--- error is due to the remains of x0 in x there. Up to 64 dimensions the divergence is exact,
+--- with D gradients per evaluation. Beyond, it is Hutchinson's unbiased estimate from `probes`
+--- vectors of -1 and 1. Bits per dimension are mean/(D ln 2) + c. Without dequantise c is 0.
+--- With it, images have levels whose centres go from -1 to 1, as in d.image (y = x/127.5 - 1).
+--- A uniform number within +-1/2 level is added, and c = log2(127.5) = 6.99435. With span =
+--- "edges" they become y = (x + u)/128 - 1 with u in [0, 1), as in score SDE, and c =
+--- log2(128) = 7.
+---@param model function|table a denoiser, called as (xt, t, {class=}), without self-conditioning; gradients pass through it
+---@param process diffusion.process its clip is not applied here
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options? diffusion.likelihood_ode_options?
----@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits, bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence takes), from, to}
+---@return diffusion.likelihood likelihood {nats = {B}, mean, error, bits, bits_error, constant, D, divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation includes the gradients for the divergence
 function d.likelihood.ode(model, process, x0, options) end
 
 --- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by
---- term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) ||
---- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the
---- others are means over one noise for each sample and t. At t = 1, where the posterior has no
---- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless
---- asked: clipped means are no longer those of the model that is trained. Nor is a model told
---- its own x0 (self_condition): steps that pass it on are no chain of x_t alone. Images are
---- levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for the
---- levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that
---- variance) itself, and the unit is nats a sample, to be held against an entropy.
----@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the process's variance is learned, which the bound then takes number by number
+--- term. The prior's term is L_T = KL(q(x_T | x_0) || p(x_T)). The terms of steps are
+--- KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's is -ln p(x_0
+--- | x_1). L_T is exact; the others are means with one noise for each sample and t. At t = 1
+--- the posterior has no variance, so that of t = 2 is used, as in the code of Ho et al. 2020.
+--- A learned variance, or a variance function that is above 0 at (1, 0), is used as it is. x0'
+--- isn't clipped by default, since clipped means are not those of the model's reverse process.
+--- Nor is the model conditioned on its own x0 (self_condition), since its steps would then
+--- depend on more than x_t. Images are levels of [-1, 1], and the unit is bits per dimension:
+--- a bound on the length of a code for the levels. For continuous data use decoder =
+--- "gaussian", the density N(x0; x0', variance). The unit is then nats per sample, comparable
+--- to an entropy.
+---@param model function|table a denoiser, called as (xt, t, {class=}); its output is twice as wide if the process's variance is learned, and the variance is then per element
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options? diffusion.likelihood_vlb_options?
----@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}: value is the mean of the terms of from..to, error a standard error, which counts the samples, their noise and the choice of t; total, steps and per_sample are nil where terms are missing
+---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}. value is the mean of the terms of from..to. error is a standard error that includes the samples, their noise and the choice of t. total, steps and per_sample are nil if terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
 --- Linear algebra for small matrices, by LAPACK in double. Lists and f64 tensors are read
@@ -2013,7 +2041,7 @@ function d.linspace(first, last, n) end
 --- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
 --- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
 --- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
---- memory. Other integers are widened to i64, BOOL to u8, F8 types to f16 and F8_E8M0 to f32.
+--- memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked.
 --- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
 --- and shape(). Reading one by its name is an error.
 ---@param path string
@@ -2022,8 +2050,8 @@ function d.linspace(first, last, n) end
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
 
---- A model file (model:save) as a network with its values, and its process (nil if it has
---- none). The file is mapped while it is read. If another program truncates the file
+--- Reads a model file (model:save) as a network with its values, and its process (nil if it
+--- has none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
 ---@param options? diffusion.load_model_options?
@@ -2061,25 +2089,27 @@ function d.lr.warmup_cosine(options) end
 ---@param seed integer
 function d.manual_seed(seed) end
 
---- Bytes of tensors: live, the most there were, kept for reuse, and the limit (0: none); and
---- how many blocks there are, and how often memory came fresh from the system.
----@return table memory {live, peak, pooled, limit, blocks, fresh}
+--- The bytes of tensors: live, their peak, kept for reuse (pooled), and the limit (0: none).
+--- Also the number of blocks, and how often memory was obtained from the system (fresh).
+--- `packs` are the live bytes of packed weights, and `pack_budget` is their limit. Adopted
+--- parameters on a mapped file are not counted.
+---@return table memory {live, peak, pooled, limit, blocks, fresh, packs, pack_budget}
 function d.memory() end
 
---- Sets an upper limit for the memory of tensors. Above it an op collects garbage and retries
---- once, then raises an error. A training step that fails this way can be repeated. Weights
---- are as before the step, and gradients are dropped.
+--- Sets an upper limit for the memory of tensors. Above it packed weights are dropped first.
+--- Then an op collects garbage and retries once, then raises an error. A training step that
+--- fails this way can be repeated. Weights are as before the step, and gradients are dropped.
 ---@param bytes integer 0: no limit
 function d.memory_limit(bytes) end
 
---- Distances between two sets of samples, and what else can be told of samples; nothing is
---- downloaded. Each is a number, and with interval = true a second result: a confidence
---- interval, which way the value is biased, and a p-value where there is a test.
+--- Distances between two sets of samples, and other measures of samples. Nothing is
+--- downloaded. Each returns a number. With interval = true it also returns a confidence
+--- interval, the direction of the value's bias, and a p-value if there is a test.
 d.metric = {}
 
---- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|, zero
---- only for equal distributions. Pairs of a sample with itself are left out, so the estimate
---- is unbiased and may be slightly negative.
+--- The energy distance (Szekely & Rizzo 2013, eq. 2.2): 2 E|X-Y| - E|X-X'| - E|Y-Y'|. It is
+--- zero only for equal distributions. Pairs of a sample with itself are omitted, so the
+--- estimate is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@param options? diffusion.metric_energy_options?
@@ -2087,25 +2117,25 @@ d.metric = {}
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.energy(x, y, options) end
 
---- The share of images that are recognised as the class they were asked for, by
---- d.metric.fashion_network.
+--- The fraction of images that d.metric.fashion_network recognises as the class they were
+--- sampled for.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
+---@param class diffusion.tensor|integer[]|integer the intended class of each, 1 to 10
 ---@param options? diffusion.metric_fashion_options?
 ---@return number
----@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
+---@return diffusion.interval|nil about Wilson's; the network recognises about 92 % of the real test images
 function d.metric.fashion_accuracy(x, class, options) end
 
---- The features by which fashion_frechet compares, for any other metric of two sets.
+--- The features that fashion_frechet compares, for any other metric of two sets.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@return diffusion.tensor {n,64}
 function d.metric.fashion_features(x) end
 
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other
---- images, in the 64 features of d.metric.fashion_network. Of no meaning beside distances in
---- other networks' features (FID). Biased upwards for few images: compare equal numbers, or
---- what `interval` extrapolates. Some of the test images themselves are nearer than fresh
---- ones.
+--- images. It is computed in the 64 features of d.metric.fashion_network, so it can't be
+--- compared with FID. It is biased upwards for few images: compare equal numbers, or the
+--- extrapolated value of `interval`. A part of the test images themselves is nearer than fresh
+--- images are.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param y? diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the test images' moments; or the options
 ---@param options? diffusion.metric_fashion_options?
@@ -2113,31 +2143,31 @@ function d.metric.fashion_features(x) end
 ---@return diffusion.interval|nil about with bias and extrapolated
 function d.metric.fashion_frechet(x, y, options) end
 
---- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
---- features {n,64}, of images {n,28,28,1} in [-1, 1].
+--- A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and
+--- features {n,64} of images {n,28,28,1} in [-1, 1].
 ---@param options? diffusion.metric_fashion_network_options?
 ---@return diffusion.model
 function d.metric.fashion_network(options) end
 
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
---- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double
---- and of any number of samples from 2 on. A covariance that isn't positive semidefinite is an
---- error. Biased upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both
---- are alike: compare only equal numbers, or what is extrapolated. The interval is around the
---- value that infinitely many samples would give, as halves of the sets tell it (Chong &
---- Forsyth 2020), so it need not hold the value itself; of fewer than 4 D samples halves don't
---- tell that, and it reaches from 0 to above the value. It is of the moments: given ones count
---- as exact. It takes three times as long.
+--- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is
+--- computed in double, from any number of samples from 2 on. A covariance that isn't positive
+--- semidefinite is an error. The value is biased upwards. If both are alike the bias is about
+--- D^2/4 (1/n + 1/m) times the features' variance. So compare only equal numbers of samples,
+--- or extrapolated values. The interval is around the value for infinitely many samples,
+--- estimated from halves of the sets (Chong & Forsyth 2020). So it may not contain the value
+--- itself. Halves of fewer than 4 D samples don't determine it; the interval then reaches from
+--- 0 to above the value. Given moments count as exact. It takes three times as long.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options? diffusion.metric_frechet_options?
 ---@return number
----@return diffusion.interval|nil about with bias, the estimate of it, and extrapolated, the value less that
+---@return diffusion.interval|nil about with bias, its estimate, and extrapolated, the value minus the bias
 function d.metric.frechet(x, y, options) end
 
 --- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
---- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
---- samples; it may be negative. The kernel isn't invariant: features further from 0 have
+--- maximum mean discrepancy of the kernel (x.y/D + 1)^3. It is unbiased for any number of
+--- samples, and may be negative. The kernel isn't invariant: features farther from 0 have
 --- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
@@ -2146,59 +2176,60 @@ function d.metric.frechet(x, y, options) end
 ---@return diffusion.interval|nil about
 function d.metric.kid(x, y, options) end
 
---- The share of samples that are nearer to the training set than all but a small share of
---- fresh data are: that share on the average where nothing was learnt by heart, towards 1
---- where samples are copies. Take fresh data that the training set has no copies of, 100
---- samples or more: of fewer than 3 / share the interval can't tell how low the share may be,
---- but for copies to the bit.
+--- The fraction of samples that are unusually near to the training set. Unusually means nearer
+--- than all but a small share of fresh data. On average the result is that share if nothing
+--- was memorised. It is 1 if all samples are copies. The fresh data must have no copies of the
+--- training set, and at least 100 samples. The interval has a useful lower end from 3 / share
+--- fresh samples on. Exact copies need fewer.
 ---@param x diffusion.tensor samples {n, ...}
----@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
+---@param train diffusion.tensor the model's training set {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
 ---@param options? diffusion.metric_memorisation_options?
 ---@return number share of x
----@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second or less (Yoon et al. 2023)
+---@return diffusion.interval|nil about with the interval; distance, the threshold; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the fractions of samples and of fresh data whose nearest is at most `ratio` times as far as their second (Yoon et al. 2023)
 function d.metric.memorisation(x, train, held, options) end
 
 --- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
---- 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal
---- distributions. Pairs of a sample with itself are left out, so the estimate is unbiased and
---- may be slightly negative. Values compare only at the same bandwidth.
+--- 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for
+--- equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased
+--- and may be slightly negative. Values compare only at the same bandwidth.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@param options? diffusion.metric_mmd_options?
 ---@return number
----@return diffusion.interval|nil about with p, and the bandwidths that were taken
+---@return diffusion.interval|nil about with p, and the bandwidths that were used
 function d.metric.mmd(x, y, options) end
 
---- Which modes samples have: the share of modes with one near, the share of samples that are
---- near a mode (within so many deviations, along each axis of its covariance), and how far the
---- shares of the modes among these are from the true weights, KL(shares || weights) in nats.
---- That is biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in
---- two dimensions, and less in more.
+--- The modes that samples cover: the fraction of modes with a sample near them, and the
+--- fraction of samples near a mode. Near is within so many deviations along each axis of the
+--- covariance. kl is the divergence KL(shares || weights) of the modes' shares from the true
+--- weights, in nats, biased upwards by about (K - 1)/2n. In two dimensions, 98.9 % of a
+--- Gaussian lie within 3 deviations; in more, fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
 ---@param options? diffusion.metric_mode_coverage_options?
----@return {covered: number, near: number, kl: number, counts: number[]} kl is inf where nothing is near
----@return table|nil about intervals of covered, near and kl by name; covered.unseen is what share a mode may have, at 95 %, that was not seen
+---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf if no sample is near a mode
+---@return table|nil about intervals of covered, near and kl by name; covered.unseen is the share that an unseen mode may have, at 95 %
 function d.metric.mode_coverage(x, modes, options) end
 
---- How much of what a model makes is right, and how much of what is right it makes
---- (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its
---- k-th neighbour in its own set; precision is the share of x in a ball of y, recall that of y
---- in a ball of x. Beside them density, the balls of y around a sample of x over k, and
---- coverage, the share of y with one of x in their ball, which outliers don't move (Naeem et
---- al. 2020). All depend on n and m: compare equal numbers.
+--- Precision, the fraction of samples that are like data, and recall, the fraction of data
+--- that samples are like (Kynkäänniemi et al. 2019), on any features. Around each sample a
+--- ball reaches to its k-th neighbour in its own set. Precision is the fraction of x in a ball
+--- of y, and recall that of y in a ball of x. density is the number of balls of y around a
+--- sample of x, divided by k. coverage is the fraction of y with one of x in their ball.
+--- Outliers change these two less (Naeem et al. 2020). All depend on n and m: compare equal
+--- numbers.
 ---@param x diffusion.tensor samples {n, ...}, n > k
 ---@param y diffusion.tensor data {m, ...}, m > k
 ---@param options? diffusion.metric_precision_recall_options?
 ---@return {precision: number, recall: number, density: number, coverage: number}
----@return table|nil about an interval of each by name, for the other set's balls as they are
+---@return table|nil about an interval of each by name, with the other set's balls held fixed
 function d.metric.precision_recall(x, y, options) end
 
---- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
---- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
---- lines, which add no bias to its p-th power. An interval needs n and m of 2 or more. It goes
---- down to 0 where random labels cost as much (p > 0.025).
+--- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over
+--- directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few
+--- lines add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down
+--- to 0 if random labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
 ---@param options? diffusion.metric_sliced_wasserstein_options?
@@ -2206,22 +2237,24 @@ function d.metric.precision_recall(x, y, options) end
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
 
---- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained
---- on half of both sets, tells which set a sample of the other halves is from. 0.5 where both
---- distributions are equal; at most 1/2 + half their total variation, from which it errs
---- downwards as the network is small and saw few samples. The larger set is cut to the size of
---- the smaller. The same seed gives the same bits; d.manual_seed's numbers stay as they were.
+--- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half
+--- of both sets. The value is its accuracy in telling which set a sample of the other halves
+--- is from. It is 0.5 if both distributions are equal. It is at most 1/2 plus half their total
+--- variation, and biased downwards from that, as the network is small and trained on few
+--- samples. The larger set is cut to the size of the smaller. The same seed gives the same
+--- bits. d.manual_seed's counters are restored.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
 ---@param options? diffusion.metric_two_sample_options?
 ---@return number accuracy
----@return diffusion.interval|nil about with p, exact, that even odds would give as much
+---@return diffusion.interval|nil about with p, the exact probability of this accuracy at even odds
 function d.metric.two_sample(x, y, options) end
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
 --- distribution functions. As an estimate of the distance between the distributions it is
---- biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is del
---- Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
+--- biased upwards, by about n^(-1/2) of their spread if both are equal. The interval is that
+--- of del Barrio & Loubes (2019). It goes down to 0 if random labels often cost as much (p >
+--- 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
 ---@param options? diffusion.metric_wasserstein1_options?
@@ -2249,17 +2282,17 @@ function d.mlp(options) end
 ---@return diffusion.tensor a number, or {B}
 function d.mse(a, b, over) end
 
---- A network of one's own, written as a list of layers that the core runs. The model saves,
---- loads and runs like a stock one: the file holds the list.
+--- Your own network, written as a list of layers that the core runs. The model saves, loads
+--- and runs like a built-in one. The file stores the list.
 ---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 function d.network(options) end
 
---- nn: layers, modules of one's own, and models that pack them.
+--- nn: layers, your own modules, and models that pack them.
 d.nn = {}
 
---- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
---- residual connection is yours: x + attention(norm(x)).
+--- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. It has no
+--- residual connection: write x + attention(norm(x)).
 ---@param width integer
 ---@param options? diffusion.nn_attention_options?
 ---@return diffusion.layer layer, parts qkv and out
@@ -2279,19 +2312,20 @@ function d.nn.conv(inp, out, options) end
 ---@return diffusion.layer layer, part conv
 function d.nn.downsample(inp, out, options) end
 
---- Dropout (Srivastava et al. 2014). It acts in d.record only, and not after model:eval().
----@param probability? number? that an element is set to 0, in [0, 1); 0.5 if nil
+--- Dropout (Srivastava et al. 2014). It acts only in d.record, and not after model:eval().
+---@param probability? number? probability that an element is set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
 function d.nn.dropout(probability) end
 
---- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
+--- A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with
+--- width added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, standard normal at first
+---@return diffusion.layer layer, field weight {n, width}, with standard normal first values
 function d.nn.embedding(n, width) end
 
---- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu,
---- b).
+--- x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a,
+--- nn.gelu, b).
 d.nn.gelu = {}
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
@@ -2300,10 +2334,10 @@ d.nn.gelu = {}
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
---- An op of your own. `forward(...)` computes a tensor (and, second, anything that `backward`
---- may want to see again); `backward(dy, kept, ...)` gets the gradient of the result, what was
---- kept, and the arguments, and returns a gradient or nil for each argument. dy is its own to
---- write to. What was kept and the arguments must be as `forward` left them.
+--- A custom op. `forward(...)` returns a tensor, and optionally any value that `backward`
+--- needs. `backward(dy, kept, ...)` gets the gradient of the result, that value, and the
+--- arguments. It returns a gradient or nil for each argument, and may write to dy. The value
+--- and the arguments must not be changed between the two calls.
 ---@param forward function
 ---@param backward function
 ---@return function
@@ -2328,32 +2362,33 @@ function d.nn.linear(inp, out, options) end
 ---@return table module
 function d.nn.list(n, make) end
 
---- Packs every parameter under a root into one named vector and gives each its first value, by
---- the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+--- A model of a layer or a module: names its parameters and gives each its first value, drawn
+--- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
+--- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
+--- as windows on a file. They are frozen. model:unfreeze copies them to f32 first.
 ---@param root any a layer or a module
----@param config? table|nil what config() returns; networks made as lists give it
----@param inputs? table|nil the inputs of such a network
+---@param options? diffusion.nn_model_options?
 ---@return diffusion.model
-function d.nn.model(root, config, inputs) end
+function d.nn.model(root, options) end
 
---- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
+--- Defines a module. The builder fills it with layers, modules and a `forward`. Fields that
 --- are layers or modules are its parts.
 ---@param name string shown when a model is printed
 ---@param builder function (m, ...) fills m; returns nothing
 ---@return function constructor (...) -> module
 function d.nn.module(name, builder) end
 
---- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
---- reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel
---- of x before the norm.
+--- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
+--- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B,
+--- inp} to each pixel of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? diffusion.nn_norm_conv_options?
 ---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
---- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
---- tensor that is trained.
+--- A single parameter that begins as a copy of `tensor`. As a module's field it reads as the
+--- trained tensor.
 ---@param tensor diffusion.tensor
 ---@return diffusion.layer
 function d.nn.parameter(tensor) end
@@ -2364,9 +2399,10 @@ function d.nn.parameter(tensor) end
 ---@return any module with the one part, or a function
 function d.nn.recompute(part) end
 
---- The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding, norm_conv
---- with dropout starting at zero, plus x (through a 1x1 convolution where the channels
---- differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
+--- The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then
+--- norm_conv with dropout, which starts at zero, plus x. x goes through a 1x1 convolution if
+--- the channels differ. It is called as block(x, e): x {B, H, W, inp}, e {B, embed},
+--- activated.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? diffusion.nn_res_block_options?
@@ -2379,7 +2415,7 @@ function d.nn.res_block(inp, out, options) end
 ---@return table module
 function d.nn.sequence(...) end
 
---- x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).
+--- x / (1 + e^-x). This is a layer, not a constructor: nn.sequence(a, nn.silu, b).
 d.nn.silu = {}
 
 --- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
@@ -2389,14 +2425,15 @@ d.nn.silu = {}
 function d.nn.sinusoid(width, options) end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) +
---- class row); called as embed(t, class).
+--- class row). It is called as embed(t, class).
 ---@param inp integer width of the sinusoid, even
----@param width integer of the result
+---@param width integer width of the result
 ---@param options? diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
 function d.nn.time_embed(inp, width, options) end
 
---- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
+--- Nearest-neighbour upsampling, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times
+--- W, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
 ---@param options? diffusion.nn_upsample_options?
@@ -2410,12 +2447,12 @@ function d.nn.upsample(inp, out, options) end
 ---@return any ... what fn returns
 function d.no_grad(fn, ...) end
 
---- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
---- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
---- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
---- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The
---- default weighting counts eps the same at every t. With "vlb", T times the loss is the sum
---- of the bound's L_t.
+--- A loss for `d.record`. t and eps are drawn, and the error of the model's prediction at x_t
+--- is weighted. Weights apply to the squared error of x0 and are converted to the prediction
+--- target. Conditional flow matching and rectified flow are predict = "flow" on
+--- d.schedule.flow with weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T)
+--- x0 + t/T eps. The default weighting counts eps the same at every t. With "vlb", T times the
+--- loss is the sum of the bound's L_t.
 ---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
@@ -2426,43 +2463,43 @@ function d.objective(options) end
 ---@return diffusion.tensor
 function d.ones(shape, opts) end
 
---- Distributions whose best denoiser E[x0 | xt] is known exactly: they stand where a trained
---- network would, and a sampler's result, a loss or a likelihood can be held against the
---- truth. Each samples, gives ln p of the data and of the data under any noise, its entropy,
---- and the denoiser of a process.
+--- Distributions whose best denoiser E[x0 | xt] is known exactly. They replace a trained
+--- network, so that a sampler's result, a loss or a likelihood can be compared with the truth.
+--- Each draws samples, gives ln p of the data with and without noise, its entropy, and the
+--- denoiser of a process.
 d.oracle = {}
 
---- The even distribution on a box.
+--- The uniform distribution on a box.
 ---@param options diffusion.oracle_box_options
 ---@return diffusion.oracle
 function d.oracle.box(options) end
 
---- The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of
---- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32. With noise
---- the entropy is by quadrature.
+--- The squares of one colour of a board, with uniform density. By default it is that of
+--- d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8,
+--- with entropy ln 32. With noise the entropy is by quadrature.
 ---@param options? diffusion.oracle_checkerboard_options?
 ---@return diffusion.oracle
 function d.oracle.checkerboard(options) end
 
---- A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its
---- quadrature, some 1e-10 near the curve.
+--- A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact,
+--- except for an error of about 1e-10 of its quadrature near the curve.
 ---@param options diffusion.oracle_curve_options
 ---@return diffusion.oracle
 function d.oracle.curve(options) end
 
---- The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019
+--- The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019
 --- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
 ---@param options? diffusion.oracle_eight_gaussians_options?
 ---@return diffusion.oracle
 function d.oracle.eight_gaussians(options) end
 
---- The empirical distribution of a data set: its n points, equally likely. Its best denoiser
---- is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share
---- of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n
---- where all differ; at a level log_prob is that of a density. With std each point is a
---- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
---- more are told apart by products, whose rounding blurs weights by a factor of exp(1e-7 |x|
---- |y| / s^2).
+--- The empirical distribution of a data set: its n points with equal weights. Its best
+--- denoiser is that of a network that has memorised the set. log_prob(x) is ln of the fraction
+--- of points equal to x, -inf elsewhere. entropy() is that of the points as symbols, ln n if
+--- all differ. With a level, log_prob is a density. With std each point becomes a Gaussian (a
+--- kernel density estimate), and both are those of a density. In float32, points of 16
+--- dimensions or more are compared by products, whose rounding changes weights by a factor of
+--- exp(1e-7 |x| |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
 ---@param options? diffusion.oracle_empirical_options?
 ---@return diffusion.oracle
@@ -2473,13 +2510,13 @@ function d.oracle.empirical(x, options) end
 ---@return diffusion.oracle
 function d.oracle.gaussian(options) end
 
---- A histogram on the line: even within each of K bins.
+--- A histogram on the line: uniform within each of K bins.
 ---@param options diffusion.oracle_histogram_options
 ---@return diffusion.oracle
 function d.oracle.histogram(options) end
 
---- A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in
---- one or two dimensions.
+--- A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its
+--- entropy is computed by quadrature.
 ---@param options diffusion.oracle_mixture_options
 ---@return diffusion.oracle
 function d.oracle.mixture(options) end
@@ -2489,7 +2526,7 @@ function d.oracle.mixture(options) end
 ---@return diffusion.oracle
 function d.oracle.moons(options) end
 
---- Independent blocks of coordinates: the first part's, then the second's, ...
+--- Independent blocks of coordinates: those of the first part, then of the second, ...
 ---@param parts diffusion.oracle[] one or more
 ---@return diffusion.oracle
 function d.oracle.product(parts) end
@@ -2504,60 +2541,69 @@ function d.oracle.spiral(options) end
 ---@return diffusion.oracle
 function d.oracle.swiss_roll(options) end
 
---- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window where
---- there is a display, or its text terminal.
+--- Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a
+--- layout of their own. Packed weights that are not being trained are kept while the budget
+--- has room. Others are packed again in each product, with the same results in less memory.
+--- The default is half of the bytes that models read from files in place, and at least 256
+--- MiB.
+---@param bytes? integer|string 0: keep none; "default"
+---@return integer
+function d.pack_budget(bytes) end
+
+--- Plots by gnuplot, an optional program that is looked for at run time. A plot is a PNG or
+--- SVG file, a window if there is a display, or text in the terminal.
 d.plot = {}
 
---- Curves y(x), one a series.
+--- Curves y(x), one per series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ...
 ---@param options? diffusion.plot_lines_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.lines(series, options) end
 
---- Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines
---- fall as the orders in guides do.
+--- Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed
+--- lines show the slopes of the orders in guides.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0
 ---@param options? diffusion.plot_order_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.order(series, options) end
 
---- Point clouds in the plane, side by side at one scale.
+--- Point clouds in the plane, in panels of one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options? diffusion.plot_points_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.points(series, options) end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
 ---@param options? diffusion.plot_schedules_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
 
---- The paths of samples: along t for {B,1} (along steps where a list is given), the later time
---- left; as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is:
---- where sigma is large at the start (ve, edm), so is x.
+--- The trajectories of samples. Those of {B,1} are drawn against t, later times on the left,
+--- or against the step for a list. Those of {B,2} are curves in the plane. A run is stepped to
+--- its end. x is shown as it is, so it starts large if sigma does (ve, edm).
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
 ---@param options? diffusion.plot_trajectories_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.trajectories(series, options) end
 
---- The values that a power average of any width would have, of snapshots that were written on
---- the way (ema:snapshot), best of two averages, of sigma_rel 0.05 and 0.1: the least squares
---- fit of its profile by theirs (Karras et al. 2024, algorithm 3). It is exact where the
---- target is one of them.
+--- The values that a power average of any width would have, from snapshots that ema:snapshot
+--- wrote during training. They should be of two averages, best with sigma_rel 0.05 and 0.1.
+--- Least squares fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is
+--- exact if the target is one of them.
 ---@param paths string[] one or more snapshots of one training
 ---@param options diffusion.posthoc_ema_options
----@return table<string, any>|nil state by name, what model:load_state takes; nil with a message where a file isn't such a snapshot, or they don't go together
----@return table|string fit {weights = a list, one a snapshot, error = of the profile, relative to its norm}, or the message
+---@return table<string, any>|nil state by name, for model:load_state; nil with a message if a file isn't such a snapshot, or they can't be combined
+---@return table|string fit {weights = a list, one per snapshot, error = of the profile, relative to its norm}, or the message
 function d.posthoc_ema(paths, options) end
 
---- Prints a table with its keys in order, four levels deep, tensors and models in a line each;
---- what isn't a plain table as print does.
+--- Prints a table with its keys in order, four levels deep. Tensors and models take one line
+--- each. Other values are printed as print does.
 ---@param t any
 function d.pp(t) end
 
@@ -2566,18 +2612,18 @@ function d.pp(t) end
 ---@return string
 function d.precision(name) end
 
---- A raw network as a denoiser of a process, its input and output scaled (Karras et al. 2022,
---- table 1). The network is called as (c_in x_t/a, c_noise, {class=}): "edm", c_in =
---- 1/sqrt(sigma^2 + sigma_data^2) and c_noise = ln(sigma)/4; "vp", 1/sqrt(sigma^2 + 1) and 999
---- t of the VP SDE; "ve", 1 and ln(sigma/2); "iddpm", as vp with the nearest level of the
---- cosine schedule, counted from 0. The network is what is trained and saved: an objective
---- with precondition = kind takes it as it is, and samplers take what is returned here. The
---- losses of table 1 are weighting = "edm" with times = "log_normal" for edm, and weighting =
---- "simple" for the others.
----@param net any a network (x, noise, {class=}) -> as x, or twice as wide where the process learns its variance
+--- Makes a denoiser of a raw network, with its input and output scaled (Karras et al. 2022,
+--- table 1). The network is called as (c_in x_t/a, c_noise, {class=}). The scales are: edm:
+--- c_in = 1/sqrt(sigma^2 + sigma_data^2), c_noise = ln(sigma)/4 vp: c_in = 1/sqrt(sigma^2 +
+--- 1), c_noise = 999 t of the VP SDE ve: c_in = 1, c_noise = ln(sigma/2) iddpm: as vp, with
+--- the nearest level of the cosine schedule, counted from 0 The raw network is trained and
+--- saved: an objective with precondition = kind takes it. Samplers take the function that is
+--- returned here. The losses of table 1 are weighting = "edm" with times = "log_normal" for
+--- edm, and weighting = "simple" for the others.
+---@param net any a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance
 ---@param process diffusion.process
 ---@param options? diffusion.precondition_options?
----@return function denoiser (xt, t, {class=}) -> what the process predicts; an error where x_t holds no signal
+---@return function denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal
 function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
@@ -2587,15 +2633,15 @@ function d.precondition(net, process, options) end
 ---@return diffusion.process
 function d.process(o) end
 
---- Where the time of `fn` goes, op by op, forward and backward, and how much each op keeps for
---- the way back: printed, most time first.
+--- Prints the time of `fn` by op, forward and backward, longest first. It also prints the
+--- memory that each op saves for the backward pass.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function d.profile(fn, ...) end
 
 --- Reads lines at a prompt, with the module as d, until the input ends (Ctrl-D). Ctrl-C ends
---- what runs, and the values stay; a coroutine is ended by the second. At a line it drops the
+--- running code, and values stay. The second Ctrl-C ends a coroutine. At a line it drops the
 --- line.
 function d.prompt() end
 
@@ -2626,19 +2672,20 @@ function d.randn(shape, opts) end
 ---@return diffusion.tensor i64 {n}
 function d.randperm(n, opts) end
 
---- Records what `fn` computes from trainable parameters, so that `loss:backward()` can walk
---- it. Like pcall: function, arguments. All coroutines share one stack of records and scopes:
---- a coroutine that yields within `fn` must be resumed, or closed, before others compute.
+--- Records the computation of `fn` from trainable parameters, so that `loss:backward()` can
+--- compute gradients. It is called like pcall, with a function and its arguments. All
+--- coroutines share one stack of records and scopes. So a coroutine that yields within `fn`
+--- must be resumed, or closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
 function d.record(fn, ...) end
 
---- Pairs (x0, eps) of a model, x0 = its flow from eps: a set whose batches give step, x0,
---- class and eps. An objective is told eps, and so keeps them paired; a trainer does that by
---- itself.
+--- Pairs (x0, eps) of a model, where x0 is the end of its flow from eps. The result is a set
+--- whose batches give step, x0, class and eps. Give eps to the objective, which then keeps
+--- them paired. A trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
----@param process diffusion.process whose x_T is noise alone, as of d.schedule.flow
+---@param process diffusion.process its x_T must be noise alone, as with d.schedule.flow
 ---@param options diffusion.reflow_options
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
@@ -2649,21 +2696,23 @@ function d.reflow(model, process, options) end
 function d.sample(options) end
 
 --- Samplers by name, and the run that steps them. A sampler is `function(denoise, process,
---- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) the model's x0
---- and eps at level t, clipped as the process says, and v of a learned variance, for
---- process:step_variance(t, s, v); where the model answers twice, x0 of the first and eps of
---- the second (CFG++) pair {t, s, i, n}: from level t to the earlier level s (s = 0: the
---- data), number i of n history a table of the solver's own: tensors, numbers, strings and
---- tables of these, empty at the start opts.mix sum of c x, in one pass (d.mix) opts.mix_noise
---- mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from the run's own counter,
---- so sample k doesn't depend on its batch opts.nan "keep" where samples that aren't finite go
---- on, else "error" opts.mix_path mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the
---- increment of a path from lambda = ln(a/s) at one level to that at another, in the time e^(2
---- eta lambda): of the step's own, or of the run's Brownian path
+--- opts)` that returns a step `function(x, pair, history) -> x`: denoise(x, t) x0 and eps
+--- predicted at level t, clipped as the process says, and v of a learned variance, for
+--- process:step_variance(t, s, v). If the model returns two outputs (CFG++), x0 is that of the
+--- first and eps that of the second pair {t, s, i, n}: from level t to the earlier level s (s
+--- = 0: the data), number i of n history the solver's own table, empty at the start. It may
+--- hold tensors, numbers, strings and tables of these opts.mix sum of c x, in one pass (d.mix)
+--- opts.mix_noise mix_noise(sigma, c1, x1, ...): adds sigma z to it. z comes from the run's
+--- own counter, so sample k doesn't depend on its batch opts.nan "keep" to continue with
+--- samples that aren't finite, else "error" opts.mix_path mix_path(sigma, from, to, eta, c1,
+--- x1, ...): adds sigma z to it. z is the increment of a path between two levels, lambda =
+--- ln(a/s), in the time e^(2 eta lambda). The path is the step's own, or the run's Brownian
+--- path
 d.sampler = {}
 
---- What a sampler is: its source, the order at which its error falls (at its options'
---- defaults), evaluations of the model a step, and options; without a name, a table of all.
+--- Describes a sampler: its source, its order, its evaluations of the model per step, and its
+--- options. The order is that of its error with the default options. Without a name, it
+--- returns a table of all samplers.
 ---@param name? string
 ---@return string
 function d.sampler.explain(name) end
@@ -2672,20 +2721,17 @@ function d.sampler.explain(name) end
 ---@return string[]
 function d.sampler.names() end
 
---- What another library's sampler is here: one of ours with the options that make it so, to be
---- given as `sampler`. Of diffusers by its class, "diffusers-" with ddpm, unclip, ddim, pndm
---- (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis,
---- unipc, sa, lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1,
---- dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type
---- the option form, euler_at_final one of that name; DPMSolverSinglestep is dpmpp-singlestep
---- and dpm-singlestep. A peer's defect is kept only where the name says it:
---- eps-of-unclipped-x0, previous-by-stride, told-next-time, noise-in-last-step,
---- churn-after-model, start-without-x0, multistep-in-v, of-missing-slopes,
---- half-second-difference, wrong-sign, threshold-capped. Of others there are names in
---- "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids are
---- d.grid.preset's.
+--- The equivalent of another library's sampler: one of ours with the options that match it, to
+--- be passed as `sampler`. A name begins with the library: "diffusers-", "dpm-solver-",
+--- "edm-", "guided-diffusion-", "k-diffusion-" or "lucidrains-". d.sampler.presets() lists
+--- them all. diffusers' DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde,
+--- dpmpp-2m-sde or dpmpp-2m-inverse. Its solver_type is our option form, and its
+--- euler_at_final has the same name. DPMSolverSinglestep is dpmpp-singlestep or
+--- dpm-singlestep. A preset reproduces a defect of the other library only if its name ends in
+--- the defect, as "diffusers-ddpm-noise-in-last-step". Other presets are correct.
+--- d.grid.preset has the grids.
 ---@param name string one of d.sampler.presets()
----@param options? table<string, any> of that sampler, in the place of the preset's
+---@param options? table<string, any> options of that sampler, which replace the preset's
 ---@return table {sampler, option = ...}
 function d.sampler.preset(name, options) end
 
@@ -2698,7 +2744,7 @@ function d.sampler.presets() end
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
---- The step of a sampler by itself, for loops of one's own.
+--- The step of a sampler, for a loop of your own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
@@ -2706,9 +2752,9 @@ function d.sampler.sample(options) end
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 function d.sampler.step(which, denoise, process, o) end
 
---- A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor
---- init is given and the process predicts eps or score unclipped, the run starts where the SNR
---- is 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise =
+--- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`. If neither
+--- grid nor init is given and the process predicts eps or score unclipped, the run starts at
+--- SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise =
 --- "brownian" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and
 --- consistency stays independent. Generators, and functions that return normals of x's shape,
 --- draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a
@@ -2717,19 +2763,19 @@ function d.sampler.step(which, denoise, process, o) end
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
---- Writes tensors as a safetensors file. It is written beside the old file, flushed to the
+--- Writes tensors as a safetensors file. It is written next to the old file, flushed to the
 --- disk, then renamed over it, so the file is always whole.
 ---@param path string
----@param tensors table<string, diffusion.tensor> of any shape and type
+---@param tensors table<string, diffusion.tensor> tensors of any shape and type
 ---@param metadata? table<string, string>|nil saved with them
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.save(path, tensors, metadata) end
 
---- d.schedule: noise schedules by name, from lists and from functions. A schedule is two
---- columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else is
---- derived from them. Times are 1..T; accessors take a number (and answer in double), a list
---- or a tensor (and answer with a tensor).
+--- d.schedule: noise schedules by name, from lists and from functions. A schedule has two
+--- columns over 0..T: the signal a_t and the noise s_t of x_t = a_t x_0 + s_t eps. All else is
+--- derived from them. Times are 1..T. Accessors take a number and return a double, or take a
+--- list or a tensor and return a tensor.
 d.schedule = {}
 
 --- The same beta at every step (Ho et al. 2020, "const" of their code).
@@ -2742,10 +2788,11 @@ function d.schedule.constant(o) end
 ---@return diffusion.schedule
 function d.schedule.cosine(o) end
 
---- ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for
---- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise
---- of 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
---- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
+--- ln SNR = -2 ln tan of an angle, which moves linearly between those of log_snr_max and
+--- log_snr_min (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). shift adapts it to the
+--- size of pictures: 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low +
+--- (1 - u) shift_high interpolates between two shifts: shift_low is for high noise and
+--- shift_high for low noise.
 ---@param o? diffusion.schedule_cosine_log_snr_options?
 ---@return diffusion.schedule
 function d.schedule.cosine_log_snr(o) end
@@ -2755,21 +2802,21 @@ function d.schedule.cosine_log_snr(o) end
 ---@return diffusion.schedule
 function d.schedule.edm(o) end
 
---- alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' "exp".
+--- alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it "exp".
 ---@param o? diffusion.schedule_exponential_options?
 ---@return diffusion.schedule
 function d.schedule.exponential(o) end
 
---- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
---- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise
---- is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al.
---- 2023, eq. 20 and 22, whose samplers are those for any path.
+--- The straight path x_t = (1 - w) x_0 + w eps with w = t/T. shift > 1 moves it towards noise:
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise
+--- at the data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al.
+--- 2023, eq. 20 and 22. Its samplers are those for any path.
 ---@param o? diffusion.schedule_flow_options?
 ---@return diffusion.schedule
 function d.schedule.flow(o) end
 
---- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
---- function answers for itself, unless max_beta had to change it.
+--- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated
+--- between integers too, unless max_beta had to change it.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
 ---@param o? diffusion.schedule_from_alpha_bar_options?
 ---@return diffusion.schedule
@@ -2783,7 +2830,7 @@ function d.schedule.from_beta(source, o) end
 
 --- The schedule that a config describes.
 ---@param config table
----@return diffusion.schedule|nil schedule nil with a message where it describes none
+---@return diffusion.schedule|nil schedule nil with a message if it describes none
 ---@return string|nil message
 function d.schedule.from_config(config) end
 
@@ -2799,16 +2846,16 @@ function d.schedule.from_log_snr(source, o) end
 ---@return diffusion.schedule
 function d.schedule.from_sigma(source, o) end
 
---- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away
---- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" of Ho et al.'s code). beta_T = 1: x_T holds
---- no signal, as with laplace.
+--- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0
+--- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" in Ho et al.'s code). beta_T = 1, so x_T
+--- holds no signal, as with laplace.
 ---@param o? diffusion.schedule_jsd_options?
 ---@return diffusion.schedule
 function d.schedule.jsd(o) end
 
 --- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
---- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has to predict
---- v or x0, unless max_beta < 1 cuts the last beta.
+--- (Hang et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must
+--- predict v or x0. max_beta < 1 cuts the last beta and avoids this.
 ---@param o? diffusion.schedule_laplace_options?
 ---@return diffusion.schedule
 function d.schedule.laplace(o) end
@@ -2838,20 +2885,20 @@ function d.schedule.sigmoid(o) end
 ---@return diffusion.schedule
 function d.schedule.sigmoid_beta(o) end
 
---- The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et
---- al. 2021, score SDE, eq. 29).
+--- The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1
+--- (Song et al. 2021, score SDE, eq. 29).
 ---@param o? diffusion.schedule_sub_vp_options?
 ---@return diffusion.schedule
 function d.schedule.sub_vp(o) end
 
---- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
---- 2021, score SDE, eq. 31).
+--- The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max
+--- (Song et al. 2021, score SDE, eq. 31).
 ---@param o? diffusion.schedule_ve_options?
 ---@return diffusion.schedule
 function d.schedule.ve(o) end
 
---- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
---- (Song et al. 2021, score SDE, eq. 33).
+--- The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u =
+--- t/T (Song et al. 2021, score SDE, eq. 33).
 ---@param o? diffusion.schedule_vp_options?
 ---@return diffusion.schedule
 function d.schedule.vp(o) end
@@ -2862,9 +2909,9 @@ function d.schedule.vp(o) end
 ---@return diffusion.schedule
 function d.schedule.warmup(o) end
 
---- Runs `fn` and lets go of every tensor made inside, but for its results (tensors returned
---- directly): memory is free at once, not when the collector comes. All coroutines share one
---- stack of records and scopes: a coroutine that yields within `fn` must be resumed, or
+--- Runs `fn` and frees every tensor made inside, except its results (tensors returned
+--- directly). The memory is free at once, before the collector runs. All coroutines share one
+--- stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or
 --- closed, before others compute.
 ---@param fn function
 ---@param ... any its arguments
@@ -2896,9 +2943,9 @@ function d.threads(n) end
 ---@return diffusion.trainer
 function d.trainer(options) end
 
---- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
---- attention at the factors asked for and in the middle, predicting C channels. Other H and W
---- may be used too, if the levels divide them.
+--- The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual
+--- blocks with time and class, and attention in the middle and at the given factors. Other H
+--- and W may be used too, if the levels divide them.
 ---@param options diffusion.unet_options
 ---@return diffusion.model
 function d.unet(options) end
@@ -2941,8 +2988,8 @@ function ema:snapshot(path) end
 ---@return table<string, any>
 function ema:state() end
 
---- Updates the average from the model's values. An average given to an optimiser does this by
---- itself.
+--- Updates the average from the model's values. An optimiser that was given the average calls
+--- it.
 ---@return diffusion.ema self
 function ema:update() end
 
@@ -3008,13 +3055,13 @@ function model:config() end
 ---@return integer trainable
 function model:count() end
 
---- Turns dropout off. It only ever acts inside d.record.
+--- Turns dropout off. It acts only inside d.record in any case.
 ---@return diffusion.model self
 function model:eval() end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
---- accumulated gradients are dropped.
----@param pattern? string|nil Lua's; all if nil
+--- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
+--- model's accumulated gradients are dropped.
+---@param pattern? string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3053,8 +3100,8 @@ function model:state() end
 ---@return diffusion.model self
 function model:train() end
 
---- Undoes freeze.
----@param pattern? string|nil Lua's; all if nil
+--- Undoes freeze. Adopted parameters are copied to f32 first.
+---@param pattern? string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
@@ -3065,7 +3112,7 @@ function model:unfreeze(pattern) end
 ---@return diffusion.value
 function net:add(path, inputs, options) end
 
---- Calls the part at a path once more, with the same parameters.
+--- Calls the part at a path again, with the same parameters.
 ---@param path string
 ---@param given diffusion.value|diffusion.value[]
 ---@return diffusion.value
@@ -3296,9 +3343,9 @@ function objective:explain(t) end
 ---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
 
---- Goes on from a state.
----@param state? table|nil of `state()`
----@return true|nil done nil with a message, and nothing changed, if it is of another objective
+--- Continues from a state.
+---@param state? table|nil from `state()`
+---@return true|nil done nil with a message, and nothing changed, if it is from another objective
 ---@return string|nil message
 function objective:load_state(state) end
 
@@ -3311,33 +3358,33 @@ function objective:state() end
 ---@return table<string, number> weights x0, eps, v, score, flow, edm; infinite or nan if x_t has no signal and eps determines nothing
 function objective:weights(t) end
 
---- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process predicts.
---- xt is {B,...} with D numbers a sample, t a number, a list or {B}.
+--- The best possible denoiser E[x0 | xt], as a function (xt, t) -> the process's target. xt is
+--- {B,...} with D numbers per sample. t is a number, a list or {B}.
 ---@param process diffusion.process
 ---@return function denoiser
 function oracle:denoiser(process) end
 
---- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
---- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
---- samples.
+--- The differential entropy in nats, -E ln p. That of the empirical distribution is the
+--- entropy of its points as symbols. It is computed by a formula if there is one, by
+--- quadrature in one or two dimensions, or as a mean over samples.
 ---@param options? diffusion.oracle_entropy_options?
 ---@return number
----@return number|nil error its standard error where it is a mean over samples
+---@return number|nil error its standard error, if it is a mean over samples
 function oracle:entropy(options) end
 
---- ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is (a
---- D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
---- quadratures that the oracle's own text names.
----@param x diffusion.tensor {B,...}, D numbers a sample
+--- ln p(x) of each row. It is that of the data, or with a level that of a x0 + s eps. The
+--- gradient of the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior
+--- mean. Both are exact, except for quadratures that tostring(oracle) names.
+---@param x diffusion.tensor {B,...}, D numbers per sample
 ---@param level? diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
----@param t? number|number[]|diffusion.tensor? with a process
+---@param t? number|number[]|diffusion.tensor? if level is a process
 ---@return diffusion.tensor {B}
 function oracle:log_prob(x, level, t) end
 
---- The best x0 of x = a x0 + s eps: E[x0 | x].
----@param x diffusion.tensor {B,...}, D numbers a sample
+--- The best prediction of x0 from x = a x0 + s eps: E[x0 | x].
+---@param x diffusion.tensor {B,...}, D numbers per sample
 ---@param a number|diffusion.tensor signal, one or {B}
----@param s number|diffusion.tensor noise, one or {B}; above 0 where the data has points without width (empirical, boxes)
+---@param s number|diffusion.tensor noise, one or {B}; above 0 if the data has points without width (empirical, boxes)
 ---@return diffusion.tensor as x
 function oracle:posterior_mean(x, a, s) end
 
@@ -3374,7 +3421,7 @@ function process:convert(value, o) end
 
 --- The x0 predicted by a network, clipped as the process says, and the eps of this x0 and x_t.
 --- The two are consistent even if x0 was clipped. v is that of a learned variance.
----@param output number|diffusion.tensor of the kind process.predict, next to v if the variance is learned
+---@param output number|diffusion.tensor the kind process.predict, next to v if the variance is learned
 ---@param xt number|diffusion.tensor
 ---@param t number|number[]|diffusion.tensor
 ---@return number|diffusion.tensor x0
@@ -3459,7 +3506,7 @@ function process:split(output) end
 --- kind.
 ---@param t number
 ---@param s number
----@param v? diffusion.tensor of process:split, if the variance is learned
+---@param v? diffusion.tensor v from process:split, if the variance is learned
 ---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function process:step_variance(t, s, v) end
 
@@ -3487,9 +3534,9 @@ function run:clone() end
 ---@return diffusion.tensor
 function run:finish() end
 
---- Goes on from a file of run:save, in a run made with the same options.
+--- Continues from a file of run:save, in a run made with the same options.
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
+---@return true|nil done nil with a message, and nothing changed, if the file is not from such a run
 ---@return string|nil message
 function run:load(path) end
 
@@ -3521,8 +3568,8 @@ function schedule:beta(t, s) end
 ---@return number[] ln_s
 function schedule:columns() end
 
---- A table of plain values from which schedule.from_config makes the same schedule again; real
---- levels of functions become interpolated ones.
+--- A table of plain values from which schedule.from_config makes the same schedule. Real
+--- levels of a function are interpolated in it.
 ---@return table
 function schedule:config() end
 
@@ -3545,9 +3592,9 @@ function schedule:log_snr(t) end
 ---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:noise(t) end
 
---- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
+--- Plots a quantity of the schedule against u = t/T; see d.plot.schedules.
 ---@param o? diffusion.plot_schedules_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function schedule:plot(o) end
 
@@ -3567,8 +3614,8 @@ function schedule:prior_kl(x) end
 ---@return number
 function schedule:prior_std() end
 
---- The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1).
---- The first level stays.
+--- The same schedule, shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg.
+--- 1). The first level is not changed.
 ---@return diffusion.schedule
 function schedule:rescale_zero_terminal_snr() end
 
@@ -3587,11 +3634,11 @@ function schedule:signal(t) end
 ---@return number|diffusion.tensor with the shape of the tensor t, or {B} for a list
 function schedule:snr(t) end
 
---- A walk over the set in batches: `for step, x0, class in set:batches{ size = 64 } do`.
---- Images are returned as floats in [-1, 1]. Each epoch has an order of its own. A batch may
---- span two epochs, so all batches are full, even if size > n, and no example is left out.
---- With `epochs`, every example occurs exactly that often, and the last batch may be short.
---- `.step` can be set to start elsewhere: the next batch is step + 1.
+--- An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are
+--- returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs,
+--- so all batches are full, even if size > n, and no example is left out. With `epochs`, every
+--- example occurs exactly that often, and the last batch may be short. If `.step` is set, the
+--- next batch is step + 1.
 ---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end
@@ -4219,8 +4266,8 @@ function tensor:zero_() end
 
 --- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
 --- step. The second one has its usual effect on the program. At the library's prompt a third
---- one breaks off the step, and nothing of that step is kept.
----@return table|nil report {step, loss (smoothed), seconds, rate (items a second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
+--- one interrupts the step, and nothing of that step is kept.
+---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
 

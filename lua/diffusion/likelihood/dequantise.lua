@@ -1,5 +1,5 @@
--- Images as a density knows them: levels made continuous by a uniform number for each, and the
--- constant that this leaves in bits per dimension (Theis et al. 2016).
+-- Images for a density: levels are made continuous by adding a uniform number to each. Also returns
+-- the constant that this adds to bits per dimension (Theis et al. 2016).
 local fail = require "diffusion.fail"
 local given = require "diffusion.likelihood.given"
 local opts = require "diffusion.opts"
@@ -12,7 +12,7 @@ local rules = opts.declare("likelihood_dequantise", {
     text = "[-1, 1] spans the centres of the levels, or their edges" },
 })
 
--- The level k = 0..levels-1 of each number, or a sentence where it lies between two.
+-- The level k = 0..levels-1 of each number. Raises if a number lies between two levels.
 local function levels_of(x0, levels)
   given.within(where, x0, "dequantise is for images")
   local k = (x0 + 1) * ((levels - 1) / 2)
@@ -25,13 +25,13 @@ local function levels_of(x0, levels)
   return whole
 end
 
---- x0 with u in [0, 1) a number: y = 2 (k + u - 1/2)/(levels - 1) - 1, whose levels' centres go from -1 to 1
---- as images here do, or y = 2 (k + u)/levels - 1, whose levels' edges do.
+--- x0 with a uniform u in [0, 1) added to each number. y = 2 (k + u - 1/2)/(levels - 1) - 1 has the
+--- levels' centres from -1 to 1, as images here. y = 2 (k + u)/levels - 1 has their edges there.
 ---@param x0 diffusion.tensor
 ---@param asked boolean|table|nil
 ---@param seed integer
 ---@return diffusion.tensor y
----@return number constant to be added to -log2 of y's density per dimension
+---@return number constant to add to -log2 of y's density per dimension
 return function(x0, asked, seed)
   if not asked then return x0, 0 end
   local o = opts.check("dequantise", asked ~= true and asked or nil, rules)

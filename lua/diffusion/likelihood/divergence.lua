@@ -1,5 +1,5 @@
--- The divergence of a field of rows, by gradients of f.v: v' J v is that along v. Several
--- directions are asked at once, of as many copies of the batch, while that is small.
+-- The divergence of a field on rows, from gradients of f.v, since v' J v is that along v. Several
+-- directions are evaluated at once, on copies of the batch, as long as that is small.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local given = require "diffusion.likelihood.given"
@@ -8,7 +8,7 @@ local divergence = {}
 
 local rows_at_once = 256
 
--- Of copies of z, each along its own row of v {n B,D}: the sum of v' J v over copies, {B,1}, and
+-- For copies of z, each with its own row of v {n B,D}: the sum of v' J v over the copies, {B,1}, and
 -- f(z).
 local function along(field, z, v)
   local B, D = z:size(1), z:size(2)
@@ -31,14 +31,14 @@ local function summed(field, z, directions, c)
   return total * c, value
 end
 
--- Calls fn(first, count) for as many of n directions at once as rows_at_once allows.
+-- Calls fn(first, count) for parts of n directions, each as large as rows_at_once allows.
 local function in_parts(n, B, fn)
   local step, parts = math.max(1, math.min(n, rows_at_once // B)), {}
   for i = 1, n, step do parts[#parts + 1] = fn(i, math.min(step, n - i + 1)) end
   return parts
 end
 
---- The trace itself: a gradient for each of D axes.
+--- The exact trace, with a gradient for each of D axes.
 ---@param B integer
 ---@param D integer
 ---@return fun(field: function, z: diffusion.tensor): diffusion.tensor, diffusion.tensor divergence
@@ -49,8 +49,8 @@ function divergence.exact(B, D)
   return function(field, z) return summed(field, z, axes, 1) end
 end
 
---- Hutchinson's estimate (1990), E v' J v for v of -1 and 1, each sample's v drawn once: along
---- its way the field is one function, as the adaptive steps ask.
+--- Hutchinson's estimate (1990), E v' J v with v of -1 and 1. Each sample's v is drawn once, since
+--- adaptive steps need a field that stays the same along the trajectory.
 ---@param B integer
 ---@param D integer
 ---@param probes integer

@@ -1,4 +1,4 @@
--- The arguments of both likelihoods, and the arithmetic that both share.
+-- The arguments of both likelihoods, and their common arithmetic.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -12,7 +12,7 @@ local given = {}
 --- Raises unless x0 lies in [-1, 1].
 ---@param where string
 ---@param x0 diffusion.tensor
----@param instead string what else could be done
+---@param instead string an alternative, for the message
 function given.within(where, x0, instead)
   local least, most = x0:min():item(), x0:max():item()
   if least >= -1.000001 and most <= 1.000001 then return end
@@ -23,14 +23,15 @@ end
 local function check_signal(where, process)
   local predict, T = process.predict, process.T
   if (predict == "eps" or predict == "score") and process.schedule:snr(T) == 0 then
-    fail.raise("%s: x_t holds no signal at t = %d, so %s says nothing of x0 there; predict v or x0", where, T, predict)
+    fail.raise("%s: x_t holds no signal at t = %d, so %s doesn't determine x0 there; predict v or x0",
+      where, T, predict)
   end
 end
 
 --- The options of a likelihood with its arguments: model, process, x0 of B samples of D numbers.
 --- It raises if one of them is wrong.
 ---@param where string
----@param rules table of opts.check
+---@param rules table for opts.check
 ---@param model any
 ---@param process any
 ---@param x0 any

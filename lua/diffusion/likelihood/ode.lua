@@ -1,5 +1,5 @@
--- ln p(x0) of the probability-flow ODE (Song et al. 2021, score SDE, section 4.3 and appendix
--- D.2), by the change of variables along its way to noise.
+-- ln p(x0) of the probability-flow ODE, by the change of variables along its trajectory to noise
+-- (Song et al. 2021, score SDE, section 4.3 and appendix D.2).
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
@@ -31,9 +31,9 @@ local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e
     text = "level at which the prior is taken" },
 }))
 
--- ==== the way ================================================================================
+-- ==== the trajectory =========================================================================
 
--- The classes of n copies of the batch. One number is for all.
+-- The classes of n copies of the batch. A single number is for all.
 local function copied(class, n)
   if n == 1 or class == nil or type(class) == "number" then return class end
   local list, out = core.is_tensor(class) and class:totable() or class, {}
@@ -41,7 +41,7 @@ local function copied(class, n)
   return out
 end
 
--- dz/dphi = (a eps - s x0)/r, which is v over r, at a level for each sample: {n B,D} to {n B,D}.
+-- dz/dphi = (a eps - s x0)/r = v/r, at one level per sample: {n B,D} to {n B,D}.
 local function field(o, at, n)
   local rows, predict, shape = n * o.B, o.process.predict, o.x0:shape()
   local function of(what) return each(rows, function(k) return at[(k - 1) % o.B + 1][what] end) end
@@ -56,7 +56,7 @@ local function field(o, at, n)
   end
 end
 
--- z and the logarithm of what its volume has grown by move together, as {B,D+1}.
+-- The state is z and the logarithm of the growth of its volume, as {B,D+1}.
 local function slope_of(o)
   return function(state, at)
     o.evaluations = o.evaluations + 1
@@ -65,7 +65,8 @@ local function slope_of(o)
   end
 end
 
--- Of z and of the logarithm, the worse: one number would hardly count among D others.
+-- The larger of the errors of z and of the logarithm. Averaged over D + 1 numbers, the logarithm
+-- would hardly count.
 local function worse(D)
   return function(state, low, high, o)
     local function part(from, n)
@@ -79,7 +80,7 @@ local function worse(D)
   end
 end
 
--- Where x_T holds no signal and no level lies just below T, the last that holds some.
+-- The last level with signal, if x_T has none and no level lies just below T.
 local function last_level(process)
   local schedule, T = process.schedule, place.last_seen(process)
   if schedule:snr(T) > 0 or T == 1 or fail.pcall(schedule.signal, schedule, T - 0.5) then return T end
@@ -96,11 +97,11 @@ local function check_levels(o)
   return fail.call(level, o.to), fail.call(level, o.from), level
 end
 
--- -ln p of each sample of x0 + sigma eps, sigma that of the first level.
+-- -ln p of each sample of x0 + sigma eps, with the sigma of the first level.
 local function nats_of(o)
   local t, s, level = check_levels(o)
   local try = dormand_prince.stepper(o.process, level, t, s, slope_of(o), mix)
-  local z = o.x0:reshape(o.B, o.D) * s.a -- x0 is x/a, of which z is a/r
+  local z = o.x0:reshape(o.B, o.D) * s.a -- x0 is x/a, and z is x/r
   local state = adaptive.walk(core.ops.cat({ z, core.zeros(o.B, 1) }, 2), dormand_prince.angle(s),
     dormand_prince.angle(t), try, { h = 0.02, atol = o.atol, rtol = o.rtol, most = o.most, order = 5, name = where,
                                     place = "the angle", mix = mix, errors = worse(o.D) })
@@ -110,9 +111,9 @@ local function nats_of(o)
   return each(o.B, function(b) return constant + squares[b] / (2 * std ^ 2) - growth[b] end)
 end
 
--- ==== the answer =============================================================================
+-- ==== the result =============================================================================
 
---- A likelihood, of d.likelihood.ode; prints as two lines.
+--- The result of d.likelihood.ode. It prints as two lines.
 ---@class diffusion.likelihood
 local Likelihood = { __name = "diffusion.likelihood" }
 Likelihood.__index = Likelihood
@@ -138,30 +139,32 @@ local function likelihood(o)
     divergence = exact and "exact" or "hutchinson", from = o.from, to = o.to }, Likelihood)
 end
 
---- -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE, eq.
---- 39): x is carried to noise in the angle atan(s/a) by steps that each sample finds for itself
---- (as sampler rk45), with the divergence of its motion beside it, and met there by the prior.
+--- Returns -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE,
+--- eq. 39).
+--- The ODE takes x to noise in the angle atan(s/a), by adaptive steps of each sample (as in the
+--- sampler rk45). The divergence of its field is integrated with it, and the prior is evaluated at
+--- its end.
 ---
---- No ODE begins where there is no noise: it begins at level `from`, and the density is that of
---- x0 + sigma eps there, sigma = s/a, taken at x0. For the best denoiser the mean of -ln p is so
---- the data's entropy and KL(p || p with that noise), which falls as sigma^4 where p is smooth,
---- and is never below it. (Song et al. take x0 for x at their first level, too.) At `to` the
---- density is taken for the prior's, which errs by what x still holds of x0 there.
+--- The ODE can't start without noise, so it starts at level `from`. The density is that of x0 +
+--- sigma eps with sigma = s/a there, evaluated at x0. For the best denoiser the mean of -ln p is then
+--- the data's entropy plus KL(p || p with that noise). That term is never negative, and falls as
+--- sigma^4 where p is smooth. (Song et al. also use x0 as x at their first level.) At `to` the density
+--- is taken to be the prior's. The error is due to the remains of x0 in x there.
 ---
---- The divergence is exact by D gradients for each evaluation, to 64 dimensions, and beyond
---- them Hutchinson's estimate by `probes` vectors of -1 and 1, without bias. Bits per dimension are
---- mean/(D ln 2) + c. For images c belongs to dequantise: with levels of [-1, 1] whose centres
---- go from -1 to 1, as d.image has them (y = x/127.5 - 1), u in +-1/2 level is added, and c =
---- log2(127.5) = 6.99435; with span = "edges" they become y = (x + u)/128 - 1, u in [0, 1), as
---- score SDE's data are, and c = log2(128) = 7. Without it c is 0.
----@param model function|table a denoiser, called as (xt, t, {class=}) without its own x0; gradients pass
----  through it
----@param process diffusion.process what it clips is not clipped here
+--- Up to 64 dimensions the divergence is exact, with D gradients per evaluation. Beyond, it is
+--- Hutchinson's unbiased estimate from `probes` vectors of -1 and 1. Bits per dimension are
+--- mean/(D ln 2) + c. Without dequantise c is 0. With it, images have levels whose centres go from -1
+--- to 1, as in d.image (y = x/127.5 - 1). A uniform number within +-1/2 level is added, and
+--- c = log2(127.5) = 6.99435. With span = "edges" they become y = (x + u)/128 - 1 with u in [0, 1), as
+--- in score SDE, and c = log2(128) = 7.
+---@param model function|table a denoiser, called as (xt, t, {class=}), without self-conditioning;
+---  gradients pass through it
+---@param process diffusion.process its clip is not applied here
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options diffusion.likelihood_ode_options?
----@return diffusion.likelihood likelihood {nats = {B}, mean, error, its standard error, bits,
----  bits_error, constant, D, divergence, evaluations (each with the gradients that its divergence
----  takes), from, to}
+---@return diffusion.likelihood likelihood {nats = {B}, mean, error, bits, bits_error, constant, D,
+---  divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation
+---  includes the gradients for the divergence
 ---@usage local process = d.process{ schedule = d.schedule.flow{}, predict = "x0" }
 --- local moons = d.oracle.moons{}
 --- print(d.likelihood.ode(moons:denoiser(process), process, moons:sample(100, { seed = 1 })), moons:entropy())

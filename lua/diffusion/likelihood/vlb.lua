@@ -26,7 +26,7 @@ local rules = opts.declare("likelihood_vlb", {
 
 -- ==== which t ================================================================================
 
--- Levels of a list, each once: 2..T make strata, and 1 asks for the decoder.
+-- The levels of a list, each once. Levels in 2..T become strata. 1 stands for the decoder's term.
 local function listed(list, T)
   local strata, first, seen = {}, false, {}
   for i, t in ipairs(list) do
@@ -43,8 +43,8 @@ local function listed(list, T)
   return strata, first
 end
 
--- 2..T in n parts over which ln(1 + SNR) falls as evenly as whole levels allow: for standard
--- normal data L_{t-1} is half its fall from t - 1 to t, so the parts weigh about the same.
+-- 2..T in n parts of equal fall of ln(1 + SNR), as far as whole levels allow. For standard normal
+-- data L_{t-1} is half the fall from t - 1 to t, so the parts have about the same weight.
 local function divided(n, schedule)
   local T, strata, t = schedule.T, {}, 1
   local function height(level) return math.log(1 + schedule:snr(level)) end
@@ -58,14 +58,14 @@ local function divided(n, schedule)
   return strata
 end
 
--- The strata, and whether the decoder's term is wanted.
+-- The strata, and whether the decoder's term is included.
 local function strata_of(t, schedule)
   local T = schedule.T
   if type(t) == "table" then return listed(t, T) end
   return divided(math.min(t or T, T - 1), schedule), true
 end
 
--- One t of a stratum for each sample; a number if the stratum has one t.
+-- A t of the stratum for each sample, or a number if the stratum has one t.
 local function times_in(stratum, seed, k, B)
   local n = stratum.to - stratum.from + 1
   if n == 1 then return stratum.from end
@@ -76,8 +76,8 @@ end
 
 -- ==== the terms ==============================================================================
 
--- ln of the variance of p(x_{t-1} | x_t). At t = 1, where the step adds no noise, a user's own
--- function still may say it; else it is the posterior's at t = 2.
+-- ln of the variance of p(x_{t-1} | x_t). The step to t = 0 adds no noise. For t = 1 a user's own
+-- function may give a variance. Otherwise it is the posterior's at t = 2.
 local function log_variance(process, t)
   local own = process.variance
   local v = t > 1 and process:step_variance(t, t - 1) or type(own) == "function" and own(t, 0) or 0
@@ -89,16 +89,16 @@ local function log_variance(process, t)
   return math.log(v)
 end
 
--- What the model believes x0 to be, and ln of the variance where it has learned that.
-local function believed(o, xt, t)
+-- The predicted x0, and ln of the variance if it is learned.
+local function predicted(o, xt, t)
   local process = o.process
   local out, v = process:split(answer.of_denoiser(where, o.model(xt, t, o.model_opts), xt, process.outputs))
   local x0 = process:convert(out, { from = process.predict, to = "x0", xt = xt, t = t })
   return o.clip and process:clipped(x0) or x0, v and process:learned_log_variance(v, t)
 end
 
--- KL(q(x_{t-1} | x_t, x_0) || p) of each sample: of two Gaussians whose means differ by c0 (x0
--- - x0'), in nats.
+-- KL(q(x_{t-1} | x_t, x_0) || p) of each sample, in nats: the divergence of two Gaussians whose means
+-- differ by c0 (x0 - x0').
 local function step_nats(o, t, squares)
   local c0, _, variance = o.process:posterior_coefficients(t)
   local log_ratio = log_variance(o.process, t) - math.log(variance)
@@ -106,14 +106,14 @@ local function step_nats(o, t, squares)
   return o.D * spread + c0 ^ 2 * math.exp(-log_ratio) / variance * squares / 2
 end
 
--- The k-th stratum's term of each sample, a list of B: where the variance is learned by sums over
--- its numbers, else in double from what x0' is off by.
+-- The k-th stratum's term of each sample, a list of B. If the variance is learned it is a sum over
+-- elements. Otherwise it follows from the squared error of x0', in double.
 local function stratum_nats(o, k, stratum)
   local process, x0 = o.process, o.x0
   local t = times_in(stratum, o.seed, 2 * k, o.B)
   local sums = gradient.scope(function()
     local xt = process:q_sample(x0, t, given.normal(o.seed, 2 * k + 1, x0:shape()))
-    local mean, learned = believed(o, xt, t)
+    local mean, learned = predicted(o, xt, t)
     if not learned then return samples.rows((x0 - mean):square()):sum(2) end
     local each = type(t) == "table" and core.tensor(t) or core.full({ o.B }, t)
     return samples.rows(divergence(process, x0, mean, each, learned)):sum(2)
@@ -123,15 +123,15 @@ local function stratum_nats(o, k, stratum)
   return sums
 end
 
--- L_0.
+-- The decoder's term, L_0.
 local function decoder_nats(o)
   local guard <close> = gradient.guard() -- luacheck: ignore 211
   local x1 = o.process:q_sample(o.x0, 1, given.normal(o.seed, 1, o.x0:shape()))
-  local mean, learned = believed(o, x1, 1)
+  local mean, learned = predicted(o, x1, 1)
   return decoder.nats(o.x0, mean, learned or log_variance(o.process, 1), o.decoder, o.bins)
 end
 
--- L_T: KL(q(x_T | x_0) || N(0, prior variance)), exact.
+-- The prior's term, L_T = KL(q(x_T | x_0) || N(0, prior variance)), which is exact.
 local function prior_nats(o)
   local schedule, nats = o.process.schedule, {}
   local factor = (schedule:signal(o.process.T) / schedule:prior_std()) ^ 2 / 2
@@ -140,14 +140,14 @@ local function prior_nats(o)
   return nats
 end
 
--- ==== the answer =============================================================================
+-- ==== the result =============================================================================
 
---- A bound, of d.likelihood.vlb; prints as a table.
+--- The result of d.likelihood.vlb. It prints as a table.
 ---@class diffusion.bound
 local Bound = { __name = "diffusion.bound" }
 Bound.__index = Bound
 
--- At most six rows of the terms: sums over ranges of t.
+-- At most six rows for the terms: sums over ranges of t.
 local function rows_of(terms)
   local rows, n = {}, #terms
   local parts = math.min(n, 6)
@@ -185,7 +185,7 @@ local function add_to(sum, list, c)
   for b, v in ipairs(list) do sum[b] = (sum[b] or 0) + c * v end
 end
 
--- The terms of all strata in the unit, and their sum for each sample.
+-- The terms of all strata in the given unit, and their sum for each sample.
 local function all_terms(o, strata, unit)
   local terms, sum = {}, {}
   for k, stratum in ipairs(strata) do
@@ -198,7 +198,7 @@ local function all_terms(o, strata, unit)
   return terms, sum
 end
 
--- Do the strata leave nothing of 2..T out?
+-- Whether the strata cover all of 2..T.
 local function whole(strata, T)
   local count = 0
   for _, stratum in ipairs(strata) do count = count + stratum.to - stratum.from + 1 end
@@ -231,26 +231,27 @@ local function bound(o)
 end
 
 --- The variational bound on -ln p(x0) of a model's reverse process (Ho et al. 2020, eq. 5), by
---- term: the prior's L_T = KL(q(x_T | x_0) || p(x_T)), each step's KL(q(x_{t-1} | x_t, x_0) ||
---- p(x_{t-1} | x_t)) for t = 2..T, and the decoder's -ln p(x_0 | x_1). L_T is exact; the others
---- are means over one noise for each sample and t. At t = 1, where the posterior has no
---- variance, that of t = 2 stands (as in the code of Ho et al.), unless the process's variance
---- is a function which gives one above 0 at (1, 0), or is learned. x0' isn't clipped unless asked: clipped
---- means are no longer those of the model that is trained. Nor is a model told its own x0
---- (self_condition): steps that pass it on are no chain of x_t alone.
+--- term. The prior's term is L_T = KL(q(x_T | x_0) || p(x_T)). The terms of steps are KL(q(x_{t-1}
+--- | x_t, x_0) || p(x_{t-1} | x_t)) for t = 2..T, and the decoder's is -ln p(x_0 | x_1). L_T is
+--- exact; the others are means with one noise for each sample and t. At t = 1 the posterior has no
+--- variance, so that of t = 2 is used, as in the code of Ho et al. 2020. A learned variance, or a
+--- variance function that is above 0 at (1, 0), is used as it is. x0' isn't clipped by default,
+--- since clipped means are not those of the model's reverse process. Nor is the model conditioned
+--- on its own x0 (self_condition), since its steps would then depend on more than x_t.
 ---
---- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on what a code for
---- the levels needs. For continuous data decoder = "gaussian" takes the density N(x0; x0', that
---- variance) itself, and the unit is nats a sample, to be held against an entropy.
----@param model function|table a denoiser, called as (xt, t, {class=}); of outputs = 2 where the
----  process's variance is learned, which the bound then takes number by number
+--- Images are levels of [-1, 1], and the unit is bits per dimension: a bound on the length of a code
+--- for the levels. For continuous data use decoder = "gaussian", the density N(x0; x0', variance). The
+--- unit is then nats per sample, comparable to an entropy.
+---@param model function|table a denoiser, called as (xt, t, {class=}); its output is twice as wide if
+---  the process's variance is learned, and the variance is then per element
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
 ---@param options diffusion.likelihood_vlb_options?
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,
----  decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}:
----  value is the mean of the terms of from..to, error a standard error, which counts the samples,
----  their noise and the choice of t; total, steps and per_sample are nil where terms are missing
+---  decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}.
+---  value is the mean of the terms of from..to. error is a standard error that includes the
+---  samples, their noise and the choice of t. total, steps and per_sample are nil if terms are
+---  missing
 ---@usage local model, process = d.load_model "digits"
 --- local x0 = d.data.digits().x:narrow(1, 1, 8)
 --- print(d.likelihood.vlb(model, process, d.image.to_float(x0), { t = 10, seed = 1 }))

@@ -1,6 +1,6 @@
---- How two sets differ in the means of a function of pairs: T = 2 E k(x,y) - E k(x,x') - E k(y,y'),
---- as a U-statistic, without bias; its variance, and its permutations. The core sums over pairs,
---- in double: T is a small difference of large means.
+--- The difference of two sets in the means of a function of pairs: T = 2 E k(x,y) - E k(x,x') -
+--- E k(y,y'). It is an unbiased U-statistic, with its variance and its permutations. The core sums
+--- over pairs in double, since T is a small difference of large means.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
@@ -8,27 +8,27 @@ local measure = require "diffusion.measure"
 
 local contrast = {}
 
--- Each row picks n of the pooled N as the first set: as given, then P at random.
+-- Each row marks n of the pooled N as the first set: as given, then P times at random.
 local function labels(n, N, P, seed)
   local rows = { core.arange(1, N):to(core.real) }
   for p = 1, P do rows[p + 1] = core.randperm(N, { seed = measure.own(seed) + p }):to(core.real) end
   return core.ops.stack(rows, 1):le(n):to(core.real)
 end
 
--- T of a labelling, from s^T K s, s^T K 1 and 1^T K 1.
+-- T of a labelling s, from s^T K s, s^T K 1 and 1^T K 1.
 local function statistic(own, row, all, n, m)
   local second = own - 2 * row + all
   return (row - own) * (2 / (n * m)) - own / (n * (n - 1)) - second / (m * (m - 1))
 end
 
--- The sum of some of a list's numbers, from one to another.
+-- The sum of a list's numbers in a range.
 local function sum_of(list, from, to)
   local sum = 0
   for i = from, to do sum = sum + list[i] end
   return sum
 end
 
--- Their mean and their variance, all times a factor.
+-- The mean and the variance of a list's numbers in a range, all times a factor.
 local function spread(list, from, to, factor)
   local n = to - from + 1
   local mean, square = sum_of(list, from, to) / n, 0
@@ -36,8 +36,8 @@ local function spread(list, from, to, factor)
   return { mean = mean * factor, var = n > 1 and square / (n - 1) * factor ^ 2 or 0 / 0 }
 end
 
--- What of the variance of k is due to neither sample alone, within a set and between two: the
--- part that is left of it where both distributions are equal.
+-- The part of the variance of k that neither sample of a pair explains alone: within a set, and
+-- between two. If both distributions are equal, it is all of the variance.
 local function within(squares, row, n)
   local variance = squares / (n * (n - 1)) - row.mean ^ 2
   return math.max(0, (variance - 2 * row.var) / math.max(1 - 2 / (n - 1), 0.5))
@@ -48,16 +48,16 @@ local function between(squares, row, column, n, m)
   return math.max(0, (variance - row.var - column.var) / math.max(1 - 1 / n - 1 / m, 0.5))
 end
 
--- Each sample's influence: its pairs' mean with the other set less that with its own.
+-- Each sample's influence: the mean over its pairs with the other set minus that with its own.
 local function influence(across, a, own, b, from, to)
   local list = {}
   for i = from, to do list[i - from + 1] = across[i] * a - own[i] * b end
   return spread(list, 1, #list, 1).var
 end
 
--- Efron and Stein's sum of the variances of each sample's influence counts the part of
--- pairs twice. That part alone is left where both distributions are equal; the larger of two
--- estimates is on the safe side there, by up to a half of the standard error.
+-- Efron and Stein's sum of the variances of influences counts the part of pairs twice. If both
+-- distributions are equal, only that part is left. So the larger of two estimates is used, which may
+-- exceed the standard error by up to a half.
 local function variance(sums, r, n, m)
   local to_x, to_y, x2, y2 = table.unpack(sums)
   local N = n + m
@@ -69,7 +69,7 @@ local function variance(sums, r, n, m)
   return math.max(single - pair, pair)
 end
 
--- Means of each sample's pairs: of the first set's with it and with the second, and so on.
+-- The mean over each sample's pairs, within its own set and with the other.
 local function means(sums, n, m)
   local to_x, to_y = sums[1], sums[2]
   return {
@@ -78,8 +78,8 @@ local function means(sums, n, m)
   }
 end
 
--- The share of the labellings' statistics, the sets' own among them, that are as large as it is,
--- but for rounding.
+-- The share of the labellings, the given one included, whose statistic is at least as large, up to
+-- rounding.
 local function p_value(sums, labelled, n, m)
   local all = sum_of(sums[1], 1, n + m) + sum_of(sums[2], 1, n + m)
   local count, least = 0, nil
@@ -104,10 +104,10 @@ local function measured(x, y, kernel, o)
     bias = "none; it may be negative", p = P > 0 and p_value(sums, labelled:totable(), n, m) or nil })
 end
 
---- T of two sets, and its interval where it is wanted.
+--- T of two sets, and its interval if the option asks for it.
 ---@param x diffusion.tensor {n, D}
 ---@param y diffusion.tensor {m, D}
----@param kernel table {"distance" | "gauss" | "cubic", widths}, of core.pair_sums
+---@param kernel table {"distance" | "gauss" | "cubic", widths}, for core.pair_sums
 ---@param o table {interval, permutations, seed}
 ---@return number
 ---@return diffusion.interval|nil

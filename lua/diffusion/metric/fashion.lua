@@ -1,4 +1,4 @@
---- Fashion-MNIST's metrics, by the network that comes with the library.
+--- Metrics for Fashion-MNIST, with the network that comes with the library.
 local classes = require "diffusion.classes"
 local core = require "diffusion.core"
 local frechet = require "diffusion.metric.frechet"
@@ -11,7 +11,7 @@ local opts = require "diffusion.opts"
 
 local fashion = {}
 
-local kept -- the network, once it was asked for
+local kept -- the network, once it was needed
 local function trained()
   kept = kept or network.new()
   return kept
@@ -31,7 +31,7 @@ local function check_images(name, x)
   end
 end
 
--- Logits and features of any number of images, some at a time.
+-- The logits and features of any number of images, computed in batches.
 local function seen(name, x)
   check_images(name, x)
   local logits, features = {}, {}
@@ -42,7 +42,7 @@ local function seen(name, x)
   return core.ops.cat(logits, 1), core.ops.cat(features, 1)
 end
 
---- The features by which fashion_frechet compares, for any other metric of two sets.
+--- The features that fashion_frechet compares, for any other metric of two sets.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@return diffusion.tensor {n,64}
 ---@usage local x, y = d.rand(50, 28, 28, 1), d.rand(50, 28, 28, 1)
@@ -51,10 +51,10 @@ function fashion.fashion_features(x) return (select(2, seen("fashion_features", 
 
 local rules = opts.declare("metric_fashion", { interval = interval.rule })
 
---- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images, in the 64
---- features of d.metric.fashion_network. Of no meaning beside distances in other networks' features (FID).
---- Biased upwards for few images: compare equal numbers, or what `interval` extrapolates. Some of
---- the test images themselves are nearer than fresh ones.
+--- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images. It
+--- is computed in the 64 features of d.metric.fashion_network, so it can't be compared with FID. It
+--- is biased upwards for few images: compare equal numbers, or the extrapolated value of `interval`.
+--- A part of the test images themselves is nearer than fresh images are.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param y diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the
 ---  test images' moments; or the options
@@ -70,18 +70,18 @@ function fashion.fashion_frechet(x, y, options)
   return frechet(a, b, options)
 end
 
--- One class for all or one an image, as a tensor {n}.
+-- One class for all or one per image, as a tensor {n}.
 local function classes_of(class, n)
   if class == nil then fail.raise("fashion_accuracy: a class for each of %d images expected, got nil", n) end
   return (classes.labels("fashion_accuracy", class, n, 10))
 end
 
---- The share of images that are recognised as the class they were asked for, by d.metric.fashion_network.
+--- The fraction of images that d.metric.fashion_network recognises as the class they were sampled for.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param class diffusion.tensor|integer[]|integer what each should be, 1 to 10
+---@param class diffusion.tensor|integer[]|integer the intended class of each, 1 to 10
 ---@param options diffusion.metric_fashion_options?
 ---@return number
----@return diffusion.interval|nil about Wilson's; of the real test images the network knows some 92 %
+---@return diffusion.interval|nil about Wilson's; the network recognises about 92 % of the real test images
 ---@usage print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))
 function fashion.fashion_accuracy(x, class, options)
   local o = opts.check("fashion_accuracy", options, rules, 3)
@@ -90,7 +90,7 @@ function fashion.fashion_accuracy(x, class, options)
   local right = guess:eq(wanted):to(core.real):sum():item()
   if not o.interval then return right / x:size(1) end
   return right / x:size(1), interval.share(right, x:size(1), {
-    bias = "downwards where the network errs itself, upwards where images please it" })
+    bias = "downwards if the network errs, upwards if images mislead it" })
 end
 
 return fashion

@@ -1,5 +1,5 @@
--- The network whose features Fashion-MNIST's metrics are taken of: four convolutions and
--- 64 numbers an image. Trained by examples/08_features.lua.
+-- The network whose features the metrics for Fashion-MNIST use: four convolutions and 64 numbers per
+-- image. It was trained by examples/08_features.lua.
 local asset = require "diffusion.asset"
 local core = require "diffusion.core"
 local safetensors = require "diffusion.file.safetensors"
@@ -24,8 +24,8 @@ local Network = nn.module("fashion features", function(m)
   end
 end)
 
--- The asset: parameters by name, and the features' moments over the test images. It outlives
--- the d.scope in which it is first asked for.
+-- The asset: parameters by name, and the moments of the features over the test images. It outlives
+-- the d.scope in which it is first used.
 local loaded
 local function tensors()
   if loaded then return loaded end
@@ -51,8 +51,8 @@ local rules = opts.declare("metric_fashion_network", {
     text = "parameters as examples/08_features.lua trained them; false: first values" },
 })
 
---- A classifier of Fashion-MNIST, 261,866 parameters: network(x) gives logits {n,10} and
---- features {n,64}, of images {n,28,28,1} in [-1, 1].
+--- A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and features
+--- {n,64} of images {n,28,28,1} in [-1, 1].
 ---@param options diffusion.metric_fashion_network_options?
 ---@return diffusion.model
 ---@usage local network = d.metric.fashion_network()

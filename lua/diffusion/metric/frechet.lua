@@ -1,5 +1,5 @@
--- The Frechet distance between the Gaussians of two sets: the value by the core, in double; its
--- interval in tensors, where the root of a product of covariances is taken of its symmetric form.
+-- The Frechet distance between the Gaussians of two sets. The core computes the value in double. The
+-- interval is computed with tensors, and uses the symmetric form of the root of the product.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -13,7 +13,7 @@ local product = pairs_of.product
 -- A set of samples, as the core takes it.
 local function set_of(x) return { x = x:contiguous(), n = x:size(1), D = x:size(2) } end
 
--- Its moments, and each sample less the mean, in the reals of the interval; of given moments these.
+-- The moments of a set, and each sample minus the mean, as reals. Given moments are returned.
 local function moments_of(a)
   if not a.x or a.cov then return a end
   a.mean = a.x:mean(1)
@@ -34,7 +34,7 @@ local function given_moments(m, argument)
       kind.shape_text(o.cov))
   end
   local mean, cov = o.mean:to(core.real), o.cov:to(core.real)
-  if not (mean:isfinite():all() and cov:isfinite():all()) then fail.raise "frechet: moments that aren't finite" end
+  if not (mean:isfinite():all() and cov:isfinite():all()) then fail.raise "frechet: the moments aren't finite" end
   if not cov:allclose(cov:t():contiguous(), { rtol = 1e-4, atol = 1e-6 * cov:abs():max():item() }) then
     fail.raise "frechet: the covariance isn't symmetric"
   end
@@ -47,17 +47,17 @@ local function taken(given, argument)
   return set_of((pairs_of.rows("frechet", 2, given)))
 end
 
--- A function of a symmetric matrix, by its eigenvalues and vectors.
+-- A matrix function of a symmetric matrix, from its eigenvalues and vectors.
 local function along(values, vectors) return product(vectors * values, vectors:t()) end
 
--- Roots of eigenvalues and their inverses, which are none where rounding is all there is.
+-- The roots of eigenvalues, and their inverses. An inverse is 0 for a value that is only rounding.
 local function roots(values)
   local root = values:clamp(0, nil):sqrt()
   local least = values:max():item() * (core.real == "f64" and 1e-14 or 1e-6)
   return root, core.ops.where(values:gt(least), values:maximum(least + 1e-30):sqrt():reciprocal(), 0)
 end
 
--- C1^(1/2), its inverse, and C1^(1/2) C2 C1^(1/2) as eigenvalues and vectors.
+-- C1^(1/2), its inverse, and the eigenvalues and vectors of C1^(1/2) C2 C1^(1/2).
 local function joined(c1, c2)
   local values, vectors = core.linalg.eigh(c1)
   local up, down = roots(values)
@@ -69,14 +69,14 @@ end
 
 local function trace(c) return (c * core.eye(c:size(1))):sum():item() end
 
--- The core computes in double: of samples themselves, and of moments as they were given.
+-- The core computes in double, from the samples or from the moments as they were given.
 local function between(a, b)
   local x, y = a.exact or { a.x }, b.exact or { b.x }
   return fail.call(core.frechet, x[1], x[2], y[1], y[2]):item()
 end
 
--- The variance due to one set: of each sample's influence 2 z.(m1 - m2) + z.(1 - map) z, where
--- `map` is the transport that the Frechet distance is the cost of.
+-- The variance due to one set: that of each sample's influence 2 z.(m1 - m2) + z.(1 - map) z. `map` is
+-- the optimal transport between the Gaussians.
 local function variance_of(a, b, map)
   if not a.x then return 0 end
   local curved = (product(a.gap, core.eye(map:size(1)) - map) * a.gap):sum(2)
@@ -91,23 +91,23 @@ local function standard_error(a, b, j)
   return math.sqrt(variance_of(a, b, there) + variance_of(b, a, back))
 end
 
--- Every second sample, from the first or the second; moments as they are.
+-- Every second sample, starting with the first or the second. Moments are returned as they are.
 local function half(a, which)
   if not a.x then return a end
   local count = a.n // 2
   return set_of(a.x:narrow(1, 1, 2 * count):reshape(count, 2, a.D):select(2, which))
 end
 
--- The bias falls as 1/n, so halves show twice of it.
+-- The bias falls as 1/n, so halves of the sets have twice the bias.
 local function bias_of(a, b, value)
   local first = gradient.scope(function() return between(half(a, 1), half(b, 1)) end)
   local second = gradient.scope(function() return between(half(a, 2), half(b, 2)) end)
   return (first + second) / 2 - value
 end
 
--- The error of value - bias where both are alike and no sample alone says much: the value is then a
--- sum of squares, of which the bias is the mean, and the bias's estimate varies as much again. As
--- many as the mean and the covariance have where variances are equal in (tr C)^2/tr C^2 directions.
+-- The error of value - bias if both sets are alike, for which single samples have no influence. The
+-- value is then a sum of squares with the bias as its mean, and the estimated bias varies as much.
+-- The number of squares follows from (tr C)^2/tr C^2 directions of equal variance.
 local function error_of_squares(a, b, bias)
   local c = a.cov + b.cov
   local D = trace(c) ^ 2 / math.max(c:square():sum():item(), 1e-30)
@@ -115,20 +115,20 @@ local function error_of_squares(a, b, bias)
   return 2 * math.max(0, bias) / math.sqrt(math.max(count, 1))
 end
 
--- How far a set reaches from a centre.
+-- The largest distance of a set from a centre.
 local function reach(a, centre)
   if a.x then return (a.x - centre):abs():max():item() end
   return math.max((a.mean - centre):abs():max():item(), math.sqrt(a.cov:abs():max():item()))
 end
 
--- A set less a centre and over a unit.
+-- A set minus a centre, divided by a unit.
 local function moved(a, centre, unit)
   if a.x then return set_of((a.x - centre) / unit) end
   return { mean = (a.mean - centre) / unit, cov = a.cov / unit / unit, n = a.n, D = a.D }
 end
 
--- Both sets around one centre in one unit, a power of 2: far from 0 and at other scales the reals
--- of the standard error keep their digits. The third result is the unit.
+-- Both sets relative to one centre and unit, a power of 2. So the standard error keeps its digits far
+-- from 0 and at other scales. The third result is the unit.
 local function brought_home(a, b)
   local centre = a.x and a.x:mean(1) or a.mean
   local far = math.max(reach(a, centre), reach(b, centre))
@@ -140,18 +140,19 @@ local function check_count(a)
   if a.x and a.n < 4 then fail.raise("frechet: at least 4 samples are needed for an interval, got %d", a.n) end
 end
 
--- The smaller set; of moments there are enough.
+-- The size of the smaller set. Moments count as infinitely many.
 local function fewest(a, b) return math.min(a.x and a.n or math.huge, b.x and b.n or math.huge) end
 
--- Around the value less its bias; of few samples, whose halves don't tell that, from 0 to above the
--- value, which errs upwards.
+-- An interval around the value minus its bias. The halves of few samples don't determine the bias, so
+-- the interval then goes from 0 to above the value, which is biased upwards.
 local function around(a, b, value)
   local bias, few = bias_of(a, b, value), fewest(a, b) < 4 * a.D
   local x, y, unit = brought_home(a, b)
   local j = joined(moments_of(x).cov, moments_of(y).cov)
   local se = math.max(unit ^ 2 * standard_error(x, y, j), error_of_squares(x, y, bias))
   local about = interval.normal(few and value or value - bias, { se = se, n = { a.n or 0, b.n or 0 }, bias = bias,
-    extrapolated = value - bias, method = few and "from 0, as so few samples don't tell the bias, to above the value"
+    extrapolated = value - bias, method = few
+      and "from 0, as so few samples don't determine the bias, to above the value"
       or "linear in each sample, around the value less its bias" }, 0)
   about.low, about.high = few and 0 or about.low, math.max(0, about.high)
   return about
@@ -167,20 +168,20 @@ end
 
 local rules = opts.declare("metric_frechet", { interval = interval.rule })
 
---- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al.
---- 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in double and
---- of any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. Biased
---- upwards, by some D^2/4 (1/n + 1/m) times the features' variance where both are alike:
---- compare only equal numbers, or what is extrapolated. The interval is around the value that
---- infinitely many samples would give, as halves of the sets tell it (Chong & Forsyth 2020), so
---- it need not hold the value itself; of fewer than 4 D samples halves don't tell that,
---- and it reaches from 0 to above the value. It is of the moments: given ones count as exact. It takes
---- three times as long.
+--- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6;
+--- Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is computed in double, from
+--- any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. The
+--- value is biased upwards. If both are alike the bias is about D^2/4 (1/n + 1/m) times the features'
+--- variance. So compare only equal numbers of samples, or extrapolated values. The interval is around
+--- the value for infinitely many samples, estimated from halves of the sets (Chong & Forsyth 2020). So
+--- it may not contain the value itself. Halves of fewer than 4 D samples don't determine it; the
+--- interval then reaches from 0 to above the value. Given moments count as exact.
+--- It takes three times as long.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
 ---@param options diffusion.metric_frechet_options?
 ---@return number
----@return diffusion.interval|nil about with bias, the estimate of it, and extrapolated, the value less that
+---@return diffusion.interval|nil about with bias, its estimate, and extrapolated, the value minus the bias
 ---@usage local value, about = d.metric.frechet(d.randn(500, 4), d.randn(500, 4) + 1, { interval = true })
 --- print(value, about.extrapolated, about)
 return function(x, y, options)

@@ -1,6 +1,6 @@
---- Distances between two sets of samples, and what else can be told of samples; nothing is
---- downloaded. Each is a number, and with interval = true a second result: a confidence interval,
---- which way the value is biased, and a p-value where there is a test.
+--- Distances between two sets of samples, and other measures of samples. Nothing is downloaded. Each
+--- returns a number. With interval = true it also returns a confidence interval, the direction of the
+--- value's bias, and a p-value if there is a test.
 local fashion = require "diffusion.metric.fashion"
 
 return {

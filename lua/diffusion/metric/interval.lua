@@ -1,22 +1,22 @@
---- What a metric says beside its value: where the truth lies, how that was found, and which
---- way the value errs.
+--- The second result of a metric: a confidence interval, the method that found it, and the direction
+--- of the value's bias.
 local core = require "diffusion.core"
 local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 
 local interval = {}
 
-local z = 1.959963984540054 -- 95 % of a normal variable lie within
+local z = 1.959963984540054 -- 95 % of a normal variable lie within +-z
 
 ---@class diffusion.interval
----@field low number the truth lies between low and high with a probability of `level`
+---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
 ---@field level number 0.95
----@field method string how low and high were found
----@field n integer[] how many samples of each set
----@field bias string|number which way the value errs: a sentence, or about how far
+---@field method string the method that found low and high
+---@field n integer[] number of samples of each set
+---@field bias string|number direction of the value's bias as a sentence, or its approximate size
 ---@field se number|nil standard error of the value
----@field p number|nil the probability of such a value, or a larger one, were both sets of one distribution
+---@field p number|nil probability of such a value, or a larger one, if both sets have one distribution
 local Interval = { __name = "diffusion.interval" }
 Interval.__index, Interval.__newindex = Interval, rawset -- metrics add fields of their own
 
@@ -27,7 +27,7 @@ end
 legible.speaks(Interval)
 lookup.strict("interval", Interval, { "low", "high", "level", "method", "n", "bias", "se", "p" })
 
---- Fields as an interval.
+--- An interval from its fields.
 ---@param fields table {low, high, method, n, bias, ...}
 ---@return diffusion.interval
 function interval.new(fields)
@@ -35,7 +35,7 @@ function interval.new(fields)
   return setmetatable(fields, Interval)
 end
 
---- An interval around a value that errs normally, within [least, most].
+--- An interval around a value with a normal error, within [least, most].
 ---@param value number
 ---@param fields table {se, method, n, bias, ...}
 ---@param least number|nil
@@ -47,8 +47,8 @@ function interval.normal(value, fields, least, most)
   return interval.new(fields)
 end
 
---- Student's factor for 95 % with so many degrees of freedom, at least 4: Hill's expansion
---- (1970), right to 0.3 %.
+--- Student's factor for 95 % with at least 4 degrees of freedom. It uses Hill's expansion (1970), which
+--- is accurate to 0.3 %.
 ---@param freedom integer
 ---@return number
 function interval.student(freedom)
@@ -57,7 +57,7 @@ function interval.student(freedom)
     + (3 * x ^ 3 + 19 * x * x + 17 * x - 15) / (384 * freedom ^ 3))
 end
 
---- Wilson's interval of a share (1927): k of n independent trials.
+--- Wilson's interval of a proportion (1927): k of n independent trials.
 ---@param k number
 ---@param n integer
 ---@return number low
@@ -69,7 +69,7 @@ function interval.wilson(k, n)
   return k == 0 and 0 or centre - reach, k == n and 1 or centre + reach
 end
 
---- k of n as an interval.
+--- The interval of the proportion k of n.
 ---@param k number
 ---@param n integer
 ---@param fields table {bias, ...}
@@ -85,7 +85,7 @@ end
 ---@return number
 function interval.tail(x) return core.tensor({ x / math.sqrt(2) }):erfc():item() / 2 end
 
---- The option of a metric that asks for one.
+--- The option that asks for an interval.
 interval.rule = { "boolean", default = false,
   text = "a second result: the 95 % interval, and which way the value errs" }
 

@@ -14,7 +14,7 @@ local rules = opts.declare("metric_kid", opts.joined(contrast.rules, {
 
 local kernel = { "cubic" } -- (x.y/D + 1)^3
 
--- The mean over pairs of blocks, which are independent, and Student's interval of it.
+-- The mean over pairs of blocks, which are independent, and its interval by Student's t.
 local function blocked(x, y, o)
   local n, m = x:size(1), y:size(1)
   local B = math.min(n, m) // o.block
@@ -35,9 +35,9 @@ local function blocked(x, y, o)
     method = ("means of %d blocks of %d"):format(B, o.block), bias = "none; it may be negative" }
 end
 
---- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared
---- maximum mean discrepancy of the kernel (x.y/D + 1)^3. Without bias, whatever the number of
---- samples; it may be negative. The kernel isn't invariant: features further from 0 have larger values.
+--- The kernel inception distance (Bińkowski et al. 2018, eq. 4), on any features: the squared maximum
+--- mean discrepancy of the kernel (x.y/D + 1)^3. It is unbiased for any number of samples, and may be
+--- negative. The kernel isn't invariant: features farther from 0 have larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
 ---@param options diffusion.metric_kid_options?

@@ -1,4 +1,4 @@
--- What random labels of the samples say of a transport's cost: a distance is above 0 for equal
+-- Permutation tests of a transport's cost. They are needed because a distance is above 0 for equal
 -- distributions too.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
@@ -12,13 +12,13 @@ local labels = {}
 labels.permutations = { "integer", min = 0,
   text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" }
 
---- The share of random relabellings of both sets, and of the sets as they are, that cost as
---- much as these.
----@param x diffusion.tensor {K, n}, a column a sample
+--- The share of random relabellings, with the given labelling among them, whose cost is at least as
+--- large.
+---@param x diffusion.tensor {K, n}, one column per sample
 ---@param y diffusion.tensor {K, m}
 ---@param value number mean cost of the rows
 ---@param o table {p, permutations, seed}
----@return number|nil p nil where there are no permutations
+---@return number|nil p nil if there are no permutations
 function labels.p_value(x, y, value, o)
   if o.permutations == 0 then return nil end
   local z, n, m, count = core.ops.cat({ x, y }, 2), x:size(2), y:size(2), 1
@@ -31,8 +31,8 @@ function labels.p_value(x, y, value, o)
   return count / (o.permutations + 1)
 end
 
---- The interval of a mean cost. Its error is normal where the distributions differ; where random
---- labels cost as much so often that they need not, it goes down to 0.
+--- The interval of a mean cost. Its error is normal if the distributions differ. If random labels often
+--- cost as much, they may be equal, and the interval goes down to 0.
 ---@param value number
 ---@param fields table {se, n, method, p}
 ---@return diffusion.interval

@@ -1,11 +1,11 @@
---- Transport on the line, where sorting solves it: rows of numbers, each row a problem of its
---- own. Sets may differ in size.
+--- Optimal transport on the line, which sorting solves. Each row is a separate problem. Sets may differ
+--- in size.
 local core = require "diffusion.core"
 
 local line = {}
 
--- Which of n sorted numbers goes to which of m, and what share of the whole: exact, in
--- whole numbers.
+-- The transport plan from n sorted numbers to m: pairs of indices, and the share that each moves. It is
+-- exact, in whole numbers.
 local function plan(n, m)
   local from, to, share = {}, {}, {}
   local i, j, at = 1, 1, 0
@@ -33,18 +33,18 @@ function line.cost(a, b, p)
   return (power((a:index(2, from) - b:index(2, to)):abs(), p) * share):sum(2)
 end
 
--- Where the first i of n end in m sorted numbers: halfway where they end between two.
+-- The places at which the first i of n end among m sorted numbers, as a midpoint if between two.
 local function ends(n, m, b)
   local low, high = {}, {}
   for i = 1, n - 1 do low[i], high[i] = (i * m + n - 1) // n, i * m // n + 1 end
   return (b:index(2, low) + b:index(2, high)) / 2
 end
 
---- What the cost changes by with a little more of each number: Kantorovich's potential.
+--- The derivative of the cost with respect to the weight of each number: Kantorovich's potential.
 ---@param a diffusion.tensor sorted {K, n}
 ---@param b diffusion.tensor sorted {K, m}
 ---@param p number
----@return diffusion.tensor {K, n} but for a constant
+---@return diffusion.tensor {K, n} up to a constant
 function line.potential(a, b, p)
   local K, n = a:size(1), a:size(2)
   if n == 1 then return core.zeros(K, 1) end

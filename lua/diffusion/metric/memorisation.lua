@@ -1,4 +1,4 @@
--- Are samples copies of the training set? Fresh data tell how near is near.
+-- Detects samples that are copies of the training set, by comparison with fresh data.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -7,24 +7,24 @@ local nearest = require "diffusion.metric.nearest"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
--- The probability that a sample is nearer than a fresh one, equals counting half, and how likely
--- so much is of equal distributions (Mann & Whitney 1947).
+-- The probability that a sample is nearer than a fresh one, and its p-value (Mann & Whitney 1947). Ties
+-- count half.
 local function nearer(a, b)
   local n, m = a:size(1), b:size(1)
   local _, places = core.ops.cat({ a, b }, 1):sort()
   local first = places:le(n):to(core.real)
-  local before = n - first:cumsum() -- of a, how many come after each place
+  local before = n - first:cumsum() -- for each place, how many of a come after it
   local share = 1 - ((1 - first) * before):sum():item() / (n * m)
   return share, interval.tail((share - 0.5) / math.sqrt((n + m + 1) / (12 * n * m)))
 end
 
--- The share whose nearest is far nearer than the next.
+-- The share of samples whose nearest point is far nearer than the second.
 local function alone(near, ratio)
   return pairs_of.share(near:select(2, 1):lt(near:select(2, 2) * ratio))
 end
 
--- The distance below which a share of fresh data lies on the average, of m sorted ones the
--- (m + 1) share-th. Beyond them that of copies alone, and inf.
+-- The distance below which a share of fresh data lies on average. It is number (m + 1) share of m
+-- sorted ones. Without such a number it is that of copies, 0, or inf.
 local function distance_of(b, share)
   local m = b:size(1)
   local place = (m + 1) * share
@@ -32,8 +32,8 @@ local function distance_of(b, share)
   return place > m and math.huge or b:quantile(m > 1 and (place - 1) / (m - 1) or 0):item()
 end
 
--- Wilson's interval of the share, and what it is at the ends of his for the distance, as errors
--- of two sources (Zou & Donner 2008).
+-- Wilson's interval of the share, combined with the error of the distance (Zou & Donner 2008). The
+-- latter is the share at the ends of Wilson's interval for the distance.
 local function around(a, b, value, share)
   local n, m = a:size(1), b:size(1)
   local low, high = interval.wilson(value * n, n)
@@ -53,7 +53,7 @@ local function measured(x, train, held, o)
   local low, high = around(a, b, value, o.share)
   local about = interval.new { low = low, high = high, n = { a:size(1), train:size(1), held:size(1) },
     method = "Wilson's intervals of the share and of the distance",
-    bias = "none where nothing was learnt by heart, little elsewhere" }
+    bias = "none if nothing was memorised, otherwise small" }
   about.distance, about.alone, about.alone_held = least, alone(near, o.ratio), alone(fresh, o.ratio)
   about.nearer, about.p = nearer(a, b)
   return value, about
@@ -67,19 +67,20 @@ local rules = opts.declare("metric_memorisation", {
   interval = interval.rule,
 })
 
---- The share of samples that are nearer to the training set than all but a small share of fresh data
---- are: that share on the average where nothing was learnt by heart, towards 1 where samples are
---- copies. Take fresh data that the training set has no copies of, 100 samples or more: of fewer than
---- 3 / share the interval can't tell how low the share may be, but for copies to the bit.
+--- The fraction of samples that are unusually near to the training set. Unusually means nearer than
+--- all but a small share of fresh data. On average the result is that share if nothing was memorised.
+--- It is 1 if all samples are copies. The fresh data must have no copies of the training set, and at
+--- least 100 samples. The interval has a useful lower end from 3 / share fresh samples on. Exact copies
+--- need fewer.
 ---@param x diffusion.tensor samples {n, ...}
----@param train diffusion.tensor what the model was trained on {N, ...}, N >= 2
+---@param train diffusion.tensor the model's training set {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
 ---@param options diffusion.metric_memorisation_options?
 ---@return number share of x
----@return diffusion.interval|nil about beside the interval: distance, what was taken for near; nearer, the
----  probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and
----  alone_held, the shares of samples and of fresh data whose nearest is `ratio` times as far as their second
----  or less (Yoon et al. 2023)
+---@return diffusion.interval|nil about with the interval; distance, the threshold; nearer, the probability
+---  that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and
+---  alone_held, the fractions of samples and of fresh data whose nearest is at most `ratio` times as far
+---  as their second (Yoon et al. 2023)
 ---@usage local train, held = d.randn(500, 2), d.randn(500, 2)
 --- print(d.metric.memorisation(train:narrow(1, 1, 100) + 0.001, train, held, { interval = true }))
 return function(x, train, held, options)

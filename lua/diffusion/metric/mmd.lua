@@ -6,7 +6,7 @@ local contrast = require "diffusion.metric.contrast"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
--- The median distance of pairs of at most 1,000 samples, evenly taken from both sets.
+-- The median distance between at most 1,000 samples, taken evenly from both sets.
 local function median(x, y)
   local z = core.ops.cat({ x, y }, 1)
   local N = z:size(1)
@@ -38,14 +38,14 @@ local rules = opts.declare("metric_mmd", opts.joined(contrast.rules, {
 }))
 
 --- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
---- 2 E k(X,Y) of k = exp(-|x-y|^2 / 2 h^2), the mean over several h; zero only for equal
---- distributions. Pairs of a sample with itself are left out, so the estimate is unbiased
---- and may be slightly negative. Values compare only at the same bandwidth.
+--- 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for equal
+--- distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be
+--- slightly negative. Values compare only at the same bandwidth.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
 ---@param options diffusion.metric_mmd_options?
 ---@return number
----@return diffusion.interval|nil about with p, and the bandwidths that were taken
+---@return diffusion.interval|nil about with p, and the bandwidths that were used
 ---@usage print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))
 return function(x, y, options)
   local o = opts.check("mmd", options, rules, 3)

@@ -1,4 +1,4 @@
--- Which modes of a known distribution are there, and in what shares.
+-- The modes of a known distribution that samples cover, and their shares.
 local core = require "diffusion.core"
 local given_numbers = require "diffusion.oracle.given"
 local oracles = require "diffusion.oracle.base"
@@ -25,7 +25,7 @@ local function modes_of(given, o)
     weights = given_numbers.weights("mode_coverage", o.weights, given:size(1)) }
 end
 
--- How many deviations each row of x is from each mode, {n, K}.
+-- The distance of each row of x from each mode, in standard deviations, {n, K}.
 local function deviations(x, modes)
   local K, list = modes.means:size(1), {}
   for k = 1, K do
@@ -36,7 +36,7 @@ local function deviations(x, modes)
   return core.ops.stack(list, 2)
 end
 
--- How many rows are near each mode.
+-- The number of rows near each mode.
 local function counts(x, modes, within)
   local gap, place = deviations(x, modes):min(2)
   local near, list = gap:le(within):to(core.real), {}
@@ -98,17 +98,17 @@ local rules = opts.declare("metric_mode_coverage", {
   least = { "integer", default = 1, min = 1, text = "samples that make a mode covered" }, interval = interval.rule,
 })
 
---- Which modes samples have: the share of modes with one near, the share of samples that are near
---- a mode (within so many deviations, along each axis of its covariance), and how far the
---- shares of the modes among these are from the true weights, KL(shares || weights) in nats. That is
---- biased upwards by some (K - 1)/2n. Three deviations of a Gaussian hold 98.9 % in two
---- dimensions, and less in more.
+--- The modes that samples cover: the fraction of modes with a sample near them, and the fraction of
+--- samples near a mode. Near is within so many deviations along each axis of the covariance. kl is
+--- the divergence KL(shares || weights) of the modes' shares from the true weights, in nats, biased
+--- upwards by about (K - 1)/2n. In two dimensions, 98.9 % of a Gaussian lie within 3 deviations; in
+--- more, fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
 ---@param options diffusion.metric_mode_coverage_options?
----@return {covered: number, near: number, kl: number, counts: number[]} kl is inf where nothing is near
----@return table|nil about intervals of covered, near and kl by name; covered.unseen is what share a mode
----  may have, at 95 %, that was not seen
+---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf if no sample is near a mode
+---@return table|nil about intervals of covered, near and kl by name; covered.unseen is the share that an
+---  unseen mode may have, at 95 %
 ---@usage local oracle = d.oracle.mixture{ means = { { -1, 0 }, { 1, 0 }, { 0, 2 } }, std = 0.2 }
 --- d.pp(d.metric.mode_coverage(oracle:sample(500, { seed = 1 }), oracle))
 return function(x, modes, options)

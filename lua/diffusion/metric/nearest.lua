@@ -1,12 +1,12 @@
---- The nearest of a set to each sample, without a Lua loop over samples.
+--- The nearest neighbours of samples in a set, without a Lua loop over samples.
 local core = require "diffusion.core"
 local pairs_of = require "diffusion.metric.pairs"
 
---- The k least squared distances from each row of x to rows of y, nearest first.
+--- Returns the k least squared distances from each row of x to rows of y, nearest first.
 ---@param x diffusion.tensor {n, D}
 ---@param y diffusion.tensor {m, D}
 ---@param k integer at most m
----@param same boolean? x is y, and a row isn't near itself
+---@param same boolean? true if x is y, and a row is not its own neighbour
 ---@return diffusion.tensor {n, k}
 return function(x, y, k, same)
   local n, m, squares = x:size(1), y:size(1), pairs_of.squares(x, y)

@@ -6,11 +6,11 @@ local nearest = require "diffusion.metric.nearest"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
--- Squares of the balls' radii, {n}.
+-- The squares of the balls' radii, {n}.
 local function radii(x, k) return nearest(x, x, k, true):select(2, k) end
 
--- For each of x: how many balls of y it lies in. For each of y: whether a ball of x has it,
--- and whether its own has one of x.
+-- For each of x, the number of balls of y that contain it. For each of y, whether a ball of x contains
+-- it, and whether its own contains one of x.
 local function balls(x, y, k)
   local squares, around_x, around_y = pairs_of.squares(x, y), radii(x, k), radii(y, k):unsqueeze(1)
   local inside, recalled, covered = pairs_of.by_blocks(x:size(1), y:size(1), function(first, b)
@@ -48,17 +48,17 @@ local rules = opts.declare("metric_precision_recall", {
   k = { "integer", default = 3, min = 1, text = "a ball reaches to the k-th neighbour" }, interval = interval.rule,
 })
 
---- How much of what a model makes is right, and how much of what is right it makes
---- (Kynkäänniemi et al. 2019), on any features: around each sample a ball reaches to its k-th
---- neighbour in its own set; precision is the share of x in a ball of y, recall that of y in a
---- ball of x. Beside them density, the balls of y around a sample of x over k, and coverage, the
---- share of y with one of x in their ball, which outliers don't move (Naeem et al. 2020). All
+--- Precision, the fraction of samples that are like data, and recall, the fraction of data that samples
+--- are like (Kynkäänniemi et al. 2019), on any features. Around each sample a ball reaches to its k-th
+--- neighbour in its own set. Precision is the fraction of x in a ball of y, and recall that of y in a
+--- ball of x. density is the number of balls of y around a sample of x, divided by k. coverage is the
+--- fraction of y with one of x in their ball. Outliers change these two less (Naeem et al. 2020). All
 --- depend on n and m: compare equal numbers.
 ---@param x diffusion.tensor samples {n, ...}, n > k
 ---@param y diffusion.tensor data {m, ...}, m > k
 ---@param options diffusion.metric_precision_recall_options?
 ---@return {precision: number, recall: number, density: number, coverage: number}
----@return table|nil about an interval of each by name, for the other set's balls as they are
+---@return table|nil about an interval of each by name, with the other set's balls held fixed
 ---@usage print(d.metric.precision_recall(d.randn(500, 2) * 0.5, d.randn(500, 2)).recall)
 return function(x, y, options)
   local o = opts.check("precision_recall", options, rules, 3)

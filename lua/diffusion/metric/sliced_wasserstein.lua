@@ -13,7 +13,7 @@ local function directions(D, o)
   return u / u:square():sum(2, true):sqrt()
 end
 
--- Both sets less one centre and over one power of 2, which moves the distance by that alone: their
+-- Both sets minus one centre, divided by one power of 2, by which the distance is divided too. So their
 -- products and p-th powers keep their digits. The third result is that power.
 local function brought_home(x, y)
   local centre = y:mean(1, true)
@@ -23,13 +23,13 @@ local function brought_home(x, y)
   return x / unit, y / unit, unit
 end
 
--- The variance of each sample's influence, the mean over the lines of its potentials.
+-- The variance of each sample's influence, which is the mean of its potentials over the lines.
 local function variance(a, places, b, p)
   local _, back = places:to(core.real):sort(2)
   return line.potential(a, b, p):gather(2, back):mean(1):var():item() / a:size(2)
 end
 
--- W^p, its standard error, of which one part is that of having few lines, and p.
+-- W^p, its standard error, which includes that of having few lines, and p.
 local function powers(x, y, o)
   local u = directions(x:size(2), o)
   x, y = pairs_of.product(u, x:t()), pairs_of.product(u, y:t())
@@ -63,10 +63,10 @@ local rules = opts.declare("metric_sliced_wasserstein", {
   interval = interval.rule,
 })
 
---- The sliced Wasserstein-p distance (Bonneel et al. 2015): (E W_p(u.X, u.Y)^p)^(1/p) over
---- directions u of length 1, each W_p exact. Biased upwards, as wasserstein1 is, but for few
---- lines, which add no bias to its p-th power. An interval needs n and m of 2 or more. It
---- goes down to 0 where random labels cost as much (p > 0.025).
+--- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over
+--- directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines
+--- add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 if random
+--- labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
 ---@param options diffusion.metric_sliced_wasserstein_options?

@@ -1,4 +1,4 @@
--- The classifier two-sample test: can a network that was shown both tell them apart?
+-- The classifier two-sample test: a network learns to tell two sets apart.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
@@ -12,7 +12,7 @@ local set = require "diffusion.data.set"
 
 local Counters = { __close = function(kept) core.set_random_state(kept.state) end }
 
--- As many rows of each, in an order of the seed's; half of them to learn from.
+-- The same number of rows from each set, in the seed's order. Half of them train the network.
 local function split(x, count, seed)
   local rows = x:index(1, core.randperm(x:size(1), { seed = seed }):narrow(1, 1, count):contiguous())
   return rows:narrow(1, 1, count // 2), rows:narrow(1, count // 2 + 1, count - count // 2)
@@ -28,7 +28,7 @@ local function of_both(x, y)
   return core.ops.cat({ x, y }, 1), class
 end
 
--- Brings samples to mean 0 and deviation 1 of those that are learnt from; a constant stays 0.
+-- Scales samples to mean 0 and deviation 1 of the training half. A constant stays 0.
 local function standardiser(learnt)
   local mean, spread = learnt:mean(1, true), learnt:std(1, true)
   local scale = core.ops.where(spread:gt(0), spread, 1)
@@ -49,9 +49,9 @@ local function trained(x, class, o)
   return network
 end
 
--- P(K >= k) of K successes among n at even odds.
+-- P(K >= k) for K successes in n trials with probability 1/2.
 local function tail(k, n)
-  local term, sum = -n * math.log(2), 0 -- of K = 0
+  local term, sum = -n * math.log(2), 0 -- term of K = 0
   for i = 0, n do
     if i >= k then sum = sum + math.exp(term) end
     term = term + math.log((n - i) / (i + 1))
@@ -59,7 +59,7 @@ local function tail(k, n)
   return math.min(1, sum)
 end
 
--- How many of the held-out samples the network calls what they are.
+-- The number of held-out samples that the network classifies correctly.
 local function right(x, y, o)
   local kept <close> = setmetatable({ state = core.random_state() }, Counters) -- luacheck: ignore 211
   local seed, count = measure.own(o.seed), math.min(x:size(1), y:size(1))
@@ -80,16 +80,17 @@ local rules = opts.declare("metric_two_sample", {
   seed = measure.seed, interval = interval.rule,
 })
 
---- The classifier two-sample test (Lopez-Paz & Oquab 2017): how often a small network, trained on half of both
---- sets, tells which set a sample of the other halves is from. 0.5 where both distributions are equal; at most
---- 1/2 + half their total variation, from which it errs downwards as the network is small and saw few samples.
---- The larger set is cut to the size of the smaller. The same seed gives the same bits; d.manual_seed's
---- numbers stay as they were.
+--- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of
+--- both sets. The value is its accuracy in telling which set a sample of the other halves is from.
+--- It is 0.5 if both distributions are equal. It is at most 1/2 plus half their total variation,
+--- and biased downwards from that, as the network is small and trained on few samples. The larger
+--- set is cut to the size of the smaller. The same seed gives the same bits. d.manual_seed's
+--- counters are restored.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
 ---@param options diffusion.metric_two_sample_options?
 ---@return number accuracy
----@return diffusion.interval|nil about with p, exact, that even odds would give as much
+---@return diffusion.interval|nil about with p, the exact probability of this accuracy at even odds
 ---@usage print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))
 return function(x, y, options)
   local o = opts.check("two_sample", options, rules, 3)

@@ -24,10 +24,10 @@ local rules = opts.declare("metric_wasserstein1", {
   permutations = opts.joined(labels.permutations, { default = 99 }), interval = interval.rule, seed = measure.seed,
 })
 
---- The Wasserstein-1 distance of two sets of numbers, exact: the area between their
---- empirical distribution functions. As an estimate of the distance between the distributions
---- it is biased upwards, by some n^(-1/2) of their spread where both are equal. The interval is
---- del Barrio & Loubes' (2019), and goes down to 0 where random labels cost as much (p > 0.025).
+--- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
+--- distribution functions. As an estimate of the distance between the distributions it is biased
+--- upwards, by about n^(-1/2) of their spread if both are equal. The interval is that of del Barrio &
+--- Loubes (2019). It goes down to 0 if random labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
 ---@param options diffusion.metric_wasserstein1_options?

@@ -77,10 +77,10 @@ function dit.build(net, o)
   return net:unpatchify({ h, net.x }, { patch = o.patch })
 end
 
---- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}: patches as tokens with
---- fixed sines and cosines of their places, and blocks of attention and two products whose shifts, scales
---- and gates are a product of time and class (adaLN-Zero). It starts at 0, each block as the identity.
---- Other H and W may be used too, if the patch divides them.
+--- The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}. Patches are tokens with
+--- fixed sines and cosines of their places. The shifts, scales and gates of its blocks are linear
+--- in time and class (adaLN-Zero). The network starts at 0, and each block as the identity. Other H
+--- and W may be used too, if the patch divides them.
 ---@param options diffusion.dit_options
 ---@return diffusion.model
 ---@usage local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }

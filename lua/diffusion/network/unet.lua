@@ -50,7 +50,7 @@ function unet.text(o)
   return ("channels %d, image channels %d, sides multiples of %d"):format(o.channels, o.image[3], factor(o))
 end
 
--- What a way through the levels carries: the net, its options, the embedding, skip connections.
+-- The state of a pass through the levels: the net, its options, the embedding and the skip connections.
 local Way = {}
 Way.__index = Way
 
@@ -115,9 +115,9 @@ function unet.build(net, o)
   return net:norm_conv("out", h, { out = o.outputs * o.image[3], groups = o.groups, init = "zero" })
 end
 
---- The UNet of Ho et al. 2020 for images {B, H, W, C}: residual blocks with time and class,
---- attention at the factors asked for and in the middle, predicting C channels. Other H and W may be
---- used too, if the levels divide them.
+--- The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual
+--- blocks with time and class, and attention in the middle and at the given factors. Other H and W
+--- may be used too, if the levels divide them.
 ---@param options diffusion.unet_options
 ---@return diffusion.model
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })

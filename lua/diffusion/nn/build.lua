@@ -1,6 +1,6 @@
--- Writes a network as a list of layers. A builder function calls the methods of a `net`,
--- one for each kind of layer. Each call appends a step to the core's list, and to a plain
--- table that a file can hold.
+-- Writes a network as a list of layers. A builder function calls the methods of a `net`, one for
+-- each kind of layer. Each call appends a step to the core's list, and to a plain table that a file
+-- can hold.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
@@ -21,7 +21,7 @@ local function is_value(x) return getmetatable(x) == Value end
 
 -- ---- inputs -------------------------------------------------------------------------------
 
--- The usual forms of the inputs that denoisers have.
+-- The usual shapes of a denoiser's inputs.
 local usual = {
   t = { shape = { "B" }, whole = true },
   class = { shape = { "B" }, whole = true, optional = true },
@@ -139,7 +139,8 @@ for name, kind in pairs(kinds) do
   end
 end
 
--- The options of a step. Widths that the inputs tell need not be given.
+-- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the
+-- inputs may be omitted.
 local function step_options(net, name, given, widths)
   local kind, rules = kinds[name], step_rules[name]
   local o = opts.check(("%s: %s"):format(net.name, name), given, rules, 3)
@@ -154,7 +155,7 @@ local function step_options(net, name, given, widths)
   return o, recompute
 end
 
--- Files bound what they describe: each part with parameters takes at least one of its tensors.
+-- A file limits its network: each part with parameters takes at least one of the file's tensors.
 local function count_part(net, layer)
   local limit = net.limit
   if not limit or core.layer_elements(layer) == 0 then return end
@@ -192,7 +193,7 @@ for name, kind in pairs(kinds) do
   end
 end
 
---- Calls the part at a path once more, with the same parameters.
+--- Calls the part at a path again, with the same parameters.
 ---@param path string
 ---@param given diffusion.value|diffusion.value[]
 ---@return diffusion.value
@@ -259,7 +260,7 @@ end
 
 -- ---- lists --------------------------------------------------------------------------------
 
---- A network as plain data: what a file of a user's own network holds.
+--- A network as plain data, as a file of a user's own network stores it.
 ---@param net table
 ---@return table
 function build.list(net)
@@ -288,7 +289,7 @@ local function field(t, key, wanted)
   fail.raise("the network's list: '%s' must be a %s, got %s", key, wanted, shown(found))
 end
 
--- Dimensions as a user writes them, from those of a file.
+-- An input as a user writes it, from that of a file.
 local function given_input(one)
   local shape = {}
   for i, dim in ipairs(field(one, 2, "table")) do
@@ -334,9 +335,9 @@ function replay(net, list, values)
   return values[field(list, "result", "number")]
 end
 
---- The network of a list, as build.list gives it and a file holds it.
+--- The network of a list, as build.list returns it and a file stores it.
 ---@param list table
----@param tensors integer|nil how many the file holds
+---@param tensors integer|nil the number of tensors in the file
 ---@return table net
 function build.from_list(list, tensors)
   local inputs = {}

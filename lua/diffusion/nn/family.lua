@@ -1,5 +1,5 @@
--- Families of networks: one file in lua/diffusion/network each, found by name. A family is
--- {name, options, inputs, text, check, build, new}; this file makes models of it.
+-- Families of networks, found by name: one file in lua/diffusion/network each. A family is {name,
+-- options, inputs, text, check, build, new}. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
 local kinds = require "diffusion.nn.kinds"
@@ -15,7 +15,7 @@ local WIDEST = 1 << 20 -- keeps every product of two sizes within 63 bits
 
 family.declare = opts.declare
 
---- The rule of a size. Nil as default: chosen by the network.
+--- The rule of a size. A nil default means that the network chooses it.
 function family.size(default, least, text)
   return { "integer", default = default, min = least, max = WIDEST, text = text }
 end
@@ -49,14 +49,14 @@ function family.fitting(side, factor)
   return below > 0 and ("%d or %d fit"):format(below, below + factor) or ("%d fits"):format(factor)
 end
 
---- The inputs of a denoiser: x of a shape, t, class, and with self_condition x0.
+--- The inputs of a denoiser: x of this shape, t, class, and x0 with self_condition.
 function family.inputs(shape, o)
   local list = { { "x", shape = shape }, "t", "class" }
   if o.self_condition then list[4] = { "x0", shape = shape } end
   return list
 end
 
---- x, or with self_condition x next to x0 (Chen et al. 2023); zeros where x0 is absent.
+--- x, or with self_condition x joined with x0 (Chen et al. 2023); x0 is zeros if not given.
 function family.seen(net, o)
   return o.self_condition and net:cat({ net.x, net.x0 }, { fill = true }) or net.x
 end
@@ -75,27 +75,29 @@ local function entries(state)
   return n
 end
 
-local function packed(net, config, state)
+local function packed(net, config, state, frozen)
   if state then model.check_state(net.core, state) end
-  return model.model(net.core, config, net.inputs)
+  return model.pack(net.core, { config = config, inputs = net.inputs, adopt = frozen and state or nil,
+    give = not frozen and state or nil })
 end
 
---- A model of a family by its options, which become its config. With a `state`, the tensors of
---- a file, the network must have just those.
+--- A model of a family from its options, which become its config. With a `state`, the tensors of a
+--- file, the network must have exactly those.
 ---@param kind table the family
 ---@param options table?
 ---@param state table<string, any>?
+---@param frozen boolean? the tensors are adopted, not copied
 ---@return diffusion.model
-function family.model(kind, options, state)
+function family.model(kind, options, state, frozen)
   local o = checked(kind, options)
   local net = build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,
     options = o, tensors = state and entries(state) }
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  return packed(net, config, state)
+  return packed(net, config, state, frozen)
 end
 
---- The family of a name, or nil. Only names of files in lua/diffusion/network lead to one.
+--- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.
 ---@param name any
 ---@return table|nil
 function family.find(name)
@@ -114,8 +116,8 @@ local network_rules = opts.declare("network", {
   options = { "any", text = "the second argument of build" },
 })
 
---- A network of one's own, written as a list of layers that the core runs. The model saves, loads
---- and runs like a stock one: the file holds the list.
+--- Your own network, written as a list of layers that the core runs. The model saves, loads and
+--- runs like a built-in one. The file stores the list.
 ---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 ---@usage local model = d.network{ inputs = { { "x", shape = { "B", 2 } }, "t", { "context", shape = { "B", 3 } } },
@@ -132,23 +134,24 @@ function family.network(options)
   return packed(net, { kind = "network", list = build.list(net) })
 end
 
---- The network of a config (see model:config), for a file's values. It is an error if the file's tensors
---- aren't just those of the network, and then nothing is allocated for them.
+--- The network of a config (see model:config) with a file's values. If the file's tensors are not
+--- exactly those of the network, it is an error, and nothing is allocated for them.
 ---@param config table
----@param state table<string, any> the file's tensors
+---@param state table<string, any>|nil the file's tensors
+---@param frozen boolean|nil they are adopted, not copied
 ---@return diffusion.model|nil model nil for a network composed in Lua
 ---@return string|nil message why
-function family.from_config(config, state)
+function family.from_config(config, state, frozen)
   local kind = config.kind
   if kind == "network" then
     local net = build.from_list(config.list, state and entries(state))
-    return packed(net, { kind = kind, list = config.list }, state)
+    return packed(net, { kind = kind, list = config.list }, state, frozen)
   end
   local known = family.find(kind)
   if known then
     local o = {}
     for name, value in pairs(config) do if name ~= "kind" then o[name] = value end end
-    return family.model(known, o, state)
+    return family.model(known, o, state, frozen)
   end
   if kind == "module" then
     return nil, ("the network '%s' was composed in Lua: build it with its constructor, then "

@@ -1,4 +1,4 @@
---- nn: layers, modules of one's own, and models that pack them.
+--- nn: layers, your own modules, and models that pack them.
 local gradient = require "diffusion.gradient"
 local layers = require "diffusion.nn.layers"
 local model = require "diffusion.nn.model"

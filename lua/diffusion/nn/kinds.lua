@@ -1,6 +1,6 @@
--- The kinds of layers: their sizes and options with ranges, defaults and a sentence each,
--- and the width of their results. The constructors of nn and the builder of networks both
--- read this table; csrc/nn/kinds.c has a row for each kind.
+-- The kinds of layers. Each has its sizes, its options with ranges, defaults and a sentence, and the
+-- width of its result. The constructors of nn and the builder of networks both read this table.
+-- csrc/nn/kinds.c has a row for each kind.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
@@ -44,9 +44,9 @@ local converted = {
   at = function(value, to) to.at = value - 1 end,
 }
 
--- One kind: a sentence, the least and most inputs, the width of the result, the sizes (given by
--- place in nn) and the rules of its options. A width is "out", "first" for that of the first
--- input, or a function (o, widths).
+-- One kind: a sentence, its least and most inputs, the width of the result, its sizes (positional
+-- in nn), and the rules of its options. A width is "out", "first" (that of the first input) or a
+-- function (o, widths).
 local function kind(name, text, inputs, width, sizes, rules)
   kinds[name] = { name = name, text = text, least = inputs[1], most = inputs[2] or inputs[1], width = width,
     sizes = sizes or {}, rules = rules or {} }
@@ -130,7 +130,7 @@ kind("unpatchify", "Tokens as patches of an image of the second input's height a
 kind("places", "Sines and cosines of each pixel's row and column (He et al. 2022)", { 1 }, "first", nil,
   { max_period = max_period })
 
---- Checks what was given for a kind's options.
+--- Checks the options given for a kind.
 ---@param name string the kind
 ---@param given table?
 ---@param argument integer its place in the call, for messages
@@ -153,10 +153,10 @@ function kinds.make(name, o)
   return fail.call(core.layer, name, to)
 end
 
---- The width of a kind's result, or nil where it isn't known.
+--- The width of a kind's result, or nil if it isn't known.
 ---@param name string the kind
 ---@param o table checked options and sizes
----@param widths table those of the inputs
+---@param widths table widths of the inputs
 ---@return integer|nil
 function kinds.width(name, o, widths)
   local width = kinds[name].width

@@ -1,6 +1,6 @@
---- The layers of nn: constructors over the C core, with their options checked. A layer has
---- no values until nn.model packs it; then it is called with tensors, and its weight and
---- bias are fields.
+--- The layers of nn: constructors that make layers of the C core, with checked options. A layer has
+--- no values until nn.model packs it. Then it is called with tensors, and its weight and bias are
+--- fields.
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
@@ -41,9 +41,9 @@ function layers.conv(inp, out, options)
   return make("conv", in_out(inp, out), options)
 end
 
---- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes what the convolution
---- reads. Called as layer(x [, add [, e]]): add comes to the result, e {B, inp} to each pixel
---- of x before the norm.
+--- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
+--- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to
+--- each pixel of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options diffusion.nn_norm_conv_options?
@@ -68,8 +68,8 @@ function layers.layer_norm(width, options)
   return make("layer_norm", one("width", width), options)
 end
 
---- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. The
---- residual connection is yours: x + attention(norm(x)).
+--- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. It has no residual
+--- connection: write x + attention(norm(x)).
 ---@param width integer
 ---@param options diffusion.nn_attention_options?
 ---@return diffusion.layer layer, parts qkv and out
@@ -77,17 +77,18 @@ function layers.attention(width, options)
   return make("attention", one("width", width), options)
 end
 
---- A table of n rows: whole numbers 1..n (0: zeros) of any shape -> their shape, width.
+--- A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width
+--- added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, standard normal at first
+---@return diffusion.layer layer, field weight {n, width}, with standard normal first values
 function layers.embedding(n, width)
   return make("embedding", two("rows", n, "width", width))
 end
 
---- The residual block of Ho et al. 2020: norm_conv, plus linear(e) of an embedding,
---- norm_conv with dropout starting at zero, plus x (through a 1x1 convolution where the
---- channels differ). Called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
+--- The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then
+--- norm_conv with dropout, which starts at zero, plus x. x goes through a 1x1 convolution if the
+--- channels differ. It is called as block(x, e): x {B, H, W, inp}, e {B, embed}, activated.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options diffusion.nn_res_block_options?
@@ -96,7 +97,7 @@ function layers.res_block(inp, out, options)
   return make("res_block", in_out(inp, out), options)
 end
 
---- Nearest neighbours, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
+--- Nearest-neighbour upsampling, then a 3x3 convolution: {B, H, W, inp} -> {B, times H, times W, out}.
 ---@param inp integer channels in
 ---@param out integer|nil channels out, inp if nil
 ---@param options diffusion.nn_upsample_options?
@@ -122,8 +123,8 @@ function layers.sinusoid(width, options)
   return make("sinusoid", { n = 1, { "width", "width", width } }, options)
 end
 
---- Dropout (Srivastava et al. 2014). It acts in d.record only, and not after model:eval().
----@param probability number? that an element is set to 0, in [0, 1); 0.5 if nil
+--- Dropout (Srivastava et al. 2014). It acts only in d.record, and not after model:eval().
+---@param probability number? probability that an element is set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
 function layers.dropout(probability)
   local rule = kinds.dropout.rules.dropout
@@ -131,24 +132,24 @@ function layers.dropout(probability)
   return kinds.make("dropout", { dropout = opts.argument("dropout", 1, "probability", probability, rule) })
 end
 
---- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t))))
---- + class row); called as embed(t, class).
+--- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class
+--- row). It is called as embed(t, class).
 ---@param inp integer width of the sinusoid, even
----@param width integer of the result
+---@param width integer width of the result
 ---@param options diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
 function layers.time_embed(inp, width, options)
   return make("time_embed", two("width of the sinusoid", inp, "width", width), options)
 end
 
---- x / (1 + e^-x) as a layer itself, not a constructor: nn.sequence(a, nn.silu, b).
+--- x / (1 + e^-x). This is a layer, not a constructor: nn.sequence(a, nn.silu, b).
 layers.silu = kinds.make("silu", {})
 
---- x Phi(x), Phi the normal distribution function, as a layer itself: nn.sequence(a, nn.gelu, b).
+--- x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a, nn.gelu, b).
 layers.gelu = kinds.make("gelu", {})
 
---- A bare parameter that begins as a copy of `tensor`; as a module's field it reads as the
---- tensor that is trained.
+--- A single parameter that begins as a copy of `tensor`. As a module's field it reads as the trained
+--- tensor.
 ---@param tensor diffusion.tensor
 ---@return diffusion.layer
 function layers.parameter(tensor)

@@ -1,5 +1,5 @@
--- Models: networks whose parameters stand in one parameter buffer, by name. A model is a denoiser,
--- called as model(xt, t, {class=}). A network for another use is called as its forward wants it.
+-- Models: networks whose parameters are stored in one parameter buffer, by name. A model is a denoiser,
+-- called as model(xt, t, {class=}). A network for another use is called as its forward requires.
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
@@ -15,10 +15,10 @@ local rule = require "diffusion.rule"
 
 local model = {}
 
-local private = object.private -- {root, home, layers, config}
+local private = object.private -- {root, layers, config}, and `home`, the parameter buffer
 
---- A network with values, made by d.mlp and its like, d.network, nn.model and d.load_model. It is a
---- denoiser; the fields of the network are reachable as its own.
+--- A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model.
+--- It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
 local Model = {}
 
@@ -47,8 +47,8 @@ end
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
-  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
-  return config and config.classes or nil
+  if model.is_model(m) then return private[m].config.classes end
+  return kind.of(m) == "ema" and m:config().classes or nil
 end
 
 -- ==== the call ==========================================================================
@@ -67,13 +67,13 @@ local function levels(t, B)
   return t
 end
 
--- The classes that a network gets: none where 0 means none to one that knows none.
+-- The classes that a network gets. An unconditional network may be given classes that are all 0.
 local function usable_class(own, class)
   if class and own.config.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
--- The x0 predicted before, of xt's shape, for a network with self_condition.
+-- The x0 predicted before, with xt's shape, for a network with self_condition.
 local function checked_x0(own, x0, x)
   if x0 == nil then return nil end
   opts.floats("model", "x0", x0)
@@ -110,7 +110,7 @@ end
 -- A single layer of the core has the inputs of a denoiser.
 local layer_inputs = { { "x" }, { "t" }, { "class" }, { "x0" } }
 
--- The named inputs behind x and t, in the network's order: class and x0 are checked further.
+-- The named inputs after x and t, in the network's order. class and x0 are checked further.
 local function further_inputs(own, options, x, first)
   local o = options and opts.check("model", options, own.checked_rules, first) or {}
   local list = {}
@@ -154,12 +154,12 @@ local function call_module(own, x, t, options, ...)
   return own.root(x, t, options, ...)
 end
 
---- The network's prediction for xt at level t. Networks for other uses are called as their
---- forward wants it.
+--- The network's prediction for xt at level t. A network for another use is called as its forward
+--- requires.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
 ---@param options diffusion.model_call_options? and the named inputs of a network of d.network
----@return diffusion.tensor as xt: what its process's `predict` names
+---@return diffusion.tensor as xt: the target that its process's `predict` names
 local function call(m, x, t, options, ...)
   local own = private[m]
   if not core.is_tensor(x) then
@@ -203,7 +203,7 @@ function Model:state()
   return out
 end
 
---- A state's names and tensors, one after the other.
+--- Iterates over the names and tensors of a state, in order.
 ---@param state table<string, any>
 ---@return function iterator
 function model.each(state)
@@ -219,7 +219,7 @@ local function shape_text(p)
   return core.is_tensor(p) and kind.shape_text(p) or "[" .. table.concat(p, ",") .. "]"
 end
 
---- Why a state doesn't fit a set of parameters, as a sentence, or nil.
+--- The reason why a state doesn't fit a set of parameters, as a sentence, or nil.
 ---@param parameters function iterator of name, tensor or shape
 ---@param state table<string, any>
 ---@return string|nil
@@ -313,14 +313,14 @@ local function set_trainable(m, method, pattern, on)
   return m
 end
 
---- Freezes the parameters whose names match: no gradient, no moments, no step. The model's
+--- Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's
 --- accumulated gradients are dropped.
----@param pattern string|nil Lua's; all if nil
+---@param pattern string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
 
---- Undoes freeze.
----@param pattern string|nil Lua's; all if nil
+--- Undoes freeze. Adopted parameters are copied to f32 first.
+---@param pattern string|nil a Lua pattern; all if nil
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
@@ -331,7 +331,7 @@ local function set_eval(m, on)
   return m
 end
 
---- Turns dropout off. It only ever acts inside d.record.
+--- Turns dropout off. It acts only inside d.record in any case.
 ---@return diffusion.model self
 function Model:eval() return set_eval(self, true) end
 
@@ -420,8 +420,8 @@ function model.check_state(root, state)
   if trouble then fail.raise("%s", trouble) end
 end
 
--- How a root is called, and what else the call needs to know. `timed`: the second input is t;
--- nil: only a module knows. `single`: one layer, whose second input may be any tensor.
+-- The way to call a root, and the facts that the call needs. `timed`: the second input is t; nil:
+-- only a module knows. `single`: a single layer, whose second input may be any tensor.
 local function calling(root, inputs)
   if module.is_module(root) then return { call = call_module } end
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true
@@ -436,20 +436,62 @@ local function calling(root, inputs)
     inputs = inputs }
 end
 
---- Packs every parameter under a root into one named vector and gives each its first value,
---- by the seed (d.manual_seed) and its name. A shared layer appears once, by its first path.
+-- Tensors by name for parameters of these names. An unknown name is an error.
+local function check_names(home, tensors)
+  local names, known = {}, {}
+  for i = 1, home:count() do names[i], known[home:name(i)] = home:name(i), true end
+  for name, x in pairs(tensors) do
+    if not known[name] then fail.raise("model: %s", opts.unknown("parameter", name, names)) end
+    if not core.is_tensor(x) then fail.raise("model: '%s' must be a tensor, got %s", name, kind.shown(x)) end
+  end
+end
+
+-- Adopted values stay where they are, given ones are copied, and the rest is drawn.
+local function start(home, adopt, give)
+  check_names(home, adopt)
+  for i = 1, home:count() do
+    local name = home:name(i)
+    if adopt[name] then fail.call(home.adopt, home, i, adopt[name])
+    elseif give[name] then fail.call(home.give, home, i, give[name]) end
+  end
+  fail.call(home.start, home)
+end
+
+--- A model of a network's layers. Parameters are named first.
 ---@param root any a layer or a module
----@param config table|nil what config() returns; networks made as lists give it
----@param inputs table|nil the inputs of such a network
+---@param facts table {config = what config() returns, inputs = those of a network written as a list,
+---  adopt, give = tensors by name}
 ---@return diffusion.model
-function model.model(root, config, inputs)
+function model.pack(root, facts)
+  local own, layers = calling(root, facts.inputs), module.layers(root)
+  own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
+  own.config = facts.config or { kind = "module", name = module.title(root) }
+  start(own.home, facts.adopt or {}, facts.give or {})
+  return object.new(models, own)
+end
+
+local model_rules = opts.declare("nn_model", {
+  adopt = { "table", as = "table<string, diffusion.tensor>",
+    text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
+})
+
+--- A model of a layer or a module: names its parameters and gives each its first value, drawn from
+--- the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values
+--- in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a
+--- file. They are frozen. model:unfreeze copies them to f32 first.
+---@param root any a layer or a module
+---@param options diffusion.nn_model_options?
+---@return diffusion.model
+---@usage local nn = d.nn
+--- local half = d.randn(4, 2):to "f16"
+--- local net = nn.model(nn.sequence(nn.linear(2, 4), nn.linear(4, 1)), { adopt = { ["1.weight"] = half } })
+--- print(net:count())
+function model.model(root, options)
   if not core.is_layer(root) and not module.is_module(root) then
     fail.raise("bad argument #1 to 'model' (a layer or a module expected, got %s)", kind.of(root))
   end
-  local own, layers = calling(root, inputs), module.layers(root)
-  own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
-  own.config = config or { kind = "module", name = module.title(root) }
-  return object.new(models, own)
+  local o = opts.check("model", options, model_rules, 2)
+  return model.pack(root, { adopt = o.adopt })
 end
 
 return model

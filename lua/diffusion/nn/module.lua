@@ -49,8 +49,8 @@ class = object.class("module", {}, {
 
 local function new(name) return object.new(class, { name = name, order = {}, parameters = {} }) end
 
---- Defines a module. The builder fills it with layers, modules and a `forward`; fields that
---- are layers or modules are its parts.
+--- Defines a module. The builder fills it with layers, modules and a `forward`. Fields that are
+--- layers or modules are its parts.
 ---@param name string shown when a model is printed
 ---@param builder function (m, ...) fills m; returns nothing
 ---@return function constructor (...) -> module
@@ -137,7 +137,7 @@ function module.recompute(part)
   return m
 end
 
--- Raises for a plain table of layers, or a model, since its parameters would be missed in silence.
+-- Raises for a plain table of layers, or a model, since its parameters would be missed silently.
 local function refuse_overlooked(path, value)
   if kind.of(value) == "model" then
     fail.raise("model: '%s' is a model, with values of its own; modules are made of layers and modules",
@@ -183,7 +183,7 @@ end
 ---@return table[] list of {path, layer}
 function module.layers(root) return gather(root, "", {}, {}) end
 
--- Networks and groups: their parts are worth a line each when a model is printed.
+-- Networks and groups, whose parts get a line each when a model is printed.
 local function is_open(part, depth)
   return core.layer_kind(part) == "group" or depth == 1 and core.is_net(part)
 end

@@ -1,11 +1,15 @@
 -- The training target of a model, its T, and the kind of time that it is called with. An objective
 -- sets them and files carry them. Functions of a model and a process check the two against them.
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 
 local trained = {}
 
 -- Model -> { predict =, T =, sigma_data =, time = "t" or a kind of d.precondition }.
 local facts = setmetatable({}, { __mode = "k" })
+
+-- Model -> the process that facts are from, so that each step of a training needn't repeat it.
+local last = setmetatable({}, { __mode = "kv" })
 
 -- Denoiser -> the model that it is made of: averages, guidance.
 local inside = setmetatable({}, { __mode = "k" })
@@ -40,19 +44,23 @@ end
 ---@param process diffusion.process
 ---@param time string|nil a kind of d.precondition if the network is a raw one; "t" if not given
 function trained.learn(denoiser, process, time)
-  facts[innermost(denoiser)] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data,
+  local model = innermost(denoiser)
+  if last[model] == process and facts[model].time == (time or "t") then return end
+  last[model] = process
+  facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data,
                                  time = time or "t" }
 end
 
 --- Sets the facts that a file carries, if it carries any.
 ---@param model any
----@param given table|nil of trained.of
+---@param given table|nil from trained.of
 ---@return string|nil fault if they are damaged
 function trained.set(model, given)
   if given == nil then return nil end
   local fine = type(given) == "table" and targets[given.predict] and type(given.time) == "string"
     and type(given.sigma_data) == "number" and math.type(given.T) == "integer" and given.T >= 1
-  if not fine then return "what it says of its training is damaged" end
+  if not fine then return "its description of the training is damaged" end
+  last[model] = nil
   facts[model] = { predict = given.predict, T = given.T, sigma_data = given.sigma_data, time = given.time }
 end
 
@@ -93,12 +101,14 @@ function trained.check_target(where, denoiser, process)
   if known and known.time == "t" then trained.check(where, denoiser, process) end
 end
 
--- The first number outside 0 < t <= T, nil if there is none.
+-- A number outside 0 < t <= T, nil if there is none.
 local function outside(t, T)
-  if type(t) == "number" then return not (t > 0 and t <= T) and t or nil end
-  for _, level in ipairs(t:totable()) do
-    if not (level > 0 and level <= T) then return level end
+  local least, most = t, t
+  if type(t) ~= "number" then
+    if t:numel() == 0 then return nil end
+    least, most = core.picture_range(t:detach():to(t:dtype() == "i64" and "i64" or core.real):contiguous())
   end
+  return least <= 0 and least or most > T and most or nil
 end
 
 --- Raises if a level is outside 0 < t <= T of a denoiser's training.

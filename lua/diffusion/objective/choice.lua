@@ -2,8 +2,8 @@
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 
---- The law of a choice.
----@param what string what is chosen, as messages say
+--- The law that a choice names.
+---@param what string the kind of choice, for messages
 ---@param which string|table "name", or {"name", option = ...}
 ---@param laws table<string, table> each with the `rules` of its options
 ---@return string name

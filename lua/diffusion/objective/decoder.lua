@@ -1,10 +1,10 @@
--- ln p(x0) of a Gaussian, as the last step of the bound has it: of the density, or of a value
--- among the 256 of a picture in [-1, 1] (Ho et al. 2020, eq. 13), with d.likelihood's bins.
+-- ln p(x0) of a Gaussian, the last term of the bound. It is that of the density, or of one of the
+-- 256 values of a picture in [-1, 1] (Ho et al. 2020, eq. 13), with d.likelihood's bins.
 local bins = require "diffusion.likelihood.decoder"
 
 local decoder = {}
 
-local half = 1 / 255 -- of the width of a value's bin
+local half = 1 / 255 -- half of the width of a value's bin
 
 local function of_bins(mass)
   return function(x, mean, log_variance)

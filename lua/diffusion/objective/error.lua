@@ -1,4 +1,4 @@
--- How an error is measured: of each sample, the mean over its dimensions.
+-- Measures of error: the mean over the dimensions of each sample.
 local core = require "diffusion.core"
 local choice = require "diffusion.objective.choice"
 local opts = require "diffusion.opts"
@@ -20,7 +20,7 @@ opts.declare_choices("error", laws)
 --- An error by name.
 ---@param which string|table
 ---@return string name
----@return function of (prediction, target) -> {B}
+---@return function measure (prediction, target) -> {B}
 local function resolve(which)
   local name, law, o = choice("error", which, laws)
   return name, function(a, b) return law.of(a, b, o) end

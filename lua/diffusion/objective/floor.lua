@@ -1,6 +1,6 @@
--- The least loss that there is. Of Gaussian data, and so what the best affine denoiser reaches on
--- any data: at level (a, s) Var(x0 | xt) = d^2 s^2 / (a^2 d^2 + s^2) along an axis of deviation
--- d. Of an oracle: the mean over samples of the error of its E[x0 | xt].
+-- The least possible loss. For Gaussian data it is exact: Var(x0 | xt) = d^2 s^2 / (a^2 d^2 + s^2) at
+-- level (a, s), along an axis with standard deviation d. For other data this is the loss of the best
+-- affine denoiser. For an oracle it is the mean error of its E[x0 | xt] over samples.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -37,7 +37,7 @@ local function squares(std)
   return out
 end
 
--- The mean over the axes of Var(x0 | xt).
+-- The mean of Var(x0 | xt) over the axes.
 local function left(variances, a, s)
   local sum = 0
   for _, v in ipairs(variances) do sum = sum + v * s ^ 2 / (a ^ 2 * v + s ^ 2) end
@@ -58,7 +58,7 @@ local rules = opts.declare("objective_floor", {
   samples = { "integer", default = 20000, min = 2, text = "samples of the oracle" }, seed = measure.seed,
 })
 
---- The options of objective:floor, which describe the data.
+--- The options that describe the data.
 ---@param given diffusion.objective_floor_options
 ---@return table checked
 function floor.options(given)
@@ -69,8 +69,8 @@ end
 
 --- The mean of the least weighted error over a law of t.
 ---@param schedule diffusion.schedule
----@param weigh function of t {n}: weights on x0
----@param law table of times.lua
+---@param weigh function (t {n}) -> weights on x0
+---@param law table as in times.lua
 ---@param o table options with std or data
 ---@return number
 function floor.exact(schedule, weigh, law, o)
@@ -92,10 +92,10 @@ local function sampled(process, weigh, law, o)
   return loss:mean():item(), loss:std():item() / math.sqrt(o.samples)
 end
 
---- The mean over samples of an oracle and t of a law; the random counters stay as they are.
+--- The mean over an oracle's samples and a law's t. The random counters are restored.
 ---@param process diffusion.process
----@param weigh function of t {n}: weights on x0
----@param law table of times.lua
+---@param weigh function (t {n}) -> weights on x0
+---@param law table as in times.lua
 ---@param o table options with oracle, samples, seed
 ---@return number mean
 ---@return number error its standard error

@@ -1,5 +1,5 @@
--- The variational term of a learned variance: L_t of the bound with the mean held fixed, so
--- that only the variance learns from it (Nichol & Dhariwal 2021, section 3.1).
+-- The variational term of a learned variance: L_t of the bound with the mean detached, so that only
+-- the variance gets its gradient (Nichol & Dhariwal 2021, section 3.1).
 local core = require "diffusion.core"
 local samples = require "diffusion.samples"
 local fail = require "diffusion.fail"
@@ -15,8 +15,8 @@ local function check_range(how, x0)
     .. "decoder = 'gaussian'", most, how)
 end
 
---- L_t of each sample, its mean over dimensions in nats: the divergence, and at t = 1
---- -ln p(x0 | x1).
+--- L_t of each sample, as its mean over dimensions in nats. It is the divergence, or -ln p(x0 | x1)
+--- at t = 1.
 ---@param process diffusion.process
 ---@param how string decoder: "erf", "tanh" or "gaussian"
 ---@param x0 diffusion.tensor

@@ -1,7 +1,7 @@
--- Importance sampling of t by the second moment of its losses: Nichol & Dhariwal 2021, eq. 18.
--- p_t is sqrt(E L_t^2) over the last losses of each t, mixed with a little of the uniform law;
--- until every t has enough of them it is uniform. Each sample then stands for 1/(T p_t), so
--- the loss has the mean that uniform t would give it.
+-- Importance sampling takes t by the second moment of its losses (Nichol & Dhariwal 2021, eq. 18).
+-- p_t is proportional to sqrt(E L_t^2) over the last losses of each t, mixed with a small uniform
+-- part. Until every t has enough losses, p_t is uniform. Each sample is weighted by 1/(T p_t), so
+-- the loss has the same mean as with uniform t.
 local core = require "diffusion.core"
 
 local importance = {}
@@ -12,7 +12,7 @@ local function moment(losses)
   return math.sqrt(sum / #losses)
 end
 
--- The law as it now is: p_t and their running sums; nil while it is uniform.
+-- The present law: p_t and their running sums, or nil while it is uniform.
 local function law_of(self)
   if self.full < self.T then return nil end
   local p, total = {}, 0
@@ -52,7 +52,7 @@ local function draw(self, B)
   return core.tensor(t, { dtype = "i64" }), core.tensor(share)
 end
 
--- Remembers losses, the oldest of a t giving way. What is no number says nothing.
+-- Stores losses. The oldest of a t is dropped. Losses that aren't finite are ignored.
 local function learn(self, t, losses)
   for k, loss in ipairs(losses) do
     local own = self.losses[t[k]]
@@ -71,7 +71,7 @@ local function count_full(self)
   end
 end
 
--- Lists of finite numbers, as those that are learnt, T of them and none longer than is kept.
+-- Whether losses are T lists of finite numbers, none longer than `keep`.
 local function fits(self, losses)
   if type(losses) ~= "table" or #losses ~= self.T then return false end
   for _, own in ipairs(losses) do
@@ -81,10 +81,10 @@ local function fits(self, losses)
   return true
 end
 
---- The law of t in 1..T, which learns.
+--- A law of t in 1..T that learns from losses.
 ---@param T integer
 ---@param o table {keep, uniform}
----@return table law of times.lua, with learn(t, losses), two lists; state() and load_state(losses)
+---@return table law as in times.lua, with learn(t, losses), two lists; state() and load_state(losses)
 function importance.new(T, o)
   local self = { T = T, keep = o.keep, uniform = o.uniform, losses = {}, full = 0 }
   for t = 1, T do self.losses[t] = {} end

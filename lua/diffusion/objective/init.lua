@@ -1,5 +1,5 @@
--- The loss that trains a denoiser: t and eps are drawn, x0 is noised, the model predicts, and
--- its error is weighted. Other files have the weightings, the laws of t (times), the errors, the
+-- The loss that trains a denoiser: t and eps are drawn, x0 is noised, the model predicts, and its
+-- error is weighted. Other files have the weightings, the laws of t (times), the errors, the
 -- variational term of a learned variance (hybrid), and the least possible loss (floor).
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
@@ -27,7 +27,7 @@ local weightings = require "diffusion.objective.weighting"
 ---@class diffusion.objective
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
----@field vlb number weight of the variational bound, where the variance is learned
+---@field vlb number weight of the variational bound, if the variance is learned
 local Objective = {}
 
 local private = object.private -- {weighting, times, measure = the error's function}
@@ -65,7 +65,7 @@ local function first_guess(self, model, xt, t, given)
   end)
 end
 
--- The weighted error of the prediction, and the variational term of a learned variance.
+-- The weighted error of the prediction. If the variance is learned, its variational term is added.
 local function weighted_error(self, model, x0, xt, eps, t, told)
   local own, process = private[self], self.process
   local target = process:target(x0, eps, t)
@@ -160,7 +160,7 @@ local function explained(self, t)
     lines[#lines + 1] = ("  %s%-5s  %-12.6g  %s"):format(target == process.predict and "*" or " ", target,
       weights[target], weightings.formulas[target])
   end
-  lines[#lines + 1] = "  of |target - prediction|^2 of each; * is what this process predicts"
+  lines[#lines + 1] = "  weights on |target - prediction|^2; * is the target of this process"
   return table.concat(lines, "\n")
 end
 
@@ -184,13 +184,13 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- print(o:floor{ oracle = d.oracle.moons{} }, o:floor{ data = d.oracle.moons{}:sample(10000) })
 function Objective:floor(given)
   local o = floors.options(given)
-  if self.error ~= "mse" then fail.raise("floor: error is '%s'; only of 'mse' it is known", self.error) end
+  if self.error ~= "mse" then fail.raise("floor: error is '%s'; the floor is known only for 'mse'", self.error) end
   if self.offset_noise > 0 then
-    fail.raise("floor: offset_noise is %g; only without it the floor is known", self.offset_noise)
+    fail.raise("floor: offset_noise is %g; the floor is known only without it", self.offset_noise)
   end
   local own = private[self]
   if o.oracle then return floors.sampled(self.process, own.weighting.of, own.times, o) end
-  if not own.times.points then fail.raise "floor: the law of a function of times isn't known" end
+  if not own.times.points then fail.raise "floor: the floor is unknown if times is a function" end
   return floors.exact(self.process.schedule, own.weighting.of, own.times, o)
 end
 
@@ -203,9 +203,9 @@ function Objective:state()
   return law.state and { losses = law.state() }
 end
 
---- Goes on from a state.
----@param state table|nil of `state()`
----@return true|nil done nil with a message, and nothing changed, if it is of another objective
+--- Continues from a state.
+---@param state table|nil from `state()`
+---@return true|nil done nil with a message, and nothing changed, if it is from another objective
 ---@return string|nil message
 function Objective:load_state(state)
   local law = private[self].times
@@ -259,7 +259,7 @@ local function check_bound(o, own)
   o.vlb = o.vlb or learned and 0.001 or 0
 end
 
--- A raw network's noise level, ln(s/a), must be finite at every level that is drawn.
+-- The input of a raw network, ln(s/a), must be finite at every level that is drawn.
 local function check_noise(o, law)
   local schedule = o.process.schedule
   if o.precondition and law.whole and schedule:snr(schedule.T) == 0 then
@@ -268,11 +268,12 @@ local function check_noise(o, law)
   end
 end
 
---- A loss for `d.record`: t and eps are drawn, and the error of what the model says of x_t is
---- weighed. Weights stand on the squared error of x0 and are converted to what is predicted.
---- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with weighting =
---- "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting
---- counts eps the same at every t. With "vlb", T times the loss is the sum of the bound's L_t.
+--- A loss for `d.record`. t and eps are drawn, and the error of the model's prediction at x_t is
+--- weighted. Weights apply to the squared error of x0 and are converted to the prediction target.
+--- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
+--- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
+--- The default weighting counts eps the same at every t. With "vlb", T times the loss is the sum of the
+--- bound's L_t.
 ---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted

@@ -1,10 +1,10 @@
--- Which t are drawn for a batch. A law makes, for a process and its options,
---   draw(B)     t {B}, and where the draw was not by the law that the loss is a mean over,
---               each sample's share in it, {B}
---   points()    that law as t and their probabilities, two lists, for the floor
---   whole       true where t are whole numbers
--- Laws of real t reach from 1 to T (or the last t with signal, where sigma is meant), and
--- what falls outside counts as the end.
+-- The laws of the t drawn for a batch. A law is made for a process, with its options:
+--   draw(B)     t {B}. If the draw follows another law than that of the loss's mean, also each
+--               sample's weight, {B}
+--   points()    the law of the loss's mean as t and their probabilities, two lists, for the floor
+--   whole       true if t are whole numbers
+-- Laws of real t reach from 1 to T, or to the last t with signal if they are laws of sigma. A t
+-- outside is set to the nearer end.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -14,7 +14,7 @@ local importance = require "diffusion.objective.importance"
 
 local times = {}
 
--- Every t as likely as another.
+-- Every t has the same probability.
 local function every(T)
   return function()
     local t, p = {}, {}
@@ -23,9 +23,9 @@ local function every(T)
   end
 end
 
--- ==== of uniform and normal numbers ==========================================================
+-- ==== from uniform and normal numbers ========================================================
 
--- Midpoints of [0, 1], and the trapezoid rule over a normal: z and their probabilities.
+-- Midpoints of [0, 1] and the trapezoid rule over a normal law. Each gives numbers and probabilities.
 local function even()
   local u, p, n = {}, {}, 4096
   for i = 1, n do u[i], p[i] = (i - 0.5) / n, 1 / n end
@@ -42,7 +42,7 @@ local function normal()
   return z, p
 end
 
--- A law of t = place(number), for numbers drawn by `random` and as `spread` has them.
+-- A law of t = place(number). `random` draws the numbers, and `spread` lists them for the floor.
 local function placed(random, spread, place)
   local function all(list)
     local t = {}
@@ -60,7 +60,7 @@ end
 
 local function within(t, T) return math.max(1, math.min(T, t)) end
 
--- Its ends: the last level whose sigma is a number.
+-- The ends of a law of sigma: level 1, and the last level whose sigma is finite.
 local function sigma_ends(schedule)
   local last = schedule.T
   if schedule:snr(last) == 0 then last = last - 1 end
@@ -88,14 +88,14 @@ local function mode(process, o)
   end)
 end
 
--- ==== of whole t ==============================================================================
+-- ==== whole t =================================================================================
 
 local function uniform(process)
   local T = process.T
   return { whole = true, points = every(T), draw = function(B) return core.randint(1, T, { B }) end }
 end
 
--- One t from each of B equal parts, in order: the batches of a shuffled set have none.
+-- One t from each of B equal parts of 1..T, in order. This adds no order to shuffled batches.
 local function stratified(process)
   local T = process.T
   local function draw(B)
@@ -146,7 +146,7 @@ opts.declare_choices("times", laws)
 --- A law of t for a process.
 ---@param which string|table|function
 ---@param process diffusion.process
----@return table law as above, and its text
+---@return table law as above, with its text
 function times.resolve(which, process)
   if type(which) == "function" then return own(which) end
   local name, law, o = choice("times", which, laws)

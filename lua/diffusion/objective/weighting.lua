@@ -1,6 +1,6 @@
--- How much an error counts at a level. A weight stands on the squared error of x0; since for
--- one error |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and likewise for any target, the weight on
--- every other follows (Hang et al. 2023, section 3.3, for min-SNR).
+-- The weight of an error at a level. Weights apply to the squared error of x0. One and the same error
+-- has |x0 - x0'|^2 = |eps - eps'|^2 / SNR, and similarly for other targets. So the weight on any
+-- other target follows (Hang et al. 2023, section 3.3, for min-SNR).
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -11,7 +11,7 @@ local weighting = { targets = { "x0", "eps", "v", "score", "flow", "edm" } }
 
 -- ==== from x0 to other targets ==============================================================
 
--- w_target = w_x0 * factor(snr, sigma_data, noise), noise() being s. With P x0 + Q eps
+-- w_target = w_x0 * factor(snr, sigma_data, noise), where noise() returns s. If P x0 + Q eps is
 -- predicted, factor is 1 / (P - Q a/s)^2.
 local factors = {
   x0 = function(snr) return snr * 0 + 1 end,
@@ -23,17 +23,17 @@ local factors = {
   edm = function(snr, d) return d ^ 2 / (1 + snr * d ^ 2) end,
 }
 
--- The same in words, for explain.
+-- The factors as text, for explain.
 weighting.formulas = {
   x0 = "w", eps = "w / SNR", v = "w / (s (SNR + 1))^2; on the circle w / (SNR + 1)", score = "w s^2 / SNR",
   flow = "w / (1 + sqrt(SNR))^2", edm = "w c_out^2, Karras et al. 2022, table 1",
 }
 
---- What turns a weight on x0 into that on another target, {B}.
+--- The factor that converts a weight on x0 to one on another target, {B}.
 ---@param process diffusion.process
 ---@param target string
 ---@param t diffusion.tensor {B}
----@param snr diffusion.tensor|nil of t, where it is known
+---@param snr diffusion.tensor|nil at t, if it is known
 ---@return diffusion.tensor
 function weighting.factor(process, target, t, snr)
   local schedule = process.schedule
@@ -50,7 +50,7 @@ local function variance_of(process, t)
   return math.exp(fail.call(process.posterior_log_variance, process, 1))
 end
 
--- Ho et al. 2020, eq. 8, of x0.
+-- Ho et al. 2020, eq. 8, for x0.
 local function bound(process, t)
   local c0 = fail.call(process.posterior_coefficients, process, t, t - 1)
   return c0 ^ 2 / (2 * variance_of(process, t))
@@ -59,10 +59,10 @@ end
 local function check_bound(process)
   if process.outputs == 1 then return end
   fail.raise("objective: weighting vlb is for a given variance, this process has variance %s; option 'vlb' is the "
-    .. "weight of its bound, beside another weighting", process.variance)
+    .. "weight of its bound, added to another weighting", process.variance)
 end
 
--- weigh(snr, options, process, t) -> {B}; source: where it is published, in terms of SNR
+-- weigh(snr, options, process, t) -> {B}; source: the formula in terms of SNR, and where it is from
 local laws = {
   simple = { source = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
   snr = { source = "SNR: the same as simple, Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
@@ -71,7 +71,7 @@ local laws = {
   min_snr = { source = "min(SNR, gamma): Hang et al. 2023, eq. 8",
     rules = { gamma = { "number", default = 5, above = 0, text = "greatest weight" } },
     weigh = function(snr, o) return snr:clamp(nil, o.gamma) end },
-  -- gamma = 1/sigma_data^2 is k-diffusion's, which is (sigma d)^2 / (sigma^2 + d^2)^2 on F
+  -- gamma = 1/sigma_data^2 is k-diffusion's weighting, which is (sigma d)^2 / (sigma^2 + d^2)^2 on F
   soft_min_snr = { source = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
     rules = { gamma = { "number", above = 0, default_text = "1/sigma_data^2",
       text = "weight that is approached at high SNR" } },
@@ -88,7 +88,7 @@ local laws = {
     rules = { sigma_data = { "number", above = 0, default_text = "that of the process",
       text = "standard deviation of the data" } },
     weigh = function(snr, o, process) return snr + (o.sigma_data or process.sigma_data) ^ -2 end },
-  -- the paper weighs eps by w/p(ln SNR): this is its w where ln SNR is drawn evenly
+  -- the paper weights eps by w/p(ln SNR): this is its w for uniform ln SNR
   sigmoid = { source = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
     rules = { bias = { "number", default = 2, text = "ln SNR at which the sigmoid is 1/2" } },
     weigh = function(snr, o) return snr / (snr * math.exp(-o.bias) + 1) end },
@@ -105,8 +105,8 @@ local laws = {
 }
 opts.declare_choices("weighting", laws)
 
--- Raises where a weight is below 0, which would lead uphill without a word. One that isn't finite
--- shows as a loss that is none, which a trainer traces to its levels.
+-- Raises if a weight is negative, since training would then increase the error. A weight that isn't
+-- finite makes the loss NaN, and a trainer reports the levels.
 local function check_weights(w, snr)
   if not w:detach():lt(0):any() then return end
   local levels = snr:totable()
@@ -117,7 +117,7 @@ local function check_weights(w, snr)
   end
 end
 
--- A function of one's own, which may say a number for all.
+-- The weights from a user's function, which may return one number for all.
 local function own(f, snr)
   local w = f(snr)
   if type(w) == "number" then w = core.full({ snr:size(1) }, w) end
@@ -136,11 +136,11 @@ local function text_of(name, o)
   return #parts > 0 and ("%s (%s)"):format(name, table.concat(parts, ", ")) or name
 end
 
---- A weighting of a process.
+--- The weighting of a process.
 ---@param which string|table|function
 ---@param process diffusion.process
----@return table weighting {text, from, whole = for whole t alone, of = function(t, snr if known) ->
----  weight on x0 {B}}
+---@return table weighting {text, from, whole = true if only for whole t, of = function(t, snr if known)
+---  -> weight on x0 {B}}
 function weighting.resolve(which, process)
   local schedule = process.schedule
   if type(which) == "function" then
@@ -153,24 +153,24 @@ function weighting.resolve(which, process)
            of = function(t, snr) return law.weigh(snr or schedule:snr(t), o, process, t) end }
 end
 
--- ==== what can't be ==========================================================================
+-- ==== invalid combinations ===================================================================
 
-local least_snr = 1e-37 -- 1/SNR of less is no float32
+local least_snr = 1e-37 -- below it, 1/SNR overflows float32
 
--- Where x_t holds no signal, an error of eps says nothing of x0, on which weights stand.
+-- If x_t holds no signal, an error of eps doesn't determine that of x0, to which weights apply.
 local function check_signal(process)
   local predict, T = process.predict, process.T
   if predict ~= "eps" and predict ~= "score" then return end
   local snr = process.schedule:snr(T)
   if snr >= least_snr then return end
-  fail.raise("objective: the SNR at t = %d is %g, so %s can't be weighed there; predict v, x0 or flow", T,
+  fail.raise("objective: the SNR at t = %d is %g, so %s can't be weighted there; predict v, x0 or flow", T,
     snr, predict)
 end
 
---- Raises unless the weights on what is predicted are numbers of 0 or more, one at least above;
---- those of a user's own function are looked at when it is asked.
+--- Raises unless the weights on the prediction target are finite, 0 or more, and not all 0. Weights
+--- of a user's function are checked when it is evaluated.
 ---@param process diffusion.process
----@param w table of weighting.resolve
+---@param w table from weighting.resolve
 function weighting.check(process, w)
   check_signal(process)
   if w.own then return end

@@ -9,7 +9,8 @@
 --   text(o)                 for tostring
 --   noisy                   true if a level needs s > 0, since points have no width; an oracle
 --                           with o.flat has no density and needs s > 0 too
--- This file checks arguments and cuts long batches into blocks; a row takes o.work numbers.
+--
+-- This file checks arguments and cuts long batches into blocks. A row takes o.work numbers.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -21,14 +22,14 @@ local rule = require "diffusion.rule"
 
 local base = {}
 
---- A distribution whose best denoiser is known, of d.oracle. What it computes has gradients
---- with respect to x and to the level.
+--- A distribution whose best denoiser is known, made by d.oracle. Its results have gradients with
+--- respect to x and to the level.
 ---@class diffusion.oracle
 ---@field D integer its dimension
----@field mean diffusion.tensor|nil of a Gaussian
----@field cov diffusion.tensor|nil of a Gaussian
----@field means diffusion.tensor|nil of a mixture
----@field weights number[]|nil of a mixture or boxes
+---@field mean diffusion.tensor|nil the mean, for a Gaussian
+---@field cov diffusion.tensor|nil the covariance, for a Gaussian
+---@field means diffusion.tensor|nil the means, for a mixture
+---@field weights number[]|nil the weights, for a mixture or boxes
 local Oracle = {}
 
 local private = object.private -- {family, oracle = the object itself, D, work, flat}, the family's fields
@@ -74,13 +75,13 @@ end
 
 -- ==== in blocks ============================================================================
 
-local block = 2 ^ 23 -- numbers at once, 32 MiB a temporary
+local block = 2 ^ 23 -- numbers in a block: 32 MiB per temporary
 
 local function part(c, from, count)
   return core.is_tensor(c) and c:narrow(1, from, count) or c
 end
 
---- fn(x, a, s) over blocks of rows, joined: as many rows at once as work numbers each allow.
+--- fn(x, a, s) over blocks of rows, joined. A block has as many rows as fit, with `work` numbers each.
 ---@param work integer
 ---@param fn function
 ---@param x diffusion.tensor {B,D}
@@ -143,12 +144,12 @@ local function level_of(level, t)
   return o.a, o.s
 end
 
---- ln p(x) of each row: of the data, or, at a level, of a x0 + s eps, whose gradient is
---- (a D(x) - x)/s^2 (Tweedie's formula), D being the posterior mean. Exact but for the
---- quadratures that the oracle's own text names.
----@param x diffusion.tensor {B,...}, D numbers a sample
+--- ln p(x) of each row. It is that of the data, or with a level that of a x0 + s eps. The gradient of
+--- the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior mean. Both are exact,
+--- except for quadratures that tostring(oracle) names.
+---@param x diffusion.tensor {B,...}, D numbers per sample
 ---@param level diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
----@param t number|number[]|diffusion.tensor? with a process
+---@param t number|number[]|diffusion.tensor? if level is a process
 ---@return diffusion.tensor {B}
 ---@usage local moons = d.oracle.moons{}
 --- print(moons:log_prob(d.zeros(1, 2)), moons:log_prob(d.zeros(1, 2), { a = 1, s = 0.5 }))
@@ -160,11 +161,11 @@ function Oracle:log_prob(x, level, t)
   return log_marginal(own, rows, coefficient("a", a, B), coefficient("s", s, B))
 end
 
---- The best x0 of x = a x0 + s eps: E[x0 | x].
----@param x diffusion.tensor {B,...}, D numbers a sample
+--- The best prediction of x0 from x = a x0 + s eps: E[x0 | x].
+---@param x diffusion.tensor {B,...}, D numbers per sample
 ---@param a number|diffusion.tensor signal, one or {B}
----@param s number|diffusion.tensor noise, one or {B}; above 0 where the data has points
----  without width (empirical, boxes)
+---@param s number|diffusion.tensor noise, one or {B}; above 0 if the data has points without width
+---  (empirical, boxes)
 ---@return diffusion.tensor as x
 function Oracle:posterior_mean(x, a, s)
   local own = private[self]
@@ -189,12 +190,12 @@ local entropy_rules = opts.declare("oracle_entropy", {
   seed = measure.seed,
 })
 
---- The differential entropy in nats, -E ln p (of the empirical distribution: of its points as
---- symbols). By its formula; in one or two dimensions by quadrature; else the mean over
---- samples.
+--- The differential entropy in nats, -E ln p. That of the empirical distribution is the entropy of its
+--- points as symbols. It is computed by a formula if there is one, by quadrature in one or two
+--- dimensions, or as a mean over samples.
 ---@param options diffusion.oracle_entropy_options?
 ---@return number
----@return number|nil error its standard error where it is a mean over samples
+---@return number|nil error its standard error, if it is a mean over samples
 function Oracle:entropy(options)
   local o = opts.check("entropy", options, entropy_rules)
   local own = private[self]
@@ -203,8 +204,8 @@ function Oracle:entropy(options)
   return sampled_entropy(self, o)
 end
 
---- The best denoiser there is, E[x0 | xt], as a function (xt, t) -> what the process
---- predicts. xt is {B,...} with D numbers a sample, t a number, a list or {B}.
+--- The best possible denoiser E[x0 | xt], as a function (xt, t) -> the process's target. xt is {B,...}
+--- with D numbers per sample. t is a number, a list or {B}.
 ---@param process diffusion.process
 ---@return function denoiser
 function Oracle:denoiser(process)
@@ -227,7 +228,7 @@ local class = object.class("oracle", Oracle, {
 
 --- An oracle of a family.
 ---@param family table
----@param own table D, work, and the fields that the family's functions read; kept as it is
+---@param own table D, work, and the fields that the family's functions read; it is not copied
 ---@return diffusion.oracle
 function base.new(family, own)
   own.family, own.oracle = family, object.new(class, own)
@@ -243,7 +244,7 @@ function base.own(oracle) return private[oracle] end
 
 local Highest = { __close = function(kept) core.precision(kept[1]) end }
 
---- fn(...) with all products in float32 throughout, whatever d.precision says.
+--- fn(...) with all products in full float32, whatever d.precision is.
 ---@param fn function
 ---@return any ...
 function base.at_highest(fn, ...)

@@ -1,5 +1,5 @@
--- A distribution with noise on it: x0 = b + std e, b of another oracle. Noised to a level it is
--- b at a higher one, for a x0 + s eps = a b + r e' with r^2 = a^2 std^2 + s^2.
+-- A distribution with noise added: x0 = b + std e, with b from another oracle. At a noise level it is
+-- b at a higher level, since a x0 + s eps = a b + r e' with r^2 = a^2 std^2 + s^2.
 local core = require "diffusion.core"
 local base = require "diffusion.oracle.base"
 local quadrature = require "diffusion.oracle.quadrature"
@@ -8,7 +8,7 @@ local family, blurred = {}, nil
 
 local function level(o, a, s) return (a ^ 2 * o.std ^ 2 + s ^ 2) ^ 0.5 end
 
--- What noise of its own x0 has in it is the same share of all noise: a std^2 / r^2.
+-- The noise in x0 is a fixed share of all noise, a std^2 / r^2, and so is its posterior mean.
 function family.mean(o, x, a, s)
   local r = level(o, a, s)
   local b = o.of:posterior_mean(x, a, r)
@@ -17,7 +17,7 @@ end
 
 function family.marginal(o, x, a, s) return o.of:log_prob(x, { a = a, s = level(o, a, s) }) end
 
--- b is of uniform numbers, so one seed serves both.
+-- b is drawn from uniform numbers, so the normal ones may use the same seed.
 function family.draw(o, n, options)
   local b = o.of:sample(n, options)
   return b + core.randn({ n, o.D }, options) * o.std

@@ -1,8 +1,8 @@
--- Distributions that are even on boxes: a box, a checkerboard, a histogram. Under a noise the
--- posterior of a coordinate is a normal cut off at the box's sides. Its mass and mean are
--- differences of erf, which lose all digits far outside and for wide noise; so they are
--- computed as sums instead, by Gauss' and Legendre's nodes over the part of the side where
--- the integrand is, and sums of positive terms lose nothing.
+-- Distributions that are uniform on boxes: a box, a checkerboard, a histogram. Under noise the
+-- posterior of a coordinate is a normal distribution cut off at the box's sides. Its mass and mean are
+-- differences of erf, which lose all digits far outside and with wide noise. So they are computed as
+-- sums at Gauss-Legendre nodes, over the part of the side where the integrand is large. All terms are
+-- positive, so nothing cancels.
 local core = require "diffusion.core"
 local curves = require "diffusion.data.curves"
 local fail = require "diffusion.fail"
@@ -14,16 +14,16 @@ local draw = require "diffusion.oracle.draw"
 local given = require "diffusion.oracle.given"
 local quadrature = require "diffusion.oracle.quadrature"
 
-local depth = 36 -- the integrand is followed to e^-36 of its peak
+local depth = 36 -- the window ends where the integrand is e^-36 of its peak
 local nodes = 40 -- enough for 1e-13 of exp(-36 u^2) over [-1, 1]
 
 local family = { noisy = true }
 
--- A level's coefficient beside {B,K,D,nodes}.
+-- A level's coefficient, shaped to broadcast to {B,K,D,nodes}.
 local function over(c) return core.is_tensor(c) and c:reshape(c:size(1), 1, 1, 1) or c end
 
--- Where the integrand exp(-(x - a y)^2 / 2 s^2) has its peak c in the box, and the part
--- c + [lower, upper] where it is above e^-depth of it.
+-- The peak c of the integrand exp(-(x - a y)^2 / 2 s^2) in the box, and the range c + [lower, upper]
+-- in which it is above e^-depth of the peak.
 local function window(o, x, a, s)
   local gain = core.is_tensor(a) and a:maximum(1e-30) or math.max(a, 1e-30) -- 0: all of the box
   local c = (x / gain):maximum(o.low):minimum(o.high)
@@ -32,9 +32,9 @@ local function window(o, x, a, s)
   return c, (o.low - c):maximum(-reach), (o.high - c):minimum(reach)
 end
 
--- ln of each side's integral over its length, up to s sqrt(2 pi), and the mean of y there,
--- {B,K,D}. With z = (a c - x)/s and v = a (y - c)/s the exponent is -z^2/2 - v (z + v/2), of
--- which only the second varies. The window is held still: the slope is that of the integrand.
+-- ln of each side's integral divided by its length, without s sqrt(2 pi), and the mean of y there,
+-- {B,K,D}. With z = (a c - x)/s and v = a (y - c)/s the exponent is -z^2/2 - v (z + v/2), and only the
+-- second term depends on y. The window is detached: the gradient is that of the integrand.
 local function sides(o, x, a, s)
   x, a, s = x:reshape(x:size(1), 1, o.D, 1), over(a), over(s)
   local c, lower, upper = gradient.no_grad(window, o, x, a, s)
@@ -58,7 +58,7 @@ function family.marginal(o, x, a, s)
   return mass:logsumexp(2) - o.D * (log_s + 0.5 * math.log(2 * math.pi))
 end
 
--- A box has its lower sides, not its upper ones.
+-- A box includes its lower sides but not its upper ones.
 function family.density(o, x)
   x = x:unsqueeze(2)
   local inside = x:ge(o.low:squeeze(4)) * x:lt(o.high:squeeze(4))
@@ -122,7 +122,7 @@ local box_rules = opts.declare("oracle_box", {
   high = ends "upper ends: D numbers, or one for all dimensions",
 })
 
---- The even distribution on a box.
+--- The uniform distribution on a box.
 ---@param options diffusion.oracle_box_options
 ---@return diffusion.oracle
 ---@usage local o = d.oracle.box{ low = -1, high = { 1, 3 } }
@@ -135,7 +135,7 @@ function boxes.box(options)
   return new("even distribution", { low }, { high }, { 1 })
 end
 
--- The cells (i, j) of a board whose i + j is even, as corners.
+-- The corners of those cells (i, j) of a board for which i + j is even.
 local function board(cells, size)
   local lows, highs, side = {}, {}, size / cells
   for i = 0, cells - 1 do
@@ -153,9 +153,10 @@ local board_rules = opts.declare("oracle_checkerboard", {
     text = "side of the board; with four cells the default makes the variance 2 over both coordinates" },
 })
 
---- The squares of one colour of a board, even on each: that of d.data.toy.checkerboard, or of
---- another size. Grathwohl et al. 2019 (FFJORD) have size = 8, of entropy ln 32. With noise the
---- entropy is by quadrature.
+--- The squares of one colour of a board, with uniform density. By default it is that of
+--- d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8, with
+--- entropy ln 32.
+--- With noise the entropy is by quadrature.
 ---@param options diffusion.oracle_checkerboard_options?
 ---@return diffusion.oracle
 ---@usage print(d.oracle.checkerboard{ size = 8 }:entropy(), math.log(32))
@@ -178,7 +179,7 @@ local function edges_of(o, K)
   return edges
 end
 
--- Bins that hold something, with what they hold.
+-- The bins with a weight above 0, and their weights.
 local function full(edges, weights)
   local lows, highs, held = {}, {}, {}
   for k, w in ipairs(weights) do
@@ -200,7 +201,7 @@ local histogram_rules = opts.declare("oracle_histogram", {
   high = { "number", default_text = "edges instead", text = "upper end of the last of K bins of one width" },
 })
 
---- A histogram on the line: even within each of K bins.
+--- A histogram on the line: uniform within each of K bins.
 ---@param options diffusion.oracle_histogram_options
 ---@return diffusion.oracle
 ---@usage print(d.oracle.histogram{ low = -1, high = 1, weights = { 1, 3, 0, 2 } }:entropy())

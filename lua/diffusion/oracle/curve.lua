@@ -1,7 +1,7 @@
--- Points along a curve with noise on them. The integral over the curve is a sum over Gauss'
--- and Legendre's nodes, 16 on each piece no longer than 6 standard deviations: off by 1e-10 of
--- a density within four of them of the curve, by 1e-7 within eight. So the oracle is one of
--- weighted points, blurred.
+-- Points along a curve, with noise added. The integral over the curve is a sum over 16 Gauss-Legendre
+-- nodes on each piece, which is at most 6 standard deviations long. The relative error of a density is
+-- 1e-10 within four of them of the curve, and 1e-7 within eight. So the oracle is one of weighted
+-- points, blurred.
 local core = require "diffusion.core"
 local curves = require "diffusion.data.curves"
 local fail = require "diffusion.fail"
@@ -13,7 +13,7 @@ local points = require "diffusion.oracle.points"
 local quadrature = require "diffusion.oracle.quadrature"
 
 local order, longest = 16, 6
-local fine = 4096 -- chords by which a curve is measured
+local fine = 4096 -- chords that measure the length of a curve
 local most = 2 ^ 20 -- nodes
 
 local function answered(fn, u)
@@ -24,7 +24,7 @@ local function answered(fn, u)
   return y
 end
 
--- How many pieces a curve of that length needs.
+-- The number of pieces for a curve of this length.
 local function count_of(length, std)
   if not (length > 0 and length < math.huge) then
     fail.raise("curve: the points must be finite and differ along u, but the length is %g", length)
@@ -36,8 +36,8 @@ local function count_of(length, std)
   return n
 end
 
--- Where to cut (0, 1) so that the pieces of the curve at w^power are of one length, at most
--- `longest` times std and at least 8.
+-- The places that cut (0, 1) into pieces of equal length of the curve at w^power. There are at least
+-- 8, and none is longer than `longest` times std.
 local function cuts(fn, power, std)
   local at = answered(fn, core.linspace(0, 1, fine + 1) ^ power)
   local chords = (at:narrow(1, 2, fine) - at:narrow(1, 1, fine)):square():sum(2):sqrt()
@@ -68,7 +68,7 @@ local function nodes_of(fn, power, std)
   return core.tensor(u), core.tensor(weights)
 end
 
--- Points at random, without the noise.
+-- Random points, without the noise.
 local function drawer(pieces)
   return function(n, options)
     local u = fail.call(core.rand, { n, 2 }, options)
@@ -111,8 +111,8 @@ for _, name in ipairs { "swiss_roll", "moons", "spiral" } do
   toy_rules[name] = opts.declare("oracle_" .. name, { noise = opts.joined(curves.noise[name], { above = 0 }) })
 end
 
---- A curve with noise: points(u) of u even in (0, 1), plus N(0, std^2). Exact but for its
---- quadrature, some 1e-10 near the curve.
+--- A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact, except for
+--- an error of about 1e-10 of its quadrature near the curve.
 ---@param options diffusion.oracle_curve_options
 ---@return diffusion.oracle
 ---@usage local ring = d.oracle.curve{ std = 0.1, points = function(u)

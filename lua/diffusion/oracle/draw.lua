@@ -1,10 +1,10 @@
--- What drawing samples has in common.
+-- Functions for drawing samples.
 local core = require "diffusion.core"
 local base = require "diffusion.oracle.base"
 
 local draw = {}
 
---- Which of the weights each uniform number of u {n} falls to: {n} in 1..#weights.
+--- The index of the weight in which each uniform number of u {n} falls, {n} in 1..#weights.
 ---@param weights number[]
 ---@param u diffusion.tensor
 ---@return diffusion.tensor i64
@@ -21,8 +21,8 @@ function draw.pick(weights, u)
   end, u:unsqueeze(2)):to "i64"
 end
 
---- Options for the several draws of one sample, which one seed would make depend on each
---- other: a generator counts them.
+--- Options for several draws per sample. With one seed they would depend on each other, so a
+--- generator counts them.
 ---@param options table|nil
 ---@return table|nil
 function draw.counted(options)

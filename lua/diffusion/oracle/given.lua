@@ -1,4 +1,4 @@
--- Numbers as options give them: one for all, a list or a tensor.
+-- Options that are numbers: one for all, a list or a tensor.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -7,7 +7,7 @@ local kind = require "diffusion.kind"
 local given = {}
 
 --- A list of n numbers from a number, a list or a tensor.
----@param name string the oracle's, for messages
+---@param name string the oracle's name, for messages
 ---@param what string
 ---@param v number|number[]|diffusion.tensor
 ---@param n integer
@@ -28,13 +28,13 @@ function given.list(name, what, v, n)
   if #out ~= n then fail.raise("%s: %s has %d entries, %d expected", name, what, #out, n) end
   for i = 1, n do
     if type(out[i]) ~= "number" or out[i] ~= out[i] or math.abs(out[i]) == math.huge then
-      fail.raise("%s: entry %d of %s is %s, no finite number", name, i, what, kind.shown(out[i]))
+      fail.raise("%s: entry %d of %s is %s, not a finite number", name, i, what, kind.shown(out[i]))
     end
   end
   return out
 end
 
---- The same, all above 0, or not below it.
+--- The same, with all numbers above 0, or at least 0 with or_zero.
 function given.positive(name, what, v, n, or_zero)
   local out = given.list(name, what, v, n)
   for i = 1, n do
@@ -45,7 +45,7 @@ function given.positive(name, what, v, n, or_zero)
   return out
 end
 
---- Weights above 0 that sum to 1; equal ones if nil.
+--- Weights above 0 that sum to 1. They are equal if nil.
 function given.weights(name, weights, n)
   local list, out, total = given.positive(name, "weights", weights or 1, n), {}, 0
   for i = 1, n do total = total + list[i] end

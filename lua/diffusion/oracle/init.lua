@@ -1,7 +1,6 @@
--- Distributions whose best denoiser E[x0 | xt] is known exactly: they stand where a trained
--- network would, and a sampler's result, a loss or a likelihood can be held against the
--- truth. Each samples, gives ln p of the data and of the data under any noise, its entropy,
--- and the denoiser of a process.
+-- Distributions whose best denoiser E[x0 | xt] is known exactly. They replace a trained network, so
+-- that a sampler's result, a loss or a likelihood can be compared with the truth. Each draws samples,
+-- gives ln p of the data with and without noise, its entropy, and the denoiser of a process.
 local oracle = { empirical = require("diffusion.oracle.points").empirical }
 
 local function add(family)

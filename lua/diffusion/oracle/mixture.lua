@@ -1,5 +1,5 @@
--- Mixtures of Gaussians; one Gaussian is a mixture of one. Each covariance is taken apart
--- into its axes once, and all components are computed at once, as {K,B,D}.
+-- Mixtures of Gaussians. A Gaussian is a mixture of one. Each covariance is decomposed into its axes
+-- once, and all components are computed together, as {K,B,D}.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -11,16 +11,16 @@ local quadrature = require "diffusion.oracle.quadrature"
 
 local family = {}
 
--- A level's coefficient beside {K,B,D}.
+-- A level's coefficient, shaped to broadcast to {K,B,D}.
 local function over(c) return core.is_tensor(c) and c:unsqueeze(1) or c end
 
--- Rows {K,B,D} in each component's axes, and back.
+-- Rows {K,B,D} in the coordinates of each component's axes, and back.
 local function along_axes(z, axes)
   if not axes then return z end
   return base.at_highest(z.matmul, z, axes)
 end
 
--- For each component: how x lies to its mean along its axes, and the variances there.
+-- For each component: x minus its mean in the coordinates of its axes, and the variances there.
 local function aligned(o, x, a, s)
   local gap = x:unsqueeze(1) - over(a) * o.means:unsqueeze(2)
   return along_axes(gap, o.axes), over(a) ^ 2 * o.variance + over(s) ^ 2
@@ -37,7 +37,7 @@ function family.marginal(o, x, a, s)
   return log_joint(o, aligned(o, x, a, s)):logsumexp(1)
 end
 
--- Each component's m + a C (a^2 C + s^2)^-1 (x - a m), by its share in explaining x.
+-- Each component's m + a C (a^2 C + s^2)^-1 (x - a m), weighted by its posterior probability.
 function family.mean(o, x, a, s)
   local z, variance = aligned(o, x, a, s)
   local moved = along_axes(over(a) * o.variance / variance * z, o.back) + o.means:unsqueeze(2)
@@ -53,7 +53,7 @@ function family.draw(o, n, options)
   return scaled + o.means:index(1, which)
 end
 
--- Each row turned by its own component's axes: by all of them, and the right one taken.
+-- Each row rotated to the axes of its own component. All rotations are computed, and one is selected.
 function family.turned(o, z, which)
   local out = core.zeros(z:size(1), o.D)
   for k = 1, o.K do
@@ -97,10 +97,10 @@ local function new(name, means, variance, axes, weights, fields)
   return base.new(family, fields)
 end
 
-local rounding = { f32 = 1e-6, f64 = 1e-13 } -- of a covariance's eigenvalues, to the largest
+local rounding = { f32 = 1e-6, f64 = 1e-13 } -- error of a covariance's eigenvalues, relative to the largest
 
--- Values {K,1,D} and axes {K,D,D} of covariances {K,D,D}. A value that is 0 but for rounding is 0:
--- along that axis the distribution has no width. Doubles may be what reals were rounded to before.
+-- The eigenvalues {K,1,D} and axes {K,D,D} of covariances {K,D,D}. A value that is 0 up to rounding is
+-- set to 0: the distribution has no width along that axis. Doubles may have been rounded to floats.
 local function taken_apart(name, covs)
   local own, of_reals = rounding[covs:dtype()] or 1e-6, rounding[core.real]
   local values, axes = {}, {}
@@ -122,7 +122,7 @@ local function length_of(v)
   return type(v) == "table" and #v or 1
 end
 
--- A Gaussian whose coordinates are independent needs no other axes.
+-- A Gaussian whose coordinates are independent needs no axes.
 local function straight(o)
   local D = math.max(length_of(o.std), length_of(o.mean))
   local variance = core.tensor(given.positive("gaussian", "std", o.std, D, true)) ^ 2
@@ -169,8 +169,8 @@ local rules = opts.declare("oracle_mixture", {
   weights = { "table|tensor", as = "number[]|diffusion.tensor", default_text = "equal", text = "K weights" },
 })
 
---- A mixture of K Gaussians, isotropic or of any covariances. Its entropy is by quadrature in
---- one or two dimensions.
+--- A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its entropy
+--- is computed by quadrature.
 ---@param options diffusion.oracle_mixture_options
 ---@return diffusion.oracle
 ---@usage local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }

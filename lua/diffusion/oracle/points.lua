@@ -1,12 +1,12 @@
--- Weighted points: the empirical distribution of a data set, and what a curve's quadrature is
--- made of. E[x0 | x] is softmax_i(ln w_i - |x - a y_i|^2 / 2 s^2) y.
+-- Weighted points: the empirical distribution of a data set, and the base of a curve's quadrature.
+-- E[x0 | x] is softmax_i(ln w_i - |x - a y_i|^2 / 2 s^2) y.
 --
--- Below 16 dimensions squares are sums of differences, which keep their digits. From there on
--- they are |x|^2 - 2 a x.y + a^2 |y|^2 by one product, of centred points and in float32
--- throughout whatever d.precision says. What rounding leaves of them is some 1e-7 |x| |y|,
--- so weights of two points are off by a factor of exp(1e-7 |x| |y| / s^2) to each other: for
--- images in [-1, 1] (|y| about 15) a thousandth at s = 0.15. It never shows where the nearest
--- point is clear, as at small s, where points differ by far more than s.
+-- Below 16 dimensions squares are sums of differences, which keep their digits. From 16 on they are
+-- |x|^2 - 2 a x.y + a^2 |y|^2 by one product of centred points, in full float32 whatever d.precision
+-- is. Rounding leaves an error of about 1e-7 |x| |y|, so the ratio of two points' weights is off by
+-- a factor of exp(1e-7 |x| |y| / s^2). For images in [-1, 1] (|y| about 15) that is 0.1 % at s = 0.15.
+-- It has no effect if one point is clearly the nearest, as at small s, where distances between points
+-- far exceed s.
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local fail = require "diffusion.fail"
@@ -31,8 +31,8 @@ local function differences(o, x, a)
   return sum
 end
 
--- ln w_i - |x - a y_i|^2 / 2 s^2, {B,n}; in many dimensions without -|x|^2 / 2 s^2, which is
--- the same for all i.
+-- ln w_i - |x - a y_i|^2 / 2 s^2, {B,n}. In many dimensions -|x|^2 / 2 s^2 is omitted, since it is the
+-- same for all i.
 local function logits(o, x, a, s)
   if o.D < wide then
     local quad = differences(o, x, a) * (-0.5 * s ^ -2)
@@ -43,8 +43,8 @@ local function logits(o, x, a, s)
   return o.prior and quad + o.prior or quad
 end
 
--- Shares are e^-60 at least, nothing beside the largest: products with numbers near the least
--- that a float can hold would be twenty times as slow.
+-- Weights are at least e^-60, negligible compared with the largest. Products with numbers near the
+-- smallest float would be twenty times as slow.
 function family.mean(o, x, a, s)
   local l = logits(o, x, a, s)
   local share = (l - l:detach():max(2, true)):maximum(-60):softmax(2)
@@ -56,8 +56,8 @@ local function log_norm(o, s)
   return o.D * log_s + o.D / 2 * math.log(2 * math.pi)
 end
 
--- In many dimensions everything is told from the nearest point, whose distance is taken by
--- differences: the rest are ratios to it.
+-- In many dimensions all terms are relative to the nearest point, whose distance is computed by
+-- differences.
 function family.marginal(o, x, a, s)
   local l = logits(o, x, a, s)
   local prior = o.prior and 0 or math.log(o.n)
@@ -78,7 +78,7 @@ local function keys(x)
   return function(i) return bytes:sub((i - 1) * size + 1, i * size) end
 end
 
--- How often each point is there, by its bytes; made when first asked for.
+-- The count of each point among equal ones, compared by bytes; computed once.
 local function counts(o)
   if o.counts then return o.counts end
   local key, out = keys(o.given), {}
@@ -87,7 +87,7 @@ local function counts(o)
   return out
 end
 
--- ln of the share of the points equal to x.
+-- ln of the fraction of points that equal x.
 function family.density(o, x)
   gradient.constant("log_prob", "x", x)
   local count, key, out = counts(o), keys(x), {}
@@ -111,7 +111,7 @@ function family.bounds(o)
   return o.given:min(1):totable(), o.given:max(1):totable(), 0
 end
 
--- The points within a box, with the weights that they have here, or nil.
+-- The points within a box with their weights, or nil.
 function family.near(o, low, high)
   local inside = o.given:ge(core.tensor(low)) * o.given:le(core.tensor(high))
   local index = {}
@@ -127,9 +127,9 @@ end
 
 -- ==== making one =============================================================================
 
---- Points {n,D} as an oracle, equally likely or as a curve says:
+--- Points {n,D} as an oracle, with equal weights or those of a curve.
 ---@param y diffusion.tensor
----@param curve table|nil {weights = {n}, of sum 1; draw = function(n, options) -> {n,D}; name =}
+---@param curve table|nil {weights = {n}, with sum 1; draw = function(n, options) -> {n,D}; name =}
 ---@return diffusion.oracle
 function points.new(y, curve)
   local n, D = y:size(1), y:size(2)
@@ -163,13 +163,12 @@ local rules = opts.declare("oracle_empirical", {
   std = { "number", above = 0, text = "each point is a Gaussian of this standard deviation" },
 })
 
---- The empirical distribution of a data set: its n points, equally likely. Its best denoiser
---- is what a network that has learnt the set by heart would be. log_prob(x) is ln of the share
---- of points equal to x, -inf elsewhere, and entropy() that of the points as symbols, ln n
---- where all differ; at a level log_prob is that of a density. With std each point is a
---- Gaussian (a kernel density), and both are a density's. In float, points of 16 dimensions or
---- more are told apart by products, whose rounding blurs weights by a factor of
---- exp(1e-7 |x| |y| / s^2).
+--- The empirical distribution of a data set: its n points with equal weights. Its best denoiser is
+--- that of a network that has memorised the set. log_prob(x) is ln of the fraction of points equal to
+--- x, -inf elsewhere. entropy() is that of the points as symbols, ln n if all differ. With a level,
+--- log_prob is a density. With std each point becomes a Gaussian (a kernel density estimate), and
+--- both are those of a density. In float32, points of 16 dimensions or more are compared by products,
+--- whose rounding changes weights by a factor of exp(1e-7 |x| |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
 ---@param options diffusion.oracle_empirical_options?
 ---@return diffusion.oracle

@@ -1,4 +1,4 @@
--- Blocks of coordinates that don't depend on each other, each an oracle of its own.
+-- Independent blocks of coordinates, each with its own oracle.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -42,7 +42,7 @@ function family.draw(o, n, options)
   return core.ops.cat(out, 2)
 end
 
--- Entropies add; so do the squares of their errors, where some are means over samples.
+-- Entropies add. If some are means over samples, the squares of their errors add too.
 function family.entropy(o, options)
   local sum, squares = 0, 0
   for _, part in ipairs(o.parts) do
@@ -58,7 +58,7 @@ function family.text(o)
   return ("product in %d dimensions: %s"):format(o.D, table.concat(out, " x "))
 end
 
---- Independent blocks of coordinates: the first part's, then the second's, ...
+--- Independent blocks of coordinates: those of the first part, then of the second, ...
 ---@param parts diffusion.oracle[] one or more
 ---@return diffusion.oracle
 ---@usage local o = d.oracle.product{ d.oracle.gaussian{ std = 2 }, d.oracle.moons{} }
@@ -69,7 +69,7 @@ local function product(parts)
   end
   local D = 0
   for i, part in ipairs(parts) do
-    if kind.of(part) ~= "oracle" then fail.raise("product: part %d is %s, no oracle", i, kind.shown(part)) end
+    if kind.of(part) ~= "oracle" then fail.raise("product: part %d is %s, not an oracle", i, kind.shown(part)) end
     D = D + part.D
   end
   return base.new(family, { D = D, work = D, parts = table.move(parts, 1, #parts, 1, {}) })

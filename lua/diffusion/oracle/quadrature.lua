@@ -11,7 +11,7 @@ local function legendre(n, x)
   return p, n * (x * p - before) / (x * x - 1)
 end
 
---- The n nodes on (-1, 1) and their weights, of sum 2. The rule is exact for polynomials of
+--- The n nodes on (-1, 1) and their weights, which sum to 2. The rule is exact for polynomials of
 --- degree 2n - 1.
 ---@param n integer from 2
 ---@return number[] nodes
@@ -32,9 +32,9 @@ end
 
 -- ==== entropies on a grid ===================================================================
 
-local most = 2 ^ 22 -- points of a grid
-local spacing = { 1 / 16, 1 / 4 } -- of the least width, in one and in two dimensions
-local tile = { 4096, 64 } -- points of its side
+local most = 2 ^ 22 -- points in a grid
+local spacing = { 1 / 16, 1 / 4 } -- in units of the least width, in one and in two dimensions
+local tile = { 4096, 64 } -- points on its side
 
 -- The axes of a grid {low, step, n}, or nil if it would have too many points.
 local function axes_of(o)
@@ -49,7 +49,7 @@ local function axes_of(o)
   return axes
 end
 
--- The stretches of an axis that tiles cover: { low, high, n }.
+-- The parts of an axis that tiles cover: { low, high, n }.
 local function stretches(axis, size)
   local out = {}
   for i = 0, axis.n - 1, size do
@@ -70,7 +70,7 @@ local function points_of(first, second)
   return core.ops.stack({ x:expand(n, m):reshape(n * m), y }, 2)
 end
 
--- The sum of p ln p over a tile, for the part of the oracle that matters there.
+-- The sum of p ln p over a tile, for the part of the oracle that is near it.
 local function tile_sum(o, first, second)
   local near, part = o.family.near, o.oracle
   if near then part = near(o, { first[1], second and second[1] }, { first[2], second and second[2] }) end

@@ -1,4 +1,4 @@
--- Eight Gaussians around a circle, the plainest set of several modes.
+-- Eight Gaussians on a circle, the simplest data with several modes.
 local curves = require "diffusion.data.curves"
 local opts = require "diffusion.opts"
 local mixture = require "diffusion.oracle.mixture"
@@ -11,8 +11,8 @@ local rules = opts.declare("oracle_eight_gaussians", {
   radius = { "number", above = 0, default_text = "sqrt(2 (1 - noise^2))", text = "distance of the means from 0" },
 })
 
---- The distribution of d.data.toy.eight_gaussians, or of another size: Grathwohl et al. 2019
---- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
+--- The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019 (FFJORD)
+--- have radius = 4/1.414, std = 0.5/1.414.
 ---@param options diffusion.oracle_eight_gaussians_options?
 ---@return diffusion.oracle
 ---@usage print(d.oracle.eight_gaussians{ radius = 2, std = 0.1 }:entropy()) -- 0.31215

@@ -1,6 +1,6 @@
--- The door to gnuplot: its terminals, its quoting, numbers as blocks of data, and a script
--- run so that the file appears whole or not at all. Text reaches it by gnuplot.quoted,
--- numbers by gnuplot.format, and no file's name at all.
+-- The interface to gnuplot: its terminals, its quoting, and numbers as blocks of data. A file
+-- appears whole or not at all. Text reaches gnuplot by gnuplot.quoted, numbers by gnuplot.format,
+-- and file names not at all.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -37,9 +37,9 @@ end
 --- string.format for what gnuplot reads.
 gnuplot.format = legible.format
 
--- In single quotes gnuplot takes everything literally but the end of the line and the quote
--- itself, which it takes doubled, but neither first nor twice. These are strings of their
--- own, put together by its dots.
+-- In single quotes gnuplot takes all literally except line ends and the quote itself. A quote can be
+-- doubled, but not at the beginning and not twice in a row. These become separate strings, joined by
+-- gnuplot's dots.
 local BREAK = [['."\n".']]
 
 local function quotes_in(before, quotes)
@@ -47,7 +47,7 @@ local function quotes_in(before, quotes)
   return before .. [['."]] .. ([[\47]]):rep(#quotes) .. [[".']]
 end
 
---- A text as a string of gnuplot's, with its line breaks; what steers a terminal is escaped.
+--- A text as a gnuplot string, with its line breaks. Characters that control a terminal are escaped.
 ---@param text any
 ---@return string
 function gnuplot.quoted(text)
@@ -55,7 +55,8 @@ function gnuplot.quoted(text)
   return "'" .. shown:gsub("\t", " "):gsub("([^'\n]?)('+)", quotes_in):gsub("\n", BREAK) .. "'"
 end
 
---- The same for an entry of the legend, on one line: gnuplot draws a second line over the next entry.
+--- The same for an entry of the legend, as one line. gnuplot would draw a second line over the next
+--- entry.
 ---@param text any
 ---@return string
 function gnuplot.entry(text) return gnuplot.quoted((legible.text(text):gsub("[ \t]*[\r\n]+[ \t]*", " "))) end
@@ -93,7 +94,7 @@ function gnuplot.block(out, name, rows)
   out[#out + 1] = "EOD"
 end
 
---- Takes a list of series {name, ...}.
+--- Raises unless the value is a list of series {name, ...}.
 ---@param series any
 function gnuplot.check_series(series)
   if kind.of(series) ~= "table" then fail.raise("plot: a list of series expected, got %s", kind.shown(series)) end
@@ -103,10 +104,10 @@ function gnuplot.check_series(series)
   end
 end
 
---- A panel a series, under its name.
+--- One panel per series, with its name as the title.
 ---@param lines string[]
 ---@param series table { {name, ...}, ... }
----@param panels string[] the command that draws each
+---@param panels string[] the command that draws each panel
 ---@param o table {title}
 function gnuplot.side_by_side(lines, series, panels, o)
   local title = o.title and #series > 1 and " title " .. gnuplot.quoted(o.title) or ""
@@ -127,7 +128,7 @@ function gnuplot.range(axis, from, to) return gnuplot.format("set %srange [%.9g:
 
 local function shell_quoted(word) return "'" .. word:gsub("'", [['\'']]) .. "'" end
 
--- A new file with this text, which a <close> takes away; nil and a message.
+-- A temporary file with this text, which <close> removes; or nil and a message.
 local function passing_file(text)
   local fine, path = pcall(os.tmpname)
   if not fine then return nil, path end
@@ -137,8 +138,8 @@ local function passing_file(text)
   return nil, message
 end
 
--- What gnuplot writes when it runs the script: a picture, or a drawing of letters. A window
--- writes nothing, and stays open behind our back.
+-- The output of gnuplot for a script is a picture, or a drawing of letters. A window has no output, and
+-- stays open after the call.
 local function drawn(script, has_window)
   local passing <close>, message = passing_file(script)
   if not passing then return nil, message end
@@ -148,10 +149,10 @@ local function drawn(script, has_window)
   return pipe:close() and bytes, "gnuplot failed"
 end
 
---- Runs the script; the file appears whole or not at all.
+--- Runs the script. A file appears whole or not at all.
 ---@param lines string[]
 ---@param o table {file, title, width, height}
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function gnuplot.run(lines, o)
   local device = terminal(o)

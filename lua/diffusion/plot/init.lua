@@ -1,5 +1,5 @@
---- Plots by gnuplot, an optional program found at run time: a PNG or SVG file, a window
---- where there is a display, or its text terminal.
+--- Plots by gnuplot, an optional program that is looked for at run time. A plot is a PNG or SVG file, a
+--- window if there is a display, or text in the terminal.
 local lines = require "diffusion.plot.lines"
 
 return {

@@ -1,4 +1,4 @@
--- Curves, and a quantity of schedules as such.
+-- Plots of curves, and of a quantity of schedules.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -22,7 +22,7 @@ local function numbers(v, i)
   return v
 end
 
--- {x, y} of each point of a series; without x they are counted.
+-- {x, y} for each point of a series. Without x, the points are numbered.
 local function points_of(s, i)
   local y, rows = numbers(s[2], i), {}
   local x = s[3] ~= nil and numbers(s[3], i)
@@ -32,7 +32,7 @@ local function points_of(s, i)
   return rows
 end
 
--- Is there a point among these that axes have a place for?
+-- Whether any of these points can be drawn on the axes.
 local function has_place(points, logy)
   for _, p in ipairs(points) do
     if p[1] - p[1] == 0 and p[2] - p[2] == 0 and not (logy and p[2] <= 0) then return true end
@@ -56,11 +56,11 @@ local function drawn_lines(series, o)
   return gnuplot.run(lines, o)
 end
 
---- Curves y(x), one a series.
+--- Curves y(x), one per series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
 ---  one length; without x it is 1, 2, ...
 ---@param options diffusion.plot_lines_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function plot.lines(series, options)
   local o = opts.check("lines", options, line_rules, 2)
@@ -90,7 +90,7 @@ end
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
 ---@param options diffusion.plot_schedules_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function plot.schedules(schedules, options)
   local o = opts.check("schedules", options, plot.schedule_rules, 2)

@@ -1,4 +1,4 @@
--- The error of samplers against their cost, on log axes.
+-- Plots the error of samplers against their cost, on logarithmic axes.
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -13,11 +13,11 @@ local rules = opts.declare("plot_order", gnuplot.rules {
 
 local columns = { steps = 1, evaluations = 4 }
 
--- Each next to the others in hue, lightness and shape.
+-- Neighbours differ in hue, lightness and shape.
 local colours = { "0072b2", "d55e00", "009e73", "cc79a7", "000000", "e69f00", "56b4e9", "7a3db8", "8c510a", "808000" }
 local shapes = { 7, 5, 9, 11, 13, 6, 4, 8, 10, 12 }
 
--- A number that a log axis has a place for.
+-- Raises unless a number can be drawn on a logarithmic axis.
 local function positive(v, what, k, name)
   local fine = type(v) == "number" and v > 0 and v < math.huge
   if fine then return v end
@@ -25,7 +25,7 @@ local function positive(v, what, k, name)
     v == nil and what == "evaluations" and ", and x = \"steps\" needs none" or "")
 end
 
--- {x, error} of each row.
+-- {x, error} for each row.
 local function points_of(rows, name, x)
   if kind.of(rows) ~= "table" or #rows == 0 then
     fail.raise("plot: '%s' must have rows {steps, error, order, evaluations} as of d.check.order, got %s", name,
@@ -41,7 +41,7 @@ local function points_of(rows, name, x)
   return out
 end
 
--- Rows alone are a series without a name.
+-- A list of rows is one series without a name.
 local function series_of(given)
   local first = type(given) == "table" and given[1]
   if type(first) == "table" and type(first[1]) == "number" then return { { "error", given } } end
@@ -61,8 +61,7 @@ local function box_of(all)
   return { box[1] / 1.15, box[2] * 1.15, box[3] / 1.6, box[4] * 1.6 }
 end
 
--- 1, 2 and 5 of each power of ten, by which numbers of evaluations are read; 1 to 9 where
--- there are few of these.
+-- Labels at 1, 2 and 5 times each power of ten, or at 1 to 9 times if the range is narrow.
 local function tics(low, high)
   local list, digits = {}, high < 10 * low and { 1, 2, 3, 4, 5, 6, 7, 8, 9 } or { 1, 2, 5 }
   for e = math.floor(math.log(low, 10)), math.ceil(math.log(high, 10)) do
@@ -74,8 +73,8 @@ local function tics(low, high)
   return "set xtics (" .. table.concat(list, ", ") .. ")"
 end
 
--- From the upper left corner error falls as x^-p, towards the right edge or the lower one;
--- just before it is the line's name.
+-- A line of slope -p from the upper left corner to the right or the lower edge. Its name stands just
+-- before its end.
 local function guide(lines, curves, p, box)
   if type(p) ~= "number" or not (p > 0 and p < math.huge) then
     fail.raise("plot: guides are orders above 0, got %s", kind.shown(p))
@@ -89,12 +88,12 @@ local function guide(lines, curves, p, box)
     label[1], label[2])
 end
 
---- Errors of samplers against evaluations of the model, or steps, on log axes. Dashed lines
---- fall as the orders in guides do.
+--- Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed lines
+--- show the slopes of the orders in guides.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or
 ---  { {name, rows}, ... }; errors and numbers of evaluations are above 0
 ---@param options diffusion.plot_order_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)
   local o = opts.check("order", options, rules, 2)

@@ -17,7 +17,7 @@ local function rows_of(x)
   return x:to(core.real):totable()
 end
 
--- A range that holds the finite numbers of these rows, too.
+-- A range extended to the finite numbers of these rows.
 local function widened(low, high, rows)
   for _, row in ipairs(rows) do
     for _, v in ipairs(row) do
@@ -27,10 +27,10 @@ local function widened(low, high, rows)
   return low, high
 end
 
---- Point clouds in the plane, side by side at one scale.
+--- Point clouds in the plane, in panels of one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
 ---@param options diffusion.plot_points_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)
   local o = opts.check("points", options, rules, 2)

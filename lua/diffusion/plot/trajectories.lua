@@ -1,4 +1,4 @@
--- The paths of samples: along t on a line, as curves in the plane.
+-- Plots the trajectories of samples: against t on the line, or as curves in the plane.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -28,7 +28,7 @@ local function check_tensors(xs, name)
   end
 end
 
--- Does this series have paths, which nothing has stepped yet? They lie in the plane, or along t.
+-- Raises unless a series has trajectories. Returns whether they lie in the plane, or go along t.
 local function check_path(given, name)
   local is_run = kind.of(given) == "run"
   if is_run and given.i >= #given.grid then
@@ -44,7 +44,7 @@ local function check_path(given, name)
   return { plane = xs[1]:dim() == 2 and xs[1]:size(2) == 2, timed = is_run }
 end
 
--- All series have their paths in one kind of picture, which is returned.
+-- Raises unless all series fit into one kind of picture, which is returned.
 local function check_paths(series)
   local first
   for _, s in ipairs(series) do
@@ -71,7 +71,7 @@ local function recorded(given)
   return xs, times
 end
 
--- A run or a list of tensors alone is a series without a name.
+-- A single run or list of tensors is one series without a name.
 local function series_of(given)
   local first = type(given) == "table" and given[1]
   if kind.of(given) == "run" or core.is_tensor(first) then return { { "", given } } end
@@ -79,7 +79,7 @@ local function series_of(given)
   return given
 end
 
--- The paths of the first `count` samples, each a list of points: {t or step, x} on a line,
+-- The trajectories of the first `count` samples, each a list of points: {t or step, x} on the line,
 -- {x, y} in the plane.
 local function curves_of(given, count)
   local xs, times = recorded(given)
@@ -93,7 +93,7 @@ local function curves_of(given, count)
   return curves
 end
 
--- Their points as rows for gnuplot, an empty one between two paths.
+-- Their points as rows for gnuplot, with an empty row between two trajectories.
 local function rows_of(curves)
   local rows = {}
   for _, curve in ipairs(curves) do
@@ -128,7 +128,7 @@ local function range_of(all, c)
   return { low - margin, high + margin }
 end
 
--- In the plane both axes have one scale; along t the later time is left.
+-- In the plane both axes have one scale. Along t, later times are on the left.
 local function set_ranges(lines, all, axes, o)
   local x, y, timed = range_of(all, 1), range_of(all, 2), axes.timed and not axes.plane
   if timed then x = { x[2], x[1] } end
@@ -140,7 +140,7 @@ local function set_ranges(lines, all, axes, o)
   if o.ylabel or not axes.plane then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(ylabel) end
 end
 
--- What a panel shows: paths; in the plane the data behind them, and where they start and end.
+-- A panel shows trajectories. In the plane it also shows the data behind them, their starts and ends.
 local function panel(lines, i, curves, plane, has_data)
   gnuplot.block(lines, "p" .. i, rows_of(curves))
   local paths = ("$p%d with lines lw 1 lc rgb '#70507080' notitle"):format(i)
@@ -162,13 +162,13 @@ local function take_data(data, plane)
   return data:to(core.real):totable()
 end
 
---- The paths of samples: along t for {B,1} (along steps where a list is given), the later time left;
---- as curves in the plane for {B,2}. A run is stepped to its end. x is shown as it is: where sigma
---- is large at the start (ve, edm), so is x.
+--- The trajectories of samples. Those of {B,1} are drawn against t, later times on the left, or against
+--- the step for a list. Those of {B,2} are curves in the plane. A run is stepped to its end. x is shown
+--- as it is, so it starts large if sigma does (ve, edm).
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by
 ---  side at one scale
 ---@param options diffusion.plot_trajectories_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)
   local o = opts.check("trajectories", options, rules, 2)

@@ -1,7 +1,7 @@
---- Steps of a length that each sample finds for itself, by the difference of two orders: what
---- dpm_adaptive, rk45 and d.likelihood.ode share. A sample takes the same steps alone or in a batch. They go by
---- z = x/r with r^2 = a^2 + s^2, which is x itself where a^2 + s^2 = 1: what is allowed is in
---- its units, near 1 at every level.
+--- Adaptive steps, shared by dpm_adaptive, rk45 and d.likelihood.ode. Each sample chooses its own
+--- step length from the difference between two orders. A sample takes the same steps alone or in a
+--- batch. The state is z = x/r with r^2 = a^2 + s^2, which is x itself if a^2 + s^2 = 1. So the
+--- tolerances are in units near 1 at every level.
 local gradient = require "diffusion.gradient"
 local levels = require "diffusion.sampler.levels"
 local finite = require "diffusion.sampler.finite"
@@ -9,7 +9,7 @@ local fail = require "diffusion.fail"
 
 local adaptive = {}
 
---- Rules of the options that both take.
+--- Rules of the options atol and rtol.
 ---@param atol number
 ---@param rtol number
 ---@return table<string, table>
@@ -19,7 +19,7 @@ function adaptive.rules(atol, rtol)
            most = { "integer", default = 10000, min = 1, text = "steps after which the run is an error" } }
 end
 
---- f of each sample's number, as a list.
+--- f evaluated for each sample, as a list.
 ---@param B integer
 ---@param f fun(b: integer): any
 ---@return any[]
@@ -30,7 +30,7 @@ function adaptive.each(B, f)
 end
 local each = adaptive.each
 
---- A function from t to the level's numbers as levels.of gives them, with a and s over r.
+--- A function from t to the numbers that levels.of gives, with a and s divided by r.
 ---@param process diffusion.process
 ---@return function
 function adaptive.circle(process)
@@ -43,7 +43,7 @@ function adaptive.circle(process)
   end
 end
 
---- The denoiser as asked by z and by a level of adaptive.circle for each sample.
+--- The denoiser as a function of z and of one level of adaptive.circle per sample.
 ---@param denoise function
 ---@param mix function
 ---@return fun(z: diffusion.tensor, at: table[]): x0, eps
@@ -56,9 +56,9 @@ function adaptive.denoiser(denoise, mix)
   end
 end
 
---- How far two results are apart, in units of what is allowed, for each sample: the root mean
---- square of (low - high) / max(atol, rtol max(|low|, |z|)) (Lu et al. 2022, DPM-Solver, app. C).
----@param z diffusion.tensor {B, ...} from which both started
+--- The difference of two results per sample, in units of the tolerance. It is the root mean square
+--- of (low - high) / max(atol, rtol max(|low|, |z|)) (Lu et al. 2022, DPM-Solver, app. C).
+---@param z diffusion.tensor {B, ...} at the start of the step
 ---@param low diffusion.tensor
 ---@param high diffusion.tensor
 ---@param o {atol: number, rtol: number}
@@ -69,7 +69,7 @@ function adaptive.errors(z, low, high, o)
   return ((low - high) / allowed):reshape(B, z:numel() // B):square():mean(2):sqrt():totable()
 end
 
--- Where each sample stands: at a place, with so much left, about to take a step h.
+-- The state of each sample: its place, the distance left, and the length h of its next step.
 local function start(B, from, to, o)
   local way = math.abs(to - from)
   return { at = each(B, function() return from end), left = each(B, function() return way end),
@@ -77,9 +77,9 @@ local function start(B, from, to, o)
            to = to, least = 1e-9 * way, open = way > 0 and B or 0 }
 end
 
-local least_factor = 0.2 -- of one step's length to the last
+local least_factor = 0.2 -- smallest ratio of a step's length to the one before
 
--- Raises where errors are no numbers, as samples then aren't.
+-- Raises if an error is NaN, since the samples are then NaN too.
 local function check_errors(w, E, o)
   local count, first = 0, nil
   for b, e in ipairs(E) do
@@ -90,8 +90,8 @@ local function check_errors(w, E, o)
     o.place, w.at[first], first, least_factor * w.h[first]))
 end
 
--- Takes the step if it was good enough, and chooses the next one's length. A sample that is kept
--- though it isn't finite is taken to the end.
+-- Accepts the step if its error is small enough, and chooses the next length. A sample that isn't
+-- finite, but is kept, moves straight to the end.
 local function judge(w, b, E, o)
   local h, good = w.h[b], E <= 1
   if o.nan == "keep" and (E ~= E or h <= w.least) then E, good = 0, true end
@@ -102,8 +102,9 @@ local function judge(w, b, E, o)
   end
   h = h * math.min(5, math.max(least_factor, 0.9 * math.max(E, 1e-10) ^ (-1 / o.order)))
   if not good and h <= w.least then
-    fail.raise("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error %g times what is "
-      .. "allowed; is the denoiser smooth there? Larger atol and rtol go on", o.name, b, h, o.place, w.at[b], E)
+    fail.raise("%s: the step of sample %d has shrunk to %.3g at %s = %.6g, its error is %g times the "
+      .. "tolerance; pass larger atol and rtol",
+      o.name, b, h, o.place, w.at[b], E)
   end
   w.h[b] = math.min(w.left[b], h)
   return good and 1 or 0
@@ -113,12 +114,12 @@ end
 ---@param z diffusion.tensor {B, ...}
 ---@param from number
 ---@param to number
----@param try fun(z, at: number[], h: number[], slope): low, high, slope results of two orders,
----  and what is worth knowing at the end of the step (nil: nothing), for the next
+---@param try fun(z, at: number[], h: number[], slope): low, high, slope the results of two orders, and a
+---  value at the end of the step that the next step can reuse, or nil
 ---@param o {h: number, atol: number, rtol: number, most: integer, order: integer, name: string, place: string,
----  mix: function, errors: function, nan: string, pair: table} h is the first step's length, name who walks,
----  errors in place of adaptive.errors, nan "keep" to go on with samples that aren't finite, pair the step's
----  of which the walk is a part
+---  mix: function, errors: function, nan: string, pair: table} h is the first step's length. name is the
+---  caller's name in messages. errors replaces adaptive.errors. nan = "keep" continues with samples that
+---  aren't finite. pair is the outer step that this walk is part of
 ---@return diffusion.tensor z
 function adaptive.walk(z, from, to, try, o)
   local B, slope = z:size(1), nil
@@ -135,7 +136,7 @@ function adaptive.walk(z, from, to, try, o)
   while w.open > 0 do
     tries = tries + 1
     if tries > o.most then
-      fail.raise("%s: not at the end after most = %d steps; larger atol and rtol take longer ones", o.name, o.most)
+      fail.raise("%s: not at the end after most = %d steps; larger atol and rtol allow longer steps", o.name, o.most)
     end
     z, slope = gradient.scope(step)
     w.open = 0

@@ -1,24 +1,23 @@
---- One Brownian path for a whole trajectory (not part of the public library): levels queried
--- by any grid, in any order, lie on the same path, so that a stochastic solver converges
--- along it as its steps shrink (Li et al. 2020, "Scalable gradients for stochastic
--- differential equations", section 4: the virtual Brownian tree).
+--- Gives a whole trajectory one Brownian path (not part of the public library). All grids, in
+-- any order of queries, read the same path. So a stochastic solver converges along it as its steps
+-- shrink (Li et al. 2020, "Scalable gradients for stochastic differential equations", section 4:
+-- the virtual Brownian tree).
 --
 -- The path W is a function of lambda = ln(a/s) in [low, high], Brownian in the time
--- tau = clock(lambda). Levy's construction: cells are halved in lambda; within a cell
+-- tau = clock(lambda). It is Levy's construction: cells are halved in lambda. Within a cell
 -- [l, r] with middle m, all in tau,
 --   W(u) = W(l) + (u - l)/(r - l) (W(r) - W(l)) + hat(u) sqrt((m - l)(r - m)/(r - l)) z + ...
--- where hat rises from 0 at l to 1 at m and falls to 0 at r, and what follows comes from the
--- halves. So an increment is a sum of c z over the cells that one of its ends cuts, each z a
--- node's own normal: nothing is kept, and nothing large is subtracted.
+-- hat rises from 0 at l to 1 at m and falls to 0 at r. The remaining terms come from the halves.
+-- So an increment is a sum of c z over the cells that contain one of its ends. Each z is the
+-- normal number of one node: nothing is stored, and no large numbers are subtracted.
 --
--- The clock of a sampler whose step from lambda to lambda' = lambda + h adds
--- s' sqrt(1 - e^(-2 eta h)) z is tau = e^(2 eta lambda): the noise is then
--- s' e^(-eta lambda') (W(lambda') - W(lambda)), and that of one step is what many smaller
--- steps add up to, exactly.
+-- A sampler's step from lambda to lambda' = lambda + h adds s' sqrt(1 - e^(-2 eta h)) z. Its clock
+-- is tau = e^(2 eta lambda), and its noise is then s' e^(-eta lambda') (W(lambda') - W(lambda)).
+-- The noise of one step equals the sum over many smaller steps, exactly.
 --
--- Cells of the last level aren't halved: there W(u) is the chord plus
--- sqrt((u - l)(r - u)/(r - l)) z, which has the right law at any one u. Two different
--- levels within one such cell (width (high - low)/2^depth) are all that isn't exact: with
+-- Cells of the last level aren't halved. There W(u) is the chord plus
+-- sqrt((u - l)(r - u)/(r - l)) z, which has the right distribution at any one u. The only
+-- inexact case is two different levels within one such cell (width (high - low)/2^depth). With
 -- u - l = (r - l) sin^2 A and v - l = (r - l) sin^2 B the increment's variance is
 -- |sin(A - B)| / sin(A + B) of |u - v|, never more than 1.
 local fail = require "diffusion.fail"
@@ -30,7 +29,7 @@ local brownian = {
 }
 
 local whole = 0        -- node of W(high) - W(low)
-local first = 1 << 31  -- node of W(low) - W(-inf); cells lie between: k has the halves 2k, 2k + 1
+local first = 1 << 31  -- node of W(low) - W(-inf). Cells lie between: k has the halves 2k, 2k + 1
 
 --- A Brownian path over the levels of a schedule.
 ---@class diffusion.brownian
@@ -41,7 +40,7 @@ local Brownian = {}
 Brownian.__index = Brownian
 Brownian.__name = "diffusion.brownian"
 
--- tau at lambda, a finite number.
+-- tau at lambda. Raises unless it is a finite number.
 local function time_of(clock, lambda)
   local tau = clock(lambda)
   if type(tau) ~= "number" or tau - tau ~= 0 then
@@ -50,7 +49,7 @@ local function time_of(clock, lambda)
   return tau
 end
 
--- tau, unless it is less than it was below.
+-- tau. Raises if it is below its value at the lambda before.
 local function rising(before, tau, lambda)
   if tau < before then
     fail.raise("brownian: the clock must rise with lambda, but it falls from %.17g to %.17g at lambda = %.9g",
@@ -60,10 +59,10 @@ local function rising(before, tau, lambda)
 end
 
 --- A path.
----@param o {low: number, high: number, clock: function, depth: integer} lambda = ln(a/s) at the
---- schedule's own ends, finite, so that the path doesn't depend on the grid; clock(lambda), the
---- time in which W is Brownian, rising, asked at -inf only if an increment starts there;
---- depth 1..30, 24 if not given
+---@param o {low: number, high: number, clock: function, depth: integer} low and high are the
+--- finite lambda = ln(a/s) at the schedule's ends, so that the path doesn't depend on the grid.
+--- clock(lambda) is the time in which W is Brownian, and rises. It is evaluated at -inf only if an
+--- increment starts there. depth is in 1..30, 24 if not given
 ---@return diffusion.brownian
 function brownian.new(o)
   o = opts.check("brownian.new", o, {
@@ -80,11 +79,11 @@ function brownian.new(o)
   return setmetatable(o, Brownian)
 end
 
--- The standard deviation of W(u) where W(l) and W(r) are known.
+-- The standard deviation of W(u) if W(l) and W(r) are known.
 local function bridge(l, u, r) return math.sqrt((u - l) * (r - u) / (r - l)) end
 
--- hat(b) - hat(a), times the bridge's height. Each side is a difference of times that are
--- near each other where a and b are.
+-- hat(b) - hat(a), times the bridge's height. Each side is computed as a difference of times,
+-- which are close to each other if a and b are.
 local function rise(l, m, r, a, b)
   local height = bridge(l, m, r)
   if height == 0 then return 0 end
@@ -128,12 +127,12 @@ end
 ---@param from number lambda in [low, high], or -inf: W is 0 there
 ---@param to number lambda in (from, high]
 ---@return number[] c with sum c^2 = dtau
----@return integer[] nodes the draw of each z, at most 62: what core.mix_normals takes beside c
+---@return integer[] nodes the draw of each z, at most 62, for core.mix_normals with c
 ---@return number dtau clock(to) - clock(from)
 function Brownian:increment(from, to)
   check_level(self, "from", from, true)
   check_level(self, "to", to)
-  if from >= to then fail.raise("brownian: an increment goes up in lambda, got %.9g to %.9g", from, to) end
+  if from >= to then fail.raise("brownian: the lambda of an increment must rise, got %.9g to %.9g", from, to) end
   local query = setmetatable({ c = {}, nodes = {}, from = from, to = to }, Query)
   local a, start = time_of(self.clock, from), self.tau_low
   local b = rising(a, time_of(self.clock, to), to)
@@ -144,19 +143,19 @@ function Brownian:increment(from, to)
   return query.c, query.nodes, b - a
 end
 
---- sigma z, z the increment over its standard deviation: for
+--- sigma z, with z the increment divided by its standard deviation, for
 --- core.mix_normals(c, seed, brownian.stream, nodes, c1, x1, ...).
 ---@param sigma number
 ---@param from number as in increment
 ---@param to number
----@return number[] c with sum c^2 = sigma^2, be both levels in one cell or not
+---@return number[] c with sum c^2 = sigma^2, even if both levels are in one cell
 ---@return integer[] nodes
 function Brownian:noise(sigma, from, to)
   local c, nodes = self:increment(from, to)
   local variance = 0
   for _, v in ipairs(c) do variance = variance + v * v end
   if variance == 0 then
-    fail.raise("brownian: the clock stands still from lambda = %.9g to %.9g", from, to)
+    fail.raise("brownian: the clock doesn't advance from lambda = %.9g to %.9g", from, to)
   end
   for j, v in ipairs(c) do c[j] = sigma * v / math.sqrt(variance) end
   return c, nodes

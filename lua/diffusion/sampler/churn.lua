@@ -1,6 +1,6 @@
---- Noise added before a step, Karras et al. 2022, algorithm 2, lines 4 to 6: x goes from t up to
---- a level of sigma = (1 + gamma) sigma_t, gamma = min(s_churn/n, sqrt(2) - 1), where
---- s_tmin <= sigma_t <= s_tmax, but no further than the schedule's last.
+--- Noise added before a step: Karras et al. 2022, algorithm 2, lines 4 to 6. x moves from t up to
+--- sigma = (1 + gamma) sigma_t with gamma = min(s_churn/n, sqrt(2) - 1). It does so if
+--- s_tmin <= sigma_t <= s_tmax, and not beyond the schedule's last level.
 local churn = {}
 
 churn.rules = {
@@ -10,14 +10,14 @@ churn.rules = {
   s_noise = { "number", default = 1, min = 0, text = "factor of that noise" },
 }
 
---- Raises x.
----@param opts table the sampler's, with its arithmetic
----@param level function of levels.of
+--- Adds the noise to x.
+---@param opts table the sampler's options, with mix and mix_noise
+---@param level function as levels.of gives it
 ---@param process diffusion.process
 ---@param x diffusion.tensor
 ---@param pair table
 ---@return diffusion.tensor x
----@return table level where it is now
+---@return table level of the new x
 function churn.up(opts, level, process, x, pair)
   local t = level(pair.t)
   local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax

@@ -1,6 +1,6 @@
 --- Multistep consistency sampling: Song et al. 2023, "Consistency models", algorithm 1.
--- The model's x0 is where the trajectory through x_t ends, at the schedule's first level, and in
--- y = x/a noise takes it from there to sigma_s: y = x0 + sqrt(sigma_s^2 - sigma_1^2) z.
+-- The x0 predicted by the model is the end of the trajectory through x_t, at the schedule's first
+-- level. In y = x/a noise takes it to sigma_s: y = x0 + sqrt(sigma_s^2 - sigma_1^2) z.
 local levels = require "diffusion.sampler.levels"
 
 local function consistency(denoise, process, opts)

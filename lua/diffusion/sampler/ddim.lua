@@ -12,7 +12,7 @@ local function ddim(denoise, process, opts)
     local variance = eta == 0 and 0 or eta ^ 2 * schedule:posterior_variance(t, s)
     local left = schedule:noise(s) ^ 2 - variance
     if left < -1e-12 * variance then
-      fail.raise("sampler ddim: eta = %g asks for more noise than there is at s = %g, from t = %g: up to %.4g is "
+      fail.raise("sampler ddim: eta = %g needs more noise than there is at s = %g, from t = %g: at most %.4g is "
         .. "possible there", eta, s, t, eta * schedule:noise(s) / math.sqrt(variance))
     end
     local direction = math.sqrt(math.max(0, left))

@@ -1,7 +1,6 @@
 --- Ancestral sampling: Ho et al. 2020, algorithm 2, on any pair of levels t > s.
--- x_s = c0 x0 + ct x_t + sigma z, the posterior's mean (eq. 7) at the model's x0 and the
--- process's variance, of each element where it is learned; nothing is added on the way to
--- s = 0, whatever the variance.
+-- x_s = c0 x0 + ct x_t + sigma z: the posterior's mean (eq. 7) at the predicted x0, and the
+-- process's variance, per element if it is learned. No noise is added in a step to s = 0.
 local levels = require "diffusion.sampler.levels"
 
 local function ddpm(denoise, process, opts)

@@ -1,8 +1,7 @@
---- DEIS with the time rho = s/a and polynomials in ln rho (log-rho tAB): Zhang & Chen 2023,
---- eq. 15.
---   x_s = a_s (x_t/a_t + sum_j C_j eps_j),  C_j = integral of polynomial j over rho_t..rho_s,
--- the polynomials through the last eps in ln rho = -lambda. In units of the step h of lambda
--- C of r^j comes to j! gain(j + 1, -h), in multiples of s_s/a_s.
+--- DEIS (Zhang & Chen 2023, eq. 15) uses the time rho = s/a and polynomials in ln rho (log-rho tAB).
+--   x_s = a_s (x_t/a_t + sum_j C_j eps_j),  C_j = integral of polynomial j over rho_t..rho_s.
+-- The polynomials pass through the last values of eps, in ln rho = -lambda. With r in units of the
+-- step h of lambda, the C of r^j is j! gain(j + 1, -h), in multiples of s_s/a_s.
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"

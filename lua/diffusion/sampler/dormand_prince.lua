@@ -1,15 +1,15 @@
---- The probability-flow ODE by Dormand's and Prince's pair of orders 5 and 4 (1980): what the
---- sampler rk45 and d.likelihood.ode share.
+--- Steps of the probability-flow ODE by the Runge-Kutta pair of orders 5 and 4 of Dormand & Prince
+--- 1980, shared by the sampler rk45 and d.likelihood.ode.
 -- In the angle phi = atan(s/a), z = x/r with r^2 = a^2 + s^2 moves by
 --   dz/dphi = cos(phi) eps - sin(phi) x0
--- (v of Salimans & Ho 2022, appendix D, where r = 1): regular at both ends, where sigma is 0
--- or infinite.
+-- (v of Salimans & Ho 2022, appendix D, if r = 1). It is regular at both ends, where sigma is 0 or
+-- infinite.
 local adaptive = require "diffusion.sampler.adaptive"
 
 local each = adaptive.each
 
--- Nodes, rows of the matrix (the last is the fifth order's weights), and the fourth order's
--- weights.
+-- The nodes, and the rows of the matrix. The last row has the weights of order 5. Weights of order 4
+-- follow.
 local nodes = { 0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1 }
 local rows = {
   {}, { 1 / 5 }, { 3 / 40, 9 / 40 }, { 44 / 45, -56 / 15, 32 / 9 },
@@ -25,7 +25,7 @@ local pair = {}
 function pair.angle(l) return math.atan(l.s, l.a) end
 local angle = pair.angle
 
--- The level with this angle, between the pair's, whose own angles are met exactly.
+-- The level at an angle, between the two levels of the pair. At their own angles it is exact.
 local function reader(process, level, t, s)
   return function(phi)
     if phi >= angle(t) then return t end
@@ -46,10 +46,10 @@ local function sum(mix, z, h, w, k)
   return mix(table.unpack(terms))
 end
 
---- A step for adaptive.walk between the levels t and s: z by both orders, and the slope at its
---- end, which is the next step's at its start.
+--- A step for adaptive.walk between the levels t and s. It returns z by both orders, and the slope
+--- at its end, which the next step reuses at its start.
 ---@param process diffusion.process
----@param level function of adaptive.circle
+---@param level function as adaptive.circle gives it
 ---@param t table the later level
 ---@param s table the earlier
 ---@param slope fun(z: diffusion.tensor, at: table[]): diffusion.tensor dz/dphi at a level for each sample

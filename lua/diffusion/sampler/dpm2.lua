@@ -1,7 +1,7 @@
---- DPM-2 of k-diffusion, after DPM-Solver-2 of Lu et al. 2022 and algorithm 2 of Karras et al.
---- 2022: the slope halfway in ln sigma takes the whole step.
+--- DPM-2 of k-diffusion follows DPM-Solver-2 (Lu et al. 2022) and algorithm 2 of Karras et al. 2022.
+--- The slope halfway in ln sigma is used for the whole step.
 --   sigma_m = sqrt(sigma_t sigma_s),  y_s = y_t + (sigma_s - sigma_t) eps(y_m),  y = x/a.
--- At s = 0 there is no such middle: Euler's step, which returns x0.
+-- At s = 0 no such middle exists, so the step is Euler's, which returns x0.
 local levels = require "diffusion.sampler.levels"
 
 local function dpm2(denoise, process, opts)
@@ -17,8 +17,8 @@ local function dpm2(denoise, process, opts)
   end
 end
 
--- The same to sigma_down, and noise from there up to sigma_s (k-diffusion). Where eta > 1 makes
--- sigma_down 0 there is no middle either.
+-- The step above to sigma_down, then noise up to sigma_s (k-diffusion). If eta > 1 makes sigma_down
+-- 0, no middle exists either.
 local function dpm2_ancestral(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)

@@ -1,14 +1,14 @@
 --- DPM-Solver-12 and -23 with adaptive steps: Lu et al. 2022, "DPM-Solver", appendix C.
--- Order 2: DPM-Solver-1 against DPM-Solver-2 with r1 = 1/2. Order 3: DPM-Solver-2 with r1 =
--- 1/3 against DPM-Solver-3. Each sample has its own lambda and step of lambda. A step to
--- s = 0 goes to the schedule's first level, and takes x0 there.
+-- Order 2 compares DPM-Solver-1 with DPM-Solver-2 (r1 = 1/2). Order 3 compares DPM-Solver-2
+-- (r1 = 1/3) with DPM-Solver-3. Each sample has its own lambda and step of lambda. A step to s = 0
+-- goes to the schedule's first level and returns the x0 predicted there.
 local adaptive = require "diffusion.sampler.adaptive"
 local levels = require "diffusion.sampler.levels"
 
 local each = adaptive.each
 local function rise(k, h) return -levels.gain(k, -h) end -- as in dpm_solver
 
--- Levels at lambda_b + r h_b, within the pair's.
+-- The levels at lambda_b + r h_b, clamped to those of the pair.
 local function reader(process, level, t, s)
   local low, high = math.min(t.sigma, s.sigma), math.max(t.sigma, s.sigma)
   return function(lambda, h, r)
@@ -19,7 +19,7 @@ local function reader(process, level, t, s)
   end
 end
 
--- (a_q/a_p) z - s_q sum of c_i(b) eps_i, p and q the levels at both ends.
+-- (a_q/a_p) z - s_q sum of c_i(b) eps_i, with p and q the levels at both ends.
 local function taken(mix, z, p, q, ...)
   local terms, given = { each(#p, function(b) return q[b].a / p[b].a end), z }, { ... }
   for i = 1, #given, 2 do

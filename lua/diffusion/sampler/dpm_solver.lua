@@ -1,10 +1,10 @@
 --- DPM-Solver of order 1, 2 or 3, single step: Lu et al. 2022, "DPM-Solver", algorithms 1 and
 --- 2 with r1 = 1/2, and 1/3 and 2/3.
 -- With lambda = ln(a/s) and h = lambda_s - lambda_t the exact solution (prop. 3.1) is
---   x_s = (a_s/a_t) x_t - s_s (integral of e^(h - u) eps over u in 0..h),
--- and eps is expanded in lambda about t; its differences come from levels in between. The
--- integrals are rise(1, h) = e^h - 1, and rise(2, h) = (e^h - 1)/h - 1 of the first
--- difference. At s = 0 h is infinite: the first order, which returns x0.
+--   x_s = (a_s/a_t) x_t - s_s (integral of e^(h - u) eps over u in 0..h).
+-- eps is expanded in lambda about t, with differences from levels in between. The integrals are
+-- rise(1, h) = e^h - 1, and rise(2, h) = (e^h - 1)/h - 1 for the first difference. At s = 0 h is
+-- infinite: the step has order 1 and returns x0.
 local levels = require "diffusion.sampler.levels"
 
 local function rise(k, h) return -levels.gain(k, -h) end

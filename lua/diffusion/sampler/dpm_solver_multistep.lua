@@ -1,16 +1,16 @@
---- DPM-Solver by values of earlier steps: Lu et al. 2022, "DPM-Solver++", app. B, whose
---- multistep expansions serve eps as well as x0.
--- With r0, r1 the steps before over h, A = (e - e1)/r0 and B = (e1 - e2)/r1 the derivatives of
--- eps in units of the step are
---   D' = A + r0 (A - B)/(r0 + r1),   D'' = 2 (A - B)/(r0 + r1),
--- and A alone at order 2, where "midpoint" has half of g(1) for its weight. d2 = 1 leaves out
--- the 2 of D'', as other codes do. At s = 0 h is infinite: x0.
+--- DPM-Solver with values of earlier steps: Lu et al. 2022, "DPM-Solver++", app. B. Its multistep
+--- expansions hold for eps as well as for x0.
+-- r0 and r1 are the lengths of the last two steps divided by h. With A = (e - e1)/r0 and
+-- B = (e1 - e2)/r1 the derivatives of eps in units of the step are
+--   D' = A + r0 (A - B)/(r0 + r1),   D'' = 2 (A - B)/(r0 + r1).
+-- Order 2 uses A alone, which "midpoint" weighs by half of g(1). d2 = 1 omits the 2 of D'', as
+-- other libraries do. At s = 0 h is infinite, and the step returns x0.
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- Weights of the values by the places, newest first.
+-- The weights of the values from their places, newest first.
 local function weights(g, h, past, opts)
   local r0 = (past[1].place - past[2].place) / h
   if not past[3] then
@@ -18,7 +18,7 @@ local function weights(g, h, past, opts)
     return { g(1) + w, -w }
   end
   local r1 = (past[2].place - past[3].place) / h
-  local ab = (g(2) * r0 + g(3) * opts.d2) / (r0 + r1) -- of A - B
+  local ab = (g(2) * r0 + g(3) * opts.d2) / (r0 + r1) -- weight of A - B
   local a, b = (g(2) + ab) / r0, ab / r1
   return { g(1) + a, -a - b, b }
 end

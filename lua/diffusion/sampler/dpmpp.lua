@@ -1,9 +1,9 @@
---- DPM-Solver++: Lu et al. 2022, "DPM-Solver++", on the model's x0 (m below).
+--- DPM-Solver++: Lu et al. 2022, "DPM-Solver++", with m for the x0 predicted by the model.
 -- With lambda = ln(a/s) and h = lambda_s - lambda_t the exact solution (eq. 8) is
---   x_s = (s_s/s_t) x_t + a_s (integral of e^-(h - u) m over u in 0..h),
--- and m is expanded in lambda about t. gain(k, h) is that integral of (u/h)^(k-1)/(k-1)!:
+--   x_s = (s_s/s_t) x_t + a_s (integral of e^-(h - u) m over u in 0..h).
+-- m is expanded in lambda about t. gain(k, h) is that integral of (u/h)^(k-1)/(k-1)!:
 --   gain 1 = 1 - e^-h,  gain 2 = 1 - gain 1 / h,  gain 3 = 1/2 - gain 2 / h.
--- At s = 0 h is infinite, and so it is where a_t = 0: the first order, which at s = 0 is m.
+-- At s = 0 and at a_t = 0 h is infinite, so the step has order 1. At s = 0 it returns m.
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
@@ -13,7 +13,7 @@ local function first(mix, x, m, t, s)
   return mix(s.s / t.s, x, s.a * gain(1, s.lambda - t.lambda), m)
 end
 
--- Algorithm 1: m halfway in lambda stands for all of the step.
+-- Algorithm 1: m halfway in lambda is used for the whole step.
 local function dpmpp_2s(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -25,9 +25,9 @@ local function dpmpp_2s(denoise, process, opts)
   end
 end
 
--- The same to the level of sigma_down, and noise from there up to sigma_s (k-diffusion), in
--- y = x/a: y_s = (sigma_down/sigma_t) y_t + (1 - e^-h) m + up z, h to sigma_down. Where that is
--- 0 (eta > 1) or sigma_t infinite, h has no half: m itself.
+-- The step above to sigma_down, then noise up to sigma_s (k-diffusion). In y = x/a,
+-- y_s = (sigma_down/sigma_t) y_t + (1 - e^-h) m + up z, with h measured to sigma_down. If sigma_down
+-- is 0 (eta > 1) or sigma_t is infinite, h has no half, and m at t is used.
 local function dpmpp_2s_ancestral(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -43,7 +43,7 @@ local function dpmpp_2s_ancestral(denoise, process, opts)
   end
 end
 
--- The third order in one step, by levels at 1/3 and 2/3 (as DPM-Solver-3, on m).
+-- Order 3 in one step, by levels at 1/3 and 2/3 (as DPM-Solver-3, but with m).
 local function dpmpp_3s(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
   return function(x, pair)
@@ -59,15 +59,15 @@ local function dpmpp_3s(denoise, process, opts)
   end
 end
 
--- Two values of m give its first derivative D1 = (m - m1)/r0 in units of the step, r0 the step
--- before over h. "midpoint" has half of gain 1 for its weight, "heun" the integral gain 2.
+-- Two values of m give its first derivative D1 = (m - m1)/r0 in units of the step. r0 is the length
+-- of the step before divided by h. "midpoint" weighs D1 by half of gain 1, "heun" by gain 2.
 local function second(mix, x, m, t, s, history, form)
   local h = s.lambda - t.lambda
   local w = s.a * (form == "heun" and gain(2, h) or gain(1, h) / 2) * h / history.h
   return mix(s.s / t.s, x, s.a * gain(1, h) + w, m, -w, history.m)
 end
 
--- Algorithm 2: m + (m - m_before) / 2r, r = h_before / h, stands for all of the step.
+-- Algorithm 2: m + (m - m_before) / 2r with r = h_before / h is used for the whole step.
 local function dpmpp_2m(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
@@ -85,8 +85,8 @@ local function dpmpp_2m(denoise, process, opts)
   end
 end
 
--- The same backwards, from data to noise: pair = (t, s) takes x at s to t. From s = 0, where no
--- network was trained, and to a_t = 0, h is infinite: as ddim_inversion.
+-- The same backwards, from data to noise: pair = (t, s) takes x at s to t. h is infinite from s = 0,
+-- where no network was trained, and to a_t = 0. Such steps are those of ddim_inversion.
 local function dpmpp_2m_inversion(denoise, process, opts)
   local level, step = levels.of(process), dpmpp_2m(denoise, process, opts)
   return function(x, pair, history)
@@ -100,16 +100,16 @@ local function dpmpp_2m_inversion(denoise, process, opts)
   end
 end
 
--- Three values of m give its first two derivatives in units of the step: with r0, r1 the
--- steps before over h, A = (m - m1)/r0 and B = (m1 - m2)/r1,
+-- Three values of m give its first two derivatives in units of the step. r0 and r1 are the lengths
+-- of the last two steps divided by h. With A = (m - m1)/r0 and B = (m1 - m2)/r1,
 --   D1 = A + r0 (A - B)/(r0 + r1),   D2 = 2 (A - B)/(r0 + r1),
 --   x_s = (s_s/s_t) x_t + a_s (gain 1 m + gain 2 D1 + gain 3 D2).
--- The paper's code and those that follow it lack the 2 of D2, and are of order two for it:
--- d2 = 1 gives theirs.
+-- The paper's code, and code that follows it, lacks the 2 of D2 and so has order 2. d2 = 1
+-- reproduces it.
 local function third(mix, x, m, t, s, history, d2)
   local h = s.lambda - t.lambda
   local r0, r1 = history.h / h, history.h1 / h
-  local ab = (gain(2, h) * r0 + gain(3, h) * d2) / (r0 + r1) -- of A - B
+  local ab = (gain(2, h) * r0 + gain(3, h) * d2) / (r0 + r1) -- weight of A - B
   local a, b = (gain(2, h) + ab) / r0, ab / r1
   return mix(s.s / t.s, x, s.a * (gain(1, h) + a), m, -s.a * (a + b), history.m, s.a * b, history.m1)
 end
@@ -150,6 +150,6 @@ return {
     order = 2, upward = true, remembers = two,
     rules = order.rules { form = order.form } },
   dpmpp_3m = { make = dpmpp_3m,
-    source = 'Lu et al. 2022, "DPM-Solver++", three values, their second difference mended',
+    source = 'Lu et al. 2022, "DPM-Solver++", three values, second difference corrected',
     order = 3, remembers = three, rules = order.rules { form = order.form, d2 = order.d2 } },
 }

@@ -1,16 +1,16 @@
---- SDE-DPM-Solver++: Lu et al. 2022, "DPM-Solver++", its section on diffusion SDEs, on the model's
---- x0 (m below); with eta between the ODE (0) and the reverse SDE (1, the default).
+--- SDE-DPM-Solver++: Lu et al. 2022, "DPM-Solver++", its section on diffusion SDEs. m is the
+--- predicted x0. eta goes from the ODE (0) to the reverse SDE (1, the default).
 -- With h = lambda_s - lambda_t and H = (1 + eta) h the exact solution is
 --   x_s = (s_s/s_t) e^(-eta h) x_t + a_s (integral of e^-(H - v) m over v in 0..H)
---         + s_s sqrt(1 - e^(-2 eta h)) z,
--- and m is expanded about t as in dpmpp; gain(k, H) are the integrals. At s = 0 h is
--- infinite, and every one returns m.
+--         + s_s sqrt(1 - e^(-2 eta h)) z.
+-- m is expanded about t as in dpmpp. gain(k, H) are the integrals. At s = 0 h is infinite, and each
+-- of these samplers returns m.
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
 local gain = levels.gain
 
--- The step with m in the place of all values, and with what else there is.
+-- The step with m for all values. The further arguments are terms to add.
 local function step(opts, x, t, s, eta, ...)
   local h = s.lambda - t.lambda
   local keep = s.s / t.s * (eta == 0 and 1 or math.exp(-eta * h))
@@ -19,8 +19,8 @@ local function step(opts, x, t, s, eta, ...)
   return opts.mix_path(sigma, t.lambda, s.lambda, eta, keep, x, ...)
 end
 
--- k-diffusion's: m at a level halfway in lambda, reached along the path of the noise. Its eta is
--- of the SDE above; k-diffusion's own, unless 0 or 1, scales sigma_up of an ancestral step.
+-- k-diffusion's: m at a level halfway in lambda, reached along the path of the noise. eta is that of
+-- the SDE above. k-diffusion's eta scales sigma_up of an ancestral step, which agrees at 0 and 1.
 local function dpmpp_sde(denoise, process, opts)
   local level, eta = levels.of(process), opts.eta
   return function(x, pair)
@@ -50,7 +50,7 @@ local function dpmpp_2m_sde(denoise, process, opts)
   end
 end
 
--- Three values of m, as in dpmpp_3m; d2 = 1 has k-diffusion's second difference, half of it.
+-- Three values of m, as in dpmpp_3m. d2 = 1 gives k-diffusion's second difference, half of it.
 local function dpmpp_3m_sde(denoise, process, opts)
   local level, eta = levels.of(process), opts.eta
   return function(x, pair, history)
@@ -66,7 +66,7 @@ local function dpmpp_3m_sde(denoise, process, opts)
       local w = s.a * gain(2, H) / r0
       return step(opts, x, t, s, eta, g + w, m, -w, m1)
     end
-    local ab = (gain(2, H) * r0 + gain(3, H) * opts.d2) / (r0 + r1) -- of A - B
+    local ab = (gain(2, H) * r0 + gain(3, H) * opts.d2) / (r0 + r1) -- weight of A - B
     local a, b = s.a * (gain(2, H) + ab) / r0, s.a * ab / r1
     return step(opts, x, t, s, eta, g + a, m, -a - b, m1, b, m2)
   end
@@ -85,7 +85,7 @@ return {
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {} },
     rules = rules { form = order.form } },
-  dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, its second difference mended",
+  dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, second difference corrected",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} },
     rules = rules { d2 = order.d2 } },
 }

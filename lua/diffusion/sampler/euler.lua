@@ -1,7 +1,7 @@
 --- Euler's step of the probability-flow ODE in sigma: Karras et al. 2022, eq. 1.
 -- With y = x/a and sigma(t) = t the ODE is dy/dsigma = (y - x0)/sigma = eps:
 --   y_s = y_t + (sigma_s - sigma_t) eps = x0 + sigma_s eps.
--- It is ddim with eta = 0; and s = 0 gives x0.
+-- It equals ddim with eta = 0, and s = 0 gives x0.
 local churn = require "diffusion.sampler.churn"
 local levels = require "diffusion.sampler.levels"
 
@@ -14,8 +14,8 @@ local function euler(denoise, process, opts)
   end
 end
 
--- Karras et al. 2022, algorithm 2 without its correction: noise takes x from t up to a level
--- of (1 + gamma) sigma_t, and the model is asked there.
+-- Karras et al. 2022, algorithm 2 without its correction. Noise takes x from t up to
+-- (1 + gamma) sigma_t, and the model is evaluated there.
 local function euler_churn(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -26,7 +26,7 @@ local function euler_churn(denoise, process, opts)
   end
 end
 
--- Euler's step to sigma_down, and noise from there up to sigma_s (k-diffusion).
+-- Euler's step to sigma_down, then noise up to sigma_s (k-diffusion).
 local function euler_ancestral(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)

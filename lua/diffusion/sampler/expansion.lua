@@ -1,12 +1,12 @@
---- The exact solution of a step by the model's x0 or by its eps, value m expanded about the
---- start: Lu et al. 2022, "DPM-Solver++", eq. 8, and "DPM-Solver", prop. 3.1.
--- With h = lambda_s - lambda_t and D^(k) the k-th derivative of m in units of the step
+--- The exact solution of a step, expanded about its start: Lu et al. 2022, "DPM-Solver++", eq. 8,
+--- and "DPM-Solver", prop. 3.1. m is the predicted x0 or eps.
+-- With h = lambda_s - lambda_t and D^(k) the k-th derivative of m in units of the step,
 --   x_s = keep x_t + scale (g(1) m + g(2) D' + g(3) D'' + ...).
 local gain = require("diffusion.sampler.levels").gain
 
 local expansion = {}
 
---- By x0: the integrals of e^-(h - u).
+--- The expansion in x0. g are the integrals of e^-(h - u).
 ---@param t table level
 ---@param s table level
 ---@return number keep
@@ -17,7 +17,7 @@ function expansion.x0(t, s)
   return s.s / t.s, s.a, function(k) return gain(k, h) end
 end
 
---- By eps: the integrals of e^(h - u), in multiples of -s_s.
+--- The expansion in eps. g are the integrals of e^(h - u), in multiples of -s_s.
 ---@param t table level
 ---@param s table level
 ---@return number keep

@@ -1,4 +1,4 @@
---- What each sampler is, in words: d.sampler.explain.
+--- d.sampler.explain describes each sampler.
 local families = require "diffusion.sampler.families"
 local legible = require "diffusion.legible"
 local fail = require "diffusion.fail"
@@ -46,7 +46,7 @@ local function traits(solver)
   if solver.stochastic then list[#list + 1] = "adds noise" end
   if solver.signal then list[#list + 1] = "can't start where x holds no signal" end
   if solver.upward then list[#list + 1] = "goes from data to noise" end
-  if solver.whole then list[#list + 1] = "finds its own steps within a pair of levels" end
+  if solver.whole then list[#list + 1] = "chooses its own steps within a pair of levels" end
   if solver.every then list[#list + 1] = "T steps by default" end
   return table.concat(list, "; ")
 end
@@ -65,8 +65,9 @@ local function one(name)
   return table.concat(lines, "\n")
 end
 
---- What a sampler is: its source, the order at which its error falls (at its options' defaults),
---- evaluations of the model a step, and options; without a name, a table of all.
+--- Describes a sampler: its source, its order, its evaluations of the model per step, and its
+--- options. The order is that of its error with the default options. Without a name, it returns a
+--- table of all samplers.
 ---@param name? string
 ---@return string
 ---@usage print(d.sampler.explain())

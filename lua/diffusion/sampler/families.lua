@@ -2,8 +2,8 @@
 -- names to
 --   make         function(denoise, process, opts) -> step, see init.lua
 --   source       the paper, or the library it comes from
---   rules        of its options, for opts.check
---   order        of its error, at the options' defaults
+--   rules        the options, for opts.check
+--   order        the order of its error, with the default options
 --   evaluations  of the model per step, 1 if absent
 --   stochastic   true if it adds noise of its own
 --   signal       true if it can't start where x has no signal (a = 0)

@@ -1,4 +1,4 @@
---- Samples that stop being numbers: an error at the step in which they do, unless the user says
+--- Samples that become NaN or infinite raise an error in the step that made them, unless
 --- nan = "keep".
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -11,18 +11,18 @@ local function step_text(pair)
   return ("step%s, from t = %.6g to %.6g: "):format(number, pair.t, pair.s)
 end
 
---- Raises: so many samples aren't finite.
+--- Raises an error that says how many samples aren't finite.
 ---@param who string "sampler heun"
 ---@param pair table|nil {t, s, i, n}
----@param count integer of samples that aren't
----@param B integer of all
----@param place string|nil where within the step, as " at lambda = -3"
+---@param count integer number of samples that aren't finite
+---@param B integer number of all samples
+---@param place string|nil the place within the step, as " at lambda = -3"
 function finite.fail(who, pair, count, B, place)
   fail.raise("%s: %s%d of %d samples %s finite%s%s", who, step_text(pair), count, B, count == 1 and "isn't" or "aren't",
-    place or "", pair and "; look at what the model says there, or go on with nan = \"keep\"" or "")
+    place or "", pair and "; check the model's output there, or pass nan = \"keep\" to continue" or "")
 end
 
---- Raises unless all samples that a step made are finite.
+--- Raises unless all samples after a step are finite.
 ---@param who string
 ---@param pair table
 ---@param x diffusion.tensor {B, ...}

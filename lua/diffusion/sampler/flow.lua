@@ -3,7 +3,7 @@
 local fail = require "diffusion.fail"
 local levels = require "diffusion.sampler.levels"
 
--- Levels of a schedule whose path is straight; a sentence elsewhere.
+-- The levels of a schedule with a straight path. Raises for any other.
 local function straight(name, process)
   local level = levels.of(process)
   return function(t)
@@ -26,7 +26,7 @@ local function flow_euler(denoise, process, opts)
   end
 end
 
--- The slope at the end of Euler's step is averaged with the first; at s = 0 there is none.
+-- The slope at the end of Euler's step is averaged with the first. At s = 0 there is none.
 local function flow_heun(denoise, process, opts)
   local level = straight("flow_heun", process)
   return function(x, pair)
@@ -40,7 +40,7 @@ local function flow_heun(denoise, process, opts)
   end
 end
 
--- The slope halfway in w takes the whole step, unless that lies below the schedule's first
+-- The slope halfway in w is used for the whole step, unless it lies below the schedule's first
 -- level.
 local function flow_midpoint(denoise, process, opts)
   local level, schedule = straight("flow_midpoint", process), process.schedule

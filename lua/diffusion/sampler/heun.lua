@@ -1,8 +1,8 @@
---- Heun's method on the probability-flow ODE in sigma: Karras et al. 2022, algorithm 1, and
---- with s_churn > 0 algorithm 2.
--- The slope eps at t takes x to a guess at s, the slope there is averaged with the first:
+--- Heun's method solves the probability-flow ODE in sigma: Karras et al. 2022, algorithm 1, and
+--- algorithm 2 if s_churn > 0.
+-- The slope eps at t gives a guess at s. The slope there is averaged with the first:
 --   y_s = y_t + (sigma_s - sigma_t) (eps_t + eps_s)/2,  y = x/a.
--- At s = 0 there is no second slope: Euler's step, which returns x0.
+-- At s = 0 there is no second slope, so the step is Euler's, which returns x0.
 local churn = require "diffusion.sampler.churn"
 local levels = require "diffusion.sampler.levels"
 

@@ -1,19 +1,19 @@
 --- Samplers by name, and the run that steps them. A sampler is
 -- `function(denoise, process, opts)` that returns a step `function(x, pair, history) -> x`:
---   denoise(x, t)     the model's x0 and eps at level t, clipped as the process says, and v of
---                     a learned variance, for process:step_variance(t, s, v); where the model
---                     answers twice, x0 of the first and eps of the second (CFG++)
+--   denoise(x, t)     x0 and eps predicted at level t, clipped as the process says, and v of a
+--                     learned variance, for process:step_variance(t, s, v). If the model returns
+--                     two outputs (CFG++), x0 is that of the first and eps that of the second
 --   pair              {t, s, i, n}: from level t to the earlier level s (s = 0: the data),
 --                     number i of n
---   history           a table of the solver's own: tensors, numbers, strings and tables of
---                     these, empty at the start
+--   history           the solver's own table, empty at the start. It may hold tensors, numbers,
+--                     strings and tables of these
 --   opts.mix          sum of c x, in one pass (d.mix)
---   opts.mix_noise    mix_noise(sigma, c1, x1, ...): the same with sigma z added, z from
---                     the run's own counter, so sample k doesn't depend on its batch
---   opts.nan          "keep" where samples that aren't finite go on, else "error"
---   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): the same, z the increment of
---                     a path from lambda = ln(a/s) at one level to that at another, in the
---                     time e^(2 eta lambda): of the step's own, or of the run's Brownian path
+--   opts.mix_noise    mix_noise(sigma, c1, x1, ...): adds sigma z to it. z comes from the run's
+--                     own counter, so sample k doesn't depend on its batch
+--   opts.nan          "keep" to continue with samples that aren't finite, else "error"
+--   opts.mix_path     mix_path(sigma, from, to, eta, c1, x1, ...): adds sigma z to it. z is the
+--                     increment of a path between two levels, lambda = ln(a/s), in the time
+--                     e^(2 eta lambda). The path is the step's own, or the run's Brownian path
 local core = require "diffusion.core"
 local conditions = require "diffusion.conditions"
 local fail = require "diffusion.fail"
@@ -31,19 +31,16 @@ local trained = require "diffusion.nn.trained"
 
 local sampler = { names = families.names, explain = require "diffusion.sampler.explain" }
 
---- What another library's sampler is here: one of ours with the options that make it so, to be
---- given as `sampler`. Of diffusers by its class, "diffusers-" with ddpm, unclip, ddim, pndm
---- (skip-prk), euler, euler-ancestral, heun, lms, kdpm2, kdpm2-ancestral, edm-euler, deis, unipc, sa,
---- lcm, tcd, consistency, flow-euler, flow-heun; DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m,
---- dpmpp-1-sde, dpmpp-2m-sde and dpmpp-2m-inverse, its solver_type the option form, euler_at_final
---- one of that name; DPMSolverSinglestep is dpmpp-singlestep and dpm-singlestep. A peer's defect
---- is kept only where the name says it: eps-of-unclipped-x0, previous-by-stride,
---- told-next-time, noise-in-last-step, churn-after-model, start-without-x0, multistep-in-v,
---- of-missing-slopes, half-second-difference, wrong-sign, threshold-capped. Of others there are
---- names in "dpm-solver-", "edm-", "guided-diffusion-", "k-diffusion-" and "lucidrains-". The grids
---- are d.grid.preset's.
+--- The equivalent of another library's sampler: one of ours with the options that match it, to be
+--- passed as `sampler`. A name begins with the library: "diffusers-", "dpm-solver-", "edm-",
+--- "guided-diffusion-", "k-diffusion-" or "lucidrains-". d.sampler.presets() lists them all.
+--- diffusers' DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde or
+--- dpmpp-2m-inverse. Its solver_type is our option form, and its euler_at_final has the same name.
+--- DPMSolverSinglestep is dpmpp-singlestep or dpm-singlestep. A preset reproduces a defect of the
+--- other library only if its name ends in the defect, as "diffusers-ddpm-noise-in-last-step". Other
+--- presets are correct. d.grid.preset has the grids.
 ---@param name string one of d.sampler.presets()
----@param options? table<string, any> of that sampler, in the place of the preset's
+---@param options? table<string, any> options of that sampler, which replace the preset's
 ---@return table {sampler, option = ...}
 ---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
 function sampler.preset(name, options)
@@ -60,8 +57,8 @@ end
 ---@return string[]
 function sampler.presets() return presets.names() end
 
--- Gives a step that stands alone its arithmetic and noise, where the caller brings none; returns
--- what is to be called before each.
+-- Gives a step that is used alone mix functions and noise if the caller brings none. Returns a
+-- function to call before each step.
 local function alone(own, process, given)
   local mix_noise, mix_path, begin = noise.of({ seed = given.seed or core.random_seed(), process = process },
     { draws = 0 })
@@ -77,7 +74,7 @@ local step_rules = opts.declare("sampler_step", {
   mix_path = { "function", default_text = "by seed", text = "the same plus an increment of the noise's path" },
 })
 
---- The step of a sampler by itself, for loops of one's own.
+--- The step of a sampler, for a loop of your own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
@@ -119,7 +116,7 @@ local rules = opts.declare("sampler_steps", {
     text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
 })
 
--- The model with guidance: a scale is short for cfg's, a function makes of the model another.
+-- The model with guidance: a number is the scale of cfg, a function maps the model to another.
 local function guided(model, guidance)
   if guidance == nil or guidance == 1 then return model end
   if type(guidance) == "number" then return cfg(model, { scale = guidance }) end
@@ -144,12 +141,12 @@ local function run_of(name, options)
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 
---- A run of a sampler, to be stepped: `run()` or `for step in run do`. If neither grid nor init is
---- given and the process predicts eps or score unclipped, the run starts where the SNR is 3.7e-5.
---- The steps before are left out; print(run) shows those that stay. With noise = "brownian" more
---- steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays
---- independent. Generators, and functions that return normals of x's shape, draw the start too, as
---- in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.
+--- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`.
+--- If neither grid nor init is given and the process predicts eps or score unclipped, the run starts at
+--- SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = "brownian"
+--- more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays
+--- independent. Generators, and functions that return normals of x's shape, draw the start too, as in
+--- PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.
 ---@param options diffusion.sampler_steps_options
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"

@@ -1,21 +1,21 @@
---- DDIM backwards, from data to the noise that ddim turns into it: Song et al. 2021,
---- "Denoising diffusion implicit models", sec. 4.3. It walks a grid from its end to its
---- start; pair = (t, s) takes x at s to t.
--- x_t = (a_t/a_s) x_s + (s_t - s_s a_t/a_s) eps. With eps at (x_s, s), or (x_s, t) as at s = 0,
--- where no network was trained, the error falls as 1/N. ddim's own step has eps at (x_t, t):
--- exact = true solves for that x_t by iteration, so that ddim comes back to x_s. A sample whose
--- change does not shrink goes half as far from then on; one that has come to rest stays. The
--- residual is the largest last change of x_t, root mean square of a sample.
+--- DDIM backwards, from data to the noise that ddim maps to it: Song et al. 2021, "Denoising
+--- diffusion implicit models", sec. 4.3. It follows a grid from its end to its start: pair = (t, s)
+--- takes x at s to t.
+-- x_t = (a_t/a_s) x_s + (s_t - s_s a_t/a_s) eps. With eps at (x_s, s) the error falls as 1/N. At
+-- s = 0, where no network was trained, eps is taken at (x_s, t). ddim's own step has eps at
+-- (x_t, t). exact = true solves for that x_t by iteration, so that ddim returns to x_s. A sample
+-- whose change does not shrink moves half as far from then on. One that has converged stays. The
+-- residual is the largest last change of x_t over the samples, as a root mean square.
 local levels = require "diffusion.sampler.levels"
 
--- What one sample knows: how far it goes, and how much it changed last.
+-- The state of each sample: the factor of its next change, and the size of its last.
 local function start(B)
   local far, change = {}, {}
   for b = 1, B do far[b], change[b] = 1, math.huge end
   return far, change
 end
 
--- Takes the changes; the largest that any sample saw last.
+-- Stores the changes of this iteration. Returns the largest last change of any sample.
 local function judge(far, change, now, tolerance)
   local largest = 0
   for b, gap in ipairs(now) do
@@ -29,7 +29,7 @@ local function judge(far, change, now, tolerance)
   return largest
 end
 
--- y where y = toward(y), from a first guess; and the residual.
+-- y with y = toward(y), from a first guess, and the residual.
 local function fixed_point(y, toward, mix, o)
   local B = y:size(1)
   if B == 0 then return y, 0 end

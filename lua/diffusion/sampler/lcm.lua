@@ -1,8 +1,8 @@
---- Sampling from a latent consistency model: Luo et al. 2023, algorithm 3 (multistep consistency
---- sampling of Song et al. 2023, algorithm 1, on discrete t).
--- The network, distilled, tells from x_t the end of its trajectory,
+--- Sampling from a latent consistency model: Luo et al. 2023, algorithm 3. It is the multistep
+--- consistency sampling of Song et al. 2023, algorithm 1, on discrete t.
+-- The distilled network predicts the end of the trajectory through x_t,
 --   f = c_skip x_t + c_out x0,  c_skip = d^2/((10 t)^2 + d^2),  c_out = 10 t/sqrt((10 t)^2 + d^2),
--- with d = 0.5 and t counted from 0; then noise takes f to level s by q(x_s | x_0 = f).
+-- with d = 0.5 and t counted from 0. Then noise takes f to level s by q(x_s | x_0 = f).
 local levels = require "diffusion.sampler.levels"
 
 local function lcm(denoise, process, opts)

@@ -1,5 +1,5 @@
---- Linear multistep in sigma: Adams and Bashforth on the probability-flow ODE of Karras et
---- al. 2022, eq. 1 (the "lms" of k-diffusion), for steps of any lengths.
+--- Linear multistep in sigma, for steps of any lengths: Adams-Bashforth on the probability-flow ODE
+--- of Karras et al. 2022, eq. 1 (k-diffusion's "lms").
 -- y_s = y_t + integral over sigma_t..sigma_s of the polynomial through the last slopes eps,
 -- y = x/a. In units of the step the integral of r^j is 1/(j + 1).
 local levels = require "diffusion.sampler.levels"

@@ -7,7 +7,7 @@ local kind = require "diffusion.kind"
 
 local memory = {}
 
-local MOST = 4 -- values of earlier steps that a solver uses
+local MOST = 4 -- most values of earlier steps that a solver uses
 
 local function is_number(value) return type(value) == "number" and value == value end
 
@@ -15,7 +15,7 @@ local function is_like_x(value, own)
   return core.is_tensor(value) and value:dtype() == core.real and kind.shape_text(value) == own.shape
 end
 
--- Values of earlier steps, newest first, and their places.
+-- Whether a list has values of earlier steps and their places, newest first.
 local function is_list(list, own)
   if type(list) ~= "table" or #list < 1 or #list > MOST then return false end
   for key, entry in pairs(list) do
@@ -28,7 +28,7 @@ end
 local function is_length(value) return is_number(value) and value ~= 0 end
 local function is_amount(value) return is_number(value) and value >= 0 end
 
--- A time for which the schedule has a level.
+-- Whether the schedule has a level at this time.
 local function is_time(value, own)
   local schedule = own.process.schedule
   return is_number(value) and value > 0 and fail.pcall(schedule.signal, schedule, value)
@@ -41,14 +41,14 @@ local fields = {
   t = is_time,
 }
 
--- The fields that a solver needs together with a field, nil if it has no such field.
+-- The fields that a field of this name requires, or nil if the solver has no such field.
 local function needs_of(own, name)
   if name == "own_x0" then return own.self_condition and {} or nil end
   return (own.solver.remembers or {})[name]
 end
 
---- Why a history doesn't fit a run's solver, as a sentence, or nil. A user's own solver may keep
---- anything.
+--- A sentence that says why a history doesn't fit a run's solver, or nil. A solver of the user's may
+--- store anything.
 ---@param own table a run's private state
 ---@param history table
 ---@param steps integer taken so far
@@ -58,9 +58,9 @@ function memory.trouble(own, history, steps)
   if steps == 0 and next(history) ~= nil then return "its history isn't empty, but no step was taken" end
   for name, value in pairs(history) do
     local needs = needs_of(own, name)
-    if not needs then return ("its history has '%s', which %s doesn't keep"):format(tostring(name), own.name) end
+    if not needs then return ("its history has '%s', which %s doesn't store"):format(tostring(name), own.name) end
     if not fields[name](value, own) then
-      return ("its history's '%s' is not what %s keeps of x %s"):format(name, own.name, own.shape)
+      return ("its history's '%s' is not what %s stores for x %s"):format(name, own.name, own.shape)
     end
     for _, other in ipairs(needs) do
       if history[other] == nil then return ("its history has '%s' without '%s'"):format(name, other) end

@@ -1,14 +1,13 @@
---- What multistep solvers share: values remembered from earlier steps, and the weights of a
---- polynomial through them.
+--- Functions that multistep solvers share: they remember values of earlier steps, and give the
+--- weights of the polynomial through them.
 local multistep = {
-  -- Adams and Bashforth's weights for one to four values at equal steps, newest first
+  -- weights of Adams-Bashforth for one to four values at equal steps, newest first
   adams = { { 1 }, { 3 / 2, -1 / 2 }, { 23 / 12, -16 / 12, 5 / 12 }, { 55 / 24, -59 / 24, 37 / 24, -9 / 24 } },
 }
 
---- Puts a value of this step and its place (lambda, sigma ...) before those of earlier steps,
---- and keeps the newest `most`. A place that is infinite ends the list: no polynomial goes
---- through it.
----@param history table of the solver; its `past` is written
+--- Puts a value of this step and its place (lambda, sigma ...) before those of earlier steps, and
+--- keeps the newest `most`. An infinite place ends the list, since no polynomial passes through it.
+---@param history table the solver's own; sets history.past
 ---@param value diffusion.tensor
 ---@param place number
 ---@param most integer
@@ -22,11 +21,10 @@ function multistep.remember(history, value, place, most)
   return past
 end
 
---- The weights w_k with sum_k w_k r_k^j = moment_j for j = 0 .. n-1: a linear functional of
---- polynomials as a sum over their values at the nodes r_k (Bjorck & Pereyra 1970, the
---- primal system).
----@param nodes number[] n different numbers
----@param moments number[] n; moments[1] is of r^0
+--- The weights w_k with sum_k w_k r_k^j = moment_j for j = 0 .. n-1. They give a linear functional of
+--- polynomials from their values at the nodes r_k (Bjorck & Pereyra 1970, the primal system).
+---@param nodes number[] n distinct numbers
+---@param moments number[] n numbers; moments[1] is that of r^0
 ---@return number[]
 function multistep.weights(nodes, moments)
   local n, w = #nodes, table.move(moments, 1, #nodes, 1, {})

@@ -1,5 +1,6 @@
--- The noise that samplers add. It is independent in each step, or increments of one Brownian path
--- that runs of one seed and any number of steps share, or drawn by a source of the user's.
+-- The noise that samplers add. It is independent in each step, or the increments of one Brownian
+-- path, or drawn from a source of the user's. Runs with one seed share the path, whatever their
+-- number of steps.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -8,13 +9,13 @@ local streams = require "diffusion.sampler.streams"
 
 local noise = {}
 
--- The time in which the noise s_s sqrt(1 - e^(-2 eta h)) z of steps adds up.
+-- The time in which noise s_s sqrt(1 - e^(-2 eta h)) z of successive steps adds up.
 local function clock(eta)
   return function(lambda) return math.exp(2 * eta * lambda) end
 end
 
--- Increments that begin where the step does belong to one path: a longer one repeats the draws of
--- a shorter one and adds to them. The second result begins a new step.
+-- Increments that begin at the start of the step belong to one path. A longer one repeats the draws
+-- of a shorter one and adds to them. The second result begins a new step.
 local function within_step(draws)
   local path
   local function begin() path = { ends = {}, draws = {} } end
@@ -26,7 +27,7 @@ local function within_step(draws)
     end
     if path.ends[n] ~= to then path.ends[n + 1], path.draws[n + 1] = to, draws() end
     local before, c = from, {}
-    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- as the clock, without overflow
+    local function tau(lambda) return math.exp(2 * eta * (lambda - to)) end -- clock(eta), scaled against overflow
     for i, lambda in ipairs(path.ends) do
       c[i] = sigma * math.sqrt((tau(lambda) - tau(before)) / (1 - tau(from)))
       before = lambda
@@ -35,9 +36,9 @@ local function within_step(draws)
   end, begin
 end
 
---- mix_path with a path of its own in each step.
+--- mix_path with a separate path in each step.
 ---@param draws fun(): any the next normal, or its number
----@param add fun(c: number[], draws: any[], ...): any the sum of c z, and of the c x that follow
+---@param add fun(c: number[], draws: any[], ...): any the sum of c z, plus the terms c x that follow
 ---@return fun(sigma: number, from: number, to: number, eta: number, ...): any mix_path
 ---@return function begin call it before each step, so that the step draws new noise
 function noise.independent(draws, add)
@@ -48,8 +49,8 @@ function noise.independent(draws, add)
   end, begin
 end
 
--- The ends of a path over all levels. Without signal at the last level lambda is -inf, so it is
--- cut at -40, below every level with signal.
+-- The ends of a path over all levels. If the last level has no signal its lambda is -inf, and the
+-- end is -40 instead, below every level with signal.
 local function ends_of(schedule)
   local low = schedule:log_snr(schedule.T) / 2
   return math.max(low, -40), schedule:log_snr(math.min(1, schedule.T)) / 2
@@ -71,7 +72,7 @@ end
 
 --- The next normals of a generator, of a list with one per sample, or of a user's function.
 ---@param source any
----@param x diffusion.tensor of the shape wanted
+---@param x diffusion.tensor with the shape of the result
 ---@return diffusion.tensor
 function noise.drawn(source, x)
   if type(source) ~= "function" then return fail.call(core.randn, x:shape(), { generator = source }) end
@@ -83,7 +84,7 @@ function noise.drawn(source, x)
   return z:contiguous()
 end
 
---- Whether a source of noise is the user's own.
+--- Whether a source of noise is a generator, a list or a function of the user's.
 ---@param source any
 ---@return boolean
 function noise.given(source) return source ~= nil and type(source) ~= "string" end
@@ -116,7 +117,7 @@ function Undo.__close(undo, failed)
   end
 end
 
---- A to-be-closed value. If an error closes it, a source's generators return to their present state.
+--- A to-be-closed value. If an error closes it, the source's generators return to their present state.
 ---@param source any
 ---@return table
 function noise.undo(source)
@@ -130,7 +131,7 @@ function noise.undo(source)
   return states
 end
 
--- mix_noise and mix_path from a source of the user's own.
+-- mix_noise and mix_path with a source of the user's.
 local function by_source(source, step)
   local mix = core.ops.mix
   local function draw() return noise.drawn(source, step.x) end
@@ -144,7 +145,7 @@ end
 
 --- mix_noise and mix_path of a run.
 ---@param of table {noise, seed, process}: the source of the noise, the seed, and the levels of a path
----@param step table {x, draws}: a source's noise has x's shape, and each draw of the seed's noise
+---@param step table {x, draws}: noise from a source has x's shape, and each draw from the seed
 ---  adds 1 to draws
 ---@return function mix_noise
 ---@return function mix_path

@@ -1,5 +1,5 @@
--- Lower orders at the end of a run, where a multistep solver's steps are longest in lambda: Lu
--- et al. 2022, "DPM-Solver++", whose code has it for fewer than 10 steps.
+-- Lower orders at the end of a run, where the steps of a multistep solver are longest in lambda. The
+-- code of Lu et al. 2022, "DPM-Solver++", lowers them in runs of fewer than 10 steps.
 local order = {}
 
 --- The option of solvers that use three values.

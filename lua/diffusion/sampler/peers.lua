@@ -1,6 +1,6 @@
---- What other libraries' samplers do where it is not what was published, one defect a
---- function, to compute what they computed. Each name says the defect; none is in
---- d.sampler.names(), all are in d.sampler.presets().
+--- Samplers of other libraries that differ from the publication. Each function reproduces one defect,
+--- so that its results can be compared. The name says the defect. None is in d.sampler.names(), all
+--- are in d.sampler.presets().
 local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
 local dpmpp = require "diffusion.sampler.dpmpp"
@@ -8,19 +8,19 @@ local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- x0 clipped by the sampler's own option, which a process that clips would forestall.
+-- x0 clipped by the sampler's own option. Raises if the process clips, since it would do so first.
 local function clipped(name, process, opts)
   if process.clip then
-    fail.raise("sampler %s: it keeps eps as it was before x0 was clipped, so it clips by itself; give it clip = %s, "
+    fail.raise("sampler %s: it uses the eps from before x0 was clipped, so it clips x0 itself; give it clip = %s, "
       .. "and the process none", name, process.clip)
   end
   local r = opts.clip
   return function(x0) return r and x0:clamp(-r, r) or x0 end
 end
 
--- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default: x0 is
--- clipped and eps stays as it was, so that the two no longer make x_t. The clip is an option
--- here: a process with a clip has made the pair agree before any sampler sees it.
+-- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default. x0 is clipped
+-- but eps is not changed, so the two no longer combine to x_t. The clip is an option here, because a
+-- process that clips makes the pair agree before a sampler sees it.
 local function ddim_eps_of_unclipped_x0(denoise, process, opts)
   local level, clip = levels.of(process), clipped("diffusers-ddim-eps-of-unclipped-x0", process, opts)
   return function(x, pair)
@@ -29,7 +29,7 @@ local function ddim_eps_of_unclipped_x0(denoise, process, opts)
   end
 end
 
--- diffusers' DDIM goes from t to t - floor(T/N) whatever the next level of its grid is.
+-- diffusers' DDIM goes from t to t - floor(T/N) even if the grid's next level is another.
 local function ddim_previous_by_stride(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -39,8 +39,8 @@ local function ddim_previous_by_stride(denoise, process, opts)
   end
 end
 
--- diffusers' DDIMInverse tells the network the level it goes to, t, and reads its answer as one
--- at s, where x is; x0 is clipped and eps stays.
+-- diffusers' DDIMInverse evaluates the network at t, the level it goes to, but uses the result as
+-- one at s, the level of x. x0 is clipped and eps is not changed.
 local function ddim_inverse_told_next_time(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
   local clip = clipped("diffusers-ddim-inverse-told-next-time", process, opts)
@@ -52,8 +52,8 @@ local function ddim_inverse_told_next_time(denoise, process, opts)
   end
 end
 
--- diffusers' DDPM asks whether t, not s, is the last level before it leaves the noise out: a
--- grid that ends above t = 1 returns x0 with noise of the variance of q(x_t | x_0) on it.
+-- diffusers' DDPM omits the noise if t, rather than s, is the last level. So a grid that ends above
+-- t = 1 returns x0 with noise of the variance of q(x_t | x_0) added.
 local function ddpm_noise_in_last_step(denoise, process, opts)
   return function(x, pair)
     local x0 = denoise(x, pair.t)
@@ -67,8 +67,8 @@ local function ddpm_noise_in_last_step(denoise, process, opts)
   end
 end
 
--- diffusers' Euler with churn asks the model before it adds the noise: x is at sigma (1 +
--- gamma), eps at sigma.
+-- diffusers' Euler with churn evaluates the model before it adds the noise: x is at
+-- sigma (1 + gamma), but eps is that at sigma.
 local function euler_churn_after_model(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -84,8 +84,8 @@ local function euler_churn_after_model(denoise, process, opts)
   end
 end
 
--- diffusers' IPNDM starts where a = 0 and divides by 1e-8 there: x0 falls out of its first
--- step, and what a history says that differs from x is blown up.
+-- diffusers' IPNDM starts at a = 0 and divides by 1e-8 there. So its first step loses x0, and any
+-- difference between x and the history is multiplied by 1e8.
 local function ipndm_start_without_x0(denoise, process, opts)
   local level, mix = levels.of(process), opts.mix
   return function(x, pair, history)
@@ -96,9 +96,9 @@ local function ipndm_start_without_x0(denoise, process, opts)
   end
 end
 
--- diffusers' LMS begun in the middle of its grid, as for an image that is only half noised, takes
--- the weights of as many slopes as that many steps would have left it, and drops those it has
--- none for: they no longer add up to the step. `skipped` lists the levels before the start.
+-- diffusers' LMS can start in the middle of its grid, as for a half-noised image. It then uses the
+-- weights for the slopes of the skipped steps as well. It drops those without a slope, so the
+-- weights no longer add up to the step. `skipped` lists the levels before the start.
 local function lms_of_missing_slopes(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
@@ -115,9 +115,9 @@ local function lms_of_missing_slopes(denoise, process, opts)
   end
 end
 
--- diffusers' SDE-DPM-Solver++ of order 3 has -1/2 for the +1/2 in the factor of the second
--- difference, which is half of what it should be besides: gain(3, H) - 1, for dpmpp_3m_sde's
--- 2 gain(3, H) (eta = 1).
+-- diffusers' SDE-DPM-Solver++ of order 3 has -1/2 for +1/2 in the factor of the second difference,
+-- which is also half of its true value. It is gain(3, H) - 1 instead of 2 gain(3, H) as in
+-- dpmpp_3m_sde (eta = 1).
 local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)
@@ -137,8 +137,8 @@ local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
   end
 end
 
--- diffusers caps the dynamic threshold at sample_max_value, 1 if not given: |x0| never exceeds
--- what a static clip allows, and below 1 it is blown up to 1.
+-- diffusers caps the dynamic threshold at sample_max_value, by default 1. So |x0| is at most what a
+-- static clip allows, and a threshold below 1 scales x0 up to 1.
 local function capped(make)
   return function(denoise, process, opts)
     local function threshold(x, t)
@@ -182,6 +182,6 @@ local peers = {
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }
-for _, solver in pairs(peers) do solver.source = "as another library computes it, its defect kept" end
+for _, solver in pairs(peers) do solver.source = "as another library computes it, including its defect" end
 
 return peers

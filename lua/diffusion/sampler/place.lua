@@ -1,4 +1,4 @@
---- Where a run begins: its grid, and x at its first level.
+--- The start of a run: its grid, and x at its first level.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -11,7 +11,7 @@ local place = {}
 
 local least_lambda = -5.1 -- ln(a/s); SNR 3.7e-5
 
--- The level with this lambda, or the last that has signal.
+-- The level with this lambda, or the last level that has signal.
 local function level_of(schedule, lambda)
   local low, high = 1, schedule.T
   if schedule:snr(high) == 0 then high = high - 1 end
@@ -23,7 +23,7 @@ local function level_of(schedule, lambda)
   return high
 end
 
---- The level where the SNR is 3.7e-5; T where it is more everywhere.
+--- The level at which the SNR is 3.7e-5, or T if the SNR is larger everywhere.
 ---@param schedule diffusion.schedule
 ---@return number t
 function place.last_signal(schedule)
@@ -31,8 +31,8 @@ function place.last_signal(schedule)
   return level_of(schedule, least_lambda)
 end
 
---- The level at which a process that predicts eps or score says something of x0, as near to
---- T as there is one; T for the others.
+--- The last level at which eps or score determines x0, for a process that predicts these. T for
+--- other processes.
 ---@param process diffusion.process
 ---@return number t
 function place.last_seen(process)
@@ -40,11 +40,10 @@ function place.last_seen(process)
   return blind and place.last_signal(process.schedule) or process.T
 end
 
--- Where hardly any signal is left, x0 = (x - s eps)/a blows the error of eps up by s/a (at
--- the end of the cosine schedule by 20,000), and solvers that divide by a take a step of as
--- many sigmas. Unless x0 is clipped, such a process starts where lambda is -5.1 (as
--- DPM-Solver's own code does): x_t is pure noise there too. Where the user chose the grid or
--- x, it stays.
+-- With hardly any signal left, x0 = (x - s eps)/a multiplies the error of eps by s/a: by 20,000 at
+-- the end of the cosine schedule. Solvers that divide by a also take a step of that many sigmas.
+-- Unless x0 is clipped, such a process starts at lambda = -5.1, as DPM-Solver's own code does. x_t is
+-- pure noise there too. If the user gave the grid or x, it isn't changed.
 local function from_signal(process, grid, solver)
   local schedule, blind = process.schedule, process.predict == "eps" or process.predict == "score"
   local keeps = process.clip or not blind
@@ -59,16 +58,16 @@ local function from_signal(process, grid, solver)
   return grids.made(name, times, grid.T, schedule)
 end
 
--- At a level without any signal eps says nothing of x0, clipped or not.
+-- At a level without any signal eps doesn't determine x0, clipped or not.
 local function check_target(process, t)
   local predict = process.predict
   if (predict == "eps" or predict == "score") and process.schedule:snr(t) == 0 then
-    fail.raise("sampler: x_t holds no signal at t = %g, so %s says nothing of x0 there; predict v or x0, or "
+    fail.raise("sampler: x_t holds no signal at t = %g, so %s doesn't determine x0 there; predict v or x0, or "
       .. "give a grid that starts lower", t, predict)
   end
 end
 
---- Whether a solver can start at level t; a sentence where it can't.
+--- Raises if a solver can't start at level t.
 ---@param process diffusion.process
 ---@param t number
 ---@param name string
@@ -97,10 +96,10 @@ local function named_grid(o, solver)
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end
 
--- A grid made for a schedule holds for no other.
+-- Raises if the grid was made for another schedule.
 local function check_grid(grid, process)
   if grid.T ~= process.T then
-    fail.raise("sampler: the grid is one of T = %d, but the process has T = %d; make it with the process", grid.T,
+    fail.raise("sampler: the grid was made for T = %d, but the process has T = %d; make it with the process", grid.T,
       process.T)
   end
   local own, other = process.schedule, grid.schedule
@@ -108,7 +107,7 @@ local function check_grid(grid, process)
   for _, step in ipairs(grid) do
     local here, there = own:sigma(step[1]), other:sigma(step[1])
     if here ~= there and math.abs(here - there) > 1e-9 * here then
-      fail.raise("sampler: the grid is one of schedule %s, where sigma at t = %g is %.6g, but the process's %s has "
+      fail.raise("sampler: the grid was made for schedule %s, where sigma at t = %g is %.6g, but the process's %s has "
         .. "%.6g; make it with the process", other.name, step[1], there, own.name, here)
     end
   end
@@ -116,7 +115,7 @@ end
 
 --- The grid of a run's options.
 ---@param o table options of sampler.steps
----@param name string of the sampler
+---@param name string the sampler's name
 ---@param solver table
 ---@return diffusion.grid
 function place.grid(o, name, solver)
@@ -140,11 +139,11 @@ local function check_shape(shape)
   end
 end
 
---- x at the first level: noise of the marginal's scale, or what the user gives.
+--- x at the first level: noise with the scale of the marginal, or the user's tensor.
 ---@param o table options of sampler.steps
 ---@param seed integer
 ---@param grid diffusion.grid
----@param name string of the sampler
+---@param name string the sampler's name
 ---@param solver table
 ---@return diffusion.tensor
 function place.start(o, seed, grid, name, solver)

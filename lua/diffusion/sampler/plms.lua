@@ -1,11 +1,11 @@
 --- Pseudo linear multistep: Liu et al. 2022 (PNDM), for steps of equal length in t.
--- eps' is a fixed combination of the last eps, and takes the place of eps in ddim's step
--- (eq. 11), "transfer" below:
+-- eps' is a fixed combination of the last values of eps. It replaces eps in ddim's step (eq. 11),
+-- called "transfer" below:
 --   x_s = (a_s/a_t) x_t + (s_s - a_s s_t/a_t) eps'.
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 
-local weights = multistep.adams -- eq. 12 has the last
+local weights = multistep.adams -- eq. 12 has the last row
 
 local function transfer(mix, x, t, s, w, past)
   return multistep.sum(mix, s.a / t.a, x, s.s - s.a * t.s / t.a, w, past)
@@ -13,7 +13,7 @@ end
 
 local function ask(denoise, x, l) return select(2, denoise(x, l.t)) end
 
--- The same by values of v: at t eps' is s_t x_t + a_t v'.
+-- The same step from values of v: at t, eps' is s_t x_t + a_t v'.
 local function transfer_v(mix, x, t, s, w, past)
   local c = s.s - s.a * t.s / t.a
   return multistep.sum(mix, s.a / t.a + c * t.s, x, c * t.a, w, past)
@@ -30,13 +30,14 @@ local function as_past(...)
   return past
 end
 
--- The first step by Heun's method: the mean of eps here and at the guess.
+-- The first step by Heun's method: the mean of eps at x and at the guess.
 local function heun_start(value, move, x, t, s, eps)
   local there = value(move(x, t, s, { 1 }, as_past(eps)), s)
   return move(x, t, s, { 1 / 2, 1 / 2 }, as_past(eps, there))
 end
 
--- The first three by Runge's and Kutta's, halfway in t (the paper's PRK; four evaluations each).
+-- The first three steps by Runge-Kutta with a level halfway in t (PRK of the paper). Each evaluates
+-- the model four times.
 local function runge_kutta_start(value, move, x, t, s, m, eps)
   local second = value(move(x, t, m, { 1 }, as_past(eps)), m)
   local third = value(move(x, t, m, { 1 }, as_past(second)), m)
@@ -61,8 +62,8 @@ local function plms(denoise, process, opts)
   end
 end
 
---- The same without a start of its own: as many eps as there are (the "improved" PNDM of
---- diffusers).
+--- The same without a special start: it uses as many values of eps as there are (diffusers'
+--- "improved" PNDM).
 local function ipndm(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair, history)

@@ -1,12 +1,12 @@
---- Other libraries' samplers by name: which of ours, with which options, does what they do.
--- A name that tells a defect keeps that defect (peers.lua); without one ours, which is right,
--- and theirs agree.
+--- Samplers of other libraries by name: which of ours, with which options, computes the same.
+-- A name that ends in a defect reproduces that defect (peers.lua). A name without one is correct, and
+-- agrees with the other library.
 local peers = require "diffusion.sampler.peers"
 
 local all = math.maxinteger
 
--- {sampler, option = ...} by name. diffusers lowers the order at the end of fewer than 15
--- steps (lower_order_final), of UniPC's at any number.
+-- {sampler, option = ...} by name. diffusers lowers the order at the end of runs of fewer than 15
+-- steps (lower_order_final). For UniPC it does so in runs of any length.
 local presets = {
   ["diffusers-ddpm"] = { "ddpm" },
   ["diffusers-unclip"] = { "ddpm" },
@@ -64,7 +64,7 @@ table.sort(names)
 
 local preset = {}
 
---- What a name stands for, with options that replace its own; nil where there is no such name.
+--- The sampler and options that a name stands for, or nil if there is no such name.
 ---@param name any
 ---@param options table|nil
 ---@return table|nil {sampler, option = ...}

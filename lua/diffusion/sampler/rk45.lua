@@ -1,6 +1,6 @@
---- The probability-flow ODE by Dormand's and Prince's pair of orders 5 and 4, with steps that
---- each sample finds for itself: Song et al. 2021 (score SDE), appendix D.4, uses it. A step to
---- s = 0 goes to the schedule's first level, and takes x0 there.
+--- The probability-flow ODE solved by the pair of Dormand & Prince of orders 5 and 4. Each sample
+--- chooses its own steps. Song et al. 2021 (score SDE), appendix D.4, uses it. A step to s = 0 goes to
+--- the schedule's first level and returns the x0 predicted there.
 local fail = require "diffusion.fail"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
@@ -14,8 +14,8 @@ local function slope_of(denoise, mix)
   end
 end
 
--- Where x_T holds no signal, a schedule of numbers alone has no levels between T and T - 1: a
--- step of ddim crosses there.
+-- A schedule given by numbers has no levels between T and T - 1 if x_T holds no signal. A step of
+-- ddim crosses that gap.
 local function crossed(process, level, ask, mix, z, t, s)
   local schedule = process.schedule
   if t.a > 0 or t.t == s.t or fail.pcall(schedule.log_snr, schedule, t.t - 1 / 2) then return z, t end

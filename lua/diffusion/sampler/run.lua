@@ -11,22 +11,22 @@ local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
 local saved = require "diffusion.sampler.saved"
 
---- A sampler under way. run() takes a step; `for step in run do` takes all that are left.
+--- A run of a sampler. run() takes a step; `for step in run do` takes all that are left.
 ---@class diffusion.run
----@field x diffusion.tensor the current samples; written to, the run goes on from there without history
+---@field x diffusion.tensor the current samples; if written, the run continues from there without history
 ---@field i integer steps taken
 ---@field grid diffusion.grid
 ---@field seed integer
----@field history table the solver's: tensors, numbers, and tables of these
----@field evaluations integer of the model so far
----@field draws integer of noise so far
----@field upward boolean|nil true if it goes from data to noise
----@field on_step function|nil called after each step; can be written
+---@field history table the solver's own: tensors, numbers, and tables of these
+---@field evaluations integer number of evaluations of the model so far
+---@field draws integer number of draws of noise so far
+---@field upward boolean|nil true if the run goes from data to noise
+---@field on_step function|nil called after each step; may be written
 local Run = {}
 
 -- {now, process, grid, name, solver, sampler_options, model, model_opts, seed, evaluations,
--- noise, self_condition, on_step, nan, shape, take}. `now` is {x, i, history, draws}. A step
--- replaces it at once when it is complete, so a step that fails has changed nothing.
+-- noise, self_condition, on_step, nan, shape, take}. `now` is {x, i, history, draws}. A complete
+-- step replaces it at once, so a step that fails changes nothing.
 local private = object.private
 
 --- Raises unless x is a tensor of reals [B,...] that is not freed, of a given shape if one is named.
@@ -46,21 +46,21 @@ end
 
 -- ==== a step =============================================================================
 
--- The scratch of the step being taken, shared by its denoiser and its noise, is
--- {x, draws, history, x0, eps}: x0 and eps are those of the model's first answer.
+-- A step has a scratch table {x, draws, history, x0, eps}, shared by its denoiser and its noise. x0
+-- and eps are those that the model predicts first.
 
--- The model's third argument: classes, and with self_condition its last x0, which the history
--- keeps as own_x0 (Chen et al. 2023, algorithm 2).
+-- The model's third argument: classes and, with self_condition, the last predicted x0, which the
+-- history keeps as own_x0 (Chen et al. 2023, algorithm 2).
 local function given(own, step)
   if not own.self_condition then return own.model_opts end
   return conditions.with(own.model_opts, { x0 = step.history.own_x0 })
 end
 
--- The eps of a model's second answer (CFG++), for solvers that use only x0 and eps.
+-- The eps of a model's second output (CFG++), for solvers that use only x0 and eps.
 local function other_eps(own, other, x, t)
   if not own.solver.pair then
-    fail.raise("sampler %s: the model gives a second answer for the noise to go on with (CFG++), which ddim, euler, "
-      .. "euler_ancestral and samplers of your own can take", own.name)
+    fail.raise("sampler %s: the model returns a second output for the noise (CFG++), which only ddim, euler, "
+      .. "euler_ancestral and your own samplers can use", own.name)
   end
   local process = own.process
   return select(2, process:estimate(answer.of_denoiser("sampler", other, x, process.outputs), x, t))
@@ -105,7 +105,7 @@ local function copied(t)
   return out
 end
 
--- All tensors of a solver's history, so that the step's scope spares them.
+-- All tensors of a solver's history, so that the step's scope keeps them.
 local function tensors_of(t, out)
   for _, v in pairs(t) do
     if core.is_tensor(v) then out[#out + 1] = v
@@ -114,8 +114,8 @@ local function tensors_of(t, out)
   return out
 end
 
--- The solver writes to a copy of its history, and its draws count on from the last step's. So a
--- step that fails leaves no trace.
+-- The solver writes to a copy of its history, and draws are counted from the last step's number. So
+-- a step that fails changes nothing.
 local function advance(own, pair)
   local depth <close> = gradient.guard()
   local undo <close> = noise.undo(own.noise) -- luacheck: ignore 211
@@ -130,7 +130,7 @@ local function advance(own, pair)
   return { i = pair.i, n = pair.n, t = pair.t, s = pair.s, xt = xt, x = x, x0 = step.x0, eps = step.eps }
 end
 
--- Step i on the grid, which an upward sampler walks in reverse.
+-- Step i on the grid. An upward sampler follows the grid in reverse.
 local function pair_of(own, i)
   local n = #own.grid
   local step = own.grid[own.solver.upward and n + 1 - i or i]
@@ -168,7 +168,7 @@ function Run.finish(run)
   return run.x
 end
 
--- Sums with the run's next noise, which counts as drawn: (sigma, c1, x1, ...) as opts.mix_noise.
+-- A sum with the run's next noise, which counts as a draw: (sigma, c1, x1, ...) as opts.mix_noise.
 local function add_noise(run, ...)
   local own = private[run]
   local now = own.now
@@ -215,9 +215,9 @@ end
 ---@return string|nil message
 function Run.save(run, path) return saved.save(private[run], path) end
 
---- Goes on from a file of run:save, in a run made with the same options.
+--- Continues from a file of run:save, in a run made with the same options.
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
+---@return true|nil done nil with a message, and nothing changed, if the file is not from such a run
 ---@return string|nil message
 function Run.load(run, path)
   local own = private[run]
@@ -268,7 +268,7 @@ local class = object.class("run", Run, {
   __call = call, __tostring = tostring_run,
 })
 
--- A run of its private state, ready to step.
+-- A run from its private state, ready to step.
 function new(own)
   own.take = make_step(own)
   return object.new(class, own)

@@ -1,19 +1,19 @@
---- SA-Solver: Xue et al. 2023, "SA-Solver: stochastic Adams solver for fast sampling of diffusion
---- models", algorithm 1, on the model's x0 (m below).
--- With tau between the ODE (0) and the reverse SDE (1), h = lambda_s - lambda_t and
+--- SA-Solver follows Xue et al. 2023, "SA-Solver: stochastic Adams solver for fast sampling of
+--- diffusion models", algorithm 1. m is the x0 predicted by the model.
+-- tau goes from the ODE (0) to the reverse SDE (1). With h = lambda_s - lambda_t and
 -- H = (1 + tau^2) h (prop. 4.2),
---   x_s = (s_s/s_t) e^(-tau^2 h) x_t + a_s sum_k w_k m_k + s_s sqrt(1 - e^(-2 tau^2 h)) z,
--- w the integrals of e^-(H - v) over v in 0..H of the polynomial through the m_k. The predictor
--- has m at t and before (eq. 14); when the next step has m at s, the corrector takes x_t to s
--- again with that one, too, and with the same z (eq. 17). Of two values "bh1" gives their
--- difference the weight H/2, as UniPC's does, where the integral is gain(2, H).
+--   x_s = (s_s/s_t) e^(-tau^2 h) x_t + a_s sum_k w_k m_k + s_s sqrt(1 - e^(-2 tau^2 h)) z.
+-- The w_k are the integrals of e^-(H - v) over v in 0..H of the polynomial through the m_k. The
+-- predictor uses m at t and earlier (eq. 14). When the next step has m at s, the corrector takes x_t
+-- to s again with that value too, and with the same z (eq. 17). "bh1" weighs the difference of two
+-- values by H/2, as UniPC does, while the integral is gain(2, H).
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- From x at level t to level s by these values, and by noise where there is some.
+-- Takes x at level t to level s by these values, and adds noise if tau > 0.
 local function move(opts, x, t, s, used, tau, fresh)
   local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
   local H = (1 + tau ^ 2) * h
@@ -29,7 +29,7 @@ local function move(opts, x, t, s, used, tau, fresh)
   return multistep.sum(opts.mix, keep, x, s.a, w, terms)
 end
 
--- Again from where the last step began, with m at its end.
+-- Repeats the last step from its start, with m at its end included.
 local function corrected(opts, history, m, s, level)
   local used = { { value = m, place = s.lambda } }
   for k = 1, math.min(opts.corrector - 1, #history.past) do used[k + 1] = history.past[k] end

@@ -1,4 +1,4 @@
--- Runs in files: x, the solver's history and the place, so that another process can go on.
+-- Runs in files: x, the solver's history and the place, so that another process can continue.
 local core = require "diffusion.core"
 local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
@@ -19,8 +19,8 @@ local function check_told(fine, what, name)
   if not fine then fault("its %s %s is damaged", what, name) end
 end
 
--- The history of a file of form 1, written as lists of {key, value}. Form 2 has it as it is. A fault
--- is raised if the file has anything else. Tensors are the file's.
+-- The history of a file of form 1, stored as lists of {key, value}. Form 2 stores it as it is. Raises
+-- a fault if the file has anything else. The tensors are those of the file.
 local function unpacked(told, tensors, name)
   check_told(type(told) == "table", "value", name)
   if told.tensor ~= nil then
@@ -40,8 +40,8 @@ local function unpacked(told, tensors, name)
   return out
 end
 
--- A copy with tensors of the run's own, which outlive the scope in which load is called. A tensor
--- at several places stays one.
+-- A copy whose tensors outlive the scope in which load is called. A tensor that occurs several times
+-- is copied once.
 local function owned(value, made)
   if made[value] then return made[value] end
   if core.is_tensor(value) then
@@ -74,7 +74,7 @@ local function options_text(options)
   return #list > 0 and table.concat(list, ", ") or "none"
 end
 
--- The properties that a run and its file must share.
+-- The properties on which a run and its file must agree.
 local function traits(own)
   local process, levels = own.process, {}
   for i, step in ipairs(own.grid) do
@@ -92,7 +92,7 @@ end
 function saved.save(own, path)
   opts.path("run:save", path)
   if noise.given(own.noise) then
-    fail.raise("run:save: this run's noise is a %s, whose place no file would tell; use seed =", kind.of(own.noise))
+    fail.raise("run:save: this run's noise is a %s, whose state can't be saved; use seed =", kind.of(own.noise))
   end
   local tensors, facts = { x = own.now.x }, core.in_c_locale(traits, own)
   local place = { grid = numbers_of(own.grid), i = own.now.i, seed = own.seed, draws = own.now.draws,
@@ -106,7 +106,7 @@ local function is_pair(told)
 end
 
 local function same_grid(own, told)
-  if type(told) ~= "table" then return "its grid isn't in it" end
+  if type(told) ~= "table" then return "its grid is missing" end
   if #told ~= #own.grid then return ("it has %d steps, this run has %d"):format(#told, #own.grid) end
   for i, step in ipairs(own.grid) do
     if not is_pair(told[i]) then return ("its step %d is damaged"):format(i) end
@@ -127,7 +127,7 @@ local function trouble_of_counts(own, facts)
     end
   end
   if math.type(facts.seed) == "integer" then return nil end
-  return ("its seed is %s, no whole number"):format(kind.shown(facts.seed))
+  return ("its seed is %s, not a whole number"):format(kind.shown(facts.seed))
 end
 
 -- The history, with the file's tensors, or nil and a message.
@@ -140,7 +140,7 @@ local function history_of(own, facts, tensors)
   return history
 end
 
--- Why the file doesn't fit this run, or nil.
+-- A sentence that says why the file doesn't fit this run, or nil.
 local function trouble_of(own, facts, x)
   local mine = core.in_c_locale(traits, own)
   for _, what in ipairs { "sampler", "options", "schedule", "predict", "noise", "shape" } do
@@ -158,11 +158,11 @@ local function trouble_of(own, facts, x)
   return trouble
 end
 
---- Goes on from a file that `save` wrote, in a run made with the same options. The next step is
+--- Continues from a file that `save` wrote, in a run made with the same options. The next step is
 --- the one that the saved run would have taken.
 ---@param own table a run's private state
 ---@param path string
----@return true|nil done nil with a message, and nothing changed, if the file isn't of such a run
+---@return true|nil done nil with a message, and nothing changed, if the file is not from such a run
 ---@return string|nil message
 function saved.load(own, path)
   local tensors, facts = container.read(opts.path("run:load", path), "run")

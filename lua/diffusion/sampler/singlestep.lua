@@ -1,18 +1,19 @@
---- DPM-Solver and DPM-Solver++ whose levels in between are the grid's own: k steps of the
---- grid, one evaluation each, make one step of order k (Lu et al. 2022, "DPM-Solver", sec. 3.4:
---- DPM-Solver-fast counts so).
--- A block starts at level t with m; A = (m_p - m)/r_p and B = (m_q - m)/r_q are differences to
--- later levels, r their places in units of the way h to s. Order 2 has A times g(1)/2
--- ("midpoint") or g(2) ("heun"); order 3 B times g(2), or with
+--- DPM-Solver and DPM-Solver++ whose levels in between are those of the grid. k steps of the grid
+--- make one step of order k, with one evaluation each. DPM-Solver-fast counts its steps this way
+--- (Lu et al. 2022, "DPM-Solver", sec. 3.4).
+-- A block starts at level t with m. A = (m_p - m)/r_p and B = (m_q - m)/r_q are differences to later
+-- levels, and r their places in units of h, the distance to s. Order 2 weighs A by g(1)/2
+-- ("midpoint") or g(2) ("heun"). Order 3 weighs B by g(2), or with
 --   D' = (r_q A - r_p B)/(r_q - r_p),  D'' = 2 (B - A)/(r_q - r_p)
--- g(2) D' + g(3) D''. Each step of a block starts again from its start. At s = 0: x0.
+-- adds g(2) D' + g(3) D''. Each step of a block starts again from the block's start. At s = 0 the
+-- step returns x0.
 local fail = require "diffusion.fail"
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- Weights of a block's values, newest first.
+-- The weights of a block's values, newest first.
 local function weights(g, h, block, form)
   local start, n = block[#block].place, #block
   if n == 1 then return { g(1) } end
@@ -27,8 +28,8 @@ local function weights(g, h, block, form)
   return { b, a, g(1) - a - b }
 end
 
--- The place of a step in its block: 1, 2 ... order, from the first step on; the last of all is a
--- block of its own where that leaves none over.
+-- The place of a step in its block: 1, 2 ... order, counted from the first step. If no step is left
+-- over for the last block, the last step is a block of its own.
 local function place_of(opts, pair)
   if not opts.orders then
     local over = pair.n % opts.order == 0 and opts.lower_order_final and pair.i == pair.n
@@ -50,7 +51,7 @@ local function singlestep(kind)
       local x0, eps = denoise(x, t.t)
       local earlier = history.block or {}
       local k = math.min(place_of(opts, pair), #earlier + 1)
-      if k > 1 and earlier[#earlier].place == -math.huge then k = 1 end -- no signal, and no place to expand at
+      if k > 1 and earlier[#earlier].place == -math.huge then k = 1 end -- no signal there, so no expansion
       if k == 1 then history.x, history.t = x, t.t end
       local block = table.move(earlier, 1, k - 1, 2, { { value = kind == "x0" and x0 or eps, place = t.lambda } })
       history.block = block

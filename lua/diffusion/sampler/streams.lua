@@ -1,2 +1,2 @@
--- Who draws from the seed of a run or of a likelihood: start, step, likelihood.
+-- The random streams of a run's or a likelihood's seed: start, step, likelihood.
 return require("diffusion.core").streams

@@ -1,7 +1,8 @@
 --- Trajectory consistency sampling: Zheng et al. 2024, "Trajectory consistency distillation",
 --- algorithm 4.
--- Without noise to level m, floor((1 - gamma) s) with levels counted from 0, and from there up
--- to s by q(x_s | x_m): gamma = 0 is ddim, gamma = 1 what lcm does with an x0 of its own.
+-- The step goes without noise to level m = floor((1 - gamma) s), with levels counted from 0. Then
+-- noise takes it up to s by q(x_s | x_m). gamma = 0 is ddim. gamma = 1 does what lcm does with its
+-- own x0.
 local levels = require "diffusion.sampler.levels"
 
 local function tcd(denoise, process, opts)

@@ -1,20 +1,21 @@
---- UniPC on the model's x0 or eps (m below): Zhao et al. 2023, algorithms 1 and 2.
--- A predictor of order p takes x_t to x_s by m at t and at p - 1 levels before (eq. 3
--- without its last term); when the next step has m at s, a corrector with that one, too,
--- takes x_t to s again, of order p + 1 and at no further evaluation. With h = lambda_s -
--- lambda_t, r_k = (lambda_k - lambda_t)/h and D_k = (m_k - m)/r_k, both are
+--- UniPC: Zhao et al. 2023, algorithms 1 and 2. m is the predicted x0 or eps.
+-- A predictor of order p takes x_t to x_s by m at t and at p - 1 earlier levels (eq. 3 without its
+-- last term). When the next step has m at s, a corrector of order p + 1 repeats the step with that
+-- value too, without another evaluation. With h = lambda_s - lambda_t,
+-- r_k = (lambda_k - lambda_t)/h and D_k = (m_k - m)/r_k, both are
 --   x_s = keep x_t + scale (g(1) m + sum_k w_k D_k),
---   sum_k r_k^(j-1) w_k = j! g(j + 1),   j = 1 .. number of k  (eq. 5),
--- keep, scale and g as in expansion.lua: with x0 s_s/s_t, a_s and gain(k, h). One D_k alone has
--- w = B/2 instead, B = h (bh1; -h with eps) or g(1) (bh2). At s = 0 h is infinite: x0; and a
--- step from a_t = 0, infinite too, is not corrected. m at s is of x as predicted, not as
--- corrected: after a step far shorter than its neighbours that gap makes D_k large.
+--   sum_k r_k^(j-1) w_k = j! g(j + 1),   j = 1 .. number of k  (eq. 5).
+-- keep, scale and g are those of expansion.lua: for x0 they are s_s/s_t, a_s and gain(k, h). A single
+-- D_k has w = B/2 instead, with B = h (bh1; -h for eps) or g(1) (bh2). At s = 0 h is infinite and the
+-- step returns x0. A step from a_t = 0 has infinite h too, and is not corrected. m at s belongs to x
+-- as predicted, not as corrected. After a step far shorter than its neighbours that gap makes D_k
+-- large.
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order_of = require "diffusion.sampler.order"
 
--- w of the D_k with these r_k.
+-- The w_k of the D_k from these r_k.
 local function weights_of(r, B, g)
   if #r == 1 then return { B / 2 } end
   local moments, factorial = {}, 1
@@ -25,7 +26,7 @@ local function weights_of(r, B, g)
   return multistep.weights(r, moments)
 end
 
--- From x at level t to level s by m at t and the values `others`.
+-- Takes x at level t to level s by m at t and the values `others`.
 local function update(mix, x, t, s, m, others, form)
   local h, r = s.lambda - t.lambda, {}
   local keep, scale, g = expansion[form.of](t, s)
@@ -41,7 +42,7 @@ local function update(mix, x, t, s, m, others, form)
   return multistep.sum(mix, keep, x, scale, table.move(w, 1, #w, 2, { own }), table.move(others, 1, #others, 2, all))
 end
 
--- Again from where the last step began, with m at its end.
+-- Repeats the last step from its start, with m at its end included.
 local function corrected(mix, history, m, t, level, form)
   local others = table.move(history.used, 2, #history.used, 1, {})
   others[#others + 1] = { value = m, place = t.lambda }

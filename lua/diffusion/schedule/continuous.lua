@@ -1,21 +1,21 @@
--- Schedules that papers define for every real u = t/T in [0, 1], taken at T levels; between
--- these, and below the first, their own function answers.
+-- Schedules that papers define for every real u = t/T in [0, 1]. They have T levels. Between whole
+-- levels, and below the first, their own function is evaluated.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local made = require "diffusion.schedule.made"
 
 local schedule = {}
 
--- ln(1 - e^x) for x < 0, exact for small x too.
+-- ln(1 - e^x) for x < 0, accurate for small x too.
 local function log1mexp(x)
   if x < -0.01 then return math.log(1 - math.exp(x)) end
   return math.log(-x) + x / 2 + x ^ 2 / 24 - x ^ 4 / 2880
 end
 
--- ln SNR on a^2 + s^2 = 1, from ln alpha_bar.
+-- ln SNR from ln alpha_bar, with a^2 + s^2 = 1.
 local function log_snr(ln_alpha_bar) return ln_alpha_bar - log1mexp(ln_alpha_bar) end
 
--- From the first level to the last as 0..1; a schedule of one level is its last.
+-- The place of t between level 1 and level T, as 0..1. A schedule of one level has only its last.
 local function way(t, T) return T == 1 and 1 or (t - 1) / (T - 1) end
 
 local function number(value, text) return { "number", default = value, text = text } end
@@ -35,8 +35,8 @@ end
 -- ln alpha_bar of the variance-preserving SDE with beta(u) linear.
 local function vp_ln_alpha_bar(o, u) return -u * u * (o.beta_max - o.beta_min) / 2 - u * o.beta_min end
 
--- What each is made from (a key of core.schedule_from, or "columns" for ln a and ln s), and
--- its function of (u, t, T).
+-- The quantity that defines each schedule, and its function of (u, t, T). The quantity is a key of
+-- core.schedule_from, or "columns" for ln a and ln s.
 local continuous = {
   vp = {
     rules = betas(), key = "log_snr",
@@ -131,7 +131,7 @@ local function from_columns(name, _, o, f)
   return core.schedule_columns(name, ln_a, ln_s, false, f)
 end
 
--- What makes these not grow: their ends.
+-- Options whose values can keep a schedule from growing noisier, as a remedy in messages.
 local remedies = {
   ve = "sigma_min must be below sigma_max", edm = "sigma_min must be below sigma_max",
   cosine_log_snr = "log_snr_min must be below log_snr_max, and shift_low not far above shift_high",
@@ -147,20 +147,20 @@ local function by_function(name, given)
   return made.schedule(what, o, s, s or remedies[name] and message .. "; " .. remedies[name] or message)
 end
 
---- The variance-preserving SDE at u = t/T: ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2
+--- The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u = t/T
 --- (Song et al. 2021, score SDE, eq. 33).
 ---@param o diffusion.schedule_vp_options?
 ---@return diffusion.schedule
 function schedule.vp(o) return (by_function("vp", o)) end
 
---- The sub-variance-preserving SDE: signal a of vp, noise 1 - a^2, so a^2 + s^2 < 1 (Song et
+--- The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1 (Song et
 --- al. 2021, score SDE, eq. 29).
 ---@param o diffusion.schedule_sub_vp_options?
 ---@return diffusion.schedule
 function schedule.sub_vp(o) return (by_function("sub_vp", o)) end
 
---- The variance-exploding SDE: a = 1, sigma geometric from sigma_min to sigma_max (Song et al.
---- 2021, score SDE, eq. 31).
+--- The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max (Song et
+--- al. 2021, score SDE, eq. 31).
 ---@param o diffusion.schedule_ve_options?
 ---@return diffusion.schedule
 function schedule.ve(o) return (by_function("ve", o)) end
@@ -170,37 +170,37 @@ function schedule.ve(o) return (by_function("ve", o)) end
 ---@return diffusion.schedule
 function schedule.edm(o) return (by_function("edm", o)) end
 
---- The straight path x_t = (1 - w) x_0 + w eps with w = t/T, moved towards noise by shift > 1:
---- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). With sigma_min some noise
---- is left at the data's end, s = w + sigma_min (1 - w): the conditional flow of Lipman et al.
---- 2023, eq. 20 and 22, whose samplers are those for any path.
+--- The straight path x_t = (1 - w) x_0 + w eps with w = t/T. shift > 1 moves it towards noise:
+--- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise at the
+--- data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al. 2023, eq. 20
+--- and 22. Its samplers are those for any path.
 ---@param o diffusion.schedule_flow_options?
 ---@return diffusion.schedule
 function schedule.flow(o) return (by_function("flow", o)) end
 
---- alpha_bar = e^(-rate u): the beta is 1 - e^(-rate/T) at every step. It's diffusers' "exp".
+--- alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it "exp".
 ---@param o diffusion.schedule_exponential_options?
 ---@return diffusion.schedule
 function schedule.exponential(o) return (by_function("exponential", o)) end
 
---- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
---- (Hang et al. 2024). At u = 1 it is -inf: x_T holds no signal, so the network has
---- to predict v or x0, unless max_beta < 1 cuts the last beta.
+--- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang
+--- et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must predict v or x0.
+--- max_beta < 1 cuts the last beta and avoids this.
 ---@param o diffusion.schedule_laplace_options?
 ---@return diffusion.schedule
 function schedule.laplace(o) return (by_function("laplace", o)) end
 
---- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step takes the same share of x_0 away
---- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" of Ho et al.'s code). beta_T = 1: x_T holds no
+--- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0
+--- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" in Ho et al.'s code). beta_T = 1, so x_T holds no
 --- signal, as with laplace.
 ---@param o diffusion.schedule_jsd_options?
 ---@return diffusion.schedule
 function schedule.jsd(o) return (by_function("jsd", o)) end
 
---- ln SNR = -2 ln tan on a line between the angles of log_snr_max and log_snr_min, moved for
---- the size of pictures by shift: 2 ln(64/256) gives pictures of 256 pixels a side the noise of
---- 64 (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). Interpolated: shift_low counts
---- towards noise and shift_high towards data, u shift_low + (1 - u) shift_high.
+--- ln SNR = -2 ln tan of an angle, which moves linearly between those of log_snr_max and log_snr_min
+--- (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). shift adapts it to the size of pictures:
+--- 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low + (1 - u) shift_high
+--- interpolates between two shifts: shift_low is for high noise and shift_high for low noise.
 ---@param o diffusion.schedule_cosine_log_snr_options?
 ---@return diffusion.schedule
 ---@usage print(d.schedule.cosine_log_snr{ shift = 2 * math.log(64 / 256) })

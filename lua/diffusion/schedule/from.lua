@@ -1,4 +1,4 @@
--- Schedules from the user's own numbers or function.
+-- Schedules from a list of numbers or a function of the user's.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -34,7 +34,7 @@ local function check_list(what, list)
   return list
 end
 
--- The T numbers that the user's list, tensor or function states.
+-- The T numbers that the user's list, tensor or function gives.
 local function tabulate(what, source, T)
   if type(source) == "table" then return check_list(what, source) end
   if type(source) ~= "function" then return source end
@@ -52,9 +52,9 @@ local function tabulate(what, source, T)
   return values, source
 end
 
-local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- of level 0
+local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- values of level 0
 
--- What to do about the core's sentence, where that is clear.
+-- Advice to add to the core's message, if the remedy is clear.
 local function remedy(message)
   if message:find "must %a+ with t" then
     return "; numbers that run from noise to data have to be turned round, and two that are equal made one"
@@ -93,8 +93,8 @@ end
 ---@return diffusion.schedule
 function schedule.from_beta(source, o) return (from("beta", source, o)) end
 
---- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. Between integers a
---- function answers for itself, unless max_beta had to change it.
+--- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated between
+--- integers too, unless max_beta had to change it.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
 ---@param o diffusion.schedule_from_alpha_bar_options?
 ---@return diffusion.schedule

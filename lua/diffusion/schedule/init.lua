@@ -1,7 +1,7 @@
--- d.schedule: noise schedules by name, from lists and from functions. A schedule is two
--- columns over 0..T, signal a_t and noise s_t of x_t = a_t x_0 + s_t eps; everything else
--- is derived from them. Times are 1..T; accessors take a number (and answer in double), a
--- list or a tensor (and answer with a tensor).
+-- d.schedule: noise schedules by name, from lists and from functions. A schedule has two columns
+-- over 0..T: the signal a_t and the noise s_t of x_t = a_t x_0 + s_t eps. All else is derived from
+-- them. Times are 1..T. Accessors take a number and return a double, or take a list or a tensor and
+-- return a tensor.
 local core = require "diffusion.core"
 local made = require "diffusion.schedule.made"
 local fail = require "diffusion.fail"
@@ -26,19 +26,19 @@ add(require "diffusion.schedule.named", true)
 add(require "diffusion.schedule.continuous", true)
 add(require "diffusion.schedule.from", nil)
 
--- ==== methods beside the core's ============================================================
+-- ==== methods in addition to the core's ====================================================
 
---- The same schedule shifted and scaled so that x_T holds no signal (Lin et al. 2024,
---- alg. 1). The first level stays.
+--- The same schedule, shifted and scaled so that x_T holds no signal (Lin et al. 2024, alg. 1). The
+--- first level is not changed.
 ---@return diffusion.schedule
 function Schedule:rescale_zero_terminal_snr()
   return made.schedule("rescale_zero_terminal_snr", nil,
     core.schedule_zero_terminal(self, self.name .. " with zero terminal SNR"))
 end
 
---- Draws a quantity of the schedule against u = t/T; see d.plot.schedules.
+--- Plots a quantity of the schedule against u = t/T; see d.plot.schedules.
 ---@param o diffusion.plot_schedules_options?
----@return boolean|nil ok nil with a message where it fails
+---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function Schedule:plot(o)
   local plot = require "diffusion.plot.lines"
@@ -46,8 +46,8 @@ function Schedule:plot(o)
   return plot.schedules({ self }, o)
 end
 
---- A table of plain values from which schedule.from_config makes the same schedule again;
---- real levels of functions become interpolated ones.
+--- A table of plain values from which schedule.from_config makes the same schedule. Real levels of a
+--- function are interpolated in it.
 ---@return table
 function Schedule:config()
   local out = {}
@@ -59,7 +59,7 @@ end
 
 --- The schedule that a config describes.
 ---@param config table
----@return diffusion.schedule|nil schedule nil with a message where it describes none
+---@return diffusion.schedule|nil schedule nil with a message if it describes none
 ---@return string|nil message
 function schedule.from_config(config)
   if type(config) ~= "table" then return nil, "the schedule's description is no table" end
@@ -86,7 +86,7 @@ end
 
 local blocks = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
--- The share of signal a^2 / (a^2 + s^2) along t, in eight heights.
+-- The share of the signal a^2 / (a^2 + s^2) along t, as characters of eight heights.
 local function sparkline(s, width)
   local line = {}
   for i = 1, math.min(width, s.T) do

@@ -1,4 +1,4 @@
--- Schedules made by the core, and the options that each was made with, for its config.
+-- Schedules made by the core, with the options that made them, for their config.
 local fail = require "diffusion.fail"
 local private = require("diffusion.object").private
 
@@ -41,7 +41,7 @@ end
 
 --- Raises the core's message if it made no schedule.
 ---@param what string the function's name, as the user writes it
----@param config table|nil plain values to make it again from
+---@param config table|nil plain values that define the schedule
 ---@param s any schedule, or nil
 ---@param message string|nil
 ---@return any s

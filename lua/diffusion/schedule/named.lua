@@ -1,5 +1,5 @@
--- Schedules that papers name by a formula for beta. Nothing cancels in the formulas: 1 -
--- alpha_bar_t / alpha_bar_{t-1} by subtraction would lose five digits at the first steps.
+-- Schedules that papers define by a formula for beta. The formulas avoid cancellation: the
+-- subtraction 1 - alpha_bar_t / alpha_bar_{t-1} would lose five digits at the first steps.
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local made = require "diffusion.schedule.made"
@@ -17,12 +17,12 @@ local function ends(first, last, more)
     beta_end = positive(last, "beta of the last step") }, more or {})
 end
 
--- The place of t among 1..T, 0 to 1.
+-- The place of t in 1..T, as 0..1.
 local function place(t, T) return T > 1 and (t - 1) / (T - 1) or 0 end
 
 local function linear(o, t, T) return o.beta_start + place(t, T) * (o.beta_end - o.beta_start) end
 
--- The options of each, and beta = make(o, T)(t).
+-- The options of each schedule, and beta = make(o, T)(t).
 local named = {
   linear = {
     rules = ends(1e-4, 0.02),
@@ -94,8 +94,8 @@ local named = {
 }
 for name, form in pairs(named) do opts.declare("schedule_" .. name, form.rules) end
 
--- A message about betas that are too large after the multiplication by 1000/T, with the T from
--- which on they aren't.
+-- A message for betas that are too large after the multiplication by 1000/T. It names the smallest T
+-- that avoids this.
 local function too_large(message, o)
   local largest = o.beta or math.max(o.beta_start, o.beta_end)
   return ("%s (betas are for T = 1000 and are multiplied by 1000/T = %g: take T > %.0f, smaller betas, or "
