@@ -81,6 +81,25 @@ describe("options", function()
     end
   end)
 
+  -- "eta = 1 is ddpm" says what a value means.
+  local meanings = { ["d.grid.beta of"] = true, ["d.grid.poly_exponential rho"] = true,
+                     ["sampler euler_ancestral eta"] = true }
+
+  it("have their defaults nowhere in prose", function()
+    local function pattern(text) return (text:gsub("%p", "%%%0")) end
+    each_set(function(e)
+      local texts = { e.text }
+      for _, list in ipairs { e.params, e.returns } do
+        for _, item in ipairs(list) do texts[#texts + 1] = item.text end
+      end
+      local prose = table.concat(texts, " ")
+      for _, o in ipairs(e.options) do
+        local stands = o.default ~= "none" and prose:find("%f[%w_]" .. o.name .. " = " .. pattern(o.default))
+        assert(not stands or meanings[e.name .. " " .. o.name], ("%s: %s = %s"):format(e.name, o.name, o.default))
+      end
+    end)
+  end)
+
   it("are in the definitions for editors", function()
     local text = read(doc.paths.definitions)
     each_set(function(e)

@@ -214,7 +214,7 @@ return {
       { name = "grid", type = "grid or list of numbers", default = "trailing", text = "a grid or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -657,7 +657,7 @@ return {
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -677,7 +677,7 @@ return {
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -1098,7 +1098,7 @@ return {
       { name = "scale", type = "number", default = "required", text = "1 is the conditional model, 0 the unconditional one" },
       { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
       { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "phi of Lin et al. 2024: share of the conditional output's deviation that is restored in each sample" },
-      { name = "without", type = "table<string, diffusion.tensor>", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
+      { name = "without", type = "table of tensors by name", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -1115,7 +1115,7 @@ return {
     options = {
       { name = "scale", type = "number", range = ">= 0", default = "required", text = "lambda, 0 to 1 in the paper" },
       { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
-      { name = "without", type = "table<string, diffusion.tensor>", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
+      { name = "without", type = "table of tensors by name", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -1291,7 +1291,7 @@ return {
       { name = "options", type = "diffusion.image_save_options?", optional = true },
     },
     options = {
-      { name = "text", type = "table<string, any>", default = "none", text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" },
+      { name = "text", type = "table of anys by name", default = "none", text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if the file can't be written" },
@@ -2056,7 +2056,7 @@ return {
       { name = "options", type = "diffusion.nn_model_options?", optional = true },
     },
     options = {
-      { name = "adopt", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
+      { name = "adopt", type = "table of tensors by name", default = "none", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2724,7 +2724,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "size", type = "integer", range = ">= 1", default = "1000", text = "samples that are drawn at a time" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2744,7 +2744,7 @@ return {
       { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
-      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
@@ -2752,7 +2752,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2813,7 +2813,7 @@ return {
       { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
-      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
@@ -2821,7 +2821,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2862,7 +2862,7 @@ return {
       { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
-      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
@@ -2870,7 +2870,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -4322,7 +4322,7 @@ return {
     options = {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
       { name = "eps", type = "tensor", default = "drawn", text = "the noise, as x0: that of d.reflow's pairs" },
-      { name = "inputs", type = "table<string, diffusion.tensor>", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },

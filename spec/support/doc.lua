@@ -543,22 +543,36 @@ end
 
 -- ==== tables of the guides =================================================================
 
--- The rows of a marker: "sample" is a function's options, "unet classes outputs" some of them.
-local function rows_of(by_name, path, words)
+-- The table of <!-- options: sample -->, or <!-- options: unet classes outputs --> for some of them.
+local function options_table(by_name, path, words)
   local name, rest = words:match "^(%S+)%s*(.*)$"
   local e = by_name["d." .. name] or by_name[name]
   assert(e and e.options, ("%s: no options are declared for '%s'"):format(path, name))
-  if rest == "" then return e.options end
+  if rest == "" then return help.option_table(e.options) end
   local rows = {}
   for key in rest:gmatch "%S+" do
     for _, o in ipairs(e.options) do if o.name == key then rows[#rows + 1] = o end end
     assert(rows[#rows] and rows[#rows].name == key, ("%s: %s has no option '%s'"):format(path, name, key))
   end
-  return rows
+  return help.option_table(rows)
 end
 
---- A page with its tables of options as they are declared, between a line
---- <!-- options: NAME --> and the line <!-- end -->.
+-- The table of <!-- choices: weighting -->.
+local function choices_table(by_name, path, group)
+  local rows = { ("| `%s =` | | options |"):format(group), "|---|---|---|" }
+  for _, name in ipairs(options.names_of(group)) do
+    local e, list = by_name[group .. " " .. name], {}
+    for i, o in ipairs(e.options) do list[i] = ("`%s` (%s)"):format(o.name, o.default) end
+    rows[#rows + 1] = ("| `%s` | %s | %s |"):format(name, e.text, table.concat(list, ", "))
+  end
+  assert(#rows > 2, ("%s: no choices are declared for '%s'"):format(path, group))
+  return table.concat(rows, "\n")
+end
+
+local makers = { options = options_table, choices = choices_table }
+
+--- A page with its tables as the options are declared, each between a line <!-- options: NAME --> or
+--- <!-- choices: OPTION --> and a line <!-- end -->.
 ---@param entries table[] as doc.collect returns them
 ---@param path string
 ---@param text string
@@ -566,8 +580,8 @@ end
 function doc.page(entries, path, text)
   local by_name = {}
   for _, e in ipairs(entries) do by_name[e.name] = e end
-  return (text:gsub("(<!%-%- options: ([^\n]-) %-%->\n).-(<!%-%- end %-%->)", function(first, words, last)
-    return first .. help.option_table(rows_of(by_name, path, words)) .. "\n" .. last
+  return (text:gsub("(<!%-%- (%l+): ([^\n]-) %-%->\n).-(<!%-%- end %-%->)", function(first, kind, words, last)
+    return first .. makers[kind](by_name, path, words) .. "\n" .. last
   end))
 end
 

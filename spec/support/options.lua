@@ -26,8 +26,10 @@ end
 local plain = { integer = true, number = true, boolean = true, string = true, table = true, any = true,
                 userdata = true, ["function"] = true }
 
--- The names of the choices that an option takes.
-local function names_of(group)
+--- The names of the choices that an option takes, sorted.
+---@param group string
+---@return string[]
+function options.names_of(group)
   local names = {}
   for name in pairs(opts.choices) do names[#names + 1] = name:match("^" .. group .. " (.*)$") end
   table.sort(names)
@@ -37,7 +39,7 @@ end
 -- The type of a rule as editors read it.
 local function editor_type(rule)
   local parts = {}
-  for _, name in ipairs(rule.choice and names_of(rule.choice) or {}) do parts[#parts + 1] = literal(name) end
+  for _, name in ipairs(rule.choice and options.names_of(rule.choice) or {}) do parts[#parts + 1] = literal(name) end
   if rule.as then return table.concat(table.move({ rule.as }, 1, 1, #parts + 1, parts), "|") end
   for name in (rule[1] or ""):gmatch "[^|]+" do
     if name == "table" and rule.each then parts[#parts + 1] = rule.each[1] .. "[]"
@@ -79,6 +81,8 @@ function spoken(name, entries)
     return "list of " .. (entries and entries .. " " or "") .. plural(name:sub(1, -3))
   end
   if name:find "_options$" then return "table" end
+  local values = name:match "^table<string, (.*)>$"
+  if values then return "table of " .. plural(values) .. " by name" end
   return name:find "^fun%(" and "function" or (name:gsub("^diffusion%.", ""))
 end
 

@@ -42,7 +42,7 @@ local d = {}
 ---@field grid? diffusion.grid|number[] a grid or a list of times; default trailing
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
----@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
 
 ---@class (exact) diffusion.check_order_options
 ---@field exact? integer steps of the ODE's solution; range >= 10; default 500
@@ -224,7 +224,7 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
----@field steps? integer number of steps; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
@@ -232,7 +232,7 @@ local d = {}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
----@field steps? integer number of steps; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.ema_options
 ---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
@@ -914,7 +914,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
----@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
 
 ---@class (exact) diffusion.sampler_step_options
 ---@field mix? function sum of c x; default d.mix
@@ -938,7 +938,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field shape? integer[] {n, ...}, the number of samples first; default that of init
----@field steps? integer number of steps; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
 
 ---@class (exact) diffusion.schedule_constant_options
 ---@field T? integer number of steps; range >= 1; default 1000

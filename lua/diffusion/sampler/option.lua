@@ -8,7 +8,7 @@ return {
   sampler = { "any", default = "unipc", choice = "sampler", as = "string|function|table",
     text = "a name of d.sampler.names() or "
     .. "d.sampler.presets(), {name, option = ...}, or a function" },
-  steps = { "integer", min = 1, text = "number of steps",
+  steps = { "integer", min = 1, text = "number of steps; rk45 and dpm_adaptive find their own",
     default_text = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector" },
   grid = { "any", as = "string|number[]|diffusion.grid", default_text = '"trailing"',
     text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
